@@ -1,0 +1,220 @@
+"""What can be asked of a run?
+
+Every command names who asks (``by``) and when (``at``, aware UTC): the core has no clock. Names are imperative; what
+then happened is an event, in the past tense (``events.py``).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wfe_mcp.core.model import By, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath, RunSpec
+
+__all__ = [
+    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "ForceAccept", "LoseLease", "OpenGates", "Pause",
+    "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "SetAuto", "Skip", "StartPhase",
+    "StartRun", "Submit", "TimeOut", "TreeChange", "Wake", "Withdraw",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The base: who, and when."""
+
+    by: By = field(default_factory=By)
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseCommand(Command):
+    """A command on the current attempt of a phase. ``attempt`` None means whichever is open."""
+
+    phase: PhasePath
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRun(Command):
+    """Freeze the specification and open the first phases."""
+
+    spec: RunSpec
+    auto: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(PhaseCommand):
+    """The value of a due question (``questions.py``); ``error`` when its evaluation failed."""
+
+    kind: str
+    rule: int = 0
+    value: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenGates(PhaseCommand):
+    """The rendered prompt has this sha256 (and the tree is this): the gates before work can judge it."""
+
+    sha256: str
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPhase(PhaseCommand):
+    """Claim a ready phase, or a running one again as its holder."""
+
+    holder: str
+    lease_until: datetime | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseLease(PhaseCommand):
+    """The holder is gone: the phase is ready for the next one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(PhaseCommand):
+    """A valid artifact arrived as ``revision``."""
+
+    revision: int
+    sha256: str
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseSubmission(PhaseCommand):
+    """An invalid artifact arrived; it is kept, and counts."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordVerdict(PhaseCommand):
+    """What the gate under judgement says of ``sha256``. ``holder_alive``: may a retry go on under the same holder."""
+
+    stage: Stage
+    gate: int
+    verdict: VerdictKind
+    sha256: str
+    message: str = ""
+    evidence: str | None = None
+    holder_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskApproval(PhaseCommand):
+    """The request ``request`` is stored: a person has been asked."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve(PhaseCommand):
+    """Yes, to exactly these bytes."""
+
+    sha256: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(PhaseCommand):
+    """No, by a person. ``to`` names an earlier phase to go back to."""
+
+    feedback: str
+    sha256: str | None = None
+    to: PhasePath | None = None
+    holder_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(PhaseCommand):
+    """The submitter takes its own submission back."""
+
+    feedback: str = ""
+    holder_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(PhaseCommand):
+    """A person changed the artifact: a new revision, judged anew."""
+
+    revision: int
+    sha256: str
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeChange(PhaseCommand):
+    """The files changed while gates ran (``while_gating``) or a person was asked: evidence of the old tree is void."""
+
+    tree: str | None
+    paths: tuple[str, ...] = ()
+    by_check: bool = False
+    holder_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(PhaseCommand):
+    """Open a new attempt."""
+
+    feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip(PhaseCommand):
+    """Leave the phase out."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForceAccept(PhaseCommand):
+    """A person overrules the gates; the run is tainted. ``revision`` 0 keeps the open one."""
+
+    reason: str
+    revision: int = 0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOut(PhaseCommand):
+    """The deadline of a running attempt has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake(PhaseCommand):
+    """The time a backed-off attempt waited for has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proceed(Command):
+    """Let held phases go on: all of them, or ``phase``."""
+
+    phase: PhasePath | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAuto(Command):
+    """Switch whether completed phases go on by themselves."""
+
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Command):
+    """Start nothing new."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(Command):
+    """Go on after a pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Command):
+    """End the run for good."""
+
+    reason: str = ""

@@ -1,0 +1,272 @@
+"""What has happened to a run?
+
+Each event is one row of the append-only log; folding ``evolve`` over them rebuilds the state exactly. An event holds
+every fact that the next state needs: nothing is looked up again on replay.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Stage, Verdict
+from wfe_mcp.core.spec import PhasePath, RunSpec
+
+__all__ = [
+    "EVENTS", "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven", "AttemptFailed", "AttemptOpened", "AutoSwitched",
+    "Event", "GateJudged", "GatesOpened", "HumanAwaited", "LeaseLost", "NextJudged", "PhaseCompleted", "PhaseForced",
+    "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
+    "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted", "SubmissionRefused",
+    "TreeChanged", "WentTo", "WhenAnswered",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The base: nothing but its type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEvent(Event):
+    """Something happened to one attempt."""
+
+    phase: PhasePath
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The specification is frozen; every phase has a first attempt, pending."""
+
+    spec: RunSpec
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhenAnswered(AttemptEvent):
+    """The condition of the phase is true or false."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextJudged(AttemptEvent):
+    """Rule ``rule`` of ``next`` did not match; ``done`` when it was the last."""
+
+    rule: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseReady(AttemptEvent):
+    """Somebody may claim the phase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatesOpened(AttemptEvent):
+    """The gates before work judge the prompt; ``sha256`` None until it is rendered."""
+
+    stage: Stage = Stage.BEFORE
+    sha256: str | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(AttemptEvent):
+    """A holder works on it."""
+
+    holder: str
+    started_at: datetime
+    lease_until: datetime | None = None
+    deadline: datetime | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLost(AttemptEvent):
+    """The holder is gone; the attempt stays the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionSubmitted(AttemptEvent):
+    """A revision is under judgement. ``edited``: a person changed it."""
+
+    revision: int
+    sha256: str
+    tree: str | None = None
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRefused(AttemptEvent):
+    """An invalid artifact was kept and counted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateJudged(AttemptEvent):
+    """A gate spoke."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAwaited(AttemptEvent):
+    """The gate under judgement needs a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAsked(AttemptEvent):
+    """The request is stored and shown."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGiven(AttemptEvent):
+    """Somebody with enough assurance said yes to ``sha256``."""
+
+    gate: int
+    sha256: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseCompleted(AttemptEvent):
+    """The artifact is accepted. ``held``: it waits for proceed. ``judged``: no ``next`` rule is left to ask."""
+
+    held: bool = False
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseForced(AttemptEvent):
+    """A person overruled the gates; the run is tainted."""
+
+    stage: Stage
+    reason: str
+    revision: int = 0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed(AttemptEvent):
+    """The attempt ended without an accepted artifact."""
+
+    kind: FailKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanAwaited(AttemptEvent):
+    """The rules ended: only a person reopens the phase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOpened(AttemptEvent):
+    """Attempt ``attempt`` takes the place of the one before it."""
+
+    status: AttemptStatus
+    feedback: tuple[Feedback, ...] = ()
+    holder: str | None = None
+    lease_until: datetime | None = None
+    started_at: datetime | None = None
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseSkipped(AttemptEvent):
+    """The phase is left out."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeChanged(AttemptEvent):
+    """The files changed under the evidence: its verdicts are void and the gates begin again."""
+
+    tree: str | None
+    paths: tuple[str, ...] = ()
+    by_check: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WentTo(Event):
+    """A jump back opened iteration ``iteration``; ``superseded`` phases begin anew."""
+
+    source: PhasePath
+    attempt: int
+    target: PhasePath
+    iteration: int
+    superseded: tuple[PhasePath, ...]
+    feedback: tuple[Feedback, ...] = ()
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseProceeded(AttemptEvent):
+    """A person let a held phase go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoSwitched(Event):
+    """Completed phases go on by themselves, or no longer do."""
+
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused(Event):
+    """Nothing new starts."""
+
+    by_human: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """The run goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBlocked(Event):
+    """A limit or a rule stopped the run; a person can reopen it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    """A rule ended the run; a person can reopen it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened(Event):
+    """A person reopened a run that had ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompleted(Event):
+    """Every phase is completed or skipped, or a rule said ``$complete``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled(Event):
+    """Somebody ended the run for good."""
+
+    reason: str = ""
+
+
+EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (
+        RunStarted, WhenAnswered, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
+        SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, PhaseCompleted, PhaseForced,
+        AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, TreeChanged, WentTo, PhaseProceeded, AutoSwitched,
+        RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
+    )
+}  # fmt: skip
+"""Every event by its name in the log."""

@@ -1,0 +1,209 @@
+"""What is a run, at one moment?
+
+Rules:
+1. Everything here is frozen; a new moment is a new value, made by ``evolve`` alone.
+2. Statuses are those of design §4. ``stage`` tells whether gates judge the prompt (before) or the artifact (after).
+3. Evidence and decisions bind to (attempt, revision sha256, tree); a new revision, attempt or tree voids them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+from wfe_mcp.core.spec import PhasePath, PhaseSpec, RunSpec
+
+__all__ = [
+    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "RunId", "RunState", "RunStatus",
+    "Stage", "Verdict", "VerdictKind",
+]  # fmt: skip
+
+RunId = NewType("RunId", str)
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. ``waiting``: every open attempt waits for a person."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class AttemptStatus(StrEnum):
+    """Where one try at a phase stands."""
+
+    PENDING = "pending"
+    READY = "ready"
+    RUNNING = "running"
+    GATING = "gating"
+    AWAITING = "awaiting"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    ROLLED_BACK = "rolled_back"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """What the gates judge: the prompt before work, or the artifact after it."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class VerdictKind(StrEnum):
+    """What a gate says. ``awaiting``: a person must decide."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    AWAITING = "awaiting"
+    ERROR = "error"
+
+
+class FailKind(StrEnum):
+    """Why an attempt failed."""
+
+    GATE = "gate"
+    ERROR = "error"
+    INVALID = "invalid"
+    TIMEOUT = "timeout"
+    REJECTED = "rejected"
+
+
+class Channel(StrEnum):
+    """How a command came in. The channel, never an argument, decides who may say yes (design §7)."""
+
+    MCP = "mcp"
+    FORM = "form"
+    CLI = "cli"
+    DASHBOARD = "dashboard"
+    PASSKEY = "passkey"
+    DEMO = "demo"
+    SYSTEM = "system"
+
+
+class Assurance(IntEnum):
+    """How sure we are that a person decided: 0 an agent's call … 3 a passkey signature."""
+
+    AGENT = 0
+    CLIENT = 1
+    HUMAN = 2
+    PASSKEY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does something, through which channel, and how sure we are of it."""
+
+    actor: str = "agent"
+    channel: Channel = Channel.MCP
+    assurance: Assurance = Assurance.AGENT
+
+    @property
+    def is_human(self) -> bool:
+        """True when a secret the agent has not seen unlocked this channel."""
+        return self.assurance >= Assurance.HUMAN
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What the next try is told: from which phase and attempt, why, and the artifact it is about."""
+
+    source: PhasePath
+    attempt: int
+    message: str
+    artifact: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one gate said of one revision."""
+
+    stage: Stage
+    gate: int
+    kind: VerdictKind
+    sha256: str
+    message: str = ""
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a phase. Numbers rise over all iterations and never restart; nothing is overwritten."""
+
+    phase: PhasePath
+    number: int
+    iteration: int
+    status: AttemptStatus = AttemptStatus.PENDING
+    stage: Stage | None = None
+    gate: int = 0
+    gates_before_passed: bool = False
+    holder: str | None = None
+    lease_until: datetime | None = None
+    started_at: datetime | None = None
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    revision: int = 0
+    sha256: str | None = None
+    tree: str | None = None
+    tree_at_start: str | None = None
+    tree_changes: int = 0
+    invalid: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    asked: str | None = None
+    feedback: tuple[Feedback, ...] = ()
+    reason: str = ""
+    fail_kind: FailKind | None = None
+    human_only: bool = False
+    held: bool = False
+    when: bool | None = None
+    next_rule: int = 0
+    judged: bool = False
+    forced: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """True when dependants may go on: completed, judged by ``next`` and not held, or skipped."""
+        if self.status is AttemptStatus.SKIPPED:
+            return True
+        return self.status is AttemptStatus.COMPLETED and self.judged and not self.held
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try."""
+
+    spec: RunSpec = field(default_factory=lambda: RunSpec(()))
+    status: RunStatus = RunStatus.PENDING
+    iteration: int = 1
+    auto: bool = True
+    tainted: bool = False
+    paused_by_human: bool = False
+    reason: str = ""
+    attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
+    jumps: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def current(self, path: PhasePath) -> Attempt:
+        """The newest attempt of a phase; KeyError when the phase is unknown."""
+        return self.attempts[path][-1]
+
+    @property
+    def open_attempts(self) -> tuple[Attempt, ...]:
+        """The newest attempt of each phase, in declared order."""
+        return tuple(self.attempts[phase.path][-1] for phase in self.spec.phases)
+
+    def phase(self, path: PhasePath) -> PhaseSpec:
+        """The specification of a phase."""
+        return self.spec.phase(path)
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing but a person (or nobody) can move the run."""
+        return self.status in {RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.BLOCKED}

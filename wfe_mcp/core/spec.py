@@ -1,0 +1,91 @@
+"""What does the machine need to know of a template?
+
+Its own frozen projection: ids, needs, limits and rules. Conditions are opaque text that the engine answers
+(``questions.py``); prompts, schemas and gate parameters stay in the template. RunStarted keeps the projection, so
+that a replay needs neither the template store nor CEL.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+__all__ = ["COMPLETE", "FailRule", "GateSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy"]
+
+PhasePath = NewType("PhasePath", str)
+"""A phase in a run: ``plan``, later ``build[T-1].code``."""
+
+COMPLETE = "$complete"
+"""The goto target that ends the run."""
+
+SkipPolicy = Literal["never", "human", "agent"]
+Assurance = Literal["agent", "client", "human", "passkey"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """A gate as the machine sees it. ``binds_tree``: its evidence is void when the files change."""
+
+    kind: str
+    assurance: Assurance = "human"
+    expires_s: float | None = None
+    binds_tree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailRule:
+    """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff) or jumps (goto)."""
+
+    do: Literal["retry", "goto", "wait_human", "block", "fail", "backoff", "pause"]
+    max_uses: int = 1
+    goto: PhasePath | None = None
+    initial_s: float = 2.0
+    max_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class NextRule:
+    """One entry of ``next``. ``condition`` None always matches; ``max_uses`` None is bounded by max_iterations only."""
+
+    goto: str
+    condition: str | None = None
+    max_uses: int | None = None
+
+
+DEFAULT_ON_FAIL = (FailRule("retry", max_uses=3), FailRule("wait_human"))
+"""Design §5: retry up to three attempts, then a person looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpec:
+    """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own."""
+
+    path: PhasePath
+    kind: str = "agent"
+    needs: tuple[PhasePath, ...] = ()
+    when: str | None = None
+    gates_before: tuple[GateSpec, ...] = ()
+    gates: tuple[GateSpec, ...] = ()
+    on_fail: tuple[FailRule, ...] = DEFAULT_ON_FAIL
+    next: tuple[NextRule, ...] = ()
+    timeout_s: float | None = None
+    skip: SkipPolicy = "human"
+    auto_proceed: bool | None = None
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """The whole template as the machine sees it; ``phases`` in declared order."""
+
+    phases: tuple[PhaseSpec, ...]
+    max_parallel: int = 1
+    max_iterations: int = 10
+    max_invalid: int = 5
+    timeout_s: float | None = None
+    index: dict[PhasePath, PhaseSpec] = field(init=False, repr=False, compare=False, default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
+
+    def __post_init__(self) -> None:
+        self.index.update({phase.path: phase for phase in self.phases})
+
+    def phase(self, path: PhasePath) -> PhaseSpec:
+        """The phase at ``path``; KeyError when there is none."""
+        return self.index[path]
