@@ -38,6 +38,7 @@ class RunStarted(Event):
 
     spec: RunSpec
     auto: bool
+    started_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +207,9 @@ class WentTo(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseProceeded(AttemptEvent):
-    """A person let a held phase go on."""
+    """A person let a phase go on: a held one, or one whose ``next`` rules had blocked the run (``judged``)."""
+
+    judged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,6 +187,7 @@ class RunState:
     tainted: bool = False
     paused_by_human: bool = False
     reason: str = ""
+    started_at: datetime | None = None
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
 

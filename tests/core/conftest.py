@@ -1,0 +1,101 @@
+"""Scenes for the core's tests: a person, an agent, a clock that stands still, and a run that is easy to drive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.events import Event
+from wfe_mcp.core.evolve import evolve, replay
+from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath, PhaseSpec, RunSpec
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+AGENT = By("agent", Channel.MCP, Assurance.AGENT)
+HUMAN = By("ada", Channel.CLI, Assurance.HUMAN)
+
+
+@dataclass
+class Scene:
+    """A run and its log. ``give`` applies a command and checks that the log still rebuilds the state."""
+
+    state: RunState = field(default_factory=RunState)
+    log: list[Event] = field(default_factory=list[Event])
+    at: datetime = NOW
+
+    def give(self, command: c.Command) -> list[str]:
+        events = decide(self.state, command)
+        for event in events:
+            self.state = evolve(self.state, event)
+        self.log += events
+        assert replay(self.log) == self.state
+        return [type(event).__name__ for event in events]
+
+    def refused(self, command: c.Command) -> Refused:
+        with pytest.raises(Refused) as refusal:
+            decide(self.state, command)
+        return refusal.value
+
+    def later(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    def attempt(self, phase: str) -> Attempt:
+        return self.state.current(PhasePath(phase))
+
+    def command(self, cls: type[c.Command], phase: str | None = None, by: By = AGENT, **more: Any) -> c.Command:
+        on = {} if phase is None else {"phase": PhasePath(phase)}
+        return cls(**on, by=by, at=self.at, **more)
+
+    def start(self, phase: str, holder: str = "h1", by: By = AGENT, tree: str | None = None) -> list[str]:
+        return self.give(self.command(c.StartPhase, phase, by, holder=holder, tree=tree))
+
+    def submit(self, phase: str, sha256: str = "a" * 64, revision: int = 1, tree: str | None = None) -> list[str]:
+        return self.give(self.command(c.Submit, phase, sha256=sha256, revision=revision, tree=tree))
+
+    def judge(
+        self, phase: str, verdict: VerdictKind = VerdictKind.PASS, message: str = "", *, alive: bool = True
+    ) -> list[str]:
+        attempt = self.attempt(phase)
+        return self.give(
+            self.command(
+                c.RecordVerdict, phase, stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=verdict,
+                sha256=attempt.sha256 or "", message=message, holder_alive=alive,
+            )
+        )  # fmt: skip
+
+    def ask(self, phase: str, request: str = "q1") -> list[str]:
+        return self.give(self.command(c.AskApproval, phase, request=request))
+
+    def approve(self, phase: str, by: By = HUMAN) -> list[str]:
+        self.ask(phase)
+        return self.give(self.command(c.Approve, phase, by, sha256=self.attempt(phase).sha256 or ""))
+
+    def answer(self, phase: str, kind: str, value: bool = False, rule: int = 0, error: str = "") -> list[str]:
+        return self.give(self.command(c.Answer, phase, kind=kind, value=value, rule=rule, error=error))
+
+    def work(self, phase: str) -> None:
+        """Start, submit and pass every gate that is no approval."""
+        self.start(phase)
+        self.submit(phase, revision=self.attempt(phase).revision + 1)
+        while self.attempt(phase).status == "gating":
+            self.judge(phase)
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {attempt.phase: str(attempt.status) for attempt in self.state.open_attempts}
+
+
+def phase(path: str, *needs: str, **more: Any) -> PhaseSpec:
+    return PhaseSpec(PhasePath(path), needs=tuple(PhasePath(need) for need in needs), **more)
+
+
+def run_of(*phases: PhaseSpec, auto: bool = True, **limits: Any) -> Scene:
+    scene = Scene()
+    scene.give(c.StartRun(spec=RunSpec(phases, **limits), auto=auto, at=NOW))
+    return scene

@@ -1,0 +1,307 @@
+"""The table of moves, cell by cell, and the promises that hold in every state."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from inline_snapshot import snapshot
+
+from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
+from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+
+STATUSES = {str(status) for status in AttemptStatus}
+
+
+def table(moves: object) -> str:
+    assert isinstance(moves, (dict,)) or hasattr(moves, "items")
+    rows = dict(moves)  # type: ignore[call-overload]
+    return "\n".join(
+        f"{status} / {move}: {target}"
+        for status, cells in sorted(rows.items())
+        for move, target in sorted(cells.items())
+    )
+
+
+@pytest.mark.requirement("B-01")
+def test_every_cell_of_the_attempt_table_is_as_reviewed():
+    assert table(ATTEMPT_MOVES) == snapshot("""\
+awaiting / Approve: gating | ready | completed
+awaiting / AskApproval: awaiting
+awaiting / Cancel: cancelled
+awaiting / Edit: gating
+awaiting / ForceAccept: ready | completed
+awaiting / LoseLease: awaiting
+awaiting / Reject: failed
+awaiting / Skip: skipped
+awaiting / TreeChange: gating
+awaiting / Withdraw: superseded +new
+awaiting / goto: superseded
+awaiting / rollback: rolled_back
+completed / Answer: completed
+completed / Proceed: completed
+completed / Retry: superseded +new
+completed / goto: superseded
+completed / rollback: rolled_back
+failed / Cancel: cancelled
+failed / Edit: gating
+failed / ForceAccept: ready | completed
+failed / Retry: superseded +new
+failed / Skip: skipped
+failed / goto: superseded
+failed / rollback: rolled_back
+gating / Cancel: cancelled
+gating / Edit: gating
+gating / LoseLease: gating
+gating / OpenGates: gating
+gating / RecordVerdict: gating | awaiting | ready | completed | failed
+gating / Retry: superseded +new
+gating / TreeChange: gating | failed
+gating / Withdraw: superseded +new
+gating / goto: superseded
+gating / rollback: rolled_back
+pending / Answer: pending | failed
+pending / Cancel: cancelled
+pending / Skip: skipped
+pending / Wake: ready | gating
+pending / goto: superseded
+ready / Cancel: cancelled
+ready / Skip: skipped
+ready / StartPhase: running
+ready / goto: superseded
+ready / rollback: rolled_back
+running / Cancel: cancelled
+running / LoseLease: ready
+running / RefuseSubmission: running | failed
+running / Retry: superseded +new
+running / Skip: skipped
+running / StartPhase: running
+running / Submit: gating | completed
+running / TimeOut: failed
+running / goto: superseded
+running / rollback: rolled_back
+skipped / Retry: superseded +new
+skipped / goto: superseded
+skipped / rollback: rolled_back\
+""")
+
+
+@pytest.mark.requirement("B-01")
+def test_every_cell_of_the_run_table_is_as_reviewed():
+    assert table(RUN_MOVES) == snapshot("""\
+blocked / Cancel: cancelled
+blocked / Edit: running
+blocked / ForceAccept: running
+blocked / Proceed: running
+blocked / Retry: running
+blocked / Skip: running
+blocked / rollback: running
+completed / Retry: running
+completed / rollback: running
+failed / Cancel: cancelled
+failed / Edit: running
+failed / ForceAccept: running
+failed / Retry: running
+failed / Skip: running
+failed / rollback: running
+paused / Approve: paused
+paused / AskApproval: paused
+paused / Cancel: cancelled
+paused / Edit: paused
+paused / ForceAccept: paused
+paused / LoseLease: paused
+paused / RecordVerdict: paused
+paused / RefuseSubmission: paused
+paused / Reject: paused
+paused / Resume: running
+paused / Retry: paused
+paused / SetAuto: paused
+paused / Skip: paused
+paused / StartPhase: paused
+paused / Submit: paused
+paused / TimeOut: paused
+paused / TreeChange: paused
+paused / Withdraw: paused
+paused / rollback: paused
+pending / Cancel: cancelled
+pending / StartRun: running
+running / Answer: running | waiting | completed | blocked | failed | paused
+running / Approve: running | waiting | completed | blocked | failed | paused
+running / AskApproval: running | waiting | completed | blocked | failed | paused
+running / Cancel: cancelled
+running / Edit: running | waiting | completed | blocked | failed | paused
+running / ForceAccept: running | waiting | completed | blocked | failed | paused
+running / LoseLease: running | waiting | completed | blocked | failed | paused
+running / OpenGates: running | waiting | completed | blocked | failed | paused
+running / Pause: paused
+running / Proceed: running
+running / RecordVerdict: running | waiting | completed | blocked | failed | paused
+running / RefuseSubmission: running | waiting | completed | blocked | failed | paused
+running / Reject: running | waiting | completed | blocked | failed | paused
+running / Retry: running | waiting | completed | blocked | failed | paused
+running / SetAuto: running
+running / Skip: running | waiting | completed | blocked | failed | paused
+running / StartPhase: running | waiting | completed | blocked | failed | paused
+running / Submit: running | waiting | completed | blocked | failed | paused
+running / TimeOut: running | waiting | completed | blocked | failed | paused
+running / TreeChange: running | waiting | completed | blocked | failed | paused
+running / Wake: running | waiting | completed | blocked | failed | paused
+running / Withdraw: running | waiting | completed | blocked | failed | paused
+running / rollback: running
+waiting / Answer: running | waiting | completed | blocked | failed | paused
+waiting / Approve: running | waiting | completed | blocked | failed | paused
+waiting / AskApproval: running | waiting | completed | blocked | failed | paused
+waiting / Cancel: cancelled
+waiting / Edit: running | waiting | completed | blocked | failed | paused
+waiting / ForceAccept: running | waiting | completed | blocked | failed | paused
+waiting / LoseLease: running | waiting | completed | blocked | failed | paused
+waiting / OpenGates: running | waiting | completed | blocked | failed | paused
+waiting / Pause: paused
+waiting / Proceed: running
+waiting / RecordVerdict: running | waiting | completed | blocked | failed | paused
+waiting / RefuseSubmission: running | waiting | completed | blocked | failed | paused
+waiting / Reject: running | waiting | completed | blocked | failed | paused
+waiting / Retry: running | waiting | completed | blocked | failed | paused
+waiting / SetAuto: waiting
+waiting / Skip: running | waiting | completed | blocked | failed | paused
+waiting / StartPhase: running | waiting | completed | blocked | failed | paused
+waiting / Submit: running | waiting | completed | blocked | failed | paused
+waiting / TimeOut: running | waiting | completed | blocked | failed | paused
+waiting / TreeChange: running | waiting | completed | blocked | failed | paused
+waiting / Wake: running | waiting | completed | blocked | failed | paused
+waiting / Withdraw: running | waiting | completed | blocked | failed | paused
+waiting / rollback: running\
+""")
+
+
+def test_every_status_has_a_row_and_every_target_is_a_status():
+    assert set(ATTEMPT_MOVES) == STATUSES
+    assert set(RUN_MOVES) == {str(status) for status in RunStatus}
+    targets = {target for row in ATTEMPT_MOVES.values() for cell in row.values() for target in cell.split(" | ")}
+    assert {target.removesuffix(" +new") for target in targets} <= STATUSES
+
+
+SPEC = (
+    phase("plan", gates=(GateSpec("expr"), GateSpec("approval", "human"))),
+    phase("left", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True, skip="agent", timeout_s=60),
+    phase("right", "plan", when="inputs.right", gates_before=(GateSpec("expr"), GateSpec("approval", "client"))),
+    phase(
+        "join",
+        "left",
+        "right",
+        next=(NextRule("left", "again", 2), NextRule("$complete", "enough")),
+        on_fail=(FailRule("backoff", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("block")),
+        gates=(GateSpec("report"),),
+    ),
+    phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
+)
+
+
+class AnyRun(RuleBasedStateMachine):
+    """Whatever legal commands come, in whatever order, these promises hold."""
+
+    @initialize(auto=st.booleans())
+    def a_new_run(self, auto: bool) -> None:
+        self.scene = run_of(*SPEC, auto=auto, max_parallel=2, max_iterations=4, max_invalid=2)
+
+    @rule(data=st.data(), by=st.sampled_from([AGENT, HUMAN]))
+    def a_legal_move_is_never_refused(self, data: st.DataObject, by: object) -> None:
+        moves = legal_moves(self.scene.state, by, self.scene.at)  # type: ignore[arg-type]
+        if moves:
+            self.scene.give(data.draw(st.sampled_from(moves)))
+
+    @rule(kind=st.sampled_from([VerdictKind.FAIL, VerdictKind.ERROR, VerdictKind.AWAITING]))
+    def a_gate_says_no(self, kind: VerdictKind) -> None:
+        for attempt in self.scene.state.open_attempts:
+            if attempt.status is AttemptStatus.GATING and attempt.sha256:
+                self.scene.judge(attempt.phase, kind, "no")
+                return
+
+    @rule(seconds=st.sampled_from([1, 100]))
+    def time_passes(self, seconds: int) -> None:
+        self.scene.later(seconds)
+
+    @precondition(lambda self: self.scene.state.status is not RunStatus.CANCELLED)
+    @invariant()
+    def a_person_can_always_go_on(self) -> None:
+        assert legal_moves(self.scene.state, HUMAN, self.scene.at)
+
+    @invariant()
+    def an_illegal_command_explains_itself(self) -> None:
+        for attempt in self.scene.state.open_attempts:
+            command = self.scene.command(c.Approve, attempt.phase, sha256="f" * 64)
+            refused = refusal(self.scene.state, command)
+            assert refused is not None
+            assert refused.message
+
+    @invariant()
+    def one_attempt_a_phase_is_open_and_numbers_never_restart(self) -> None:
+        for tries in self.scene.state.attempts.values():
+            assert [attempt.number for attempt in tries] == list(range(1, len(tries) + 1))
+            closed = {AttemptStatus.SUPERSEDED}
+            assert all(attempt.status in closed for attempt in tries[:-1])
+
+    @invariant()
+    def nothing_starts_before_what_it_needs(self) -> None:
+        state = self.scene.state
+        for attempt in state.open_attempts:
+            if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING}:
+                assert all(state.current(need).is_settled for need in state.phase(attempt.phase).needs)
+
+    @invariant()
+    def an_agent_alone_never_completes_a_phase_that_asks_for_a_person(self) -> None:
+        plan = self.scene.attempt("plan")
+        if plan.status is AttemptStatus.COMPLETED and not plan.forced:
+            assert plan.verdicts[-1].gate == 1
+
+
+AnyRun.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+TestAnyRun = AnyRun.TestCase
+
+
+@pytest.mark.requirement("B-01")
+def test_every_illegal_pair_of_status_and_command_is_a_typed_refusal_that_names_what_is_legal():
+    scene = run_of(phase("plan"))
+    for name in ("Submit", "Approve", "Reject", "Withdraw", "TimeOut", "TreeChange", "ForceAccept", "Retry"):
+        command = scene.command(getattr(c, name), "plan", HUMAN, **NEEDED.get(name, {}))
+        refused = scene.refused(command)
+        assert refused.code == "illegal_transition"
+        assert "start_phase" in refused.hint, name
+
+
+NEEDED: dict[str, dict[str, object]] = {
+    "Submit": {"revision": 1, "sha256": "a"},
+    "Approve": {"sha256": "a"},
+    "Reject": {"feedback": "no"},
+    "TreeChange": {"tree": "t"},
+    "ForceAccept": {"reason": "r"},
+}
+
+
+def test_an_unknown_phase_is_answered_with_the_nearest_name():
+    scene = run_of(phase("plan"), phase("build", "plan"))
+    assert "'build'" in scene.refused(scene.command(c.StartPhase, "biuld", holder="h")).hint
+    assert "plan, build" in scene.refused(scene.command(c.StartPhase, "zzz", holder="h")).hint
+
+
+def test_a_run_that_has_not_started_takes_only_start():
+    scene = Scene()
+    refused = scene.refused(scene.command(c.Pause))
+    assert refused.code == "illegal_transition"
+    assert isinstance(refused, Refused)
+    assert scene.state.status is RunStatus.PENDING
+    scene.give(scene.command(c.Cancel))
+    assert scene.state.status is RunStatus.CANCELLED
+    assert scene.at == NOW

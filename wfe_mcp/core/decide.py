@@ -1,0 +1,241 @@
+"""What happens when this command is given?
+
+Rules:
+1. ``decide`` refuses what ``moves.refusal`` refuses, and then changes nothing.
+2. A command has its own events; what follows from them by itself is in ``settle.py``.
+3. A paused run records results and settles no further until it is resumed.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.guards import stopped_phases
+from wfe_mcp.core.model import AttemptStatus, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.settle import completed, deadline, go_to, jump, open_phase, reopen, settle
+
+__all__ = ["decide"]
+
+
+def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
+    """The events that ``command`` causes. Raises ``Refused`` when it is not legal now."""
+    refused = refusal(state, command)
+    if refused is not None:
+        raise refused
+    events = _HANDLERS[type(command)](state, command)
+    after = reduce(evolve, events, state)
+    return (*events, *settle(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
+
+
+def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
+    return [e.RunStarted(spec=command.spec, auto=command.auto, started_at=command.at)]
+
+
+def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    if command.kind == "when":
+        if command.error:
+            reason = f"The condition 'when' could not be evaluated: {command.error}"
+            return [e.WhenAnswered(value=True, **on), e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
+        if command.value:
+            return [e.WhenAnswered(value=True, **on)]
+        return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
+    if command.error:
+        return [
+            e.RunBlocked(
+                reason=f"Rule {command.rule + 1} of 'next' in {attempt.phase!r} could not be evaluated: {command.error}"
+            )
+        ]
+    rules = state.phase(attempt.phase).next
+    if command.value:
+        return jump(state, attempt, command.rule, rules[command.rule])
+    return [e.NextJudged(rule=command.rule, done=command.rule == len(rules) - 1, **on)]
+
+
+def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
+    number = state.current(command.phase).number
+    return [e.GatesOpened(phase=command.phase, attempt=number, sha256=command.sha256, tree=command.tree)]
+
+
+def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    if attempt.status is AttemptStatus.RUNNING:
+        return []
+    ends = deadline(state, state.phase(attempt.phase), command.at)
+    return [
+        e.PhaseStarted(
+            phase=attempt.phase, attempt=attempt.number, holder=command.holder, started_at=command.at,
+            lease_until=command.lease_until, deadline=ends, tree=command.tree,
+        )
+    ]  # fmt: skip
+
+
+def _lose_lease(state: RunState, command: c.LoseLease) -> list[e.Event]:
+    return [e.LeaseLost(phase=command.phase, attempt=state.current(command.phase).number)]
+
+
+def _submit(state: RunState, command: c.Submit) -> list[e.Event]:
+    return [_revision(state, command)]
+
+
+def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
+    return [*_reopened(state), _revision(state, command, edited=True)]
+
+
+def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
+    return e.RevisionSubmitted(
+        phase=command.phase, attempt=state.current(command.phase).number, revision=command.revision,
+        sha256=command.sha256, tree=command.tree, edited=edited,
+    )  # fmt: skip
+
+
+def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    kept = e.SubmissionRefused(reason=command.reason, **on)
+    if attempt.invalid + 1 < state.spec.max_invalid:
+        return [kept]
+    reason = f"{state.spec.max_invalid} invalid artifacts in a row; the last: {command.reason}"
+    return [kept, e.AttemptFailed(kind=FailKind.INVALID, reason=reason, **on), e.HumanAwaited(**on)]
+
+
+def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    verdict = Verdict(command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence)
+    judged = e.GateJudged(verdict=verdict, **on)
+    if command.verdict in {VerdictKind.PASS, VerdictKind.AWAITING}:
+        return [judged]
+    kind = FailKind.GATE if command.verdict is VerdictKind.FAIL else FailKind.ERROR
+    return [judged, e.AttemptFailed(kind=kind, reason=command.message, **on)]
+
+
+def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    if attempt.asked == command.request:
+        return []
+    return [e.ApprovalAsked(phase=attempt.phase, attempt=attempt.number, request=command.request)]
+
+
+def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    return [
+        e.ApprovalGiven(
+            phase=attempt.phase,
+            attempt=attempt.number,
+            gate=attempt.gate,
+            sha256=command.sha256,
+            comment=command.comment,
+        )
+    ]
+
+
+def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    if command.to is not None:
+        return [go_to(state, attempt, command.to, command.feedback)]
+    reason = command.feedback or "rejected by a person"
+    return [e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.REJECTED, reason=reason)]
+
+
+def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    return [reopen(state, attempt, command.at, command.feedback, holder_alive=command.holder_alive)]
+
+
+def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    if not (command.by_check and attempt.tree_changes):
+        return [e.TreeChanged(tree=command.tree, paths=command.paths, by_check=command.by_check, **on)]
+    reason = f"The check itself changes files, twice in a row: {', '.join(command.paths)}. Name them in the check's `writes`, or make it clean."
+    verdict = Verdict(attempt.stage or Stage.AFTER, attempt.gate, VerdictKind.ERROR, attempt.sha256 or "", reason)
+    return [e.GateJudged(verdict=verdict, **on), e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
+
+
+def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
+        message = command.feedback or f"{attempt.phase!r} was reopened."
+        return [*_reopened(state), go_to(state, attempt, attempt.phase, message)]
+    message = command.feedback or attempt.reason
+    return [*_reopened(state), reopen(state, attempt, command.at, message, holder_alive=True)]
+
+
+def _skip(state: RunState, command: c.Skip) -> list[e.Event]:
+    number = state.current(command.phase).number
+    return [*_reopened(state), e.PhaseSkipped(phase=command.phase, attempt=number, reason=command.reason)]
+
+
+def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    stage = attempt.stage or Stage.AFTER
+    forced = e.PhaseForced(
+        phase=attempt.phase, attempt=attempt.number, stage=stage, reason=command.reason, revision=command.revision,
+        sha256=command.sha256,
+    )  # fmt: skip
+    if stage is Stage.BEFORE:
+        return [*_reopened(state), forced, e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
+    return [*_reopened(state), forced, completed(state, attempt)]
+
+
+def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    reason = "The time for this attempt is over; refused drafts and logs stay readable."
+    return [e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.TIMEOUT, reason=reason)]
+
+
+def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
+    return [open_phase(state, state.current(command.phase))]
+
+
+def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
+    blocked = state.status is RunStatus.BLOCKED
+    return [
+        *_reopened(state),
+        *(
+            e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number, judged=blocked)
+            for attempt in stopped_phases(state, command.phase)
+        ),
+    ]
+
+
+def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
+    if command.auto == state.auto:
+        return []
+    held = stopped_phases(state) if command.auto else ()
+    return [
+        e.AutoSwitched(auto=command.auto),
+        *(e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number) for attempt in held),
+    ]
+
+
+def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
+    return [e.RunPaused(by_human=command.by.is_human, reason=command.reason)]
+
+
+def _resume(_state: RunState, _command: c.Resume) -> list[e.Event]:
+    return [e.RunResumed()]
+
+
+def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
+    return [e.RunCancelled(reason=command.reason)]
+
+
+def _reopened(state: RunState) -> list[e.Event]:
+    return [e.RunReopened()] if state.is_over else []
+
+
+_HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
+    c.StartRun: _start_run, c.Answer: _answer, c.OpenGates: _open_gates, c.StartPhase: _start_phase,
+    c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
+    c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
+    c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept,
+    c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto, c.Pause: _pause,
+    c.Resume: _resume, c.Cancel: _cancel,
+}  # fmt: skip

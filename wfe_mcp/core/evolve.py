@@ -1,0 +1,223 @@
+"""What is the next moment, given that this event happened?
+
+Rules:
+1. ``evolve`` never refuses and never looks anything up: the event holds every fact.
+2. ``running`` and ``waiting`` are derived from the attempts after each event; every other run status is set by one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage, Verdict, VerdictKind
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["evolve", "replay"]
+
+_OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
+
+
+def replay(events: Iterable[e.Event]) -> RunState:
+    """The state that ``events`` lead to, from nothing."""
+    return reduce(evolve, events, RunState())
+
+
+def evolve(state: RunState, event: e.Event) -> RunState:
+    """The state after ``event``."""
+    state = _run_event(state, event) if not isinstance(event, e.AttemptEvent) else _attempt_event(state, event)
+    if state.status in {RunStatus.RUNNING, RunStatus.WAITING}:
+        return replace(state, status=RunStatus.WAITING if _only_people_can_go_on(state) else RunStatus.RUNNING)
+    return state
+
+
+def _run_event(state: RunState, event: e.Event) -> RunState:
+    match event:
+        case e.RunStarted():
+            attempts = {phase.path: (Attempt(phase.path, 1, 1),) for phase in event.spec.phases}
+            return RunState(
+                event.spec, RunStatus.RUNNING, auto=event.auto, started_at=event.started_at, attempts=attempts
+            )
+        case e.WentTo():
+            return _went_to(state, event)
+        case e.AutoSwitched(auto=auto):
+            return replace(state, auto=auto)
+        case e.RunPaused(by_human=by_human, reason=reason):
+            return replace(state, status=RunStatus.PAUSED, paused_by_human=by_human, reason=reason)
+        case e.RunResumed() | e.RunReopened():
+            return replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="")
+        case e.RunBlocked(reason=reason):
+            return replace(state, status=RunStatus.BLOCKED, reason=reason)
+        case e.RunFailed(reason=reason):
+            return replace(state, status=RunStatus.FAILED, reason=reason)
+        case e.RunCancelled(reason=reason):
+            ended = _end_open(state, pending=AttemptStatus.CANCELLED)
+            return replace(ended, status=RunStatus.CANCELLED, reason=reason)
+        case e.RunCompleted():
+            return replace(_end_open(state, pending=AttemptStatus.SKIPPED), status=RunStatus.COMPLETED, reason="")
+        case _:
+            raise TypeError(f"no such event: {event!r}")
+
+
+def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
+    if isinstance(event, e.AttemptOpened):
+        return _opened(state, event)
+    tries = state.attempts[event.phase]
+    changed = replace(tries[event.attempt - 1], **_changes(tries[event.attempt - 1], event))
+    attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
+    return replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
+
+
+def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa: C901 - one arm per event
+    match event:
+        case e.WhenAnswered(value=value):
+            return {"when": value}
+        case e.NextJudged(rule=rule, done=done):
+            return {"next_rule": rule + 1, "judged": done}
+        case e.PhaseReady():
+            return {
+                "status": AttemptStatus.READY, "stage": None, "gate": 0, "gates_before_passed": True, "asked": None,
+                "not_before": None,
+            }  # fmt: skip
+        case e.GatesOpened():
+            return {
+                "status": AttemptStatus.GATING, "stage": event.stage, "gate": 0, "sha256": event.sha256,
+                "tree": event.tree, "not_before": None,
+            }  # fmt: skip
+        case e.PhaseStarted():
+            return {
+                "status": AttemptStatus.RUNNING, "holder": event.holder, "started_at": event.started_at,
+                "lease_until": event.lease_until, "deadline": event.deadline,
+                "tree_at_start": attempt.tree_at_start or event.tree,
+            }  # fmt: skip
+        case e.LeaseLost():
+            running = attempt.status is AttemptStatus.RUNNING
+            return {
+                "status": AttemptStatus.READY if running else attempt.status, "holder": None, "lease_until": None,
+                "deadline": None if running else attempt.deadline,
+            }  # fmt: skip
+        case e.RevisionSubmitted():
+            return {
+                "status": AttemptStatus.GATING, "stage": Stage.AFTER, "gate": 0, "revision": event.revision,
+                "sha256": event.sha256, "tree": event.tree, "tree_changes": 0, "verdicts": (), "asked": None,
+                "reason": "", "fail_kind": None, "human_only": False, "deadline": None,
+            }  # fmt: skip
+        case e.SubmissionRefused():
+            return {"invalid": attempt.invalid + 1}
+        case e.GateJudged(verdict=verdict):
+            return _judged(attempt, verdict)
+        case e.ApprovalAwaited():
+            return {"status": AttemptStatus.AWAITING}
+        case e.ApprovalAsked(request=request):
+            return {"asked": request}
+        case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
+            verdict = Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, comment)
+            return _judged(attempt, verdict) | {"status": AttemptStatus.GATING}
+        case e.PhaseCompleted(held=held, judged=judged):
+            return {
+                "status": AttemptStatus.COMPLETED, "stage": None, "held": held, "judged": judged, "holder": None,
+                "lease_until": None, "deadline": None, "asked": None, "human_only": False,
+            }  # fmt: skip
+        case e.PhaseForced():
+            kept = {} if not event.revision else {"revision": event.revision, "sha256": event.sha256}
+            return {"forced": True, "reason": event.reason, "fail_kind": None, "human_only": False, **kept}
+        case e.AttemptFailed(kind=kind, reason=reason):
+            return {
+                "status": AttemptStatus.FAILED, "fail_kind": kind, "reason": reason, "deadline": None, "asked": None,
+            }  # fmt: skip
+        case e.HumanAwaited():
+            return {"human_only": True, "holder": None, "lease_until": None}
+        case e.PhaseSkipped(reason=reason):
+            return {
+                "status": AttemptStatus.SKIPPED, "stage": None, "reason": reason, "holder": None, "deadline": None,
+                "lease_until": None, "asked": None, "human_only": False, "fail_kind": None,
+            }  # fmt: skip
+        case e.TreeChanged():
+            return {
+                "status": AttemptStatus.GATING, "gate": 0, "verdicts": (), "asked": None, "tree": event.tree,
+                "tree_changes": attempt.tree_changes + 1 if event.by_check else 0,
+            }  # fmt: skip
+        case e.PhaseProceeded(judged=judged):
+            return {"held": False, "judged": judged or attempt.judged}
+        case _:
+            raise TypeError(f"no such event: {event!r}")
+
+
+def _judged(attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
+    passed = verdict.kind is VerdictKind.PASS
+    status = AttemptStatus.AWAITING if verdict.kind is VerdictKind.AWAITING else attempt.status
+    return {
+        "verdicts": (*attempt.verdicts, verdict),
+        "gate": verdict.gate + 1 if passed else verdict.gate,
+        "status": status,
+        "asked": None,
+        "reason": verdict.message if not passed else attempt.reason,
+    }
+
+
+def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
+    tries = state.attempts[event.phase]
+    new = Attempt(
+        event.phase, event.attempt, tries[-1].iteration, event.status, holder=event.holder, lease_until=event.lease_until,
+        started_at=event.started_at, deadline=event.deadline, not_before=event.not_before, feedback=event.feedback,
+        tree_at_start=event.tree, when=True, gates_before_passed=event.status is not AttemptStatus.PENDING,
+    )  # fmt: skip
+    return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], _superseded(tries[-1]), new)})
+
+
+def _went_to(state: RunState, event: e.WentTo) -> RunState:
+    attempts = dict(state.attempts)
+    for path in event.superseded:
+        tries = attempts[path]
+        feedback = event.feedback if path == event.target else ()
+        fresh = Attempt(path, len(tries) + 1, event.iteration, feedback=feedback)
+        attempts[path] = (*tries[:-1], _superseded(tries[-1]), fresh)
+    jumps = dict(state.jumps)
+    if event.rule:
+        jumps[event.rule] = jumps.get(event.rule, 0) + 1
+    return replace(state, attempts=attempts, iteration=event.iteration, jumps=jumps)
+
+
+def _superseded(attempt: Attempt) -> Attempt:
+    return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
+
+
+def _end_open(state: RunState, *, pending: AttemptStatus) -> RunState:
+    def ended(attempt: Attempt) -> Attempt:
+        if attempt.status is AttemptStatus.PENDING:
+            return replace(attempt, status=pending)
+        if attempt.status in _OPEN:
+            return replace(
+                attempt, status=AttemptStatus.CANCELLED, holder=None, lease_until=None, deadline=None, asked=None
+            )
+        return attempt
+
+    attempts: dict[PhasePath, tuple[Attempt, ...]] = {
+        path: (*tries[:-1], ended(tries[-1])) for path, tries in state.attempts.items()
+    }
+    return replace(state, attempts=attempts)
+
+
+def _only_people_can_go_on(state: RunState) -> bool:
+    """Design §4: every open attempt is awaiting, failed after wait_human, held, or a person's own phase."""
+    waits = [_waits_for(state, attempt) for attempt in state.open_attempts]
+    return "person" in waits and "work" not in waits
+
+
+def _waits_for(state: RunState, attempt: Attempt) -> str:
+    match attempt.status:
+        case AttemptStatus.AWAITING:
+            return "person"
+        case AttemptStatus.FAILED:
+            return "person" if attempt.human_only else "work"
+        case AttemptStatus.READY | AttemptStatus.RUNNING:
+            return "person" if state.phase(attempt.phase).kind == "human" else "work"
+        case AttemptStatus.GATING:
+            return "work"
+        case AttemptStatus.PENDING:
+            return "nobody" if attempt.not_before is None else "work"
+        case _:
+            return "person" if attempt.held else "nobody"

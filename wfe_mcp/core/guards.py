@@ -1,0 +1,248 @@
+"""What else must hold for a command that the tables let through?
+
+One guard per command: who asks, which revision is meant, is there a free place. A guard never changes anything.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.graph import upstream
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.questions import questions
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["GUARDS", "current_gate", "illegal", "missing", "stopped_phases"]
+
+
+def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
+    """(kind, index) of the gate that judges ``attempt`` now; None when it is under no gate or past the last one."""
+    if attempt.stage is None:
+        return None
+    spec = state.phase(attempt.phase)
+    gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
+    return (gates[attempt.gate].kind, attempt.gate) if attempt.gate < len(gates) else None
+
+
+def missing(state: RunState, attempt: Attempt) -> str:
+    """What a pending phase waits for, in words."""
+    if attempt.not_before is not None:
+        return f"its next try at {attempt.not_before.isoformat(timespec='seconds')}"
+    open_needs = [need for need in state.phase(attempt.phase).needs if not state.current(need).is_settled]
+    return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs) or "its condition"
+
+
+def _start(state: RunState, command: c.StartPhase) -> Refused | None:
+    attempt, spec = state.current(command.phase), state.phase(command.phase)
+    if spec.kind == "human" and not command.by.is_human:
+        return Refused("needs_human", f"Phase {command.phase!r} is a person's own work.",
+                       f"Ask the user to run: wfe-mcp submit RUN {command.phase} --file FILE")  # fmt: skip
+    if attempt.status is AttemptStatus.RUNNING:
+        if attempt.holder == command.holder:
+            return None
+        return Refused("leased", f"Phase {command.phase!r} is held by {attempt.holder}.",
+                       "Take another ready phase, or wait: the lease ends when its holder is gone.")  # fmt: skip
+    if state.status is RunStatus.PAUSED:
+        return illegal("The run is paused: nothing new starts.", "resume the run first.")
+    others = [other for other in state.open_attempts if other.phase != command.phase]
+    if spec.exclusive:
+        for other in others:
+            if state.phase(other.phase).exclusive and _holds_tree(other):
+                return Refused("leased", f"Phase {other.phase!r} of this run holds the working tree: its gates read it.",
+                               f"Finish {other.phase!r} first.")  # fmt: skip
+    busy = [other.phase for other in others if other.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}]
+    if len(busy) >= state.spec.max_parallel:
+        return Refused("not_ready", f"The template lets {state.spec.max_parallel} phase(s) run at once; open: {', '.join(busy)}.",
+                       f"Finish {busy[0]!r} first.")  # fmt: skip
+    return None
+
+
+def _holds_tree(attempt: Attempt) -> bool:
+    """The tree is a phase's from claim to completion; the lock dies with the lease, except under a running gate."""
+    if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
+        return True
+    return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
+
+
+def _answer(state: RunState, command: c.Answer) -> Refused | None:
+    for question in questions(state):
+        if (question.kind, question.phase, question.rule) == (command.kind, command.phase, command.rule):
+            return None
+    return illegal(f"No condition of phase {command.phase!r} is due.", "")
+
+
+def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
+    attempt = state.current(command.phase)
+    if attempt.stage is Stage.BEFORE and attempt.sha256 is None:
+        return None
+    return illegal(f"The prompt of phase {command.phase!r} is under judgement already.", "")
+
+
+def _verdict(state: RunState, command: c.RecordVerdict) -> Refused | None:
+    attempt = state.current(command.phase)
+    if (attempt.stage, attempt.gate, attempt.sha256) != (command.stage, command.gate, command.sha256):
+        return Refused(
+            "stale_revision", f"The verdict on phase {command.phase!r} is about a revision or gate that is over."
+        )
+    return None
+
+
+def _approve(state: RunState, command: c.Approve) -> Refused | None:
+    attempt = state.current(command.phase)
+    found = _not_an_approval(state, attempt)
+    if found is not None:
+        return found
+    if command.sha256 != attempt.sha256:
+        return Refused("stale_revision", f"The decision is about {command.sha256[:12]}, but the open revision is {str(attempt.sha256)[:12]}.",
+                       "Look at the open revision and decide again.")  # fmt: skip
+    spec = state.phase(command.phase)
+    gate = (spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates)[attempt.gate]
+    if command.by.assurance < Assurance[gate.assurance.upper()]:
+        return Refused(
+            "needs_human",
+            f"Phase {command.phase!r} needs a decision of assurance {gate.assurance!r}; this channel gives {command.by.assurance.name.lower()!r}.",
+        )
+    if attempt.asked is None:
+        return illegal(f"No request for phase {command.phase!r} is open.", "Ask for the approval first.")
+    return None
+
+
+def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
+    gate = current_gate(state, attempt)
+    if gate is not None and gate[0] == "approval":
+        return None
+    return Refused("needs_trust", f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} waits for trust, not for an approval.",
+                   "Ask the user to run: wfe-mcp trust")  # fmt: skip
+
+
+def _ask(state: RunState, command: c.AskApproval) -> Refused | None:
+    return _not_an_approval(state, state.current(command.phase))
+
+
+def _reject(state: RunState, command: c.Reject) -> Refused | None:
+    attempt = state.current(command.phase)
+    if not command.by.is_human and command.by.channel is not Channel.FORM:
+        return _person("Only a person rejects; an agent withdraws its own submission.")
+    if command.sha256 is not None and command.sha256 != attempt.sha256:
+        return Refused(
+            "stale_revision",
+            f"The decision is about {command.sha256[:12]}, but the open revision is {str(attempt.sha256)[:12]}.",
+        )
+    if command.to is None:
+        return None
+    if command.to not in state.attempts:
+        near = nearest(command.to, state.attempts)
+        return Refused(
+            "unknown_phase", f"The run has no phase {command.to!r}.", f"Did you mean {near[0]!r}?" if near else ""
+        )
+    if command.to != command.phase and command.to not in upstream(state.spec, command.phase):
+        return Refused(
+            "bad_argument",
+            f"{command.to!r} is not before {command.phase!r}.",
+            "Name an earlier phase that this one needs.",
+        )
+    return None
+
+
+def _edit(state: RunState, command: c.Edit) -> Refused | None:
+    attempt = state.current(command.phase)
+    if attempt.human_only and not command.by.is_human:
+        return _person(f"Phase {command.phase!r} was stopped for a person.")
+    if attempt.stage is Stage.BEFORE:
+        return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
+    return None
+
+
+def _retry(state: RunState, command: c.Retry) -> Refused | None:
+    attempt = state.current(command.phase)
+    if command.by.is_human:
+        return None
+    if attempt.human_only or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or state.is_over:
+        return _person(f"Phase {command.phase!r} is {attempt.status}: only a person reopens it.")
+    return None
+
+
+def _skip(state: RunState, command: c.Skip) -> Refused | None:
+    attempt, policy = state.current(command.phase), state.phase(command.phase).skip
+    if policy == "never":
+        return illegal(f"Phase {command.phase!r} may never be skipped (skip: never).", "")
+    if not command.by.is_human and (policy == "human" or attempt.human_only or state.is_over):
+        return _person(f"Only a person skips phase {command.phase!r}.")
+    return None
+
+
+def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
+    attempt = state.current(command.phase)
+    if not command.by.is_human:
+        return _person("Only a person overrules a gate.")
+    if not command.reason.strip():
+        return Refused(
+            "bad_argument", "force-accept needs a reason: it stays visible with the run.", "Give --reason TEXT."
+        )
+    if attempt.stage is not Stage.BEFORE and not (attempt.revision or command.revision):
+        return Refused(
+            "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit one, or skip the phase."
+        )
+    return None
+
+
+def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
+    attempt = state.current(command.phase)
+    if attempt.deadline is not None and command.at >= attempt.deadline:
+        return None
+    return illegal(f"The time of phase {command.phase!r} is not over.", "")
+
+
+def _wake(state: RunState, command: c.Wake) -> Refused | None:
+    attempt = state.current(command.phase)
+    if attempt.not_before is not None and command.at >= attempt.not_before:
+        return None
+    return illegal(f"Phase {command.phase!r} does not wait for a time.", "")
+
+
+def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
+    if command.phase is not None and command.phase not in state.attempts:
+        return Refused("unknown_phase", f"The run has no phase {command.phase!r}.")
+    if not stopped_phases(state, command.phase):
+        return illegal("No completed phase waits for proceed.", "")
+    return None if command.by.is_human else _person("A stop for a person is undone by a person.")
+
+
+def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Attempt, ...]:
+    """Completed attempts that wait for ``proceed``: held ones, and the one whose ``next`` blocked the run."""
+    return tuple(
+        attempt
+        for attempt in state.open_attempts
+        if attempt.status is AttemptStatus.COMPLETED
+        and (attempt.held or (state.status is RunStatus.BLOCKED and not attempt.judged))
+        and only in {None, attempt.phase}
+    )
+
+
+def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
+    if command.auto and not state.auto and not command.by.is_human:
+        return _person("Automatic mode was switched off for a person to look; a person switches it on.")
+    return None
+
+
+def _resume(state: RunState, command: c.Resume) -> Refused | None:
+    if state.paused_by_human and not command.by.is_human:
+        return _person("A person paused the run; a person resumes it.")
+    return None
+
+
+GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
+    c.StartPhase: _start, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict, c.Approve: _approve,
+    c.AskApproval: _ask, c.Reject: _reject, c.Edit: _edit, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force,
+    c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
+}  # fmt: skip
+
+
+def _person(message: str) -> Refused:
+    return Refused("needs_human", message, "Ask the user to decide at a terminal.")
+
+
+def illegal(message: str, hint: str) -> Refused:
+    """The answer to a command that means nothing in this state."""
+    return Refused("illegal_transition", message, hint)
