@@ -1,0 +1,123 @@
+"""Is this checkout good enough to merge? Runs every stage below; .ci/run is nothing but this file.
+
+    python3 scripts/check.py                all stages
+    python3 scripts/check.py lint types     some of them; all but ``tests`` need the .venv that ``tests`` makes
+    python3 scripts/check.py --list         their names and commands
+
+Standard library only, and no newer Python than the README's first command needs: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+
+# What a stage may see. Tests start servers, checks and shells: no key of the person who runs this may reach them.
+VISIBLE = (
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "TEMP", "TMP", "CI"),
+    *("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES*"),
+    *("XDG_*", "PYENV_*", "PIP_*", "UV_*", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+HIDDEN = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*_KEY")
+
+
+class Step(NamedTuple):
+    """One command of a stage; a measured one records its coverage, and that of the processes it starts."""
+
+    argv: list[str]
+    measured: bool = False
+
+
+def stages(folder: Path) -> dict[str, list[Step]]:
+    """Name → steps, in the order in which they run. Coverage goes to ``folder``, so that the checkout stays clean."""
+    python = str(COMMANDS / "python")
+    report = str(folder / "coverage.json")
+    return {
+        # the README's own words, in the one test run there is
+        "tests": [
+            Step(["bash", "-c", readme_commands()[1]], measured=True),
+            Step([python, "-m", "coverage", "combine", "--quiet"]),
+            Step([python, "-m", "coverage", "json", "--quiet", "-o", report]),
+            Step([python, "scripts/coverage_floor.py", report]),
+        ],
+        "lint": [
+            Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
+            Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
+        ],
+        "types": [Step([str(COMMANDS / "pyright")])],
+        "imports": [Step([str(COMMANDS / "lint-imports")]), Step([str(COMMANDS / "deptry"), "."])],
+        "pins": [Step([python, "scripts/pins.py", "--check"])],
+        "generated": [Step([python, "scripts/generate.py", "--check"])],
+        "wheel": [Step([python, "scripts/check_wheel.py"])],
+    }
+
+
+def readme_commands() -> list[str]:
+    """The lines of the README's first ``sh`` block: the demo, then the tests."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return text.split("```sh\n", 1)[1].split("```", 1)[0].splitlines()
+
+
+def main(argv: list[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="wfe-coverage-") as folder:
+        known = stages(Path(folder))
+        if argv == ["--list"]:
+            for name, steps in known.items():
+                print(*(f"{name:<10} {' '.join(step.argv)}" for step in steps), sep="\n")
+            return 0
+        unknown = [name for name in argv if name not in known]
+        if unknown:
+            print(f"No stage is called {', '.join(unknown)}. There are: {', '.join(known)}", file=sys.stderr)
+            return 2
+        failed = [name for name in argv or known if not passes(name, known[name], Path(folder))]
+    print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
+    return 1 if failed else 0
+
+
+def passes(name: str, steps: list[Step], folder: Path) -> bool:
+    """Whether every step exits with 0; after a failure the later ones of the stage are not tried."""
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    good = all(exit_code(step, folder) == 0 for step in steps)
+    print(f"== {name}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
+    return good
+
+
+def exit_code(step: Step, folder: Path) -> int:
+    """Run one step in the checkout, without a terminal and with the visible part of the environment."""
+    environment = {**visible(os.environ), "COVERAGE_FILE": str(folder / ".coverage")}
+    if step.measured:
+        # coverage installs a .pth file that starts it in every Python process that sees this name
+        environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+    try:
+        return subprocess.run(step.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    except FileNotFoundError:
+        print(f"There is no {step.argv[0]}. Next: python3 scripts/check.py tests, which makes it.", flush=True)
+        return 1
+
+
+def visible(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of ``environment`` that a stage may see."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in VISIBLE)
+        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in HIDDEN)
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

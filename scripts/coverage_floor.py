@@ -1,0 +1,99 @@
+"""Is enough of each package tested? Compares a ``coverage json`` report with the floors below.
+
+    coverage json -o coverage.json && python scripts/coverage_floor.py coverage.json
+
+A figure counts lines and branches together: what ran, of what could have run.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import TypedDict, cast
+
+# What the rules live in is tested whole; the rest, where a line may need a crash or another system to run, as one.
+FLOORS = {"core": 100.0, "artifacts": 100.0, "workflow": 100.0}
+REST = "rest"
+REST_FLOOR = 92.0
+
+
+class Summary(TypedDict):
+    """Counts of one file, as coverage writes them."""
+
+    covered_lines: int
+    num_statements: int
+    covered_branches: int
+    num_branches: int
+
+
+class MeasuredFile(TypedDict):
+    """What ran of one file, and what did not."""
+
+    summary: Summary
+    missing_lines: list[int]
+    missing_branches: list[list[int]]
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 1:
+        print("usage: coverage_floor.py COVERAGE_JSON", file=sys.stderr)
+        return 2
+    report = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
+    files = cast("dict[str, MeasuredFile]", report["files"])
+    packages: dict[str, list[str]] = {}
+    for path in files:
+        packages.setdefault(package_of(path), []).append(path)
+    for package, paths in sorted(packages.items()):
+        print(f"  {package:<12} {percent([files[path] for path in paths]):6.2f} %")
+    low = groups_below(files)
+    for group, found in low.items():
+        print(
+            f"Below its floor: {group} has {found:.2f} %, expected {FLOORS.get(group, REST_FLOOR):g} %. Never reached:"
+        )
+        print(*unreached(files, group), sep="\n")
+    return 1 if low else 0
+
+
+def groups_below(files: Mapping[str, MeasuredFile]) -> dict[str, float]:
+    """The groups that miss their floor, with the percentage they have."""
+    groups: dict[str, list[MeasuredFile]] = {}
+    for path, file in files.items():
+        groups.setdefault(group_of(path), []).append(file)
+    found = {group: percent(members) for group, members in sorted(groups.items())}
+    return {group: value for group, value in found.items() if value < FLOORS.get(group, REST_FLOOR)}
+
+
+def percent(files: list[MeasuredFile]) -> float:
+    """Lines and branches that ran, of those that exist; 100 where there are none."""
+    counts = [file["summary"] for file in files]
+    ran = sum(count["covered_lines"] + count["covered_branches"] for count in counts)
+    there = sum(count["num_statements"] + count["num_branches"] for count in counts)
+    return 100.0 * ran / there if there else 100.0
+
+
+def unreached(files: Mapping[str, MeasuredFile], group: str) -> list[str]:
+    """One line per file of ``group`` with the lines and branches (``from->to``) that never ran."""
+    lines: list[str] = []
+    for path, file in sorted(files.items()):
+        gaps = [str(line) for line in file["missing_lines"]]
+        gaps += [f"{start}->{'exit' if end < 0 else end}" for start, end in file["missing_branches"]]
+        if gaps and group_of(path) == group:
+            lines.append(f"  {path}: {', '.join(gaps)}")
+    return lines
+
+
+def package_of(path: str) -> str:
+    """``core`` for wfe_mcp/core/model.py, ``.`` for a module of the package itself."""
+    parts = PurePath(path.replace("\\", "/")).parts
+    inside = parts[parts.index("wfe_mcp") + 1 :]
+    return inside[0] if len(inside) > 1 else "."
+
+
+def group_of(path: str) -> str:
+    """The package when it has a floor of its own, else ``rest``."""
+    package = package_of(path)
+    return package if package in FLOORS else REST
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
