@@ -1,0 +1,57 @@
+"""Is the repository free of the addresses of registries and of any one machine?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+
+def whole(pieces: str) -> str:
+    """The text without its bars: in pieces, so that neither we nor another search finds it in this file."""
+    return pieces.replace("|", "")
+
+
+HOSTS = [
+    *("py|pi.org", "python|hosted.org", "npm|js.org", "npm|js.com", "yarn|pkg.com", "crates|.io", "go|proxy.io"),
+    *("proxy|.golang.org", "jfrog|.io", "artifact|ory", "nexus|/repository", "devp|i/", "index|-url", "find|-links"),
+]
+REGISTRY = re.compile(
+    "|".join([*(re.escape(whole(host)) for host in HOSTS), r"https?://[^\s\"'<>)]*/simple\b"]), re.IGNORECASE
+)
+
+# Where a path begins that is a home or a working folder of one machine: not in the middle of an address or a pointer.
+MACHINE = re.compile(r"(?<![\w.:/*}~-])/(?:root|work|Users/\w+|home/(?!me\b|you\b|user\b)\w+)/\w?")
+
+
+@pytest.mark.parametrize("forbidden", [REGISTRY, MACHINE], ids=["registries", "machines"])
+def test_no_file_names_a_place_that_only_some_of_us_have(
+    forbidden: re.Pattern[str], repository_files: list[Path], root: Path
+) -> None:
+    found = [
+        f"{path.relative_to(root)}:{number}: {line.strip()[:100]}"
+        for path in repository_files
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1)
+        if forbidden.search(line)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "pieces"),
+    [
+        (REGISTRY, "https://files.python|hosted.org/packages/x.whl"),
+        (REGISTRY, "http|://mirror.example/sim|ple/"),
+        (REGISTRY, '"resolved": "https://registry.npm|js.org/react"'),
+        (MACHINE, 'cwd = "/|work/main"'),
+        (MACHINE, "see /|root/.config"),
+        (MACHINE, "/|home/builder/project"),
+    ],
+)
+def test_such_a_place_would_be_found(forbidden: re.Pattern[str], pieces: str) -> None:
+    assert not forbidden.search(pieces)
+    assert forbidden.search(whole(pieces))
+
+
+def test_pointers_and_paths_of_nobody_are_fine() -> None:
+    assert not MACHINE.search("at /work, in https://example.org/work/1, ~/work/x or $HOME/root/a")

@@ -1,0 +1,61 @@
+"""Does the gate before a merge keep what it promises about its stages?"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import check
+
+
+def test_a_stage_sees_what_it_needs_and_no_key() -> None:
+    environment = {
+        "PATH": "bin",
+        "LC_ALL": "C",
+        "UV_CACHE_DIR": "cache",
+        "UV_PUBLISH_TOKEN": "secret",
+        "OPENAI_API_KEY": "secret",
+        "GITHUB_TOKEN": "secret",
+        "WFE_DATABASE_URL": "mine",
+    }
+
+    assert check.visible(environment) == {"PATH": "bin", "LC_ALL": "C", "UV_CACHE_DIR": "cache"}
+
+
+def test_the_tests_run_once_and_by_the_words_of_the_readme(tmp_path: Path) -> None:
+    runs = [step for steps in check.stages(tmp_path).values() for step in steps if step.measured]
+
+    assert runs == [check.Step(["bash", "-c", check.readme_commands()[1]], measured=True)]
+
+
+def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    steps = [
+        check.Step([sys.executable, "-c", f"print({word!r}); exit({code})"]) for word, code in [("a", 3), ("b", 0)]
+    ]
+
+    assert not check.passes("tried", steps, tmp_path)
+    said = capfd.readouterr().out
+    assert "tried: FAILED" in said
+    assert "b" not in said.splitlines()
+
+
+def test_a_stage_that_does_not_exist_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main(["lints"]) == 2
+    assert "There are: tests, lint" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="CI is a bash script; there is no bash here")
+def test_ci_works_from_any_folder_and_passes_stages_on(root: Path, tmp_path: Path) -> None:
+    listed = subprocess.run(
+        ["bash", str(root / ".ci" / "run"), "--list"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+        env={"PATH": os.environ["PATH"]},
+    )
+
+    assert [line.split()[0] for line in listed.stdout.splitlines()][:4] == ["tests"] * 4

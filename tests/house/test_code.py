@@ -1,0 +1,73 @@
+"""Does the code keep the rules of the house that no linter knows?"""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LONGEST = 400
+REQUIREMENT = re.compile(r"S[0-4]-\d{2}|B-\d{2}")
+
+
+def test_no_module_is_longer_than_one_idea(root: Path) -> None:
+    lengths = {
+        str(path.relative_to(root)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in ("wfe_mcp", "scripts", "bench")
+        for path in (root / folder).rglob("*.py")
+    }
+
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_every_module_says_what_it_is_for(root: Path) -> None:
+    modules = [path for folder in ("wfe_mcp", "scripts", "bench") for path in (root / folder).rglob("*.py")]
+    written = {path: path.read_text(encoding="utf-8") for path in modules}
+
+    assert [
+        str(path.relative_to(root))
+        for path, text in written.items()
+        if text.strip() and "versions" not in path.parts and not ast.get_docstring(ast.parse(text))
+    ] == []
+
+
+# What each door must not load before it is used: measured, these cost 0.1 to 1.7 s of CPU each.
+@pytest.mark.parametrize(
+    ("door", "heavy"),
+    [
+        ("wfe_mcp.server", {"anthropic", "openai", "typer", "rich", "pydantic_settings", "alembic"}),
+        ("wfe_mcp.cli", {"anthropic", "openai", "alembic"}),
+        ("wfe_mcp.core", {"anthropic", "openai", "mcp", "pydantic", "sqlalchemy"}),
+    ],
+)
+def test_opening_a_door_loads_nothing_heavy_that_it_does_not_need(door: str, heavy: set[str]) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-c", f"import {door}, sys; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert heavy & set(listed.stdout.split()) == set()
+
+
+def test_every_promise_that_a_test_names_has_a_known_kind_of_id(root: Path) -> None:
+    named = [
+        (path.relative_to(root), argument)
+        for path in (root / "tests").rglob("test_*.py")
+        for argument in requirement_arguments(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert [(path, id_) for path, id_ in named if not REQUIREMENT.fullmatch(id_)] == []
+
+
+def requirement_arguments(tree: ast.Module) -> list[str]:
+    """What stands in the parentheses of each ``pytest.mark.requirement(…)``, as written."""
+    return [
+        str(argument.value) if isinstance(argument, ast.Constant) else ast.unparse(argument)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requirement"
+        for argument in node.args or [ast.Constant("nothing")]
+    ]
