@@ -44,7 +44,7 @@ def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixt
 
 def test_a_stage_that_does_not_exist_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(["lints"]) == 2
-    assert "There are: tests, lint" in capsys.readouterr().err
+    assert "There are: tests, demo, lint" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="CI is a bash script; there is no bash here")
