@@ -1,0 +1,211 @@
+"""A child runs under our eyes, and surely ends."""
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
+from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.family import end_family, family
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")
+
+LEAVES_A_GRANDCHILD = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session={setsid})
+open({note!r}, "w").write(str(child.pid))
+time.sleep({then})
+"""
+
+
+def python(code: str, cwd: Path, timeout_s: float = 60, **options: object) -> ChildResult:
+    return run_child([sys.executable, "-c", code], cwd=cwd, env=child_env(), timeout_s=timeout_s, **options)  # type: ignore[arg-type]
+
+
+def after_first_byte(path: Path) -> Callable[[], bool]:
+    return lambda: path.exists() and path.stat().st_size > 0
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_the_exit_code_output_and_hash_of_a_child_are_known(tmp_path: Path) -> None:
+    log = tmp_path / "evidence" / "check.log"
+    result = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path, log_path=log)
+    assert (result.exit_code, result.timed_out, result.cancelled, result.survivors) == (3, False, False, ())
+    assert sorted(result.output_tail.split()) == ["err", "out"]
+    assert result.output_sha256 == hashlib.sha256(log.read_bytes()).hexdigest()
+    assert result.output_bytes == log.stat().st_size
+    assert result.duration_s > 0
+
+
+def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    result = python("import time; print('so far', flush=True); time.sleep(600)", tmp_path, timeout_s=0.5)
+    assert result.timed_out and result.exit_code is None
+    assert result.survivors == ()
+
+
+def test_a_child_is_ended_when_it_must_stop(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    result = python(
+        "import time; print('x', flush=True); time.sleep(600)",
+        tmp_path,
+        log_path=log,
+        should_stop=after_first_byte(log),
+    )
+    assert result.cancelled and result.exit_code is None
+
+
+def test_a_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    result = python(code, tmp_path, log_path=log, should_stop=after_first_byte(log))
+    assert result.cancelled and result.survivors == ()
+
+
+@POSIX
+@pytest.mark.parametrize("setsid", [False, True])
+def test_what_a_child_leaves_running_ends_with_it(tmp_path: Path, setsid: bool) -> None:
+    note = tmp_path / "pid"
+    result = python(LEAVES_A_GRANDCHILD.format(setsid=setsid, note=str(note), then=0), tmp_path)
+    assert result.exit_code == 0
+    assert not lives(int(note.read_text()))
+
+
+@POSIX
+def test_a_grandchild_in_its_own_session_ends_when_the_child_times_out(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = LEAVES_A_GRANDCHILD.format(setsid=True, note=str(note), then=600)
+    result = python(code, tmp_path, should_stop=after_first_byte(note))
+    assert result.cancelled and result.survivors == ()
+    assert not lives(int(note.read_text()))
+
+
+@POSIX
+def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = psutil.Popen(
+        [sys.executable, "-c", f"open({str(ready)!r}, 'w').write('x'); import time; time.sleep(600)"],
+        env={**child_env(), MARK: "job-7.2"},
+        start_new_session=True,
+    )
+    assert [one.pid for one in family(None, None, "job-7.2")] == [process.pid]
+    assert end_family(None, None, "job-7.2") == ()
+    assert process.wait(10) != 0
+
+
+@POSIX
+def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        assert end_family(process.pid, process.create_time() - 3600, "no-such-mark") == ()
+        assert lives(process.pid)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_pid_and_start_time_are_known_before_anybody_waits(tmp_path: Path) -> None:
+    seen: list[tuple[int, float]] = []
+
+    def note(pid: int, started_at: float) -> None:
+        seen.append((pid, started_at))
+
+    result = python("print('x')", tmp_path, on_started=note)
+    assert result.exit_code == 0
+    ((pid, at),) = seen
+    assert pid != os.getpid() and abs(at - time.time()) < 3600
+
+
+def test_a_child_ends_when_its_start_cannot_be_recorded(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def refuse(pid: int, _at: float) -> None:
+        pids.append(pid)
+        raise RuntimeError("the store is away")
+
+    with pytest.raises(RuntimeError, match="the store is away"):
+        python("import time; time.sleep(600)", tmp_path, on_started=refuse)
+    assert not lives(pids[0])
+
+
+def test_output_beyond_the_cap_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code = "print('first'); [print('x' * 999) for _ in range(500)]; print('last')"
+    result = python(code, tmp_path, log_path=log, max_output_bytes=20_000)
+    written = log.read_text()
+    assert written.startswith("first\n") and written.rstrip().endswith("last")
+    assert "bytes left out" in written
+    assert log.stat().st_size < 20_100 < result.output_bytes
+    assert result.output_sha256 == hashlib.sha256(log.read_bytes()).hexdigest()
+    assert result.output_tail.rstrip().endswith("last")
+
+
+def test_shown_output_holds_no_terminal_escapes_and_no_broken_text(tmp_path: Path) -> None:
+    code = r"import sys; sys.stdout.buffer.write(b'\x1b[31mred\x1b[0m \x1b]0;title\x07\x00\xff ok\r\n')"
+    result = python(code, tmp_path)
+    assert result.output_tail == "red \ufffd ok\n"
+
+
+def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
+    precious, log = tmp_path / "precious", tmp_path / "log"
+    precious.write_text("mine")
+    try:
+        log.symlink_to(precious)
+    except OSError:
+        pytest.skip("this system lets nobody make links")
+    python("print('x')", tmp_path, log_path=log)
+    assert precious.read_text() == "mine" and log.read_text().strip() == "x"
+
+
+def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ChildNotStarted, match="no-such-program"):
+        run_child(["no-such-program"], cwd=tmp_path, env=child_env(), timeout_s=5)
+    with pytest.raises(ChildNotStarted, match=r"\./missing"):
+        run_child(["./missing"], cwd=tmp_path, env=child_env(), timeout_s=5)
+    with pytest.raises(ChildNotStarted, match="does not exist"):
+        run_child([sys.executable], cwd=tmp_path / "nowhere", env=child_env(), timeout_s=5)
+
+
+@POSIX
+def test_a_file_that_is_no_program_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a program")
+    with pytest.raises(ChildNotStarted, match="could not be started"):
+        run_child(["./data"], cwd=tmp_path, env=child_env(), timeout_s=5)
+
+
+def test_a_child_sees_only_what_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "s3cret")
+    monkeypatch.setenv("NAMED", "yes")
+    code = "import os; print(sorted(set(os.environ) & {'SECRET_TOKEN', 'NAMED', 'PATH', 'PYTHONDONTWRITEBYTECODE'}))"
+    result = run_child([sys.executable, "-c", code], cwd=tmp_path, env=child_env(["NAMED", "ABSENT"]), timeout_s=60)
+    assert result.output_tail.strip() == "['NAMED', 'PATH', 'PYTHONDONTWRITEBYTECODE']"
+
+
+def test_a_child_has_no_input_to_wait_for(tmp_path: Path) -> None:
+    assert python("import sys; sys.exit(len(sys.stdin.read()))", tmp_path, timeout_s=30).exit_code == 0
+
+
+def test_children_of_several_threads_do_not_end_each_other(tmp_path: Path) -> None:
+    codes: list[int | None] = []
+
+    def run(code: int) -> None:
+        codes.append(python(f"import sys; print('x' * 100_000); sys.exit({code})", tmp_path).exit_code)
+
+    threads = [threading.Thread(target=run, args=(code,)) for code in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(code or 0 for code in codes) == [1, 2, 3]

@@ -1,0 +1,31 @@
+"""What does a child process get to see of our environment?
+
+Rules (docs/explanation, threat T4):
+1. An allow-list: what a program needs to find itself and its home. Keys and tokens pass only when named.
+2. Python children write no bytecode: a check must not change the tree that it judges.
+3. Every child carries a mark, so that what it started can be found again after it ended or we did.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+
+__all__ = ["ALWAYS", "MARK", "child_env"]
+
+MARK = "WFE_JOB"
+"""The variable that names the job a process belongs to. Children of children inherit it."""
+
+ALWAYS = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TERM",
+    "TMPDIR", "TMP", "TEMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
+    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "USERNAME", "APPDATA",
+    "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "NUMBER_OF_PROCESSORS",
+    "PROCESSOR_ARCHITECTURE",
+)  # fmt: skip
+"""Names that every child gets when they are set; none of them holds a secret on an ordinary system."""
+
+
+def child_env(names: Iterable[str] = (), source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child: ``ALWAYS`` and ``names`` out of ``source`` (ours by default), nothing else."""
+    source = os.environ if source is None else source
+    allowed = {name: source[name] for name in (*ALWAYS, *names) if name in source}
+    return {**allowed, "PYTHONDONTWRITEBYTECODE": "1"}
