@@ -1,0 +1,56 @@
+"""What do schemas/ hold? One JSON Schema per shipped artifact, written from the models.
+
+python scripts/generate_schemas.py          write what differs, remove what is no longer there
+python scripts/generate_schemas.py --check  write nothing; exit 1 and name what differs
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from wfe_mcp.artifacts.registry import json_schema, schema_names
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+
+
+def documents() -> dict[str, str]:
+    """File name → text of every generated schema."""
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {
+        f"{name}.schema.json": json.dumps(draft | json_schema(name), indent=2, ensure_ascii=False) + "\n"
+        for name in schema_names()
+    }
+
+
+def differences(folder: Path) -> list[str]:
+    """Names of files in ``folder`` that are missing, other than generated, or left over; sorted."""
+    wanted = documents()
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*@*.schema.json")}
+    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+
+
+def main(arguments: Sequence[str], folder: Path = FOLDER) -> int:
+    """Exit code 0 when the folder is as generated (now), 1 when ``--check`` found differences, 2 when misused."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    names = differences(folder)
+    if "--check" in arguments:
+        for name in names:
+            print(
+                f"schemas/{name} is not what the models say. Next: python scripts/generate_schemas.py", file=sys.stderr
+            )
+        return 1 if names else 0
+    wanted = documents()
+    for name in names:
+        if name in wanted:
+            (folder / name).write_text(wanted[name], encoding="utf-8", newline="\n")
+        else:
+            (folder / name).unlink()
+        print(f"schemas/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""decision_list@1: what was decided, and why?"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from wfe_mcp.artifacts.models.base import Artifact, Id, Part, Text, example
+
+__all__ = ["DecisionList"]
+
+
+class Option(Part):
+    """Another way, and why it was not taken."""
+
+    title: Text
+    rejected_because: Text
+
+
+class Choice(Part):
+    """One decision."""
+
+    id: Id
+    title: Text = Field(description="The question")
+    decision: Text
+    rationale: Text
+    alternatives: list[Option] = Field(default=[])
+    consequences: list[Text] = Field(default=[], description="What follows, good and bad")
+    status: Literal["proposed", "accepted", "superseded"] = "proposed"
+
+
+class DecisionList(Artifact):
+    """Decisions with their reasons and the ways not taken."""
+
+    unique: ClassVar = ("decisions.*.id",)
+    model_config = example(
+        {
+            "decisions": [
+                {
+                    "id": "D-1",
+                    "title": "Which archive format?",
+                    "decision": "zip",
+                    "rationale": "Every system opens it without a tool",
+                    "alternatives": [{"title": "tar", "rejected_because": "Windows shells list it badly"}],
+                    "consequences": ["Links cannot be stored"],
+                    "status": "proposed",
+                }
+            ]
+        }
+    )
+
+    decisions: list[Choice]

@@ -1,0 +1,274 @@
+"""How do bytes and folders become values that are safe to keep?
+
+Rules (threats T7 and D6 of the design):
+1. Size, depth and count are capped before anything looks at the meaning.
+2. What could read differently elsewhere is refused: a key used twice, NaN, infinities, NUL, lone surrogates.
+3. ``artifact.json``, ``artifact.md`` and a folder give the same value as the object submitted directly.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, NoReturn, cast
+
+from wfe_mcp.artifacts.explain import bounded
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Detail, Refused, pointer
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "bundle_of",
+    "check_value",
+    "parse_json",
+    "parse_markdown",
+    "read_artifact",
+]
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+MAX_KEY = 500
+"""Characters in an object key: a pointer names it, and has to stay readable."""
+MAX_INT_BITS = 4096
+"""Python writes no integer of more than 4,300 digits; this is well below."""
+
+Parts = tuple[str | int, ...]
+
+
+def parse_json(
+    text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
+) -> object:
+    """The value of a JSON text. Refuses: too_large; invalid_artifact when it is no JSON or breaks rule 2."""
+    # pydantic_core: 8 ms; refuses deep nesting at once where json.loads needs the stack.
+    from pydantic_core import from_json
+
+    text = _text(text, max_bytes)
+    twice: list[_Doubled] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.append(doubled := _Doubled(found))
+            doubled.keys_twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+            return doubled
+        return found
+
+    try:
+        from_json(text, allow_inf_nan=False)
+        value = json.loads(text, object_pairs_hook=collect)
+    except ValueError as exc:
+        if "recursion limit" in str(exc):
+            _too_large("The JSON text", f"is nested deeper than {max_depth} levels")
+        _invalid("The text is not JSON.", [Detail("", _syntax(exc), "a JSON text", text[:40])])
+    if twice:
+        _invalid("The JSON text uses a key twice.", _repeated_keys(value, ()))
+    check_value(value, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)
+    return cast("object", value)
+
+
+def check_value(
+    value: object, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
+) -> None:
+    """Nothing, when ``value`` is JSON that can be kept. Refuses as ``parse_json`` does, every place at once."""
+    faults: list[Detail] = []
+    nodes = 0
+    # A list instead of recursion: the value may be deeper than the stack.
+    waiting: list[tuple[Parts, object]] = [((), value)]
+    while waiting:
+        parts, item = waiting.pop()
+        nodes += 1
+        if nodes > max_nodes:
+            _too_large("The value", f"has more than {max_nodes} parts")
+        children: list[tuple[Parts, object]] = []
+        match item:
+            case dict():
+                for key, child in cast("dict[object, object]", item).items():
+                    faults += [
+                        Detail(pointer(*parts), f"an object key {why}", "text", _shown(key)[:80]) for why in _key(key)
+                    ]
+                    children.append(((*parts, _shown(key)), child))
+            case list():
+                children = [((*parts, index), child) for index, child in enumerate(cast("list[object]", item))]
+            case _:
+                faults += [Detail(pointer(*parts), why, "a JSON value", _shown(item)[:80]) for why in _scalar(item)]
+        if isinstance(item, dict | list) and len(parts) >= max_depth:
+            _too_large("The value", f"is nested deeper than {max_depth} levels")
+        waiting.extend(reversed(children))
+    if faults:
+        _invalid("The value holds what cannot be kept.", faults)
+    if len(canonical_json(value).encode()) > max_bytes:
+        _too_large("The value", f"is larger than {max_bytes} bytes")
+
+
+def read_artifact(schema: str | dict[str, Any], name: str, content: bytes) -> object:
+    """The value in a file called ``name``: .json, or .md for a document. Not validated against ``schema`` yet."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix == ".json":
+        return parse_json(content)
+    if suffix in {".md", ".markdown"} and (schema == "markdown_doc@1" or isinstance(schema, dict)):
+        return parse_markdown(content)
+    wanted = "a .md or .json file" if schema == "markdown_doc@1" else "a .json file"
+    if schema == "file_bundle@1":
+        wanted = "a folder or a .json file"
+    label = schema if isinstance(schema, str) else "this schema"
+    detail = Detail("/path", f"{label} is read from {wanted}", wanted, name[:80])
+    raise Refused("bad_argument", f"{name[:80]!r} cannot be read as {label}.", f"Give {wanted}.", (detail,))
+
+
+def parse_markdown(content: str | bytes) -> dict[str, Any]:
+    """``{front, body}`` of a Markdown text.
+
+    The head between two ``---`` lines is one JSON object, or lines ``key: value`` whose value is JSON or plain text.
+    Without a closed head everything is body. One empty line after the head belongs to neither.
+    """
+    text = _text(content, MAX_BYTES)
+    head = re.match(r"---[ \t]*\r?\n(?:(.*?)\r?\n)??---[ \t]*(?:\r?\n|\Z)(?:\r?\n)?", text, re.DOTALL)
+    if head is None:
+        check_value(text)
+        return {"front": {}, "body": text}
+    front = head[1] or ""
+    value = {
+        "front": parse_json(front) if front.lstrip().startswith("{") else _front(front),
+        "body": text[head.end() :],
+    }
+    check_value(value)
+    return value
+
+
+def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses what is no UTF-8 text."""
+    if sum(map(len, files.values())) > max_bytes:
+        _too_large("The files together", f"are larger than {max_bytes} bytes")
+    bundle: list[dict[str, str]] = []
+    faults: list[Detail] = []
+    for index, (path, content) in enumerate(sorted(files.items())):
+        try:
+            bundle.append({"path": path, "content": content.decode()})
+        except UnicodeDecodeError as exc:
+            why = f"{path[:80]!r} is not UTF-8 text (byte {exc.start})"
+            faults.append(Detail(f"/files/{index}/content", why, "UTF-8 text", f"{len(content)} bytes"))
+    if faults:
+        _invalid("A bundle carries text files only.", faults)
+    return {"files": bundle}
+
+
+class _Doubled(dict[str, Any]):
+    """An object of which the text names ``keys_twice`` more than once."""
+
+    keys_twice: list[str]
+
+
+def _repeated_keys(value: object, parts: Parts) -> list[Detail]:
+    faults: list[Detail] = []
+    if isinstance(value, _Doubled):
+        faults = [
+            Detail(pointer(*parts, key), f"key {key[:80]!r} is used twice", "one value") for key in value.keys_twice
+        ]
+    if isinstance(value, dict):
+        for key, child in cast("dict[str, object]", value).items():
+            faults += _repeated_keys(child, (*parts, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(cast("list[object]", value)):
+            faults += _repeated_keys(child, (*parts, index))
+    return faults
+
+
+def _front(text: str) -> dict[str, Any]:
+    front: dict[str, Any] = {}
+    faults: list[Detail] = []
+    for number, line in enumerate(text.split("\n"), start=2):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            key, value = _front_line(line)
+        except ValueError as exc:
+            faults.append(
+                Detail(
+                    "/front", f"line {number}: {exc}", "key: value, where the value is JSON or plain text", line[:80]
+                )
+            )
+            continue
+        if key in front:
+            faults.append(Detail(pointer("front", key), f"line {number}: key {key[:80]!r} is used twice", "one value"))
+        front[key] = value
+    if faults:
+        _invalid("The head of the document cannot be read.", faults)
+    return front
+
+
+def _front_line(line: str) -> tuple[str, object]:
+    """Key and value of one line. Refuses (ValueError) lists and blocks of YAML."""
+    if line.startswith('"'):
+        key, end = json.JSONDecoder().raw_decode(line)
+    else:
+        end = line.find(":")
+        key = line[:end]
+        if end < 1 or key != key.strip() or key.startswith("-"):
+            raise ValueError("this is no 'key: value' line")
+    if line[end : end + 1] != ":":
+        raise ValueError("no ':' after the key")
+    text = line[end + 1 :].strip()
+    try:
+        return key, parse_json(text)
+    except Refused as no:
+        if text.startswith(("[", "{", '"')):
+            raise ValueError(f"the value is not JSON: {no.details[0].message if no.details else no.message}") from no
+        return key, text
+
+
+def _text(content: str | bytes, max_bytes: int) -> str:
+    try:
+        data = content.encode() if isinstance(content, str) else content
+        if len(data) > max_bytes:
+            _too_large("The text", f"is larger than {max_bytes} bytes")
+        # utf-8-sig: editors on Windows put a byte order mark first.
+        return data.decode("utf-8-sig")
+    except (UnicodeEncodeError, UnicodeDecodeError) as exc:
+        why = "a lone surrogate" if isinstance(exc, UnicodeEncodeError) else f"byte {exc.start} is not UTF-8"
+        _invalid("The text is not UTF-8.", [Detail("", why, "UTF-8 text")])
+
+
+def _key(key: object) -> list[str]:
+    if not isinstance(key, str):
+        return ["is not text"]
+    return [*_scalar(key), *([f"is longer than {MAX_KEY} characters"] if len(key) > MAX_KEY else [])]
+
+
+def _shown(item: object) -> str:
+    """A key or value as it may stand in an answer that is sent as UTF-8."""
+    # Python refuses to write an integer of more than 4,300 digits.
+    text = item if isinstance(item, str) else "a very large number" if isinstance(item, int) else repr(item)
+    return text[:MAX_KEY].encode(errors="replace").decode()
+
+
+def _scalar(value: object) -> list[str]:
+    match value:
+        case None | bool():
+            return []
+        case int():
+            return ["has more digits than can be kept"] if value.bit_length() > MAX_INT_BITS else []
+        case float():
+            return [] if math.isfinite(value) else ["is no finite number"]
+        case str():
+            faults = ["holds a NUL character"] if "\x00" in value else []
+            return faults + (["holds a lone surrogate"] if any("\ud800" <= char <= "\udfff" for char in value) else [])
+        case _:
+            return [f"is no JSON value but {type(value).__name__}"]
+
+
+def _syntax(exc: ValueError) -> str:
+    """The parser's own words are plain (``expected value at line 1 column 5``)."""
+    return str(exc).split("\n")[0][:190]
+
+
+def _invalid(message: str, faults: list[Detail]) -> NoReturn:
+    raise Refused("invalid_artifact", message, "Mend each place in details, then submit again.", bounded(faults))
+
+
+def _too_large(what: str, why: str) -> NoReturn:
+    raise Refused("too_large", f"{what} {why}.", "Make it smaller, or put large content in files of the project.")

@@ -1,0 +1,110 @@
+"""Which artifact schemas are there, and what does each look like?
+
+A schema is named ``plan@1`` or given inline as JSON Schema. Models load by name, when first asked for: all of them
+together take longer to build than a phase that needs one should wait.
+"""
+
+import copy
+import functools
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.artifacts.inline import schema_faults
+from wfe_mcp.artifacts.parse import check_value
+from wfe_mcp.core.errors import Detail, Refused, nearest
+
+if TYPE_CHECKING:
+    from wfe_mcp.artifacts.models.base import Artifact
+
+__all__ = ["check_schema", "json_schema", "model_of", "schema_names"]
+
+_MODELS = {
+    "spec@1": "Spec",
+    "plan@1": "Plan",
+    "decision_list@1": "DecisionList",
+    "task_list@1": "TaskList",
+    "change@1": "Change",
+    "review@1": "Review",
+    "role_report@1": "RoleReport",
+    "security_report@1": "SecurityReport",
+    "eval@1": "Eval",
+    "file_bundle@1": "FileBundle",
+    "markdown_doc@1": "MarkdownDoc",
+    "milestone_plan@1": "MilestonePlan",
+    "release@1": "Release",
+    "failing_test@1": "FailingTest",
+}
+"""Name → class in ``models/<name without version>.py``."""
+
+
+def schema_names() -> tuple[str, ...]:
+    """The shipped schemas, in the order of the work."""
+    return tuple(_MODELS)
+
+
+def model_of(name: str) -> "type[Artifact]":
+    """The Pydantic model of a shipped schema. Refuses: bad_argument with the nearest name."""
+    if name not in _MODELS:
+        detail = _unknown(name)
+        raise Refused("bad_argument", f"There is no schema {name[:80]!r}.", f"Use {detail.expected}.", (detail,))
+    module = importlib.import_module(f"wfe_mcp.artifacts.models.{name.partition('@')[0]}")
+    return getattr(module, _MODELS[name])
+
+
+def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema 2020-12 of a shipped name (with one complete example), or the inline ``schema`` itself.
+
+    Self-contained, small, and the caller's own copy. Refuses: bad_argument, invalid_template.
+    """
+    if isinstance(schema, str):
+        return copy.deepcopy(_shipped(schema))
+    if faults := check_schema(schema):
+        raise Refused(
+            "invalid_template", "The JSON Schema cannot be used.", "Mend each place in details.", tuple(faults)
+        )
+    return copy.deepcopy(schema)
+
+
+def check_schema(schema: object) -> list[Detail]:
+    """Why ``schema`` (a name or an inline JSON Schema) cannot be used, with pointers into it; empty when it can."""
+    if isinstance(schema, str):
+        return [] if schema in _MODELS else [_unknown(schema)]
+    if not isinstance(schema, dict):
+        return [Detail("", "a schema is a name or a JSON Schema", 'plan@1 or {"type": "object"}', str(schema)[:80])]
+    try:
+        check_value(cast("object", schema))
+    except Refused as no:
+        return list(no.details) or [Detail("", no.message)]
+    return schema_faults(cast("dict[str, Any]", schema))
+
+
+def _unknown(name: str) -> Detail:
+    near = nearest(name[:80], _MODELS, 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return Detail("", f"no schema is named {name[:80]!r}{meant}", f"one of {', '.join(_MODELS)}", name[:80])
+
+
+@functools.cache
+def _shipped(name: str) -> dict[str, Any]:
+    full = model_of(name).model_json_schema()
+    return {"title": name, **_slim(full, full.get("$defs", {}))}
+
+
+def _slim(schema: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """``schema`` with its references put in place, without what tells an agent nothing: titles, empty defaults."""
+    slim: dict[str, Any] = {}
+    if "$ref" in schema:
+        slim = _slim(parts[schema["$ref"].removeprefix("#/$defs/")], parts)
+    for key, value in schema.items():
+        match key:
+            case "$defs" | "$ref" | "title":
+                continue
+            case "default" if not value or isinstance(value, dict):
+                continue
+            case "properties":
+                slim[key] = {name: _slim(child, parts) for name, child in value.items()}
+            case "items":
+                slim[key] = _slim(value, parts)
+            case _:
+                slim[key] = value
+    return slim

@@ -1,0 +1,93 @@
+"""Does a value fit its schema, and if not, where and why?
+
+value ─ check_value ─┬─ plan@1 …  → Pydantic model + contradictions ─┐
+                     └─ inline    → JSON Schema engine, offline ─────┴─ faults, all at once
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.artifacts.explain import bounded, fault, missing, unknown
+from wfe_mcp.artifacts.inline import faults_of
+from wfe_mcp.artifacts.parse import check_value
+from wfe_mcp.artifacts.registry import json_schema, model_of
+from wfe_mcp.core.errors import Detail, Refused, pointer
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Validated", "validate"]
+
+_KEYWORDS = {
+    "literal_error": "enum",
+    "string_pattern_mismatch": "pattern",
+    "too_short": "minItems",
+    "greater_than_equal": "minimum",
+    "less_than_equal": "maximum",
+}
+"""Pydantic's error type → the JSON Schema keyword that says the same; all others are wrong types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """``value`` as it would be stored (``{}`` when it is no object), and every fault; none means valid."""
+
+    value: dict[str, Any]
+    faults: tuple[Detail, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is wrong."""
+        return not self.faults
+
+
+def validate(schema: str | dict[str, Any], value: object) -> Validated:
+    """``value`` against a shipped name or an inline JSON Schema. Refuses: too_large, bad_argument, invalid_template."""
+    try:
+        check_value(value)
+    except Refused as no:
+        if no.code == "too_large":
+            raise
+        return Validated({}, no.details)
+    if not isinstance(value, dict):
+        return Validated({}, (fault((), "type", {"type": "object"}, value),))
+    value = cast("dict[str, Any]", value)
+    if isinstance(schema, str):
+        return _against_model(schema, value)
+    return Validated(value, faults_of(json_schema(schema), value))
+
+
+def _against_model(name: str, value: dict[str, Any]) -> Validated:
+    # 80 ms where nothing else has loaded it yet.
+    from pydantic import ValidationError
+
+    model = model_of(name)
+    stored, faults = value, list[Detail]()
+    try:
+        stored = model.model_validate(value).model_dump(exclude_unset=True)
+    except ValidationError as exc:
+        schema = json_schema(name)
+        faults = [_explain(error, schema) for error in exc.errors(include_url=False)]
+    faults += model.contradictions(value)
+    return Validated(stored, bounded(faults))
+
+
+def _explain(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
+    parts = error["loc"]
+    match error["type"]:
+        case "missing":
+            return missing(parts[:-1], str(parts[-1]), _at(schema, parts))
+        case "extra_forbidden":
+            return unknown(parts[:-1], str(parts[-1]), list(_at(schema, parts[:-1]).get("properties", {})))
+        case "value_error":
+            why = str(error.get("ctx", {}).get("error"))
+            return Detail(pointer(*parts), why[:190], "a relative path such as src/hello.py", error["input"][:80])
+        case other:
+            return fault(parts, _KEYWORDS.get(other, "type"), _at(schema, parts), error["input"])
+
+
+def _at(schema: dict[str, Any], parts: tuple[str | int, ...]) -> dict[str, Any]:
+    """The schema that applies at ``parts``; shipped schemas carry no references."""
+    for part in parts:
+        schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
+    return schema
