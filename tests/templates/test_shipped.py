@@ -1,0 +1,250 @@
+"""The shipped templates: can they be started, and do they ask for what they promise?"""
+
+import json
+import re
+import shutil
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.resources import shipped
+from wfe_mcp.workflow.expressions import Expressions
+from wfe_mcp.workflow.lint import LintReport, ProjectNames, lint
+from wfe_mcp.workflow.load import digest, load_definition, parse
+
+TEMPLATES = sorted(folder.name for folder in shipped("templates").iterdir() if (folder / "template.json").is_file())
+SECTIONS = ["Role", "Inputs", "Done means", "Example", "If it fails"]
+PROMPT_TOKENS = {"quick_fix": 250}
+TESTS = (
+    "tests/test_slug.py",
+    "pkg/tests/data/a.csv",
+    "src/test/java/AppTest.java",
+    "web/src/app.test.tsx",
+    "store_test.go",
+)
+
+
+@cache
+def template(name: str) -> dict[str, Any]:
+    return load_definition(shipped("templates") / name)
+
+
+@cache
+def report(name: str) -> LintReport:
+    return lint(template(name))
+
+
+def phase(name: str, wanted: str) -> dict[str, Any]:
+    return next(found for found in template(name)["phases"] if found["id"] == wanted)
+
+
+def gates(of: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [gate for gate in of["gates"] if gate["kind"] == kind]
+
+
+def all_phases() -> list[Any]:
+    return [
+        pytest.param(name, each, id=f"{name}-{each['id']}") for name in TEMPLATES for each in template(name)["phases"]
+    ]
+
+
+def example_in(prompt: str) -> object:
+    found = re.search(r"^```json\n(.*?)\n```$", prompt, re.MULTILINE | re.DOTALL)
+    assert found is not None, "the prompt shows no example"
+    return cast("object", json.loads(found[1]))
+
+
+def test_two_templates_are_shipped() -> None:
+    assert TEMPLATES == ["quick_fix", "role_pipeline"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_shipped_template_lints_clean(name: str) -> None:
+    assert report(name).errors == ()
+    assert report(name).warnings == ()
+    assert template(name)["name"] == name
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_title_description_and_inputs_say_what_the_template_is_for(name: str) -> None:
+    definition = template(name)
+    assert 10 <= len(definition["title"]) <= 80
+    assert 40 <= len(definition["description"]) <= 300
+    for key, wanted in definition["inputs"]["properties"].items():
+        assert wanted["description"], key
+        assert wanted["examples"], key
+    filled = {key: wanted["examples"][0] for key, wanted in definition["inputs"]["properties"].items()}
+    assert validate(definition["inputs"], filled).faults == ()
+    assert validate(definition["inputs"], {}).faults, "a run without inputs says nothing about its goal"
+
+
+@pytest.mark.parametrize(("name", "checks"), [("quick_fix", ("test",)), ("role_pipeline", ("security", "test"))])
+def test_a_template_requires_checks_and_nothing_else(name: str, checks: tuple[str, ...]) -> None:
+    requires = report(name).requires
+    assert (requires.checks, requires.roles, requires.servers) == (checks, (), ())
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_project_with_a_test_check_can_start_it_and_one_without_is_told(name: str) -> None:
+    assert lint(template(name), ProjectNames(checks=frozenset({"test"}))).errors == ()
+    missing = lint(template(name), ProjectNames())
+    assert missing.errors
+    assert {fault.path.rsplit("/", 1)[1] for fault in missing.errors} == {"check"}
+
+
+@pytest.mark.parametrize(("name", "each"), all_phases())
+def test_a_prompt_says_role_inputs_done_example_and_what_to_do_on_failure(name: str, each: dict[str, Any]) -> None:
+    assert re.findall(r"^## (.+)$", each["prompt"], re.MULTILINE) == SECTIONS
+    assert "`feedback`" in each["prompt"], "what a loop back brings is delivered there"
+
+
+@pytest.mark.parametrize(("name", "each"), all_phases())
+def test_the_example_in_a_prompt_is_a_valid_artifact_of_its_phase(name: str, each: dict[str, Any]) -> None:
+    assert validate(each["output"]["schema"], example_in(each["prompt"])).faults == ()
+
+
+@pytest.mark.parametrize(("name", "each"), all_phases())
+def test_a_prompt_is_short(name: str, each: dict[str, Any]) -> None:
+    # import_module: the package is compiled and has no types.
+    o200k = import_module("rs_bpe.bpe").openai.o200k_base()
+    count = cast("int", o200k.count(each["prompt"]))
+    assert count <= PROMPT_TOKENS.get(name, 450)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_is_small_enough_to_be_shown_whole(name: str) -> None:
+    assert len(json.dumps(template(name)).encode()) < (5_000 if name == "quick_fix" else 20_000)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_copy_with_windows_line_ends_has_the_same_digest(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / name
+    shutil.copytree(shipped("templates") / name, copy)
+    for file in [copy / "template.json", *copy.glob("prompts/*.md")]:
+        file.write_bytes(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    assert digest(load_definition(copy)) == digest(template(name))
+    assert re.fullmatch(r"[0-9a-f]{64}", digest(template(name)))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
+    files = {file.stem for file in (shipped("templates") / name / "prompts").iterdir()}
+    assert files == {each["id"] for each in template(name)["phases"]}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_last_word_is_a_persons_and_comes_after_the_evidence(name: str) -> None:
+    last = template(name)["phases"][-1]["gates"]
+    assert last[-1] == {"kind": "approval", "assurance": "human"}
+    assert [gate["kind"] for gate in last].index("command") < len(last) - 1
+
+
+def test_quick_fix_sees_the_tests_fail_and_then_pass() -> None:
+    seen = [gates(phase("quick_fix", each), "command")[0] for each in ("reproduce", "fix")]
+    assert [gate["expect"]["exit_code"] for gate in seen] == ["nonzero", 0]
+    assert [gate["check"] for gate in seen] == ["test", "test"]
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("quick_fix", "fix"), ("role_pipeline", "dev")])
+@pytest.mark.requirement("S4-13")
+def test_who_mends_the_code_may_not_touch_a_test(name: str, wanted: str) -> None:
+    from wfe_mcp.workspace.paths import match_globs
+
+    (gate,) = gates(phase(name, wanted), "files")
+    assert [path for path in TESTS if not match_globs(path, gate["unchanged"])] == []
+    assert not match_globs("src/testing.py", gate["unchanged"])
+    assert not match_globs("latest/app.py", gate["unchanged"])
+
+
+@pytest.mark.requirement("S4-01")
+def test_the_role_pipeline_writes_its_tests_before_the_code() -> None:
+    ids = [each["id"] for each in template("role_pipeline")["phases"]]
+    assert ids == ["pm", "qa_tests", "dev", "qa", "sec", "docs", "deploy"]
+    assert gates(phase("role_pipeline", "qa_tests"), "command")[0]["expect"]["exit_code"] == "nonzero"
+
+
+@pytest.mark.requirement("S4-13")
+def test_only_the_pm_may_touch_the_requirements() -> None:
+    for each in template("role_pipeline")["phases"]:
+        (gate,) = gates(each, "files")
+        if each["id"] == "pm":
+            assert gate["within"] == ["_spec/**"]
+        else:
+            assert "_spec/**" in gate["unchanged"], each["id"]
+
+
+@pytest.mark.requirement("S4-05")
+@pytest.mark.parametrize("judge", ["qa", "sec"])
+def test_what_a_judge_finds_goes_back_to_dev_three_times_and_then_to_a_person(judge: str) -> None:
+    rules = phase("role_pipeline", judge)["on_fail"]
+    assert rules == [{"do": "goto", "phase": "dev", "max": 3}, {"do": "wait_human"}]
+    assert template("role_pipeline")["limits"]["max_iterations"] == 4
+
+
+@pytest.mark.requirement("B-25")
+@pytest.mark.requirement("B-26")
+@pytest.mark.parametrize("wanted", ["qa", "docs"])
+def test_a_role_must_report_itself_and_say_pass(wanted: str) -> None:
+    each = phase("role_pipeline", wanted)
+    assert each["gates"][0] == {"kind": "report", "role": each["role"], "status": "pass"}
+
+
+@pytest.mark.requirement("S4-07")
+def test_the_approvals_on_the_way_take_a_form_and_the_last_one_a_secret() -> None:
+    asked = [
+        (each["id"], gate["assurance"])
+        for each in template("role_pipeline")["phases"]
+        for gate in gates(each, "approval")
+    ]
+    assert asked == [("pm", "client"), ("qa_tests", "client"), ("deploy", "human")]
+
+
+def test_a_missing_scanner_is_noted_and_no_reason_to_stop() -> None:
+    (gate,) = gates(phase("role_pipeline", "sec"), "command")
+    assert (gate["check"], gate["if_missing"]) == ("security", "note")
+
+
+@pytest.mark.parametrize(
+    ("severity", "passes"), [("critical", False), ("high", False), ("medium", True), ("info", True)]
+)
+def test_a_grave_finding_stops_at_security_listed_or_only_counted(severity: str, passes: bool) -> None:
+    judged = gates(phase("role_pipeline", "sec"), "expr")[0]["assert"]
+    expressions = Expressions.of(parse(template("role_pipeline")))
+    none = dict.fromkeys(("critical", "high", "medium", "low", "info"), 0)
+    listed = {"findings": [{"severity": severity, "title": "x"}], "totals": none}
+    counted: dict[str, Any] = {"findings": [], "totals": {**none, severity: 2}}
+    for found in (listed, counted):
+        assert expressions.is_true(judged, {"artifacts": {"security_report": found}}) is passes
+
+
+@pytest.mark.requirement("S4-19")
+@pytest.mark.parametrize(("acceptance", "passes"), [(None, False), ([], False), (["a file is there"], True)])
+def test_a_list_is_ready_when_it_has_tasks_and_each_a_criterion(acceptance: list[str] | None, passes: bool) -> None:
+    items = [] if acceptance is None else [{"acceptance": acceptance}]
+    judged = gates(phase("role_pipeline", "pm"), "expr")[0]["assert"]
+    expressions = Expressions.of(parse(template("role_pipeline")))
+    assert expressions.is_true(judged, {"artifacts": {"breakdown": {"items": items}}}) is passes
+
+
+@pytest.mark.parametrize("release", [{"summary": "x"}, {"rollback": ""}])
+def test_a_release_without_a_way_back_is_not_put_before_a_person(release: dict[str, str]) -> None:
+    judged = gates(phase("role_pipeline", "deploy"), "expr")[0]["assert"]
+    expressions = Expressions.of(parse(template("role_pipeline")))
+    assert not expressions.is_true(judged, {"artifacts": {"release": release}})
+    assert expressions.is_true(judged, {"artifacts": {"release": {"rollback": "make undo"}}})
+
+
+def test_a_prompt_still_renders_when_a_person_skipped_a_phase_before_it() -> None:
+    for name in TEMPLATES:
+        expressions = Expressions.of(parse(template(name)))
+        given = {key: wanted["examples"][0] for key, wanted in template(name)["inputs"]["properties"].items()}
+        kept: dict[str, object] = {}
+        for each in template(name)["phases"]:
+            rendered = expressions.evaluate(each["prompt"], {"inputs": given, "artifacts": kept})
+            assert isinstance(rendered, str) and "${" not in rendered
+            if each.get("skip") == "never":
+                kept[each["output"]["artifact"]] = example_in(each["prompt"])
