@@ -1,1 +1,1 @@
-"""."""
+"""What does the project itself say about the work? Gates look, and keep what they saw as evidence."""

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-import psutil
-
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.family import end_family
 from wfe_mcp.jobs.output import CappedLog
+from wfe_mcp.workspace.process import started_at
 
 __all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "run_child"]
 
@@ -101,13 +100,14 @@ def run_child(
     try:
         child = _start([program, *argv[1:]], cwd, {**env, MARK: mark})
         try:
-            started_at = _started_at(child.pid)
-            on_started(child.pid, started_at)
+            # None: it has already ended; a time that is right within a second names it as well.
+            start = started_at(child.pid) or time.time()
+            on_started(child.pid, start)
             reader = threading.Thread(target=_drain, args=(child.stdout, log), name="wfe-output", daemon=True)
             reader.start()
             why = _wait(child, reader, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
-            survivors = end_family(child.pid, started_at, mark)
+            survivors = end_family(child.pid, start, mark)
             # Whoever survived may hold the pipe open: what it says later is not evidence.
             reader.join(_DRAIN_S)
         except BaseException:
@@ -164,13 +164,6 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess
         )
     except (OSError, ValueError) as exc:
         raise ChildNotStarted(f"{argv[0]!r} could not be started: {exc}.") from exc
-
-
-def _started_at(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:  # pragma: no cover - it ended, and was already reaped: only off Linux
-        return time.time()
 
 
 def _drain(pipe: IO[bytes] | None, log: CappedLog) -> None:

@@ -16,22 +16,24 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
-
-import psutil
+from typing import TYPE_CHECKING
 
 from wfe_mcp.jobs.environment import MARK
+from wfe_mcp.workspace.process import SAME_START_S, same_start, started_at
+
+if TYPE_CHECKING:
+    import psutil
 
 __all__ = ["end_family", "family"]
 
-_CLOCK_SLACK_S = 1.0
-"""Start times are read in clock ticks since boot: equal within a second is the same process."""
 _ROUNDS = 3
 
 
-def end_family(pid: int | None, started_at: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
+def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
     """End the child ``pid`` with all it started. Pids that still live afterwards; an empty tuple is the normal case."""
-    living = family(pid, started_at, mark)
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    living = family(pid, start, mark)
     for number in range(_ROUNDS):
         if not living:
             break
@@ -41,70 +43,59 @@ def end_family(pid: int | None, started_at: float | None, mark: str | None, grac
                 process.terminate() if number == 0 else process.kill()
         _await_end(living, grace_s)
         # Asked again rather than filtered: somebody may have forked between the list and the signal.
-        living = family(pid, started_at, mark)
+        living = family(pid, start, mark)
     return tuple(sorted(process.pid for process in living))
 
 
-def family(pid: int | None, started_at: float | None, mark: str | None) -> list[psutil.Process]:
+def family(pid: int | None, start: float | None, mark: str | None) -> list["psutil.Process"]:
     """The living processes that belong to the child. ``pid`` None: only those with the ``mark``."""
-    since = (started_at or 0.0) - _CLOCK_SLACK_S
-    leader = _process(pid, started_at)
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    leader = _leader(pid, start)
     found: dict[int, psutil.Process] = {}
     if leader is not None:
         found[leader.pid] = leader
         with contextlib.suppress(psutil.Error):
             found |= {child.pid: child for child in leader.children(recursive=True)}
+    # Without its leader the group keeps its number, and the kernel gives that to nobody; a stranger there ends it.
     group = None if pid is None or (leader is None and psutil.pid_exists(pid)) else pid
-    for process in _young(since):
-        if process.pid not in found and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
-            found[process.pid] = process
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            # Younger than the child: reading every environment of the machine would take far longer.
+            is_young = process.create_time() >= (start or 0.0) - SAME_START_S
+            if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
+                found[process.pid] = process
     return [process for process in found.values() if process.pid != os.getpid() and _lives(process)]
 
 
-def _process(pid: int | None, started_at: float | None) -> psutil.Process | None:
-    if pid is None or started_at is None:
+def _leader(pid: int | None, start: float | None) -> "psutil.Process | None":
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    if pid is None or start is None:
         return None
     try:
         process = psutil.Process(pid)
-        return process if abs(process.create_time() - started_at) <= _CLOCK_SLACK_S else None
-    except psutil.Error:
+        return process if same_start(process.create_time(), start) else None
+    except psutil.NoSuchProcess:
         return None
-
-
-def _young(since: float) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.create_time() >= since:
-                yield process
 
 
 def _is_in_group(pid: int, group: int | None) -> bool:
     if group is None or sys.platform == "win32":
         return False
-    try:
-        return group in (os.getpgid(pid), os.getsid(pid))
-    except OSError:
-        return False
+    return group in (os.getpgid(pid), os.getsid(pid))
 
 
-def _has_mark(process: psutil.Process, mark: str | None) -> bool:
-    if not mark:
-        return False
-    try:
-        return process.environ().get(MARK) == mark
-    except (psutil.Error, OSError):
-        # Somebody else's process, or one that just ended: neither is ours.
-        return False
+def _has_mark(process: "psutil.Process", mark: str | None) -> bool:
+    # Somebody else's process shows no environment: psutil.AccessDenied, and it is not ours.
+    return bool(mark) and process.environ().get(MARK) == mark
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def _lives(process: "psutil.Process") -> bool:
+    return process.is_running() and started_at(process.pid) is not None
 
 
-def _await_end(processes: list[psutil.Process], grace_s: float) -> None:
+def _await_end(processes: list["psutil.Process"], grace_s: float) -> None:
     # Not psutil.wait_procs: it reaps our own children, and their exit code would be lost to subprocess.
     end = time.monotonic() + grace_s
     while any(_lives(process) for process in processes) and time.monotonic() < end:

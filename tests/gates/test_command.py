@@ -1,0 +1,297 @@
+"""A check runs in the project, and what it shows decides."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.gates.conftest import Project
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.gates.check import FrozenCheck, reported_argv
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.judgement import Judgement
+
+PY = sys.executable
+
+
+def judge(project: Project, check: FrozenCheck | None, **expect: object) -> Judgement:
+    judgement = run_check(
+        check, name="test", root=project.root, evidence_dir=project.root / ".wfe/runs/r/build/1/evidence", expect=expect
+    )
+    assert canonical_json(judgement.data)  # evidence can be stored
+    assert len(judgement.message) <= 4_000
+    return judgement
+
+
+def script(project: Project, code: str, **more: Any) -> FrozenCheck:
+    project.write("check.py", code)
+    return FrozenCheck("test", (PY, "check.py"), **more)
+
+
+def under(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", data[key])
+
+
+def test_a_check_that_exits_zero_passes_with_its_evidence(project: Project) -> None:
+    judgement = judge(project, script(project, "print('all good')"))
+    assert (judgement.kind, judgement.evidence_kind) == (VerdictKind.PASS, "command")
+    assert judgement.data["exit_code"] == 0 and judgement.data["duration_s"] > 0
+    log = Path(judgement.log_path or "")
+    assert log.read_text().strip() == "all good"
+    assert under(judgement.data, "output")["sha256"] == hashlib.sha256(log.read_bytes()).hexdigest()
+    assert under(judgement.data, "head")["after"] == project.git("rev-parse", "HEAD")
+    tree = under(judgement.data, "tree")
+    assert tree["before"] == tree["after"] and tree["changed"] == []
+
+
+def test_a_failing_check_says_what_happened_and_what_to_do(project: Project) -> None:
+    judgement = judge(project, script(project, "print('x' * 9000); print('the cause'); raise SystemExit(3)"))
+    assert judgement.kind is VerdictKind.FAIL
+    assert "exit code 3, expected 0" in judgement.message
+    assert "the cause" in judgement.message
+    assert "Next: mend the code" in judgement.message
+
+
+def test_failing_pytest_tests_are_named_without_any_configuration(project: Project) -> None:
+    project.write("tests/test_calc.py", "def test_fine(): pass\ndef test_bad():\n    assert 1 == 2, 'off by one'\n")
+    judgement = judge(project, FrozenCheck("test", (PY, "-m", "pytest", "-q", "-p", "no:cacheprovider")))
+    assert judgement.kind is VerdictKind.FAIL
+    assert "tests/test_calc.py::test_bad" in judgement.message and "off by one" in judgement.message
+    tests = under(judgement.data, "tests")
+    assert (tests["passed"], tests["failed"], tests["source"]) == (1, 1, "junit")
+    assert judgement.data["argv"] != judgement.data["argv_run"]
+    assert any("--junitxml=" in word for word in judgement.data["argv_run"])
+    assert "junit" in under(judgement.data, "reports_sha256")
+
+
+def test_pytest_that_finds_no_tests_is_explained(project: Project) -> None:
+    judgement = judge(project, FrozenCheck("test", (PY, "-m", "pytest", "-q", "-p", "no:cacheprovider")))
+    assert judgement.kind is VerdictKind.FAIL and "no tests were found" in judgement.message
+
+
+def test_a_unittest_run_is_counted_from_its_output(project: Project) -> None:
+    code = (
+        "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n    def test_b(self): self.fail()\n"
+    )
+    project.write("test_it.py", code)
+    judgement = judge(project, FrozenCheck("test", (PY, "-m", "unittest")), failing_tests=["test_b"])
+    assert judgement.kind is VerdictKind.PASS
+    tests = under(judgement.data, "tests")
+    assert (tests["passed"], tests["failed"], tests["source"]) == (1, 1, "output")
+
+
+def test_a_check_that_must_fail_passes_when_it_does(project: Project) -> None:
+    assert judge(project, script(project, "raise SystemExit(7)"), exit_code="nonzero").kind is VerdictKind.PASS
+    refused = judge(project, script(project, "pass"), exit_code="nonzero")
+    assert refused.kind is VerdictKind.FAIL and "must fail here" in refused.message
+    assert "make the tests show the fault" in refused.message
+
+
+def test_a_check_may_have_to_exit_with_a_certain_number(project: Project) -> None:
+    assert judge(project, script(project, "raise SystemExit(4)"), exit_code=4).kind is VerdictKind.PASS
+    assert judge(project, script(project, "raise SystemExit(3)"), exit_code=4).kind is VerdictKind.FAIL
+
+
+def test_the_named_tests_must_be_the_ones_that_fail(project: Project) -> None:
+    project.write("test_it.py", "def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
+    check = FrozenCheck("test", (PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    refused = judge(project, check, exit_code="nonzero", failing_tests=["test_it.py::test_a", "test_it.py::test_b"])
+    assert refused.kind is VerdictKind.FAIL
+    assert "'test_it.py::test_b' is not among the failing tests" in refused.message
+    assert "other tests fail too: test_it.py::test_c" in refused.message
+
+
+def test_failing_tests_that_nobody_counted_cannot_be_judged(project: Project) -> None:
+    judgement = judge(project, script(project, "raise SystemExit(1)"), failing_tests=["a"])
+    assert judgement.kind is VerdictKind.ERROR and "`junit`" in judgement.message
+
+
+def test_an_expectation_that_makes_no_sense_is_an_error_of_the_gate(project: Project) -> None:
+    judgement = judge(project, script(project, "pass"), exit_code="zero")
+    assert judgement.kind is VerdictKind.ERROR and "expect.exit_code" in judgement.message
+
+
+def test_a_check_that_takes_too_long_fails_with_what_it_said(project: Project) -> None:
+    check = script(project, "import time; print('waiting for godot', flush=True); time.sleep(600)", timeout_s=1.0)
+    judgement = judge(project, check, exit_code="nonzero")
+    assert judgement.kind is VerdictKind.FAIL
+    assert "after 1 s, its timeout" in judgement.message and "godot" in judgement.message
+    assert judgement.data["timed_out"] is True and judgement.data["exit_code"] is None
+
+
+def test_a_silent_failure_says_that_it_was_silent(project: Project) -> None:
+    assert "It printed nothing." in judge(project, script(project, "raise SystemExit(1)")).message
+
+
+def test_a_missing_check_fails_or_is_noted_as_the_template_says(project: Project) -> None:
+    place = {"name": "lint", "root": project.root, "evidence_dir": project.root / ".wfe"}
+    refused = run_check(None, **place)  # type: ignore[arg-type]
+    assert refused.kind is VerdictKind.FAIL and "wfe-mcp init" in refused.message
+    noted = run_check(None, **place, if_missing="note")  # type: ignore[arg-type]
+    assert noted.kind is VerdictKind.PASS and noted.data["missing"] is True
+
+
+def test_a_program_that_is_not_installed_counts_as_missing(project: Project) -> None:
+    judgement = judge(project, FrozenCheck("test", ("no-such-scanner",)))
+    assert judgement.kind is VerdictKind.FAIL and "no-such-scanner" in judgement.message
+
+
+def test_a_check_never_runs_outside_the_project(project: Project) -> None:
+    judgement = judge(project, FrozenCheck("test", (PY, "-c", "pass"), cwd="../.."))
+    assert judgement.kind is VerdictKind.ERROR and "outside the project" in judgement.message
+
+
+@pytest.mark.requirement("B-20")
+def test_only_the_frozen_command_runs_whatever_the_project_says_now(project: Project) -> None:
+    frozen = FrozenCheck.of("test", {"argv": [PY, "-c", "raise SystemExit(1)"], "timeout": "5s"})
+    project.write(".wfe/config.toml", '[checks.test]\nargv = ["true"]\n')
+    project.write("pytest.ini", "[pytest]\naddopts = --exitfirst\n")
+    judgement = judge(project, frozen, exit_code=0)
+    assert judgement.kind is VerdictKind.FAIL
+    assert judgement.data["argv_run"] == [PY, "-c", "raise SystemExit(1)"]
+
+
+def test_paths_that_a_check_changes_are_named(project: Project) -> None:
+    check = script(project, "open('src/calc.py', 'a').write('# touched')")
+    project.commit("Add a check")
+    judgement = judge(project, check)
+    tree = under(judgement.data, "tree")
+    assert tree["before"] != tree["after"] and tree["changed"] == ["src/calc.py"]
+
+
+def test_what_a_check_may_write_does_not_count_as_a_change(project: Project) -> None:
+    code = (
+        "import os; os.makedirs('out', exist_ok=True); open('out/x', 'w').write('1'); open('cov.json', 'w').write('{}')"
+    )
+    check = script(project, code, writes=("out/**",), coverage="cov.json")
+    tree = under(judge(project, check).data, "tree")
+    assert tree["before"] == tree["after"]
+
+
+JUNIT = "<testsuite><testcase name='a'/><testcase name='b'><failure message='no'/></testcase></testsuite>"
+
+
+def test_configured_reports_are_read_and_kept(project: Project) -> None:
+    bandit: dict[str, Any] = {"metrics": {}, "results": [{"issue_severity": "HIGH", "issue_text": "shell", "filename": "src/calc.py"}]}
+    code = (
+        f"open('j.xml', 'w').write({JUNIT!r})\n"
+        "open('c.json', 'w').write('{\"totals\": {\"percent_covered\": 91.5}}')\n"
+        f"open('s.json', 'w').write({json.dumps(bandit)!r})\n"
+    )
+    check = script(project, code, junit="j.xml", coverage="c.json", sarif="s.json")
+    judgement = judge(project, check)
+    assert judgement.data["coverage_percent"] == 91.5
+    assert under(judgement.data, "tests")["failed"] == 1
+    assert under(judgement.data, "security")["totals"]["high"] == 1
+    assert judgement.data["notes"] == []
+    kept = sorted(path.name for path in Path(judgement.log_path or "").parent.iterdir())
+    assert kept == ["test-1.coverage.json", "test-1.junit.xml", "test-1.log", "test-1.sarif.json"]
+
+
+def test_a_report_in_a_folder_of_the_check_is_found_there(project: Project) -> None:
+    project.write("app/check.py", f"open('../j.xml', 'w').write({JUNIT!r})")
+    check = FrozenCheck("test", (PY, "check.py"), cwd="app", junit="../j.xml")
+    judgement = judge(project, check)
+    assert under(judgement.data, "tests")["passed"] == 1
+    tree = under(judgement.data, "tree")
+    assert tree["before"] == tree["after"]
+
+
+def test_a_report_that_the_check_did_not_write_does_not_count(project: Project) -> None:
+    project.write("j.xml", JUNIT)
+    check = script(project, "pass", junit="j.xml", coverage="none.json")
+    judgement = judge(project, check)
+    assert judgement.data["tests"] is None
+    old, absent = judgement.data["notes"]
+    assert "was there before" in old and "did not write it" in absent
+
+
+def test_a_report_that_is_a_link_or_too_large_does_not_count(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfe_mcp.gates.reports.MAX_REPORT_BYTES", 20)
+    outside = project.root.parent / "secret.xml"
+    code = f"import os; os.symlink({str(outside)!r}, 'j.xml'); open({str(outside)!r}, 'w').write('<testsuite/>' * 9)"
+    check = script(project, code, junit="j.xml", coverage=str(outside))
+    judgement = judge(project, check)
+    link, large = judgement.data["notes"]
+    assert "did not write it" in link and "more than 20" in large
+
+
+def test_a_report_outside_the_project_must_be_named_in_full(project: Project) -> None:
+    code = f"open('../j.xml', 'w').write({JUNIT!r})"
+    judgement = judge(project, script(project, code, junit="../j.xml"))
+    assert judgement.data["tests"] is None and len(judgement.data["notes"]) == 1
+
+
+def test_a_scanner_may_print_its_report(project: Project) -> None:
+    npm = {"metadata": {}, "vulnerabilities": {"x": {"severity": "high", "via": [{"title": "bad"}]}}}
+    check = script(project, f"print('npm warn'); print({json.dumps(npm)!r}); raise SystemExit(1)", sarif="-")
+    judgement = judge(project, check)
+    assert judgement.kind is VerdictKind.FAIL
+    assert under(judgement.data, "security")["findings"][0]["title"] == "x: bad"
+
+
+def test_evidence_of_an_earlier_execution_stays(project: Project) -> None:
+    check = script(project, "print('once')")
+    first, second = judge(project, check), judge(project, check)
+    assert first.log_path != second.log_path
+    assert Path(first.log_path or "").exists() and Path(second.log_path or "").exists()
+
+
+def test_a_check_runs_in_a_folder_without_git(tmp_path: Path) -> None:
+    judgement = judge(Project(tmp_path), FrozenCheck("test", (PY, "-c", "pass")))
+    assert judgement.kind is VerdictKind.PASS
+    assert under(judgement.data, "tree") == {"before": None, "after": None, "changed": []}
+
+
+def test_a_check_sees_only_the_variables_it_names(project: Project) -> None:
+    code = "import os, sys; sys.exit(('NAMED' in os.environ) + 2 * ('OTHER' in os.environ))"
+    check = script(project, code, env=("NAMED",))
+    judgement = run_check(
+        check, name="test", root=project.root, evidence_dir=project.root / ".wfe", environ={"NAMED": "1", "OTHER": "2"}
+    )
+    assert judgement.data["exit_code"] == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "at"),
+    [
+        (("pytest", "-q"), 1),
+        (("/venv/bin/pytest",), 1),
+        (("C:\\venv\\Scripts\\pytest.exe", "-q"), 1),
+        (("python", "-m", "pytest", "tests"), 3),
+        (("uv", "run", "-q", "pytest"), 4),
+        (("coverage", "run", "-m", "pytest"), 4),
+    ],
+)
+def test_pytest_is_asked_for_a_report(argv: tuple[str, ...], at: int) -> None:
+    report = Path("/e/j.xml")
+    asked, path = reported_argv(argv, report)
+    assert path == report
+    assert asked == (*argv[:at], "-o", "junit_family=xunit1", f"--junitxml={report}", *argv[at:])
+
+
+@pytest.mark.parametrize(
+    "argv", [("make", "pytest"), ("uv", "run", "--with", "pytest", "x"), ("sh", "-c", "pytest -q")]
+)
+def test_other_programs_are_left_as_they_are(argv: tuple[str, ...]) -> None:
+    assert reported_argv(argv, Path("j.xml")) == (argv, None)
+
+
+def test_pytest_that_already_writes_a_report_keeps_it() -> None:
+    own = ("pytest", "--junitxml=own.xml")
+    assert reported_argv(own, Path("j.xml")) == (own, Path("own.xml"))
+    apart = ("pytest", "--junit-xml", "own.xml")
+    assert reported_argv(apart, Path("j.xml")) == (apart, Path("own.xml"))
+
+
+def test_a_frozen_check_has_all_that_configuration_may_say() -> None:
+    frozen = {"argv": ["x"], "timeout": "5m", "cwd": "app", "env": ["A"], "junit": "j", "coverage": "c", "sarif": "-", "writes": ["out/**"]}  # fmt: skip
+    check = FrozenCheck.of("x", frozen)
+    assert check == FrozenCheck("x", ("x",), 300, "app", ("A",), "j", "c", "-", ("out/**",))
+    assert check.ignored == ("out/**", "app/j", "app/c")
+    assert FrozenCheck.of("x", {"argv": ["x"]}) == FrozenCheck("x", ("x",))

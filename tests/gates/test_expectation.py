@@ -1,0 +1,68 @@
+"""What a template may expect of a check, and when that is met."""
+
+import pytest
+
+from wfe_mcp.gates.expectation import Expectation, unmet
+from wfe_mcp.gates.results import FailingTest, TestResults
+
+TWO_FAIL = TestResults(5, 1, 1, 0, (FailingTest("a::x"), FailingTest("a::y", "error")))
+
+
+@pytest.mark.parametrize(
+    ("value", "expectation"),
+    [
+        ({}, Expectation(0)),
+        ({"exit_code": None, "failing_tests": None}, Expectation(0)),
+        ({"exit_code": 2}, Expectation(2)),
+        ({"exit_code": "nonzero"}, Expectation("nonzero")),
+        ({"failing_tests": "a::x"}, Expectation(None, ("a::x",))),
+        ({"failing_tests": ["a::x"], "exit_code": 1}, Expectation(1, ("a::x",))),
+        ({"failing_tests": 2}, Expectation(None, 2)),
+        ({"failing_tests": "some"}, Expectation(None, "some")),
+    ],
+)
+def test_an_expectation_is_read(value: dict[str, object], expectation: Expectation) -> None:
+    assert Expectation.of(value) == expectation
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"exit_code": True},
+        {"exit_code": "0"},
+        {"failing_tests": True},
+        {"failing_tests": -1},
+        {"failing_tests": ""},
+        {"failing_tests": ["a", 1]},
+        {"failing_tests": [" "]},
+        {"failing_tests": {}},
+        {"min_tests": 3},
+    ],
+)
+def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"expect\."):
+        Expectation.of(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reasons"),
+    [
+        ({"failing_tests": ["a::x", "a::y"]}, []),
+        ({"failing_tests": "a::*"}, []),
+        ({"failing_tests": 2}, []),
+        ({"failing_tests": "some", "exit_code": 1}, []),
+        ({"failing_tests": 3}, ["2 tests failed, expected at least 3"]),
+        ({"failing_tests": ["a::x"]}, ["other tests fail too: a::y"]),
+        ({"failing_tests": ["a::*", "b"]}, ["'b' is not among the failing tests"]),
+        ({"failing_tests": [], "exit_code": 0}, ["exit code 1, expected 0", "other tests fail too: a::x, a::y"]),
+        ({"exit_code": "nonzero"}, []),
+    ],
+)
+def test_each_reason_why_not_is_told(value: dict[str, object], reasons: list[str]) -> None:
+    assert [fault.reason for fault in unmet(Expectation.of(value), 1, TWO_FAIL)] == reasons
+
+
+def test_what_is_expected_is_kept_with_the_evidence() -> None:
+    assert Expectation.of({"failing_tests": ["a"]}).as_data() == {"exit_code": None, "failing_tests": ["a"]}
+    assert Expectation.of({}).as_data() == {"exit_code": 0}
+    assert Expectation.of({"failing_tests": 1}).as_data() == {"exit_code": None, "failing_tests": 1}

@@ -1,0 +1,84 @@
+"""Conditions and reports, judged without looking at the project."""
+
+import pytest
+
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.gates.expr import judge_expr
+from wfe_mcp.gates.judgement import failed, shortened
+from wfe_mcp.gates.report import judge_report
+from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.model import ExprGate, ReportGate
+
+CONDITION = ExprGate.model_validate({"kind": "expr", "assert": "${size(artifacts.plan.steps) > 0}"})
+
+
+def report_gate(**rules: object) -> ReportGate:
+    return ReportGate.model_validate({"kind": "report", **rules})
+
+
+@pytest.mark.parametrize(("value", "kind"), [(True, VerdictKind.PASS), (False, VerdictKind.FAIL)])
+def test_a_condition_decides(value: bool, kind: VerdictKind) -> None:
+    seen: list[str] = []
+
+    def is_true(text: str) -> bool:
+        seen.append(text)
+        return value
+
+    judgement = judge_expr(CONDITION, is_true)
+    assert judgement.kind is kind
+    assert seen == [CONDITION.assert_]
+    assert judgement.data == {"assert": CONDITION.assert_, "value": value}
+
+
+def test_a_condition_without_a_value_is_an_error_never_false() -> None:
+    def is_true(_: str) -> bool:
+        raise ExpressionError("size(artifacts.plan.steps) > 0", "no such key: steps")
+
+    judgement = judge_expr(CONDITION, is_true)
+    assert judgement.kind is VerdictKind.ERROR and "no such key: steps" in judgement.message
+
+
+def test_a_report_of_the_right_role_and_status_passes() -> None:
+    gate = report_gate(role="qa", status="pass")
+    assert judge_report(gate, {"role": "qa", "status": "pass"}).kind is VerdictKind.PASS
+    assert judge_report(report_gate(), {"status": "pass"}).kind is VerdictKind.PASS
+
+
+@pytest.mark.requirement("B-25")
+@pytest.mark.parametrize("report", [None, {}, [], "pass", {"role": "qa"}, {"role": "qa", "status": 1}])
+def test_no_report_or_an_unreadable_one_is_a_fail(report: object) -> None:
+    judgement = judge_report(report_gate(role="qa"), report)
+    assert judgement.kind is VerdictKind.FAIL and "no report counts as a fail" in judgement.message
+
+
+@pytest.mark.requirement("B-26")
+@pytest.mark.parametrize("report", [{"role": "dev", "status": "pass"}, {"status": "pass"}])
+def test_a_report_of_another_role_is_refused(report: object) -> None:
+    judgement = judge_report(report_gate(role="qa"), report)
+    assert judgement.kind is VerdictKind.FAIL and "expected 'qa'" in judgement.message
+
+
+@pytest.mark.requirement("B-26")
+def test_the_role_of_the_phase_must_report_where_the_gate_names_nobody() -> None:
+    report = {"role": "dev", "status": "pass"}
+    assert judge_report(report_gate(), report, phase_role="qa").kind is VerdictKind.FAIL
+    assert judge_report(report_gate(), report, phase_role="dev").kind is VerdictKind.PASS
+
+
+def test_a_report_with_another_status_fails_with_its_summary() -> None:
+    judgement = judge_report(report_gate(), {"status": "fail", "summary": "two tests fail"})
+    assert judgement.kind is VerdictKind.FAIL and "two tests fail" in judgement.message
+    assert judge_report(report_gate(), {"status": "fail"}).message.startswith("The report says 'fail'")
+
+
+def test_a_review_is_a_report_too() -> None:
+    assert judge_report(report_gate(), {"verdict": "pass", "findings": []}).kind is VerdictKind.PASS
+
+
+def test_a_message_never_grows_beyond_its_room_and_keeps_the_next_step() -> None:
+    message = failed("expr", "x" * 9_000, "do this.").message
+    assert len(message) <= 4_000 and message.endswith("Next: do this.")
+
+
+def test_long_lists_of_names_are_shortened() -> None:
+    assert shortened(["a", "b", "c"], 2) == "a, b and 1 more"

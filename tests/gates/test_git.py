@@ -1,0 +1,87 @@
+"""The git gate looks at the repository itself."""
+
+from pathlib import Path
+
+from tests.gates.conftest import Project
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.gates.git import judge_git
+from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.workflow.model import GitGate
+
+
+def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:
+    return judge_git(GitGate.model_validate({"kind": "git", **rules}), root=project.root, head_at_start=start)
+
+
+def test_a_clean_tree_passes_and_an_uncommitted_file_does_not(project: Project) -> None:
+    project.write(".wfe/runs/x", "ours")
+    assert judge(project, clean=True).kind is VerdictKind.PASS
+    project.write("new.txt", "x")
+    judgement = judge(project, clean=True)
+    assert judgement.kind is VerdictKind.FAIL and "commit them or undo them" in judgement.message
+
+
+def test_the_branch_is_compared_as_a_glob(project: Project) -> None:
+    project.git("switch", "-q", "-c", "fix/42")
+    assert judge(project, branch="fix/*").kind is VerdictKind.PASS
+    judgement = judge(project, branch="main")
+    assert judgement.kind is VerdictKind.FAIL and "the branch is 'fix/42', expected 'main'" in judgement.message
+    project.git("switch", "-q", "--detach")
+    assert "HEAD is detached" in judge(project, branch="*").message
+
+
+def test_exactly_one_commit_since_the_start_is_counted(project: Project) -> None:
+    start = project.git("rev-parse", "HEAD")
+    assert "0 commits" in judge(project, start, one_commit=True).message
+    project.write("a", "1")
+    project.commit("One")
+    assert judge(project, start, one_commit=True).kind is VerdictKind.PASS
+    project.write("a", "2")
+    project.commit("Two")
+    judgement = judge(project, start, one_commit=True)
+    assert judgement.kind is VerdictKind.FAIL and "squash" in judgement.message
+
+
+def test_the_first_commit_of_a_repository_counts_as_one(project: Project) -> None:
+    assert judge(project, None, one_commit=True, fast_forward=True).kind is VerdictKind.PASS
+
+
+def test_the_newest_message_begins_as_demanded(project: Project) -> None:
+    project.write("a", "1")
+    project.commit("fix: the sum\n\nfix: not this line")
+    assert judge(project, message="fix:").kind is VerdictKind.PASS
+    assert "'fix: the sum'" in judge(project, message="feat:").message
+
+
+def test_history_may_only_grow(project: Project) -> None:
+    start = project.git("rev-parse", "HEAD")
+    project.write("a", "1")
+    project.commit("Grow")
+    assert judge(project, start, fast_forward=True).kind is VerdictKind.PASS
+    project.git("commit", "-q", "--amend", "-m", "Rewritten root")
+    project.git("checkout", "-q", "--orphan", "other")
+    project.commit("Other root")
+    judgement = judge(project, start, fast_forward=True)
+    assert judgement.kind is VerdictKind.FAIL and "does not descend" in judgement.message
+
+
+def test_a_branch_may_have_to_contain_another(project: Project) -> None:
+    project.git("switch", "-q", "-c", "topic")
+    assert judge(project, fast_forward="main").kind is VerdictKind.PASS
+    project.git("switch", "-q", "main")
+    project.write("a", "1")
+    project.commit("Ahead")
+    project.git("switch", "-q", "topic")
+    judgement = judge(project, fast_forward="main")
+    assert judgement.kind is VerdictKind.FAIL and "rebase onto main" in judgement.message
+
+
+def test_all_faults_are_told_at_once(project: Project) -> None:
+    project.write("new.txt", "x")
+    judgement = judge(project, clean=True, branch="release/*", message="x:")
+    assert len(judgement.data["faults"]) == 3
+
+
+def test_without_a_commit_the_gate_cannot_judge(tmp_path: Path) -> None:
+    judgement = judge(Project(tmp_path), clean=True)
+    assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message

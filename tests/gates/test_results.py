@@ -1,0 +1,148 @@
+"""What test runners report, in files and on the terminal."""
+
+import pytest
+
+from wfe_mcp.gates.junit import parse_junit
+from wfe_mcp.gates.markup import UnreadableReport
+from wfe_mcp.gates.printed import results_printed
+from wfe_mcp.gates.results import FailingTest, is_named
+
+PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
+<testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="0" skipped="0" tests="99">
+<testcase classname="tests.test_a" name="test_fine" file="tests/test_a.py" line="1" time="0.001" />
+<testcase classname="tests.test_a.TestX" name="test_y[a-b]" file="tests/test_a.py" line="4" time="0.001">
+  <failure message="assert 1 == 2&#10;more">def test_y(): ...</failure></testcase>
+<testcase classname="tests.test_a" name="test_setup" file="tests/test_a.py"><error message="failed on setup" /></testcase>
+<testcase classname="tests.test_a" name="test_later" file="tests/test_a.py"><skipped message="later" /></testcase>
+</testsuite></testsuites>"""
+
+
+def test_a_junit_report_is_counted_by_its_cases_not_by_its_claims() -> None:
+    results = parse_junit(PYTEST_XUNIT1)
+    assert (results.passed, results.failed, results.errors, results.skipped, results.total) == (1, 1, 1, 1, 4)
+
+
+def test_failing_tests_have_the_id_that_their_runner_takes() -> None:
+    first, second = parse_junit(PYTEST_XUNIT1).failing
+    assert (first.id, first.kind, first.message) == (
+        "tests/test_a.py::TestX::test_y[a-b]",
+        "failure",
+        "assert 1 == 2",
+    )
+    assert (second.id, second.kind) == ("tests/test_a.py::test_setup", "error")
+
+
+def test_a_nested_suite_without_files_names_tests_by_class() -> None:
+    content = (
+        b"<testsuites><testsuite><testsuite><testcase classname='com.x.CalcTest' name='adds'><failure>boom\nat x"
+        b"</failure></testcase><testcase name='alone'><error/></testcase></testsuite></testsuite></testsuites>"
+    )
+    adds, alone = parse_junit(content).failing
+    assert (adds.id, adds.message, alone.id) == ("com.x.CalcTest::adds", "boom", "alone")
+
+
+def test_a_file_that_says_nothing_of_the_class_still_names_the_test() -> None:
+    content = (
+        b"<testsuite><testcase classname='suite' name='works' file='src/a.test.js'><failure/></testcase></testsuite>"
+    )
+    assert parse_junit(content).failing[0].id == "src/a.test.js::works"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "tests/test_a.py::TestX::test_y[a-b]",
+        "tests/test_a.py::TestX::test_y",
+        "tests/test_a.py::*",
+        "*test_y*",
+        "tests.test_a.TestX.test_y[a-b]",
+        "test_y",
+        "tests*::TestX::*[a-b]",
+    ],
+)
+def test_a_test_is_named_in_any_usual_way(pattern: str) -> None:
+    assert is_named(pattern, parse_junit(PYTEST_XUNIT1).failing[0])
+
+
+@pytest.mark.parametrize("pattern", ["test", "tests/test_b.py::*", "*test_z*", "tests/test_a.py", "*nope*x", "a*a"])
+def test_another_test_is_not_named(pattern: str) -> None:
+    assert not is_named(pattern, parse_junit(PYTEST_XUNIT1).failing[0])
+
+
+def test_a_pattern_needs_room_for_all_its_parts() -> None:
+    assert not is_named("aba*ba", FailingTest("aba"))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"<html/>", "root element is <html>"),
+        (b"<testsuite>", "no well-formed XML"),
+        (b"", "no well-formed XML"),
+        (b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite>&b;</testsuite>', "document type"),
+        (b"<testsuite>" * 70, "nested more than"),
+    ],
+)
+def test_a_hostile_or_foreign_report_is_refused(content: bytes, why: str) -> None:
+    with pytest.raises(UnreadableReport, match=why):
+        parse_junit(content)
+
+
+def test_a_doctype_alone_is_allowed_and_never_fetched() -> None:
+    content = b'<!DOCTYPE testsuite SYSTEM "http://127.0.0.1:9/x.dtd"><testsuite><testcase name="a"/></testsuite>'
+    assert parse_junit(content).passed == 1
+
+
+UNITTEST = """
+======================================================================
+FAIL: test_sum (tests.test_calc.Sums.test_sum)
+----------------------------------------------------------------------
+AssertionError: 3 != 4
+======================================================================
+ERROR: test_old (tests.test_calc.Sums)
+----------------------------------------------------------------------
+Ran 7 tests in 0.003s
+
+FAILED (failures=1, errors=1, skipped=2, expected failures=1)
+"""
+
+
+def test_a_unittest_summary_is_read_from_the_output() -> None:
+    results = results_printed(UNITTEST)
+    assert results is not None and results.source == "output"
+    assert (results.passed, results.failed, results.errors, results.skipped) == (2, 1, 1, 3)
+    fails, errs = results.failing
+    assert is_named("tests.test_calc.Sums.test_sum", fails) and is_named("test_sum", fails)
+    assert errs.kind == "error" and is_named("tests.test_calc.Sums.test_old", errs)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Ran 3 tests in 0.1s\n\nOK\n", (3, 0, 0, 0)),
+        ("Ran 3 tests in 0.1s\n\nOK (skipped=1)\n", (2, 0, 0, 1)),
+        ("...F\nFAILED tests/test_a.py::test_x - assert 0\n1 failed, 3 passed, 1 skipped in 0.12s\n", (3, 1, 0, 1)),
+        ("==== 2 passed, 1 xpassed, 1 xfailed, 1 warning in 61.12s (0:01:01) ====\n", (3, 0, 0, 1)),
+        ("ERROR tests/test_a.py\n===== 1 error in 0.10s =====\n", (0, 0, 1, 0)),
+        ("test a::b ... FAILED\ntest result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured\n", (3, 1, 0, 2)),
+        ("not ok 1 - adds\n# tests 3\n# suites 0\n# pass 2\n# fail 1\n# skipped 0\n", (2, 1, 0, 0)),
+    ],
+)
+def test_summaries_of_usual_runners_are_read(text: str, counts: tuple[int, int, int, int]) -> None:
+    results = results_printed(text)
+    assert results is not None
+    assert (results.passed, results.failed, results.errors, results.skipped) == counts
+
+
+def test_failing_tests_on_the_terminal_keep_their_names() -> None:
+    results = results_printed("FAILED tests/test_a.py::test_x[a b] - assert 0\n1 failed in 0.12s\n")
+    assert results is not None and [test.id for test in results.failing] == ["tests/test_a.py::test_x[a b]"]
+
+
+def test_the_last_summary_counts() -> None:
+    results = results_printed("Ran 3 tests in 0.1s\n\nOK\n\n2 passed in 0.1s\n")
+    assert results is not None and results.passed == 2
+
+
+def test_output_without_a_summary_says_nothing() -> None:
+    assert results_printed("make: nothing to be done") is None

@@ -1,0 +1,76 @@
+"""Do the files stand as the template demands?
+
+exist      each glob matches a file now
+unchanged  no changed file matches any glob          ┐ changed since the attempt's start:
+within     every changed file matches some glob      ┘ written, come or gone
+"""
+
+import os
+from pathlib import Path
+
+from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.workflow.model import FilesGate
+from wfe_mcp.workspace import git
+from wfe_mcp.workspace.paths import match_globs
+
+__all__ = ["judge_files"]
+
+KIND = "files"
+
+
+def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None) -> Judgement:
+    """Judge the files below ``root``. ``tree_at_start``: git tree of the attempt's start, None without git."""
+    changed: list[str] | None = None
+    tree: str | None = None
+    if gate.unchanged or gate.within:
+        tree = git.tree_hash(root)
+        if tree is None or tree_at_start is None:
+            return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
+        changed = git.changed_paths(root, tree_at_start, tree)
+    absent = [glob for glob in gate.exist if not _exists(root, glob)]
+    touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
+    strayed = [path for path in changed or () if gate.within and not match_globs(path, gate.within)]
+    data = {
+        "exist": {glob: glob not in absent for glob in gate.exist},
+        "changed": changed,
+        "touched": touched,
+        "outside": strayed,
+        "tree": {"before": tree_at_start, "after": tree},
+    }
+    reasons = [
+        *([f"no file matches {shortened([repr(glob) for glob in absent])}"] if absent else []),
+        *([f"changed, though they must stay as they were: {shortened(touched)}"] if touched else []),
+        *([f"changed outside {shortened(list(gate.within))}: {shortened(strayed)}"] if strayed else []),
+    ]
+    if not reasons:
+        return passed(KIND, "The files are as the template demands.", data)
+    return failed(KIND, f"Files gate: {'; '.join(reasons)}.", _next_step(absent, touched, strayed), data)
+
+
+_NO_GIT = "Files gate: what changed since the attempt's start is not known, because the project is not under git."
+
+
+def _exists(root: Path, glob: str) -> bool:
+    if not any(char in glob for char in "*?["):
+        # Without following the last link: a dangling or outward link is not a file of the project.
+        return (root / glob).is_file() and not (root / glob).is_symlink()
+    return any(match_globs(path, (glob,)) for path in _listed(root))
+
+
+def _listed(root: Path) -> list[str]:
+    """Every file below ``root``, without version control and our own mirrors."""
+    found: list[str] = []
+    # os.walk: Path.walk came with Python 3.12.
+    for folder, names, files in os.walk(root):
+        names[:] = [name for name in names if name not in {".git", ".wfe"}]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files]
+    return found
+
+
+def _next_step(absent: list[str], touched: list[str], strayed: list[str]) -> str:
+    steps = [
+        *(["write the missing files"] if absent else []),
+        *(["restore the files that must not change"] if touched else []),
+        *(["undo the changes outside the allowed paths"] if strayed else []),
+    ]
+    return f"{', '.join(steps)}, then submit again."

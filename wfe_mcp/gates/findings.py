@@ -1,0 +1,118 @@
+"""How does a finding of any scanner become one of ours?
+
+The readers below take a foreign document as it is: what is missing or of another type reads as empty, because a
+report that is odd in one place still names real weaknesses in the others.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+__all__ = ["Found", "Json", "items", "number", "report_of", "text", "under"]
+
+Json = object
+"""A parsed JSON value of unknown shape."""
+
+MAX_FINDINGS = 500
+MAX_TEXT_CHARS = 2_000
+
+_SEVERITY = {
+    "critical": "critical",
+    "high": "high",
+    "error": "high",
+    "medium": "medium",
+    "moderate": "medium",
+    "warning": "medium",
+    "low": "low",
+    "note": "low",
+    "info": "info",
+    "none": "info",
+    "undefined": "info",
+    "inventory": "info",
+    "experiment": "info",
+}
+"""What scanners call it → what we call it. An unknown word counts as medium: seen, and not alarming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One finding as the scanner words it."""
+
+    severity: str
+    title: str
+    rule: str = ""
+    detail: str = ""
+    file: str = ""
+    line: int = 0
+    recommendation: str = ""
+
+
+def report_of(scanner: str, found: Iterator[Found], root: str = "") -> dict[str, Any]:
+    """``security_report@1`` of all that was ``found``."""
+    totals = Counter[str]()
+    findings: list[dict[str, Any]] = []
+    for one in found:
+        severity = _SEVERITY.get(one.severity.lower(), "medium")
+        totals[severity] += 1
+        if len(findings) < MAX_FINDINGS:
+            findings.append(_finding(one, severity, root))
+    count = sum(totals.values())
+    return {
+        "scanner": _clean(scanner) or "unknown scanner",
+        "findings": findings,
+        "totals": {name: totals[name] for name in ("critical", "high", "medium", "low", "info")},
+        "summary": f"{count} findings" if count != 1 else "1 finding",
+    }
+
+
+def _finding(one: Found, severity: str, root: str) -> dict[str, Any]:
+    optional = {
+        "rule": _clean(one.rule),
+        "detail": _clean(one.detail),
+        "file": _relative(_clean(one.file), root),
+        "line": max(0, one.line),
+        "recommendation": _clean(one.recommendation),
+    }
+    title = _clean(one.title) or _clean(one.rule) or "finding without a title"
+    return {"severity": severity, "title": title, **{key: value for key, value in optional.items() if value}}
+
+
+def _clean(words: str) -> str:
+    """Text that our own rules accept: no control characters, no lone surrogates, capped."""
+    printable = "".join(char if char.isprintable() or char in "\n\t" else " " for char in words)
+    return printable.strip()[:MAX_TEXT_CHARS]
+
+
+def _relative(file: str, root: str) -> str:
+    file = file.removeprefix("file://").replace("\\", "/")
+    base = root.replace("\\", "/").rstrip("/")
+    return file.removeprefix(f"{base}/").removeprefix("./") if base else file.removeprefix("./")
+
+
+def under(value: Json, key: str) -> dict[str, Json]:
+    """The object at ``key``, else an empty one."""
+    inner = _at(value, key)
+    return cast("dict[str, Json]", inner) if isinstance(inner, dict) else {}
+
+
+def items(value: Json, key: str) -> list[Json]:
+    """The list at ``key``, else an empty one."""
+    inner = _at(value, key)
+    return cast("list[Json]", inner) if isinstance(inner, list) else []
+
+
+def text(value: Json, key: str) -> str:
+    """The text at ``key``, else an empty one."""
+    inner = _at(value, key)
+    return inner if isinstance(inner, str) else ""
+
+
+def number(value: Json, key: str) -> int:
+    """The whole number at ``key``, else 0."""
+    inner = _at(value, key)
+    return inner if isinstance(inner, int) and not isinstance(inner, bool) else 0
+
+
+def _at(value: Json, key: str) -> Json:
+    return cast("dict[str, Json]", value).get(key) if isinstance(value, dict) else None

@@ -1,0 +1,103 @@
+"""Does the repository stand as the template demands?
+
+clean         nothing is uncommitted (``.wfe/`` does not count)
+branch        the branch checked out; a glob is allowed
+one_commit    exactly one commit since the attempt's start
+message       the first line of the newest commit begins with this text
+fast_forward  true: HEAD descends from the commit at the attempt's start; a name: HEAD descends from that branch
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
+from wfe_mcp.workflow.model import GitGate
+from wfe_mcp.workspace import git
+
+__all__ = ["judge_git"]
+
+KIND = "git"
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    root: Path
+    head: str
+    head_at_start: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    reason: str
+    next_step: str
+
+
+def judge_git(gate: GitGate, *, root: Path, head_at_start: str | None) -> Judgement:
+    """Judge the repository at ``root``. ``head_at_start``: commit at the attempt's start, None before the first one."""
+    head = git.head(root)
+    if head is None:
+        why = "Git gate: the project is not under git, or has no commit yet."
+        return undecided(KIND, why, "ask the user to run `git init` and to make a first commit, then retry the phase.")
+    repository = _Repository(root, head, head_at_start)
+    faults = [fault for rule in _RULES for fault in rule(gate, repository)]
+    data: dict[str, Any] = {
+        "head": {"before": head_at_start, "after": head},
+        "branch": git.branch(root),
+        "message": git.commit_message(root, head).partition("\n")[0],
+        "faults": [fault.reason for fault in faults],
+    }
+    if not faults:
+        return passed(KIND, "The repository is as the template demands.", data)
+    reasons = "; ".join(fault.reason for fault in faults)
+    steps = ", then ".join(fault.next_step for fault in faults)
+    return failed(KIND, f"Git gate: {reasons}.", f"{steps}, then submit again.", data)
+
+
+def _clean(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
+    if gate.clean and not git.is_clean(repository.root):
+        yield _Fault("there are uncommitted changes", "commit them or undo them")
+
+
+def _branch(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
+    if gate.branch is None:
+        return
+    found = git.branch(repository.root)
+    if found is None or not fnmatchcase(found, gate.branch):
+        shown = "HEAD is detached" if found is None else f"the branch is {found!r}"
+        yield _Fault(f"{shown}, expected {gate.branch!r}", f"switch to a branch that matches {gate.branch!r}")
+
+
+def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
+    if not gate.one_commit:
+        return
+    count = len(git.commits_between(repository.root, repository.head_at_start, repository.head))
+    if count != 1:
+        step = "commit the work" if count == 0 else "squash it into one commit"
+        yield _Fault(f"{count} commits since the attempt's start, expected exactly one", step)
+
+
+def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
+    if gate.message is None:
+        return
+    found = git.commit_message(repository.root, repository.head).partition("\n")[0]
+    if not found.startswith(gate.message):
+        yield _Fault(
+            f"the newest commit says {found!r}, expected it to begin with {gate.message!r}", "amend its message"
+        )
+
+
+def _fast_forward(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
+    if gate.fast_forward is False:
+        return
+    base = repository.head_at_start if gate.fast_forward is True else gate.fast_forward
+    shown = "the commit at the attempt's start" if gate.fast_forward is True else f"branch {base!r}"
+    if base is not None and not git.is_ancestor(repository.root, base, repository.head):
+        yield _Fault(f"HEAD does not descend from {shown}", f"rebase onto {base}")
+
+
+_RULES: tuple[Callable[[GitGate, _Repository], Iterator[_Fault]], ...] = (
+    _clean, _branch, _one_commit, _message, _fast_forward,
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""What does a JUnit XML report say?
+
+Counted from the test cases themselves, never from the totals that the report claims. Understood: pytest (both
+families), Surefire, Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``testcase``.
+"""
+
+from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
+from wfe_mcp.gates.results import FailingTest, TestResults
+
+__all__ = ["parse_junit"]
+
+_MESSAGE_CHARS = 200
+
+
+def parse_junit(content: bytes) -> TestResults:
+    """The results in ``content``. Refuses (UnreadableReport): what is no JUnit report."""
+    root = parse_xml(content)
+    if root.tag not in {"testsuites", "testsuite"}:
+        raise UnreadableReport(f"its root element is <{root.tag}>, not <testsuites> or <testsuite>")
+    counts = {"passed": 0, "failure": 0, "error": 0, "skipped": 0}
+    failing: list[FailingTest] = []
+    for case in root.iter("testcase"):
+        outcome, detail = _outcome(case)
+        counts[outcome] += 1
+        if detail is not None and (outcome == "failure" or outcome == "error"):
+            failing.append(_failing(case, outcome, detail))
+    return TestResults(counts["passed"], counts["failure"], counts["error"], counts["skipped"], tuple(failing))
+
+
+def _outcome(case: Element) -> tuple[str, Element | None]:
+    for outcome in ("failure", "error", "skipped"):
+        found = case.find(outcome)
+        if found is not None:
+            return outcome, found
+    return "passed", None
+
+
+def _failing(case: Element, kind: str, detail: Element) -> FailingTest:
+    name, classname, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
+    text = (detail.get("message") or detail.text or "").strip()
+    first_line = text.splitlines()[0] if text else ""
+    return FailingTest(
+        id=_node_id(name, classname, file),
+        kind="error" if kind == "error" else "failure",
+        message=first_line[:_MESSAGE_CHARS],
+        aliases=frozenset(_aliases(name, classname)),
+    )
+
+
+def _node_id(name: str, classname: str, file: str) -> str:
+    """The id as the runner's user would type it: ``tests/test_a.py::TestX::test_y`` when the file is known."""
+    if not file:
+        return f"{classname}::{name}" if classname else name
+    file = file.replace("\\", "/")
+    module = file.removesuffix(".py").replace("/", ".")
+    _, is_inside, classes = f".{classname}.".rpartition(f".{module}.")
+    inner = classes.strip(".").replace(".", "::") if is_inside else ""
+    return "::".join(part for part in (file, inner, name) if part)
+
+
+def _aliases(name: str, classname: str) -> list[str]:
+    """Other ways to write the id. Without ``file`` nobody knows where the module ends, so every split counts."""
+    if not classname:
+        return [name]
+    parts = classname.split(".")
+    splits = [
+        "::".join(("/".join(parts[:end]) + ".py", *parts[end:], name)) for end in range(1, len(parts) + 1)
+    ]  # fmt: skip
+    return [name, f"{classname}.{name}", f"{classname}::{name}", *splits]

@@ -1,0 +1,75 @@
+"""Which tests ran, and how did they end?
+
+The same answer whether it came from a JUnit file (``junit.py``) or, failing that, from what the runner printed
+(``printed.py``). ``source`` says which, because a printed summary is weaker evidence.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["FailingTest", "TestResults", "is_named"]
+
+MAX_LISTED = 200
+"""Failing tests kept in the evidence; the counts are always whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingTest:
+    """A test that failed (``failure``) or could not run (``error``). ``aliases``: other ways people write its id."""
+
+    id: str
+    kind: Literal["failure", "error"] = "failure"
+    message: str = ""
+    aliases: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TestResults:
+    """Counts by outcome, and the failing tests by name."""
+
+    __test__ = False  # pytest collects classes whose name starts with Test
+
+    passed: int
+    failed: int
+    errors: int
+    skipped: int
+    failing: tuple[FailingTest, ...] = ()
+    source: Literal["junit", "output"] = "junit"
+
+    @property
+    def total(self) -> int:
+        """How many tests there were, skipped ones included."""
+        return self.passed + self.failed + self.errors + self.skipped
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON for the evidence."""
+        listed = [{"id": test.id, "kind": test.kind, "message": test.message} for test in self.failing[:MAX_LISTED]]
+        counts = {"passed": self.passed, "failed": self.failed, "errors": self.errors, "skipped": self.skipped}
+        return {**counts, "failing": listed, "source": self.source}
+
+
+def is_named(pattern: str, test: FailingTest) -> bool:
+    """True when ``pattern`` names the test: its id, an alias, or either with ``*`` for any characters.
+
+    Brackets stand for themselves, since parametrised ids carry them; an id without its ``[…]`` names all variants.
+    """
+    names = {test.id, *test.aliases}
+    names |= {name.partition("[")[0] for name in names if name.endswith("]")}
+    return any(_matches(pattern, name) for name in names)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """``*`` only, and left to right: linear, whatever an agent writes into the pattern."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == name
+    *middle, last = rest
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for part in middle:
+        found = name.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(name) - at >= len(last) and name.endswith(last)
