@@ -1,0 +1,272 @@
+# ruff: noqa: D102 - the protocol says once what each operation means
+"""How do we walk into a project without being led out of it?
+
+Two implementations of one small protocol:
+
+    FdFolder     POSIX: every step opens a name in an open folder, follows no link; a swap in between cannot escape
+    PathFolder   Windows: every step looks for links and junctions, and checks afterwards that it opened what it saw
+"""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from wfe_mcp.core.errors import Refused
+
+__all__ = ["FdFolder", "Folder", "PathFolder", "new_name", "open_root", "plain_folder", "walk"]
+
+Kind = Literal["file", "folder", "link", "other"]
+_REPARSE_POINT = 0x400
+_LINK_ERRORS = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
+
+
+class Folder(Protocol):
+    """An open folder. Names are single parts that ``paths`` has accepted; no operation follows a link."""
+
+    shown: str
+    """The folder's path, for messages only."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def kind(self, name: str) -> Kind | None:
+        """What the name stands for; None when there is nothing."""
+        ...
+
+    def names(self) -> list[str]:
+        """The names in the folder, sorted."""
+        ...
+
+    def inner(self, name: str, *, make: bool = False) -> "Folder":
+        """The folder in this folder. Refuses links and what is no folder."""
+        ...
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """The bytes of a plain file with one name. Refuses links, hard links, devices, and more than ``max_bytes``."""
+        ...
+
+    def create(self, name: str, content: bytes) -> None:
+        """A new file; FileExistsError when the name is taken."""
+        ...
+
+    def move(self, name: str, to: "Folder", new_name: str) -> None:
+        """Rename within one file system, over what is there."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file or link."""
+        ...
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+        ...
+
+
+class FdFolder:
+    """A folder held open by its descriptor."""
+
+    def __init__(self, fd: int, shown: str) -> None:
+        self.fd = fd
+        self.shown = shown
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.fd)
+
+    def kind(self, name: str) -> Kind | None:
+        try:
+            return _kind_of(os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.fd))  # noqa: PTH208 - pathlib lists no descriptor
+
+    def inner(self, name: str, *, make: bool = False) -> "FdFolder":
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(name, dir_fd=self.fd)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError as exc:
+            raise _step_refused(self, name, exc) from exc
+        return FdFolder(fd, f"{self.shown}/{name}")
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        # O_NONBLOCK: opening a named pipe must not hang.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(name, flags, dir_fd=self.fd)
+        except OSError as exc:
+            raise _step_refused(self, name, exc) from exc
+        return _read_plain(fd, f"{self.shown}/{name}", max_bytes)
+
+    def create(self, name: str, content: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, 0o666, dir_fd=self.fd), "wb") as file:
+            file.write(content)
+
+    def move(self, name: str, to: Folder, new_name: str) -> None:
+        assert isinstance(to, FdFolder)  # one tree, one kind of folder
+        os.replace(name, new_name, src_dir_fd=self.fd, dst_dir_fd=to.fd)
+
+    def remove(self, name: str) -> None:
+        os.unlink(name, dir_fd=self.fd)
+
+    def remove_folder(self, name: str) -> None:
+        os.rmdir(name, dir_fd=self.fd)
+
+
+class PathFolder:
+    """A folder known by its path: Windows opens nothing relative to a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.shown = str(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def kind(self, name: str) -> Kind | None:
+        try:
+            return _kind_of((self.path / name).lstat())
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        return sorted(each.name for each in self.path.iterdir())
+
+    def inner(self, name: str, *, make: bool = False) -> "PathFolder":
+        if make:
+            (self.path / name).mkdir(exist_ok=True)
+        found = self.kind(name)
+        if found != "folder":
+            raise _kind_refused(f"{self.shown}/{name}", found, "folder")
+        return PathFolder(self.path / name)
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        found = self.kind(name)
+        if found != "file":
+            raise _kind_refused(f"{self.shown}/{name}", found, "file")
+        seen = (self.path / name).lstat()
+        fd = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        opened = os.fstat(fd)
+        if (seen.st_ino, seen.st_dev) != (opened.st_ino, opened.st_dev):  # pragma: no cover - needs a swap in between
+            os.close(fd)
+            raise _kind_refused(f"{self.shown}/{name}", "link", "file")
+        return _read_plain(fd, f"{self.shown}/{name}", max_bytes)
+
+    def create(self, name: str, content: bytes) -> None:
+        with (self.path / name).open("xb") as file:
+            file.write(content)
+
+    def move(self, name: str, to: Folder, new_name: str) -> None:
+        assert isinstance(to, PathFolder)  # one tree, one kind of folder
+        (self.path / name).replace(to.path / new_name)
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink()
+
+    def remove_folder(self, name: str) -> None:
+        (self.path / name).rmdir()
+
+
+def open_root(root: Path) -> Folder:
+    """The project root itself, which may be reached through links: that is the person's choice, not the project's."""
+    try:
+        if os.open in os.supports_dir_fd:
+            return FdFolder(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), str(root))
+        return plain_folder(root)  # pragma: no cover - Windows; tests walk a PathFolder on every system
+    except OSError as exc:
+        raise Refused(
+            "bad_argument",
+            f"The project folder '{root}' cannot be opened: {exc.strerror}.",
+            "Name an existing folder with --project.",
+        ) from exc
+
+
+def plain_folder(root: Path) -> PathFolder:
+    """``root`` as a PathFolder; NotADirectoryError when it is none."""
+    if not root.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
+    return PathFolder(root)
+
+
+@contextmanager
+def walk(root: Path, names: Sequence[str], *, make: bool = False) -> Generator[Folder]:
+    """The open folder at ``names`` below the root. ``make``: create what is missing."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_root(root))
+        for name in names:
+            folder = stack.enter_context(folder.inner(name, make=make))
+        yield folder
+
+
+def new_name(stem: str) -> str:
+    """A name nobody else uses: ``stem`` and 64 random bits."""
+    return f"{stem}-{secrets.token_hex(8)}"
+
+
+def _kind_of(facts: os.stat_result) -> Kind:
+    if stat.S_ISLNK(facts.st_mode) or getattr(facts, "st_file_attributes", 0) & _REPARSE_POINT:
+        return "link"
+    if stat.S_ISDIR(facts.st_mode):
+        return "folder"
+    return "file" if stat.S_ISREG(facts.st_mode) else "other"
+
+
+def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
+    with os.fdopen(fd, "rb") as file:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _kind_refused(shown, _kind_of(facts), "file")
+        if facts.st_nlink > 1:
+            raise Refused(
+                "path_outside_project",
+                f"'{shown}' has a second name (a hard link), which may lie outside the project.",
+                "Copy the file, and name the copy.",
+            )
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise Refused(
+            "too_large",
+            f"'{shown}' is larger than {max_bytes:,} bytes.",
+            "Make it smaller, or split it.",
+        )
+    return content
+
+
+def _step_refused(folder: FdFolder, name: str, exc: OSError) -> Refused:
+    shown = f"{folder.shown}/{name}"
+    if isinstance(exc, FileNotFoundError):
+        return _kind_refused(shown, None, "file")
+    if exc.errno in _LINK_ERRORS or isinstance(exc, NotADirectoryError):
+        return _kind_refused(shown, folder.kind(name), "folder")
+    return Refused("bad_argument", f"'{shown}' cannot be opened: {exc.strerror}.", "Check its permissions.")
+
+
+def _kind_refused(shown: str, found: Kind | None, wanted: Kind) -> Refused:
+    if found == "link":
+        return Refused(
+            "path_outside_project",
+            f"'{shown}' is a link, and links are not followed: they may lead out of the project.",
+            "Give the path of the real file inside the project.",
+        )
+    what = "does not exist" if found is None else f"is no plain {wanted}"
+    return Refused("bad_argument", f"'{shown}' {what}.", "Check the path; it is relative to the project root.")

@@ -1,0 +1,195 @@
+"""Which relative paths may name a file of the project, and which globs do they match?
+
+Rules (S0-24, T5):
+1. A path is relative, made of plain names: no drive, no ``..``, no ``.``, no empty part, no NUL or control character.
+2. A written file's name starts with no dot, and no part is ``.git`` or ``.wfe`` in any spelling a file system folds.
+3. A bundle names no file twice on any file system, and no file is another one's folder.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from wfe_mcp.core.errors import Detail, Refused, pointer
+
+__all__ = ["bundle_faults", "folder_parts", "match_globs", "parts_of", "path_fault", "written_fault"]
+
+MAX_PATH_CHARACTERS = 1_000
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """The names in a relative path. Refuses what rule 1 forbids, and a backslash."""
+    fault = "it holds a backslash; write '/'" if "\\" in path else path_fault(path)
+    if fault:
+        raise Refused(
+            "path_outside_project",
+            f"The path {path!r:.200} cannot be used: {fault}.",
+            "Give a path relative to the project root, for example 'docs/plan.md'.",
+        )
+    return tuple(path.split("/"))
+
+
+def folder_parts(path: str) -> tuple[str, ...]:
+    """The names in the path of a folder to write in. Refuses what ``parts_of`` refuses, and git's own folder."""
+    parts = parts_of(path)
+    if any(_reserved_as(name) == ".git" for name in parts):
+        raise Refused("path_outside_project", f"'{path}' is git's own folder.", "Write into another folder.")
+    return parts
+
+
+def path_fault(path: str) -> str | None:
+    """Why rule 1 forbids the path, as the end of a sentence; None when it may be used."""
+    names = path.split("/")
+    if not path:
+        return "it is empty"
+    if len(path) > MAX_PATH_CHARACTERS:
+        return f"it is longer than {MAX_PATH_CHARACTERS} characters"
+    if path.startswith("/"):
+        return "it is absolute"
+    if re.match(r"[A-Za-z]:", path):
+        return "it starts with a drive letter"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
+        return "it holds a control character"
+    if "" in names:
+        return "it holds an empty part"
+    if ".." in names:
+        return "'..' leaves its folder"
+    if "." in names:
+        return "'.' is no name"
+    return _windows_fault(names) if os.name == "nt" else None
+
+
+def written_fault(path: str) -> str | None:
+    """Why no file may be written there (rules 1 and 2); None when it may."""
+    fault = path_fault(path)
+    if fault:
+        return fault
+    names = path.split("/")
+    if names[-1].startswith("."):
+        return "its file name starts with a dot"
+    if any(_reserved_as(name) for name in names):
+        return "'.git' and '.wfe' belong to others"
+    return None
+
+
+def bundle_faults(paths: Iterable[str]) -> list[Detail]:
+    """Every rule that a bundle's paths break, each at the path's own pointer."""
+    listed = list(paths)
+    faults = [Detail(pointer(path), f"{path!r:.200}: {fault}") for path in listed if (fault := written_fault(path))]
+    seen: dict[str, str] = {}
+    for path in listed:
+        first = seen.setdefault(_folded(path), path)
+        if first != path:
+            faults.append(Detail(pointer(path), f"{path!r} and {first!r} are one file on some systems"))
+    for path in listed:
+        names = _folded(path).split("/")
+        for length in range(1, len(names)):
+            other = seen.get("/".join(names[:length]))
+            if other is not None:
+                faults.append(Detail(pointer(path), f"{other!r} is a file, so {path!r} cannot lie in it"))
+    return faults
+
+
+def match_globs(path: str, globs: Iterable[str]) -> bool:
+    """True when the path, or a folder it lies in, matches one of the globs.
+
+    ``*`` and ``?`` stay within a name, ``[a-c]`` and ``[!a]`` stand for one character, ``**`` for any number of
+    folders. So ``src`` and ``src/**`` cover all below src, and ``**/*.py`` every Python file. Never slower than
+    length times length: globs come from templates.
+    """
+    names = tuple(path.split("/"))
+    return any(_covers(_glob_parts(glob), names) for glob in globs)
+
+
+@lru_cache(maxsize=512)
+def _glob_parts(glob: str) -> tuple[str, ...]:
+    return tuple(part for part in glob.removeprefix("./").split("/") if part)
+
+
+def _covers(glob: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """All readings at once: ``at`` holds every position in the glob that the names so far can have reached."""
+    end = len(glob)
+    at = _skipping_folders({0}, glob)
+    for name in names:
+        step: set[int] = set()
+        for position in at - {end}:
+            if glob[position] == "**":
+                step |= {position, end} if position == end - 1 else {position}
+            elif _name_matches(_tokens(glob[position]), name):
+                step.add(position + 1)
+        if end in step:
+            return True  # the path itself, or a folder above it
+        at = _skipping_folders(step, glob)
+    return False
+
+
+def _skipping_folders(positions: set[int], glob: tuple[str, ...]) -> set[int]:
+    """``**`` also stands for no folder at all, except at the end, where it covers something."""
+    for position in range(len(glob) - 1):
+        if position in positions and glob[position] == "**":
+            positions.add(position + 1)
+    return positions
+
+
+@lru_cache(maxsize=512)
+def _tokens(pattern: str) -> tuple[str | re.Pattern[str], ...]:
+    """``a[bc]*`` -> "a", a set, "*". A bracket that is never closed is a plain character."""
+    found: list[str | re.Pattern[str]] = []
+    for token in re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL):
+        if len(token) > 1:
+            negated = "^" if token[1] == "!" else ""
+            body = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1 + len(negated) : -1])
+            found.append(re.compile(f"[{negated}{body}]", re.DOTALL))
+        elif token != "*" or found[-1:] != ["*"]:  # noqa: S105 - a star, not a password
+            found.append(token)
+    return tuple(found)
+
+
+def _name_matches(tokens: tuple[str | re.Pattern[str], ...], name: str) -> bool:
+    """Two pointers and one way back: on a mismatch the last ``*`` takes one character more."""
+    token = character = 0
+    star, resumed = -1, 0
+    while character < len(name):
+        if token < len(tokens) and tokens[token] == "*":
+            star, resumed = token, character
+            token += 1
+        elif token < len(tokens) and _one_matches(tokens[token], name[character]):
+            token, character = token + 1, character + 1
+        elif star >= 0:
+            resumed += 1
+            token, character = star + 1, resumed
+        else:
+            return False
+    return all(rest == "*" for rest in tokens[token:])
+
+
+def _one_matches(token: str | re.Pattern[str], character: str) -> bool:
+    if isinstance(token, re.Pattern):
+        return token.match(character) is not None
+    return token in {"?", character}
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path.casefold())
+
+
+def _reserved_as(name: str) -> str | None:
+    """``.GIT``, ``.git.``, ``git~1`` and names with invisible characters are all ``.git`` to some file system."""
+    plain = _IGNORED_BY_HFS.sub("", name).casefold().split(":")[0].rstrip(". ")
+    if plain == ".git" or re.fullmatch(r"git~\d+", plain):
+        return ".git"
+    return ".wfe" if plain == ".wfe" else None
+
+
+def _windows_fault(names: Sequence[str]) -> str | None:
+    """What Windows would read as a device, a stream, or another name."""
+    for name in names:
+        if _WINDOWS_DEVICE.fullmatch(name):
+            return f"'{name}' is a device on Windows"
+        if name.endswith((".", " ")) or set(name) & set('<>:"|?*\\'):
+            return f"'{name}' is no file name on Windows"
+    return None

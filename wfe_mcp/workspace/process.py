@@ -1,0 +1,260 @@
+"""Which process are we, does another one still live, and on whose behalf do we run?
+
+Rules:
+1. A pid alone names nothing, because it is recycled: an identity is host, pid and start time.
+2. What cannot be known (another host, another pid namespace) counts as alive; its lease ends it instead.
+3. A zombie is dead: it holds nothing and works on nothing.
+"""
+
+import math
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = [
+    "ProcessIdentity", "ProcessInfo", "ancestors", "client_above", "client_of_server", "end_group", "holder_id",
+    "is_alive", "is_launcher", "parse_holder", "same_start", "started_at", "this_process",
+]  # fmt: skip
+
+SAME_START_S = 2.0
+"""Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
+
+END_WAIT_S = 5.0
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process of one host. ``started_at``: seconds since the epoch, to the millisecond."""
+
+    host: str
+    pid: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """A running process as seen from outside. ``argv`` is empty where the system does not show it."""
+
+    pid: int
+    started_at: float
+    name: str
+    argv0: str
+    argv: tuple[str, ...] = ()
+
+
+def this_process() -> ProcessIdentity:
+    """The identity of the process that asks."""
+    start = started_at(os.getpid())
+    assert start is not None  # the process that asks is alive
+    return ProcessIdentity(_host(), os.getpid(), start)
+
+
+def started_at(pid: int) -> float | None:
+    """When the process started, or None when there is none or it is a zombie."""
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return None
+        return round(process.create_time(), 3)
+    except (psutil.NoSuchProcess, ValueError):
+        return None
+    except psutil.AccessDenied:  # pragma: no cover - Windows and macOS: a process of another user, so not one of ours
+        return None
+
+
+def same_start(a: float, b: float) -> bool:
+    """True when two start times of one pid mean the same process."""
+    return math.isclose(a, b, rel_tol=0, abs_tol=SAME_START_S)
+
+
+def is_alive(identity: ProcessIdentity) -> bool:
+    """True when that very process runs, or when this host cannot know (rule 2)."""
+    if identity.host != _host():
+        return True
+    start = started_at(identity.pid)
+    return start is not None and same_start(start, identity.started_at)
+
+
+def holder_id(identity: ProcessIdentity) -> str:
+    """The identity as one text, for leases and job rows: ``host:pid:start``."""
+    return f"{identity.host}:{identity.pid}:{identity.started_at:.3f}"
+
+
+def parse_holder(holder: str) -> ProcessIdentity | None:
+    """The identity in a holder text, or None when the holder is no process (``cli``)."""
+    match holder.rsplit(":", 2):
+        case [host, pid, start] if host and pid.isdigit() and re.fullmatch(r"\d+\.\d+", start):
+            return ProcessIdentity(host, int(pid), float(start))
+        case _:
+            return None
+
+
+def ancestors(pid: int | None = None) -> list[ProcessInfo]:
+    """The parents of a process (this one by default), nearest first. Ends where the system shows no more."""
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    try:
+        parents = psutil.Process(pid).parents()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+    return [found for parent in parents if (found := _info(parent)) is not None]
+
+
+def client_of_server(pid: int | None = None) -> ProcessInfo | None:
+    """On whose behalf does a server run: its first ancestor that is no launcher (design §7), or None.
+
+    The first process of the system and session roots such as ``systemd`` are nobody's client: every orphan and every
+    terminal descends from them, so naming them would refuse every person.
+    """
+    found = next((each for each in ancestors(pid) if not is_launcher(each)), None)
+    return None if found is None or _is_root(found) else found
+
+
+def client_above(clients: Iterable[tuple[int, float]], pid: int | None = None) -> ProcessInfo | None:
+    """The ancestor of a process that is one of ``clients`` (pid and start time of live servers' clients), or None."""
+    known = list(clients)
+    for each in ancestors(pid):
+        if any(each.pid == client and same_start(each.started_at, start) for client, start in known):
+            return each
+    return None
+
+
+_LAUNCHERS = {
+    "uv", "uvx", "pipx", "npx", "node", "env", "npm", "pnpm", "bunx", "nice", "nohup", "setsid", "stdbuf", "timeout",
+    "wfe-mcp",
+}  # fmt: skip
+_SHELLS = {"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh", "csh", "busybox", "nu"}
+_WINDOWS_SHELLS = {"cmd": {"/c", "/r"}, "powershell": {"-c", "-command", "-file"}, "pwsh": {"-c", "-command", "-file"}}
+_SHELL_OPTIONS_WITH_VALUE = {"--rcfile", "--init-file", "-o", "-O", "+o", "+O"}
+_PYTHON = re.compile(r"(python|pythonw|pypy)[\d.]*|py")
+_ROOTS = {
+    "init", "systemd", "launchd", "tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "supervisord",
+    "explorer", "services", "svchost", "wininit", "winlogon",
+}  # fmt: skip
+
+
+def is_launcher(process: ProcessInfo) -> bool:
+    """True for a process that only starts others: uv, npx, node…, or a shell or Python that runs a command."""
+    names = {_word(process.name), _word(process.argv0)}
+    if names & _LAUNCHERS:
+        return True
+    arguments = process.argv[1:]
+    if any(_PYTHON.fullmatch(name) for name in names):
+        return bool(arguments)
+    if names & _SHELLS:
+        return _shell_runs_command(arguments)
+    for name in names & _WINDOWS_SHELLS.keys():
+        words = {argument.lower() for argument in arguments}
+        return bool(words & _WINDOWS_SHELLS[name]) and "-noexit" not in words
+    return False
+
+
+def end_group(pid: int, start: float) -> bool:
+    """End the process group that ``pid`` led since ``start``, with every descendant. True when something was ended.
+
+    A recycled pid is left alone. The leader may be gone while its group lives on; the kernel gives no pid away that
+    still names a group, so a group whose leader has another start time is gone too.
+    """
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    if pid <= 1 or pid == os.getpid():
+        return False
+    try:
+        leader = psutil.Process(pid)
+        if not same_start(leader.create_time(), start):
+            return False
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family: list[psutil.Process] = []
+    members = {each.pid: each for each in (*family, *_members(pid, start))}
+    victims = [each for each in members.values() if started_at(each.pid) is not None]
+    for each in victims:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            each.kill()  # checks the start time again, unlike os.killpg
+    if hasattr(os, "killpg") and victims:
+        # What was forked between the listing and the kill is still in the group.
+        for each in _members(pid, start):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                each.send_signal(signal.SIGKILL)
+    _wait_until_gone(victims)
+    return bool(victims)
+
+
+def _members(group: int, start: float) -> list["psutil.Process"]:
+    """The processes of a group that its leader opened as a session; POSIX only."""
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    if not hasattr(os, "getpgid"):  # pragma: no cover - Windows has no process groups of this kind
+        return []
+    found: list[psutil.Process] = []
+    for each in psutil.process_iter():
+        with suppress(OSError, psutil.Error):
+            in_group = os.getpgid(each.pid) == group and os.getsid(each.pid) == group
+            if in_group and each.create_time() >= start - SAME_START_S:
+                found.append(each)
+    return found
+
+
+def _wait_until_gone(processes: list["psutil.Process"]) -> None:
+    until = time.monotonic() + END_WAIT_S
+    while any(started_at(each.pid) is not None and each.is_running() for each in processes):
+        if time.monotonic() > until:  # pragma: no cover - only a process stuck in the kernel survives SIGKILL so long
+            return
+        time.sleep(0.01)
+
+
+def _host() -> str:
+    """The host's name, and its pid namespace where it is not the first one: a sandbox sees other pids than we do."""
+    name = socket.gethostname() or "localhost"
+    with suppress(OSError):
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+        if namespace != _INITIAL_PID_NAMESPACE:
+            return f"{name}+{namespace.strip('pid:[]')}"
+    return name
+
+
+def _info(process: "psutil.Process") -> ProcessInfo | None:
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    try:
+        name, start = process.name(), round(process.create_time(), 3)
+    except psutil.Error:
+        return None
+    try:
+        argv = tuple(process.cmdline())
+    except psutil.Error:
+        argv = ()
+    return ProcessInfo(process.pid, start, name, argv[0] if argv else name, argv)
+
+
+def _is_root(process: ProcessInfo) -> bool:
+    return process.pid <= 1 or _word(process.name) in _ROOTS
+
+
+def _word(path: str) -> str:
+    """``/bin/-BASH.exe`` -> ``bash``: login shells have a dash, Windows programs an ending."""
+    word = re.split(r"[/\\]", path)[-1].lower().removeprefix("-")
+    return re.sub(r"\.(exe|cmd|bat)$", "", word)
+
+
+def _shell_runs_command(arguments: tuple[str, ...]) -> bool:
+    words = iter(arguments)
+    for word in words:
+        if word in _SHELL_OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith(("-", "+")) or (word[:2] != "--" and "c" in word):
+            return True
+    return False
