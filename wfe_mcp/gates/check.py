@@ -1,4 +1,4 @@
-"""What is the command that a gate may run, and what does it leave behind?
+"""Which command really runs for a check, and which files does it write?
 
 Rules (B-20):
 1. The command is the one frozen at the start of the run. Nothing that an agent sends reaches its argv.
@@ -8,17 +8,13 @@ Rules (B-20):
 3. Paths that the check writes (junit, coverage, sarif, its ``writes`` globs) do not count as changes of the tree.
 """
 
-import posixpath
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
-from wfe_mcp.workflow.model import duration_s
+from wfe_mcp.workspace.checks import FrozenCheck
 
-__all__ = ["FrozenCheck", "reported_argv"]
+__all__ = ["STDOUT", "Execution", "execution", "reported_argv"]
 
-DEFAULT_TIMEOUT_S = 600.0
 STDOUT = "-"
 """As ``sarif``: the scanner prints its report instead of writing a file."""
 
@@ -28,43 +24,26 @@ _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-g
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenCheck:
-    """A check as the run froze it. ``cwd``, ``junit``, ``coverage``, ``sarif``: see docs/reference; paths of reports
-    are relative to ``cwd``, ``writes`` globs to the project.
-    """
+class Execution:
+    """One execution of a check: what runs where, which reports it writes (absolute, by kind), what does not count."""
 
-    name: str
     argv: tuple[str, ...]
-    timeout_s: float = DEFAULT_TIMEOUT_S
-    cwd: str = "."
-    env: tuple[str, ...] = ()
-    junit: str | None = None
-    coverage: str | None = None
-    sarif: str | None = None
-    writes: tuple[str, ...] = ()
+    cwd: Path
+    reports: dict[str, Path]
+    prints_report: bool
+    ignored: tuple[str, ...]
 
-    @classmethod
-    def of(cls, name: str, frozen: Mapping[str, Any]) -> "FrozenCheck":
-        """From what the run froze of ``[checks.<name>]``. ``timeout`` is a duration, "5m"."""
-        timeout = frozen.get("timeout")
-        return cls(
-            name=name,
-            argv=tuple(frozen["argv"]),
-            timeout_s=DEFAULT_TIMEOUT_S if timeout is None else duration_s(timeout),
-            cwd=frozen.get("cwd") or ".",
-            env=tuple(frozen.get("env") or ()),
-            junit=frozen.get("junit"),
-            coverage=frozen.get("coverage"),
-            sarif=frozen.get("sarif"),
-            writes=tuple(frozen.get("writes") or ()),
-        )
 
-    @property
-    def ignored(self) -> tuple[str, ...]:
-        """Globs of what the check itself writes, relative to the project."""
-        reports = (self.junit, self.coverage, self.sarif)
-        inside = (path for path in reports if path and path != STDOUT and not Path(path).is_absolute())
-        return (*self.writes, *(posixpath.normpath(posixpath.join(self.cwd, path)) for path in inside))
+def execution(check: FrozenCheck, root: Path, junit: Path) -> Execution:
+    """The execution of ``check`` in ``root``; ``junit`` is where pytest may write. Both are absolute."""
+    cwd = root / (check.cwd or ".")
+    argv, report = (check.argv, None) if check.junit else reported_argv(check.argv, junit)
+    named = {"junit": check.junit, "coverage": check.coverage, "sarif": check.sarif}
+    reports = {kind: root / path for kind, path in named.items() if path and path != STDOUT}
+    if report is not None:
+        reports["junit"] = cwd / report
+    inside = (path.relative_to(root).as_posix() for path in reports.values() if path.is_relative_to(root))
+    return Execution(argv, cwd, reports, check.sarif == STDOUT, (*check.writes, *inside))
 
 
 def reported_argv(argv: tuple[str, ...], report: Path) -> tuple[tuple[str, ...], Path | None]:

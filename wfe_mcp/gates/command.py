@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from wfe_mcp.gates.check import FrozenCheck, reported_argv
+from wfe_mcp.gates.check import Execution, execution
 from wfe_mcp.gates.expectation import Expectation, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.printed import results_printed
@@ -25,8 +25,9 @@ from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env, run_child
 from wfe_mcp.workspace import git
+from wfe_mcp.workspace.checks import FrozenCheck
 
-__all__ = ["FrozenCheck", "run_check"]
+__all__ = ["run_check"]
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
@@ -64,26 +65,25 @@ def run_check(
         expectation = Expectation.of(expect or {})
     except ValueError as exc:
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
-    cwd = (root / check.cwd).resolve()
-    if not cwd.is_relative_to(root.resolve()):
-        return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    root = root.resolve()
     place = _place(evidence_dir, check.name)
-    argv, junit = (check.argv, None) if check.junit else reported_argv(check.argv, place.junit)
-    check = replace(check, junit=str(junit)) if junit else check
-    before, old_reports = _files(root, check), stamps(check, cwd)
+    plan = execution(check, root, place.junit)
+    if not plan.cwd.resolve().is_relative_to(root):
+        return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    before, old_reports = _files(root, plan), stamps(plan)
     try:
         result = run(
-            argv,
-            cwd=cwd,
+            plan.argv,
+            cwd=plan.cwd,
             env=child_env(check.env, environ),
             timeout_s=check.timeout_s,
             log_path=place.log,
         )
     except ChildNotStarted as exc:
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
-    reports = read_reports(check, root, cwd, old_reports, place.log)
+    reports = read_reports(plan, root, old_reports, place.log)
     tests = reports.tests or results_printed(result.output_tail)
-    facts = _Facts(check, argv, expectation, result, tests, reports, before, _files(root, check))
+    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan))
     judgement = _judged(facts)
     return replace(judgement, data=_data(facts, root), evidence_kind=KIND, log_path=str(place.log))
 
@@ -110,8 +110,8 @@ class _Facts:
     after: _Files
 
 
-def _files(root: Path, check: FrozenCheck) -> _Files:
-    return _Files(git.tree_hash(root, check.ignored), git.head(root))
+def _files(root: Path, plan: Execution) -> _Files:
+    return _Files(git.tree_hash(root, plan.ignored), git.head(root))
 
 
 def _place(evidence_dir: Path, name: str) -> _Place:

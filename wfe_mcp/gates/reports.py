@@ -3,7 +3,6 @@
 Each report is copied next to the log, so that the evidence stays when the next execution overwrites the original.
 """
 
-import posixpath
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.gates.check import STDOUT, FrozenCheck
+from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.coverage import parse_coverage
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
@@ -24,8 +23,8 @@ __all__ = ["Reports", "Stamps", "read_reports", "stamps"]
 
 MAX_REPORT_BYTES = 20_000_000
 
-Stamps = dict[str, tuple[int, int, int]]
-"""Report path → (inode, size, time of change in ns), as they stood before the check."""
+Stamps = dict[str, tuple[int, int, int] | None]
+"""Kind of report → (inode, size, time of change in ns) before the check; None where no plain file was."""
 
 T = TypeVar("T")
 
@@ -41,33 +40,36 @@ class Reports:
     sha256: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def stamps(check: FrozenCheck, cwd: Path) -> Stamps:
-    """The state of the check's reports now; those that do not exist are absent."""
-    paths = [path for path in (check.junit, check.coverage, check.sarif) if path and path != STDOUT]
-    return {path: stamp for path in paths if (stamp := _stamp(cwd / path)) is not None}
+def stamps(plan: Execution) -> Stamps:
+    """The state of the check's reports now."""
+    return {kind: _stamp(path) for kind, path in plan.reports.items()}
 
 
-def read_reports(check: FrozenCheck, root: Path, cwd: Path, before: Stamps, log: Path) -> Reports:
-    """Read what the check wrote since ``before``; the scanner's report may be in its output, the ``log``."""
+def read_reports(plan: Execution, root: Path, before: Stamps, log: Path) -> Reports:
+    """Read what the check wrote since ``before``; a scanner's report may be in the output, the ``log``."""
     reports = Reports()
 
-    def read(kind: str, path: str | None, parse: Callable[[bytes], T]) -> T | None:
-        if path is None:
+    def read(kind: str, parse: Callable[[bytes], T], printed: Callable[[], bytes] | None = None) -> T | None:
+        path = plan.reports.get(kind)
+        if path is None and printed is None:
             return None
         try:
-            content = _printed(log) if path == STDOUT else _fresh(path, root, cwd, before)
+            content = printed() if path is None and printed else _fresh(plan.reports[kind], root, before[kind])
             value = parse(content)
-        except (UnreadableReport, Refused, OSError, RecursionError) as exc:
+        except (UnreadableReport, Refused, OSError) as exc:
             why = exc.message if isinstance(exc, Refused) else str(exc)
-            reports.notes.append(f"The {kind} report {path!r} does not count: {why}")
+            reports.notes.append(f"The {kind} report does not count: {why}")
             return None
         reports.sha256[kind] = sha256_hex(content)
-        _keep(content, log.with_suffix(f".{kind}{Path(path).suffix}"), cwd / path)
+        copy = log.with_suffix(f".{kind}{path.suffix if path else '.json'}")
+        if copy != path:
+            copy.write_bytes(content)
         return value
 
-    reports.tests = read("junit", check.junit, parse_junit)
-    reports.coverage_percent = read("coverage", check.coverage, parse_coverage)
-    reports.security = read("sarif", check.sarif, lambda content: _scanner_report(content, root))
+    printed = (lambda: first_json(log.read_text("utf-8", errors="replace")).encode()) if plan.prints_report else None
+    reports.tests = read("junit", parse_junit)
+    reports.coverage_percent = read("coverage", parse_coverage)
+    reports.security = read("sarif", lambda content: _scanner_report(content, root), printed)
     return reports
 
 
@@ -75,26 +77,17 @@ def _scanner_report(content: bytes, root: Path) -> dict[str, Any]:
     return parse_scanner_report(content.decode("utf-8-sig", errors="replace"), str(root))
 
 
-def _printed(log: Path) -> bytes:
-    return first_json(log.read_text("utf-8", errors="replace")).encode()
-
-
-def _fresh(path: str, root: Path, cwd: Path, before: Stamps) -> bytes:
-    stamp = _stamp(cwd / path)
+def _fresh(path: Path, root: Path, before: tuple[int, int, int] | None) -> bytes:
+    stamp = _stamp(path)
     if stamp is None:
-        raise UnreadableReport("the check did not write it")
-    if before.get(path) == stamp:
-        raise UnreadableReport("it was there before, and the check did not write it anew")
-    if Path(path).is_absolute():
-        # Ours, or named so in trusted configuration; it may lie outside the project.
-        return _capped(Path(path), stamp[1])
-    relative = posixpath.relpath(posixpath.join(cwd.as_posix(), path), root.resolve().as_posix())
-    return read_file(root, relative, MAX_REPORT_BYTES)
-
-
-def _capped(path: Path, size_bytes: int) -> bytes:
-    if size_bytes > MAX_REPORT_BYTES:
-        raise UnreadableReport(f"it has {size_bytes} bytes, more than {MAX_REPORT_BYTES}")
+        raise UnreadableReport(f"the check did not write {path.name!r}")
+    if before == stamp:
+        raise UnreadableReport(f"{path.name!r} was there before, and the check did not write it anew")
+    if path.is_relative_to(root):
+        return read_file(root, path.relative_to(root).as_posix(), MAX_REPORT_BYTES)
+    # Named in full by trusted configuration, outside the project.
+    if stamp[1] > MAX_REPORT_BYTES:
+        raise UnreadableReport(f"{path.name!r} has {stamp[1]} bytes, more than {MAX_REPORT_BYTES}")
     return path.read_bytes()
 
 
@@ -104,8 +97,3 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return (found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-def _keep(content: bytes, copy: Path, original: Path) -> None:
-    if copy != original:
-        copy.write_bytes(content)
