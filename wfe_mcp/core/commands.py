@@ -66,6 +66,7 @@ class StartPhase(PhaseCommand):
     holder: str
     lease_until: datetime | None = None
     tree: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     if command.kind == "when":
         if command.error:
             reason = f"The condition 'when' could not be evaluated: {command.error}"
-            return [e.WhenAnswered(value=True, **on), e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
+            return [e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
         if command.value:
             return [e.WhenAnswered(value=True, **on)]
         return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
@@ -70,7 +70,7 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
     return [
         e.PhaseStarted(
             phase=attempt.phase, attempt=attempt.number, holder=command.holder, started_at=command.at,
-            lease_until=command.lease_until, deadline=ends, tree=command.tree,
+            lease_until=command.lease_until, deadline=ends, tree=command.tree, head=command.head,
         )
     ]  # fmt: skip
 
@@ -199,7 +199,7 @@ def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
     return [
         *_reopened(state),
         *(
-            e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number, judged=blocked)
+            e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number, judged=blocked and not attempt.held)
             for attempt in stopped_phases(state, command.phase)
         ),
     ]
@@ -208,7 +208,8 @@ def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
 def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
     if command.auto == state.auto:
         return []
-    held = stopped_phases(state) if command.auto else ()
+    waiting = stopped_phases(state) if command.auto else ()
+    held = [attempt for attempt in waiting if state.phase(attempt.phase).auto_proceed is None]
     return [
         e.AutoSwitched(auto=command.auto),
         *(e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number) for attempt in held),

@@ -79,6 +79,7 @@ class PhaseStarted(AttemptEvent):
     lease_until: datetime | None = None
     deadline: datetime | None = None
     tree: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,7 @@ class AttemptOpened(AttemptEvent):
     deadline: datetime | None = None
     not_before: datetime | None = None
     tree: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

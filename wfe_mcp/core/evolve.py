@@ -92,6 +92,7 @@ def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa
                 "status": AttemptStatus.RUNNING, "holder": event.holder, "started_at": event.started_at,
                 "lease_until": event.lease_until, "deadline": event.deadline,
                 "tree_at_start": attempt.tree_at_start or event.tree,
+                "head_at_start": attempt.head_at_start or event.head,
             }  # fmt: skip
         case e.LeaseLost():
             running = attempt.status is AttemptStatus.RUNNING
@@ -163,7 +164,7 @@ def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
     new = Attempt(
         event.phase, event.attempt, tries[-1].iteration, event.status, holder=event.holder, lease_until=event.lease_until,
         started_at=event.started_at, deadline=event.deadline, not_before=event.not_before, feedback=event.feedback,
-        tree_at_start=event.tree, when=True, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        tree_at_start=event.tree, head_at_start=event.head, when=tries[-1].when, gates_before_passed=event.status is not AttemptStatus.PENDING,
     )  # fmt: skip
     return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], _superseded(tries[-1]), new)})
 

@@ -17,6 +17,8 @@ def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     return frozenset(seen)
 
 
-def downstream(spec: RunSpec, path: PhasePath) -> tuple[PhasePath, ...]:
-    """``path`` and every phase that transitively needs it, in declared order."""
-    return tuple(phase.path for phase in spec.phases if phase.path == path or path in upstream(spec, phase.path))
+def downstream(spec: RunSpec, *paths: PhasePath) -> tuple[PhasePath, ...]:
+    """``paths`` and every phase that transitively needs one of them, in declared order."""
+    return tuple(
+        phase.path for phase in spec.phases if phase.path in paths or not upstream(spec, phase.path).isdisjoint(paths)
+    )

@@ -13,7 +13,7 @@ from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunSt
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["GUARDS", "current_gate", "illegal", "missing", "stopped_phases"]
+__all__ = ["GUARDS", "busy_phases", "current_gate", "illegal", "missing", "stopped_phases"]
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -30,7 +30,9 @@ def missing(state: RunState, attempt: Attempt) -> str:
     if attempt.not_before is not None:
         return f"its next try at {attempt.not_before.isoformat(timespec='seconds')}"
     open_needs = [need for need in state.phase(attempt.phase).needs if not state.current(need).is_settled]
-    return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs) or "its condition"
+    if open_needs:
+        return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs)
+    return "the paused run to be resumed" if state.status is RunStatus.PAUSED else "its condition"
 
 
 def _start(state: RunState, command: c.StartPhase) -> Refused | None:
@@ -45,16 +47,29 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
                        "Take another ready phase, or wait: the lease ends when its holder is gone.")  # fmt: skip
     if state.status is RunStatus.PAUSED:
         return illegal("The run is paused: nothing new starts.", "resume the run first.")
-    others = [other for other in state.open_attempts if other.phase != command.phase]
-    if spec.exclusive:
-        for other in others:
-            if state.phase(other.phase).exclusive and _holds_tree(other):
-                return Refused("leased", f"Phase {other.phase!r} of this run holds the working tree: its gates read it.",
-                               f"Finish {other.phase!r} first.")  # fmt: skip
-    busy = [other.phase for other in others if other.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}]
+    taken = _tree_is_taken(state, command.phase)
+    if taken is not None:
+        return taken
+    busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
         return Refused("not_ready", f"The template lets {state.spec.max_parallel} phase(s) run at once; open: {', '.join(busy)}.",
                        f"Finish {busy[0]!r} first.")  # fmt: skip
+    return None
+
+
+def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]:
+    """The phases, without ``besides``, that take a place of ``max_parallel``."""
+    busy = {AttemptStatus.RUNNING, AttemptStatus.GATING}
+    return tuple(other.phase for other in state.open_attempts if other.status in busy and other.phase != besides)
+
+
+def _tree_is_taken(state: RunState, path: PhasePath) -> Refused | None:
+    if not state.phase(path).exclusive:
+        return None
+    for other in state.open_attempts:
+        if other.phase != path and state.phase(other.phase).exclusive and _holds_tree(other):
+            return Refused("leased", f"Phase {other.phase!r} of this run holds the working tree: its gates read it.",
+                           f"Finish {other.phase!r} first.")  # fmt: skip
     return None
 
 
@@ -63,6 +78,12 @@ def _holds_tree(attempt: Attempt) -> bool:
     if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
         return True
     return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
+
+
+def _submit(state: RunState, command: c.Submit) -> Refused | None:
+    if state.phase(command.phase).kind == "human" and not command.by.is_human:
+        return _person(f"Phase {command.phase!r} is a person's own work.")
+    return None
 
 
 def _answer(state: RunState, command: c.Answer) -> Refused | None:
@@ -145,20 +166,31 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
     return None
 
 
+def _withdraw(state: RunState, command: c.Withdraw) -> Refused | None:
+    if state.current(command.phase).stage is Stage.BEFORE:
+        return illegal(f"Phase {command.phase!r} has no submission to withdraw yet.", "")
+    return None
+
+
 def _edit(state: RunState, command: c.Edit) -> Refused | None:
     attempt = state.current(command.phase)
-    if attempt.human_only and not command.by.is_human:
+    if _is_stopped(state, attempt) and not command.by.is_human:
         return _person(f"Phase {command.phase!r} was stopped for a person.")
     if attempt.stage is Stage.BEFORE:
         return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
-    return None
+    return _tree_is_taken(state, command.phase)
+
+
+def _is_stopped(state: RunState, attempt: Attempt) -> bool:
+    """True where an agent may not go on by itself. A failed attempt of a paused run still waits for its ``on_fail``."""
+    return attempt.status is AttemptStatus.FAILED or state.is_over
 
 
 def _retry(state: RunState, command: c.Retry) -> Refused | None:
     attempt = state.current(command.phase)
     if command.by.is_human:
         return None
-    if attempt.human_only or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or state.is_over:
+    if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
         return _person(f"Phase {command.phase!r} is {attempt.status}: only a person reopens it.")
     return None
 
@@ -167,7 +199,7 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
     attempt, policy = state.current(command.phase), state.phase(command.phase).skip
     if policy == "never":
         return illegal(f"Phase {command.phase!r} may never be skipped (skip: never).", "")
-    if not command.by.is_human and (policy == "human" or attempt.human_only or state.is_over):
+    if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
         return _person(f"Only a person skips phase {command.phase!r}.")
     return None
 
@@ -196,6 +228,8 @@ def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
 
 def _wake(state: RunState, command: c.Wake) -> Refused | None:
     attempt = state.current(command.phase)
+    if any(question.phase == command.phase for question in questions(state)):
+        return illegal(f"The condition 'when' of phase {command.phase!r} is due first.", "")
     if attempt.not_before is not None and command.at >= attempt.not_before:
         return None
     return illegal(f"Phase {command.phase!r} does not wait for a time.", "")
@@ -233,9 +267,10 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 
 
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.StartPhase: _start, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict, c.Approve: _approve,
-    c.AskApproval: _ask, c.Reject: _reject, c.Edit: _edit, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force,
-    c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
+    c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
+    c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
+    c.Skip: _skip, c.ForceAccept: _force, c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed,
+    c.SetAuto: _set_auto, c.Resume: _resume,
 }  # fmt: skip
 
 

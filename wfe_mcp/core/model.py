@@ -154,6 +154,7 @@ class Attempt:
     sha256: str | None = None
     tree: str | None = None
     tree_at_start: str | None = None
+    head_at_start: str | None = None
     tree_changes: int = 0
     invalid: int = 0
     verdicts: tuple[Verdict, ...] = ()

@@ -28,8 +28,8 @@ _NEW = "superseded +new"
 
 ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "pending": {
-        "Answer": "pending | failed", "Wake": "ready | gating", "Skip": "skipped", "goto": "superseded",
-        "Cancel": "cancelled",
+        "Answer": "pending | ready | gating | skipped | failed", "Wake": "ready | gating", "Skip": "skipped",
+        "goto": "superseded", "Cancel": "cancelled",
     },
     "ready": {
         "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
@@ -62,8 +62,9 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "superseded": {},
     "cancelled": {},
 }  # fmt: skip
-"""Attempt status × move → where it leads. A failed attempt goes on through its ``on_fail`` rules. ``goto`` and
-``rollback`` reach attempts from another phase or from history, so no phase command has their name."""
+"""Attempt status × move → where it leads. By themselves a failed attempt then goes on through ``on_fail``, a completed
+one through ``next``, a gating one through its gates. ``goto`` and ``rollback`` reach attempts from another phase or
+from history, so no phase command has their name."""
 
 _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
               "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Retry")  # fmt: skip
@@ -75,7 +76,13 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "running": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
     | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled", "rollback": "running"},
     "waiting": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
-    | {"Proceed": "running", "SetAuto": "waiting", "Pause": "paused", "Cancel": "cancelled", "rollback": "running"},
+    | {
+        "Proceed": "running",
+        "SetAuto": "running | waiting",
+        "Pause": "paused",
+        "Cancel": "cancelled",
+        "rollback": "running",
+    },
     "paused": dict.fromkeys(_RECORDING, "paused")
     | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled", "rollback": "paused"},
     "blocked": dict.fromkeys(_REOPENING, "running")
@@ -84,7 +91,8 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "completed": {"Retry": "running", "rollback": "running"},
     "cancelled": {},
 }
-"""Run status × command → where it leads. A paused run starts nothing new, but records what open attempts bring."""
+"""Run status × command → where it leads. A paused run starts nothing new, but records what open attempts bring.
+``running``: it goes on, and what follows by itself may let it wait or end."""
 
 
 def refusal(state: RunState, command: c.Command) -> Refused | None:

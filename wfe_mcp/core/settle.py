@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
-from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.guards import busy_phases, current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.questions import needs_are_met
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
@@ -62,21 +62,26 @@ def reopen(
     """The next try at the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
     note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
+    unasked = (
+        spec.when is not None and attempt.when is None
+    )  # its evaluation failed: it is asked again, never taken for true
     opened = e.AttemptOpened(
         phase=attempt.phase,
         attempt=attempt.number + 1,
-        status=AttemptStatus.PENDING if spec.gates_before or not_before else AttemptStatus.READY,
+        status=AttemptStatus.PENDING if spec.gates_before or not_before or unasked else AttemptStatus.READY,
         feedback=(*attempt.feedback, *note)[-_KEPT_FEEDBACK:],
         not_before=not_before,
         tree=attempt.tree_at_start,
+        head=attempt.head_at_start,
     )
     goes_on = attempt.holder is not None and holder_alive and attempt.fail_kind is not FailKind.TIMEOUT
-    if opened.status is AttemptStatus.PENDING or not goes_on:
+    has_place = len(busy_phases(state, besides=attempt.phase)) < state.spec.max_parallel
+    if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
         return opened
     return e.AttemptOpened(
         phase=opened.phase, attempt=opened.attempt, status=AttemptStatus.RUNNING, feedback=opened.feedback,
         holder=attempt.holder, lease_until=attempt.lease_until, started_at=at, deadline=deadline(state, spec, at),
-        tree=opened.tree,
+        tree=opened.tree, head=opened.head,
     )  # fmt: skip
 
 
@@ -88,15 +93,16 @@ def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
     return min(ends, default=None)
 
 
-def go_to(
-    state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "", *, with_artifact: bool = True
-) -> e.WentTo:
-    """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration."""
-    artifact = _artifact(attempt) if with_artifact else None
+def go_to(state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "") -> e.WentTo:
+    """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration.
+
+    So does the phase that jumped, and what an earlier ``$complete`` cut off: neither could ever settle again.
+    """
+    cut_off = (other.phase for other in state.open_attempts if other.status is AttemptStatus.CANCELLED)
     return e.WentTo(
         source=attempt.phase, attempt=attempt.number, target=target, iteration=state.iteration + 1,
-        superseded=downstream(state.spec, target),
-        feedback=(Feedback(attempt.phase, attempt.number, message, artifact),), rule=rule,
+        superseded=downstream(state.spec, target, attempt.phase, *cut_off),
+        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule,
     )  # fmt: skip
 
 

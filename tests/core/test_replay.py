@@ -1,0 +1,141 @@
+"""Does the log rebuild the state, whatever happened?"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
+from wfe_mcp.core.evolve import evolve, replay
+from wfe_mcp.core.model import AttemptStatus, RunState, RunStatus, VerdictKind
+from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+
+
+@pytest.mark.requirement("B-03")
+def test_every_transition_leaves_an_event_and_replaying_them_yields_the_state():
+    scene = run_of(phase("plan", gates=(GateSpec("expr"),)), phase("build", "plan"))
+    moments = [scene.state]
+    events = [scene.start("plan"), scene.submit("plan"), scene.judge("plan", VerdictKind.FAIL)]
+    events += [scene.submit("plan", "b" * 64, 2), scene.judge("plan")]
+    moments.append(scene.state)
+    assert all(events)
+    scene.work("build")
+    assert replay(scene.log) == scene.state
+    assert replay(scene.log[:2]) == moments[0]
+    assert replay(scene.log[: 2 + sum(map(len, events))]) == moments[1]
+
+
+class NotAnEvent(e.Event):
+    """Nothing in the log is called so."""
+
+
+class NotAnAttemptEvent(e.AttemptEvent):
+    """Nothing in the log is called so."""
+
+
+def test_an_event_that_nobody_knows_is_our_bug():
+    scene = run_of(phase("plan"))
+    with pytest.raises(TypeError, match="NotAnEvent"):
+        evolve(scene.state, NotAnEvent())
+    with pytest.raises(TypeError, match="NotAnAttemptEvent"):
+        evolve(scene.state, NotAnAttemptEvent(phase=PhasePath("plan"), attempt=1))
+
+
+def test_every_event_of_the_log_has_a_name_that_finds_it():
+    assert e.EVENTS["RunStarted"] is e.RunStarted
+    assert set(e.EVENTS) == set(e.__all__) - {"EVENTS", "Event"}
+
+
+SPEC = (
+    phase("plan", gates=(GateSpec("expr"), GateSpec("approval")), auto_proceed=True),
+    phase("left", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True, skip="agent", timeout_s=60),
+    phase("right", "plan", when="inputs.right", gates_before=(GateSpec("expr"), GateSpec("approval", "client"))),
+    phase(
+        "join", "left", "right", gates=(GateSpec("report"),), next=(NextRule("left", "again", 2), NextRule("plan", "anew")),
+        on_fail=(FailRule("backoff", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("block")),
+    ),
+    phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
+)  # fmt: skip
+
+
+def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
+    """A legal command, sometimes with the answer that nobody hopes for."""
+    if dice.random() < 0.2:
+        scene.later(100)
+    moves = [
+        move
+        for move in legal_moves(scene.state, dice.choice([AGENT, HUMAN]), scene.at)
+        if not isinstance(move, c.Cancel) or dice.random() < 0.02
+    ]
+    if not moves:
+        return None
+    move = dice.choice(moves)
+    if isinstance(move, c.Answer):
+        told: dict[str, Any] = {
+            "kind": move.kind,
+            "rule": move.rule,
+            "value": dice.random() < 0.5,
+            "error": dice.choice(["", "no"]),
+        }
+        return scene.command(c.Answer, move.phase, **told)
+    if isinstance(move, c.RecordVerdict):
+        told = {"stage": move.stage, "gate": move.gate, "sha256": move.sha256}
+        return scene.command(c.RecordVerdict, move.phase, verdict=dice.choice(list(VerdictKind)), **told)
+    return move
+
+
+@pytest.mark.requirement("B-01")
+@pytest.mark.parametrize("seed", range(30))
+def test_every_move_leads_where_the_tables_say(seed: int):
+    dice = random.Random(seed)
+    scene = run_of(*SPEC, auto=dice.random() < 0.5, max_parallel=2, max_iterations=4, max_invalid=2)
+    for _ in range(60):
+        move = any_move(scene, dice)
+        if move is None:
+            break
+        before, name = scene.state, type(move).__name__
+        assert refusal(before, move) is None
+        scene.give(move)  # compares the replayed log with the state
+        assert scene.state.status in run_targets(before, name), (before.status, name)
+        if isinstance(move, c.PhaseCommand):
+            old = before.current(move.phase)
+            now = scene.state.attempts[move.phase][old.number - 1]
+            assert now.status in attempt_targets(old.status, name), (old.status, name)
+
+
+def run_targets(before: RunState, name: str) -> set[str]:
+    """A run that goes on may wait, pause or end by what follows from the command."""
+    told = set(RUN_MOVES[before.status][name].split(" | "))
+    follows = {str(status) for status in RunStatus} - {RunStatus.PENDING, RunStatus.CANCELLED}
+    return told | follows if RunStatus.RUNNING in told else told
+
+
+FOLLOWS = {
+    AttemptStatus.FAILED: {AttemptStatus.SUPERSEDED},
+    AttemptStatus.COMPLETED: {AttemptStatus.SUPERSEDED},
+    AttemptStatus.GATING: {AttemptStatus.AWAITING, AttemptStatus.COMPLETED, AttemptStatus.SUPERSEDED},
+}
+"""What a status leads to by itself: ``on_fail``, ``next``, and gates that are through or want a person."""
+
+
+def attempt_targets(status: AttemptStatus, name: str) -> set[str]:
+    """The statuses in the cell, and what follows from each by itself."""
+    told = {AttemptStatus(target.removesuffix(" +new")) for target in ATTEMPT_MOVES[status][name].split(" | ")}
+    return {str(target) for one in told for target in {one} | FOLLOWS.get(one, set[AttemptStatus]())}
+
+
+def test_a_log_that_ends_anywhere_rebuilds_a_run_that_can_be_judged():
+    dice = random.Random(7)
+    scene = run_of(*SPEC, max_parallel=2)
+    for _ in range(40):
+        move = any_move(scene, dice)
+        if move is not None:
+            scene.give(move)
+    for length in range(len(scene.log) + 1):
+        state = replay(scene.log[:length])
+        assert isinstance(legal_moves(state, HUMAN, NOW), tuple)
