@@ -1,0 +1,56 @@
+"""Has every JSON value one text and one name?"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
+
+
+def test_keys_are_sorted_spaces_left_out_and_text_kept_as_it_is():
+    assert canonical_json({"b": [1, 2.5, None, True], "a": "Ä\n"}) == '{"a":"Ä\\n","b":[1,2.5,null,true]}'
+
+
+def test_the_order_of_keys_does_not_change_the_name():
+    assert sha256_of({"a": 1, "b": {"x": 1, "y": 2}}) == sha256_of({"b": {"y": 2, "x": 1}, "a": 1})
+
+
+def test_the_name_is_the_sha256_of_the_text():
+    assert sha256_of({}) == sha256_hex("{}") == sha256_hex(b"{}")
+    assert sha256_of({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (float("nan"), "not JSON compliant"),
+        ([float("inf")], "not JSON compliant"),
+        ({"a": "x\x00y"}, "NUL"),
+        ({"a\x00": 1}, "NUL"),
+        (["\ud800"], "lone surrogate"),
+        ({"a": {1: "one"}}, "key 1 is not text"),
+    ],
+)
+def test_what_could_read_differently_elsewhere_is_refused(value: object, why: str):
+    with pytest.raises(ValueError, match=why):
+        canonical_json(value)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(VALUES)
+def test_the_text_reads_back_as_the_value_and_has_no_other_spelling(value: object):
+    text = canonical_json(value)
+    assert json.loads(text) == value
+    assert canonical_json(json.loads(text)) == text
