@@ -1,1 +1,1 @@
-"""."""
+"""How do a command, the rules, the evidence and the database come together?"""

@@ -1,0 +1,82 @@
+"""How is a run steered: retry, skip, force, pause, resume, proceed, cancel, automatic mode?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.phases import free_dead_leases
+from wfe_mcp.engine.turn import Turn, turn
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import LoadedRun
+
+__all__ = ["Action", "control", "force_accept", "retry", "skip"]
+
+Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
+
+
+def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "") -> LoadedRun:
+    """Open a new attempt of ``phase``."""
+    with turn(engine, run_id, by) as current:
+        free_dead_leases(current)
+        current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, by=by, at=current.at))
+    return current.loaded
+
+
+def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Leave ``phase`` out."""
+    with turn(engine, run_id, by) as current:
+        current.give(c.Skip(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
+    return current.loaded
+
+
+def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Overrule the gates of ``phase``: the open revision, else the last refused draft, is accepted; the run is tainted."""
+    path = PhasePath(phase)
+    with turn(engine, run_id, by) as current:
+        revision, sha256 = _draft(current, path)
+        current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=by, at=current.at))
+    return current.loaded
+
+
+def control(
+    engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = ""
+) -> LoadedRun:
+    """Pause, resume, cancel, proceed, or switch automatic mode."""
+    with turn(engine, run_id, by) as current:
+        on: dict[str, Any] = {"by": by, "at": current.at}
+        commands: dict[Action, c.Command] = {
+            "pause": c.Pause(reason=reason, **on),
+            "resume": c.Resume(**on),
+            "cancel": c.Cancel(reason=reason, **on),
+            "proceed": c.Proceed(phase=PhasePath(phase) if phase else None, **on),
+            "auto_on": c.SetAuto(auto=True, **on),
+            "auto_off": c.SetAuto(auto=False, **on),
+        }
+        current.give(commands[action])
+    return current.loaded
+
+
+def _draft(current: Turn, path: PhasePath) -> tuple[int, str | None]:
+    """The last refused draft as a revision, when nothing valid was ever handed in; (0, None) otherwise."""
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    if attempt is None or attempt.revision:
+        return 0, None
+    drafts = current.tx.refused(current.run.id, path, attempt.number)
+    if not drafts:
+        return 0, None
+    value: object = json.loads(drafts[-1].raw)
+    if not isinstance(value, dict):
+        return 0, None
+    content = canonical_json(cast("dict[str, Any]", value))
+    kept = current.tx.add_revision(
+        current.run.id, path, attempt.number, attempt.iteration, current.plan.artifact_name(path) or path,
+        current.plan.schema_name(path), content, sha256_hex(content), "forced", "a refused draft, forced by a person", current.at,
+    )  # fmt: skip
+    return kept.revision, kept.sha256

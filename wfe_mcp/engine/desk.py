@@ -1,0 +1,154 @@
+"""Where does every door find the engine?
+
+One ``Engine`` per process and project: the store, the project's place and settings, who this process is. It opens the
+database with the first call that needs it, so that a server answers its handshake before SQL is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.engine.plans import Plans
+from wfe_mcp.workspace.process import holder_id, is_alive, parse_holder, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.store import Store, Tx
+    from wfe_mcp.store.records import LoadedRun
+    from wfe_mcp.workspace.location import Project
+    from wfe_mcp.workspace.settings import LoadedSettings
+
+__all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
+
+CLI_HOLDER = "cli"
+"""The holder of phases claimed at a terminal: it outlives its process and ends by time-out or from the CLI."""
+
+LEASE = timedelta(hours=1)
+"""After this long without a call, a holder on another host (or ``cli``) loses its phase."""
+
+log = logging.getLogger("wfe_mcp.engine")
+
+
+def utc_now() -> datetime:
+    """The clock of every door; tests pass their own."""
+    return datetime.now(UTC)
+
+
+class Engine:
+    """The engine of one project in one process."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        environment: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        store: Store | None = None,
+        overrides: Mapping[str, str] | None = None,
+        holder: str | None = None,
+    ) -> None:
+        self.project = project
+        self.environment = dict(os.environ if environment is None else environment)
+        self.clock = clock
+        self.overrides = dict(overrides or {})
+        self.identity = this_process()
+        self.holder = holder or holder_id(self.identity)
+        self.plans = Plans()
+        self.listeners: list[Callable[[str], None]] = []
+        self.wakers: list[Callable[[], None]] = []
+        self._store = store
+        self._project_id: str | None = None
+
+    @property
+    def store(self) -> Store:
+        """The database, opened (and migrated) on first use."""
+        if self._store is None:
+            # SQLAlchemy costs 270 ms: it loads with the first call, after the handshake.
+            from wfe_mcp.store import Store
+            from wfe_mcp.workspace.location import database_url
+
+            self._store = Store.open(database_url(self.environment), clock=self.clock)
+        return self._store
+
+    @property
+    def project_id(self) -> str:
+        """The id of this project in the database."""
+        if self._project_id is None:
+            with self.store.tx() as tx:
+                self._project_id = tx.project_id(self.project.key, str(self.project.root))
+        return self._project_id
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
+
+    def settings(self) -> LoadedSettings:
+        """The settings as they are now; project configuration counts only while its bytes are trusted."""
+        from wfe_mcp.workspace.settings import load_settings
+
+        return load_settings(self.root, self.is_trusted, self.environment, self.overrides)
+
+    def is_trusted(self, path: Path, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes at this path."""
+        with self.store.read() as tx:
+            return tx.is_trusted(self.project_id, str(path), sha256)
+
+    def load(self, tx: Tx, run_id: str) -> LoadedRun:
+        """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``."""
+        loaded = tx.load_run(tx.find_run(self.project_id, run_id).id)
+        assert loaded is not None, "find_run has just seen it"
+        return loaded
+
+    def close(self) -> None:
+        """Give the database back."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
+        """True while ``holder`` may come back: its process lives, or its lease on another host has not run out."""
+        if holder is None:
+            return False
+        if holder == self.holder:
+            return True
+        process = None if holder == CLI_HOLDER else parse_holder(holder)
+        if process is not None and process.host == self.identity.host:
+            return is_alive(process)
+        return lease_until is None or self.clock() < lease_until
+
+    def lease_is_lost(self, attempt: Attempt) -> bool:
+        """True when the phase is claimed by somebody who is gone."""
+        return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
+
+    def wake(self) -> None:
+        """A job waits: the worker of this process looks at once."""
+        for waker in self.wakers:
+            waker()
+
+    def changed(self, turn: Turn) -> None:
+        """Tell the outside what ``turn`` did: mirrors on disk, the worker, whoever listens."""
+        from wfe_mcp.engine.mirrors import mirror
+
+        with _logged("mirror"):
+            mirror(turn)
+        for listener in self.listeners:
+            with _logged("listener"):
+                listener(turn.run.id)
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Any:
+    """After the commit nothing may undo the answer: what fails is logged, and made again on demand."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed after the commit", what)

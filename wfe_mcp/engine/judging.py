@@ -1,0 +1,169 @@
+"""What does a gate that reads the world outside say?
+
+It runs as a job, outside any transaction: files, git and commands. The answer is written by whoever ends the job, in
+the transaction that ends it, and counts only while the same revision, gate and tree are under judgement.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.scope import roots
+from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.engine.trees import bound_tree
+from wfe_mcp.engine.turn import Turn, turn_in
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.files import judge_files
+from wfe_mcp.gates.git import judge_git
+from wfe_mcp.gates.judgement import Judgement, undecided
+from wfe_mcp.store.records import EvidenceRecord
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate
+from wfe_mcp.workspace.mirror import evidence_folder
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.jobs.child import RunChild
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import JobRecord
+
+__all__ = ["Judged", "judge", "record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a job found out. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed."""
+
+    judgement: Judgement
+    tree: str | None = None
+    head: str | None = None
+    changed: tuple[str, ...] = ()
+
+
+def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
+    """Judge the gate that ``job`` names; None when the answer would come too late."""
+    assert job.run_id is not None
+    assert job.phase is not None
+    with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
+        attempt = _judged_attempt(current, job)
+        if attempt is None:
+            return None
+        gate = current.plan.gates(attempt)[attempt.gate]
+        values = roots(current, attempt, own=attempt.stage is Stage.AFTER)
+        scene = _Scene(engine, current, attempt, values)
+    if not isinstance(gate, CommandGate):
+        return Judged(_judge_quickly(gate, scene), scene.attempt.tree)
+    return _judge_command(gate, scene, run)
+
+
+def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
+    """Write the verdict inside the transaction that ends the job."""
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        attempt = _judged_attempt(current, job)
+        if attempt is None:
+            return
+        on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
+        alive = engine.is_alive(attempt.holder, attempt.lease_until)
+        evidence = _evidence(current, attempt, judged)
+        tx.add_evidence(evidence)
+        moved = attempt.tree is not None and judged.tree != attempt.tree
+        if judged.judgement.kind is not VerdictKind.AWAITING and (judged.changed or moved):
+            by_check = bool(judged.changed)
+            current.give(
+                c.TreeChange(tree=judged.tree, paths=judged.changed, by_check=by_check, holder_alive=alive, **on)
+            )
+            return
+        current.give(
+            c.RecordVerdict(
+                stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judged.judgement.kind,
+                sha256=attempt.sha256 or "", message=judged.judgement.message, evidence=evidence.id, holder_alive=alive,
+                **on,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a gate may look at, taken from the database before it runs."""
+
+    engine: Engine
+    turn: Turn
+    attempt: Attempt
+    values: dict[str, Any]
+
+    @property
+    def root(self) -> Path:
+        return Path(self.turn.run.worktree)
+
+
+def _judged_attempt(current: Turn, job: JobRecord) -> Attempt | None:
+    """The attempt, while what the job was made for is still what is under judgement."""
+    attempt = current.state.current(PhasePath(job.phase or ""))
+    asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
+    now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
+    return attempt if attempt.status is AttemptStatus.GATING and asked == now else None
+
+
+def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:
+    if isinstance(gate, FilesGate):
+        return judge_files(gate, root=scene.root, tree_at_start=scene.attempt.tree_at_start)
+    assert isinstance(gate, GitGate)
+    return judge_git(gate, root=scene.root, head_at_start=scene.attempt.head_at_start)
+
+
+def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
+    from wfe_mcp.workspace.checks import FrozenCheck
+    from wfe_mcp.workspace.git import head
+
+    settings = scene.engine.settings()
+    frozen: dict[str, Any] | None = scene.turn.frozen_now.get("checks", {}).get(gate.check)
+    if frozen is None and gate.check in settings.settings.checks:
+        frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
+    if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
+        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+    folder = evidence_folder(scene.root, scene.turn.run.id, scene.attempt.phase, scene.attempt.number)
+    judgement = run_check(
+        None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
+        evidence_dir=folder, expect=_expect(gate, scene), if_missing=gate.if_missing,
+        environ=scene.engine.environment, run=run,
+    )  # fmt: skip
+    changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
+    tree = bound_tree(scene.engine, scene.turn.run.id, scene.attempt.phase)
+    return Judged(judgement, tree, head(scene.root), changed)
+
+
+def _expect(gate: CommandGate, scene: _Scene) -> dict[str, object]:
+    """What is expected, with the one expression it may hold (``failing_tests``) evaluated."""
+    expect = gate.expect.model_dump(mode="json", exclude_unset=True)
+    failing = expect.get("failing_tests")
+    if isinstance(failing, str) and failing.startswith("${"):
+        expect["failing_tests"] = scene.turn.plan.expressions.evaluate(failing, scene.values)
+    return expect
+
+
+def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
+    if trusted_before:
+        message = f"needs_trust: the project's configuration changed, so check {check!r} waits for a person."
+        step = "ask the user to look at it and run: wfe-mcp trust"
+    else:
+        message = f"needs_trust: this project has no trusted check {check!r} yet."
+        step = "ask the user to run: wfe-mcp init (or wfe-mcp trust)"
+    asked = undecided("command", message, step, {"check": check})
+    return Judgement(VerdictKind.AWAITING, asked.message, asked.data, asked.evidence_kind)
+
+
+def _evidence(current: Turn, attempt: Attempt, judged: Judged) -> EvidenceRecord:
+    found = judged.judgement
+    return EvidenceRecord(
+        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=current.run.id, phase=attempt.phase, attempt=attempt.number,
+        iteration=attempt.iteration, stage=attempt.stage or Stage.AFTER, gate=attempt.gate,
+        kind=found.evidence_kind or "gate", sha256=attempt.sha256, tree=judged.tree, head=judged.head, data=found.data,
+        log_path=found.log_path, at=current.at,
+    )  # fmt: skip

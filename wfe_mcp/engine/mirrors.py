@@ -1,0 +1,107 @@
+"""Which files does a person see of a run?
+
+``.wfe/runs/<run>/<phase>/<attempt>/`` mirrors the database after each commit (design §8). A mirror may be missing or
+old after a crash; it is written again with the next change. Only an artifact declared ``editable`` is read back.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import LoadedRun
+
+__all__ = ["edited_artifact", "mirror", "unlike_sealed"]
+
+_WITH_PROMPT = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+def mirror(turn: Turn) -> None:
+    """Write the files of the attempts that ``turn`` changed."""
+    before = turn.loaded_before.state.attempts
+    with turn.engine.store.read() as tx:
+        for path, tries in turn.state.attempts.items():
+            known = {attempt.number: attempt for attempt in before.get(path, ())}
+            for attempt in tries:
+                if attempt != known.get(attempt.number):
+                    _mirror_attempt(turn.reading(tx), attempt, known.get(attempt.number))
+
+
+def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.engine.prompts import prompt_of
+    from wfe_mcp.workspace import mirror as files
+
+    place = (Path(turn.run.worktree), turn.run.id, attempt.phase, attempt.number)
+    if attempt.feedback and old is None:
+        files.write_feedback(*place, _feedback_text(attempt))
+    if attempt.status is AttemptStatus.RUNNING and (old is None or old.status is not AttemptStatus.RUNNING):
+        files.write_prompt(*place, prompt_of(turn, attempt))
+    if attempt.revision and (old is None or old.revision != attempt.revision):
+        revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
+        if revision is not None and turn.plan.phase(attempt.phase).output is not None:
+            files.write_artifact(*place, to_file(turn.plan.schema(attempt.phase), json.loads(revision.content)))
+
+
+def edited_artifact(turn: Turn, attempt: Attempt) -> dict[str, Any] | None:
+    """The artifact on disk when a person edited it before approval; None when it is as submitted, or not editable."""
+    output = turn.plan.phase(attempt.phase).output
+    if output is None or not output.editable or not attempt.revision or attempt.stage is not Stage.AFTER:
+        return None
+    value = _changed_on_disk(turn.tx, turn.loaded, attempt, output.schema_)
+    if value is None:
+        return None
+    from wfe_mcp.artifacts.validate import validate
+
+    checked = validate(output.schema_, value)
+    if checked.faults:
+        raise Refused("invalid_artifact", f"The edited artifact of {attempt.phase!r} does not match its schema.",
+                      "Correct the file under .wfe/runs, or put it back.", checked.faults)  # fmt: skip
+    return checked.value
+
+
+def unlike_sealed(tx: Tx, loaded: LoadedRun, plan: Any) -> list[str]:
+    """Files of accepted artifacts that no longer hold what was accepted (a person or an agent changed them)."""
+    found: list[str] = []
+    for attempt in loaded.state.open_attempts:
+        if attempt.status is AttemptStatus.COMPLETED and attempt.revision:
+            try:
+                changed = _changed_on_disk(tx, loaded, attempt, plan.schema(attempt.phase)) is not None
+            except (Refused, ValueError):
+                changed = True
+            if changed:
+                found.append(f"{attempt.phase}/{attempt.number}")
+    return found
+
+
+def _changed_on_disk(tx: Tx, loaded: LoadedRun, attempt: Attempt, schema: str | dict[str, Any]) -> Any:
+    """What a person made of the mirrored artifact; None when it is as written, or gone."""
+    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workspace.mirror import read_edited
+
+    revision = tx.revision(loaded.record.id, attempt.phase, attempt.revision)
+    if revision is None:
+        return None
+    written = to_file(schema, json.loads(revision.content))
+    found = read_edited(Path(loaded.record.worktree), loaded.record.id, attempt.phase, attempt.number, written)
+    if found is None:
+        return None
+    value: Any = (
+        read_artifact(schema, f"artifact{found[0]}", found[1]) if isinstance(found, tuple) else bundle_of(found)
+    )
+    return None if sha256_hex(canonical_json(value)) == attempt.sha256 else value
+
+
+def _feedback_text(attempt: Attempt) -> str:
+    notes = [f"## {note.source}, attempt {note.attempt}\n\n{note.message}\n" for note in attempt.feedback]
+    return "# Feedback\n\n" + "\n".join(notes)

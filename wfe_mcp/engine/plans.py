@@ -1,0 +1,103 @@
+"""Which template does a run follow, ready to use?
+
+A run keeps its frozen version for ever: the definition is looked up by its sha256, parsed once per process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.spec import PhasePath, RunSpec
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import RunRecord
+    from wfe_mcp.workflow.expressions import Expressions
+    from wfe_mcp.workflow.lint import LintReport
+    from wfe_mcp.workflow.model import Gate, Phase, Template
+
+__all__ = ["Plan", "Plans", "plan_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A template version: as the author wrote it, as the machine sees it, what lint says, its compiled conditions."""
+
+    definition: dict[str, Any]
+    sha256: str
+    template: Template
+    spec: RunSpec
+    expressions: Expressions
+    report: LintReport
+
+    def phase(self, path: PhasePath) -> Phase:
+        """The phase's definition."""
+        return next(phase for phase in self.template.phases if phase.id == path)
+
+    def artifact_name(self, path: PhasePath) -> str | None:
+        """The name of the artifact the phase produces; None when it produces none."""
+        output = self.phase(path).output
+        return None if output is None else output.artifact
+
+    def schema(self, path: PhasePath) -> str | dict[str, Any]:
+        """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
+        output = self.phase(path).output
+        if output is None:
+            raise Refused(
+                "illegal_transition", f"Phase {path!r} produces no artifact.", "Call status to see what is next."
+            )
+        return output.schema_
+
+    def schema_name(self, path: PhasePath) -> str:
+        """The name of the schema; ``inline`` for one the template holds itself."""
+        schema = self.schema(path)
+        return schema if isinstance(schema, str) else "inline"
+
+    def gates(self, attempt: Attempt) -> list[Gate]:
+        """The gates of the stage ``attempt`` is in; those on the artifact when it is in none."""
+        from wfe_mcp.core.model import Stage
+
+        phase = self.phase(attempt.phase)
+        return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
+
+
+def plan_of(definition: dict[str, Any]) -> Plan:
+    """Parse, lint and project ``definition``. Refuses ``invalid_template``."""
+    # CEL and the template model are loaded with the first template, not with the server (10 + 60 ms).
+    from wfe_mcp.workflow.expressions import Expressions
+    from wfe_mcp.workflow.lint import lint
+    from wfe_mcp.workflow.load import digest, parse
+    from wfe_mcp.workflow.projection import project
+
+    template, report = parse(definition), lint(definition)
+    if not report.ok:
+        raise Refused("invalid_template", f"Template {template.name!r} has {len(report.errors)} error(s): {report.errors[0].message}",
+                      "Fix what the details name.", report.errors)  # fmt: skip
+    return Plan(definition, digest(definition), template, project(template), Expressions.of(template), report)
+
+
+class Plans:
+    """The plans this process has parsed, by sha256."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, Plan] = {}
+
+    def of_run(self, tx: Tx, run: RunRecord) -> Plan:
+        """The frozen plan of ``run``."""
+        found = self._parsed.get(run.template_sha256)
+        if found is None:
+            found = self.of(tx.document(run.definition_sha256))
+        return found
+
+    def of(self, definition: dict[str, Any]) -> Plan:
+        """The plan of ``definition``. Refuses ``invalid_template``."""
+        from wfe_mcp.workflow.load import digest
+
+        sha256 = digest(definition)
+        found = self._parsed.get(sha256)
+        if found is None:
+            found = self._parsed[sha256] = plan_of(definition)
+        return found

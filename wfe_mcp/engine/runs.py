@@ -1,0 +1,114 @@
+"""How does a run begin?
+
+The template is chosen, checked against the project and frozen with the checks, roles and servers it names; from then
+on nothing outside changes what the run follows (B-20).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.commands import StartRun
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.engine.templates import find_template
+from wfe_mcp.engine.turn import turn_in
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.store.records import LoadedRun
+    from wfe_mcp.workspace.settings import LoadedSettings
+
+__all__ = ["start_run"]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def start_run(
+    engine: Engine,
+    by: By,
+    template: str,
+    inputs: dict[str, Any],
+    *,
+    title: str = "",
+    auto: bool | None = None,
+    idempotency_key: str | None = None,
+) -> LoadedRun:
+    """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run."""
+    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto})
+    if idempotency_key:
+        with engine.store.read() as tx:
+            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            if known is not None:
+                return engine.load(tx, known)
+    plan = find_template(engine, template)
+    given = _checked_inputs(plan, inputs)
+    settings = engine.settings()
+    frozen = _frozen(plan, settings, engine)
+    goes_on = settings.settings.auto if auto is None else auto
+    from wfe_mcp.store.records import NewRun
+
+    with engine.store.tx() as tx:
+        if idempotency_key:
+            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            if known is not None:
+                return engine.load(tx, known)
+        document = tx.keep_document(plan.definition)
+        state = RunState()
+        events = decide(state, StartRun(spec=plan.spec, auto=goes_on, by=by, at=engine.clock()))
+        for event in events:
+            state = evolve(state, event)
+        new = NewRun(
+            id=RunId("".join(secrets.choice(_ALPHABET) for _ in range(10))), project_id=engine.project_id,
+            worktree=str(engine.root), template=plan.template.name,
+            template_version=plan.template.version, template_sha256=plan.sha256, definition_sha256=document,
+            title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
+            idempotency_key=idempotency_key, args_sha256=args,
+        )  # fmt: skip
+        record = tx.create_run(new, state, events, by, engine.clock())
+        with turn_in(engine, tx, record.id, by) as turn:
+            pass
+    return turn.loaded
+
+
+def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
+    from wfe_mcp.artifacts.validate import validate
+
+    schema = plan.template.inputs
+    properties: dict[str, Any] = schema.get("properties", {})
+    given: dict[str, Any] = {name: prop["default"] for name, prop in properties.items() if "default" in prop} | inputs
+    faults = validate({"type": "object", "additionalProperties": False, **schema}, given).faults
+    if faults:
+        details = tuple(
+            Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults
+        )
+        raise Refused("bad_argument", f"The inputs of template {plan.template.name!r} are not right: {faults[0].message}",
+                      "Fix the listed inputs and call start_run again.", details)  # fmt: skip
+    return given
+
+
+def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, Any]:
+    """What the run may use, as it is configured and trusted now."""
+    from wfe_mcp.workflow.lint import ProjectNames, lint
+
+    requires = plan.report.requires
+    checks = settings.settings.checks
+    missing = [name for name in requires.checks if name not in checks]
+    if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
+        names = (frozenset(found) for found in (checks, settings.settings.roles, settings.settings.mcp_servers))
+        project = ProjectNames(*names)
+        errors = lint(plan.definition, project).errors
+        raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
+                      "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
+    return {
+        "checks": {
+            name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
+        },
+        "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
+    }

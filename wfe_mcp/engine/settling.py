@@ -1,0 +1,166 @@
+"""What must be evaluated before a command's transaction can commit?
+
+    due conditions ──► Answer        prompt under gates ──► OpenGates (its sha256)
+    expr, report   ──► RecordVerdict files, git, command ──► a job (they read the world outside)
+    deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
+
+Rules:
+1. It repeats until nothing is due: each answer can open the next question.
+2. Only what needs no IO beyond the database runs here; everything else is a durable job.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.questions import Question, questions
+from wfe_mcp.engine.prompts import prompt_of
+from wfe_mcp.engine.scope import roots
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.gates.judgement import Judgement
+
+__all__ = ["SYSTEM", "gate_key", "settle"]
+
+SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
+"""The server itself: conditions, gates, timers."""
+
+_QUICK = {"expr", "report"}
+_IN_JOBS = {"files", "git", "command"}
+
+
+def settle(turn: Turn) -> None:
+    """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
+    while _answer_one(turn) or _judge_one(turn):
+        pass
+    _keep_jobs(turn)
+    _seal(turn)
+
+
+def gate_key(run_id: str, attempt: Attempt) -> str:
+    """The name of one judgement: the same gate on the same bytes and tree is judged by one job."""
+    stage = attempt.stage or Stage.AFTER
+    judged = len(attempt.verdicts) + attempt.tree_changes
+    return f"gate:{run_id}:{attempt.phase}:{attempt.number}:{stage}:{attempt.gate}:{attempt.revision}:{attempt.tree}:{judged}"
+
+
+def _answer_one(turn: Turn) -> bool:
+    due = questions(turn.state)
+    if due:
+        turn.give(_answer(turn, due[0]))
+    return bool(due)
+
+
+def _answer(turn: Turn, question: Question) -> c.Answer:
+    from wfe_mcp.workflow.expressions import ExpressionError
+
+    attempt = turn.attempt(question.phase)
+    on: dict[str, Any] = {
+        "phase": question.phase, "attempt": question.attempt, "kind": question.kind, "rule": question.rule,
+        "by": SYSTEM, "at": turn.at,
+    }  # fmt: skip
+    try:
+        value = turn.plan.expressions.is_true(question.text, roots(turn, attempt, own=question.kind == "next"))
+    except ExpressionError as exc:
+        return c.Answer(error=str(exc), **on)
+    return c.Answer(value=value, **on)
+
+
+def _judge_one(turn: Turn) -> bool:
+    for attempt in turn.state.open_attempts:
+        if attempt.status is not AttemptStatus.GATING:
+            continue
+        on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": turn.at}
+        if attempt.sha256 is None:
+            _open_gates(turn, attempt, on)
+            return True
+        gate = current_gate(turn.state, attempt)
+        if gate is not None and gate[0] in _QUICK:
+            judgement = _quick(turn, attempt, gate[1])
+            turn.give(
+                c.RecordVerdict(
+                    stage=attempt.stage or Stage.AFTER, gate=attempt.gate, sha256=attempt.sha256,
+                    verdict=judgement.kind, message=judgement.message,
+                    holder_alive=turn.engine.is_alive(attempt.holder), **on,
+                )
+            )  # fmt: skip
+            return True
+    return False
+
+
+def _open_gates(turn: Turn, attempt: Attempt, on: dict[str, Any]) -> None:
+    """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command."""
+    try:
+        turn.give(c.OpenGates(sha256=sha256_hex(prompt_of(turn, attempt)), **on))
+    except Refused as refused:
+        nothing = sha256_hex("")
+        turn.give(c.OpenGates(sha256=nothing, **on))
+        turn.give(
+            c.RecordVerdict(
+                stage=Stage.BEFORE, gate=0, sha256=nothing, verdict=VerdictKind.ERROR, message=refused.message,
+                holder_alive=False, **on,
+            )
+        )  # fmt: skip
+
+
+def _quick(turn: Turn, attempt: Attempt, index: int) -> Judgement:
+    from wfe_mcp.gates.expr import judge_expr
+    from wfe_mcp.gates.report import judge_report
+
+    gate = turn.plan.gates(attempt)[index]
+    values = roots(turn, attempt, own=attempt.stage is Stage.AFTER)
+    if gate.kind == "expr":
+        return judge_expr(gate, lambda text: turn.plan.expressions.is_true(text, values))
+    assert gate.kind == "report"
+    report = values["artifacts"].get(turn.plan.artifact_name(attempt.phase))
+    return judge_report(gate, report, phase_role=turn.plan.phase(attempt.phase).role)
+
+
+def _keep_jobs(turn: Turn) -> None:
+    """Jobs follow the state: one for each gate that reads the world, one for each time that must be kept."""
+    before = turn.loaded.state
+    for path, tries in turn.state.attempts.items():
+        now, was = tries[-1], before.attempts.get(path, (None,))[-1]
+        if (
+            was is not None
+            and was.status is AttemptStatus.GATING
+            and (was.number != now.number or now.status is not AttemptStatus.GATING)
+        ):
+            turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
+        if now == was:
+            continue
+        if now.status is AttemptStatus.GATING:
+            enqueue_gate(turn, now)
+        for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
+            if moment is not None and moment != getattr(was, "deadline" if kind == "timeout" else "not_before", None):
+                turn.enqueue(
+                    "timer", phase=path, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
+                    dedupe_key=f"timer:{kind}:{turn.run.id}:{path}:{now.number}:{moment.isoformat()}",
+                )  # fmt: skip
+
+
+def _seal(turn: Turn) -> None:
+    """What is accepted is sealed; questions nobody can answer any more are void."""
+    for path, tries in turn.state.attempts.items():
+        now, was = tries[-1], turn.loaded.state.attempts.get(path, (tries[-1],))[-1]
+        if now.status is AttemptStatus.COMPLETED and was.status is not AttemptStatus.COMPLETED and now.revision:
+            turn.tx.seal(turn.run.id, path, now.revision, turn.at)
+        if was.status is AttemptStatus.AWAITING and (now.number, now.status) != (was.number, was.status):
+            turn.tx.void_requests(turn.run.id, path, was.number, turn.at)
+
+
+def enqueue_gate(turn: Turn, attempt: Attempt) -> None:
+    """The job that judges the current gate of ``attempt``, when that gate reads the world outside."""
+    gate = current_gate(turn.state, attempt)
+    if gate is None or gate[0] not in _IN_JOBS or turn.state.status is RunStatus.CANCELLED:
+        return
+    turn.enqueue(
+        "gate", phase=attempt.phase, attempt=attempt.number, queue="command", dedupe_key=gate_key(turn.run.id, attempt),
+        payload={"stage": attempt.stage or Stage.AFTER, "gate": attempt.gate, "sha256": attempt.sha256, "tree": attempt.tree},
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Whose turn is it, and why does nothing move?
+
+One reading of a run that every door shows: who is waited for, what is in the way, which phases could start now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
+from wfe_mcp.core.moves import refusal
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import LoadedRun
+
+__all__ = ["Standing", "WaitingOn", "standing"]
+
+WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader."""
+
+    loaded: LoadedRun
+    plan: Plan
+    waiting_on: WaitingOn
+    startable: tuple[PhasePath, ...]
+    blockers: tuple[str, ...]
+
+    @property
+    def sleeps(self) -> bool:
+        """True when only a job, a person or a reviewer can move the run."""
+        return self.waiting_on in {"job", "human", "reviewer"}
+
+
+def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
+    """Read ``loaded`` as this process sees it."""
+    plan = engine.plans.of_run(tx, loaded.record)
+    startable = _startable(engine, tx, loaded)
+    return Standing(loaded, plan, _waiting_on(loaded, startable), startable, _blockers(loaded, plan))
+
+
+def _startable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
+    state, now = loaded.state, engine.clock()
+    if state.status not in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}:
+        return ()
+    found: list[PhasePath] = []
+    for attempt in state.open_attempts:
+        if attempt.status is AttemptStatus.RUNNING:
+            mine = attempt.holder == engine.holder or not engine.is_alive(attempt.holder, attempt.lease_until)
+            if mine and state.phase(attempt.phase).kind != "human":
+                found.append(attempt.phase)
+        elif attempt.status is AttemptStatus.READY:
+            command = c.StartPhase(phase=attempt.phase, holder=engine.holder, by=By(), at=now)
+            if refusal(state, command) is None and not _tree_is_busy(engine, tx, loaded, attempt):
+                found.append(attempt.phase)
+    return tuple(sorted(found, key=lambda path: state.current(path).status is not AttemptStatus.RUNNING))
+
+
+def _tree_is_busy(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt) -> bool:
+    if not loaded.state.phase(attempt.phase).exclusive:
+        return False
+    return any(
+        other.run_id != loaded.record.id
+        and (other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until))
+        for other in tx.exclusive_holders(loaded.record.worktree)
+    )
+
+
+def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> WaitingOn:
+    state = loaded.state
+    if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+        return "none"
+    if state.status in {RunStatus.BLOCKED, RunStatus.FAILED}:
+        return "human"
+    if state.status is RunStatus.PAUSED:
+        return "human" if state.paused_by_human else "agent"
+    if startable:
+        return "agent"
+    statuses = {attempt.status for attempt in state.open_attempts}
+    if AttemptStatus.GATING in statuses or any(attempt.not_before for attempt in state.open_attempts):
+        return "job"
+    return "human" if state.status is RunStatus.WAITING else "agent"
+
+
+def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
+    run, state = loaded.record.id, loaded.state
+    found = [f"The run is {state.status}: {state.reason or 'stopped'}"] if state.status in _STOPPED else []
+    for attempt in state.open_attempts:
+        match attempt.status:
+            case AttemptStatus.AWAITING:
+                found.append(_awaiting(loaded, plan, attempt))
+            case AttemptStatus.FAILED:
+                found.append(
+                    f"{attempt.phase} failed ({attempt.reason[:200]}); a person decides: wfe-mcp retry|skip|force-accept {run} {attempt.phase}"
+                )
+            case AttemptStatus.COMPLETED if attempt.held:
+                found.append(f"{attempt.phase} is done and held; a person says: wfe-mcp proceed {run}")
+            case AttemptStatus.READY if state.phase(attempt.phase).kind == "human":
+                found.append(
+                    f"{attempt.phase} is a person's own work: wfe-mcp submit {run} {attempt.phase} --file FILE"
+                )
+            case _:
+                pass
+    return tuple(found)
+
+
+_STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
+
+
+def _awaiting(loaded: LoadedRun, plan: Plan, attempt: Attempt) -> str:
+    gate = current_gate(loaded.state, attempt)
+    if gate is None or gate[0] != "approval":
+        return f"{attempt.phase} waits for trust ({attempt.reason[:200]}); a person runs: wfe-mcp init or wfe-mcp trust"
+    assurance = getattr(plan.gates(attempt)[gate[1]], "assurance", "human")
+    return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}: wfe-mcp approve {loaded.record.id} {attempt.phase}"

@@ -1,0 +1,212 @@
+"""How does an artifact come in?
+
+    parse ──► validate ──► revision stored, gates begin            invalid: kept as a draft, counted, answered
+
+Rules:
+1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
+2. A dead holder's phase is taken over by whoever submits; a live one's answers ``leased``.
+3. A bundle is written whole or not at all, before its revision is acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.model import Attempt, AttemptStatus, By
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.desk import CLI_HOLDER, Engine
+from wfe_mcp.engine.phases import claim, free_dead_leases
+from wfe_mcp.engine.trees import bound_tree
+from wfe_mcp.engine.turn import Turn, turn
+
+if TYPE_CHECKING:
+    from wfe_mcp.store.records import LoadedRun
+
+__all__ = ["Receipt", "read_submission", "store_revision", "submit"]
+
+_OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A stored revision. ``repeated``: these bytes were handed in before; this is the answer they have."""
+
+    loaded: LoadedRun
+    phase: PhasePath
+    attempt: int
+    revision: int
+    repeated: bool = False
+
+
+def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
+    """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
+    from pathlib import Path
+
+    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+    from wfe_mcp.workspace.files import read_file, read_folder
+
+    root = Path(loaded.record.worktree)
+    if (root / path).is_dir():
+        return bundle_of(read_folder(root, path))
+    return read_artifact(schema, path, read_file(root, path))
+
+
+def submit(
+    engine: Engine, by: By, run_id: str, phase: str, *, attempt: int | None = None, artifact: object = None,
+    path: str | None = None, note: str = "", holder: str | None = None,
+) -> Receipt:  # fmt: skip
+    """Hand in the artifact of ``phase``. Raises ``invalid_artifact`` after keeping the draft."""
+    holder = holder or engine.holder
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        plan = engine.plans.of_run(tx, loaded.record)
+    spot = PhasePath(phase)
+    if spot not in loaded.state.attempts:
+        near = nearest(phase, loaded.state.attempts)
+        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
+                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(loaded.state.attempts)}.")  # fmt: skip
+    schema = plan.schema(spot)
+    from wfe_mcp.artifacts.validate import validate
+
+    try:
+        value = read_submission(engine, loaded, schema, path) if path else artifact
+        checked = validate(schema, value)
+    except Refused as refused:
+        if refused.code != "invalid_artifact":
+            raise
+        value, checked = artifact, refused
+    faults = checked.details if isinstance(checked, Refused) else checked.faults
+    content = "" if faults or isinstance(checked, Refused) else canonical_json(checked.value)
+    tree = bound_tree(engine, run_id, spot)
+    with turn(engine, run_id, by) as current:
+        answered = _take_hold(current, spot, attempt, holder, sha256_hex(content) if content else None, tree)
+        if answered is not None:
+            receipt = answered
+        elif faults:
+            receipt = _refuse(current, spot, value, faults)
+        else:
+            _write_bundle(current, spot, content)
+            receipt = store_revision(current, spot, content, note, tree=tree)
+    return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
+
+
+def store_revision(
+    current: Turn, phase: PhasePath, content: str, note: str, *, tree: str | None, edited: bool = False
+) -> Receipt:
+    """Store ``content`` as the next revision of the open attempt and put it before the gates."""
+    from wfe_mcp.core.canonical import sha256_hex as sha256
+
+    attempt = current.attempt(phase)
+    kept = current.tx.add_revision(
+        current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
+        current.plan.schema_name(phase), content, sha256(content), "edit" if edited else "submit", note, current.at,
+    )  # fmt: skip
+    kind = c.Edit if edited else c.Submit
+    current.give(
+        kind(
+            phase=phase,
+            attempt=attempt.number,
+            revision=kept.revision,
+            sha256=kept.sha256,
+            tree=tree,
+            by=current.by,
+            at=current.at,
+        )
+    )
+    return Receipt(current.loaded, phase, attempt.number, kept.revision)
+
+
+def _take_hold(
+    current: Turn, phase: PhasePath, number: int | None, holder: str, sha256: str | None, tree: str | None
+) -> Receipt | None:
+    """Make sure this holder may submit; the stored answer when these bytes were handed in before."""
+    tries = current.state.attempts[phase]
+    if number is not None and not 1 <= number <= len(tries):
+        raise Refused("stale_revision", f"Phase {phase!r} has no attempt {number}; the newest is {len(tries)}.",
+                      "Leave attempt out, or use the one start_phase named.")  # fmt: skip
+    meant = tries[-1] if number is None else tries[number - 1]
+    answered = _answered(current, meant, sha256)
+    if answered is not None:
+        return answered
+    if meant.number != tries[-1].number:
+        raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
+                      "Call start_phase and work on the open attempt.")  # fmt: skip
+    if meant.status is AttemptStatus.RUNNING and meant.holder != holder:
+        if current.engine.is_alive(meant.holder, meant.lease_until):
+            raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
+                          "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
+        free_dead_leases(current)
+        claim(current, phase, holder, tree)
+    if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
+        claim(current, phase, holder, _tree_before(current, phase) or tree)
+    return None
+
+
+def _tree_before(current: Turn, phase: PhasePath) -> str | None:
+    """A claim that comes with the work itself cannot know the files before it; those of the phase it follows can."""
+    trees = [current.attempt(need).tree for need in current.state.phase(phase).needs]
+    return next((tree for tree in trees if tree is not None), None)
+
+
+def _answered(current: Turn, meant: Attempt, sha256: str | None) -> Receipt | None:
+    """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
+    same = sha256 is not None and any(
+        head.sha256 == sha256 and head.attempt == meant.number
+        for head in current.tx.revisions(current.run.id, meant.phase)
+    )
+    newest = meant.number == len(current.state.attempts[meant.phase])
+    closed = meant.status not in {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING, *_OPEN}
+    if (
+        meant.status in _OPEN
+        and meant.holder not in {None, current.engine.holder, CLI_HOLDER}
+        and current.engine.is_alive(meant.holder, meant.lease_until)
+        and current.by.channel == "mcp"
+    ):
+        raise Refused(
+            "leased", f"Phase {meant.phase!r} is held by {meant.holder}.", "Another worker submitted it; call status."
+        )
+    if meant.status in _OPEN and same and sha256 == meant.sha256:
+        return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
+    if closed and same:
+        return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
+    if closed and meant.status is AttemptStatus.FAILED and newest:
+        return None
+    if closed:
+        raise Refused("stale_revision", f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
+                      "Call status; reject or retry_phase opens a new attempt.")  # fmt: skip
+    return None
+
+
+def _refuse(current: Turn, phase: PhasePath, value: object, faults: tuple[Detail, ...]) -> Receipt:
+    attempt = current.attempt(phase)
+    current.give(
+        c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=faults[0].message, by=current.by, at=current.at)
+    )
+    raw = json.dumps(value, ensure_ascii=True, default=str).encode()
+    current.tx.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
+    left = current.state.spec.max_invalid - current.attempt(phase).invalid
+    current.refusal = Refused(
+        "invalid_artifact", f"The artifact of phase {phase!r} does not match its schema: {len(faults)} fault(s).",
+        f"Fix every place named in details and submit again; {left} more invalid artifact(s) end the attempt." if left > 0
+        else "The attempt has failed: ask the user to look.",
+        faults, run=current.run.id, phase=phase,
+    )  # fmt: skip
+    return Receipt(current.loaded, phase, attempt.number, 0)
+
+
+def _write_bundle(current: Turn, phase: PhasePath, content: str) -> None:
+    """Files of a bundle go under the folder the template declares: all of them, or none (S0-25)."""
+    output = current.plan.phase(phase).output
+    if output is None or output.write_to is None or current.plan.schema_name(phase) != "file_bundle@1":
+        return
+    from pathlib import Path
+
+    from wfe_mcp.workspace.files import write_bundle
+
+    files = {file["path"]: file["content"] for file in json.loads(content)["files"]}
+    write_bundle(Path(current.run.worktree), output.write_to, files)

@@ -1,0 +1,86 @@
+"""What names programs, addresses or policies, and does a person trust it?
+
+Like direnv: trust is in bytes (sha256), given by a person, lost with the first changed byte (design §7). Pending are
+the project's configuration and templates from the repository, an import or an agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.engine.templates import offers, trust_key
+from wfe_mcp.engine.turn import turn
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.desk import Engine
+
+__all__ = ["Pending", "give_trust", "pending_trust"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Something that waits for trust. ``name`` is what ``wfe-mcp trust NAME`` takes."""
+
+    name: str
+    kind: str
+    key: str
+    sha256: str
+    where: str
+
+
+def pending_trust(engine: Engine) -> list[Pending]:
+    """What is not trusted as it is now: configuration first, then templates by name."""
+    from wfe_mcp.workflow.load import digest
+
+    found: list[Pending] = []
+    settings = engine.settings()
+    if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
+        key = str(settings.project_file)
+        found.append(Pending("config", "configuration", key, settings.project_sha256, key))
+    with engine.store.read() as tx:
+        for offer in offers(engine):
+            sha256 = digest(offer.definition)
+            if offer.source != "shipped" and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
+                found.append(Pending(offer.name, "template", trust_key(offer.name), sha256, offer.source))
+    return found
+
+
+def give_trust(engine: Engine, by: By, names: list[str]) -> list[Pending]:
+    """Trust everything pending, or what is named. What waited for it goes on. Refuses an agent and unknown names."""
+    if not by.is_human:
+        raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
+    waiting = pending_trust(engine)
+    known = {one.name for one in waiting}
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise Refused("bad_argument", f"Nothing called {name!r} waits for trust.",
+                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
+    given = [one for one in waiting if not names or one.name in names]
+    with engine.store.tx() as tx:
+        for one in given:
+            tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
+    _go_on(engine)
+    return given
+
+
+def _go_on(engine: Engine) -> None:
+    """Gates that waited for trust are judged again."""
+    with engine.store.read() as tx:
+        runs = tx.open_run_ids(engine.project_id)
+    for run in runs:
+        with turn(engine, run, SYSTEM) as current:
+            for attempt in current.state.open_attempts:
+                gate = current_gate(current.state, attempt)
+                if attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] != "approval":
+                    current.give(
+                        c.TreeChange(
+                            phase=attempt.phase, attempt=attempt.number, tree=attempt.tree, by=SYSTEM, at=current.at
+                        )
+                    )

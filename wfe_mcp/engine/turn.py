@@ -1,0 +1,122 @@
+"""How does one command change one run?
+
+    load ──► decide ──► settle (conditions, prompts, quick gates, jobs) ──► append ──► commit ──► tell the outside
+
+Rules:
+1. One command, one transaction: the events, the state rows, the artifacts and the jobs it causes appear together.
+2. A refusal that must leave a trace (a refused draft, evidence that went stale) is raised after the commit.
+3. Files, worker and listeners hear of it after the commit; what they miss after a crash is made again on demand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.evolve import evolve
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from datetime import datetime
+
+    from wfe_mcp.core.commands import Command
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.core.events import Event
+    from wfe_mcp.core.model import Attempt, By, RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import LoadedRun, RunRecord
+
+__all__ = ["Turn", "turn", "turn_in"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A run under change, inside one transaction."""
+
+    engine: Engine
+    tx: Tx
+    loaded: LoadedRun
+    plan: Plan
+    by: By
+    at: datetime
+    state: RunState = field(init=False)
+    loaded_before: LoadedRun = field(init=False)
+    events: list[Event] = field(default_factory=list["Event"])
+    refusal: Refused | None = None
+
+    def __post_init__(self) -> None:
+        self.state = self.loaded.state
+        self.loaded_before = self.loaded
+
+    def reading(self, tx: Tx) -> Turn:
+        """The same moment, read through another transaction (after the commit)."""
+        return Turn(self.engine, tx, self.loaded, self.plan, self.by, self.at)
+
+    @property
+    def run(self) -> RunRecord:
+        """The run's row as it was when the turn began."""
+        return self.loaded.record
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the run was started with."""
+        return self.tx.document(self.loaded.record.inputs_sha256)
+
+    @property
+    def frozen_now(self) -> dict[str, Any]:
+        """``frozen``, read again through a transaction of its own (a gate runs outside the first one)."""
+        with self.engine.store.read() as tx:
+            return tx.document(self.loaded.record.frozen_sha256)
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """Checks, roles, servers and allowed environment as they were when the run started."""
+        return self.tx.document(self.loaded.record.frozen_sha256)
+
+    def enqueue(self, kind: str, **job: Any) -> str:
+        """Put a job of this run into the queue; the worker is told after the commit."""
+        from wfe_mcp.store.records import NewJob
+
+        self.tx.after_commit(self.engine.wake)
+        return self.tx.enqueue(NewJob(kind, run_id=self.loaded.record.id, **job))
+
+    def attempt(self, phase: PhasePath) -> Attempt:
+        """The newest attempt of ``phase``, as of now."""
+        return self.state.current(phase)
+
+    def give(self, command: Command) -> tuple[Event, ...]:
+        """Apply ``command``. Raises ``Refused``; then nothing has changed."""
+        events = decide(self.state, command)
+        for event in events:
+            self.state = evolve(self.state, event)
+        self.events += events
+        return events
+
+
+@contextlib.contextmanager
+def turn(engine: Engine, run_id: str, by: By) -> Generator[Turn]:
+    """A turn in its own transaction. What it changed is saved when the block ends without an exception."""
+    with engine.store.tx() as tx, turn_in(engine, tx, run_id, by) as current:
+        yield current
+    if current.refusal is not None:
+        raise current.refusal
+
+
+@contextlib.contextmanager
+def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True) -> Generator[Turn]:
+    """A turn inside a transaction that somebody else opened (a job that ends). ``settles`` False only reads."""
+    from wfe_mcp.engine.settling import settle
+
+    loaded = engine.load(tx, run_id)
+    current = Turn(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
+    yield current
+    if settles:
+        settle(current)
+    if current.events:
+        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at)
+        tx.after_commit(lambda: engine.changed(current))

@@ -1,0 +1,114 @@
+"""What does this process do in the background?
+
+Gates that read the world, and times that must be kept. Every server process has one worker; a command line that waits
+for its gates has one for that long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.settling import SYSTEM, enqueue_gate
+from wfe_mcp.engine.turn import turn, turn_in
+from wfe_mcp.jobs.handling import JobContext, Outcome
+from wfe_mcp.jobs.worker import Worker
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import JobRecord
+
+__all__ = ["QUEUES", "start_worker", "tend_open_runs"]
+
+QUEUES = ("command", "timer")
+
+
+def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
+    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
+    worker = Worker(
+        lambda: engine.store, engine.identity, {"gate": _Gates(engine), "timer": _Timers(engine)}, engine.clock, QUEUES,
+        slots=slots, gave_up=_GaveUp(engine),
+    )  # fmt: skip
+    engine.wakers.append(worker.wake)
+    worker.start()
+    return worker
+
+
+def tend_open_runs(engine: Engine) -> None:
+    """After a crash: conditions that were due are answered, and gates that lost their job have one again."""
+    with engine.store.read() as tx:
+        runs = tx.open_run_ids(engine.project_id)
+    for run in runs:
+        with turn(engine, run, SYSTEM) as current:
+            for attempt in current.state.open_attempts:
+                if attempt.status is AttemptStatus.GATING:
+                    enqueue_gate(current, attempt)
+
+
+class _Gates:
+    """The handler of gate jobs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        from wfe_mcp.engine.judging import judge, record
+
+        judged = judge(self._engine, context.job, context.run_child)
+        if judged is None:
+            return Outcome({"stale": True})
+        return Outcome(
+            {"verdict": str(judged.judgement.kind)}, lambda tx: record(self._engine, tx, context.job, judged)
+        )
+
+
+class _Timers:
+    """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        job = context.job
+
+        def apply(tx: Tx) -> None:
+            assert job.run_id is not None
+            with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+                on: dict[str, Any] = {
+                    "phase": PhasePath(job.phase or ""),
+                    "attempt": job.attempt,
+                    "by": SYSTEM,
+                    "at": current.at,
+                }
+                command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
+                try:
+                    current.give(command)
+                except Refused:
+                    return  # the attempt went on meanwhile: nothing to keep
+
+        return Outcome({}, apply)
+
+
+class _GaveUp:
+    """A gate whose job cannot run at all is an error of the gate: the attempt must not hang."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
+        if job.kind != "gate" or job.run_id is None:
+            return
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = current.state.current(PhasePath(job.phase or ""))
+            if attempt.status is AttemptStatus.GATING and attempt.number == job.attempt and attempt.sha256 is not None:
+                current.give(
+                    c.RecordVerdict(
+                        phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.AFTER,
+                        gate=attempt.gate, verdict=VerdictKind.ERROR, sha256=attempt.sha256,
+                        message=f"The gate could not run: {reason}", by=SYSTEM, at=current.at,
+                    )
+                )  # fmt: skip

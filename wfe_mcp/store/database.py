@@ -1,0 +1,160 @@
+"""Where is everything kept, and how does one get a transaction?
+
+    with store.tx() as tx:      one writer at a time (BEGIN IMMEDIATE); all of it is durable, or nothing
+    with store.read() as tx:    one consistent moment; a write raises
+
+Rules:
+1. A process has one writing connection and a few reading ones: threads queue here, processes at the file.
+2. What the setup is at fault for (busy, full, read-only, damaged) is ``unavailable``; all else is our bug.
+3. Transactions are short: no gate, no git and no network inside one.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store import sqlite
+from wfe_mcp.store.approvals import ApprovalRows
+from wfe_mcp.store.artifacts import ArtifactRows
+from wfe_mcp.store.evidence import EvidenceRows
+from wfe_mcp.store.jobs import JobRows
+from wfe_mcp.store.processes import ProcessRows
+from wfe_mcp.store.records import Health
+from wfe_mcp.store.rows import Caches
+from wfe_mcp.store.runlist import RunListRows
+from wfe_mcp.store.runs import RunRows
+from wfe_mcp.store.schema import HEAD, bring_to_head, stored_revision
+from wfe_mcp.store.settings import SettingRows
+from wfe_mcp.store.templates import TemplateRows
+from wfe_mcp.store.verify import VerifyRows
+
+__all__ = ["Store", "Tx"]
+
+_DATA_VERSION = text("PRAGMA data_version")
+
+
+class Tx(
+    TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, SettingRows, ProcessRows,
+    JobRows,
+):  # fmt: skip
+    """Everything a transaction can do, one base class per noun."""
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+    ) -> None:
+        super().__init__(connection, clock, new_id, caches)
+        self.afterwards: list[Callable[[], object]] = []
+
+    def after_commit(self, tell: Callable[[], object]) -> None:
+        """Call ``tell`` once everything here is durable, outside the transaction; never when it is undone."""
+        self.afterwards.append(tell)
+
+
+class Store:
+    """The database of one user. Safe to use from several threads."""
+
+    def __init__(self, path: Path, journal_mode: str, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        library = sqlite.driver()
+        self._path = path
+        self._journal_mode = journal_mode
+        self._version = tuple[int, ...](library.sqlite_version_info)
+        self._clock = clock
+        self._new_id = new_id
+        self._caches = Caches()
+        self._writing = threading.Lock()
+        self._watching = threading.Lock()
+        self._write_engine = sqlite.make_engine(path, library, reads_only=False)
+        self._read_engine = sqlite.make_engine(path, library, reads_only=True)
+        self._writer: Connection | None = None
+        self._watcher: Connection | None = None
+
+    @classmethod
+    def open(
+        cls, url: str, *, clock: Callable[[], datetime], new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    ) -> "Store":
+        """The store at ``url``, made or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``."""
+        path = sqlite.database_file(url)
+        sqlite.make_file(path)
+        with sqlite.refusals(path):
+            store = cls(path, sqlite.choose_journal(path, sqlite.driver()), clock, new_id)
+            try:
+                store._bring_to_head()
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in (self._writer, self._watcher):
+            if connection is not None:
+                connection.close()
+        self._writer = self._watcher = None
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+    @contextmanager
+    def tx(self) -> Generator[Tx]:
+        """A transaction that may write. It is committed at the end of the block, and undone when the block raises."""
+        with self._turn(), sqlite.refusals(self._path):
+            if self._writer is None:
+                self._writer = self._write_engine.connect()
+            with self._writer.begin():
+                made = self._of(self._writer)
+                yield made
+        for tell in made.afterwards:
+            tell()
+
+    @contextmanager
+    def read(self) -> Generator[Tx]:
+        """A transaction that sees one moment and cannot write."""
+        with sqlite.refusals(self._path), self._read_engine.connect() as connection, connection.begin():
+            yield self._of(connection)
+
+    def data_version(self) -> int:
+        """A number that changes when anybody commits to the file; cheap enough to poll."""
+        with self._watching, sqlite.refusals(self._path):
+            if self._watcher is None:
+                self._watcher = self._read_engine.connect()
+            with self._watcher.begin():
+                return int(self._watcher.execute(_DATA_VERSION).scalar_one())
+
+    def health(self) -> Health:
+        """What ``doctor`` shows of the database."""
+        with sqlite.refusals(self._path), self._read_engine.connect() as connection, connection.begin():
+            revision = stored_revision(connection)
+        version = ".".join(str(part) for part in self._version)
+        return Health(str(self._path), self._journal_mode, version, sqlite.wal_is_safe(self._version), revision or "")
+
+    def _bring_to_head(self) -> None:
+        with self._read_engine.connect() as connection, connection.begin():
+            if stored_revision(connection) == HEAD:
+                return
+        with self._write_engine.connect() as connection, connection.begin():
+            bring_to_head(connection, self._path)
+        # The reading connection saw the file without its tables. SQLite looks again when it next reads, but while the
+        # file is locked it says "no such table" instead of "busy".
+        self._read_engine.dispose()
+
+    @contextmanager
+    def _turn(self) -> Generator[None]:
+        if not self._writing.acquire(timeout=sqlite.BUSY_TIMEOUT_S):
+            raise Refused(
+                "unavailable",
+                "The database is busy: another call of this process has been writing for long.",
+                "Call again in a moment.",
+                data={"retry": True},
+            )
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _of(self, connection: Connection) -> Tx:
+        return Tx(connection, self._clock, self._new_id, self._caches)

@@ -1,0 +1,317 @@
+"""What does each tool answer?
+
+One function per tool: it asks the engine, reads where the run stands now and puts both into the envelope. Refusals
+are raised; ``refusal`` turns them into the same envelope with the legal next calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates
+from wfe_mcp.engine.standing import Standing, standing
+from wfe_mcp.views import artifacts as artifact_views
+from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.next_moves import next_moves, submit_move
+from wfe_mcp.views.templates import template_line, template_view
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.phases import Claim
+
+__all__ = [
+    "answer_form", "ask_approval", "control_run", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "skip_phase",
+    "standing_of", "start_phase", "start_run", "status", "submit_artifact", "submitted",
+]  # fmt: skip
+
+_SHOWN = 20
+_TYPED_CHARS = 4
+
+
+def list_templates(engine: Engine, by: By, query: str = "", name: str = "") -> Envelope:
+    """The templates of this project; with ``name`` the whole definition."""
+    del by
+    if name:
+        offer = templates.template_definition(engine, name)
+        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        return Envelope(
+            True, summary=f"Template {name} {offer.version}: {offer.title}", next=(start,), data=template_view(offer)
+        )
+    found = templates.offers(engine, query)
+    starts = tuple(
+        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+        for index, offer in enumerate(found[:3])
+    )
+    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
+    return Envelope(
+        True, summary=what, next=starts, data={"templates": [template_line(offer) for offer in found[:_SHOWN]]}
+    )
+
+
+def start_run(
+    engine: Engine, by: By, template: str, inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
+    auto: bool | None = None, idempotency_key: str = "",
+) -> Envelope:  # fmt: skip
+    """Create a run and say which phase is first."""
+    if driver:
+        raise _not_yet("driver", "Models as workers are not built yet: the connected client works the phases.")
+    loaded = runs.start_run(
+        engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None
+    )
+    return status(engine, by, loaded.record.id)
+
+
+def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
+    """Where a run stands; without ``run`` the open runs of this project and the next call in the newest."""
+    if not run:
+        return _open_runs(engine, by)
+    found = standing_of(engine, run)
+    view = run_views.full(found) if detail == "full" else run_views.brief(found)
+    warnings = artifact_views.warnings(engine, found)
+    return _envelope(found, run_views.summary(found), view | ({"warnings": warnings} if warnings else {}))
+
+
+def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
+    """Claim a phase: the prompt, the schema of its artifact, the gates that will judge it."""
+    claim = phases.start_phase(engine, by, run, phase or None)
+    attempt = claim.attempt
+    submit = submit_move(claim.loaded.record.id, attempt.phase, attempt.number)
+    return Envelope(
+        True, claim.loaded.record.id, attempt.phase, str(attempt.status), str(claim.loaded.state.status), "agent",
+        f"{attempt.phase} is yours (attempt {attempt.number}): do the work, then submit_artifact", (submit,),
+        _claim_view(engine, claim),
+    )  # fmt: skip
+
+
+def submit_artifact(
+    engine: Engine, by: By, run: str, phase: str, attempt: int | None = None, artifact: dict[str, Any] | None = None,
+    path: str = "", note: str = "",
+) -> Envelope:  # fmt: skip
+    """Hand in an artifact. The answer may be ``gating``; ``submitted`` tells how it ended."""
+    if (artifact is None) == (not path):
+        raise Refused(
+            "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
+        )
+    receipt = submissions.submit(
+        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note
+    )
+    return submitted(engine, receipt.loaded.record.id, phase, receipt.attempt, receipt.revision)
+
+
+def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int) -> Envelope:
+    """How the submission ``revision`` of ``attempt`` stands: gating, awaiting, completed, or the gate that failed."""
+    found = standing_of(engine, run)
+    tries = found.loaded.state.attempts[PhasePath(phase)]
+    tried, newest = tries[attempt - 1], tries[-1]
+    data: dict[str, Any] = {"attempt": attempt, "revision": revision, "sha256": (tried.sha256 or "")[:16]}
+    verdicts = run_views.attempt_view(found, tried).get("verdicts", [])
+    data |= {"verdicts": verdicts} if verdicts else {}
+    failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
+    if failed:
+        told = f"Revision {revision} of {phase} is stored, but a gate said no. {tried.reason}"
+        hint = (
+            "Mend it and submit again; the new attempt is yours already." if newest.status is AttemptStatus.RUNNING
+            else "The rules of this phase have ended: a person decides now." if newest.status is AttemptStatus.FAILED
+            else "Call start_phase and try again."
+        )  # fmt: skip
+        refused = Refused("gate_failed", told[:2500], hint)
+        data["verdicts"] = [{key: said[key] for key in said if key != "message"} for said in verdicts]
+        return _envelope(found, f"{phase}: gate failed", data, phase=phase, error=refused)
+    return _envelope(found, f"{phase}: {newest.status}", data, phase=phase)
+
+
+def ask_approval(engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "") -> Envelope:
+    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command."""
+    asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
+    found = standing_of(engine, asked.loaded.record.id)
+    if asked.decided:
+        return _envelope(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
+    command = f"wfe-mcp approve {found.loaded.record.id} {phase}"
+    data = {
+        "request": asked.request.id,
+        "sha256": asked.request.sha256,
+        "assurance": asked.assurance,
+        "command": command,
+    }
+    refused = Refused(
+        "needs_human", f"{asked.message} A person decides; the request is stored.",
+        f"Ask the user to run in a terminal of their own: {command}",
+    )  # fmt: skip
+    return _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+
+
+def answer_form(
+    engine: Engine, run: str, phase: str, request: str, action: str, content: dict[str, Any] | None
+) -> Envelope:
+    """What a form of the client brought. Only a full answer to the stored request counts; all else is no decision.
+
+    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
+    """
+    given = content or {}
+    typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
+    found = standing_of(engine, run)
+    attempt = found.loaded.state.current(PhasePath(phase))
+    if attempt.asked != request:
+        raise Refused(
+            "stale_revision",
+            "The form was about a revision that is no longer open.",
+            "Call status.",
+            run=run,
+            phase=phase,
+        )
+    typed_well = len(typed) >= _TYPED_CHARS and str(attempt.sha256).startswith(typed)
+    comment = str(given.get("comment") or "")
+    if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
+        return ask_approval(engine, By(), run, phase, comment=comment)
+    if decision == "approve":
+        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment)
+        return _moved(engine, run, phase, "approved in a form of the client (assurance client)")
+    approvals.reject(engine, approvals.FORM, run, phase, comment or "rejected in a form", sha256=attempt.sha256)
+    return _moved(engine, run, phase, "rejected in a form of the client")
+
+
+def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
+    """An agent withdraws its own submission; a person's no comes with a human channel."""
+    if by.is_human:
+        loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
+        return _moved(engine, loaded.record.id, phase, "rejected")
+    if to:
+        raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
+                      f"Ask the user to run: wfe-mcp reject {run} {phase} --to {to} --feedback TEXT", run=run, phase=phase)  # fmt: skip
+    loaded = approvals.withdraw(engine, by, run, phase, feedback)
+    return _moved(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
+
+
+def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
+    """Open a new attempt."""
+    if role:
+        raise _not_yet("role", "Another model as worker is not built yet.")
+    loaded = control.retry(engine, by, run, phase, feedback)
+    return _moved(engine, loaded.record.id, phase, "a new attempt is open")
+
+
+def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
+    """Leave a phase out."""
+    loaded = control.skip(engine, by, run, phase, reason)
+    return _moved(engine, loaded.record.id, phase, "skipped")
+
+
+def control_run(
+    engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = ""
+) -> Envelope:
+    """Pause, resume, cancel, proceed, automatic mode."""
+    loaded = control.control(engine, by, run, action, phase=phase or None, reason=reason)
+    found = standing_of(engine, loaded.record.id)
+    return _envelope(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
+
+
+def read_artifact(
+    engine: Engine, by: By, run: str, phase: str = "", artifact: str = "", revision: int | None = None,
+    pointer: str = "", against: str = "",
+) -> Envelope:  # fmt: skip
+    """An artifact, part of one, or its difference to another revision; without a name the list of them."""
+    del by
+    found = standing_of(engine, run)
+    data = artifact_views.read(
+        engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
+    )
+    what = data.get("artifact") or f"{len(data.get('artifacts', []))} artifact(s)"
+    return _envelope(found, f"read {what}", data)
+
+
+def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
+    """The envelope of a refusal: with the run's state and legal next calls where the run is known."""
+    run, phase = refused.run or run, refused.phase or phase
+    data = dict(refused.data)
+    if run:
+        try:
+            found = standing_of(engine, run)
+        except Refused:
+            return Envelope(False, summary=refused.message, data=data, error=refused)
+        if phase not in found.loaded.state.attempts:
+            phase = None
+        envelope = _envelope(found, refused.message, data, phase=phase, error=refused)
+        return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
+    starts = (Next("list_templates"),) if refused.code == "unknown_template" else ()
+    return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+
+
+def standing_of(engine: Engine, run: str) -> Standing:
+    """Where ``run`` stands as this process sees it."""
+    with engine.store.read() as tx:
+        return standing(engine, tx, engine.load(tx, run))
+
+
+def _resubmit(found: Standing, envelope: Envelope, phase: str) -> Envelope:
+    """After an invalid artifact: submit again, with the schema at hand when it is small."""
+    from dataclasses import replace
+
+    attempt = found.loaded.state.current(PhasePath(phase))
+    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
+        return envelope
+    output = artifact_views.output_view(found.plan, attempt.phase)
+    if len(str(output)) > 2_000:
+        return envelope
+    submit = submit_move(found.loaded.record.id, phase, attempt.number)
+    return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))
+
+
+def _moved(engine: Engine, run: str, phase: str, what: str) -> Envelope:
+    found = standing_of(engine, run)
+    return _envelope(
+        found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
+    )
+
+
+def _envelope(
+    found: Standing, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
+) -> Envelope:
+    state = found.loaded.state
+    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
+    return Envelope(
+        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
+        found.waiting_on, summary, next_moves(found), data, error,
+    )  # fmt: skip
+
+
+def _open_runs(engine: Engine, by: By) -> Envelope:
+    with engine.store.read() as tx:
+        rows = [engine.load(tx, run) for run in tx.open_run_ids(engine.project_id)[:_SHOWN]]
+        found = [standing(engine, tx, loaded) for loaded in rows]
+    if not found:
+        first = Next("list_templates", why="choose a template, then start_run")
+        return Envelope(True, summary="No run is open in this project.", next=(first,), data={"runs": []})
+    if len(found) == 1:
+        return status(engine, by, found[0].loaded.record.id)
+    lines = [run_views.run_row(one.loaded.record) | {"waiting_on": one.waiting_on} for one in found]
+    moves = [move for one in found for move in next_moves(one)[:1]]
+    return Envelope(True, summary=f"{len(found)} open runs", next=tuple(moves[:3]), data={"runs": lines})
+
+
+def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
+    attempt, plan = claim.attempt, claim.plan
+    phase = plan.phase(attempt.phase)
+    view: dict[str, Any] = {
+        "attempt": attempt.number,
+        "iteration": attempt.iteration,
+        "prompt": claim.prompt,
+        "output": artifact_views.output_view(plan, attempt.phase),
+        "inputs": artifact_views.inputs_of(engine, claim.loaded),
+        "gates": [artifact_views.gate_view(gate) for gate in phase.gates],
+    }
+    optional = {
+        "feedback": claim.feedback,
+        "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
+        "tools_allowed": list(phase.tools_allowed),
+    }
+    return view | {key: value for key, value in optional.items() if value}
+
+
+def _not_yet(argument: str, why: str) -> Refused:
+    return Refused(
+        "unavailable", f"The argument {argument!r} cannot be used yet. {why}", f"Call again without {argument}."
+    )

@@ -1,0 +1,125 @@
+"""What shape has every answer?
+
+One envelope for every tool and every refusal (design §6). The structured form and the text carry the same facts,
+because some clients show the model only one of them. Empty keys are absent; ``ok`` never is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.errors import Refused
+
+__all__ = ["ENVELOPE_SCHEMA", "LIMIT_BYTES", "Envelope", "Next"]
+
+LIMIT_BYTES = 10_000
+"""Each of text and structured content stays below this (design §6); longer values are cut and linked."""
+
+ENVELOPE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["ok"],
+    "properties": {
+        "ok": {"type": "boolean"},
+        "run": {"type": "string"},
+        "phase": {"type": "string"},
+        "state": {"type": "string"},
+        "run_state": {"type": "string"},
+        "waiting_on": {"type": "string"},
+        "summary": {"type": "string"},
+        "next": {"type": "array", "items": {"type": "object"}},
+        "data": {"type": "object"},
+        "error": {"type": "object"},
+    },
+}
+"""Open on purpose: an enum of codes would break clients that validate with an older listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A call that is legal now. ``need``: argument → pointer into the envelope of the schema to fill it by."""
+
+    tool: str
+    args: dict[str, Any] = field(default_factory=dict[str, Any])
+    need: dict[str, str] = field(default_factory=dict[str, str])
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The wire form, without empty keys."""
+        found: dict[str, Any] = {"tool": self.tool, "args": self.args}
+        return found | ({"need": self.need} if self.need else {}) | ({"why": self.why} if self.why else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An answer. ``state`` is the phase's attempt status when ``phase`` is set, else the run's."""
+
+    ok: bool
+    run: str | None = None
+    phase: str | None = None
+    state: str | None = None
+    run_state: str | None = None
+    waiting_on: str | None = None
+    summary: str = ""
+    next: tuple[Next, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+    error: Refused | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The structured form."""
+        places: dict[str, Any] = {
+            "run": self.run, "phase": self.phase, "state": self.state, "run_state": self.run_state,
+            "waiting_on": self.waiting_on, "summary": self.summary, "next": [move.to_dict() for move in self.next],
+            "data": self.data, "error": _error(self.error),
+        }  # fmt: skip
+        return {"ok": self.ok} | {key: value for key, value in places.items() if value}
+
+    def to_text(self) -> str:
+        """The text form: the same facts, one line each, ``data`` as compact JSON."""
+        lines = [f"ok: {self.summary}" if self.error is None else f"{self.error.code}: {self.error.message}"]
+        places = {"run": self.run, "phase": self.phase, "state": self.state, "run_state": self.run_state,
+                  "waiting_on": self.waiting_on}  # fmt: skip
+        lines.append(" ".join(f"{key}={value}" for key, value in places.items() if value))
+        if self.error is not None:
+            lines += [f"hint: {self.error.hint}"] if self.error.hint else []
+            lines += [_detail_line(detail) for detail in _details(self.error)]
+            lines += [f"summary: {self.summary}"] if self.summary and self.summary != self.error.message else []
+        lines += [_next_line(move) for move in self.next]
+        if self.data:
+            lines.append(f"data: {_json(self.data)}")
+        return "\n".join(line for line in lines if line)
+
+
+def _error(refused: Refused | None) -> dict[str, Any]:
+    if refused is None:
+        return {}
+    found: dict[str, Any] = {"code": refused.code, "message": refused.message}
+    return (
+        found
+        | ({"hint": refused.hint} if refused.hint else {})
+        | ({"details": _details(refused)} if refused.details else {})
+    )
+
+
+def _details(refused: Refused) -> list[dict[str, Any]]:
+    return [
+        {"path": detail.path, "message": detail.message}
+        | {key: value for key, value in (("expected", detail.expected), ("got", detail.got)) if value is not None}
+        for detail in refused.details
+    ]
+
+
+def _detail_line(detail: dict[str, Any]) -> str:
+    more = ", ".join(f"{key} {_json(detail[key])}" for key in ("expected", "got") if key in detail)
+    return f"- {detail['path'] or '(whole)'}: {detail['message']}" + (f" ({more})" if more else "")
+
+
+def _next_line(move: Next) -> str:
+    need = f" need {_json(move.need)}" if move.need else ""
+    return f"next: {move.tool} {_json(move.args)}{need}" + (f" # {move.why}" if move.why else "")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
