@@ -176,6 +176,11 @@ def test_without_git_there_is_no_tree(root: Path, repo: Git, home: Path, monkeyp
     assert tree_hash(root) is None
 
 
+def test_a_folder_name_with_a_line_break_reads_as_no_git(root: Path, repo: Git) -> None:
+    (root / "a\nb").mkdir()
+    assert tree_hash(root / "a\nb") is None
+
+
 def test_a_home_directory_in_git_is_not_hashed(home: Path) -> None:
     import subprocess
 

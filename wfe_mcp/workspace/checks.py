@@ -179,9 +179,16 @@ def _installed_python_has_pytest(python: str) -> bool:
         return False
     ask = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pytest') is None)"
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    # Started elsewhere, so that no module of the project is imported.
+    # Started elsewhere, so that no module of the project is imported; our input may hold a PIN.
     try:
-        done = subprocess.run([path, "-c", ask], cwd=tempfile.gettempdir(), env=env, capture_output=True, timeout=20)
+        done = subprocess.run(
+            [path, "-c", ask],
+            stdin=subprocess.DEVNULL,
+            cwd=tempfile.gettempdir(),
+            env=env,
+            capture_output=True,
+            timeout=20,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

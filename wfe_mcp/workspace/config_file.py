@@ -37,8 +37,8 @@ def write_config(root: Path, checks: Mapping[str, CheckSettings]) -> ConfigWritt
     path = root / CONFIG_FILE
     content = read_if_there(root, CONFIG_FILE)
     before = _parsed(content or b"")
-    held = before.get("checks", {})
-    missing = {name: check for name, check in checks.items() if name not in held}
+    held: object = before.get("checks")
+    missing = {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
     write_gitignore(root)
     if content is not None and not missing:
         return ConfigWritten(path, ())

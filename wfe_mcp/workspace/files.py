@@ -7,8 +7,8 @@ Rules:
    kill in between, writing the same bundle again ends in the same files.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -26,14 +26,14 @@ MAX_FOLDER_FILES = 2_000
 def read_file(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of one plain file. Refuses: links, hard links, devices, a missing file, more than ``max_bytes``."""
     *folders, name = parts_of(relative)
-    with walk(root, folders) as folder:
+    with _refusing_to_open(relative), walk(root, folders) as folder:
         return folder.read(name, max_bytes)
 
 
 def read_if_there(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes | None:
     """Like ``read_file``, but None when the file or a folder above it does not exist."""
     parts = parts_of(relative)
-    with ExitStack() as stack:
+    with _refusing_to_open(relative), ExitStack() as stack:
         folder = stack.enter_context(open_root(root))
         for part in parts[:-1]:
             if folder.kind(part) is None:
@@ -50,7 +50,7 @@ def read_folder(
     Files whose name starts with a dot are left out: no bundle may hold them, and editors drop them everywhere.
     """
     found: dict[str, bytes] = {}
-    with walk(root, parts_of(relative)) as folder:
+    with _refusing_to_open(relative), walk(root, parts_of(relative)) as folder:
         left = max_bytes
         for path, inside, name in _files_in(folder):
             if len(found) == max_files:
@@ -118,6 +118,16 @@ def write_bundle(
             staging.put((*base, *path.split("/")), content)
         staging.commit(base if replace else None)
     return tuple(sorted(f"{below}{path}" for path in contents))
+
+
+@contextmanager
+def _refusing_to_open(shown: str) -> Generator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise Refused(
+            "bad_argument", f"'{shown}' cannot be opened: {exc.strerror or exc}.", "Check its permissions."
+        ) from exc
 
 
 def _bytes(content: str | bytes) -> bytes:

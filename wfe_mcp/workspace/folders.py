@@ -232,7 +232,7 @@ def _kind_of(facts: os.stat_result) -> Kind:
 
 
 def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
-    with os.fdopen(fd, "rb") as file:
+    try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             raise _kind_refused(shown, _kind_of(facts), "file")
@@ -242,7 +242,10 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
                 f"'{shown}' has a second name (a hard link), which may lie outside the project.",
                 "Copy the file, and name the copy.",
             )
-        content = file.read(max_bytes + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            content = file.read(max_bytes + 1)
+    finally:
+        os.close(fd)
     if len(content) > max_bytes:
         raise Refused(
             "too_large",
@@ -252,13 +255,12 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
     return content
 
 
-def _step_refused(folder: FdFolder, name: str, exc: OSError) -> Refused:
+def _step_refused(folder: FdFolder, name: str, exc: OSError) -> Exception:
+    """The refusal a failed step means; the fault itself where it says nothing about links or kinds."""
     shown = f"{folder.shown}/{name}"
     if isinstance(exc, FileNotFoundError):
         return _kind_refused(shown, None, "file")
-    if exc.errno in _LINK_ERRORS or isinstance(exc, NotADirectoryError):
-        return _kind_refused(shown, folder.kind(name), "folder")
-    return Refused("bad_argument", f"'{shown}' cannot be opened: {exc.strerror}.", "Check its permissions.")
+    return _kind_refused(shown, folder.kind(name), "folder") if exc.errno in _LINK_ERRORS else exc
 
 
 def _kind_refused(shown: str, found: Kind | None, wanted: Kind) -> Refused:

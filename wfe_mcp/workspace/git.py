@@ -222,7 +222,7 @@ def _is_ours(path: str) -> bool:
 def _size(path: Path) -> int:
     try:
         return path.lstat().st_size
-    except OSError:
+    except OSError:  # pragma: no cover - the file went between being listed and being looked at
         return 0
 
 

@@ -17,6 +17,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 __all__ = ["bundle_faults", "folder_parts", "match_globs", "parts_of", "path_fault", "written_fault"]
 
 MAX_PATH_CHARACTERS = 1_000
+MAX_NAME_BYTES = 255
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
@@ -54,6 +55,8 @@ def path_fault(path: str) -> str | None:
         return "it starts with a drive letter"
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
         return "it holds a control character"
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in names):
+        return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
     if "" in names:
         return "it holds an empty part"
     if ".." in names:
