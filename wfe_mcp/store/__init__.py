@@ -1,1 +1,19 @@
-"""."""
+"""Where is everything kept? The only package that speaks SQL.
+
+``Store`` is loaded when it is first named: SQLModel costs 270 ms, and many who import from here need only the records.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wfe_mcp.store.database import Store, Tx
+
+__all__ = ["Store", "Tx"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from wfe_mcp.store import database
+
+        return getattr(database, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

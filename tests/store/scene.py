@@ -1,0 +1,90 @@
+"""What do the store's tests play with? One specification, two people, and ready-made steps."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
+from wfe_mcp.core.spec import GateSpec, NextRule, PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.store import Store, Tx, sqlite
+from wfe_mcp.store.records import LoadedRun, NewRun
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+AGENT = By()
+ADA = By("ada", Channel.CLI, Assurance.HUMAN)
+PLAN, BUILD = PhasePath("plan"), PhasePath("build")
+SPEC = RunSpec(
+    (
+        PhaseSpec(PLAN, gates=(GateSpec("expr"), GateSpec("approval", expires_s=60.0))),
+        PhaseSpec(BUILD, needs=(PLAN,), next=(NextRule("plan", "${false}", 2),), timeout_s=1.5, exclusive=True),
+    )
+)
+STARTED = e.RunStarted(spec=SPEC, auto=True, started_at=NOW)
+PLAN_READY = e.PhaseReady(phase=PLAN, attempt=1)
+
+
+def raw(url: str) -> Any:
+    """A connection past the store, through the same library: two of them in one process would not see their locks."""
+    return sqlite.driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
+
+
+def tamper(url: str, *statements: str) -> None:
+    """Write past the store, as somebody with a shell would."""
+    connection = raw(url)
+    for table in ("event", "setting_event"):
+        for verb in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER IF EXISTS {table}_no_{verb}")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@dataclass
+class Clock:
+    """A clock that only the test moves."""
+
+    now: datetime = field(default=NOW)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> datetime:
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+def fold(state: RunState, *events: e.Event) -> RunState:
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def new_run(tx: Tx, run_id: str, *, key: str | None = None, template: str = "tiny", worktree: str = "/w") -> NewRun:
+    definition = tx.keep_document({"format": "wfe/1", "name": template})
+    project = tx.project_id("/p/.git", "/p")
+    return NewRun(
+        RunId(run_id), project, worktree, template, "1.0.0", definition, definition, f"Run {run_id}",
+        inputs={"goal": "größer"}, frozen={"checks": {}}, idempotency_key=key, args_sha256=sha256_hex("args"),
+    )  # fmt: skip
+
+
+def create(tx: Tx, run_id: str, *, at: datetime = NOW, template: str = "tiny", worktree: str = "/w") -> LoadedRun:
+    """A run whose plan is ready."""
+    events = (STARTED, PLAN_READY)
+    state = fold(RunState(), *events)
+    record = tx.create_run(new_run(tx, run_id, template=template, worktree=worktree), state, events, AGENT, at)
+    return LoadedRun(record, state)
+
+
+def step(store: Store, loaded: LoadedRun, *events: e.Event, by: By = AGENT, at: datetime = NOW) -> LoadedRun:
+    with store.tx() as tx:
+        return tx.save_run(loaded, fold(loaded.state, *events), events, by, at)
+
+
+def add_plan(tx: Tx, run_id: RunId, text: str = "first", phase: PhasePath = PLAN) -> int:
+    content = canonical_json({"steps": [{"title": text}]})
+    made = tx.add_revision(run_id, phase, 1, 1, "plan", "plan@1", content, sha256_hex(content), "mcp", "", NOW)
+    return made.revision

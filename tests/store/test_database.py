@@ -1,0 +1,284 @@
+"""A store opens on a file it can keep everything in, or says why not and what to do."""
+
+import os
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc
+
+from tests.store.scene import NOW, PLAN, Clock, add_plan, create, raw
+from wfe_mcp import store as package
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.store import Store, sqlite
+
+
+def refusal(url: str, clock: Clock) -> Refused:
+    with pytest.raises(Refused) as refused:
+        Store.open(url, clock=clock)
+    assert refused.value.code == "unavailable"
+    assert refused.value.hint
+    return refused.value
+
+
+@pytest.mark.requirement("B-17")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret@host/db",
+        "sqlite+aiosqlite:///x.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:x",
+        "??",
+    ],
+)
+def test_what_is_not_an_sqlite_file_is_refused_and_nothing_runs_unpersisted(url: str, clock: Clock) -> None:
+    assert "secret" not in str(refusal(url, clock))
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    refused = refusal(f"sqlite:///{tmp_path / 'file' / 'wfe' / 'state.db'}", clock)
+
+    assert str(tmp_path / "file") in refused.message
+    assert "WFE_DATABASE_URL" in refused.hint
+
+
+def test_a_path_that_is_a_folder_is_refused(tmp_path: Path, clock: Clock) -> None:
+    assert "cannot be written" in refusal(f"sqlite:///{tmp_path}", clock).message
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / "state.db").write_text("dear diary " * 100)
+
+    assert "not an SQLite database" in refusal(f"sqlite:///{tmp_path / 'state.db'}", clock).message
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_the_file_and_its_folder_are_for_their_owner_only(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "data" / "state.db"
+    Store.open(f"sqlite:///{path}", clock=clock).close()
+
+    assert [oct(item.stat().st_mode & 0o777) for item in (path, path.parent)] == ["0o600", "0o700"]
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [
+        ((3, 40, 1), False), ((3, 44, 5), False), ((3, 44, 6), True), ((3, 45, 0), False), ((3, 50, 6), False),
+        ((3, 50, 7), True), ((3, 51, 0), False), ((3, 51, 2), False), ((3, 51, 3), True), ((3, 53, 4), True),
+    ],
+)  # fmt: skip
+def test_wal_is_used_only_by_a_library_without_the_reset_bug(
+    version: tuple[int, ...], safe: bool, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", version)
+
+    opened = Store.open(url, clock=clock)
+    health = opened.health()
+    opened.close()
+
+    assert sqlite.wal_is_safe(version) is safe
+    assert (health.journal_mode, health.wal_is_safe) == ("wal" if safe else "delete", safe)
+    assert health.sqlite_version == ".".join(map(str, version))
+
+
+def journal_mode(url: str) -> str:
+    connection = raw(url)
+    mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    connection.close()
+    return mode
+
+
+def test_a_wal_file_goes_back_when_an_unsafe_library_has_it_alone(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    safe = Store.open(url, clock=clock)
+    with safe.tx() as tx:
+        create(tx, "R-1")
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+
+    together = Store.open(url, clock=clock)
+    assert (together.health().journal_mode, together.health().wal_is_safe) == ("wal", False)
+    together.close()
+    safe.close()
+    alone = Store.open(url, clock=clock)
+    with alone.read() as tx:
+        assert tx.load_run(RunId("R-1"))
+    alone.close()
+
+    assert journal_mode(url) == "delete"
+
+
+def test_a_rollback_file_stays_one_under_a_safe_library(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    Store.open(url, clock=clock).close()
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    Store.open(url, clock=clock).close()
+
+    assert journal_mode(url) == "delete"
+
+
+def test_the_newer_library_is_used_when_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pysqlite3"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "dbapi2.py").write_text("from sqlite3.dbapi2 import *")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    assert sqlite.driver().__name__ == "pysqlite3.dbapi2"
+    for name in ("pysqlite3", "pysqlite3.dbapi2"):
+        monkeypatch.delitem(sys.modules, name)
+
+
+@contextmanager
+def a_writer_elsewhere(url: str) -> Generator[None]:
+    connection = raw(url)
+    connection.execute("BEGIN EXCLUSIVE")
+    yield
+    connection.close()
+
+
+def test_a_busy_file_is_refused_with_the_advice_to_call_again(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    opened = Store.open(url, clock=clock)
+    refused: list[Refused] = []
+
+    def try_both() -> None:
+        with pytest.raises(Refused) as on_write, opened.tx():
+            pass
+        with pytest.raises(Refused) as on_read, opened.read() as tx:
+            tx.find_project("/p")
+        refused.extend((on_write.value, on_read.value))
+
+    with a_writer_elsewhere(url):
+        try_both()
+    with opened.tx() as tx:
+        create(tx, "R-1")
+    opened.close()
+
+    for said in refused:
+        assert (said.code, said.hint, said.data) == ("unavailable", "Call again in a moment.", {"retry": True})
+
+
+def test_a_thread_that_waits_long_for_its_turn_is_refused(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    opened = Store.open(url, clock=clock)
+
+    with opened.tx(), pytest.raises(Refused, match="another call of this process"), opened.tx():
+        pass
+    opened.close()
+
+
+def test_when_all_readers_are_taken_one_more_is_refused(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(sqlite, "READERS", 1)
+    opened = Store.open(url, clock=clock)
+
+    with opened.read(), pytest.raises(Refused, match="busy"), opened.read():
+        pass
+    opened.close()
+
+
+def test_a_read_cannot_write(store: Store) -> None:
+    with pytest.raises(Refused, match="cannot be written") as refused, store.read() as tx:
+        tx.project_id("/p/.git", "/p")
+
+    assert isinstance(refused.value.__cause__, exc.OperationalError)
+
+
+def test_a_read_sees_one_moment(store: Store, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.close()
+    Path(url.removeprefix("sqlite:///")).unlink()
+    # With a rollback journal the writer would wait for the reader: WAL shows that the reader sees its own moment.
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    opened = Store.open(url, clock=clock)
+    with opened.tx() as tx:
+        project = create(tx, "R-1").record.project_id
+
+    with opened.read() as before:
+        assert len(before.list_runs(project).runs) == 1
+        with opened.tx() as tx:
+            create(tx, "R-2")
+        assert len(before.list_runs(project).runs) == 1
+    with opened.read() as after:
+        assert len(after.list_runs(project).runs) == 2
+    opened.close()
+
+
+def test_the_data_version_tells_that_somebody_wrote(store: Store, url: str, clock: Clock) -> None:
+    other = Store.open(url, clock=clock)
+    seen = [store.data_version(), store.data_version()]
+    with store.tx() as tx:
+        tx.project_id("/p/.git", "/p")
+    seen.append(store.data_version())
+    with other.tx() as tx:
+        tx.project_id("/q/.git", "/q")
+    seen.append(store.data_version())
+    other.close()
+
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.usefixtures("url")
+def test_threads_take_turns(store: Store) -> None:
+    with store.tx() as tx:
+        create(tx, "R-1")
+
+    def add_ten() -> None:
+        for _ in range(10):
+            with store.tx() as tx:
+                add_plan(tx, RunId("R-1"))
+
+    threads = [threading.Thread(target=add_ten) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with store.read() as tx:
+        assert [head.revision for head in tx.revisions(RunId("R-1"), PLAN)] == list(range(1, 41))
+
+
+def test_our_own_mistakes_are_not_dressed_up(store: Store) -> None:
+    with pytest.raises(exc.IntegrityError), store.tx() as tx:
+        add_plan(tx, RunId("nobody"))
+
+
+def test_times_come_back_as_the_same_instant(store: Store) -> None:
+    in_berlin = datetime(2026, 7, 1, 14, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
+    with store.tx() as tx:
+        create(tx, "R-1", at=in_berlin)
+        loaded = tx.load_run(RunId("R-1"))
+
+    assert loaded is not None
+    assert loaded.record.created_at == in_berlin
+    assert loaded.record.created_at.tzinfo is UTC
+
+
+def test_a_time_without_a_zone_is_our_mistake(store: Store) -> None:
+    with pytest.raises(ValueError, match="no time zone"), store.tx() as tx:
+        create(tx, "R-1", at=NOW.replace(tzinfo=None))
+
+
+def test_the_package_offers_the_store_and_nothing_else() -> None:
+    assert package.__all__ == ["Store", "Tx"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing  # pyright: ignore[reportAttributeAccessIssue] - that is the point

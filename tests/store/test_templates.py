@@ -1,0 +1,94 @@
+"""A template version never changes; a project and a document are kept once."""
+
+import pytest
+
+from tests.store.scene import Clock
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records import NewTemplate
+
+
+def version(tx: Tx, version: str, *, name: str = "tiny", title: str = "", source: str = "saved") -> NewTemplate:
+    definition = {"format": "wfe/1", "name": name, "version": version, "title": title}
+    project = tx.project_id("/p/.git", "/p")
+    return NewTemplate(
+        project, source, name, version, definition, sha256_of(definition), title, requires={"checks": ["test"]}
+    )
+
+
+def test_a_kept_version_is_found_by_name_and_by_content(store: Store) -> None:
+    with store.tx() as tx:
+        first = tx.save_template(version(tx, "1.0.0"))
+        second = tx.save_template(version(tx, "1.1.0"))
+
+        assert tx.template(first.project_id, "tiny") == second
+        assert tx.template(first.project_id, "tiny", "1.0.0") == first
+        assert tx.template_by_sha(first.sha256) == first
+        assert tx.document(first.sha256)["version"] == "1.0.0"
+        assert first.requires == {"checks": ["test"]}
+
+
+def test_an_unknown_template_is_none(store: Store) -> None:
+    with store.read() as tx:
+        assert tx.template("p-1", "tiny") is None
+        assert tx.template_by_sha("ab") is None
+
+
+def test_templates_are_listed_by_name_newest_first(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        for new in (
+            version(tx, "1"),
+            version(tx, "1", name="big"),
+            version(tx, "2"),
+            version(tx, "1", source="imported"),
+        ):
+            clock.forward(1)
+            tx.save_template(new)
+        found = tx.templates(tx.project_id("/p/.git", "/p"))
+
+    names = [(record.name, record.version, record.source) for record in found]
+    assert names == [("big", "1", "saved"), ("tiny", "1", "imported"), ("tiny", "2", "saved"), ("tiny", "1", "saved")]
+
+
+def test_keeping_the_same_content_again_changes_nothing(store: Store) -> None:
+    with store.tx() as tx:
+        assert tx.save_template(version(tx, "1.0.0")) == tx.save_template(version(tx, "1.0.0"))
+        assert len(tx.templates(tx.project_id("/p/.git", "/p"))) == 1
+
+
+def test_other_content_under_a_kept_version_is_refused(store: Store) -> None:
+    with store.tx() as tx:
+        tx.save_template(version(tx, "1.0.0"))
+        with pytest.raises(Refused, match="Raise the version") as refused:
+            tx.save_template(version(tx, "1.0.0", title="changed"))
+
+    assert refused.value.code == "conflict"
+
+
+def test_a_project_has_one_id(store: Store) -> None:
+    with store.tx() as tx:
+        assert tx.find_project("/p/.git") is None
+        made = tx.project_id("/p/.git", "/p")
+        assert tx.project_id("/p/.git", "/p/worktree") == made == tx.find_project("/p/.git")
+        assert tx.project_id("/q/.git", "/q") != made
+
+
+def test_a_document_is_named_by_its_content(store: Store) -> None:
+    with store.tx() as tx:
+        assert tx.keep_document({"b": 1, "a": [None]}) == tx.keep_document({"a": [None], "b": 1})
+        assert tx.document(sha256_of({"a": [None], "b": 1})) == {"a": [None], "b": 1}
+        with pytest.raises(KeyError):
+            tx.document("nothing")
+
+
+def test_of_many_documents_the_last_used_stay_at_hand(store: Store) -> None:
+    with store.tx() as tx:
+        names = [tx.keep_document({"n": number}) for number in range(40)]
+        first = tx.document(names[0])
+        assert tx.document(names[0]) is first
+        for name in names[1:]:
+            tx.document(name)
+
+        assert tx.document(names[0]) == first
+        assert tx.document(names[0]) is not first

@@ -1,0 +1,60 @@
+"""What do other processes do to the store? Run by ``test_processes.py``, one function per kind of process."""
+
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+
+from tests.store.scene import NOW, PLAN, Clock, add_plan, create, fold
+from wfe_mcp.core import events as e
+from wfe_mcp.core.model import By
+from wfe_mcp.store import Store
+
+__all__ = ["claim_jobs", "create_runs", "stop_half_way", "write_for_ever"]
+
+
+def create_runs(url: str, name: str, count: int, together: Barrier) -> None:
+    """Open the store at the same time as the others, then create some runs, one transaction each."""
+    together.wait()
+    store = Store.open(url, clock=Clock())
+    for number in range(count):
+        with store.tx() as tx:
+            create(tx, f"{name}-{number}")
+    store.close()
+
+
+def claim_jobs(url: str, name: str, answers: Connection, together: Barrier) -> None:
+    """Claim jobs until there is none left; answer which."""
+    together.wait()
+    store = Store.open(url, clock=Clock())
+    mine: list[str] = []
+    while True:
+        with store.tx() as tx:
+            job = tx.claim(name, ["local"], 30, NOW)
+        if job is None:
+            break
+        mine.append(job.id)
+    answers.send(mine)
+    store.close()
+
+
+def write_for_ever(url: str, name: str, answers: Connection) -> None:
+    """Create runs with an artifact and a second step; answer each run's name once it is durable."""
+    store = Store.open(url, clock=Clock())
+    number = 0
+    while True:
+        number += 1
+        with store.tx() as tx:
+            loaded = create(tx, f"{name}-{number}")
+            add_plan(tx, loaded.record.id)
+            claimed = e.PhaseStarted(phase=PLAN, attempt=1, holder=name, started_at=NOW)
+            tx.save_run(loaded, fold(loaded.state, claimed), [claimed], By(), NOW)
+        answers.send(loaded.record.id)
+
+
+def stop_half_way(url: str, answers: Connection) -> None:
+    """Write half of a step and answer; then wait to be killed."""
+    store = Store.open(url, clock=Clock())
+    with store.tx() as tx:
+        create(tx, "half")
+        add_plan(tx, tx.list_runs().runs[0].id)
+        answers.send("half")
+        answers.recv()

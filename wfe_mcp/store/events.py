@@ -1,0 +1,82 @@
+"""What has happened to a run, in order?"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from wfe_mcp.core.events import Event
+from wfe_mcp.core.evolve import replay
+from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.store import codec
+from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.projects import ProjectRows
+from wfe_mcp.store.records import EventRecord
+from wfe_mcp.store.tables import EVENT
+
+__all__ = ["EventRows", "Tail"]
+
+_HEAD = ("seq", "type", "at", "actor", "channel", "assurance", "payload", "prev_hash", "hash")
+_EVENTS = (
+    select(*(EVENT.c[name] for name in _HEAD))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.seq > bindparam("after"))
+    .order_by(EVENT.c.seq)
+    .limit(bindparam("limit"))
+)
+_LOG = select(EVENT.c.type, EVENT.c.payload).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
+_NEW = insert(EVENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a chain: the number of its last event, and that event's hash."""
+
+    seq: int = 0
+    hash: str = GENESIS
+
+
+class EventRows(ProjectRows):
+    """The log."""
+
+    def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """The events of a run after number ``after``, oldest first."""
+        return self._all(_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
+
+    def replay(self, run_id: RunId) -> RunState:
+        """The state that the log of a run leads to, from nothing."""
+        rows = self._connection.execute(_LOG, {"run_id": run_id})
+        return replay(codec.event_of(type_, payload) for type_, payload in rows)
+
+    def _links(self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime) -> list[dict[str, Any]]:
+        """The rows that continue the chain of a run after ``tail``."""
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            link = Link(run_id, tail.seq + 1, type(event).__name__, at, by, codec.payload_of(event))
+            hash_ = link_hash(tail.hash, link)
+            rows.append(
+                {
+                    "run_id": run_id,
+                    "seq": link.seq,
+                    "type": link.type,
+                    "at": at,
+                    "actor": by.actor,
+                    "channel": by.channel,
+                    "assurance": by.assurance,
+                    "prev_hash": tail.hash,
+                    "hash": hash_,
+                    "payload": link.payload,
+                }
+            )
+            tail = Tail(link.seq, hash_)
+        return rows
+
+    def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
+        self._run(_NEW, rows)
+
+
+def _record(*row: Any) -> EventRecord:
+    values = dict(zip(_HEAD, row, strict=True))
+    return EventRecord(**{**values, "payload": json.loads(values["payload"])})

@@ -1,0 +1,40 @@
+"""Which processes of ours are there, by their own word?"""
+
+from dataclasses import asdict
+
+from sqlalchemy import bindparam, delete, select
+
+from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.sqlite import insert_new
+from wfe_mcp.store.tables import PROCESS
+
+__all__ = ["ProcessRows"]
+
+_NEW = insert_new(PROCESS)
+_ON_HOST = (
+    select(*columns_for(ProcessRecord, PROCESS))
+    .where(PROCESS.c.host == bindparam("host"))
+    .order_by(PROCESS.c.started_at, PROCESS.c.pid)
+)
+_FORGET = delete(PROCESS).where(
+    PROCESS.c.host == bindparam("host"),
+    PROCESS.c.pid == bindparam("pid"),
+    PROCESS.c.started_at == bindparam("started_at"),
+)
+
+
+class ProcessRows(Rows):
+    """Processes. Whether they still live is not asked here."""
+
+    def register_process(self, process: ProcessRecord) -> None:
+        """Say that a process has started; saying it again changes nothing."""
+        self._run(_NEW, asdict(process))
+
+    def processes(self, host: str) -> list[ProcessRecord]:
+        """The processes that registered on a host and were not forgotten, oldest first."""
+        return self._all(ProcessRecord, _ON_HOST, {"host": host})
+
+    def forget_process(self, process: ProcessRecord) -> None:
+        """Say that a process has ended."""
+        self._run(_FORGET, {"host": process.host, "pid": process.pid, "started_at": process.started_at})

@@ -1,0 +1,56 @@
+"""Which projects, and which content by its sha256, does the store know?"""
+
+import json
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.store.rows import Rows
+from wfe_mcp.store.sqlite import insert_new
+from wfe_mcp.store.tables import DOCUMENT, PROJECT
+
+__all__ = ["ProjectRows"]
+
+_PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
+_NEW_PROJECT = insert(PROJECT)
+_DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
+_NEW_DOCUMENT = insert_new(DOCUMENT)
+
+
+class ProjectRows(Rows):
+    """Projects and documents."""
+
+    def project_id(self, key: str, root: str) -> str:
+        """The id of the project ``key``, which is made when it is new."""
+        found = self._connection.execute(_PROJECT, {"key": key}).scalar()
+        if found is not None:
+            return str(found)
+        made = f"p-{sha256_hex(key)[:16]}"
+        self._run(_NEW_PROJECT, {"id": made, "key": key, "root": root, "created_at": self._clock()})
+        return made
+
+    def find_project(self, key: str) -> str | None:
+        """The id of the project ``key``, if it is known; writes nothing."""
+        found = self._connection.execute(_PROJECT, {"key": key}).scalar()
+        return None if found is None else str(found)
+
+    def keep_document(self, value: object) -> str:
+        """Keep a JSON value; its sha256. Keeping it again costs nothing."""
+        return self._keep_texts(canonical_json(value))[0]
+
+    def document(self, sha256: str) -> Any:
+        """The JSON value that ``sha256`` names. It is shared: do not change it. KeyError when it was never kept."""
+        return self._caches.documents.get(sha256, lambda: json.loads(self._document_text(sha256)))
+
+    def _document_text(self, sha256: str) -> str:
+        text = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
+        if text is None:
+            raise KeyError(sha256)
+        return str(text)
+
+    def _keep_texts(self, *texts: str) -> list[str]:
+        now = self._clock()
+        named = [(sha256_hex(text), text) for text in texts]
+        self._run(_NEW_DOCUMENT, [{"sha256": name, "created_at": now, "content": text} for name, text in named])
+        return [name for name, _ in named]

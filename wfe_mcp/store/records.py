@@ -1,0 +1,393 @@
+"""What does the store hand out and take in?
+
+Plain frozen values, free of SQL: whoever only needs the types pays for no database library. ``New…`` goes in, ``…Record``
+comes out. Times are aware UTC. JSON values are plain dicts and lists; treat them as frozen, they may be shared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, RunStatus, Stage
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = [
+    "DecisionRecord", "Effect", "EventRecord", "EvidenceRecord", "Health", "JobRecord", "JobStatus", "LoadedRun",
+    "NewJob", "NewRequest", "NewRun", "NewTemplate", "OpenAttempt", "Problem", "ProcessRecord", "RefusedSubmission",
+    "RequestRecord", "RequestStatus", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent",
+    "TemplateRecord", "TrustRecord",
+]  # fmt: skip
+
+
+class RequestStatus(StrEnum):
+    """Where an approval request stands. ``void``: the revision it asked about is no longer the open one."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. ``parked``: it may not run twice, so a person looks first."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARKED = "parked"
+
+
+class Effect(StrEnum):
+    """What a second execution would do: nothing, nothing when the key is kept, or harm."""
+
+    PURE = "pure"
+    IDEMPOTENT = "idempotent"
+    NON_REPEATABLE = "non_repeatable"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTemplate:
+    """A template version to keep. ``source``: shipped, project, imported, saved; ``requires``: what lint listed."""
+
+    project_id: str
+    source: str
+    name: str
+    version: str
+    definition: Mapping[str, Any]
+    sha256: str
+    title: str = ""
+    description: str = ""
+    requires: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRecord:
+    """A kept template version; its definition is the document ``sha256``."""
+
+    id: int
+    project_id: str
+    source: str
+    name: str
+    version: str
+    sha256: str
+    title: str
+    description: str
+    requires: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to create. ``definition_sha256`` names a kept document; ``frozen`` holds checks, roles, servers, context."""
+
+    id: RunId
+    project_id: str
+    worktree: str
+    template: str
+    template_version: str
+    template_sha256: str
+    definition_sha256: str
+    title: str
+    inputs: Mapping[str, Any]
+    frozen: Mapping[str, Any]
+    driver: str | None = None
+    idempotency_key: str | None = None
+    args_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One row of the run list. Each ``…_sha256`` but the template's names a document (``Tx.document``)."""
+
+    id: RunId
+    project_id: str
+    worktree: str
+    template: str
+    template_version: str
+    template_sha256: str
+    definition_sha256: str
+    spec_sha256: str
+    inputs_sha256: str
+    frozen_sha256: str
+    title: str
+    driver: str | None
+    status: RunStatus
+    iteration: int
+    auto: bool
+    tainted: bool
+    revision: int
+    last_seq: int
+    last_hash: str
+    artifact_count: int
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Some runs, newest first; ``cursor`` continues the list, None at its end."""
+
+    runs: tuple[RunRecord, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run as it stood when it was read; ``Tx.save_run`` refuses when it has moved since."""
+
+    record: RunRecord
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt somebody may have to look after: its holder died, its time is over, its wait has ended."""
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    status: AttemptStatus
+    stage: Stage | None
+    holder: str | None
+    exclusive: bool
+    lease_until: datetime | None
+    deadline: datetime | None
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One row of the append-only log, with its place in the chain."""
+
+    seq: int
+    type: str
+    at: datetime
+    actor: str
+    channel: Channel
+    assurance: Assurance
+    payload: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One place where what is stored and what happened differ."""
+
+    where: str
+    message: str
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionHead:
+    """A revision of an artifact without its content. ``schema_name``: a shipped name, or ``inline``."""
+
+    run_id: RunId
+    phase: PhasePath
+    revision: int
+    attempt: int
+    iteration: int
+    name: str
+    schema_name: str
+    sha256: str
+    size_bytes: int
+    source: str
+    note: str
+    at: datetime
+    sealed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord(RevisionHead):
+    """A revision of an artifact with its content, canonical JSON text."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedSubmission:
+    """An invalid submission as it came, capped; ``size_bytes`` is its full length."""
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    raw: bytes
+    size_bytes: int
+    errors: list[dict[str, Any]]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRecord:
+    """What a gate saw: exit codes, counts, hashes, and the tree and revision it is about."""
+
+    id: str
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    iteration: int
+    stage: Stage
+    gate: int
+    kind: str
+    sha256: str | None
+    tree: str | None
+    head: str | None
+    data: dict[str, Any]
+    log_path: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A question to a person about exactly these bytes, at exactly this gate."""
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    stage: Stage
+    gate: int
+    sha256: str
+    assurance: Assurance
+    tree: str | None = None
+    expires_at: datetime | None = None
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A stored question; ``status`` tells whether an answer still counts."""
+
+    id: str
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    stage: Stage
+    gate: int
+    sha256: str
+    assurance: Assurance
+    tree: str | None
+    status: RequestStatus
+    expires_at: datetime | None
+    data: dict[str, Any]
+    created_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """The one answer to a request. ``to``: the earlier phase a rejection goes back to."""
+
+    approved: bool
+    actor: str
+    channel: Channel
+    assurance: Assurance
+    at: datetime
+    comment: str = ""
+    to: PhasePath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingEvent:
+    """One change of a secret or of trust; the value itself is only there as sha256 (None: taken away)."""
+
+    seq: int
+    type: str
+    name: str
+    value_sha256: str | None
+    at: datetime
+    actor: str
+    channel: Channel
+    assurance: Assurance
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRecord:
+    """A person trusts exactly these bytes. ``path_key``: whose bytes (a real path, a template name)."""
+
+    project_id: str
+    path_key: str
+    sha256: str
+    at: datetime
+    actor: str
+    channel: Channel
+    assurance: Assurance
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """A process of ours and, for a server, the client it serves. Start times tell a reused pid apart."""
+
+    host: str
+    pid: int
+    started_at: float
+    kind: str
+    client_pid: int | None = None
+    client_started_at: float | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever."""
+
+    kind: str
+    queue: str
+    payload: Mapping[str, Any]
+    priority: int = 100
+    run_at: datetime | None = None
+    max_attempts: int = 5
+    dedupe_key: str | None = None
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
+    effect: Effect = Effect.IDEMPOTENT
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim."""
+
+    id: str
+    kind: str
+    queue: str
+    payload: dict[str, Any]
+    status: JobStatus
+    priority: int
+    run_at: datetime
+    tries: int
+    max_attempts: int
+    effect: Effect
+    fence: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    cancel_requested: bool
+    dedupe_key: str | None
+    run_id: RunId | None
+    phase: PhasePath | None
+    attempt: int | None
+    child_pid: int | None
+    child_started_at: float | None
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What ``doctor`` wants to know. ``wal_is_safe`` False with ``journal_mode`` wal is a risk to name."""
+
+    path: str
+    journal_mode: str
+    sqlite_version: str
+    wal_is_safe: bool
+    revision: str

@@ -1,0 +1,148 @@
+"""What have people set, when, and is it still what they set?
+
+Every change of a secret or of trust is a row of an append-only, hash-chained log; the value is in it as sha256 only.
+So a PIN that somebody wrote into the database by hand has no such row, and ``verify_settings`` says so.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, desc, insert, select, update
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.model import By
+from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.records import Problem, SettingEvent, TrustRecord
+from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.tables import SECRET, SETTING_EVENT, TRUST
+
+__all__ = ["SettingRows"]
+
+_CHAIN = "settings"
+"""Stands where a run's chain has the run id."""
+
+_SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
+_SECRETS = select(SECRET.c.name, SECRET.c.value)
+_NEW_SECRET = insert(SECRET)
+_CHANGE_SECRET = (
+    update(SECRET)
+    .where(SECRET.c.name == bindparam("name_"))
+    .values(value=bindparam("value_"), updated_at=bindparam("at_"))
+)
+_FORGET_SECRET = delete(SECRET).where(SECRET.c.name == bindparam("name_"))
+_NEW_EVENT = insert(SETTING_EVENT)
+_EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
+_LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
+
+_TRUST = select(*columns_for(TrustRecord, TRUST))
+_TRUST_OF = _TRUST.where(
+    TRUST.c.project_id == bindparam("project_id_"),
+    TRUST.c.path_key == bindparam("path_key_"),
+    TRUST.c.sha256 == bindparam("sha256_"),
+)
+_TRUSTED = _TRUST.where(TRUST.c.project_id == bindparam("project_id_")).order_by(TRUST.c.path_key, TRUST.c.at)
+_NEW_TRUST = insert(TRUST)
+_WITHDRAW = delete(TRUST).where(
+    TRUST.c.project_id == bindparam("project_id_"), TRUST.c.path_key == bindparam("path_key_")
+)
+
+
+class SettingRows(Rows):
+    """Secrets, trust and their log."""
+
+    def get_secret(self, name: str) -> str | None:
+        """The value of a secret."""
+        found = self._connection.execute(_SECRET, {"name_": name}).scalar()
+        return None if found is None else str(found)
+
+    def set_secret(self, name: str, value: str | None, by: By, at: datetime) -> None:
+        """Set a secret, or take it away (None), and log that it was done."""
+        if value is None:
+            self._run(_FORGET_SECRET, {"name_": name})
+        elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
+            self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
+        self._log("SecretSet" if value is not None else "SecretForgotten", name, value, by, at)
+
+    def trust(self, project_id: str, path_key: str, sha256: str, by: By, at: datetime) -> None:
+        """A person trusts the bytes ``sha256`` of ``path_key`` in this project."""
+        if not self.is_trusted(project_id, path_key, sha256):
+            record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
+            self._run(_NEW_TRUST, asdict(record))
+            self._log("TrustGiven", _trust_name(project_id, path_key), sha256, by, at)
+
+    def withdraw_trust(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
+        """Trust no bytes of ``path_key`` any more."""
+        if self._run(_WITHDRAW, {"project_id_": project_id, "path_key_": path_key}):
+            self._log("TrustWithdrawn", _trust_name(project_id, path_key), None, by, at)
+
+    def is_trusted(self, project_id: str, path_key: str, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes."""
+        key = {"project_id_": project_id, "path_key_": path_key, "sha256_": sha256}
+        return self._connection.execute(_TRUST_OF, key).first() is not None
+
+    def trusted(self, project_id: str) -> list[TrustRecord]:
+        """All that is trusted in a project."""
+        return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
+
+    def setting_events(self) -> list[SettingEvent]:
+        """Every change, oldest first."""
+        return self._all(SettingEvent, _EVENTS)
+
+    def verify_settings(self) -> list[Problem]:
+        """Every place where secrets and trust are not what their log says; empty when they are intact."""
+        problems: list[Problem] = []
+        said: dict[str, str | None] = {}
+        trusted: dict[str, set[str]] = {}
+        before = SettingEvent(0, "", "", None, self._clock(), "", *_NOBODY, "", GENESIS)
+        for event in self.setting_events():
+            if event.seq != before.seq + 1 or event.prev_hash != before.hash or event.hash != _hash(event):
+                problems.append(
+                    Problem("setting event", f"event {event.seq} was changed, moved or taken out", event.seq)
+                )
+            before = event
+            if event.type == "TrustGiven":
+                trusted.setdefault(event.name, set()).add(event.value_sha256 or "")
+            elif event.type == "TrustWithdrawn":
+                trusted.pop(event.name, None)
+            else:
+                said[event.name] = event.value_sha256
+        return [*problems, *self._secrets_differ(said), *self._trust_differs(trusted)]
+
+    def _secrets_differ(self, said: dict[str, str | None]) -> list[Problem]:
+        found = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
+        names = sorted(name for name in {**said, **found} if said.get(name) != found.get(name))
+        return [Problem(f"secret '{name}'", "the value is not the one that was set last") for name in names]
+
+    def _trust_differs(self, said: dict[str, set[str]]) -> list[Problem]:
+        records = self._all(TrustRecord, _TRUST)
+        unsaid = [
+            record
+            for record in records
+            if record.sha256 not in said.get(_trust_name(record.project_id, record.path_key), ())
+        ]
+        return [Problem(f"trust in '{record.path_key}'", "nobody gave it through wfe-mcp") for record in unsaid]
+
+    def _log(self, type_: str, name: str, value: str | None, by: By, at: datetime) -> None:
+        last = self._connection.execute(_LAST).first()
+        seq, prev_hash = (last.seq + 1, last.hash) if last else (1, GENESIS)
+        hidden = value if type_.startswith("Trust") else _sha256(value)
+        event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
+        self._run(_NEW_EVENT, {**asdict(event), "hash": _hash(event)})
+
+
+_NOBODY = (By().channel, By().assurance)
+
+
+def _hash(event: SettingEvent) -> str:
+    payload = canonical_json({"name": event.name, "value_sha256": event.value_sha256})
+    by = By(event.actor, event.channel, event.assurance)
+    return link_hash(event.prev_hash, Link(_CHAIN, event.seq, event.type, event.at, by, payload))
+
+
+def _trust_name(project_id: str, path_key: str) -> str:
+    return json.dumps([project_id, path_key])
+
+
+def _sha256(value: str | None) -> str | None:
+    return None if value is None else sha256_hex(value)

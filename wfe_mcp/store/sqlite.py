@@ -1,0 +1,191 @@
+"""What is true of SQLite only? The one place to change for another database.
+
+Rules:
+1. Writes begin with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once, unheard by the
+   busy timeout, when another process wrote in between.
+2. WAL only on a library without the WAL-reset bug (https://sqlite.org/wal.html), else a rollback journal. The mode is
+   chosen when the file is made. A WAL file met by an unsafe library goes back only if nobody else has it open (SQLite
+   refuses otherwise); a rollback file stays one, because an unsafe library may be among those who have it open.
+3. synchronous=FULL: what was acknowledged survives a power cut.
+4. ``isolation_level=None`` keeps the driver from opening and ending transactions behind our back.
+"""
+
+import importlib
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, exc
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite.dml import Insert
+from sqlalchemy.engine import make_url
+
+from wfe_mcp.core.errors import Refused
+
+__all__ = [
+    "BUSY_TIMEOUT_S", "append_only", "choose_journal", "database_file", "driver", "insert_new", "make_engine",
+    "make_file", "refusals", "wal_is_safe",
+]  # fmt: skip
+
+BUSY_TIMEOUT_S = 10
+"""How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
+
+READERS = 4
+
+
+def driver() -> ModuleType:
+    """The library that speaks to the file: pysqlite3 (the extra ``sqlite``, a newer SQLite) when it is installed."""
+    try:
+        return importlib.import_module("pysqlite3.dbapi2")
+    except ImportError:
+        return sqlite3
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """True when this SQLite does not have the WAL-reset bug (fixed in 3.51.3, 3.50.7 and 3.44.6)."""
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def database_file(url: str) -> Path:
+    """The file that ``url`` names. Refuses ``unavailable``: another database, a driver of its own, no file at all."""
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise Refused(
+            "unavailable",
+            "The database address cannot be read.",
+            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+        ) from None
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise Refused(
+            "unavailable",
+            f"The database '{parsed.render_as_string(hide_password=True)}' is not SQLite. This version keeps its "
+            "state in one SQLite file.",
+            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+        )
+    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        raise Refused(
+            "unavailable",
+            f"The database '{url}' names no file, so nothing would be kept.",
+            "Set WFE_DATABASE_URL to sqlite:///<path of a file>, or unset it.",
+        )
+    return Path(parsed.database)
+
+
+def make_file(path: Path) -> None:
+    """Make the file (0600) and its folder (0700) where they are missing. SQLite gives its journals the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise Refused(
+            "unavailable",
+            f"The database file '{path}' cannot be written: {error.strerror}.",
+            "Make the folder writable, or set WFE_DATABASE_URL to sqlite:///<path of a file> elsewhere.",
+        ) from error
+
+
+def make_engine(path: Path, library: ModuleType, *, reads_only: bool) -> Engine:
+    """Connections for one writer, or for some readers that cannot write."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: library.connect(
+            str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        ),
+        module=library,
+        poolclass=QueuePool,
+        pool_size=READERS if reads_only else 1,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_S,
+    )
+    pragmas = ["foreign_keys=ON", "synchronous=FULL", *(["query_only=ON"] if reads_only else [])]
+    begin = "BEGIN" if reads_only else "BEGIN IMMEDIATE"
+
+    def prepare(connection: Any, _record: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", start)
+    return engine
+
+
+def choose_journal(path: Path, library: ModuleType) -> str:
+    """The journal mode of the file, after rule 2."""
+    safe = wal_is_safe(cast("tuple[int, ...]", library.sqlite_version_info))
+    is_new = path.stat().st_size == 0
+    connection = library.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+        wanted = "wal" if safe and is_new else "delete" if not safe else mode
+        if mode == wanted:
+            return mode
+        connection.execute("PRAGMA busy_timeout=0")
+        # Refused while somebody else has the file open: then the mode that they chose stays.
+        with suppress(library.OperationalError):
+            connection.execute(f"PRAGMA journal_mode={wanted}")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def append_only(table: str) -> tuple[str, ...]:
+    """The statements that make the rows of ``table`` unchangeable: they stop accidents, the chain shows intent."""
+    return tuple(
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+def insert_new(table: Table) -> Insert:
+    """Insert what is not there yet; leave alone what is."""
+    return insert(table).on_conflict_do_nothing()
+
+
+_REFUSALS: dict[str, tuple[str, str]] = {
+    "SQLITE_BUSY": ("The database is busy: other processes are writing to it.", "Call again in a moment."),
+    "SQLITE_LOCKED": ("The database is busy: other processes are writing to it.", "Call again in a moment."),
+    "SQLITE_FULL": ("The disk is full: the database cannot grow.", "Free some space, then call again."),
+    "SQLITE_READONLY": ("The database file cannot be written.", "Make the file and its folder writable."),
+    "SQLITE_CANTOPEN": ("The database file cannot be opened.", "Make the file and its folder readable and writable."),
+    "SQLITE_IOERR": ("The disk failed under the database.", "Check the disk, then run: wfe-mcp verify"),
+    "SQLITE_CORRUPT": ("The database file is damaged.", "Restore a backup; run: wfe-mcp doctor"),
+    "SQLITE_NOTADB": (
+        "The database file is not an SQLite database.",
+        "Set WFE_DATABASE_URL to another file, or move this one away.",
+    ),
+}
+"""What the setup can be at fault for. Everything else SQLite says is our bug and stays an exception."""
+
+
+@contextmanager
+def refusals(path: Path) -> Generator[None]:
+    """Turn what the setup is at fault for into ``unavailable``."""
+    try:
+        yield
+    except Exception as error:
+        found = _REFUSALS.get(_error_name(error))
+        if found is None:
+            raise
+        message, hint = found
+        raise Refused(
+            "unavailable", f"{message} File: {path}", hint, data={"retry": message.endswith("to it.")}
+        ) from error
+
+
+def _error_name(error: Exception) -> str:
+    """``SQLITE_BUSY`` and its like; empty when SQLite did not say it."""
+    if isinstance(error, exc.TimeoutError):  # every reading connection of this process is in use
+        return "SQLITE_BUSY"
+    said = error.orig if isinstance(error, exc.DBAPIError) else error
+    # SQLITE_BUSY_SNAPSHOT is a kind of SQLITE_BUSY.
+    return "_".join(str(getattr(said, "sqlite_errorname", "")).split("_")[:2])

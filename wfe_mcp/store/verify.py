@@ -1,0 +1,114 @@
+"""Is what is stored what happened?
+
+events   numbered without a gap, each hash right, each naming the hash before it
+tail     the run row names the last event; an anchor kept elsewhere names one that must still be there
+states   run row and attempt rows are what a replay of the events gives
+content  documents and artifact revisions still have their sha256
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store import codec
+from wfe_mcp.store.chain import Link, link_hash
+from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.records import Problem
+from wfe_mcp.store.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
+
+__all__ = ["VerifyRows"]
+
+_EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
+_RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
+_ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))
+_REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, REVISION.c.content).where(
+    REVISION.c.run_id == bindparam("run_id")
+)
+_DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
+
+
+class VerifyRows(EventRows):
+    """The check that ``wfe-mcp verify`` makes."""
+
+    def verify_run(self, run_id: RunId, anchor: tuple[int, str] | None = None) -> list[Problem]:
+        """Every place where a run is not what its log says; empty when it is intact."""
+        run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
+        if run is None:
+            return [Problem("run", f"there is no run '{run_id}'")]
+        hashes: dict[int, str] = {}
+        problems = [*self._chain(run_id, hashes)]
+        tail = Tail(max(hashes, default=0), hashes.get(max(hashes, default=0), ""))
+        if (run["last_seq"], run["last_hash"]) != (tail.seq, tail.hash):
+            message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
+            problems.append(Problem("tail", message, tail.seq))
+        if anchor is not None and hashes.get(anchor[0]) != anchor[1]:
+            problems.append(Problem("anchor", f"event {anchor[0]} is not the one that was anchored", anchor[0]))
+        return [*problems, *self._states(run_id, dict(run)), *self._content(run_id, dict(run))]
+
+    def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
+        """The faults of the chain; fills ``hashes`` with the hash that each number has."""
+        before = Tail()
+        for row in self._connection.execute(_EVENTS, {"run_id": run_id}):
+            if row.seq != before.seq + 1:
+                yield Problem("event", f"events {before.seq + 1} to {row.seq - 1} are missing", row.seq)
+            elif row.prev_hash != before.hash:
+                yield Problem("event", f"event {row.seq} does not continue event {before.seq}", row.seq)
+            by = By(row.actor, row.channel, row.assurance)
+            if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
+                yield Problem("event", f"event {row.seq} ({row.type}) was changed after it was written", row.seq)
+            before = Tail(row.seq, row.hash)
+            hashes[row.seq] = row.hash
+
+    def _states(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+        try:
+            state = self.replay(run_id)
+            wanted_run = codec.run_row(state)
+            wanted = {
+                (item.phase, item.number): codec.attempt_row(run_id, state, item)
+                for tries in state.attempts.values()
+                for item in tries
+            }
+        except Exception as error:  # a log that was tampered with can fail in any way
+            yield Problem("event", f"the log cannot be replayed: {error!r}")
+            return
+        yield from _differences("run", "run", run, wanted_run)
+        for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
+            where = f"attempt {row['attempt']} of '{row['phase']}'"
+            expected = wanted.pop((row["phase"], row["attempt"]), None)
+            if expected is None:
+                yield Problem(where, "the row is there, the log knows nothing of it")
+            else:
+                yield from _differences(where, "attempt", dict(row), expected)
+        for phase, number in wanted:
+            yield Problem(f"attempt {number} of '{phase}'", "the log knows it, the row is missing")
+
+    def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+        for name in ("definition", "spec", "inputs", "frozen"):
+            sha256 = run[f"{name}_sha256"]
+            content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
+            if content is None or sha256_hex(content) != sha256:
+                yield Problem(f"document '{name}'", "the content is not what its sha256 names")
+        for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
+            if sha256_hex(row.content) != row.sha256:
+                where = f"revision {row.revision} of '{row.phase}'"
+                yield Problem(where, "the content is not what its sha256 names")
+
+
+def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:
+    for name, value in wanted.items():
+        if name == "state":
+            yield from _state_differences(where, table, found[name], value)
+        elif found[name] != value:
+            yield Problem(where, f"'{name}' is {found[name]!s}, the log says {value!s}")
+
+
+def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
+    try:
+        same = codec.normal(table, found) == wanted
+    except ValueError:
+        same = False
+    if not same:
+        yield Problem(where, "the stored state is not the one the log leads to")
