@@ -172,7 +172,9 @@ def _add_all(scratch: _Scratch, entries: Sequence[_Entry], untracked: Sequence[s
     large = [path for path in untracked if not path.endswith("/") and _size(root / path) > LARGE_FILE_BYTES]
     exclude = [f":(exclude,literal){path}" for path in (*nested, *large)]
     pathspec = ("--pathspec-from-file=-", "--pathspec-file-nul")
-    scratch.git("add", "-A", "--ignore-errors", *pathspec, stdin=[".", _NOT_OURS, *exclude], ok=(0, 1))
+    # Threshold 1: contents go into one pack, not into a file and folder each, which took five times as long.
+    add = ("-c", "core.bigFileThreshold=1", "add", "-A", "--ignore-errors")
+    scratch.git(*add, *pathspec, stdin=[".", _NOT_OURS, *exclude], ok=(0, 1))
     # Not left to git add: inside a submodule it would run status, with the filters of the submodule's configuration.
     lines = [f"160000 {commit}\t{prefix}{path}" for path in nested if (commit := head(root / path))]
     for path in large:

@@ -30,6 +30,7 @@ _SAFE = tuple(
         "core.trustctime=true",  # a repository must not make git overlook a changed file
         "core.checkStat=default",
         "core.looseCompression=0",
+        "core.fsync=none",  # what we write is thrown away
         "core.quotePath=false",
         "core.alternateRefsCommand=",
         "advice.addEmbeddedRepo=false",
@@ -105,14 +106,14 @@ def run_git(
     except subprocess.TimeoutExpired as exc:
         raise Refused(
             "unavailable",
-            f"git {arguments[0]} did not end within {GIT_TIMEOUT_S:.0f} s in '{root}'.",
+            f"git {_asked(arguments)} did not end within {GIT_TIMEOUT_S:.0f} s in '{root}'.",
             "Is the folder very large or on a slow disk? Ignore large folders in .gitignore, then try again.",
         ) from exc
     if ok is not None and done.returncode not in ok:
         reason = done.stderr.decode(errors="replace").strip()[-500:]
         raise Refused(
             "unavailable",
-            f"git {arguments[0]} failed in '{root}' (exit {done.returncode}): {reason}",
+            f"git {_asked(arguments)} failed in '{root}' (exit {done.returncode}): {reason}",
             "Mend the repository (`git status` shows the same problem), then try again.",
         )
     return done
@@ -142,6 +143,10 @@ def quiet_filters(root: Path) -> dict[str, str]:
     for number, (key, value) in enumerate(settings):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return variables
+
+
+def _asked(arguments: Sequence[str]) -> str:
+    return arguments[2] if arguments[0] == "-c" else arguments[0]
 
 
 def _answers(root: Path, *arguments: str) -> bool:
