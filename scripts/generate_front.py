@@ -1,0 +1,97 @@
+"""What does wfe_mcp/server/front.json hold? The live server's handshake and lists, in both protocol eras.
+
+python scripts/generate_front.py          write it
+python scripts/generate_front.py --check  write nothing; exit 1 when it differs from what the server answers
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCResponse
+from mcp_types.jsonrpc import jsonrpc_message_adapter
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
+from wfe_mcp.server.app import WfeServer
+from wfe_mcp.server.front import CACHE, CAPABILITIES_KEY, LISTS, VERSION_KEY
+from wfe_mcp.server.place import Place
+
+CLIENT = {"name": "front", "version": "1"}
+
+
+def text() -> str:
+    """The file as it should be."""
+    return json.dumps(anyio.run(live), indent=1, ensure_ascii=False) + "\n"
+
+
+async def live() -> dict[str, Any]:
+    """What the server answers now: one set of answers for all handshake versions, one for the stateless one."""
+    every = {version: await _answers(_handshake(version)) for version in HANDSHAKE_PROTOCOL_VERSIONS}
+    for version, answers in every.items():
+        assert answers["initialize"].pop("protocolVersion") == version
+    handshake = every[LATEST_HANDSHAKE_VERSION]
+    assert all(answers == handshake for answers in every.values()), "the versions differ: front.py must tell them apart"
+    return {
+        "versions": list(every),
+        "handshake": handshake,
+        "stateless": await _answers(_stateless(LATEST_MODERN_VERSION)),
+    }
+
+
+def _handshake(version: str) -> list[dict[str, Any]]:
+    hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": CLIENT}
+    return [
+        {"method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        *({"method": method} for method in LISTS),
+    ]
+
+
+def _stateless(version: str) -> list[dict[str, Any]]:
+    meta = {VERSION_KEY: version, CAPABILITIES_KEY: {}}
+    return [{"method": method, "params": {"_meta": meta}} for method in ("server/discover", *LISTS)]
+
+
+async def _answers(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Send ``messages`` to a server of no project; method → result of each request."""
+    server = WfeServer(Place(None, {}, Path(Path.cwd().anchor)))
+    to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](100)
+    outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](100)
+    found: dict[str, Any] = {}
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve, incoming, outgoing)
+        for number, message in enumerate(messages):
+            request = {} if message["method"].startswith("notifications/") else {"id": number}
+            frame = {"jsonrpc": "2.0", **request, **message}
+            await to_server.send(SessionMessage(jsonrpc_message_adapter.validate_python(frame)))
+            if request:
+                answer = (await from_server.receive()).message
+                assert isinstance(answer, JSONRPCResponse), answer
+                found[message["method"]] = answer.result
+        to_server.close()
+    from_server.close()
+    return found
+
+
+def main(arguments: Sequence[str], path: Path = CACHE) -> int:
+    """Exit code 0 when the file is as generated (now), 1 when ``--check`` found a difference, 2 when misused."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    wanted = text()
+    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
+        return 0
+    if "--check" in arguments:
+        print(f"{path.name} is not what the server answers. Next: python scripts/generate_front.py", file=sys.stderr)
+        return 1
+    path.write_text(wanted, encoding="utf-8", newline="\n")
+    print(f"wfe_mcp/server/{path.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

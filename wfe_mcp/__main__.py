@@ -1,0 +1,23 @@
+"""Which door was asked for? ``serve`` goes straight to the server: neither typer nor rich may cost it time."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Exit code of the command line ``sys.argv``."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["serve"]:
+        from wfe_mcp.server.front import project_flag, serve
+
+        flag = project_flag(arguments[1:])
+        if flag is not None:
+            return serve(flag)
+    from wfe_mcp.cli.app import main as command_line
+
+    return command_line(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""What does the client talk to?
+
+    frame ──► SDK ──► WfeServer.call_tool ──► arguments ──► tool ──► views.answers ──► envelope ──► result
+
+Rules:
+1. Every failure of a call becomes an envelope here and nowhere else: a refusal as it was raised, a crash as ``internal``
+   with its traceback in the log. Only errors of the protocol itself stay JSON-RPC errors.
+2. The list of tools never changes within a process; the front's cache relies on it.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import mcp.server.mcpserver.server as sdk_server
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, ListRootsResult
+
+from wfe_mcp import __version__
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.server.arguments import checked, unknown_tool
+from wfe_mcp.server.call import Call, Ctx, by_client, is_modern, roots_of
+from wfe_mcp.server.place import AskRoots, Place, no_roots
+from wfe_mcp.server.prompts import add_prompts
+from wfe_mcp.server.resources import add_completions, add_resources
+from wfe_mcp.server.result import tool_result
+from wfe_mcp.server.tool import sdk_tool
+from wfe_mcp.server.tools import ENTRIES
+from wfe_mcp.views import answers
+from wfe_mcp.views.envelope import Envelope
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+__all__ = ["INSTRUCTIONS", "WfeServer"]
+
+INSTRUCTIONS = (
+    "wfe is the referee of this project's workflows. Call status first: it lists open runs and, in next, the call to "
+    "make now. To begin planned, tested or reviewed work: list_templates, then start_run.\n"
+    "Then repeat: start_phase (prompt and output schema) → do the work → submit_artifact. The server checks the schema, "
+    "runs the tests and asks the human where the template says so. Follow next[0]; fill what its need points to. On "
+    "ok:false read error.hint and details, mend what they name and call again. needs_human is no failure: tell the user "
+    "what error.hint says, then call status with wait_s. Never edit .wfe/, never approve for the human, and report only "
+    "what the server confirmed."
+)
+
+ROOTS_KEY = "wfe-roots"
+
+log = logging.getLogger("wfe_mcp.server")
+
+
+def _leave_logging_alone(level: object = None) -> None:
+    """The SDK would import rich (40 ms) to colour a log that no terminal shows; cli and stdio set the log up."""
+
+
+sdk_server.configure_logging = _leave_logging_alone  # pyright: ignore[reportPrivateImportUsage] - there is no switch for it
+
+
+class WfeServer(MCPServer[None]):
+    """The MCP server of one project."""
+
+    def __init__(self, place: Place) -> None:
+        self._tools = {tool.name: tool for tool in map(sdk_tool, ENTRIES)}
+        super().__init__(
+            "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS,
+            tools=list(self._tools.values()), lifespan=self._alive,
+        )  # fmt: skip
+        self.place = place
+        self._background: TaskGroup | None = None
+        self._asked_roots = False
+        self.middleware.append(self._begin)
+        add_resources(self, place)
+        add_prompts(self)
+        add_completions(self, place)
+
+    async def serve(self, incoming: Any, outgoing: Any) -> None:
+        """Serve one client over two streams of ``SessionMessage`` until the incoming one ends."""
+        low = self._lowlevel_server
+        changes = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+        await low.run(incoming, outgoing, low.create_initialization_options(changes))
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Answer one call: always with an envelope, or with a question to the person at the client."""
+        assert context is not None  # the SDK always passes it; nothing of ours calls tools from within
+        try:
+            if self._must_ask_roots(context):
+                return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
+            answered = await self._answered(name, arguments, context)
+        except MCPError:
+            raise
+        except Refused as refused:
+            answered = await self._refusal(refused, arguments, context)
+        except Exception:
+            log.exception("%s crashed", name)
+            answered = await self._refusal(_crash(name), arguments, context)
+        return answered if isinstance(answered, InputRequiredResult) else tool_result(answered)
+
+    async def _answered(self, name: str, arguments: dict[str, Any], context: Ctx) -> Envelope | InputRequiredResult:
+        tool = self._tools.get(name)
+        if tool is None:
+            raise unknown_tool(name, list(self._tools))
+        accepted = checked(tool, arguments)
+        engine = await self.place.engine(partial(self._roots, context))
+        self._start(no_roots)
+        call = Call(engine, self.place, by_client(context), context)
+        return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
+
+    async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:
+        """The envelope of a refusal, with the state of the run and what to do next where they can be told."""
+        run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
+        try:
+            engine = await self.place.engine(partial(self._roots, context))
+            return await self.place.in_thread(partial(answers.refusal, engine, refused, run, phase))
+        except Refused:
+            pass
+        except Exception:
+            log.exception("the state of run %s could not be told", run)
+        return Envelope(False, summary=refused.message, error=refused)
+
+    # -- where we are, and what runs in the background ---------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _alive(self, server: MCPServer[None]) -> AsyncGenerator[None]:
+        del server
+        try:
+            async with anyio.create_task_group() as background:
+                self._background = background
+                yield
+                background.cancel_scope.cancel()
+        finally:
+            self._background = None
+            with anyio.CancelScope(shield=True):
+                await self.place.close()
+
+    async def _begin(self, ctx: ServerRequestContext[None, Any], call_next: CallNext) -> HandlerResult:
+        """The worker starts once the client has shown itself, unless its folders can only be asked for in a call."""
+        answer = await call_next(ctx)
+        if ctx.method != "initialize" and not self._folders_come_later(ctx.session):
+            self._start(partial(roots_of, ctx.session))
+        return answer
+
+    def _start(self, ask_roots: AskRoots) -> None:
+        if self._background is not None and not self.place.is_started:
+            self._background.start_soon(self.place.start, ask_roots)
+
+    def _folders_come_later(self, session: ServerSession) -> bool:
+        """True when only a call can bring the folders of the client: the stateless protocol has no other way to ask."""
+        capabilities = session.client_capabilities
+        return (
+            is_modern(session.protocol_version)
+            and capabilities is not None
+            and capabilities.roots is not None
+            and not self.place.is_settled
+            and not self._asked_roots
+        )
+
+    def _must_ask_roots(self, context: Ctx) -> bool:
+        if not self._folders_come_later(context.session):
+            return False
+        self._asked_roots = True  # once: a client that does not know the question would never get an answer
+        return True
+
+    async def _roots(self, context: Ctx) -> Sequence[str]:
+        brought = (context.input_responses or {}).get(ROOTS_KEY)
+        if isinstance(brought, ListRootsResult):
+            return [str(root.uri) for root in brought.roots]
+        return await roots_of(context.session)
+
+
+def _crash(name: str) -> Refused:
+    return Refused("internal", f"{name} failed inside the server; nothing was changed by it, or all of it was.",
+                   "The traceback is in the server's log. Call status to see where the run stands; please report it.")  # fmt: skip

@@ -1,0 +1,104 @@
+"""Are the arguments of a call what its tool takes?
+
+Rules:
+1. Unknown names and wrong types are refused, all at once, each with a JSON pointer and what was expected.
+2. ``null`` for an optional argument is the same as leaving it out.
+3. Nothing is converted: text that looks like JSON or like a number stays text.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+
+__all__ = ["checked", "unknown_tool"]
+
+_SHOWN_CHARS = 80
+
+
+def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments to call the body of ``tool`` with. Refuses ``bad_argument``."""
+    known: dict[str, Any] = tool.parameters.get("properties", {})
+    required: list[str] = tool.parameters.get("required", [])
+    given = {name: value for name, value in arguments.items() if value is not None or name in required}
+    details = [_unknown(name, known) for name in given if name not in known]
+    accepted: dict[str, Any] = {}
+    try:
+        model = tool.fn_metadata.arg_model.model_validate(
+            {name: value for name, value in given.items() if name in known}, strict=True
+        )
+        accepted = model.model_dump_one_level()
+    except ValidationError as exc:
+        details += [_wrong(error, known) for error in exc.errors(include_url=False)]
+    if details:
+        raise Refused("bad_argument", _told(tool.name, details), "Call it again with the arguments that details name.",
+                      tuple(details))  # fmt: skip
+    return accepted
+
+
+def unknown_tool(name: str, tools: list[str]) -> Refused:
+    """The refusal of a tool that does not exist."""
+    near = nearest(name, tools)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Tools: {', '.join(tools)}."
+    detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
+    return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
+
+
+def _told(tool: str, details: list[Detail]) -> str:
+    first = details[0]
+    more = f" ({len(details) - 1} more in details)" if len(details) > 1 else ""
+    return f"{tool} cannot take these arguments: {first.path or 'the whole'} {first.message}{more}."
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> Detail:
+    near = nearest(name, known)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return Detail(pointer(name[:_SHOWN_CHARS]), f"is no argument of this tool{guess}", expected=sorted(known))
+
+
+def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    expected = {key: value for key, value in known.get(name, {}).items() if key != "description"}
+    got = None if error["type"] == "missing" else _small(error["input"])
+    return Detail(pointer(*error["loc"]), _plain(error), expected or None, got)
+
+
+def _plain(error: ErrorDetails) -> str:
+    """The fault in words that name no library."""
+    context: dict[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "string_type":
+            return "must be text"
+        case "int_type" | "int_from_float":
+            return "must be a whole number"
+        case "bool_type":
+            return "must be true or false"
+        case "dict_type":
+            return "must be an object"
+        case "literal_error":
+            return f"must be {context['expected']}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "string_too_short":
+            return "must not be empty"
+        case _:
+            return error["msg"].lower()
+
+
+def _small(value: object) -> object:
+    """What was found, short enough to quote."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "…"
+    return "an object" if isinstance(value, dict) else "a list"

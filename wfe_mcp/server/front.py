@@ -1,0 +1,169 @@
+"""How does ``serve`` answer within milliseconds, while the SDK takes half a second to load?
+
+    client ──► reader thread ──► cache of the handshake and the lists        until the SDK is there
+                     └─────────► backlog ──► the SDK's event loop (main thread)   everything else, in order
+
+Standard library only. The cache is made by scripts/generate_front.py from the live server; a test keeps both equal.
+
+Rules:
+1. The front answers only what the SDK would answer with exactly these bytes; anything unusual waits for the SDK.
+2. ``initialize`` is answered at once and given to the SDK too, which needs it; the SDK's own answer is dropped.
+3. The first request decides the protocol era, as in the SDK. A request of the other era waits for the SDK's refusal.
+"""
+
+import gc
+import json
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from wfe_mcp.server.wire import Wire
+
+__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "Front", "project_flag", "serve"]
+
+CACHE = Path(__file__).with_name("front.json")
+"""``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
+scripts/generate_front.py."""
+
+MODERN = "2026-07-28"
+LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+
+Frame = dict[str, Any]
+Deliver = Callable[[Frame | None], None]
+
+
+def project_flag(arguments: Sequence[str]) -> str | None:
+    """The folder after ``--project`` (empty without one); None when the command line has to look at the arguments."""
+    match list(arguments):
+        case []:
+            return ""
+        case ["--project", folder]:
+            return folder
+        case [only] if only.startswith("--project="):
+            return only.removeprefix("--project=")
+        case _:
+            return None
+
+
+def serve(project: str) -> int:
+    """Serve one client on standard input and output until it leaves."""
+    front = Front(Wire.take(), json.loads(CACHE.read_bytes()))
+    threading.Thread(target=front.read, name="wire", daemon=True).start()
+    # While the SDK is imported the reader needs the interpreter for moments only, but at once.
+    patience_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.disable()  # imports make hundreds of thousands of objects that stay: looking for garbage among them costs 15 %
+    try:
+        from wfe_mcp.server.stdio import run
+    except KeyboardInterrupt:
+        return 0
+    gc.freeze()
+    gc.enable()
+    sys.setswitchinterval(patience_s)
+    return run(front, project)
+
+
+class Front:
+    """What answers first, and what hands everything else over."""
+
+    def __init__(self, wire: Wire, cache: dict[str, Any]) -> None:
+        self.wire = wire
+        self._cache = cache
+        self._era: Literal["handshake", "stateless", "unusual"] | None = None
+        self._dropped: set[str | int] = set()
+        self._lock = threading.Lock()
+        self._backlog: list[Frame | None] = []
+        self._deliver: Deliver | None = None
+
+    def read(self) -> None:
+        """Read the wire until its end. Runs in a thread of its own."""
+        for frame in self.wire.frames():
+            if self.wire.broken:
+                break
+            if self._deliver is None and self._answered(frame):
+                continue
+            self._pass_on(frame)
+        self._pass_on(None)
+
+    def attach(self, deliver: Deliver) -> None:
+        """From now on every message goes to ``deliver``, first those that waited. None is the end."""
+        with self._lock:
+            for frame in self._backlog:
+                deliver(frame)
+            self._backlog.clear()
+            self._deliver = deliver
+
+    def drops(self, request: str | int | None) -> bool:
+        """True once for a request that the front has answered already."""
+        if request is None or request not in self._dropped:
+            return False
+        self._dropped.discard(request)
+        return True
+
+    def _pass_on(self, frame: Frame | None) -> None:
+        with self._lock:
+            if self._deliver is None:
+                self._backlog.append(frame)
+            else:
+                self._deliver(frame)
+
+    def _answered(self, frame: Frame) -> bool:
+        """Answer from the cache where rule 1 allows it. True when nobody else needs to see the message."""
+        if "method" not in frame or "id" not in frame or self._era == "unusual":
+            return False
+        method, params = frame["method"], frame.get("params", {})
+        if method == "initialize":
+            self._greet(frame["id"], params)
+            return False
+        version = _envelope_version(params)
+        era = "handshake" if version is None else "stateless" if version == MODERN else "unusual"
+        if self._era is None:
+            # A handshake client that skips the handshake: only the SDK knows what to say.
+            self._era = "stateless" if era == "stateless" else "unusual"
+        if era != self._era or not _is_plain(params, era):
+            return False
+        result = self._cache[era].get(method)
+        if result is None:
+            return False
+        self.wire.send({"jsonrpc": "2.0", "id": frame["id"], "result": result})
+        return True
+
+    def _greet(self, request: str | int, params: Frame) -> None:
+        if self._era is not None or not _is_handshake(params):
+            self._era = "unusual"
+            return
+        self._era = "handshake"
+        self._dropped.add(request)
+        asked: str = params["protocolVersion"]
+        version = asked if asked in self._cache["versions"] else self._cache["versions"][-1]
+        result = {"protocolVersion": version, **self._cache["handshake"]["initialize"]}
+        self.wire.send({"jsonrpc": "2.0", "id": request, "result": result})
+
+
+def _envelope_version(params: Frame) -> str | None:
+    """The protocol version a modern request carries; empty when it is no text."""
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or VERSION_KEY not in meta:
+        return None
+    version = cast("Frame", meta)[VERSION_KEY]
+    return version if isinstance(version, str) else "unknown"
+
+
+def _is_plain(params: Frame, era: str) -> bool:
+    """True when nothing in the request could change the answer."""
+    if not params.keys() <= {"_meta"}:
+        return False
+    return era == "handshake" or isinstance(params["_meta"].get(CAPABILITIES_KEY), dict)
+
+
+def _is_handshake(params: Frame) -> bool:
+    client = params.get("clientInfo")
+    if not isinstance(client, dict) or not isinstance(params.get("capabilities"), dict):
+        return False
+    about = cast("Frame", client)
+    texts = (params.get("protocolVersion"), about.get("name"), about.get("version"))
+    return all(isinstance(text, str) for text in texts)

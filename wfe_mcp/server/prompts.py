@@ -1,0 +1,62 @@
+"""Which sentences can a person pick instead of typing them? Clients show them as slash commands."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver import MCPServer
+from pydantic import Field
+
+__all__ = ["add_prompts"]
+
+_LOOP = (
+    "Then follow next[0] of every answer: start_phase, do the work, submit_artifact. When an answer says needs_human, "
+    "tell me what error.hint says and wait with status(wait_s=45)."
+)
+
+
+def add_prompts(server: MCPServer[None]) -> None:
+    """Register the four prompts."""
+    server.prompt(title="Start a workflow")(start)
+    server.prompt(title="Continue a run", name="continue")(go_on)
+    server.prompt(title="Review an artifact")(review)
+    server.prompt(title="Hand a run over")(handoff)
+
+
+def start(
+    goal: Annotated[str, Field(description="What should be done")],
+    template: Annotated[str, Field(description="Which workflow; without it the best fit is chosen")] = "",
+) -> str:
+    """Begin planned, tested, reviewed work."""
+    choose = (
+        f"start_run(template={template!r})"
+        if template
+        else "list_templates, choose the one that fits best, and start_run"
+    )
+    return f"Start a wfe workflow for this goal: {goal}\n\nCall {choose}. {_LOOP}"
+
+
+def go_on(run: Annotated[str, Field(description="Which run; without it the open one")] = "") -> str:
+    """Take up an open run where it stands."""
+    which = f"status(run={run!r})" if run else "status, and choose the open run (ask me when there are several)"
+    return f"Continue the wfe workflow. Call {which}. {_LOOP}"
+
+
+def review(
+    run: Annotated[str, Field(description="Which run")],
+    phase: Annotated[str, Field(description="Which phase; without it the one that waits for me")] = "",
+) -> str:
+    """Look at what waits for a decision. The decision stays with the person."""
+    what = f"phase {phase!r}" if phase else "the phase that waits for me"
+    return (
+        f"Help me to review {what} of wfe run {run}. Call status(run={run!r}, detail='full') and read_artifact, then tell "
+        "me in short: what was asked for, what is delivered, what the gates found, what is risky or missing. Do not "
+        "approve or reject: I decide. At the end name the command or call that asks me."
+    )
+
+
+def handoff(run: Annotated[str, Field(description="Which run")]) -> str:
+    """Write down where a run stands, for whoever goes on."""
+    return (
+        f"Write a hand-off note for wfe run {run}. Call status(run={run!r}, detail='full') and read the newest artifacts. "
+        "Say: the goal, what is done and proven by which gate, what is open, what was tried and failed, what to do next. "
+        "Only what the server confirms."
+    )

@@ -1,0 +1,143 @@
+"""What can a client read by address, and what completes the names in it?
+
+wfe://runs/{run}                                 the whole status
+wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision, whole: tools cut at 10 kB
+wfe://templates/{name}                           the definition
+wfe://schemas/{name}                             the JSON Schema of a typed artifact
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp_types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.server.place import Place
+from wfe_mcp.views import answers
+
+__all__ = ["add_completions", "add_resources"]
+
+JSON = "application/json"
+MANY = 100
+"""A completion has at most 100 values (the protocol's limit)."""
+
+_NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artifact", "bad_argument"}
+
+
+def add_resources(server: MCPServer[None], place: Place) -> None:
+    """Register the four kinds of resources."""
+
+    async def read(ask: Callable[[Engine], Any]) -> str:
+        try:
+            engine = await place.engine()
+            found = await place.in_thread(partial(ask, engine))
+        except Refused as refused:
+            kind = ResourceNotFoundError if refused.code in _NOT_FOUND else ResourceError
+            raise kind(str(refused)) from refused
+        return json.dumps(found, indent=1, ensure_ascii=False)
+
+    async def run(run: str) -> str:
+        """A run: its state, every phase with attempts and verdicts."""
+        return await read(partial(_run, run=run))
+
+    async def artifact(run: str, phase: str, artifact: str) -> str:
+        """The newest revision of an artifact, whole."""
+        return await read(partial(_artifact, run=run, phase=phase, artifact=artifact))
+
+    async def template(name: str) -> str:
+        """The definition of a workflow template."""
+        return await read(partial(_template, name=name))
+
+    async def schema(name: str) -> str:
+        """The JSON Schema of a typed artifact, such as plan@1."""
+        return await read(partial(_schema, name=name))
+
+    server.resource("wfe://runs/{run}", title="Run", mime_type=JSON)(run)
+    server.resource("wfe://runs/{run}/artifacts/{phase}/{artifact}", title="Artifact", mime_type=JSON)(artifact)
+    server.resource("wfe://templates/{name}", title="Template", mime_type=JSON)(template)
+    server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
+
+
+def add_completions(server: MCPServer[None], place: Place) -> None:
+    """Complete the names of runs, phases, templates and schemas."""
+
+    async def complete(
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion | None:
+        given = (context.arguments if context is not None else None) or {}
+        try:
+            engine = await place.engine()
+            names = await place.in_thread(partial(_names, engine, ref, argument.name, given))
+        except Refused:
+            return None
+        hits = [name for name in names if name.lower().startswith(argument.value.lower())]
+        return Completion(values=hits[:MANY], total=len(hits), has_more=len(hits) > MANY)
+
+    server.completion()(complete)
+
+
+def _names(
+    engine: Engine, ref: PromptReference | ResourceTemplateReference, argument: str, given: dict[str, str]
+) -> Iterable[str]:
+    from wfe_mcp.engine.templates import offers
+
+    if isinstance(ref, ResourceTemplateReference) and argument == "name" and "schemas" in str(ref.uri):
+        from wfe_mcp.artifacts.registry import schema_names
+
+        return schema_names()
+    match argument:
+        case "run":
+            with engine.store.read() as tx:
+                return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
+        case "phase" if given.get("run"):
+            return list(answers.standing_of(engine, given["run"]).loaded.state.attempts)
+        case "artifact" if given.get("run"):
+            found = answers.standing_of(engine, given["run"])
+            return sorted({name for path in found.loaded.state.attempts if (name := found.plan.artifact_name(path))})
+        case "template" | "name":
+            return [offer.name for offer in offers(engine)]
+        case _:
+            return ()
+
+
+def _run(engine: Engine, run: str) -> dict[str, Any]:
+    return answers.status(engine, By(), run, "full").to_dict()
+
+
+def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
+    found = answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
+    if "content" in found:
+        return found["content"]
+    with engine.store.read() as tx:
+        record = tx.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
+    assert record is not None  # it was listed a moment ago, and revisions are never removed
+    return json.loads(record.content)
+
+
+def _template(engine: Engine, name: str) -> object:
+    return answers.list_templates(engine, By(), name=name).data["template"]
+
+
+def _schema(engine: Engine, name: str) -> dict[str, Any]:
+    del engine
+    from wfe_mcp.artifacts.registry import json_schema, schema_names
+
+    if name not in schema_names():
+        near = nearest(name, schema_names())
+        hint = f"Did you mean {near[0]!r}?" if near else f"Schemas: {', '.join(schema_names())}."
+        raise Refused("bad_argument", f"No artifact schema is called {name!r}.", hint)
+    return json_schema(name)

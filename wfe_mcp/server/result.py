@@ -1,0 +1,97 @@
+"""How does an envelope become a tool result that no client cuts off?
+
+Text and structured content carry the same facts, and each stays within ``LIMIT_BYTES`` as it stands on the wire. The
+views page long values themselves; cutting here is the last resort and says what was cut.
+"""
+
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, cast
+
+from mcp_types import CallToolResult, TextContent
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope
+
+__all__ = ["fitting", "tool_result"]
+
+_SHORT_CHARS = 200
+_FEW = 5
+HOW_TO_PAGE = "Read the rest with read_artifact(run, phase, pointer=…) or as a resource wfe://runs/…"
+
+
+def tool_result(envelope: Envelope) -> CallToolResult:
+    """The result as the SDK sends it."""
+    fits = fitting(envelope)
+    return CallToolResult(
+        content=[TextContent(type="text", text=fits.to_text())], structured_content=fits.to_dict(), is_error=not fits.ok
+    )
+
+
+def fitting(envelope: Envelope) -> Envelope:
+    """``envelope``, or a copy of it that is short enough; ``data.cut`` then names what was shortened."""
+    if _is_small(envelope):
+        return envelope
+    kept = replace(envelope, data=deepcopy(envelope.data), error=_shorter_error(envelope.error))
+    kept.data["cut"] = {"hint": HOW_TO_PAGE}
+    while not _is_small(kept):
+        if not _shorten(kept.data):
+            break
+    if _is_small(kept):
+        return kept
+    return replace(kept, data={"cut": {"hint": HOW_TO_PAGE, "/data": "left out whole"}}, summary=kept.summary[:500])
+
+
+def _is_small(envelope: Envelope) -> bool:
+    """Measured with every letter escaped: whoever encodes it again gets nothing longer."""
+    content = [{"type": "text", "text": envelope.to_text()}]
+    return len(json.dumps(content)) <= LIMIT_BYTES and len(json.dumps(envelope.to_dict())) <= LIMIT_BYTES
+
+
+def _shorter_error(error: Refused | None) -> Refused | None:
+    if error is None:
+        return None
+    details = error.details[:20]
+    left = len(error.details) - len(details)
+    hint = f"{error.hint} ({left} more fault(s) not shown.)" if left else error.hint
+    return Refused(error.code, error.message[:2_000], hint[:1_000], details, error.run, error.phase)
+
+
+def _shorten(data: dict[str, Any]) -> bool:
+    """Halve the longest value in ``data``. False when nothing is left to shorten."""
+    places = [place for place in _places(data, "/data") if not place[0].startswith("/data/cut")]
+    longest = max(places, key=lambda place: place[3], default=None)
+    if longest is None:
+        return False
+    pointer, holder, key, _ = longest
+    value = holder[key]
+    notes: dict[str, Any] = data["cut"]
+    if isinstance(value, str):
+        whole = notes.get(pointer, {}).get("of", len(value))
+        holder[key] = value[: len(value) // 2]
+        notes[pointer] = {"shown": len(value) // 2, "of": whole, "unit": "characters"}
+    else:
+        many: list[Any] = value
+        whole = notes.get(pointer, {}).get("of", len(many))
+        del many[max(1, len(many) // 2) :]
+        notes[pointer] = {"shown": len(many), "of": whole, "unit": "entries"}
+    return True
+
+
+def _places(value: dict[str, Any] | list[Any], at: str) -> Iterator[tuple[str, Any, Any, int]]:
+    """Every text and list that may be shortened: pointer, its holder, its key, its size."""
+    pairs: list[tuple[Any, Any]] = [*value.items()] if isinstance(value, dict) else [*enumerate(value)]
+    for key, part in pairs:
+        pointer = f"{at}/{key}"
+        if isinstance(part, str):
+            if len(part) > _SHORT_CHARS:
+                yield pointer, value, key, len(part)
+        elif isinstance(part, list):
+            many = cast("list[Any]", part)
+            if len(many) > _FEW:
+                yield pointer, value, key, len(json.dumps(many)) // 2
+            yield from _places(many, pointer)
+        elif isinstance(part, dict):
+            yield from _places(cast("dict[str, Any]", part), pointer)

@@ -1,0 +1,97 @@
+"""How do the frames of the wire reach the SDK, and its answers the wire?
+
+    reader thread ── call_soon_threadsafe ──► stream ──► SDK ──► Outgoing ──► wire
+
+The SDK's own stdio transport is not used: it decodes every frame again, and a frame it cannot read stays unanswered.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCResponse
+from mcp_types.jsonrpc import jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from wfe_mcp.server.app import WfeServer
+from wfe_mcp.server.front import Front
+from wfe_mcp.server.place import Place
+from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
+
+__all__ = ["run"]
+
+
+def run(front: Front, project: str) -> int:
+    """Serve until the client leaves or the process is told to end. The exit code is always 0."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="wfe-mcp: %(levelname)s %(name)s %(message)s")
+    if sys.platform == "win32":  # pragma: no cover
+        from mcp.os.win32.utilities import rebind_std_handle_to_fd
+
+        for number in (0, 1):
+            with suppress(OSError):
+                rebind_std_handle_to_fd(number)
+    place = Place(project or None, os.environ, Path.cwd())
+    with suppress(KeyboardInterrupt):
+        anyio.run(_serve, front, WfeServer(place))
+    return 0
+
+
+async def _serve(front: Front, server: WfeServer) -> None:
+    loop = asyncio.get_running_loop()
+    send, receive = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
+
+    def take(frame: dict[str, Any] | None) -> None:
+        if frame is None:
+            send.close()
+            return
+        try:
+            message = jsonrpc_message_adapter.validate_python(frame, by_name=False)
+        except ValidationError:
+            front.wire.refuse(Malformed(INVALID_REQUEST, "the message is no JSON-RPC 2.0 message", frame.get("id")))
+            return
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the end was asked for meanwhile
+            send.send_nowait(SessionMessage(message))
+
+    def deliver(frame: dict[str, Any] | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is there to hear it
+            loop.call_soon_threadsafe(take, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: the client ends the process
+            loop.add_signal_handler(number, take, None)
+    front.attach(deliver)
+    await server.serve(receive, Outgoing(front))
+
+
+class Outgoing:
+    """The stream into which the SDK writes."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write one message, unless the front has answered that request already."""
+        message = item.message
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and self._front.drops(message.id):
+            return
+        self._front.wire.write(message.model_dump_json(by_alias=True, exclude_unset=True))
+
+    async def aclose(self) -> None:
+        """The wire outlives the SDK."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,69 @@
+"""What does a model see of a tool?
+
+Each token of a schema is paid in every session, so a schema says what a model needs and nothing else: no titles, no
+empty defaults, no ``T | null`` (``null`` for an optional argument is taken as absent).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import ToolAnnotations
+
+from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
+
+__all__ = ["Entry", "sdk_tool", "slim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tool as we declare it. The docstring of ``body`` is the description that models read.
+
+    ``always``: clients that load tools on demand are asked to have this one at hand at once.
+    """
+
+    body: Callable[..., Awaitable[object]]
+    title: str
+    reads: bool = False
+    destroys: bool = False
+    repeatable: bool = False
+    always: bool = False
+
+
+def sdk_tool(entry: Entry) -> Tool:
+    """The tool as the SDK lists it."""
+    description = " ".join((entry.body.__doc__ or "").split())
+    hints = ToolAnnotations(
+        read_only_hint=entry.reads,
+        destructive_hint=entry.destroys,
+        idempotent_hint=entry.reads or entry.repeatable,
+        open_world_hint=False,
+    )
+    tool = Tool.from_function(
+        entry.body, title=entry.title, description=description, annotations=hints, context_kwarg="call",
+        meta={"anthropic/alwaysLoad": True} if entry.always else None, structured_output=False,
+    )  # fmt: skip
+    tool.parameters = slim(tool.parameters) | {"additionalProperties": False}
+    tool.fn_metadata.output_schema = ENVELOPE_SCHEMA
+    return tool
+
+
+def slim(schema: dict[str, Any]) -> dict[str, Any]:
+    """``schema`` without what costs tokens and tells nothing."""
+    kept = dict(schema)
+    arms = [cast("dict[str, Any]", arm) for arm in kept.get("anyOf", ()) if arm.get("type") != "null"]
+    if len(arms) == 1:
+        del kept["anyOf"]
+        kept = arms[0] | kept
+    if isinstance(kept.get("title"), str):
+        del kept["title"]
+    if "default" in kept and kept["default"] in (None, "", [], {}):
+        del kept["default"]
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]
+    if "properties" in kept:
+        kept["properties"] = {name: slim(part) for name, part in kept["properties"].items()}
+    if "items" in kept:
+        kept["items"] = slim(kept["items"])
+    return kept

@@ -1,0 +1,24 @@
+"""Which tools are there? One file per noun; the order is the one clients list them in."""
+
+from wfe_mcp.server.tool import Entry
+from wfe_mcp.server.tools.artifacts import read_artifact, submit_artifact
+from wfe_mcp.server.tools.decisions import approve, reject
+from wfe_mcp.server.tools.phases import retry_phase, skip_phase, start_phase
+from wfe_mcp.server.tools.runs import control_run, start_run, status
+from wfe_mcp.server.tools.templates import list_templates
+
+__all__ = ["ENTRIES"]
+
+ENTRIES = (
+    Entry(list_templates, "List templates", reads=True),
+    Entry(start_run, "Start a run", always=True),
+    Entry(status, "Where a run stands", reads=True, always=True),
+    Entry(start_phase, "Start a phase", repeatable=True, always=True),
+    Entry(submit_artifact, "Submit an artifact", repeatable=True, always=True),
+    Entry(approve, "Ask for approval", repeatable=True),
+    Entry(reject, "Withdraw a submission", destroys=True),
+    Entry(retry_phase, "Retry a phase"),
+    Entry(skip_phase, "Skip a phase"),
+    Entry(control_run, "Pause, resume or cancel a run", destroys=True),
+    Entry(read_artifact, "Read an artifact", reads=True),
+)

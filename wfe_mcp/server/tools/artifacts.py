@@ -1,0 +1,56 @@
+"""How does an artifact come in, and how is it read?"""
+
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from wfe_mcp.server.call import Call
+from wfe_mcp.views import answers, waiting
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["GATES_WAIT_S", "read_artifact", "submit_artifact"]
+
+GATES_WAIT_S = 20.0
+"""Gates that end within this time answer the submission itself, which saves a call per phase."""
+
+
+async def submit_artifact(
+    call: Call,
+    run: str,
+    phase: Annotated[str, Field(description="path, e.g. build[T-1].code")],
+    attempt: Annotated[int | None, Field(ge=1, description="from start_phase")] = None,
+    artifact: Annotated[dict[str, Any] | None, Field(description="matches output.schema of start_phase")] = None,
+    path: Annotated[str, Field(description="instead: a file of the project")] = "",
+    note: str = "",
+) -> Envelope:
+    """Hand in a phase's result (plan, change, review, report). Validates it, stores a revision, runs gates and tests.
+    Give artifact or path.
+    """
+    found = await call.answer(
+        answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note
+    )
+    if found.run is None or found.state != "gating":
+        return found
+    tried, revision = found.data["attempt"], found.data["revision"]
+    done = partial(waiting.gates_are_done, call.engine, found.run, phase, tried)
+    await call.until(done, GATES_WAIT_S)
+    return await call.place.in_thread(partial(answers.submitted, call.engine, found.run, phase, tried, revision))
+
+
+async def read_artifact(
+    call: Call,
+    run: str,
+    phase: str = "",
+    artifact: str = "",
+    revision: Annotated[int | None, Field(ge=1)] = None,
+    pointer: Annotated[str, Field(description="JSON pointer to a part")] = "",
+    against: Annotated[str, Field(description="revision or run to diff with")] = "",
+) -> Envelope:
+    """Read an artifact (plan, spec, review), one part of it, or its diff against another revision. Without a name: list
+    them.
+    """
+    return await call.answer(
+        answers.read_artifact, run=run, phase=phase, artifact=artifact, revision=revision, pointer=pointer,
+        against=against,
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""How does a phase get into somebody's hands, once more, or out of the way?"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from wfe_mcp.server.call import Call
+from wfe_mcp.views import answers
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["retry_phase", "skip_phase", "start_phase"]
+
+
+async def start_phase(call: Call, run: str, phase: str = "") -> Envelope:
+    """Claim the next ready phase before working on it. Returns prompt, output schema, inputs, gates, feedback,
+    deadline. Safe to repeat: brings the prompt again.
+    """
+    return await call.answer(answers.start_phase, run=run, phase=phase)
+
+
+async def retry_phase(
+    call: Call,
+    run: str,
+    phase: str,
+    role: Annotated[str, Field(description="another model")] = "",
+    feedback: str = "",
+) -> Envelope:
+    """Open a new attempt of a failed, running or completed phase, with feedback for it."""
+    return await call.answer(answers.retry_phase, run=run, phase=phase, role=role, feedback=feedback)
+
+
+async def skip_phase(call: Call, run: str, phase: str, reason: str) -> Envelope:
+    """Skip an optional phase, with a reason; where the template reserves that for a human, asks them."""
+    return await call.answer(answers.skip_phase, run=run, phase=phase, reason=reason)

@@ -1,0 +1,61 @@
+"""How does a run begin, where does it stand, and who stops it?"""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from wfe_mcp.server.call import Call
+from wfe_mcp.views import answers, waiting
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["control_run", "start_run", "status"]
+
+
+async def start_run(
+    call: Call,
+    template: str,
+    inputs: dict[str, Any] | None = None,
+    title: str = "",
+    driver: Annotated[str, Field(description="role that works the phases; default: you")] = "",
+    auto: Annotated[bool | None, Field(description="false: stop after every phase")] = None,
+    idempotency_key: str = "",
+) -> Envelope:
+    """Start a new workflow run from a template. Use when the user asks to begin planned, reviewed or tested work. The
+    same idempotency_key returns the same run.
+    """
+    return await call.answer(
+        answers.start_run, template=template, inputs=inputs, title=title, driver=driver, auto=auto,
+        idempotency_key=idempotency_key,
+    )  # fmt: skip
+
+
+async def status(
+    call: Call,
+    run: str = "",
+    wait_s: Annotated[int, Field(ge=0, le=45)] = 0,
+    detail: Literal["brief", "full"] = "brief",
+) -> Envelope:
+    """Where a run stands, who is waited for, what to call next. Use first in a session, when unsure, or to wait: wait_s
+    long-polls for a change. Without run: the open runs of this project.
+    """
+    before = await call.place.in_thread(partial(waiting.revision, call.engine, run)) if wait_s and run else None
+    found = await call.answer(answers.status, run=run, detail=detail)
+    if before is None or found.run is None:
+        return found
+
+    def has_moved() -> bool:
+        return waiting.revision(call.engine, run) != before or not waiting.sleeps(call.engine, run)
+
+    return await call.answer(answers.status, run=run, detail=detail) if await call.until(has_moved, wait_s) else found
+
+
+async def control_run(
+    call: Call,
+    run: str,
+    action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"],
+    phase: str = "",
+    reason: str = "",
+) -> Envelope:
+    """Pause, resume or cancel a run; proceed when a completed phase waits for it; switch automatic mode."""
+    return await call.answer(answers.control_run, run=run, action=action, phase=phase, reason=reason)

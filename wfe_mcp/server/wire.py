@@ -1,0 +1,175 @@
+"""What is a frame on the wire, and what is not?
+
+Standard library only: this is loaded before anything is answered.
+
+Rules:
+1. One line is one JSON-RPC message. What is none is answered -32700 or -32600 and never ends the server.
+2. The wire is a private copy of fd 0 and fd 1. The real ones lead to the null device and to stderr, so that neither a
+   stray ``print`` nor a child process can reach the client.
+3. Bytes are read and written with ``os.read`` and ``os.write``: a buffer that a thread is reading cannot be closed when
+   the process ends.
+"""
+
+import json
+import math
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, NoReturn, cast
+
+__all__ = ["INVALID_REQUEST", "MAX_FRAME_BYTES", "PARSE_ERROR", "Malformed", "Wire", "frame_of"]
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+
+MAX_FRAME_BYTES = 16_000_000
+"""A longer line is dropped unread: an artifact has at most 1 MB, so nobody needs it."""
+
+_CHUNK_BYTES = 65_536
+
+
+class Malformed(Exception):
+    """A line that is no message: the JSON-RPC code, why, and the id where one could be read."""
+
+    def __init__(self, code: int, message: str, request: str | int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.request = request
+
+
+def frame_of(line: bytes) -> dict[str, Any]:
+    """The message in ``line``. Raises ``Malformed`` for what is no strict JSON, or no JSON-RPC message."""
+    try:
+        value: object = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\u" in line:
+            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
+    except UnicodeError:
+        raise Malformed(PARSE_ERROR, "the line is not UTF-8, or holds a lone surrogate") from None
+    except RecursionError:
+        raise Malformed(PARSE_ERROR, "the JSON is nested too deeply") from None
+    except ValueError as exc:
+        raise Malformed(PARSE_ERROR, f"the line is not JSON: {exc}") from None
+    if not isinstance(value, dict):
+        raise Malformed(INVALID_REQUEST, "a message is one JSON object (batches are not part of MCP)")
+    frame = cast("dict[str, Any]", value)
+    fault = _fault(frame)
+    if fault:
+        found = frame.get("id")
+        raise Malformed(INVALID_REQUEST, fault, found if _is_id(found) else None)
+    return frame
+
+
+def _fault(frame: dict[str, Any]) -> str:
+    """Why ``frame`` is neither a request, nor a notification, nor a response; empty when it is one."""
+    if frame.get("jsonrpc") != "2.0":
+        return 'jsonrpc must be "2.0"'
+    if "id" in frame and not _is_id(frame["id"]) and not ("error" in frame and frame["id"] is None):
+        return "id must be text or a whole number"
+    if "method" in frame:
+        if not isinstance(frame["method"], str):
+            return "method must be text"
+        return "" if isinstance(frame.get("params", {}), dict) else "params must be an object"
+    if "id" not in frame:
+        return "method is missing"
+    return "" if isinstance(frame.get("result", frame.get("error")), dict) else "neither method, result nor error"
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:40]} is out of range")
+    return number
+
+
+class Wire:
+    """Two file descriptors that nobody else in the process has."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._lock = threading.Lock()
+        self.broken = False
+
+    @classmethod
+    def take(cls) -> "Wire":
+        """The process's standard input and output, from now on ours alone (rule 2)."""
+        source, sink = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        os.dup2(2, 1)
+        if sys.platform == "win32":  # pragma: no cover
+            import msvcrt
+
+            msvcrt.setmode(source, os.O_BINARY)
+            msvcrt.setmode(sink, os.O_BINARY)
+        else:
+            # A parent may have made its end non-blocking; the flag can be shared with ours.
+            os.set_blocking(source, True)
+            os.set_blocking(sink, True)
+        return cls(source, sink)
+
+    def frames(self) -> Iterator[dict[str, Any]]:
+        """Every message until the client closes its end. Answers what is none itself (rule 1)."""
+        for line in self._lines():
+            if not line.strip():
+                continue
+            try:
+                yield frame_of(line)
+            except Malformed as fault:
+                self.refuse(fault)
+
+    def refuse(self, fault: Malformed) -> None:
+        """Answer a line that is no message."""
+        error = {"code": fault.code, "message": fault.message}
+        self.send({"jsonrpc": "2.0", "id": fault.request, "error": error})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one message."""
+        self.write(json.dumps(message, separators=(",", ":")))
+
+    def write(self, text: str) -> None:
+        """Write one line. When the client is gone, ``broken`` says so and nothing is written any more."""
+        left = memoryview(text.encode() + b"\n")
+        with self._lock:
+            while left and not self.broken:
+                try:
+                    left = left[os.write(self._sink, left) :]
+                except OSError:
+                    self.broken = True
+
+    def _lines(self) -> Iterator[bytes]:
+        kept = bytearray()
+        dropping = False
+        while chunk := self._read():
+            kept += chunk
+            if b"\n" not in chunk:
+                if len(kept) > MAX_FRAME_BYTES:
+                    kept.clear()
+                    dropping = True
+                continue
+            *lines, rest = bytes(kept).split(b"\n")
+            kept = bytearray(rest)
+            if dropping:
+                del lines[0]
+                dropping = False
+                self.refuse(Malformed(INVALID_REQUEST, f"the message is longer than {MAX_FRAME_BYTES} bytes"))
+            yield from lines
+        if kept and not dropping:
+            yield bytes(kept)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._source, _CHUNK_BYTES)
+        except OSError:
+            return b""
