@@ -1,0 +1,57 @@
+"""What can a template of the format ``wfe/1`` say?
+
+Source: design §5. ``schemas/template.schema.json`` and the reference are made from these models.
+"""
+
+from wfe_mcp.workflow.model.base import LOOP_KEY, ROOTS, Shape, duration_s
+from wfe_mcp.workflow.model.gates import (
+    ApprovalGate,
+    CommandGate,
+    Expect,
+    ExprGate,
+    FilesGate,
+    Gate,
+    GitGate,
+    OpinionGate,
+    ReportGate,
+)  # fmt: skip
+from wfe_mcp.workflow.model.phases import (
+    AgentPhase,
+    Defaults,
+    FlowPhase,
+    ForEach,
+    HttpCall,
+    HumanPhase,
+    LlmCall,
+    LlmPhase,
+    LoopPhase,
+    Output,
+    Phase,
+    Step,
+    StepOutput,
+    StepsPhase,
+    Until,
+)  # fmt: skip
+from wfe_mcp.workflow.model.rules import (
+    BackoffRule,
+    BlockRule,
+    CompensateRule,
+    FailureRule,
+    GotoRule,
+    NextStep,
+    OnFail,
+    PauseRule,
+    Retry,
+    RetryRule,
+    SubflowRule,
+    WaitHumanRule,
+)  # fmt: skip
+from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
+
+__all__ = [
+    "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "CommandGate", "CompensateRule",
+    "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
+    "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
+    "Output", "PauseRule", "Phase", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",
+    "StepsPhase", "SubflowRule", "Template", "Until", "WaitHumanRule", "Webhook", "all_phases", "duration_s",
+]  # fmt: skip

@@ -1,0 +1,216 @@
+"""What may a name, a duration or a field with expressions look like in a template?
+
+Rules:
+1. Unknown keys are errors; types are strict: ``"3"`` is no number, ``1`` is no yes.
+2. A field says which expressions it takes (``Takes``); a field that says nothing takes none.
+3. Faults speak in plain words here (type ``wfe``), so that nobody reads a pattern.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PlainValidator, WithJsonSchema
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "CEL_TYPES", "LOOP_KEY", "RESERVED_WORDS", "ROOTS", "Condition", "Duration", "Expression", "Ident", "Json", "Label",
+    "Many", "PhaseId", "Prompt", "SchemaRef", "Shape", "Takes", "TakesKind", "Text", "choice", "duration_s", "fault",
+    "tagged", "takes",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+ROOTS = ("inputs", "vars", "artifacts", "run", "phase", "item", "env")
+"""The names every expression can begin with (design §5)."""
+
+RESERVED_WORDS = frozenset({
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+    "loop", "package", "namespace", "return", "var", "void", "while",
+})  # fmt: skip
+"""CEL refuses these as names."""
+
+CEL_TYPES = frozenset({
+    "bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "string", "timestamp", "type",
+    "uint",
+})  # fmt: skip
+"""CEL knows these as types; a loop cannot name its item so."""
+
+LOOP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""A loop item's key: it is a path and a folder name."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = r"[1-9][0-9]{0,8}(ms|s|m|h|d)"
+_IDENT = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+_LABEL = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
+
+TakesKind = Literal["condition", "value", "text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """The field takes expressions: one that is true or false, one of any type, text with some, or JSON of texts."""
+
+    kind: TakesKind
+
+
+class Shape(BaseModel):
+    """One object of a template: closed, frozen, strict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Many = Annotated[tuple[T, ...], Field(strict=False)]
+"""A JSON list. The relaxed mode lets a list become a tuple; its entries stay strict."""
+
+
+def fault(message: str, **context: object) -> PydanticCustomError:
+    """A fault in our own words; ``{name}`` in ``message`` comes from ``context``."""
+    return PydanticCustomError("wfe", cast("Any", message), context)
+
+
+def takes(field: FieldInfo) -> TakesKind | None:
+    """Which expressions the field takes; None when it takes none."""
+    found = next((mark for mark in field.metadata if isinstance(mark, Takes)), None) or _mark_in(field.annotation)
+    return found.kind if found else None
+
+
+def _mark_in(annotation: object) -> Takes | None:
+    if isinstance(annotation, Takes):
+        return annotation
+    parts = (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
+    return next((mark for part in parts if (mark := _mark_in(part))), None)
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a duration such as ``"30s"`` or ``"5m"``; the model has checked its form."""
+    digits = text.rstrip("mshd")
+    return int(digits) * _UNITS[text[len(digits) :]]
+
+
+def _matching(pattern: str, message: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise fault(message, found=_short(value))
+        return value
+
+    return check
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= 60 else value[:57] + "…")
+
+
+def _not_reserved(value: str) -> str:
+    if value in RESERVED_WORDS:
+        raise fault("{found} is a reserved word of the expression language; choose another name", found=repr(value))
+    return value
+
+
+def _schema_ref(value: object) -> object:
+    if isinstance(value, str | dict):
+        return cast("object", value)
+    raise fault('must be the name of a schema ("plan@1") or a JSON Schema')
+
+
+def choice(message: str, accepted: Callable[[object], bool], schema: dict[str, Any]) -> Any:
+    """Annotations for a field of several types: ``accepted`` decides, ``message`` says what is right."""
+
+    def check(value: object) -> object:
+        if accepted(value):
+            return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+        raise fault(message)
+
+    return PlainValidator(check), WithJsonSchema(schema)
+
+
+def tagged(key: str, default: str | None = None) -> Discriminator:
+    """Choose the model by ``key``. Tags are ``<kind>``: in angle brackets they are never mistaken for a JSON key."""
+
+    def tag(value: object) -> str:
+        if isinstance(value, dict):
+            return f"<{cast('dict[str, object]', value).get(key, default)}>"
+        return f"<{getattr(value, key, default)}>"
+
+    return Discriminator(tag)
+
+
+Ident = Annotated[
+    str,
+    AfterValidator(
+        _matching(_IDENT, "{found} is no name: begin with a letter or _, then letters, digits and _ (at most 64)")
+    ),
+    AfterValidator(_not_reserved),
+    WithJsonSchema({"type": "string", "pattern": f"^{_IDENT}$"}),
+]
+"""A name that expressions can use: artifact, ``as``, ``assign``."""
+
+PhaseId = Annotated[
+    str,
+    AfterValidator(
+        _matching(_LABEL, "{found} is no id: begin with a letter, then letters, digits, _ and - (at most 64)")
+    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
+]
+"""A phase or step id."""
+
+Label = Annotated[
+    str,
+    AfterValidator(
+        _matching(_LABEL, "{found} is no name: begin with a letter, then letters, digits, _ and - (at most 64)")
+    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
+]
+"""The name of a template, role or check."""
+
+Duration = Annotated[
+    str,
+    AfterValidator(
+        _matching(_DURATION, '{found} is no duration: write a whole number and ms, s, m, h or d, such as "30s" or "5m"')
+    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "examples": ["30s", "5m"]}),
+]
+"""A length of time, ``"30s"`` or ``"5m"``; ``duration_s`` gives its seconds."""
+
+_ONE = {"type": "string", "pattern": r"^\$\{[\s\S]+\}$"}
+Condition = Annotated[str, Takes("condition"), WithJsonSchema(_ONE)]
+"""Exactly one ``${…}`` that is true or false."""
+
+Expression = Annotated[str, Takes("value"), WithJsonSchema(_ONE)]
+"""Exactly one ``${…}`` of any type."""
+
+Text = Annotated[str, Takes("text")]
+"""Text that may hold ``${…}``."""
+
+Prompt = Annotated[
+    str,
+    Takes("text"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "pattern": r"^prompts/[A-Za-z0-9_][A-Za-z0-9_.-]*\.md$"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""Text that may hold ``${…}``; in a template folder also ``{"file": "prompts/x.md"}``, inlined when loaded."""
+
+Json = Annotated[T, Takes("json")]
+"""JSON whose texts may hold ``${…}``."""
+
+SchemaRef = Annotated[
+    str | dict[str, Any],
+    PlainValidator(_schema_ref),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+]
+"""The name of a shipped schema (``plan@1``) or a JSON Schema 2020-12 whose root is an object."""

@@ -1,0 +1,165 @@
+"""What can a gate ask for?"""
+
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, Tag
+
+from wfe_mcp.workflow.model.base import Condition, Duration, Label, Many, Prompt, Shape, Text, choice, tagged
+
+__all__ = [
+    "ApprovalGate", "CommandGate", "Expect", "ExprGate", "FilesGate", "Gate", "GitGate", "OpinionGate", "ReportGate",
+]  # fmt: skip
+
+
+def _is_exit_code(value: object) -> bool:
+    return value == "nonzero" or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_failing_tests(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(entry, str) and entry.strip() for entry in cast("list[object]", value))
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_fast_forward(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and bool(value))
+
+
+class ExprGate(Shape):
+    """An expression must be true."""
+
+    kind: Literal["expr"] = Field(description="`expr`: an expression must be true.")
+    assert_: Condition = Field(
+        alias="assert", description="The condition, exactly one `${…}`. It sees the revision under judgement."
+    )
+
+
+class FilesGate(Shape):
+    """Files must exist, stay as they were, or be the only ones that changed."""
+
+    kind: Literal["files"] = Field(
+        description="`files`: compares the project's files with those at the attempt's start; `.wfe/` never counts."
+    )
+    exist: Many[Text] = Field(default=(), description="Globs; each must match at least one file.")
+    unchanged: Many[Text] = Field(default=(), description="Globs; no matching file may have changed, come or gone.")
+    within: Many[Text] = Field(default=(), description="Globs; every changed file must match one of them.")
+
+
+class GitGate(Shape):
+    """The repository must be in a certain state."""
+
+    kind: Literal["git"] = Field(description="`git`: the state of the repository.")
+    clean: bool = Field(default=False, description="Nothing is uncommitted; `.wfe/` does not count.")
+    branch: Text | None = Field(default=None, description="The branch that must be checked out; globs are allowed.")
+    one_commit: bool = Field(default=False, description="Exactly one commit was added since the attempt's start.")
+    message: Text | None = Field(
+        default=None, description="The first line of the newest commit must begin with this text."
+    )
+    fast_forward: Annotated[
+        bool | str,
+        *choice(
+            "must be true, false or the name of a branch",
+            _is_fast_forward,
+            {"anyOf": [{"type": "boolean"}, {"type": "string", "minLength": 1}]},
+        ),
+    ] = Field(
+        default=False,
+        description="`true`: HEAD descends from the commit at the attempt's start. A branch name: HEAD descends from it.",
+    )
+
+
+class ReportGate(Shape):
+    """The submitted report must have a certain status."""
+
+    kind: Literal["report"] = Field(description="`report`: judges the `status` and `role` of the submitted report.")
+    role: Label | None = Field(
+        default=None, description="The role the report must come from, one of the template's `roles`."
+    )
+    status: str = Field(default="pass", min_length=1, description="The status the report must have.")
+
+
+class Expect(Shape):
+    """What a check must show."""
+
+    exit_code: Annotated[
+        int | str | None,
+        *choice(
+            'must be a number or "nonzero"',
+            _is_exit_code,
+            {"anyOf": [{"type": "integer"}, {"const": "nonzero"}]},
+        ),
+    ] = Field(
+        default=None,
+        description='A number or `"nonzero"`. Default: 0, or `"nonzero"` when `failing_tests` names some.',
+    )
+    failing_tests: Annotated[
+        int | str | tuple[Text, ...] | None,
+        *choice(
+            'must be a number of tests, a list of test ids, "some", or one expression that gives the list',
+            _is_failing_tests,
+            {
+                "anyOf": [
+                    {"type": "integer", "minimum": 0},
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string", "minLength": 1}},
+                ]
+            },
+        ),
+    ] = Field(
+        default=None,
+        description='Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.',
+    )
+    min_tests: int | None = Field(default=None, ge=1, description="At least this many tests must have run.")
+    no_new_skips: bool = Field(default=False, description="No more tests are skipped than at the attempt's start.")
+    coverage_floor: float | None = Field(default=None, ge=0, le=100, description="Least line coverage in percent.")
+    max_duration: Duration | None = Field(default=None, description="The check may take at most this long.")
+
+
+class CommandGate(Shape):
+    """A check that the project's configuration names must run and show what is expected."""
+
+    kind: Literal["command"] = Field(description="`command`: runs a check of the project's configuration.")
+    check: Label = Field(description="The name of the check; its command line stands in trusted configuration.")
+    if_missing: Literal["fail", "note"] = Field(
+        default="fail", description="When the project has no such check: `fail`, or only `note` it in the evidence."
+    )
+    expect: Expect = Field(default=Expect(), description="What the check must show; by default exit code 0.")
+
+
+class OpinionGate(Shape):
+    """Other models review the revision."""
+
+    kind: Literal["opinion"] = Field(description="`opinion`: typed reviews by other models.")
+    reviewers: Many[Label] = Field(min_length=1, description="Roles of the template, each one review.")
+    quorum: int = Field(default=1, ge=1, description="How many reviews must pass.")
+    criteria: Prompt | None = Field(default=None, description="What the reviewers are to look at.")
+    allow_rewrite: bool = Field(default=False, description="Hand a reviewer's rewrite to the next attempt.")
+    on_provider_error: Literal["warn", "block"] = Field(
+        default="block", description="When a reviewer cannot be reached: go on with a warning, or stop."
+    )
+    max_attempts: int = Field(default=1, ge=1, description="How often a reviewer that fails is asked.")
+
+
+class ApprovalGate(Shape):
+    """A person says yes, bound to the sha256 of the revision."""
+
+    kind: Literal["approval"] = Field(description="`approval`: somebody must say yes to exactly these bytes.")
+    assurance: Literal["agent", "client", "human", "passkey"] = Field(
+        default="human", description="The least assurance of the channel the yes comes through."
+    )
+    expires: Duration | None = Field(default=None, description="A yes is void after this time.")
+    phrase: str | None = Field(default=None, min_length=1, description="Words the person must type.")
+
+
+Gate = Annotated[
+    Annotated[ExprGate, Tag("<expr>")]
+    | Annotated[FilesGate, Tag("<files>")]
+    | Annotated[GitGate, Tag("<git>")]
+    | Annotated[ReportGate, Tag("<report>")]
+    | Annotated[CommandGate, Tag("<command>")]
+    | Annotated[OpinionGate, Tag("<opinion>")]
+    | Annotated[ApprovalGate, Tag("<approval>")],
+    tagged("kind"),
+]

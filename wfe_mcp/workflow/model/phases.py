@@ -1,0 +1,241 @@
+"""What can a phase say?
+
+Every kind has the keys of ``PhaseKeys``; ``defaults`` takes the same keys and fills in where a phase is silent.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag
+
+from wfe_mcp.workflow.model.base import (
+    Condition,
+    Duration,
+    Expression,
+    Ident,
+    Json,
+    Label,
+    Many,
+    PhaseId,
+    Prompt,
+    SchemaRef,
+    Shape,
+    Text,
+    tagged,
+)  # fmt: skip
+from wfe_mcp.workflow.model.gates import Gate
+from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry
+
+__all__ = [
+    "AgentPhase", "Defaults", "FlowPhase", "ForEach", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
+    "Output", "Phase", "PhaseBase", "PhaseKeys", "Step", "StepOutput", "StepsPhase", "Until",
+]  # fmt: skip
+
+
+class Output(Shape):
+    """The artifact a phase produces."""
+
+    artifact: Ident = Field(
+        description="The artifact's name, unique in the template; expressions say `artifacts.<name>`."
+    )
+    schema_: SchemaRef = Field(
+        alias="schema",
+        description="A schema name such as `plan@1`, or an inline JSON Schema 2020-12; its root is an object.",
+    )
+    editable: bool = Field(
+        default=False, description="A person may edit the mirror file before approval; that is a new revision."
+    )
+    seal: Literal["on_approval", "on_submit"] = Field(
+        default="on_approval", description="When the sha256 of the artifact is sealed."
+    )
+    write_to: Text | None = Field(
+        default=None,
+        description="A folder of the project that a file bundle (or file that a document) is also written to.",
+    )
+
+
+class LlmCall(Shape):
+    """One model call of a step."""
+
+    role: Label = Field(description="The role that answers, one of the template's `roles`.")
+    prompt: Prompt = Field(description="What to ask.")
+
+
+class HttpCall(Shape):
+    """One HTTP request of a step."""
+
+    url: Text = Field(description="The address; plain http only to origins that configuration allows.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = Field(
+        default="GET", description="The HTTP method."
+    )
+    headers: Json[dict[str, Any]] = Field(default={}, description="Headers by name.")
+    body: Json[Any] = Field(default=None, description="The JSON body.")
+    status: int | None = Field(
+        default=None, ge=100, le=599, description="The status that must come back; default any 2xx."
+    )
+
+
+class StepOutput(Shape):
+    """What a step's result must look like."""
+
+    schema_: SchemaRef = Field(alias="schema", description="A schema name or an inline JSON Schema for the result.")
+
+
+class Step(Shape):
+    """One thing the server does: exactly one of ``tool``, ``check``, ``http``, ``builtin``, ``wait``, ``llm``."""
+
+    id: PhaseId = Field(description="The step's id, unique in its phase.")
+    tool: str | None = Field(default=None, description="`server.tool`: a tool of a configured MCP server.")
+    check: Label | None = Field(default=None, description="A check of the project's configuration.")
+    http: HttpCall | None = Field(default=None, description="An HTTP request.")
+    builtin: str | None = Field(default=None, min_length=1, description="A built-in action, such as `git.closeout`.")
+    wait: Duration | None = Field(default=None, description="Wait this long.")
+    llm: LlmCall | None = Field(default=None, description="A model call.")
+    params: Json[dict[str, Any]] = Field(default={}, description="Parameters of the tool or built-in action.")
+    assign: Ident | None = Field(default=None, description="The result is `vars.<name>` from here on.")
+    if_: Condition | None = Field(default=None, alias="if", description="The step runs only when this is true.")
+    retry: Retry | None = Field(default=None, description="Tries of this step.")
+    timeout: Duration | None = Field(default=None, description="The step may take at most this long.")
+    continue_on_error: bool = Field(default=False, description="The next step runs although this one failed.")
+    idempotency_key: Text | None = Field(
+        default=None, description="Sent along, so that a repeated call has one effect."
+    )
+    output: StepOutput | None = Field(default=None, description="The schema of the result.")
+
+
+class PhaseKeys(Shape):
+    """The keys of every kind of phase."""
+
+    title: str = Field(default="", description="One line for people.")
+    role: Label | None = Field(default=None, description="Who works, one of the template's `roles`.")
+    needs: Many[str] | None = Field(
+        default=None, description="Phases of the same list that must be over first; absent: the one before, `[]`: none."
+    )
+    when: Condition | None = Field(default=None, description="False skips the phase. Exactly one `${…}`.")
+    prompt: Prompt | None = Field(
+        default=None, description="What to do; `${…}` is filled in once. Absent: made from title and output."
+    )
+    context: Many[str] = Field(
+        default=(), description="Earlier artifacts (later: standards bundles) handed over with the prompt."
+    )
+    output: Output | None = Field(
+        default=None, description="The artifact to produce; agent, llm and human phases need it."
+    )
+    prompt_gates: Many[Gate] = Field(default=(), description="Gates before work, in order.")
+    gates: Many[Gate] = Field(
+        default=(), description="Gates on a submitted revision, in order; the schema is checked first."
+    )
+    on_fail: Many[OnFail] | None = Field(
+        default=None,
+        description="What to do when an attempt fails: the first rule that applies. Default: retry 3, wait_human.",
+    )
+    next: Many[NextStep] = Field(
+        default=(), description="Jumps, judged once when the attempt completes; no match: dependants."
+    )
+    timeout: Duration | None = Field(default=None, description="A running attempt fails after this time.")
+    retry: Retry | None = Field(default=None, description="Tries before the rules of `on_fail`.")
+    tools_allowed: Many[str] = Field(default=(), description="Tools the worker should keep to; empty: no limit.")
+    auto_proceed: bool | None = Field(
+        default=None, description="Whether the run goes on by itself after this phase; absent: as the run says."
+    )
+    skip: Literal["never", "human", "agent"] = Field(default="human", description="Who may skip the phase.")
+    checkpoint: bool = Field(default=True, description="Keep a checkpoint when the phase completes.")
+    locks: Many[Text] = Field(default=(), description="Names that no two phases hold at once.")
+    enter: Literal["needs", "goto_only"] = Field(
+        default="needs",
+        description="`needs`: begins when its needs are over; `goto_only`: only when something jumps to it.",
+    )
+    compensate: Many[Step] = Field(default=(), description="Steps that undo the phase.")
+
+
+class Defaults(PhaseKeys):
+    """Phase keys that hold where a phase does not say otherwise."""
+
+    kind: Literal["agent", "llm", "steps", "human", "loop", "flow"] | None = Field(
+        default=None, description="The kind of phases that name none."
+    )
+
+
+class PhaseBase(PhaseKeys):
+    """A phase of any kind."""
+
+    id: PhaseId = Field(description="The phase's id, unique in its list: letters, digits, `_` and `-`.")
+
+
+class AgentPhase(PhaseBase):
+    """The connected client works."""
+
+    kind: Literal["agent"] = Field(default="agent", description="`agent`: the connected client works.")
+
+
+class LlmPhase(PhaseBase):
+    """The server runs a model with tools."""
+
+    kind: Literal["llm"] = Field(description="`llm`: the server runs a model with tools.")
+
+
+class HumanPhase(PhaseBase):
+    """A person supplies the artifact."""
+
+    kind: Literal["human"] = Field(description="`human`: a person supplies the artifact through a form.")
+
+
+class StepsPhase(PhaseBase):
+    """The server calls tools, checks and HTTP."""
+
+    kind: Literal["steps"] = Field(description="`steps`: the server calls tools, checks and HTTP.")
+    steps: Many[Step] = Field(min_length=1, description="What to do, in order.")
+
+
+class ForEach(Shape):
+    """Walk over items; they are evaluated once when the loop opens."""
+
+    in_: Expression = Field(alias="in", description="The list of items, exactly one `${…}`.")
+    as_: Ident | None = Field(
+        default=None, alias="as", description="The name of the item's value; `item.value` is always there."
+    )
+    key: Expression | None = Field(
+        default=None,
+        description="The item's key, exactly one `${…}`; unique. Default: the item's `id`, else its index.",
+    )
+    order_by: Ident | None = Field(
+        default=None, description="A field of the items that orders them; a list of keys means after those."
+    )
+    max_parallel: int = Field(default=1, ge=1, description="Items at work at the same time.")
+    on_item_fail: Literal["block", "continue"] = Field(
+        default="block", description="Stop the loop, or go on with the others."
+    )
+
+
+class Until(Shape):
+    """Repeat the body until a condition holds."""
+
+    if_: Condition = Field(alias="if", description="Judged after each pass; true ends the loop.")
+    max: int = Field(ge=1, description="Passes at most.")
+
+
+class LoopPhase(PhaseBase):
+    """Phases for each item, or until a condition holds: exactly one of ``for_each`` and ``until``."""
+
+    kind: Literal["loop"] = Field(description="`loop`: `for_each` or `until`, over `phases`.")
+    for_each: ForEach | None = Field(default=None, description="Walk over items.")
+    until: Until | None = Field(default=None, description="Repeat until a condition holds.")
+    phases: "Many[Phase]" = Field(min_length=1, description="The body of the loop.")
+
+
+class FlowPhase(PhaseBase):
+    """Another template runs inside."""
+
+    kind: Literal["flow"] = Field(description="`flow`: another template runs inside.")
+    template: str = Field(min_length=1, description="The template to run.")
+    with_: Json[dict[str, Any]] = Field(default={}, alias="with", description="Its inputs.")
+
+
+Phase = Annotated[
+    Annotated[AgentPhase, Tag("<agent>")]
+    | Annotated[LlmPhase, Tag("<llm>")]
+    | Annotated[StepsPhase, Tag("<steps>")]
+    | Annotated[HumanPhase, Tag("<human>")]
+    | Annotated[LoopPhase, Tag("<loop>")]
+    | Annotated[FlowPhase, Tag("<flow>")],
+    tagged("kind", "agent"),
+]

@@ -1,0 +1,113 @@
+"""What happens when a phase fails, and where does the run go when it completes?"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag
+
+from wfe_mcp.workflow.model.base import Condition, Duration, Label, PhaseId, Shape, tagged
+
+__all__ = [
+    "BackoffRule", "BlockRule", "CompensateRule", "FailureRule", "GotoRule", "NextStep", "OnFail", "PauseRule",
+    "Retry", "RetryRule", "SubflowRule", "WaitHumanRule",
+]  # fmt: skip
+
+
+class Retry(Shape):
+    """Tries before the rules of ``on_fail``."""
+
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+    backoff: Literal["none", "exponential"] = Field(
+        default="none", description="Wait between attempts, longer each time."
+    )
+    initial: Duration = Field(default="2s", description="The first wait.")
+    max: Duration = Field(default="60s", description="The longest wait.")
+
+
+class RetryRule(Shape):
+    """Open a new attempt."""
+
+    do: Literal["retry"] = Field(description="`retry`: a new attempt with feedback.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+
+
+class GotoRule(Shape):
+    """Jump back to an earlier phase: iteration n+1."""
+
+    do: Literal["goto"] = Field(description="`goto`: back to an earlier phase, as the next iteration.")
+    phase: PhaseId = Field(description="The phase itself or an earlier one.")
+    max: int = Field(default=1, ge=1, description="Jumps by this rule in the whole run.")
+
+
+class WaitHumanRule(Shape):
+    """Stop until a person reopens the phase."""
+
+    do: Literal["wait_human"] = Field(description="`wait_human`: only a person reopens the phase.")
+
+
+class SubflowRule(Shape):
+    """Run another template, then try again."""
+
+    do: Literal["subflow"] = Field(description="`subflow`: run another template, then try again.")
+    template: Label = Field(description="The template to run.")
+    max_attempts: int = Field(default=1, ge=1, description="How often, in this iteration.")
+
+
+class CompensateRule(Shape):
+    """Run the phase's ``compensate`` steps."""
+
+    do: Literal["compensate"] = Field(description="`compensate`: run the phase's `compensate` steps.")
+
+
+class BackoffRule(Shape):
+    """Try again after a wait that grows."""
+
+    do: Literal["backoff"] = Field(description="`backoff`: a new attempt after a wait that doubles.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+    initial: Duration = Field(default="2s", description="The first wait.")
+    max: Duration = Field(default="5m", description="The longest wait.")
+
+
+class PauseRule(Shape):
+    """Pause the run."""
+
+    do: Literal["pause"] = Field(description="`pause`: the run pauses.")
+
+
+class BlockRule(Shape):
+    """Block the run; a person can reopen it."""
+
+    do: Literal["block"] = Field(description="`block`: the run is blocked; a person can reopen it.")
+
+
+class FailureRule(Shape):
+    """End the run as failed."""
+
+    do: Literal["fail"] = Field(description="`fail`: the run ends as failed.")
+
+
+OnFail = Annotated[
+    Annotated[RetryRule, Tag("<retry>")]
+    | Annotated[GotoRule, Tag("<goto>")]
+    | Annotated[WaitHumanRule, Tag("<wait_human>")]
+    | Annotated[SubflowRule, Tag("<subflow>")]
+    | Annotated[CompensateRule, Tag("<compensate>")]
+    | Annotated[BackoffRule, Tag("<backoff>")]
+    | Annotated[PauseRule, Tag("<pause>")]
+    | Annotated[BlockRule, Tag("<block>")]
+    | Annotated[FailureRule, Tag("<fail>")],
+    tagged("do"),
+]
+
+
+class NextStep(Shape):
+    """Where the run goes when the phase completes; the first rule that matches wins."""
+
+    if_: Condition | None = Field(
+        default=None, alias="if", description="The condition, exactly one `${…}`; without it the rule always matches."
+    )
+    goto: str = Field(description="The phase itself, an earlier phase, or `$complete` (top level only).")
+    max: int | None = Field(
+        default=None,
+        ge=1,
+        description="Jumps by this rule; used up, the run is blocked. Else `max_iterations` bounds it.",
+    )
