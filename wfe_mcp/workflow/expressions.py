@@ -1,0 +1,209 @@
+"""What is the value of ``${…}``?
+
+Rules:
+1. A text that is exactly one ``${…}`` keeps the type of its value; inside other text a value becomes text, and
+   what is no text compact JSON. ``$${`` is a literal ``${``. ``${…}`` ends at the matching brace outside CEL strings.
+2. Values are never read as expressions again: what a tool, a model or an issue title says is data (B-15).
+3. In CEL an error is a value; here it is always an ``ExpressionError``, never ``false``.
+4. Comprehensions stop after 10,000 iterations (CEL's own budget).
+5. Conditions see the roots as maps, so ``has(artifacts.plan)`` asks for a key. Lint uses another environment, with
+   dotted names (``naming.py``): there ``has`` would give the value itself.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.workflow.model.base import ROOTS
+from wfe_mcp.workflow.model.phases import LoopPhase
+from wfe_mcp.workflow.model.template import all_phases
+
+if TYPE_CHECKING:
+    import cel_expr_python.cel as cel
+
+    from wfe_mcp.workflow.model.template import Template
+
+_RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
+
+__all__ = ["ExpressionError", "Expressions", "Part", "as_text", "scan", "source_of"]
+
+
+@dataclass(slots=True)
+class ExpressionError(Exception):
+    """An expression has no value. ``text``: the expression as written; ``reason``: CEL's words, shortened."""
+
+    text: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"${{{self.text}}} has no value: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a text: literal, or the source between ``${`` and ``}`` beginning at ``offset``."""
+
+    text: str
+    is_expression: bool
+    offset: int
+
+
+def scan(text: str) -> tuple[Part, ...]:
+    """The pieces of ``text``, in order; an escaped ``$${`` is literal. Refuses (ExpressionError): an open ``${``."""
+    parts: list[Part] = []
+    literal: list[str] = []
+    position = start = 0
+
+    def close_literal() -> None:
+        if literal:
+            parts.append(Part("".join(literal), False, start))
+            literal.clear()
+
+    while (found := text.find("$", position)) >= 0:
+        literal += text[position:found]
+        if text.startswith("$${", found):
+            literal += "${"
+            position = found + 3
+        elif text.startswith("${", found):
+            close_literal()
+            end = _closing_brace(text, found + 2)
+            parts.append(Part(text[found + 2 : end], True, found))
+            position = start = end + 1
+        else:
+            literal += "$"
+            position = found + 1
+    literal += text[position:]
+    close_literal()
+    return tuple(parts)
+
+
+def source_of(text: str) -> str | None:
+    """The CEL source when ``text`` is exactly one ``${…}``, else None."""
+    parts = scan(text)
+    return parts[0].text if len(parts) == 1 and parts[0].is_expression else None
+
+
+def _closing_brace(text: str, start: int) -> int:
+    depth = 1
+    position = start
+    while position < len(text):
+        char = text[position]
+        if char in "'\"":
+            position = _string_end(text, position, start)
+            continue
+        depth += (char == "{") - (char == "}")
+        if depth == 0:
+            return position
+        position += 1
+    raise ExpressionError(text[start : start + 60], "the closing brace is missing")
+
+
+def _string_end(text: str, position: int, start: int) -> int:
+    """The position after the CEL string that opens at ``position``; raw strings (``r'…'``) know no escapes."""
+    raw = _RAW_PREFIX.search(text[start:position]) is not None
+    quote = text[position] * 3 if text.startswith(text[position] * 3, position) else text[position]
+    position += len(quote)
+    while position < len(text):
+        if text.startswith(quote, position):
+            return position + len(quote)
+        position += 2 if text[position] == "\\" and not raw else 1
+    return position
+
+
+def as_text(value: object) -> str:
+    """A value inside text: text as it is, anything else as compact JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Expressions:
+    """The expressions of one template, each compiled once. ``names``: what loops call their items (``as``)."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = (*ROOTS, *sorted(set(names) - set(ROOTS)))
+        self._compiled: dict[str, cel.Expression] = {}
+        self._env: cel.Env | None = None
+
+    @classmethod
+    def of(cls, template: "Template") -> "Expressions":
+        """For all expressions of ``template``."""
+        loops = [phase for phase in all_phases(template.phases) if isinstance(phase, LoopPhase)]
+        return cls(loop.for_each.as_ for loop in loops if loop.for_each and loop.for_each.as_)
+
+    def evaluate(self, text: str, roots: Mapping[str, object]) -> object:
+        """The value of a field: typed when ``text`` is exactly one ``${…}``, else text. Raises ExpressionError.
+
+        ``roots``: plain JSON by root name; a root that is not given is an empty map.
+        """
+        parts = scan(text)
+        if len(parts) == 1 and parts[0].is_expression:
+            return self.value(parts[0].text, roots)
+        return "".join(as_text(self.value(part.text, roots)) if part.is_expression else part.text for part in parts)
+
+    def evaluate_json(self, value: object, roots: Mapping[str, object]) -> object:
+        """``value`` with every text in it evaluated; keys stay as they are."""
+        if isinstance(value, str):
+            return self.evaluate(value, roots)
+        if isinstance(value, dict):
+            return {key: self.evaluate_json(child, roots) for key, child in cast("dict[str, object]", value).items()}
+        if isinstance(value, list | tuple):
+            return [self.evaluate_json(child, roots) for child in cast("list[object]", value)]
+        return value
+
+    def is_true(self, text: str, roots: Mapping[str, object]) -> bool:
+        """Whether a condition (exactly one ``${…}``) holds. Anything but true or false is an ExpressionError."""
+        value = self.evaluate(text, roots)
+        if not isinstance(value, bool):
+            raise ExpressionError(
+                source_of(text) or text, f"a condition is true or false, this is {type(value).__name__}"
+            )
+        return value
+
+    def value(self, source: str, roots: Mapping[str, object]) -> object:
+        """The value of CEL ``source`` (without ``${}``) as plain JSON. Raises ExpressionError."""
+        # 10 ms and a 16 MB library: only runs that evaluate something load it.
+        import cel_expr_python.cel as cel
+
+        data = {name: roots.get(name, {}) for name in self._names}
+        try:
+            result = self._compile(source).eval(data=cast("Any", data))
+            value: object = result.plain_value()
+        except RuntimeError as exc:  # a used-up budget, text that is no UTF-8, a wrong expression
+            raise ExpressionError(source, _reason(str(exc))) from exc
+        if result.type() == cel.Type.ERROR:
+            raise ExpressionError(source, _reason(str(value)))
+        return _plain(value, source)
+
+    def _compile(self, source: str) -> "cel.Expression":
+        import cel_expr_python.cel as cel
+
+        compiled = self._compiled.get(source)
+        if compiled is None:
+            if self._env is None:
+                self._env = cel.NewEnv(variables=dict.fromkeys(self._names, cel.Type.DYN))
+            compiled = self._compiled[source] = self._env.compile(source)
+        return compiled
+
+
+def _reason(words: str) -> str:
+    """CEL's words without its status codes and the drawing below them."""
+    first = words.split("\n", 1)[0]
+    for noise in ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "INTERNAL: ", "UNKNOWN: ", "CANCELLED: ", "ERROR: <input>:"):
+        first = first.removeprefix(noise)
+    return first.rsplit(" [", 1)[0] if first.endswith("]") else first
+
+
+def _plain(value: object, source: str) -> object:
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | float() if math.isfinite(value):
+            return value
+        case list():
+            return [_plain(item, source) for item in cast("list[object]", value)]
+        case dict() if all(isinstance(key, str) for key in cast("dict[object, object]", value)):
+            return {key: _plain(item, source) for key, item in cast("dict[str, object]", value).items()}
+        case _:
+            raise ExpressionError(source, f"its value ({type(value).__name__}) is no JSON; convert it, e.g. string(…)")

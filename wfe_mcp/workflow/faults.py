@@ -1,0 +1,211 @@
+"""What is wrong with the form of a definition, in plain words?
+
+Form is keys, types and single names; meaning is ``lint``'s.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, cast, get_args, get_origin
+
+from pydantic import BaseModel, Tag, ValidationError
+
+from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.workflow.model import Template
+
+__all__ = ["Fault", "did_you_mean", "faults_of", "short"]
+
+Fault = tuple[tuple[str | int, ...], Detail]
+"""Where in the definition (keys and indexes), and what."""
+
+Location = tuple[str | int, ...]
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Every fault with its place. Tags of unions (``<loop>``) are no keys and leave the pointer."""
+    found: list[Fault] = []
+    for entry in error.errors(include_url=False):
+        if entry["type"] == "too_short" and entry["input"]:  # its entries are faulty, and told by themselves
+            continue
+        loc = tuple(entry["loc"])
+        at = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
+        told = cast("dict[str, Any]", entry)
+        message, expected = _explained(told, loc)
+        got = None if entry["type"] == "missing" else short(told["input"])
+        if entry["type"] == "union_tag_invalid" and (given := _as_object(told["input"])) is not None:
+            key = _tag_key(told)
+            at, got = (*at, key), short(given.get(key))
+        found.append((at, Detail(pointer(*at), message, expected, got)))
+    return found
+
+
+def did_you_mean(found: str, valid: list[str] | tuple[str, ...]) -> str:
+    """``; did you mean 'x'?`` when a valid name is near, else which names there are, if they are few."""
+    if near := nearest(found, valid, 1):
+        return f"; did you mean {near[0]!r}?"
+    if 0 < len(valid) <= 8:
+        return f"; there {'is' if len(valid) == 1 else 'are'} {', '.join(repr(name) for name in valid)}"
+    return ""
+
+
+def short(value: object) -> object:
+    """The value, or its kind and size when it is too large to quote."""
+    if isinstance(value, str):
+        return value if len(value) <= 100 else value[:97] + "…"
+    return _kind(cast("object", value)) if isinstance(value, dict | list) else value
+
+
+def _is_tag(part: str | int) -> bool:
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
+def _explained(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+    explain = _WORDS.get(entry["type"])
+    if explain:
+        return explain(entry, loc)
+    return str(entry["msg"]), None
+
+
+def _missing(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+    return f"{str(loc[-1])!r} is missing", _meaning(loc)
+
+
+def _unknown_key(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+    valid = tuple(_keys(_model_at(loc[:-1])))
+    return f"unknown key {str(loc[-1])!r}{did_you_mean(str(loc[-1]), valid)}", sorted(valid)
+
+
+def _unknown_kind(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+    valid = tuple(re.findall(r"<(\w+)>", cast("Mapping[str, str]", entry["ctx"])["expected_tags"]))
+    key = _tag_key(entry)
+    given = _as_object(entry["input"])
+    if given is None:
+        return f"must be an object with a {key!r}, not {_kind(entry['input'])}", list(valid)
+    if key not in given:
+        return f"{key!r} is missing; one of {', '.join(valid)}", list(valid)
+    found = str(short(given[key]))
+    return f"unknown {key} {found!r}{did_you_mean(found, valid)}", list(valid)
+
+
+def _tag_key(entry: dict[str, Any]) -> str:
+    return "do" if "<retry>" in cast("Mapping[str, str]", entry["ctx"])["expected_tags"] else "kind"
+
+
+def _not_one_of(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+    valid = tuple(re.findall(r"'([^']*)'", cast("Mapping[str, str]", entry["ctx"])["expected"]))
+    found = entry["input"]
+    near = did_you_mean(found, valid) if isinstance(found, str) and nearest(found, valid, 1) else ""
+    return f"must be {' or '.join(repr(v) for v in valid)}, not {short(found)!r}{near}", list(valid)
+
+
+def _of_kind(kind: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:
+    def explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+        if kind == "text" and set(_as_object(entry["input"]) or ()) == {"file"}:
+            return "a prompt file is only read from a template folder; put the text itself here", "text"
+        return f"must be {kind}, not {_kind(entry['input'])}", kind
+
+    return explain
+
+
+def _bounded(words: str, key: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:
+    def explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+        bound = cast("Mapping[str, object]", entry["ctx"])[key]
+        return words.format(bound), bound
+
+    return explain
+
+
+_WORDS: dict[str, Callable[[dict[str, Any], Location], tuple[str, object]]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown_key,
+    "union_tag_invalid": _unknown_kind,
+    "literal_error": _not_one_of,
+    "string_type": _of_kind("text"),
+    "int_type": _of_kind("a whole number"),
+    "int_from_float": _of_kind("a whole number"),
+    "float_type": _of_kind("a number"),
+    "bool_type": _of_kind("true or false"),
+    "tuple_type": _of_kind("a list"),
+    "dict_type": _of_kind("an object"),
+    "model_type": _of_kind("an object"),
+    "greater_than": _bounded("must be more than {}", "gt"),
+    "greater_than_equal": _bounded("must be at least {}", "ge"),
+    "less_than_equal": _bounded("must be at most {}", "le"),
+    "too_short": _bounded("must have at least {} entry", "min_length"),
+    "string_too_short": _bounded("must have at least {} character", "min_length"),
+}
+"""How each kind of fault is told. What is not here (``wfe``) already speaks plainly."""
+
+
+def _as_object(value: object) -> dict[str, object] | None:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case dict():
+            return "an object"
+        case _:
+            return "a list"
+
+
+# -- which model stands at a location -------------------------------------------------------------------------------
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _meaning(loc: Location) -> object:
+    model = _model_at(loc[:-1])
+    info = next(info for name, info in model.model_fields.items() if (info.alias or name) == loc[-1])
+    return info.description
+
+
+def _model_at(loc: Location) -> type[BaseModel]:
+    """The model that the keys of ``loc`` lead to; only ever asked for places that are objects of the template."""
+    model: type[BaseModel] = Template
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if _is_tag(part):
+            model = _TAGS[part]
+            continue
+        info = next((info for name, info in model.model_fields.items() if (info.alias or name) == part), None)
+        inner = _model_in(info.annotation) if info else None
+        model = inner or model
+    return model
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def _tagged_models(annotation: object, found: dict[str, type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    if get_origin(annotation) is Annotated:
+        inner, *marks = get_args(annotation)
+        for mark in marks:
+            if isinstance(mark, Tag):
+                found[mark.tag] = inner
+    for part in get_args(annotation):
+        _tagged_models(part, found)
+    return found
+
+
+def _tags() -> dict[str, type[BaseModel]]:
+    from wfe_mcp.workflow.model import Gate, OnFail, Phase
+
+    return {tag: m for union in (Phase, Gate, OnFail) for tag, m in _tagged_models(cast("Any", union), {}).items()}
+
+
+_TAGS = _tags()
+"""The model behind each tag; phase kinds, gate kinds and ``do`` rules share no name."""

@@ -1,0 +1,79 @@
+"""Has a definition the form of a template, and what is it with its ``defaults`` applied?
+
+``defaults`` fills in what a phase leaves out, inside loops too. A fault in a default is told once, where it is
+written; ``place_of`` leads a pointer into an inherited key back to ``defaults``.
+"""
+
+import re
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.workflow.faults import Fault, faults_of
+from wfe_mcp.workflow.model import Defaults, Template
+
+__all__ = ["place_of", "read_form"]
+
+_PHASE_KEY = re.compile(r"((?:/phases/\d+)+)/([A-Za-z_]+)(?=/|$)")
+
+
+def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
+    """The template, or every fault of form with its place."""
+    # One gate for size, depth and texts that cannot be kept, whichever door the definition came through.
+    from wfe_mcp.artifacts.parse import check_value
+
+    try:
+        check_value(definition)
+    except Refused as no:
+        details = no.details or (Detail("", no.message),)
+        return None, [((), detail) for detail in details]
+    try:
+        return Template.model_validate(_with_defaults(definition)), []
+    except ValidationError as exc:
+        return None, faults_of(exc)
+
+
+def place_of(pointer: str, definition: dict[str, Any]) -> str:
+    """Where the author wrote what ``pointer`` names: below ``/defaults`` for a key that a phase inherited."""
+    found = _PHASE_KEY.match(pointer)
+    if found is None:
+        return pointer
+    phase: Any = definition
+    for part in found[1].strip("/").split("/"):
+        phase = phase[int(part) if part.isdigit() else part]
+    key = found[2]
+    return (
+        pointer
+        if key in phase or key not in definition.get("defaults", {})
+        else f"/defaults/{key}{pointer[found.end() :]}"
+    )
+
+
+def _with_defaults(definition: object) -> object:
+    if not isinstance(definition, dict):
+        return definition
+    whole = cast("dict[str, Any]", definition)
+    defaults = whole.get("defaults")
+    if not isinstance(defaults, dict) or not defaults:
+        return whole
+    given = cast("dict[str, Any]", defaults)
+    try:
+        Defaults.model_validate(given)
+    except ValidationError as exc:
+        faulty = {entry["loc"][0] for entry in exc.errors(include_url=False)}
+        given = {key: value for key, value in given.items() if key not in faulty}
+    return {**whole, "phases": _filled(whole.get("phases"), given)}
+
+
+def _filled(phases: object, defaults: dict[str, Any]) -> object:
+    if not isinstance(phases, list):
+        return phases
+    return [_filled_phase(phase, defaults) for phase in cast("list[object]", phases)]
+
+
+def _filled_phase(phase: object, defaults: dict[str, Any]) -> object:
+    if not isinstance(phase, dict):
+        return phase
+    own = {**defaults, **cast("dict[str, Any]", phase)}
+    return {**own, "phases": _filled(own["phases"], defaults)} if "phases" in own else own

@@ -1,0 +1,48 @@
+"""Is a definition a template that can run, and what does it need of configuration?
+
+Everything is reported at once, each fault with a JSON pointer into the definition as written, the reason, and the
+nearest valid name. Without a project, checks, roles and servers are only listed as required; in one they must exist.
+"""
+
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.workflow.form import place_of
+from wfe_mcp.workflow.lint.expressions import expression_faults
+from wfe_mcp.workflow.lint.gates import gate_rules
+from wfe_mcp.workflow.lint.mending import mended
+from wfe_mcp.workflow.lint.not_yet import not_yet
+from wfe_mcp.workflow.lint.phases import phase_rules
+from wfe_mcp.workflow.lint.report import Findings, LintReport, ProjectNames, Requires
+from wfe_mcp.workflow.lint.scope import views
+
+__all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
+
+
+def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
+    """All that is wrong with ``definition`` (JSON, prompts inlined). Never raises for what an author can cause."""
+    work = mended(definition)
+    found = Findings(project)
+    if work.template is not None:
+        seen = views(work.template)
+        phase_rules(work.template, seen, found)
+        gate_rules(work.template, seen, found)
+        found.errors += expression_faults(work.template, seen)
+        found.errors += not_yet(work.template)
+    meaning = [_placed(detail, work.definition) for detail in found.errors]
+    form = [detail for _, detail in work.faults]
+    told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
+    requires = Requires(tuple(sorted(found.checks)), tuple(sorted(found.roles)), tuple(sorted(found.servers)))
+    return LintReport(told, requires, _once([_placed(detail, work.definition) for detail in found.warnings]))
+
+
+def _placed(detail: Detail, definition: dict[str, object]) -> Detail:
+    return Detail(place_of(detail.path, definition), detail.message, detail.expected, detail.got)
+
+
+def _once(details: list[Detail]) -> tuple[Detail, ...]:
+    """Each fault once, in the order of the document; a fault in ``defaults`` is the same for every phase."""
+    unique = {(detail.path, detail.message): detail for detail in reversed(details)}
+    return tuple(sorted(unique.values(), key=lambda detail: _place(detail.path)))
+
+
+def _place(path: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.split("/")]

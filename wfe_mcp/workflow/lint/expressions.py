@@ -1,0 +1,175 @@
+"""Does every expression of a template mean something?
+
+    a field that takes none        holds no ``${``
+    a condition                    is exactly one ``${…}``, true or false
+    a name                         exists: the first level always, deeper where the schema is closed
+
+CEL compiles each expression in the lint environment: names down to the first dot are declared dotted
+(``artifacts.plan``), so that an artifact which cannot be there is an error. Never evaluate there: ``has(inputs.goal)``
+would give the value. Evaluation has its own environment, see ``workflow/expressions.py``.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Detail, nearest
+from wfe_mcp.workflow.expressions import ExpressionError, scan
+from wfe_mcp.workflow.faults import did_you_mean
+from wfe_mcp.workflow.lint.fields import SetField, set_fields, texts
+from wfe_mcp.workflow.lint.known import Fields
+from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, with_step
+from wfe_mcp.workflow.lint.used_names import Unknown, used_names
+from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
+from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
+
+if TYPE_CHECKING:
+    import cel_expr_python.cel as cel
+
+__all__ = ["expression_faults"]
+
+_JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})
+_IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CEL_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
+
+
+def expression_faults(template: Template, views: tuple[PhaseView, ...]) -> Iterator[Detail]:
+    """Every fault of every expression, and every ``${`` where none may stand."""
+    for field in set_fields(template, "", skip=("phases", "defaults", "outputs")):
+        yield from _fault(field, {})
+    if template.outputs:
+        scope = outputs_scope(template)
+        for at, text in texts(template.outputs, "/outputs"):
+            yield from text_faults(text, "text", scope, at)
+    for view in views:
+        yield from _phase_faults(view)
+
+
+def _phase_faults(view: PhaseView) -> Iterator[Detail]:
+    nested = ("steps", "compensate", "for_each", "until", "phases")
+    for field in set_fields(view.phase, view.pointer, skip=nested):
+        key = field.pointer.removeprefix(view.pointer).split("/")[1]
+        yield from _fault(field, view.judged if key in _JUDGED else view.before)
+    for key in ("steps", "compensate"):
+        scope = view.judged if key in _JUDGED else view.before
+        steps: tuple[Step, ...] = getattr(view.phase, key, ())
+        for index, step in enumerate(steps):
+            for field in set_fields(step, f"{view.pointer}/{key}/{index}"):
+                yield from _fault(field, scope)
+            scope = with_step(scope, step)
+    if isinstance(view.phase, LoopPhase):
+        yield from _loop_faults(view, view.phase)
+
+
+def _loop_faults(view: PhaseView, loop: LoopPhase) -> Iterator[Detail]:
+    body = view.body or view.before
+    for key in ("for_each", "until"):
+        shape: Shape | None = getattr(loop, key)
+        for field in set_fields(shape, f"{view.pointer}/{key}") if shape else ():
+            yield from _fault(field, view.before if field.key == "in" else body)
+
+
+def _fault(field: SetField, scope: Scope) -> Iterator[Detail]:
+    for at, text in texts(field.value, field.pointer):
+        if field.takes:
+            yield from text_faults(text, field.takes, scope, at)
+        elif "${" in text:
+            yield Detail(
+                at, f"{field.key!r} takes no expression: '${{' means nothing here", "text without ${", text[:80]
+            )
+
+
+def text_faults(text: str, takes: TakesKind, scope: Scope, at: str) -> Iterator[Detail]:
+    """The faults of one text that may hold expressions."""
+    try:
+        parts = scan(text)
+    except ExpressionError as exc:
+        yield Detail(at, f"{exc.reason}: ${{{exc.text}", "${…}", text[:80])
+        return
+    sources = [part.text for part in parts if part.is_expression]
+    if takes in {"condition", "value"} and (len(parts) != 1 or not sources):
+        what = "a condition" if takes == "condition" else "this"
+        yield Detail(at, f"{what} is exactly one ${{…}}, with nothing around it", "${…}", text[:80])
+    for source in sources:
+        yield from _source_faults(source, takes, scope, at)
+
+
+def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iterator[Detail]:
+    if not source.strip():
+        yield Detail(at, "the expression is empty", "${…}", "${}")
+        return
+    used = used_names(source, scope)
+    for unknown in used.unknown:
+        yield _unknown(unknown, at)
+    try:
+        compiled = _environment(_declared(scope, used.whole_roots)).compile(source)
+    except RuntimeError as exc:
+        told = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
+        yield from _cel_faults(str(exc), source, scope, at, told)
+        return
+    kind = compiled.return_type().name()
+    if takes == "condition" and kind not in {"BOOL", "DYN"}:
+        yield Detail(at, f"a condition is true or false, this is {_type(kind)}", "true or false", f"${{{source}}}")
+    if takes == "value" and at.endswith("/for_each/in") and kind not in {"LIST", "DYN"}:
+        yield Detail(at, f"a loop walks over a list, this is {_type(kind)}", "a list", f"${{{source}}}")
+
+
+def _unknown(unknown: Unknown, at: str) -> Detail:
+    name = f"{unknown.owner}.{unknown.name}"
+    if unknown.why:
+        return Detail(at, f"{name!r} is not there: {unknown.why}", list(unknown.valid), name)
+    if near := nearest(unknown.name, unknown.valid, 1):
+        return Detail(
+            at, f"unknown name {name!r}; did you mean '{unknown.owner}.{near[0]}'?", list(unknown.valid), name
+        )
+    has = did_you_mean(unknown.name, unknown.valid) or f"; nothing stands below {unknown.owner!r} here"
+    return Detail(at, f"unknown name {name!r}{has}", list(unknown.valid), name)
+
+
+def _cel_faults(words: str, source: str, scope: Scope, at: str, told: set[str]) -> Iterator[Detail]:
+    found = _CEL_FAULT.findall(words)
+    if not found:
+        yield Detail(at, f"the expression cannot be read: {words.split(': ', 1)[-1].split(' [', 1)[0]}", None, source)
+    for _, column, message in found:
+        missing = re.match(r"undeclared reference to '([^']+)'", message)
+        if missing is None:
+            yield Detail(at, f"{message} (character {column} of {source!r})", None, source)
+        elif not any(missing[1] == name or missing[1].startswith(f"{name}.") for name in told):
+            yield _undeclared(missing[1], source, scope, at)
+
+
+def _undeclared(name: str, source: str, scope: Scope, at: str) -> Detail:
+    root = name.split(".", 1)[0]
+    if root == "item" and "item" not in scope:
+        return Detail(at, "'item' exists only in a loop", sorted(scope), root)
+    if root in ROOTS and root not in scope:
+        return Detail(at, f"{root!r} does not exist here", sorted(scope), root)
+    what = "function" if re.search(rf"\b{re.escape(root)}\s*\(", source) and root not in scope else "name"
+    return Detail(at, f"unknown {what} {name!r}{did_you_mean(root, tuple(sorted(scope)))}", sorted(scope), name)
+
+
+def _type(kind: str) -> str:
+    return {"INT": "a number", "UINT": "a number", "DOUBLE": "a number", "STRING": "text", "BOOL": "true or false"}.get(
+        kind, kind.lower()
+    )
+
+
+def _declared(scope: Scope, whole_roots: set[str]) -> frozenset[str]:
+    names: set[str] = set()
+    for root, known in scope.items():
+        if root in CEL_TYPES:
+            continue
+        if not isinstance(known, Fields) or root in whole_roots:
+            names.add(root)
+        if isinstance(known, Fields):
+            names |= {f"{root}.{name}" for name in known.known if _IDENT.fullmatch(name) and name not in RESERVED_WORDS}
+    return frozenset(names)
+
+
+@lru_cache(maxsize=256)
+def _environment(names: frozenset[str]) -> "cel.Env":
+    # 10 ms and a 16 MB library: only lint and runs that evaluate something load it.
+    import cel_expr_python.cel as cel
+
+    return cel.NewEnv(variables=dict.fromkeys(sorted(names), cel.Type.DYN))

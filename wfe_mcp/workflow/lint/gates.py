@@ -1,0 +1,96 @@
+"""Can every gate pass?"""
+
+from collections.abc import Sequence
+
+from wfe_mcp.workflow.lint.known import Fields
+from wfe_mcp.workflow.lint.phases import check_is_known, is_inside, role_is_known
+from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, ReportGate, Template
+
+__all__ = ["gate_rules"]
+
+
+def gate_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+    """Every rule on gates, before and after work."""
+    for view in views:
+        _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, found)
+        _gates(view.phase.gates, f"{view.pointer}/gates", view, template, found)
+
+
+def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, found: Findings) -> None:
+    for position, gate in enumerate(gates):
+        here = f"{at}/{position}"
+        match gate:
+            case CommandGate():
+                _command(gate, here, found)
+            case FilesGate():
+                _files(gate, here, found)
+            case GitGate():
+                _git(gate, here, found)
+            case ReportGate():
+                role_is_known(gate.role, f"{here}/role", template, found)
+                _report(gate, here, view, found, before=at.endswith("prompt_gates"))
+            case OpinionGate():
+                _opinion(gate, here, template, found)
+            case _:  # expr: its condition is an expression; approval: its form says all
+                pass
+
+
+def _command(gate: CommandGate, at: str, found: Findings) -> None:
+    if gate.if_missing == "fail":
+        check_is_known(gate.check, f"{at}/check", found)
+    else:
+        found.checks.add(gate.check)
+
+
+def _files(gate: FilesGate, at: str, found: Findings) -> None:
+    rules = {"exist": gate.exist, "unchanged": gate.unchanged, "within": gate.within}
+    if not any(rules.values()):
+        found.error(at, "a files gate says at least one of exist, unchanged, within", list(rules))
+    for rule, globs in rules.items():
+        for position, glob in enumerate(globs):
+            if not is_inside(glob):
+                found.error(
+                    f"{at}/{rule}/{position}",
+                    f"{glob!r} leaves the project: write a relative glob with / and without ..",
+                    "a relative glob",
+                    glob,
+                )
+
+
+def _git(gate: GitGate, at: str, found: Findings) -> None:
+    if not (gate.clean or gate.branch or gate.one_commit or gate.message or gate.fast_forward):
+        rules = ["clean", "branch", "one_commit", "message", "fast_forward"]
+        found.error(at, f"a git gate says at least one of {', '.join(rules)}", rules)
+
+
+def _report(gate: ReportGate, at: str, view: PhaseView, found: Findings, *, before: bool) -> None:
+    if before:
+        found.error(at, "a report gate judges the submitted report: put it into 'gates'", "gates")
+        return
+    artifacts = view.judged["artifacts"]
+    output = view.phase.output
+    made = artifacts.known.get(output.artifact) if output and isinstance(artifacts, Fields) else None
+    if made is None:
+        return
+    if made.field("status") is None and made.field("verdict") is None:
+        found.error(at, "the artifact has no 'status' or 'verdict' that a report gate could judge", "role_report@1")
+    if gate.role and made.field("role") is None:
+        found.error(
+            f"{at}/role", "the artifact has no 'role' that a report gate could judge", "role_report@1", gate.role
+        )
+
+
+def _opinion(gate: OpinionGate, at: str, template: Template, found: Findings) -> None:
+    for position, reviewer in enumerate(gate.reviewers):
+        role_is_known(reviewer, f"{at}/reviewers/{position}", template, found)
+        if reviewer in gate.reviewers[:position]:
+            found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is named twice", None, reviewer)
+    if gate.quorum > len(gate.reviewers):
+        found.error(
+            f"{at}/quorum",
+            f"quorum {gate.quorum} can never be reached by {len(gate.reviewers)} reviewer(s)",
+            len(gate.reviewers),
+            gate.quorum,
+        )

@@ -1,0 +1,69 @@
+"""What does the format ``wfe/1`` know that this version cannot do yet?
+
+ONE table: who builds a feature deletes its row. A row is (model, key) → the values that are not there yet, None for
+every value.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.workflow.lint.fields import SetField, set_fields
+from wfe_mcp.workflow.model import (
+    ApprovalGate,
+    CompensateRule,
+    Expect,
+    FlowPhase,
+    Limits,
+    LlmPhase,
+    LoopPhase,
+    OpinionGate,
+    Shape,
+    StepsPhase,
+    SubflowRule,
+    Template,
+)
+from wfe_mcp.workflow.model.phases import PhaseKeys
+
+__all__ = ["NOT_YET", "not_yet"]
+
+NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
+    (LoopPhase, "kind"): None,
+    (FlowPhase, "kind"): None,
+    (StepsPhase, "kind"): None,
+    (LlmPhase, "kind"): None,
+    (PhaseKeys, "locks"): None,
+    (PhaseKeys, "compensate"): None,
+    (PhaseKeys, "enter"): frozenset({"goto_only"}),
+    (OpinionGate, "kind"): None,
+    (ApprovalGate, "assurance"): frozenset({"passkey"}),
+    (Expect, "min_tests"): None,
+    (Expect, "no_new_skips"): None,
+    (Expect, "coverage_floor"): None,
+    (Expect, "max_duration"): None,
+    (SubflowRule, "do"): None,
+    (CompensateRule, "do"): None,
+    (Limits, "max_cost"): None,
+    (Template, "webhooks"): None,
+}
+
+
+def not_yet(template: Template) -> Iterator[Detail]:
+    """An error for each use of a feature that is not built yet."""
+    for field in set_fields(template, "", skip=("defaults",)):
+        if _is_missing(field):
+            what = f"{field.key} {field.value!r}" if isinstance(field.value, str) else repr(field.key)
+            yield Detail(field.pointer, f"{what} is not available yet", None, _quoted(field.value))
+
+
+def _is_missing(field: SetField) -> bool:
+    if not field.value:  # an empty list or false asks for nothing
+        return False
+    for (model, key), values in NOT_YET.items():
+        if key == field.key and isinstance(field.owner, model):
+            return values is None or field.value in values
+    return False
+
+
+def _quoted(value: object) -> object:
+    return cast("object", value) if isinstance(value, str | int | float) else None

@@ -1,0 +1,50 @@
+"""In which order do the phases of one list run?
+
+needs absent     the phase before it in the list        needs []   at once        names siblings only
+ancestors        everything a phase needs, directly or not: what has surely ended before it begins
+"""
+
+from collections.abc import Sequence
+
+from wfe_mcp.workflow.model import Phase
+
+__all__ = ["Order"]
+
+
+class Order:
+    """The phases of one list by index. Names that are unknown are left out; a cycle ends where it closes."""
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        self.ids = tuple(phase.id for phase in phases)
+        self._index = {name: index for index, name in reversed(list(enumerate(self.ids)))}
+        self._needs = [self._needed(index, phase.needs) for index, phase in enumerate(phases)]
+        self._ancestors = [self._all_before(index) for index in range(len(phases))]
+
+    def _needed(self, index: int, needs: tuple[str, ...] | None) -> tuple[int, ...]:
+        if needs is None:
+            return (index - 1,) if index else ()
+        return tuple(self._index[name] for name in needs if name in self._index)
+
+    def _all_before(self, index: int) -> frozenset[int]:
+        found: set[int] = set()
+        waiting = list(self._needs[index])
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self._needs[one]
+        return frozenset(found)
+
+    def index_of(self, name: str) -> int | None:
+        """Where the phase called ``name`` stands in the list (the first, if the name is used twice)."""
+        return self._index.get(name)
+
+    def ancestors(self, index: int) -> frozenset[int]:
+        """All phases that the one at ``index`` needs, directly or not; itself when it is in a cycle."""
+        return self._ancestors[index]
+
+    def can_jump(self, source: int, target: int) -> bool:
+        """Whether ``target`` is the phase itself or an earlier one: needed, or declared before and not waiting for it."""
+        if target == source or target in self._ancestors[source]:
+            return True
+        return target < source and source not in self._ancestors[target]

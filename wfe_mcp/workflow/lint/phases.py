@@ -1,0 +1,331 @@
+"""Do the phases of a template fit together?
+
+1. Ids are unique in their list and differ from the phases around them, since a goto looks outwards by name.
+2. ``needs`` names siblings, once each, without a circle.
+3. A goto leads to the phase itself or an earlier one, here or around; ``$complete`` stands at the top level only.
+4. Agent, llm and human phases produce an artifact; artifact names are unique in the template, schemas exist.
+5. ``context`` names earlier artifacts; roles are the template's.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+from wfe_mcp.artifacts.registry import check_schema, schema_names
+from wfe_mcp.core.errors import pointer
+from wfe_mcp.core.spec import COMPLETE
+from wfe_mcp.workflow.expressions import ExpressionError, source_of
+from wfe_mcp.workflow.faults import did_you_mean
+from wfe_mcp.workflow.lint.known import Fields, SchemaNode
+from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.lint.used_names import used_names
+from wfe_mcp.workflow.model import (
+    LOOP_KEY,
+    AgentPhase,
+    BlockRule,
+    FailureRule,
+    GotoRule,
+    HumanPhase,
+    LlmPhase,
+    LoopPhase,
+    PauseRule,
+    Step,
+    StepsPhase,
+    Template,
+    WaitHumanRule,
+)
+from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
+
+__all__ = ["phase_rules"]
+
+
+def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+    """Every rule on phases, over all of them."""
+    _inputs(template, found)
+    _roles(template, found)
+    makers: dict[str, str] = {}
+    for view in views:
+        _identity(view, found)
+        _needs(view, found)
+        _output(view, makers, found)
+        _context(view, found)
+        _jumps(view, found)
+        role_is_known(view.phase.role, f"{view.pointer}/role", template, found)
+        _worker(view, template, found)
+        if isinstance(view.phase, LoopPhase):
+            _loop(view, view.phase, found)
+        if isinstance(view.phase, StepsPhase):
+            _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
+        _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
+
+
+def role_is_known(role: str | None, at: str, template: Template, found: Findings) -> None:
+    """``role`` is one of the template's."""
+    if role is not None and role not in template.roles:
+        names = tuple(template.roles)
+        hint = did_you_mean(role, names) or "; the template has no roles: declare it in 'roles'"
+        found.error(at, f"unknown role {role!r}{hint}", list(names), role)
+
+
+def _inputs(template: Template, found: Findings) -> None:
+    for detail in check_schema(template.inputs):
+        found.error(
+            f"/inputs{detail.path}", f"inputs is no usable JSON Schema: {detail.message}", detail.expected, detail.got
+        )
+    properties: object = template.inputs.get("properties")
+    for name in cast("dict[str, object]", properties) if isinstance(properties, dict) else ():
+        if not name.isidentifier() or not name.isascii() or name in RESERVED_WORDS:
+            found.error(
+                f"/inputs/properties{pointer(name)}",
+                f"input {name!r} cannot be named in an expression: use letters, digits and _, and no reserved word",
+                "a name",
+                name,
+            )
+
+
+def _roles(template: Template, found: Findings) -> None:
+    for name, role in template.roles.items():
+        if role.provider is None:
+            continue
+        found.roles.add(role.provider)
+        if found.project and role.provider not in found.project.roles:
+            valid = tuple(sorted(found.project.roles))
+            found.error(
+                f"/roles{pointer(name)}/provider",
+                f"no role {role.provider!r} is configured{did_you_mean(role.provider, valid)}",
+                list(valid),
+                role.provider,
+            )
+
+
+def _identity(view: PhaseView, found: Findings) -> None:
+    name = view.phase.id
+    if view.order.index_of(name) != view.index:
+        found.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
+    for outer in view.around:
+        if name in outer.order.ids:
+            found.error(f"{view.pointer}/id", f"phase id {name!r} is also a phase around this loop", "another id", name)
+
+
+def _needs(view: PhaseView, found: Findings) -> None:
+    needs = view.phase.needs or ()
+    siblings = tuple(name for name in view.order.ids if name != view.phase.id)
+    for position, name in enumerate(needs):
+        at = f"{view.pointer}/needs/{position}"
+        if view.order.index_of(name) is None:
+            found.error(
+                at,
+                f"unknown phase {name!r}; needs names phases of the same list{did_you_mean(name, siblings)}",
+                list(siblings),
+                name,
+            )
+        elif name in needs[:position]:
+            found.error(at, f"{name!r} is named twice", None, name)
+    if view.index in view.order.ancestors(view.index):
+        at = f"{view.pointer}/needs" if view.phase.needs else view.pointer
+        found.error(at, f"phase {view.phase.id!r} waits for itself: the needs form a circle", None, list(needs))
+
+
+def _output(view: PhaseView, makers: dict[str, str], found: Findings) -> None:
+    output = view.phase.output
+    if output is None:
+        if isinstance(view.phase, AgentPhase | LlmPhase | HumanPhase):
+            found.error(
+                f"{view.pointer}/output",
+                f"'output' is missing: a phase of kind {view.phase.kind!r} produces an artifact",
+                '{"artifact": …, "schema": …}',
+            )
+        return
+    at = f"{view.pointer}/output"
+    if output.artifact in makers:
+        found.error(
+            f"{at}/artifact",
+            f"artifact {output.artifact!r} is already made by phase {makers[output.artifact]!r}; names are unique in the template",
+            None,
+            output.artifact,
+        )
+    makers.setdefault(output.artifact, view.phase.id)
+    for detail in check_schema(output.schema_):
+        expected = list(schema_names()) if isinstance(output.schema_, str) else detail.expected
+        found.error(f"{at}/schema{detail.path}", detail.message, expected, detail.got)
+    if output.write_to is not None and not is_inside(output.write_to):
+        found.error(
+            f"{at}/write_to",
+            f"{output.write_to!r} leaves the project: write a relative path with / and without ..",
+            "a relative path",
+            output.write_to,
+        )
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path or glob, as written, stays in the project; what expressions put in is checked when it is used."""
+    parts = path.split("/")
+    return (
+        bool(path.strip())
+        and "\\" not in path
+        and not path.startswith(("/", "~"))
+        and ".." not in parts
+        and ":" not in parts[0].split("${")[0]
+    )
+
+
+def _context(view: PhaseView, found: Findings) -> None:
+    artifacts = view.before["artifacts"]
+    if not isinstance(artifacts, Fields):
+        return
+    for position, name in enumerate(view.phase.context):
+        at = f"{view.pointer}/context/{position}"
+        if name in artifacts.known:
+            continue
+        if name in artifacts.hidden:
+            found.error(at, f"artifact {name!r} is not there: {artifacts.hidden[name]}", list(artifacts.names()), name)
+        else:
+            found.error(
+                at,
+                f"no artifact is called {name!r}{did_you_mean(name, artifacts.names())}; standards bundles are not available yet",
+                list(artifacts.names()),
+                name,
+            )
+
+
+def _jumps(view: PhaseView, found: Findings) -> None:
+    for position, step in enumerate(view.phase.next):
+        at = f"{view.pointer}/next/{position}"
+        if step.goto != COMPLETE:
+            _target(view, step.goto, f"{at}/goto", found)
+        elif view.around:
+            found.error(
+                f"{at}/goto", "'$complete' ends the run: it stands at the top level only", _targets(view), COMPLETE
+            )
+        if step.if_ is None and position + 1 < len(view.phase.next):
+            found.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
+    for position, rule in enumerate(view.phase.on_fail or ()):
+        if isinstance(rule, GotoRule):
+            _target(view, rule.phase, f"{view.pointer}/on_fail/{position}/phase", found)
+        if isinstance(rule, WaitHumanRule | BlockRule | FailureRule | PauseRule) and position + 1 < len(
+            view.phase.on_fail or ()
+        ):
+            found.warn(f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies")
+
+
+def _target(view: PhaseView, name: str, at: str, found: Findings) -> None:
+    """A jump looks for ``name`` in its own list, then outwards."""
+    for place in (view, *reversed(view.around)):
+        target = place.order.index_of(name)
+        if target is None:
+            continue
+        if not place.order.can_jump(place.index, target):
+            found.error(
+                at,
+                f"{name!r} is not before {view.phase.id!r}: a goto leads to the phase itself or an earlier one; to leave phases out, use 'when'",
+                _targets(view),
+                name,
+            )
+        return
+    found.error(at, f"unknown phase {name!r}{did_you_mean(name, tuple(_targets(view)))}", _targets(view), name)
+
+
+def _targets(view: PhaseView) -> list[str]:
+    return [
+        name
+        for place in (view, *reversed(view.around))
+        for index, name in enumerate(place.order.ids)
+        if place.order.can_jump(place.index, index)
+    ]
+
+
+def _worker(view: PhaseView, template: Template, found: Findings) -> None:
+    role = template.roles.get(view.phase.role or "")
+    if isinstance(view.phase, AgentPhase) and role and role.provider:
+        found.warn(
+            f"{view.pointer}/role",
+            f"the server cannot work agent phases yet: the connected client works as {view.phase.role!r}",
+        )
+
+
+def _loop(view: PhaseView, loop: LoopPhase, found: Findings) -> None:
+    if (loop.for_each is None) == (loop.until is None):
+        found.error(view.pointer, "a loop has exactly one of 'for_each' and 'until'", ["for_each", "until"])
+    if loop.for_each is None:
+        return
+    at = f"{view.pointer}/for_each"
+    name = loop.for_each.as_
+    if name in ROOTS or name in CEL_TYPES:
+        what = "a root of every expression" if name in ROOTS else "a type of the expression language"
+        found.error(f"{at}/as", f"{name!r} is {what}; choose another name", "another name", name)
+    elif name and any(name in (outer.body or ()) for outer in view.around):
+        found.error(f"{at}/as", f"{name!r} is already the item of a loop around this one", "another name", name)
+    _loop_key(loop.for_each.key, view, f"{at}/key", found)
+    value = (view.body or {}).get("item")
+    element = value.field("value") if value else None
+    if loop.for_each.order_by and isinstance(element, SchemaNode) and element.field(loop.for_each.order_by) is None:
+        found.error(
+            f"{at}/order_by",
+            f"the items have no {loop.for_each.order_by!r}{did_you_mean(loop.for_each.order_by, element.names())}",
+            list(element.names()),
+            loop.for_each.order_by,
+        )
+
+
+def _loop_key(key: str | None, view: PhaseView, at: str, found: Findings) -> None:
+    try:
+        source = source_of(key) if key else None
+    except ExpressionError:  # told with the other expressions
+        return
+    if not source:
+        return
+    names = set(view.body or ()) - set(view.before) | {"item"}
+    literal = source.strip()[1:-1] if source.strip()[:1] in {"'", '"'} else None
+    if literal is not None and not LOOP_KEY.fullmatch(literal):
+        found.error(
+            at,
+            f"key {literal!r} is no path: letters, digits, _ and -, at most 64, not beginning with _ or -",
+            LOOP_KEY.pattern,
+            literal,
+        )
+    elif not used_names(source, {}).roots & names:
+        found.error(at, "the key does not depend on the item, so that keys would not be unique", sorted(names), key)
+
+
+def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) -> None:
+    ids: set[str] = set()
+    for position, step in enumerate(steps):
+        here = f"{at}/{position}"
+        if step.id in ids:
+            found.error(f"{here}/id", f"step id {step.id!r} is used twice in this phase", "another id", step.id)
+        ids.add(step.id)
+        given = [name for name in _DOES if getattr(step, name) is not None]
+        if len(given) != 1:
+            said = " and ".join(repr(name) for name in given) or "none"
+            found.error(here, f"a step has exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
+        if step.check:
+            check_is_known(step.check, f"{here}/check", found)
+        if step.llm:
+            role_is_known(step.llm.role, f"{here}/llm/role", template, found)
+        if step.tool is not None:
+            _tool(step.tool, f"{here}/tool", found)
+        for detail in check_schema(step.output.schema_) if step.output else ():
+            found.error(f"{here}/output/schema{detail.path}", detail.message, detail.expected, detail.got)
+
+
+_DOES = ("tool", "check", "http", "builtin", "wait", "llm")
+
+
+def check_is_known(check: str, at: str, found: Findings) -> None:
+    """The project has the check; without a project it is only required."""
+    found.checks.add(check)
+    if found.project and check not in found.project.checks:
+        valid = tuple(sorted(found.project.checks))
+        hint = did_you_mean(check, valid) or "; name it in .wfe/config.toml and run: wfe-mcp trust"
+        found.error(at, f"the project has no check {check!r}{hint}", list(valid), check)
+
+
+def _tool(tool: str, at: str, found: Findings) -> None:
+    server, dot, name = tool.partition(".")
+    if not (server and dot and name):
+        found.error(at, f"{tool!r} is no tool: write server.tool", "server.tool", tool)
+        return
+    found.servers.add(server)
+    if found.project and server not in found.project.servers:
+        valid = tuple(sorted(found.project.servers))
+        found.error(at, f"no MCP server {server!r} is configured{did_you_mean(server, valid)}", list(valid), tool)

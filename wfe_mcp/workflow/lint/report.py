@@ -1,0 +1,59 @@
+"""What does lint say of a template?"""
+
+from dataclasses import dataclass, field
+
+from wfe_mcp.core.errors import Detail
+
+__all__ = ["Findings", "LintReport", "ProjectNames", "Requires"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectNames:
+    """What the project's (and the user's) trusted configuration names."""
+
+    checks: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    servers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """What a template needs of configuration, sorted: checks, configured roles, MCP servers."""
+
+    checks: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """``ok`` when there are no errors. Pointers lead into the definition as written."""
+
+    errors: tuple[Detail, ...]
+    requires: Requires
+    warnings: tuple[Detail, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether a run can start from the template."""
+        return not self.errors
+
+
+@dataclass(slots=True)
+class Findings:
+    """Where the rules put what they find."""
+
+    project: ProjectNames | None = None
+    errors: list[Detail] = field(default_factory=list[Detail])
+    warnings: list[Detail] = field(default_factory=list[Detail])
+    checks: set[str] = field(default_factory=set[str])
+    roles: set[str] = field(default_factory=set[str])
+    servers: set[str] = field(default_factory=set[str])
+
+    def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
+        """The template cannot run as it is."""
+        self.errors.append(Detail(path, message, expected, got))
+
+    def warn(self, path: str, message: str) -> None:
+        """It can run, but probably not as meant."""
+        self.warnings.append(Detail(path, message))

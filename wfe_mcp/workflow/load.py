@@ -1,0 +1,145 @@
+"""How does a template on disk become a definition, and a definition a ``Template``?
+
+    folder, template.json or other .json file      load_definition    JSON with every prompt inlined
+    definition                                      digest             sha256 of its canonical JSON: the version's name
+    definition                                      parse              ``Template``; phases have taken over ``defaults``
+
+Rules:
+1. ``{"file": "prompts/x.md"}`` stands for the text of that file beside the JSON; only as ``prompt`` or ``criteria``.
+2. A prompt file is a plain file below ``prompts/``: no link is followed, nothing outside the folder is read.
+3. The definition stays as written: ``defaults`` are applied when it is parsed, so the digest does not depend on us.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Detail, Refused, pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wfe_mcp.workflow.model import Template
+
+__all__ = ["MAX_BYTES", "digest", "load_definition", "parse"]
+
+MAX_BYTES = 1_000_000
+"""Largest template.json, and largest prompt file."""
+
+_PROMPT_FILE = re.compile(r"prompts/[A-Za-z0-9_][A-Za-z0-9_.-]*\.md")
+_NOT_PROMPTS = frozenset({"inputs", "schema", "params", "with", "outputs", "webhooks", "body", "headers"})
+
+Parts = tuple[str | int, ...]
+
+
+def load_definition(source: Path) -> dict[str, Any]:
+    """The definition in ``source`` (a folder with template.json, or a JSON file), prompts inlined.
+
+    Refuses: unknown_template (nothing there), invalid_template (no JSON, no object, a prompt file that is missing, a
+    link or elsewhere), too_large.
+    """
+    file = source / "template.json" if source.is_dir() else source
+    definition = _json(_bytes(file, "template"), file)
+    if not isinstance(definition, dict):
+        raise _invalid(file, [Detail("", "a template is a JSON object", "an object")])
+    faults: list[Detail] = []
+    inlined = _inlined(cast("object", definition), (), lambda at, name: _prompt(file.parent, at, name, faults))
+    if faults:
+        raise _invalid(file, faults)
+    return cast("dict[str, Any]", inlined)
+
+
+def digest(definition: object) -> str:
+    """sha256 of the canonical JSON: the immutable name of a template version."""
+    return sha256_of(definition)
+
+
+def parse(definition: object) -> "Template":
+    """The typed template, its phases with ``defaults`` applied. Refuses: invalid_template, every fault of form.
+
+    Meaning (names, scopes, what is not available yet) is ``lint``'s.
+    """
+    # Building the models takes 30 ms: callers that only list templates must not pay for it.
+    from wfe_mcp.workflow.form import read_form
+
+    template, faults = read_form(definition)
+    if template is None or faults:
+        raise Refused(
+            "invalid_template",
+            f"The template definition has {len(faults)} {'fault' if len(faults) == 1 else 'faults'} of form.",
+            "Mend each place in details; the schema is wfe://schemas/template.",
+            tuple(detail for _, detail in faults),
+        )
+    return template
+
+
+def _bytes(file: Path, what: str) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise Refused(
+            "unknown_template",
+            f"The {what} file {file} cannot be read: {exc.strerror or 'it is not there'}.",
+            "Name a template folder or a JSON file that exists.",
+        ) from exc
+    if len(content) > MAX_BYTES:
+        raise Refused("too_large", f"The {what} file {file} is larger than {MAX_BYTES} bytes.", "Make it smaller.")
+    return content
+
+
+def _json(content: bytes, file: Path) -> object:
+    # The artifact parser refuses what reads differently elsewhere: a key used twice, NaN, NUL, bombs.
+    from wfe_mcp.artifacts.parse import parse_json
+
+    try:
+        return parse_json(content, max_bytes=MAX_BYTES)
+    except Refused as no:
+        if no.code == "too_large":
+            raise
+        raise _invalid(file, list(no.details) or [Detail("", no.message)]) from no
+
+
+def _invalid(file: Path, faults: list[Detail]) -> Refused:
+    return Refused(
+        "invalid_template", f"{file} is no template: {faults[0].message}.", "Mend each place in details.", tuple(faults)
+    )
+
+
+def _inlined(value: object, at: Parts, read: "Callable[[Parts, object], str]") -> object:
+    if isinstance(value, list):
+        return [_inlined(item, (*at, index), read) for index, item in enumerate(cast("list[object]", value))]
+    if not isinstance(value, dict):
+        return value
+    return {key: _member(key, child, (*at, key), read) for key, child in cast("Mapping[str, object]", value).items()}
+
+
+def _member(key: str, child: object, at: Parts, read: "Callable[[Parts, object], str]") -> object:
+    if key in _NOT_PROMPTS:
+        return child
+    given = cast("dict[str, object]", child) if isinstance(child, dict) else {}
+    if key in {"prompt", "criteria"} and set(given) == {"file"}:
+        return read(at, given["file"])
+    return _inlined(cast("object", child), at, read)
+
+
+def _prompt(folder: Path, at: Parts, name: object, faults: list[Detail]) -> str:
+    """The text of a prompt file; "" and a fault when it may not or cannot be read."""
+    where = pointer(*at, "file")
+    if not isinstance(name, str) or not _PROMPT_FILE.fullmatch(name):
+        faults.append(
+            Detail(where, "a prompt file lies in prompts/ and ends in .md", "prompts/<name>.md", str(name)[:80])
+        )
+        return ""
+    path = folder / name
+    if path.is_symlink() or path.parent.is_symlink():
+        faults.append(Detail(where, f"{name} is a link; links are not followed", "a plain file", name))
+        return ""
+    try:
+        return _bytes(path, "prompt").decode().replace("\r\n", "\n")
+    except Refused as no:
+        faults.append(Detail(where, no.message, "a readable file", name))
+    except UnicodeDecodeError:
+        faults.append(Detail(where, f"{name} is not UTF-8 text", "UTF-8 text", name))
+    return ""

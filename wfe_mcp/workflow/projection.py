@@ -1,0 +1,114 @@
+"""What does the machine need to know of a template?
+
+``project`` gives the core's own frozen projection (``core/spec.py``): ids, needs, limits, rules and gates, durations
+in seconds, conditions as opaque text.
+
+    exclusive     the phase has a command or git gate, before or after work: the working tree is its own
+    binds_tree    a command, git or files gate: its evidence is void when the files change
+    retry         becomes the first rule of ``on_fail``
+"""
+
+from collections.abc import Sequence
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, NextRule, PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.workflow.lint.not_yet import not_yet
+from wfe_mcp.workflow.model import (
+    ApprovalGate,
+    BackoffRule,
+    BlockRule,
+    CompensateRule,
+    FailureRule,
+    Gate,
+    GotoRule,
+    OnFail,
+    PauseRule,
+    Phase,
+    Retry,
+    RetryRule,
+    SubflowRule,
+    Template,
+    WaitHumanRule,
+    duration_s,
+)
+
+__all__ = ["project"]
+
+_BINDS_TREE = frozenset({"command", "git", "files"})
+_EXCLUSIVE = frozenset({"command", "git"})
+
+
+def project(template: Template) -> RunSpec:
+    """The template as the machine sees it. Refuses: unavailable, for what this version cannot run yet."""
+    if missing := tuple(not_yet(template)):
+        raise Refused(
+            "unavailable",
+            f"Template {template.name!r} uses what is not available yet: {missing[0].message} ({missing[0].path}).",
+            "Take out what details name, or use another template.",
+            missing,
+        )
+    limits = template.limits
+    return RunSpec(
+        phases=tuple(_phase(phase, index, template.phases) for index, phase in enumerate(template.phases)),
+        max_parallel=limits.max_parallel,
+        max_iterations=limits.max_iterations,
+        max_invalid=limits.max_invalid,
+        timeout_s=_seconds(limits.timeout),
+    )
+
+
+def _phase(phase: Phase, index: int, siblings: Sequence[Phase]) -> PhaseSpec:
+    before = (siblings[index - 1].id,) if index else ()
+    gates = (*phase.prompt_gates, *phase.gates)
+    return PhaseSpec(
+        path=PhasePath(phase.id),
+        kind=phase.kind,
+        needs=tuple(PhasePath(name) for name in (before if phase.needs is None else phase.needs)),
+        when=phase.when,
+        gates_before=tuple(_gate(gate) for gate in phase.prompt_gates),
+        gates=tuple(_gate(gate) for gate in phase.gates),
+        on_fail=_on_fail(phase.retry, phase.on_fail),
+        next=tuple(NextRule(step.goto, step.if_, step.max) for step in phase.next),
+        timeout_s=_seconds(phase.timeout),
+        skip=phase.skip,
+        auto_proceed=phase.auto_proceed,
+        exclusive=any(gate.kind in _EXCLUSIVE for gate in gates),
+    )
+
+
+def _gate(gate: Gate) -> GateSpec:
+    if isinstance(gate, ApprovalGate):
+        return GateSpec(gate.kind, gate.assurance, _seconds(gate.expires))
+    return GateSpec(gate.kind, binds_tree=gate.kind in _BINDS_TREE)
+
+
+def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None) -> tuple[FailRule, ...]:
+    given = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule) for rule in rules)
+    if retry is None:
+        return given
+    first = FailRule(
+        "backoff" if retry.backoff == "exponential" else "retry",
+        max_uses=retry.max_attempts,
+        initial_s=duration_s(retry.initial),
+        max_s=duration_s(retry.max),
+    )
+    # ``retry`` alone takes the place of the default's retry, not of the person at its end.
+    return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else given))
+
+
+def _rule(rule: OnFail) -> FailRule:
+    match rule:
+        case RetryRule():
+            return FailRule("retry", max_uses=rule.max_attempts)
+        case BackoffRule():
+            return FailRule("backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max))
+        case GotoRule():
+            return FailRule("goto", max_uses=rule.max, goto=PhasePath(rule.phase))
+        case WaitHumanRule() | BlockRule() | FailureRule() | PauseRule():
+            return FailRule(rule.do)
+        case SubflowRule() | CompensateRule():  # refused by ``not_yet``, above
+            raise AssertionError(rule.do)
+
+
+def _seconds(duration: str | None) -> float | None:
+    return None if duration is None else duration_s(duration)

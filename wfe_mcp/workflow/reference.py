@@ -1,0 +1,181 @@
+"""Which keys does a template have, and what do they mean?
+
+This is the data of the generated reference; every key, its type, default and meaning come from the models.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic.fields import FieldInfo
+
+from wfe_mcp.workflow.lint.not_yet import NOT_YET
+from wfe_mcp.workflow.model import (
+    AgentPhase,
+    ApprovalGate,
+    BackoffRule,
+    BlockRule,
+    CommandGate,
+    CompensateRule,
+    Expect,
+    ExprGate,
+    FailureRule,
+    FilesGate,
+    FlowPhase,
+    ForEach,
+    GitGate,
+    GotoRule,
+    HttpCall,
+    HumanPhase,
+    Limits,
+    LlmCall,
+    LlmPhase,
+    LoopPhase,
+    NextStep,
+    OpinionGate,
+    Output,
+    PauseRule,
+    ReportGate,
+    Retry,
+    RetryRule,
+    Role,
+    Shape,
+    Step,
+    StepOutput,
+    StepsPhase,
+    SubflowRule,
+    Template,
+    Until,
+    WaitHumanRule,
+    Webhook,
+)
+from wfe_mcp.workflow.model.base import takes
+from wfe_mcp.workflow.model.phases import PhaseBase
+from wfe_mcp.workflow.schema import template_schema
+
+__all__ = ["Key", "Section", "reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. ``default``: as JSON text, empty when the key is required or simply absent."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+    required: bool
+    not_yet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The keys of one object of a template."""
+
+    title: str
+    meaning: str
+    keys: tuple[Key, ...]
+
+
+_SECTIONS: tuple[tuple[str, type[Shape]], ...] = (
+    ("template", Template), ("limits", Limits), ("role", Role), ("webhook", Webhook),
+    ("phase", AgentPhase), ("llm phase", LlmPhase), ("human phase", HumanPhase), ("steps phase", StepsPhase),
+    ("loop phase", LoopPhase), ("for_each", ForEach), ("until", Until), ("flow phase", FlowPhase),
+    ("output", Output), ("retry", Retry), ("next", NextStep),
+    ("step", Step), ("http call", HttpCall), ("llm call", LlmCall), ("step output", StepOutput),
+    ("expr gate", ExprGate), ("files gate", FilesGate), ("git gate", GitGate), ("report gate", ReportGate),
+    ("command gate", CommandGate), ("expect", Expect), ("opinion gate", OpinionGate), ("approval gate", ApprovalGate),
+    ("on_fail retry", RetryRule), ("on_fail backoff", BackoffRule), ("on_fail goto", GotoRule),
+    ("on_fail wait_human", WaitHumanRule), ("on_fail pause", PauseRule), ("on_fail block", BlockRule),
+    ("on_fail fail", FailureRule), ("on_fail subflow", SubflowRule), ("on_fail compensate", CompensateRule),
+)  # fmt: skip
+
+_NAMES = {model.__name__: title for title, model in _SECTIONS} | {"Defaults": "phase keys"}
+_UNIONS = {
+    "phases": "list of phase",
+    "gates": "list of gate",
+    "prompt_gates": "list of gate",
+    "on_fail": "list of on_fail rule",
+}
+_FIRST = ("kind", "do", "id")
+_EXPRESSIONS = {
+    "condition": "one `${…}`, true or false",
+    "value": "one `${…}`",
+    "text": "may hold `${…}`",
+    "json": "may hold `${…}`",
+}
+
+
+def reference() -> tuple[Section, ...]:
+    """Every object of a template with its keys. Kinds of phases after the first list only what they add."""
+    schema = template_schema()
+    return tuple(_section(title, model, schema) for title, model in _SECTIONS)
+
+
+def _section(title: str, model: type[Shape], schema: dict[str, Any]) -> Section:
+    meaning = "A phase: the keys that every kind has." if model is AgentPhase else model.__doc__ or ""
+    properties = (schema if model is Template else schema["$defs"][model.__name__])["properties"]
+    shared = set(PhaseBase.model_fields) if issubclass(model, PhaseBase) and model is not AgentPhase else set[str]()
+    keys = tuple(
+        _key(model, info.alias or name, info, properties[info.alias or name])
+        for name, info in model.model_fields.items()
+        if name not in shared
+    )
+    keys = tuple(sorted(keys, key=lambda key: _FIRST.index(key.name) if key.name in _FIRST else len(_FIRST)))
+    return Section(title, meaning.replace("``", "`"), keys)
+
+
+def _key(model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any]) -> Key:
+    kind = takes(info)
+    words = _UNIONS.get(name) or _words(schema)
+    return Key(
+        name=name,
+        type=f"{words} ({_EXPRESSIONS[kind]})" if kind else words,
+        default=_default(schema),
+        meaning=info.description or "",
+        required=info.is_required(),
+        not_yet=_not_yet(model, name),
+    )
+
+
+def _default(schema: dict[str, Any]) -> str:
+    # Objects and empty values are not worth a cell: "absent" says the same.
+    from wfe_mcp.core.canonical import canonical_json
+
+    value = schema.get("default")
+    return "" if value in (None, "", [], {}) or isinstance(value, dict) else canonical_json(value)
+
+
+def _not_yet(model: type[Shape], name: str) -> str:
+    for (owner, key), values in NOT_YET.items():
+        if key == name and issubclass(model, owner):
+            return "not available yet" if values is None else f"not available yet: {', '.join(sorted(values))}"
+    return ""
+
+
+def _words(schema: dict[str, Any]) -> str:
+    """The type in a reader's words."""
+    choices = cast("list[dict[str, Any]]", schema.get("anyOf", schema.get("oneOf", [])))
+    if choices:
+        return " or ".join(dict.fromkeys(_words(choice) for choice in choices if choice.get("type") != "null"))
+    if "$ref" in schema:
+        return _NAMES[str(schema["$ref"]).rsplit("/", 1)[-1]]
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " ".join(f"`{value}`" for value in schema["enum"])
+    if "examples" in schema:
+        return "duration"
+    return _plain_words(schema)
+
+
+def _plain_words(schema: dict[str, Any]) -> str:
+    match schema.get("type"):
+        case "array":
+            return f"list of {_words(schema['items'])}"
+        case "object":
+            named = list(cast("dict[str, Any]", schema.get("patternProperties", {})).values())
+            return f"object of {_words(named[0])}" if named and named[0] else "object"
+        case str() as kind:
+            return {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}[kind]
+        case _:
+            return "any JSON"
