@@ -116,6 +116,16 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -
         process.wait(10)
 
 
+@pytest.mark.parametrize("pid", [0, 1, os.getpid(), os.getppid()])
+def test_neither_the_system_nor_ourselves_are_ever_in_a_family(pid: int) -> None:
+    # Asked only, never ended: a wrong answer here would take the whole machine with it.
+    started = psutil.Process(pid).create_time() if pid else 0.0
+    found = {process.pid for process in family(pid, started, None)}
+    assert not found & {0, 1, os.getpid(), os.getppid()}
+    assert pid > 1 or not found
+    assert family(0, 0.0, "") == [] and family(pid, None, None) == []
+
+
 def test_pid_and_start_time_are_known_before_anybody_waits(tmp_path: Path) -> None:
     seen: list[tuple[int, float]] = []
 
@@ -209,3 +219,12 @@ def test_children_of_several_threads_do_not_end_each_other(tmp_path: Path) -> No
     for thread in threads:
         thread.join(60)
     assert sorted(code or 0 for code in codes) == [1, 2, 3]
+
+
+@POSIX
+def test_a_program_is_looked_up_in_the_environment_of_the_child(tmp_path: Path) -> None:
+    program = tmp_path / "hello"
+    program.write_text(f"#!{sys.executable}\nprint('hello')\n")
+    program.chmod(0o755)
+    result = run_child(["hello"], cwd=tmp_path, env={"PATH": str(tmp_path)}, timeout_s=60)
+    assert result.output_tail == "hello\n"

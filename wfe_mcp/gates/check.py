@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from wfe_mcp.workspace.checks import FrozenCheck
 
-__all__ = ["STDOUT", "Execution", "execution", "reported_argv"]
+__all__ = ["STDOUT", "Execution", "execution", "reported_argv", "written_by"]
 
 STDOUT = "-"
 """As ``sarif``: the scanner prints its report instead of writing a file."""
@@ -38,12 +38,20 @@ def execution(check: FrozenCheck, root: Path, junit: Path) -> Execution:
     """The execution of ``check`` in ``root``; ``junit`` is where pytest may write. Both are absolute."""
     cwd = root / (check.cwd or ".")
     argv, report = (check.argv, None) if check.junit else reported_argv(check.argv, junit)
-    named = {"junit": check.junit, "coverage": check.coverage, "sarif": check.sarif}
-    reports = {kind: root / path for kind, path in named.items() if path and path != STDOUT}
+    reports = {kind: root / path for kind, path in _reports(check).items()}
     if report is not None:
         reports["junit"] = cwd / report
-    inside = (path.relative_to(root).as_posix() for path in reports.values() if path.is_relative_to(root))
-    return Execution(argv, cwd, reports, check.sarif == STDOUT, (*check.writes, *inside))
+    return Execution(argv, cwd, reports, check.sarif == STDOUT, written_by(check))
+
+
+def written_by(check: FrozenCheck) -> tuple[str, ...]:
+    """Globs, relative to the project, of what the check may write: it does not count as a change of the tree."""
+    return (*check.writes, *_reports(check).values())
+
+
+def _reports(check: FrozenCheck) -> dict[str, str]:
+    named = {"junit": check.junit, "coverage": check.coverage, "sarif": check.sarif}
+    return {kind: path for kind, path in named.items() if path and path != STDOUT}
 
 
 def reported_argv(argv: tuple[str, ...], report: Path) -> tuple[tuple[str, ...], Path | None]:

@@ -99,9 +99,9 @@ def run_child(
     began = time.monotonic()
     try:
         child = _start([program, *argv[1:]], cwd, {**env, MARK: mark})
+        # None: it has already ended; a time that is right within a second names it as well.
+        start = started_at(child.pid) or time.time()
         try:
-            # None: it has already ended; a time that is right within a second names it as well.
-            start = started_at(child.pid) or time.time()
             on_started(child.pid, start)
             reader = threading.Thread(target=_drain, args=(child.stdout, log), name="wfe-output", daemon=True)
             reader.start()
@@ -111,7 +111,7 @@ def run_child(
             # Whoever survived may hold the pipe open: what it says later is not evidence.
             reader.join(_DRAIN_S)
         except BaseException:
-            end_family(child.pid, None, mark)
+            end_family(child.pid, start, mark)
             raise
         finally:
             _close(child)

@@ -7,7 +7,8 @@
 Rules:
 1. A process is named by pid and start time: a pid that was given to somebody else is left alone.
 2. First SIGTERM, then after ``grace_s`` SIGKILL, until nothing is left or a bound is met; what still lives is named.
-3. The mark is read instead of PR_SET_CHILD_SUBREAPER: that would make every orphan of the whole server ours, and does
+3. Never the kernel's own, the first process, ourselves or whoever started us, whatever a row of the database says.
+4. The mark is read instead of PR_SET_CHILD_SUBREAPER: that would make every orphan of the whole server ours, and does
    not outlive us. A process that cleared its environment, left its session and lost its parent escapes; so it does
    from any means short of a cgroup.
 """
@@ -19,7 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wfe_mcp.jobs.environment import MARK
-from wfe_mcp.workspace.process import SAME_START_S, same_start, started_at
+from wfe_mcp.workspace.process import SAME_START_S, ancestors, same_start, started_at
 
 if TYPE_CHECKING:
     import psutil
@@ -57,21 +58,36 @@ def family(pid: int | None, start: float | None, mark: str | None) -> list["psut
         found[leader.pid] = leader
         with contextlib.suppress(psutil.Error):
             found |= {child.pid: child for child in leader.children(recursive=True)}
-    # Without its leader the group keeps its number, and the kernel gives that to nobody; a stranger there ends it.
-    group = None if pid is None or (leader is None and psutil.pid_exists(pid)) else pid
+    group = pid if leader is not None else _orphaned_group(pid, start)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             # Younger than the child: reading every environment of the machine would take far longer.
             is_young = process.create_time() >= (start or 0.0) - SAME_START_S
             if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
                 found[process.pid] = process
-    return [process for process in found.values() if process.pid != os.getpid() and _lives(process)]
+    untouchable = _untouchable()
+    return [process for process in found.values() if process.pid not in untouchable and _lives(process)]
+
+
+def _untouchable() -> set[int]:
+    """Rule 3: the kernel, the first process, ourselves and whoever started us."""
+    return {0, 1, os.getpid(), *(each.pid for each in ancestors())}
+
+
+def _orphaned_group(pid: int | None, start: float | None) -> int | None:
+    """The group of a leader that is gone. The kernel gives its number to nobody while the group lives, so a process
+    that now has this pid shows that the group is gone too.
+    """
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    # Group 0 is where everything stands that the system itself started: never ours, whatever a row says.
+    return None if pid is None or pid <= 1 or start is None or psutil.pid_exists(pid) else pid
 
 
 def _leader(pid: int | None, start: float | None) -> "psutil.Process | None":
     import psutil  # 25 ms: kept off the way to tools/list
 
-    if pid is None or start is None:
+    if pid is None or pid <= 1 or start is None:
         return None
     try:
         process = psutil.Process(pid)

@@ -1,0 +1,163 @@
+"""A process that is gone leaves nothing behind: neither a job nor a child."""
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.jobs.conftest import Scene, until
+from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.ending import Endings
+from wfe_mcp.jobs.environment import MARK
+from wfe_mcp.jobs.handling import JobContext, Outcome, mark_of
+from wfe_mcp.jobs.takeover import take_over
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records import Effect, JobRecord, JobStatus
+from wfe_mcp.workspace.process import this_process
+
+SERVER = """
+import sys, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.handling import Outcome
+from wfe_mcp.jobs.worker import Worker
+from wfe_mcp.store import Store
+from wfe_mcp.workspace.process import this_process
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+clock = lambda: datetime(2030, 1, 1, tzinfo=UTC)
+
+def endless(context):
+    code = "import os; print(os.getpid(), flush=True); import time; time.sleep(600)"
+    context.run_child([sys.executable, "-c", code], cwd=folder, env=child_env(), timeout_s=600, log_path=folder / "log")
+    return Outcome()
+
+store = Store.open(url, clock=clock)
+Worker(lambda: store, this_process(), {"endless": endless}, clock, ("command",), poll_s=0.01).start()
+threading.Event().wait()
+"""
+
+
+def done(_: JobContext) -> Outcome:
+    return Outcome({"ok": True})
+
+
+@contextmanager
+def server(scene: Scene, folder: Path) -> Generator[subprocess.Popen[bytes]]:
+    """Another process that works off the same table; inside the block its child is up."""
+    process = subprocess.Popen([sys.executable, "-c", SERVER, scene.url, str(folder)], cwd=Path.cwd())
+    try:
+        log = folder / "log"
+        until(lambda: log.exists() and log.read_text().strip())
+        yield process
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def child_of(folder: Path) -> psutil.Process:
+    return psutil.Process(int((folder / "log").read_text()))
+
+
+def lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.requirement("B-21")
+@pytest.mark.requirement("B-27")
+def test_the_job_of_a_killed_process_is_done_by_the_next_one(scene: Scene, tmp_path: Path) -> None:
+    job = scene.enqueue("endless")
+    with server(scene, tmp_path) as process:
+        child = child_of(tmp_path)
+        assert not scene.worker({"endless": done}).work_one()
+        process.kill()
+        process.wait(20)
+        assert lives(child)
+        assert scene.worker({"endless": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE and scene.job(job).fence == 2
+    assert not lives(child)
+
+
+def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(scene: Scene, tmp_path: Path) -> None:
+    scene.enqueue("endless")
+    with server(scene, tmp_path) as process:
+        child = child_of(tmp_path)
+        process.kill()
+        process.wait(20)
+        with scene.store.tx() as tx:
+            (job,) = tx.running_jobs()
+            # A pid that is certainly nobody's: what would be there had the owner died before noting it.
+            assert tx.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
+        assert scene.worker({"endless": done}).work_one()
+    assert not lives(child)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"effect": Effect.NON_REPEATABLE}, JobStatus.PARKED),
+        ({"max_attempts": 1}, JobStatus.FAILED),
+        ({"effect": Effect.PURE}, JobStatus.QUEUED),
+    ],
+)
+def test_what_a_dead_owner_held_is_decided_by_its_effect(
+    scene: Scene, change: dict[str, Any], status: JobStatus
+) -> None:
+    me = this_process()
+    dead = f"{me.host}:{2**22 + 7}:1.000"
+    told: list[str] = []
+    job = scene.enqueue(**change)
+    with scene.store.tx() as tx:
+        assert tx.claim(dead, ("command",), 3600, scene.now) is not None
+
+    def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
+        told.append(reason)
+
+    assert take_over(scene.store, me, scene.clock, Endings(scene.store, scene.clock, gave_up)) == 1
+    assert scene.status(job) is status
+    assert len(told) == (status is not JobStatus.QUEUED)
+
+
+def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> None:
+    me = this_process()
+    job = scene.enqueue()
+    with scene.store.tx() as tx:
+        assert tx.claim(f"{me.host}:{2**22 + 7}:1.000", ("command",), 3600, scene.now) is not None
+        tx.request_cancel(job_id=job)
+    assert not scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("owner", ["elsewhere:17:1.000", "cli"])
+def test_a_lease_that_ran_out_frees_what_nobody_here_can_know(scene: Scene, owner: str) -> None:
+    job = scene.enqueue()
+    with scene.store.tx() as tx:
+        assert tx.claim(owner, ("command",), 30, scene.now) is not None
+    assert not scene.worker({"work": done}).work_one()
+    scene.pass_time(31)
+    assert scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_a_second_execution_ends_what_the_first_one_left(scene: Scene, tmp_path: Path) -> None:
+    left: list[psutil.Process] = []
+
+    def leave(context: JobContext) -> Outcome:
+        mark = mark_of(context.job.id, context.job.fence)
+        code = "import time; time.sleep(600)"
+        if context.job.tries == 1:
+            left.append(psutil.Popen([sys.executable, "-c", code], env={**child_env(), MARK: mark}, cwd=tmp_path))
+            raise OSError("once more")
+        return Outcome({"left": lives(left[0])})
+
+    job = scene.enqueue("leave")
+    worker = scene.worker({"leave": leave}, backoff_base_s=0.0)
+    assert worker.work_one() and worker.work_one()
+    assert scene.job(job).result == {"left": False}
+    left[0].wait(10)

@@ -1,0 +1,459 @@
+"""Jobs are worked off once, in order, and never lost."""
+
+import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs.conftest import Scene, until
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.backend import JobBackend
+from wfe_mcp.jobs.backoff import PRIORITY, backoff_s
+from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
+
+ENDLESS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
+
+
+def done(_: JobContext) -> Outcome:
+    return Outcome({"ok": True})
+
+
+def answering(outcome: Outcome) -> Handler:
+    return lambda _context: outcome
+
+
+def endless(tmp_path: Path) -> tuple[Handler, Callable[[], bool]]:
+    """A handler whose child never ends by itself, and whether it is up."""
+    log = tmp_path / "endless.log"
+
+    def handle(context: JobContext) -> Outcome:
+        result = context.run_child(ENDLESS, cwd=tmp_path, env=child_env(), timeout_s=600, log_path=log)
+        return Outcome({"exit_code": result.exit_code})
+
+    return handle, lambda: log.exists() and log.stat().st_size > 0
+
+
+def deaf(release: threading.Event) -> tuple[Handler, Callable[[], bool]]:
+    """A handler that listens to nobody until ``release``."""
+    entered = threading.Event()
+
+    def handle(_: JobContext) -> Outcome:
+        entered.set()
+        release.wait(30)
+        return Outcome({"late": True})
+
+    return handle, entered.is_set
+
+
+def seam(backend: JobBackend) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
+    return backend.start, backend.wake, backend.stop
+
+
+def test_a_due_job_is_done_and_its_result_kept(scene: Scene) -> None:
+    job = scene.enqueue()
+    assert scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE and scene.job(job).result == {"ok": True}
+    assert not scene.worker({"work": done}).work_one()
+
+
+def test_a_started_worker_is_a_backend_that_wakes_at_once(scene: Scene) -> None:
+    worker = scene.worker({"work": done}, poll_s=600)
+    start, wake, _ = seam(worker)
+    start()
+    job = scene.enqueue()
+    wake()
+    until(lambda: scene.status(job) is JobStatus.DONE)
+    until(lambda: not worker.running)
+
+
+def test_jobs_run_side_by_side_up_to_the_number_of_slots(scene: Scene) -> None:
+    both, release = threading.Barrier(3, timeout=20), threading.Event()
+
+    def meet(_: JobContext) -> Outcome:
+        both.wait()
+        release.wait(20)
+        return Outcome()
+
+    jobs = [scene.enqueue(kind="meet"), scene.enqueue(kind="meet"), scene.enqueue()]
+    worker = scene.worker({"meet": meet, "work": done}, slots=2)
+    worker.start()
+    both.wait()
+    assert len(worker.running) == 2 and scene.status(jobs[2]) is JobStatus.QUEUED
+    release.set()
+    until(lambda: all(scene.status(job) is JobStatus.DONE for job in jobs))
+
+
+def test_the_most_urgent_job_goes_first(scene: Scene) -> None:
+    order: list[str] = []
+
+    def note(context: JobContext) -> Outcome:
+        order.append(context.job.payload["name"])
+        return Outcome()
+
+    for name in ("low", "normal", "critical", "high"):
+        scene.enqueue("note", payload={"name": name}, priority=PRIORITY[name])  # type: ignore[index]
+    worker = scene.worker({"note": note})
+    while worker.work_one():
+        pass
+    assert order == ["critical", "high", "normal", "low"]
+
+
+def test_a_timer_is_a_job_that_waits_for_its_time(scene: Scene) -> None:
+    job = scene.enqueue(queue="timer", run_at=scene.now + timedelta(minutes=5))
+    worker = scene.worker({"work": done})
+    assert not worker.work_one()
+    scene.pass_time(301)
+    assert worker.work_one() and scene.status(job) is JobStatus.DONE
+
+
+def test_what_an_outcome_writes_is_written_with_the_end_of_the_job(scene: Scene) -> None:
+    after: list[str] = []
+
+    def apply(tx: Tx) -> None:
+        assert after == []
+        tx.project_id("key", "/root")
+
+    scene.enqueue()
+    assert scene.worker({"work": answering(Outcome({}, apply, lambda: after.append("told")))}).work_one()
+    with scene.store.read() as tx:
+        assert tx.project_id("key", "/root")
+    assert after == ["told"]
+
+
+def test_an_outcome_that_cannot_be_written_undoes_the_end_of_the_job(scene: Scene) -> None:
+    def apply(tx: Tx) -> None:
+        tx.enqueue(NewJob("other", "command", {}))
+        raise ZeroDivisionError("our bug")
+
+    job = scene.enqueue()
+    scene.worker({"work": answering(Outcome({}, apply))}).work_one()
+    assert scene.status(job) is JobStatus.QUEUED and "our bug" in (scene.job(job).error or "")
+    with scene.store.read() as tx:
+        assert len(tx.jobs()) == 1
+
+
+def test_an_answer_that_nobody_waits_for_is_dropped_and_says_why(scene: Scene) -> None:
+    def apply(_: Tx) -> None:
+        raise Refused("stale_revision", "The attempt is closed.")
+
+    told: list[str] = []
+    job = scene.enqueue()
+    outcome = Outcome({}, apply, lambda: told.append("told"))
+    scene.worker({"work": answering(outcome)}).work_one()
+    assert scene.job(job).result == {"dropped": "stale_revision", "message": "The attempt is closed."}
+    assert told == []
+
+
+def test_what_follows_a_job_may_fail_without_harm(scene: Scene) -> None:
+    job = scene.enqueue()
+    scene.worker({"work": answering(Outcome({}, None, lambda: 1 / 0))}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_a_failed_job_is_tried_again_after_a_backoff(scene: Scene) -> None:
+    calls: list[int] = []
+
+    def flaky(context: JobContext) -> Outcome:
+        calls.append(context.job.tries)
+        if context.job.tries < 3:
+            raise OSError("away")
+        return Outcome()
+
+    job = scene.enqueue("flaky")
+    worker = scene.worker({"flaky": flaky}, backoff_base_s=10.0)
+    assert worker.work_one()
+    assert scene.job(job).run_at == scene.now + timedelta(seconds=5) and scene.job(job).error == "OSError: away"
+    assert not worker.work_one()
+    scene.pass_time(6)
+    assert worker.work_one()
+    assert scene.job(job).run_at == scene.now + timedelta(seconds=10)
+    scene.pass_time(11)
+    assert worker.work_one() and scene.status(job) is JobStatus.DONE and calls == [1, 2, 3]
+
+
+def test_a_job_may_say_itself_when_to_come_back(scene: Scene) -> None:
+    def later(_: JobContext) -> Outcome:
+        raise RetryLater("429", after_s=90)
+
+    job = scene.enqueue("later")
+    scene.worker({"later": later}).work_one()
+    assert scene.job(job).run_at == scene.now + timedelta(seconds=90)
+
+
+def test_used_up_tries_are_told_in_the_transaction_that_ends_the_job(scene: Scene) -> None:
+    told: list[tuple[str, str]] = []
+
+    def broken(_: JobContext) -> Outcome:
+        raise OSError("gone")
+
+    def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
+        found = tx.job(job.id)
+        assert found is not None and found.status is JobStatus.FAILED
+        told.append((job.id, reason))
+
+    job = scene.enqueue("broken", max_attempts=1)
+    scene.worker({"broken": broken}, gave_up=gave_up).work_one()
+    assert scene.status(job) is JobStatus.FAILED and told == [(job, "OSError: gone")]
+
+
+def test_a_refusal_is_never_tried_again_unless_the_setup_is_away(scene: Scene) -> None:
+    def refuse(context: JobContext) -> Outcome:
+        raise Refused(context.job.payload["code"], "No.")
+
+    never = scene.enqueue("refuse", payload={"code": "bad_argument"})
+    later = scene.enqueue("refuse", payload={"code": "unavailable"})
+    worker = scene.worker({"refuse": refuse})
+    assert worker.work_one() and worker.work_one()
+    assert scene.status(never) is JobStatus.FAILED and scene.status(later) is JobStatus.QUEUED
+
+
+def test_giving_up_on_a_closed_attempt_harms_nobody(scene: Scene) -> None:
+    def refuse(_tx: Tx, _job: JobRecord, _reason: str) -> None:
+        raise Refused("stale_revision", "The attempt is closed.")
+
+    job = scene.enqueue("unknown", max_attempts=1)
+    scene.worker({}, gave_up=refuse).work_one()
+    assert scene.status(job) is JobStatus.FAILED
+
+
+def test_a_kind_that_this_version_does_not_know_waits_for_one_that_does(scene: Scene) -> None:
+    job = scene.enqueue("newer")
+    scene.worker({}).work_one()
+    assert scene.status(job) is JobStatus.QUEUED and "'newer'" in (scene.job(job).error or "")
+
+
+def test_cancelling_ends_the_child_of_a_running_job(scene: Scene, tmp_path: Path) -> None:
+    handle, is_up = endless(tmp_path)
+    job = scene.enqueue("endless")
+    worker = scene.worker({"endless": handle}, beat_s=600)
+    worker.start()
+    until(is_up)
+    noted = scene.job(job)
+    assert noted.child_pid is not None and noted.child_started_at is not None
+    with scene.store.tx() as tx:
+        assert tx.request_cancel(job_id=job) == 1
+    worker.wake()
+    until(lambda: scene.status(job) is JobStatus.CANCELLED)
+
+
+def test_an_outcome_that_comes_after_a_cancel_is_not_written(scene: Scene) -> None:
+    written: list[str] = []
+
+    def slow(context: JobContext) -> Outcome:
+        with context.store.tx() as tx:
+            tx.request_cancel(job_id=context.job.id)
+        return Outcome({}, lambda _tx: written.append("late"))
+
+    job = scene.enqueue("slow")
+    scene.worker({"slow": slow}).work_one()
+    assert scene.status(job) is JobStatus.CANCELLED and written == []
+
+
+def test_a_job_that_takes_too_long_is_ended_and_tried_again(scene: Scene, tmp_path: Path) -> None:
+    handle, _ = endless(tmp_path)
+    job = scene.enqueue("endless", payload={"timeout_s": 0.05})
+    scene.worker({"endless": handle}).work_one()
+    assert scene.status(job) is JobStatus.QUEUED
+    assert scene.job(job).error == "it took longer than 0.05 s"
+
+
+def test_leases_are_renewed_while_a_job_runs(scene: Scene) -> None:
+    release = threading.Event()
+    handle, is_up = deaf(release)
+    job = scene.enqueue("deaf")
+    worker = scene.worker({"deaf": handle}, lease_s=30.0, beat_s=0.01)
+    worker.start()
+    until(is_up)
+    scene.pass_time(20)
+    until(lambda: (scene.job(job).lease_until or scene.now) >= scene.now + timedelta(seconds=30))
+    release.set()
+    until(lambda: scene.status(job) is JobStatus.DONE)
+
+
+def test_a_worker_that_lost_its_claim_writes_nothing(scene: Scene) -> None:
+    written: list[str] = []
+
+    def lose(context: JobContext) -> Outcome:
+        scene.pass_time(3600)
+        with scene.store.tx() as tx:
+            assert tx.claim("another:1:1.000", ("command",), 30, scene.now) is not None
+        return Outcome({"mine": True}, lambda _tx: written.append("mine"))
+
+    job = scene.enqueue("lose")
+    scene.worker({"lose": lose}, beat_s=600).work_one()
+    assert written == [] and scene.status(job) is JobStatus.RUNNING
+    assert scene.job(job).lease_owner == "another:1:1.000"
+
+
+def test_a_lost_claim_ends_the_child_that_worked_on_it(scene: Scene, tmp_path: Path) -> None:
+    handle, is_up = endless(tmp_path)
+    scene.enqueue("endless")
+    worker = scene.worker({"endless": handle}, beat_s=600, take_over_s=600)
+    worker.start()
+    until(is_up)
+    scene.pass_time(3600)
+    with scene.store.tx() as tx:
+        assert tx.claim("another:1:1.000", ("command",), 3600, scene.now) is not None
+    until(lambda: not worker.running)
+
+
+def test_a_child_that_starts_after_the_claim_was_lost_is_ended(scene: Scene, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def lose(context: JobContext) -> Outcome:
+        scene.pass_time(3600)
+        with scene.store.tx() as tx:
+            assert tx.claim("another:1:1.000", ("command",), 30, scene.now) is not None
+        try:
+            context.run_child(ENDLESS, cwd=tmp_path, env=child_env(), timeout_s=600)
+        except ChildStopped as stopped:
+            seen.append(str(stopped))
+            raise
+        return Outcome()
+
+    scene.enqueue("lose")
+    scene.worker({"lose": lose}, beat_s=600, watch_s=600).work_one()
+    assert seen == ["lost"]
+
+
+def test_stopping_hands_the_work_back_at_once(scene: Scene, tmp_path: Path) -> None:
+    handle, is_up = endless(tmp_path)
+    job = scene.enqueue("endless")
+    first = scene.worker({"endless": handle})
+    first.start()
+    until(is_up)
+    first.stop()
+    assert scene.status(job) is JobStatus.QUEUED and first.running == ()
+    assert scene.worker({"endless": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_stopping_does_not_wait_for_a_handler_that_does_not_listen(scene: Scene) -> None:
+    release = threading.Event()
+    handle, is_up = deaf(release)
+    job = scene.enqueue("deaf")
+    worker = scene.worker({"deaf": handle})
+    worker.start()
+    until(is_up)
+    worker.stop(timeout_s=0.05)
+    assert scene.status(job) is JobStatus.QUEUED
+    release.set()
+    until(lambda: not worker.running)
+    assert scene.status(job) is JobStatus.QUEUED and scene.job(job).result is None
+
+
+def test_stopping_parks_what_must_not_run_twice(scene: Scene, tmp_path: Path) -> None:
+    told: list[str] = []
+    handle, is_up = endless(tmp_path)
+    job = scene.enqueue("endless", effect=Effect.NON_REPEATABLE)
+
+    def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
+        told.append(reason)
+
+    worker = scene.worker({"endless": handle}, gave_up=gave_up)
+    worker.start()
+    until(is_up)
+    worker.stop()
+    assert scene.status(job) is JobStatus.PARKED
+    assert "may have had its effect" in told[0]
+
+
+def test_a_job_claimed_while_stopping_goes_back_too(scene: Scene, tmp_path: Path) -> None:
+    handle, _ = endless(tmp_path)
+    job = scene.enqueue("endless")
+    worker = scene.worker({"endless": handle})
+    worker.stop()
+    worker.work_one()
+    assert scene.status(job) is JobStatus.QUEUED
+
+
+def test_a_store_that_is_away_for_a_moment_costs_nothing(scene: Scene) -> None:
+    tries: list[int] = []
+
+    def factory() -> Store:
+        tries.append(1)
+        if len(tries) < 3:
+            raise Refused("unavailable", "The database is busy.")
+        return scene.store
+
+    worker = scene.worker({"work": done}, factory)
+    job = scene.enqueue()
+    worker.start()
+    until(lambda: scene.status(job) is JobStatus.DONE)
+
+
+def test_an_end_that_cannot_be_written_at_first_is_written_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Store.tx, [0]
+
+    def sometimes(store: Store) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise Refused("unavailable", "The disk is full.")
+        return real(store)
+
+    job = scene.enqueue()
+    monkeypatch.setattr(Store, "tx", sometimes)
+    monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0.001)
+    scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_an_end_that_can_never_be_written_is_left_to_the_lease(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("broken")
+
+    job = scene.enqueue()
+    monkeypatch.setattr("wfe_mcp.jobs.ending.Endings.done", broken)
+    monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0.001)
+    scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.RUNNING
+    monkeypatch.undo()
+    scene.pass_time(31)
+    scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
+def test_a_heart_survives_a_store_that_is_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, asked = threading.Event(), threading.Event()
+    handle, is_up = deaf(release)
+    job = scene.enqueue("deaf")
+    worker = scene.worker({"deaf": handle})
+    worker.start()
+    until(is_up)
+
+    def away(_: Store) -> int:
+        asked.set()
+        raise Refused("unavailable", "away")
+
+    monkeypatch.setattr(Store, "data_version", away)
+    assert asked.wait(20)
+    release.set()
+    until(lambda: scene.status(job) is JobStatus.DONE)
+
+
+@pytest.mark.requirement("B-27")
+def test_two_workers_never_do_the_same_job(tmp_path: Path, scene: Scene) -> None:
+    seen: list[str] = []
+
+    def note(context: JobContext) -> Outcome:
+        seen.append(context.job.id)
+        return Outcome()
+
+    jobs = sorted(scene.enqueue("note") for _ in range(30))
+    for _ in range(2):
+        other = scene.open()
+        scene.worker({"note": note}, lambda store=other: store).start()
+    until(lambda: all(scene.status(job) is JobStatus.DONE for job in jobs))
+    assert sorted(seen) == jobs
+
+
+def test_the_backoff_doubles_is_capped_and_jitters_fully() -> None:
+    assert [backoff_s(n, 2, 60, lambda: 1.0) for n in (1, 2, 3, 6, 5000)] == [2, 4, 8, 60, 60]
+    assert backoff_s(3, 2, 60, lambda: 0.0) == 0

@@ -1,0 +1,67 @@
+"""Whose work has nobody any more?
+
+    the owner's process is gone (pid and start time, this host)      ┐ asked to cancel → cancelled
+    the lease has run out, whoever had it                            ┘ tries used up → given up
+                                                                       non-repeatable → parked
+                                                                       anything else → queued, due at once
+Rules:
+1. First the row, then the processes: once the row has changed, whatever the old claim still answers meets a fence. So
+   nobody takes the exit code of a child that we ended for the child's own.
+2. Whoever dies between the two leaves the ending to the next claim, which looks for the mark of the one before.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from wfe_mcp.jobs.ending import Endings
+from wfe_mcp.jobs.family import end_family
+from wfe_mcp.jobs.handling import mark_of
+from wfe_mcp.store import Store
+from wfe_mcp.store.records import Effect, JobRecord
+from wfe_mcp.workspace.process import ProcessIdentity, is_alive, parse_holder
+
+__all__ = ["take_over"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def take_over(store: Store, me: ProcessIdentity, clock: Callable[[], datetime], endings: Endings) -> int:
+    """Free what dead or late owners hold; how many jobs that was. Cheap when there is nothing."""
+    with store.read() as tx:
+        held = tx.running_jobs()
+    now = clock()
+    orphans = [job for job in held if _is_dead(job.lease_owner) or _is_late(job, now)]
+    freed = [job for job in orphans if _decide(job, endings)]
+    for job in freed:
+        _LOG.info("job %s (%s) was taken from %s", job.id, job.kind, job.lease_owner)
+        _end_children(job, me)
+    return len(freed)
+
+
+def _is_dead(owner: str | None) -> bool:
+    identity = parse_holder(owner or "")
+    return identity is not None and not is_alive(identity)
+
+
+def _is_late(job: JobRecord, now: datetime) -> bool:
+    return job.lease_until is not None and job.lease_until < now
+
+
+def _end_children(job: JobRecord, me: ProcessIdentity) -> None:
+    owner = parse_holder(job.lease_owner or "")
+    if owner is None or owner.host != me.host:
+        return
+    # By mark too: the owner may have died between starting the child and noting its pid.
+    survivors = end_family(job.child_pid, job.child_started_at, mark_of(job.id, job.fence), grace_s=0.5)
+    if survivors:  # pragma: no cover - only a process stuck in the kernel survives SIGKILL
+        _LOG.warning("job %s left processes that could not be ended: %s", job.id, survivors)
+
+
+def _decide(job: JobRecord, endings: Endings) -> bool:
+    """Free the row. False when somebody was quicker."""
+    if job.cancel_requested:
+        return endings.cancelled(job)
+    if job.effect is not Effect.NON_REPEATABLE and job.tries >= job.max_attempts:
+        return endings.failed(job, f"the process that worked on it was gone, {job.tries} times.", for_good=True)
+    return endings.handed_back(job, "the process that worked on it is gone.")

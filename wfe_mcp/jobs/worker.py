@@ -1,0 +1,250 @@
+"""Who works off the job table in this process?
+
+    dispatcher thread   poll → take over → claim while a slot is free ─┐
+    one thread per job  handler → ending, fenced                      ←┘
+    heart thread        leases, cancels, time limits (only while something runs)
+
+Rules:
+1. A claim is a lease with a fence (``store/jobs.py``); whatever we write later names the fence.
+2. Nothing that a job or the store does ends a thread of ours: it is logged, and the dispatcher goes on.
+3. ``stop`` ends the children and hands unfinished jobs back, so that another process takes them at once. A process that
+   is killed leaves them to the next one that looks (``takeover.py``), within ``take_over_s``.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.ending import ApplyFailed, Endings, GaveUp
+from wfe_mcp.jobs.family import end_family
+from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, mark_of
+from wfe_mcp.jobs.heart import Heart, Running
+from wfe_mcp.jobs.takeover import take_over
+from wfe_mcp.store import Store
+from wfe_mcp.store.records import JobRecord
+from wfe_mcp.workspace.process import ProcessIdentity, holder_id
+
+__all__ = ["Worker"]
+
+_LOG = logging.getLogger(__name__)
+_STORE_TRIES = 5
+_STORE_PAUSE_S = 0.1
+
+
+class Worker:
+    """Works off ``queues`` with at most ``slots`` jobs at a time. A job's payload may set ``timeout_s``, its time limit.
+
+    ``store_factory`` is called once, in the dispatcher thread, until it answers; whoever made the store closes it.
+    ``gave_up(tx, job, reason)`` runs in the transaction that ends a job for ever without a result.
+    """
+
+    def __init__(
+        self,
+        store_factory: Callable[[], Store],
+        identity: ProcessIdentity,
+        handlers: Mapping[str, Handler],
+        clock: Callable[[], datetime],
+        queues: Sequence[str],
+        *,
+        slots: int = 2,
+        poll_s: float = 1.0,
+        lease_s: float = 30.0,
+        beat_s: float = 10.0,
+        watch_s: float = 0.25,
+        take_over_s: float = 5.0,
+        backoff_base_s: float = 1.0,
+        backoff_cap_s: float = 300.0,
+        rng: Callable[[], float] = random.random,
+        gave_up: GaveUp | None = None,
+    ) -> None:
+        self._store_factory, self._identity, self._handlers, self._clock = store_factory, identity, handlers, clock
+        self._owner = holder_id(identity)
+        self._queues, self._poll_s, self._take_over_s, self._lease_s = tuple(queues), poll_s, take_over_s, lease_s
+        self._backoff: dict[str, Any] = {"base_s": backoff_base_s, "cap_s": backoff_cap_s, "random": rng}
+        self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
+        self._gave_up = gave_up
+        self._slots = threading.Semaphore(slots)
+        self._wakeup, self._stopping = threading.Event(), threading.Event()
+        self._opening = threading.Lock()
+        self._open: tuple[Store, Endings, Heart] | None = None
+        self._threads: list[threading.Thread] = []
+        self._next_take_over = 0.0
+
+    def start(self) -> None:
+        """Begin to work, in threads that never keep the process alive."""
+        self._spawn(self._dispatch, "wfe-jobs")
+
+    def wake(self) -> None:
+        """Look at once: this process has just enqueued or cancelled something."""
+        self._wakeup.set()
+        if self._open is not None:
+            self._open[2].wake()
+
+    @property
+    def running(self) -> tuple[JobRecord, ...]:
+        """The jobs this worker works on now."""
+        return () if self._open is None else tuple(running.job for running in self._open[2].running)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End what runs and hand back what has not finished. At most ``timeout_s``, whatever a handler does."""
+        self._stopping.set()
+        self._wakeup.set()
+        if self._open is None:
+            return
+        _, endings, heart = self._open
+        for running in heart.running:
+            running.stop.ask("shutdown")
+        end = time.monotonic() + timeout_s
+        # Asked anew each time: the dispatcher may start one more before it notices.
+        while (alive := [each for each in self._threads if each.is_alive()]) and time.monotonic() < end:
+            alive[0].join(max(0.0, end - time.monotonic()))
+        for running in heart.running:
+            # Its handler does not listen. Whatever it answers later meets a fence.
+            self._survive(lambda job=running.job: endings.handed_back(job, "the process that worked on it ended."))
+        # Last: whoever closes the store next must not do so under a thread of ours.
+        heart.stop(timeout_s)
+
+    def work_one(self) -> bool:
+        """Claim one due job and work it off in this thread. False when nothing is due."""
+        self._look_for_orphans()
+        job = self._claim()
+        if job is None:
+            return False
+        self._work(job)
+        return True
+
+    def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._look_for_orphans()
+                self._fill_slots()
+            except Exception:
+                _LOG.exception("the job table could not be read; trying again")
+            self._wakeup.wait(self._poll_s)
+            self._wakeup.clear()
+
+    def _fill_slots(self) -> None:
+        while not self._stopping.is_set() and self._slots.acquire(blocking=False):
+            job: JobRecord | None = None
+            try:
+                job = self._claim()
+            finally:
+                if job is None:
+                    self._slots.release()
+            if job is None:
+                return
+            self._spawn(lambda job=job: self._work_in_slot(job), f"wfe-{job.kind}")
+
+    def _work_in_slot(self, job: JobRecord) -> None:
+        try:
+            self._work(job)
+        finally:
+            self._slots.release()
+            self._wakeup.set()
+
+    def _spawn(self, target: Callable[[], object], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+        thread.start()
+
+    def _parts(self) -> tuple[Store, Endings, Heart]:
+        with self._opening:
+            if self._open is None:
+                store = self._store_factory()
+                endings = Endings(store, self._clock, self._gave_up, **self._backoff)
+                self._open = (store, endings, Heart(store, self._clock, **self._beat))
+            return self._open
+
+    def _look_for_orphans(self) -> None:
+        if time.monotonic() >= self._next_take_over:
+            store, endings, _ = self._parts()
+            take_over(store, self._identity, self._clock, endings)
+            self._next_take_over = time.monotonic() + self._take_over_s
+
+    def _claim(self) -> JobRecord | None:
+        store, _, _ = self._parts()
+        now = self._clock()
+        with store.read() as tx:
+            # Asked without the write lock: an idle server must not queue before those who write.
+            if not tx.job_is_due(self._queues, now):
+                return None
+        with store.tx() as tx:
+            return tx.claim(self._owner, self._queues, self._lease_s, now)
+
+    def _work(self, job: JobRecord) -> None:
+        store, endings, heart = self._parts()
+        limit_s = job.payload.get("timeout_s")
+        overdue_at = time.monotonic() + limit_s if isinstance(limit_s, int | float) else None
+        running = Running(job, overdue_at=overdue_at)
+        with heart.beating(running):
+            if self._stopping.is_set():
+                running.stop.ask("shutdown")
+            if job.tries > 1:
+                # The claim before ours may have ended by its lease alone; what it started must not work beside us.
+                end_family(None, None, mark_of(job.id, job.fence - 1))
+            end = self._handle(JobContext(job, store, running.stop), endings)
+            self._survive(end)
+
+    def _handle(self, context: JobContext, endings: Endings) -> Callable[[], object]:
+        """Run the handler; the answer says how the claim ends."""
+        job = context.job
+        try:
+            outcome = self._handlers.get(job.kind, _unknown)(context)
+        except ChildStopped:
+            return lambda: self._end_stopped(job, context.stop.reason, endings)
+        except RetryLater as later:
+            reason, after_s = str(later), later.after_s
+            return lambda: endings.failed(job, reason, after_s)
+        except Refused as refused:
+            reason, for_good = str(refused), refused.code != "unavailable"
+            return lambda: endings.failed(job, reason, for_good=for_good)
+        except Exception as exc:
+            _LOG.exception("job %s (%s) failed", job.id, job.kind)
+            reason = f"{type(exc).__name__}: {exc}"
+            return lambda: endings.failed(job, reason)
+        return lambda: self._end_done(job, outcome, endings)
+
+    def _end_done(self, job: JobRecord, outcome: Outcome, endings: Endings) -> object:
+        try:
+            is_written = endings.done(job, outcome)
+        except ApplyFailed as exc:
+            _LOG.exception("the outcome of job %s (%s) could not be written", job.id, job.kind)
+            return endings.failed(job, str(exc))
+        if is_written and outcome.afterwards is not None:
+            try:
+                outcome.afterwards()
+            except Exception:
+                _LOG.exception("what should follow job %s (%s) did not", job.id, job.kind)
+        return is_written
+
+    def _end_stopped(self, job: JobRecord, reason: str, endings: Endings) -> object:
+        match reason:
+            case "cancelled":
+                return endings.cancelled(job)
+            case "overdue":
+                return endings.failed(job, f"it took longer than {job.payload['timeout_s']} s")
+            case "shutdown":
+                return endings.handed_back(job, "the process that worked on it ended.")
+            case _:
+                return False
+
+    def _survive(self, end: Callable[[], object]) -> None:
+        """End a claim although the store may be away for a moment; after that its lease ends it."""
+        for number in range(_STORE_TRIES):
+            try:
+                end()
+            except Exception:
+                _LOG.exception("a job could not be ended yet")
+                time.sleep(_STORE_PAUSE_S * 2**number)
+            else:
+                return
+
+
+def _unknown(context: JobContext) -> Outcome:
+    """A newer version may have enqueued it: its own workers will take it."""
+    raise RetryLater(f"this version knows no job of kind {context.job.kind!r}")
