@@ -114,7 +114,8 @@ class Store:
     @contextmanager
     def read(self) -> Generator[Tx]:
         """A transaction that sees one moment and cannot write."""
-        with sqlite.refusals(self._path), self._read_engine.connect() as connection, connection.begin():
+        refusals = sqlite.refusals(self._path, reads_only=True)
+        with refusals, self._read_engine.connect() as connection, connection.begin():
             yield self._of(connection)
 
     def data_version(self) -> int:

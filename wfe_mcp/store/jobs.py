@@ -180,7 +180,7 @@ class JobRows(Rows):
         query = _SELECT.where(*(column == value for column, value in named if value is not None))
         if statuses:
             query = query.where(JOB.c.status.in_(statuses))
-        return self._all(JobRecord, query.order_by(JOB.c.created_at.desc(), JOB.c.id).limit(limit))
+        return self._all(JobRecord, query.order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit))
 
     def _end(
         self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None

@@ -10,6 +10,7 @@ Rules:
 4. ``isolation_level=None`` keeps the driver from opening and ending transactions behind our back.
 """
 
+import errno
 import importlib
 import os
 import sqlite3
@@ -81,6 +82,8 @@ def make_file(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not os.access(path.parent, os.W_OK):  # the journal has to be made beside the file
+            raise PermissionError(errno.EACCES, "its folder is read-only")
     except OSError as error:
         raise Refused(
             "unavailable",
@@ -168,13 +171,14 @@ _REFUSALS: dict[str, tuple[str, str]] = {
 
 
 @contextmanager
-def refusals(path: Path) -> Generator[None]:
-    """Turn what the setup is at fault for into ``unavailable``."""
+def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
+    """Turn what the setup is at fault for into ``unavailable``; a write in a reading transaction is our own fault."""
     try:
         yield
     except Exception as error:
-        found = _REFUSALS.get(_error_name(error))
-        if found is None:
+        name = _error_name(error)
+        found = _REFUSALS.get(name)
+        if found is None or (reads_only and name == "SQLITE_READONLY"):
             raise
         message, hint = found
         raise Refused(

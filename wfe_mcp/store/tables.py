@@ -317,6 +317,7 @@ class Job(Row, table=True):
     __table_args__ = (
         Index(None, "status", "priority", "run_at"),
         Index(None, "status", "lease_until"),
+        Index(None, "created_at", "id"),
         Index(None, "run_id", "phase", "attempt"),
     )
 

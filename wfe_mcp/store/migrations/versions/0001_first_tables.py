@@ -222,6 +222,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_job_dedupe_key")),
     )
+    op.create_index(op.f("ix_job_created_at_id"), "job", ["created_at", "id"])
     op.create_index(op.f("ix_job_run_id_phase_attempt"), "job", ["run_id", "phase", "attempt"])
     op.create_index(op.f("ix_job_status_lease_until"), "job", ["status", "lease_until"])
     op.create_index(op.f("ix_job_status_priority_run_at"), "job", ["status", "priority", "run_at"])

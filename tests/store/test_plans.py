@@ -1,0 +1,136 @@
+"""The millionth artifact costs what the first did: nothing that a call needs reads a whole table."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fold, new_run, raw
+from wfe_mcp.core import events as e
+from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus, Stage
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records import DecisionRecord, NewJob, NewRequest
+
+Statement = tuple[str, Any]
+
+
+@contextmanager
+def statements() -> Generator[list[Statement]]:
+    """Every statement that any connection executes meanwhile."""
+    seen: list[Statement] = []
+
+    def note(_c: object, _cursor: object, sql: str, values: Any, _context: object, many: bool) -> None:
+        seen.append((sql, values[0] if many else values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def a_phase_with_everything(tx: Tx) -> None:
+    new = new_run(tx, "R-1", key="k")
+    events = (e.RunStarted(spec=e.RunSpec(()), auto=True, started_at=NOW),)
+    tx.run_for_key(new.project_id, "k", new.args_sha256)
+    tx.create_run(new, fold(RunState(), *events), events, AGENT, NOW)
+    loaded = create(tx, "R-2")
+    run = loaded.record.id
+    tx.load_run(run)
+    tx.run_revision(run)
+    tx.exclusive_holders("/w")
+    tx.open_attempts()
+    add_plan(tx, run)
+    tx.seal(run, PLAN, 1, NOW)
+    tx.add_refused(run, PLAN, 1, "x", [], NOW)
+    claimed = e.PhaseStarted(phase=PLAN, attempt=1, holder="h", started_at=NOW)
+    tx.save_run(loaded, fold(loaded.state, claimed), [claimed], AGENT, NOW)
+    question = NewRequest(run, PLAN, 1, Stage.AFTER, 1, "ab", Assurance.HUMAN)
+    asked = tx.request(question, NOW)
+    tx.decide(asked.id, DecisionRecord(True, "ada", ADA.channel, ADA.assurance, NOW))
+    tx.void_requests(run, PLAN, 1, NOW)
+
+
+def a_job(tx: Tx) -> None:
+    tx.enqueue(NewJob("check", "local", {}, dedupe_key="once"))
+    job = tx.claim("a", ["local"], 30, NOW)
+    assert job is not None
+    tx.heartbeat(job.id, job.fence, NOW)
+    tx.set_child(job.id, job.fence, 1, 1.0)
+    tx.fail(job.id, job.fence, "no", NOW)
+    tx.request_cancel(run_id=RunId("R-2"))
+    tx.release_owner("a", NOW)
+    tx.running_jobs()
+    tx.lost_jobs(NOW)
+    tx.jobs(RunId("R-2"))
+    tx.jobs()
+    tx.job_is_due(["local"], NOW)
+
+
+def reading(tx: Tx) -> None:
+    project = tx.project_id("/p/.git", "/p")
+    page = tx.list_runs(project, limit=1)
+    tx.list_runs(project, limit=1, cursor=page.cursor)
+    tx.list_runs(project, status=[RunStatus.RUNNING, RunStatus.WAITING], limit=1)
+    tx.list_runs(limit=1, cursor=page.cursor)
+    tx.open_run_ids(project)
+    tx.find_run(project, "R-2")
+    run = RunId("R-2")
+    tx.events(run, after=1)
+    tx.replay(run)
+    tx.verify_run(run)
+    tx.revisions(run, PLAN)
+    tx.revision(run, PLAN, 1)
+    tx.latest(run, "plan")
+    tx.refused(run, PLAN, 1)
+    tx.evidence(run, PLAN, 1)
+    tx.open_request(run, PLAN, 1)
+    tx.open_requests(run_id=run)
+    tx.template(project, "tiny")
+    tx.templates(project)
+    tx.is_trusted(project, "a", "b")
+    tx.get_secret("pin")
+
+
+def test_no_statement_of_a_call_reads_a_whole_table(store: Store, url: str) -> None:
+    with statements() as seen, store.tx() as tx:
+        a_phase_with_everything(tx)
+        a_job(tx)
+        reading(tx)
+    connection = raw(url)
+    scans: list[str] = []
+    for sql, values in seen:
+        if sql.split()[0] in {"SELECT", "UPDATE", "INSERT", "DELETE"}:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+            # A list in the order of an index is walked along it, and stops at its limit: "SCAN run USING INDEX".
+            scans += [f"{step[-1]}: {sql}" for step in plan if step[-1].startswith("SCAN") and "USING" not in step[-1]]
+    connection.close()
+
+    assert len(seen) > 60
+    assert [scan for scan in scans if not scan.startswith("SCAN CONSTANT ROW")] == []
+
+
+@pytest.mark.parametrize("words", ["count(*)", "count(1)"])
+def test_nothing_is_counted_row_by_row_but_the_questions_of_one_attempt(store: Store, words: str) -> None:
+    with statements() as seen, store.tx() as tx:
+        a_phase_with_everything(tx)
+        reading(tx)
+
+    assert all("FROM request" in sql for sql, _ in seen if words in sql)
+
+
+def test_a_state_change_takes_few_round_trips(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        create(tx, "R-1")
+    claimed = e.PhaseStarted(phase=PLAN, attempt=1, holder="h", started_at=clock())
+
+    with statements() as seen, store.tx() as tx:
+        loaded = tx.load_run(RunId("R-1"))
+        assert loaded is not None
+        tx.save_run(loaded, fold(loaded.state, claimed), [claimed], AGENT, NOW)
+
+    verbs = [sql.split()[0] for sql, _ in seen]
+    assert verbs in (
+        ["BEGIN", "SELECT", "SELECT", "SELECT", "UPDATE", "UPDATE", "INSERT"],  # the specification is read once
+        ["BEGIN", "SELECT", "SELECT", "UPDATE", "UPDATE", "INSERT"],
+    )
