@@ -161,3 +161,13 @@ def test_a_git_that_does_not_end_is_refused(root: Path, repo: Git, monkeypatch: 
     with pytest.raises(Refused) as refused:
         run_git(root, "-c", "alias.wait=!exec sleep 5", "wait")
     assert refused.value.code == "unavailable"
+
+
+def test_what_python_writes_by_being_run_is_no_ones_work(root: Path, repo: Git) -> None:
+    commit(root, repo, "one")
+    before = tree_hash(root)
+    (root / "tests" / "__pycache__").mkdir(parents=True)
+    (root / "tests" / "__pycache__" / "x.cpython-311.pyc").write_bytes(b"\0")
+    (root / ".pytest_cache").mkdir()
+    (root / ".pytest_cache" / "README.md").write_text("cache")
+    assert tree_hash(root) == before

@@ -70,6 +70,8 @@ _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeO
               "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Retry")  # fmt: skip
 _WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", *_RECORDING)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept")
+_LATE = ("LoseLease", "RecordVerdict", "TreeChange")
+"""What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
 
 RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "pending": {"StartRun": "running", "Cancel": "cancelled"},
@@ -86,8 +88,11 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "paused": dict.fromkeys(_RECORDING, "paused")
     | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled", "rollback": "paused"},
     "blocked": dict.fromkeys(_REOPENING, "running")
+    | dict.fromkeys(_LATE, "blocked")
     | {"Proceed": "running", "Cancel": "cancelled", "rollback": "running"},
-    "failed": dict.fromkeys(_REOPENING, "running") | {"Cancel": "cancelled", "rollback": "running"},
+    "failed": dict.fromkeys(_REOPENING, "running")
+    | dict.fromkeys(_LATE, "failed")
+    | {"Cancel": "cancelled", "rollback": "running"},
     "completed": {"Retry": "running", "rollback": "running"},
     "cancelled": {},
 }

@@ -73,10 +73,14 @@ def _answer(turn: Turn, question: Question) -> c.Answer:
 
 
 def _judge_one(turn: Turn) -> bool:
+    if turn.state.is_over:
+        return False
     for attempt in turn.state.open_attempts:
         if attempt.status is not AttemptStatus.GATING:
             continue
         on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": turn.at}
+        if attempt.sha256 is None and turn.state.status is RunStatus.PAUSED:
+            continue
         if attempt.sha256 is None:
             _open_gates(turn, attempt, on)
             return True

@@ -91,13 +91,14 @@ class Store:
         return store
 
     def close(self) -> None:
-        """End all connections."""
-        for connection in (self._writer, self._watcher):
-            if connection is not None:
-                connection.close()
-        self._writer = self._watcher = None
-        self._write_engine.dispose()
-        self._read_engine.dispose()
+        """End all connections, once whoever is writing or looking has finished."""
+        with self._writing, self._watching:
+            for connection in (self._writer, self._watcher):
+                if connection is not None:
+                    connection.close()
+            self._writer = self._watcher = None
+            self._write_engine.dispose()
+            self._read_engine.dispose()
 
     @contextmanager
     def tx(self) -> Generator[Tx]:

@@ -30,6 +30,9 @@ __all__ = [
 LARGE_FILE_BYTES = 10_000_000
 """Untracked files above this are hashed, never copied: an 11 GB file must not fill the disk."""
 
+CACHES = ("**/__pycache__", "**/*.pyc", "**/.pytest_cache")
+"""What Python writes by being run: no one's work, though many a repository forgets to ignore it."""
+
 _NOT_OURS = ":(exclude,glob)**/.wfe/**"
 
 
@@ -46,7 +49,7 @@ def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
         _unhide(scratch, entries)
         untracked = _untracked(scratch)
         _add_all(scratch, entries, untracked)
-        _drop(scratch, [*(entry.path for entry in entries), *untracked], ignore_globs)
+        _drop(scratch, [*(entry.path for entry in entries), *untracked], (*CACHES, *ignore_globs))
         return _write_tree(scratch)
 
 

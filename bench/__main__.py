@@ -1,0 +1,61 @@
+"""Print every figure of design §12 beside its budget.
+
+python -m bench            all of it, about two minutes
+python -m bench --quick    fewer repetitions, 10,000 artifacts at most
+python -m bench startup calls memory tokens fleet      some of it
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench import calls, fleet, memory, startup, tokens
+from bench.figures import Figure, print_figures
+from bench.scene import Scene, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["main"]
+
+
+def main(argv: list[str]) -> int:
+    """Exit code 0 always: a figure is for people to judge, this machine may be busy."""
+    quick = "--quick" in argv
+    wanted = [word for word in argv if not word.startswith("-")]
+    runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)
+    parts: dict[str, tuple[str, Callable[[Scene], list[Figure]]]] = {
+        "startup": ("Start-up", partial(startup.measure, runs=runs)),
+        "calls": ("Calls, small database", partial(calls.measure, calls=count, artifacts=1_000)),
+        "calls-many": ("Calls, large database", partial(calls.measure, calls=count, artifacts=many)),
+        "memory": ("Memory", memory.measure),
+        "tokens": ("Tokens (o200k)", tokens.measure),
+        "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),
+    }
+    print(
+        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    kept = True
+    for name, (title, measure) in parts.items():
+        if not wanted or name.split("-")[0] in wanted:
+            with scene() as place:
+                _first_run(place)
+                kept &= print_figures(title, measure(place))
+    print("\nevery budget is kept" if kept else "\nsome budgets are missed")
+    return 0
+
+
+def _first_run(place: Scene) -> None:
+    with place.server() as server:
+        server.hello()
+        run = server.call("start_run", template="bench")["structuredContent"]["run"]
+        server.call("start_phase", run=run)
+        server.call("submit_artifact", run=run, phase="work", artifact={"front": {}, "body": "word " * 800})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

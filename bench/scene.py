@@ -1,0 +1,142 @@
+"""Where does a measurement happen: a project of its own, a database of its own, a real server on its pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+__all__ = ["LEGACY", "Scene", "Server", "scene"]
+
+LEGACY = "2025-11-25"
+_KEPT = ("PATH", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
+
+TEMPLATE: dict[str, Any] = {
+    "format": "wfe/1",
+    "name": "bench",
+    "version": "1.0.0",
+    "title": "One phase with an expression gate",
+    "description": "What the measurements drive.",
+    "limits": {"max_invalid": 100},
+    "phases": [
+        {
+            "id": "work",
+            "prompt": "Do it.",
+            "output": {"artifact": "report", "schema": "markdown_doc@1"},
+            "gates": [{"kind": "expr", "assert": "${size(artifacts.report.body) > 0}"}],
+        }
+    ],
+}
+
+
+class Scene:
+    """A project folder with the bench template, trusted, and an empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "project"
+        self.database = folder / "bench.db"
+        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {
+            "HOME": str(folder / "home"),
+            "WFE_DATABASE_URL": f"sqlite:///{self.database.as_posix()}",
+        }
+        (folder / "home").mkdir()
+        (self.root / ".wfe" / "templates").mkdir(parents=True)
+        (self.root / ".wfe" / "templates" / "bench.json").write_text(json.dumps(TEMPLATE), encoding="utf-8")
+        subprocess.run(["git", "init", "-q", str(self.root)], check=True, env=self.environment)
+        self._trust()
+
+    def _trust(self) -> None:
+        from wfe_mcp.core.model import Assurance, By, Channel
+        from wfe_mcp.engine.desk import Engine
+        from wfe_mcp.engine.trust import give_trust
+        from wfe_mcp.workspace.location import project_at
+
+        engine = Engine(project_at(self.root), environment=self.environment)
+        give_trust(engine, By("bench", Channel.CLI, Assurance.HUMAN), [])
+        engine.close()
+
+    @contextmanager
+    def server(self, *command: str) -> Generator[Server]:
+        """A running ``serve`` (or ``command``) on this project."""
+        argv = command or (sys.executable, "-m", "wfe_mcp", "serve")
+        server = Server(argv, self.root, self.environment)
+        try:
+            yield server
+        finally:
+            server.end()
+
+
+class Server:
+    """A child server, spoken to in JSON lines; every wait is bounded by the child's own life."""
+
+    def __init__(self, argv: Sequence[str], cwd: Path, environment: dict[str, str]) -> None:
+        self.spawned_at = time.perf_counter()
+        here = str(Path(__file__).resolve().parent.parent)
+        self.child = subprocess.Popen(
+            argv, cwd=cwd, env=environment | {"PYTHONPATH": here}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._id = 0
+
+    @property
+    def pid(self) -> int:
+        """The child's process."""
+        return self.child.pid
+
+    def ask(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of one request."""
+        self._id += 1
+        self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        assert self.child.stdout is not None
+        for line in self.child.stdout:
+            frame = json.loads(line)
+            if frame.get("id") == self._id:
+                return frame["result"]
+        raise RuntimeError("the server ended")
+
+    def hello(self) -> None:
+        """The handshake of 2025-11-25."""
+        client = {"name": "bench", "version": "1"}
+        self.ask("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client})
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The tool result: ``structuredContent`` and ``content``."""
+        return self.ask("tools/call", {"name": tool, "arguments": arguments})
+
+    def end(self) -> None:
+        """Close its input and wait."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        assert self.child.stdout is not None
+        self.child.stdout.close()
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        assert self.child.stdin is not None
+        self.child.stdin.write(json.dumps(frame).encode() + b"\n")
+        self.child.stdin.flush()
+
+
+@contextmanager
+def scene() -> Generator[Scene]:
+    """A fresh scene, removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="wfe-bench-"))
+    try:
+        yield Scene(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

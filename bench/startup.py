@@ -1,0 +1,74 @@
+"""How long until a client is served, and until a person has an answer?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.figures import Figure, median
+from bench.scene import LEGACY
+
+if TYPE_CHECKING:
+    from bench.scene import Scene
+
+__all__ = ["measure"]
+
+
+def measure(scene: Scene, runs: int) -> list[Figure]:
+    """Spawn → initialize, → tools/list, → first tool result (ms); CPU of ``--help`` and ``status`` (ms)."""
+    first: list[float] = []
+    listed: list[float] = []
+    answered: list[float] = []
+    with scene.server() as server:  # the database is there, as on any day but the first
+        server.hello()
+        server.call("status")
+    for _ in range(runs):
+        with scene.server() as server:
+            client = {"name": "bench", "version": "1"}
+            server.ask("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client})
+            first.append(_ms_since(server.spawned_at))
+            server.ask("tools/list", {})
+            listed.append(_ms_since(server.spawned_at))
+            server.call("status")
+            answered.append(_ms_since(server.spawned_at))
+    compiled = _compiled()
+    return [
+        Figure("spawn → initialize answered", median(first), "ms", 40),
+        Figure("spawn → tools/list answered", median(listed), "ms", 40, f"median of {runs}"),
+        Figure("spawn → first tool result", median(answered), "ms", 700, compiled),
+        Figure("CPU of `wfe-mcp --help`", _cpu_ms(scene, runs, "--help"), "ms", 150, compiled),
+        Figure("CPU of `wfe-mcp status`", _cpu_ms(scene, runs, "status"), "ms", 500),
+        Figure("CPU of an empty Python", _cpu_ms(scene, runs, "-c"), "ms", None, "for comparison"),
+    ]
+
+
+def _ms_since(moment: float) -> float:
+    return (time.perf_counter() - moment) * 1000
+
+
+def _cpu_ms(scene: Scene, runs: int, *words: str) -> float:
+    argv = [sys.executable, "-c", "pass"] if words == ("-c",) else [sys.executable, "-m", "wfe_mcp", *words]
+    here = str(Path(__file__).resolve().parent.parent)
+    spent: list[float] = []
+    for _ in range(runs):
+        before = os.times()
+        subprocess.run(
+            argv, cwd=scene.root, env=scene.environment | {"PYTHONPATH": here}, capture_output=True, check=False
+        )
+        after = os.times()
+        spent.append(
+            (after.children_user - before.children_user + after.children_system - before.children_system) * 1000
+        )
+    return median(spent)
+
+
+def _compiled() -> str:
+    """How many of our modules have bytecode; without it a start takes about twice as long."""
+    package = Path(__file__).resolve().parent.parent / "wfe_mcp"
+    sources = list(package.rglob("*.py"))
+    found = sum(1 for source in sources if list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")))
+    return f"{found} of {len(sources)} modules have bytecode"
