@@ -167,6 +167,31 @@ def test_a_fault_of_form_hides_nothing_and_brings_no_echo(
     assert [detail.path for detail in lint(plain).errors] == paths
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (5, "a number"),
+        (2.5, "a number"),
+        ({}, "an object"),
+        ([], "a list"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_in_plain_words(plain: Document, value: object, kind: str) -> None:
+    put(plain, "/title", value)
+
+    assert told(lint(plain)) == [("/title", f"must be text, not {kind}")]
+
+
+@pytest.mark.parametrize("phases", [5, [5]])
+def test_defaults_make_no_difference_to_what_is_no_phase(plain: Document, phases: object) -> None:
+    plain.update(phases=phases, defaults={"timeout": "5m"})
+
+    assert [detail.path for detail in lint(plain).errors] == ["/phases" if phases == 5 else "/phases/0"]
+
+
 @pytest.mark.parametrize("value", [None, 5, "x", [], {}])
 def test_what_is_no_template_at_all_is_told_without_an_exception(value: object) -> None:
     report = lint(value)

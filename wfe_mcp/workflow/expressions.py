@@ -103,7 +103,7 @@ def _closing_brace(text: str, start: int) -> int:
 
 def _string_end(text: str, position: int, start: int) -> int:
     """The position after the CEL string that opens at ``position``; raw strings (``r'…'``) know no escapes."""
-    raw = _RAW_PREFIX.search(text[start:position]) is not None
+    raw = _RAW_PREFIX.search(text[max(start, position - 3) : position]) is not None
     quote = text[position] * 3 if text.startswith(text[position] * 3, position) else text[position]
     position += len(quote)
     while position < len(text):

@@ -17,7 +17,6 @@ from wfe_mcp.workflow.model import (
     ApprovalGate,
     BackoffRule,
     BlockRule,
-    CompensateRule,
     FailureRule,
     Gate,
     GotoRule,
@@ -26,7 +25,6 @@ from wfe_mcp.workflow.model import (
     Phase,
     Retry,
     RetryRule,
-    SubflowRule,
     Template,
     WaitHumanRule,
     duration_s,
@@ -106,8 +104,8 @@ def _rule(rule: OnFail) -> FailRule:
             return FailRule("goto", max_uses=rule.max, goto=PhasePath(rule.phase))
         case WaitHumanRule() | BlockRule() | FailureRule() | PauseRule():
             return FailRule(rule.do)
-        case SubflowRule() | CompensateRule():  # refused by ``not_yet``, above
-            raise AssertionError(rule.do)
+        case _:  # subflow, compensate: for who deletes its row of NOT_YET before the core knows it
+            raise Refused("unavailable", f"The rule {rule.do!r} is not available yet.", "Use another rule.")
 
 
 def _seconds(duration: str | None) -> float | None:

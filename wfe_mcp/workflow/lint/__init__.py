@@ -40,7 +40,9 @@ def _placed(detail: Detail, definition: dict[str, object]) -> Detail:
 
 def _once(details: list[Detail]) -> tuple[Detail, ...]:
     """Each fault once, in the order of the document; a fault in ``defaults`` is the same for every phase."""
-    unique = {(detail.path, detail.message): detail for detail in reversed(details)}
+    unique: dict[tuple[str, str], Detail] = {}
+    for detail in details:
+        unique.setdefault((detail.path, detail.message), detail)
     return tuple(sorted(unique.values(), key=lambda detail: _place(detail.path)))
 
 

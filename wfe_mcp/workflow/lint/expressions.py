@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["expression_faults"]
 
+MAX_SOURCE = 10_000
+"""Characters of one expression: nobody reads a longer one."""
+
 _JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CEL_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
@@ -98,6 +101,9 @@ def text_faults(text: str, takes: TakesKind, scope: Scope, at: str) -> Iterator[
 def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iterator[Detail]:
     if not source.strip():
         yield Detail(at, "the expression is empty", "${…}", "${}")
+        return
+    if len(source) > MAX_SOURCE:
+        yield Detail(at, f"the expression is longer than {MAX_SOURCE} characters", MAX_SOURCE, len(source))
         return
     used = used_names(source, scope)
     for unknown in used.unknown:

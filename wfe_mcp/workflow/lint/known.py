@@ -30,6 +30,7 @@ class Known(Protocol):
         """What ``value[…]`` is for an index or key that is computed."""
         ...
 
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that are known to stand below."""
         ...
@@ -46,8 +47,7 @@ class _Open:
     def at_index(self) -> Known:
         return self
 
-    def names(self) -> tuple[str, ...]:
-        return ()
+    names = ()
 
 
 OPEN: Known = _Open()
@@ -72,13 +72,14 @@ class Fields:
         """Any of the fields."""
         return OPEN
 
+    @property
     def names(self) -> tuple[str, ...]:
         """See Known."""
         return tuple(self.known)
 
 
 @dataclass(frozen=True, slots=True)
-class MapOf:
+class MapOf(_Open):
     """A map with keys that only the run knows, such as the items of a loop."""
 
     value: Known
@@ -87,17 +88,9 @@ class MapOf:
         """See Known."""
         return self.value
 
-    def element(self) -> Known:
-        """The keys of a map are texts."""
-        return OPEN
-
     def at_index(self) -> Known:
         """See Known."""
         return self.value
-
-    def names(self) -> tuple[str, ...]:
-        """See Known."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +119,7 @@ class SchemaNode:
             SchemaNode(cast("object", maps[0]), self.document) if len(maps) == 1 and isinstance(maps[0], dict) else OPEN
         )
 
+    @property
     def names(self) -> tuple[str, ...]:
         """See Known."""
         return tuple(dict.fromkeys(name for schema in self._alternatives() for name in schema.get("properties", {})))

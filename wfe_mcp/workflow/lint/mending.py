@@ -40,6 +40,8 @@ class Mended:
         """Whether ``detail`` only follows from a fault of form."""
         if any(detail.path == place or detail.path.startswith(f"{place}/") for place in self.places):
             return True
+        if any(detail.path == place.rpartition("/")[0] for place in self.places):  # an object that lost a key
+            return True
         if not isinstance(detail.got, str):
             return False
         root, *below = detail.got.split(".")

@@ -170,20 +170,18 @@ def is_inside(path: str) -> bool:
 
 
 def _context(view: PhaseView, found: Findings) -> None:
-    artifacts = view.before["artifacts"]
-    if not isinstance(artifacts, Fields):
-        return
+    artifacts = cast("Fields", view.before["artifacts"])
     for position, name in enumerate(view.phase.context):
         at = f"{view.pointer}/context/{position}"
         if name in artifacts.known:
             continue
         if name in artifacts.hidden:
-            found.error(at, f"artifact {name!r} is not there: {artifacts.hidden[name]}", list(artifacts.names()), name)
+            found.error(at, f"artifact {name!r} is not there: {artifacts.hidden[name]}", list(artifacts.names), name)
         else:
             found.error(
                 at,
-                f"no artifact is called {name!r}{did_you_mean(name, artifacts.names())}; standards bundles are not available yet",
-                list(artifacts.names()),
+                f"no artifact is called {name!r}{did_you_mean(name, artifacts.names)}; standards bundles are not available yet",
+                list(artifacts.names),
                 name,
             )
 
@@ -261,8 +259,8 @@ def _loop(view: PhaseView, loop: LoopPhase, found: Findings) -> None:
     if loop.for_each.order_by and isinstance(element, SchemaNode) and element.field(loop.for_each.order_by) is None:
         found.error(
             f"{at}/order_by",
-            f"the items have no {loop.for_each.order_by!r}{did_you_mean(loop.for_each.order_by, element.names())}",
-            list(element.names()),
+            f"the items have no {loop.for_each.order_by!r}{did_you_mean(loop.for_each.order_by, element.names)}",
+            list(element.names),
             loop.for_each.order_by,
         )
 

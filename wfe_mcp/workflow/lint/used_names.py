@@ -25,6 +25,8 @@ _TOKEN = re.compile(
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 _WORDS = frozenset({"true", "false", "null", "in"})
 
+_DEEPEST = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -61,6 +63,8 @@ class _Walk:
         self.position = 0
         self.roots = roots
         self.used = Used()
+        if _depth(self.tokens) > _DEEPEST:  # CEL refuses it, and our stack must not end before
+            return
         operands = self._operands({}, end="")
         self.used.value = operands[0] if len(operands) == 1 else OPEN
 
@@ -99,7 +103,7 @@ class _Walk:
         if text in bound:
             return self._postfix(bound[text], text, bound)
         self.used.roots.add(text)
-        if self._peek() != ("sign", "."):
+        if self._peek() != ("sign", ".") or self._peek(2) == ("sign", "("):
             self.used.whole_roots.add(text)
         return self._postfix(self.roots.get(text, OPEN), text, bound)
 
@@ -124,7 +128,7 @@ class _Walk:
         if below is not None:
             return below
         why = known.hidden.get(name, "") if isinstance(known, Fields) else ""
-        self.used.unknown.append(Unknown(path, name, known.names(), why))
+        self.used.unknown.append(Unknown(path, name, known.names, why))
         return OPEN
 
     def _index(self, known: Known, path: str, bound: Mapping[str, Known]) -> tuple[Known, str]:
@@ -144,3 +148,12 @@ class _Walk:
             return known if name == "filter" else OPEN
         self._operands(bound, ")")
         return OPEN
+
+
+def _depth(tokens: list[tuple[str, str]]) -> int:
+    depth = deepest = 0
+    for kind, text in tokens:
+        if kind == "sign":
+            depth += (text in "([{") - (text in ")]}")
+            deepest = max(deepest, depth)
+    return deepest

@@ -1,0 +1,110 @@
+"""Lint of gates: can each of them pass?"""
+
+from typing import Any
+
+import pytest
+
+from wfe_mcp.workflow.lint import lint
+
+Document = dict[str, Any]
+
+
+def told(document: Document) -> list[tuple[str, str]]:
+    return [(detail.path, detail.message) for detail in lint(document).errors]
+
+
+GATES: list[tuple[Document, str, str]] = [
+    ({"kind": "files"}, "", "at least one of exist, unchanged, within"),
+    ({"kind": "files", "exist": []}, "", "at least one of exist, unchanged, within"),
+    ({"kind": "files", "exist": ["a", "../b"]}, "/exist/1", "'../b' leaves the project"),
+    ({"kind": "files", "unchanged": ["/etc/**"]}, "/unchanged/0", "'/etc/**' leaves the project"),
+    ({"kind": "git"}, "", "at least one of clean, branch"),
+    ({"kind": "git", "clean": False}, "", "at least one of clean, branch"),
+    ({"kind": "git", "fast_forward": 1}, "/fast_forward", "must be true, false or the name of a branch"),
+    ({"kind": "command", "check": "a b"}, "/check", "'a b' is no name"),
+    ({"kind": "command", "check": "t", "expect": {"exit_code": True}}, "/expect/exit_code", 'a number or "nonzero"'),
+    ({"kind": "command", "check": "t", "expect": {"failing_tests": -1}}, "/expect/failing_tests", "a number of tests"),
+    ({"kind": "command", "check": "t", "expect": {"failing_tests": [""]}}, "/expect/failing_tests", "a list of test ids"),
+    ({"kind": "command", "check": "t", "expect": {"exit": 0}}, "/expect/exit", "did you mean 'exit_code'?"),
+    ({"kind": "command", "check": "t", "if_missing": "skip"}, "/if_missing", "must be 'fail' or 'note'"),
+    ({"kind": "approval", "assurance": "humam"}, "/assurance", "did you mean 'human'?"),
+    ({"kind": "approval", "expires": "tomorrow"}, "/expires", "'tomorrow' is no duration"),
+    ({"kind": "approval", "phrase": ""}, "/phrase", "must have at least 1 character"),
+    ({"kind": "expr"}, "/assert", "'assert' is missing"),
+    ({"kind": "schema"}, "/kind", "unknown kind 'schema'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "below", "words"), GATES)
+def test_a_gate_that_can_never_judge_is_told(plain: Document, gate: Document, below: str, words: str) -> None:
+    plain["phases"][1]["gates"] = [gate]
+
+    ((path, message),) = told(plain)
+
+    assert path == f"/phases/1/gates/0{below}"
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"kind": "files", "exist": ["src/**"], "unchanged": ["tests/**"], "within": ["src/**"]},
+        {"kind": "git", "clean": True, "branch": "ai/*", "one_commit": True, "message": "T-1", "fast_forward": "main"},
+        {"kind": "git", "fast_forward": True},
+        {"kind": "command", "check": "t", "expect": {"exit_code": "nonzero", "failing_tests": "some"}},
+        {"kind": "command", "check": "t", "expect": {"failing_tests": 2}},
+        {"kind": "command", "check": "t", "expect": {"failing_tests": ["${artifacts.plan.summary}", "b"]}},
+        {"kind": "command", "check": "t", "expect": {}},
+        {"kind": "approval", "assurance": "client", "expires": "24h", "phrase": "YES DEPLOY"},
+    ],
+)
+@pytest.mark.parametrize("stage", ["gates", "prompt_gates"])
+def test_a_gate_with_what_it_needs_is_fine(plain: Document, gate: Document, stage: str) -> None:
+    plain["phases"][1][stage] = [gate]
+
+    assert told(plain) == []
+
+
+@pytest.mark.parametrize("schema", ["role_report@1", "review@1", {"type": "object"}])
+def test_a_report_gate_judges_what_has_a_status(plain: Document, schema: object) -> None:
+    plain["phases"][2]["output"] = {"artifact": "review", "schema": schema}
+    plain["phases"][2].update(next=[], gates=[{"kind": "report"}])
+
+    assert told(plain) == []
+
+
+def test_a_report_gate_names_a_role_of_the_template(plain: Document) -> None:
+    plain["phases"][2]["output"]["schema"] = "role_report@1"
+    plain["phases"][2].update(next=[], gates=[{"kind": "report", "role": "qa"}])
+    plain["roles"] = {"qua": {}}
+
+    assert told(plain) == [("/phases/2/gates/0/role", "unknown role 'qa'; did you mean 'qua'?")]
+
+
+def test_a_report_gate_on_anything_else_is_told(plain: Document) -> None:
+    plain["roles"] = {"qa": {}}
+    plain["phases"][0]["gates"] = [{"kind": "report", "role": "qa"}]
+    plain["phases"][0]["prompt_gates"] = [{"kind": "report"}]
+
+    assert told(plain) == [
+        ("/phases/0/gates/0", "the artifact has no 'status' or 'verdict' that a report gate could judge"),
+        ("/phases/0/gates/0/role", "the artifact has no 'role' that a report gate could judge"),
+        ("/phases/0/prompt_gates/0", "a report gate judges the submitted report: put it into 'gates'"),
+    ]
+
+
+def test_a_report_gate_without_an_artifact_is_told_by_the_missing_output(plain: Document) -> None:
+    plain["phases"][2] = {"id": "review", "gates": [{"kind": "report"}]}
+
+    assert [path for path, _ in told(plain)] == ["/phases/2/output"]
+
+
+def test_a_reviewer_is_named_once(plain: Document) -> None:
+    plain["roles"] = {"qa": {}}
+    plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["qa", "qa"], "criteria": "Be kind to ${run.nope}"}]
+
+    assert [path for path, _ in told(plain)] == [
+        "/phases/0/gates/0/criteria",
+        "/phases/0/gates/0/kind",
+        "/phases/0/gates/0/reviewers/1",
+    ]

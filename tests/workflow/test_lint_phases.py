@@ -1,0 +1,259 @@
+"""Lint of phases: ids, needs, jumps, outputs, roles, loops, steps."""
+
+from typing import Any
+
+import pytest
+
+from wfe_mcp.workflow.lint import ProjectNames, lint
+
+Document = dict[str, Any]
+
+
+def told(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
+    errors = lint(document, project).errors
+    return [(detail.path, detail.message) for detail in errors if not detail.message.endswith("not available yet")]
+
+
+def test_needs_that_form_a_circle_are_told_at_each_phase_of_it(plain: Document) -> None:
+    plain["phases"][0]["needs"] = ["review"]
+
+    assert [path for path, _ in told(plain)] == ["/phases/0/needs", "/phases/1", "/phases/2"]
+
+
+def test_a_phase_that_needs_itself_is_told(plain: Document) -> None:
+    plain["phases"][1]["needs"] = ["plan", "code"]
+
+    assert told(plain) == [("/phases/1/needs", "phase 'code' waits for itself: the needs form a circle")]
+
+
+def test_a_need_named_twice_is_told(plain: Document) -> None:
+    plain["phases"][1]["needs"] = ["plan", "plan"]
+
+    assert told(plain) == [("/phases/1/needs/1", "'plan' is named twice")]
+
+
+def test_needs_may_be_declared_in_any_order(plain: Document) -> None:
+    plain["phases"][0]["needs"] = []
+    plain["phases"][1]["needs"] = ["plan"]
+    plain["phases"].insert(0, {**plain["phases"].pop(2), "needs": ["code"]})
+
+    assert told(plain) == []
+
+
+@pytest.mark.parametrize("target", ["plan", "code", "review", "$complete"])
+def test_a_phase_jumps_to_itself_or_back_or_to_the_end(plain: Document, target: str) -> None:
+    plain["phases"][2]["next"] = [{"goto": target}]
+
+    assert told(plain) == []
+
+
+def test_a_jump_to_a_phase_that_runs_beside_is_fine_but_not_to_one_that_waits_for_us(plain: Document) -> None:
+    plain["phases"][1].update(needs=[], context=[], prompt="x", on_fail=[{"do": "goto", "phase": "plan"}])
+    assert told(plain) == []
+
+    plain["phases"][0]["needs"] = ["code"]
+    assert told(plain) == [
+        (
+            "/phases/1/on_fail/0/phase",
+            "'plan' is not before 'code': a goto leads to the phase itself or an earlier one; "
+            "to leave phases out, use 'when'",
+        )
+    ]
+
+
+def test_a_jump_looks_outwards_from_a_loop(design: Document) -> None:
+    design["phases"][1]["phases"][0]["next"] = [{"goto": "plan"}]
+    assert told(design) == []
+
+    design["phases"][1]["phases"][0]["next"] = [{"goto": "ci"}]
+    assert [path for path, _ in told(design)] == ["/phases/1/phases/0/next/0/goto"]
+
+
+def test_rules_that_are_never_reached_are_warnings(plain: Document) -> None:
+    plain["phases"][2]["next"] = [{"goto": "code"}, {"goto": "plan"}]
+    plain["phases"][2]["on_fail"] = [{"do": "wait_human"}, {"do": "retry"}]
+
+    report = lint(plain)
+
+    assert report.ok
+    assert [(detail.path, detail.message) for detail in report.warnings] == [
+        ("/phases/2/next/1", "never reached: the rule before it always matches"),
+        ("/phases/2/on_fail/1", "never reached: 'wait_human' before it always applies"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["agent", "human", "llm"])
+def test_a_phase_that_works_says_what_it_produces(plain: Document, kind: str) -> None:
+    plain["phases"][2] = {"id": "review", "kind": kind}
+
+    assert told(plain) == [("/phases/2/output", f"'output' is missing: a phase of kind {kind!r} produces an artifact")]
+
+
+def test_a_missing_output_is_never_blamed_on_the_defaults(plain: Document) -> None:
+    plain["defaults"] = {"timeout": "5m"}
+    del plain["phases"][2]["output"]
+    plain["phases"][2]["next"] = []
+
+    assert [path for path, _ in told(plain)] == ["/phases/2/output"]
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../out", "a/../b", "a\\b", "~/x", "C:/x", " "])
+def test_an_output_is_written_inside_the_project(plain: Document, folder: str) -> None:
+    plain["phases"][1]["output"]["write_to"] = folder
+
+    assert [path for path, _ in told(plain)] == ["/phases/1/output/write_to"]
+
+
+def test_an_output_folder_may_depend_on_the_run(plain: Document) -> None:
+    plain["phases"][1]["output"]["write_to"] = "iteration-${run.iteration > 1 ? 'a:b' : 'c'}/code"
+
+    assert told(plain) == []
+
+
+def test_context_names_earlier_artifacts(plain: Document) -> None:
+    plain["phases"][1]["context"] = ["plan", "review", "plam", "change"]
+
+    assert [(detail.path, detail.message) for detail in lint(plain).errors] == [
+        ("/phases/1/context/1", "artifact 'review' is not there: phase 'review' makes it, and comes later"),
+        (
+            "/phases/1/context/2",
+            "no artifact is called 'plam'; did you mean 'plan'?; standards bundles are not available yet",
+        ),
+        (
+            "/phases/1/context/3",
+            "artifact 'change' is not there: it is the phase's own and exists once it is submitted: "
+            "gates, on_fail and next see it",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["in", "two words", "9th", "naïve"])
+def test_an_input_can_be_named_in_an_expression(plain: Document, name: str) -> None:
+    plain["inputs"]["properties"][name] = {}
+
+    assert [path for path, _ in told(plain)] == [f"/inputs/properties/{name}"]
+
+
+def test_a_role_is_declared_before_it_is_used(plain: Document) -> None:
+    plain["phases"][0]["role"] = "planner"
+
+    assert told(plain) == [
+        ("/phases/0/role", "unknown role 'planner'; the template has no roles: declare it in 'roles'")
+    ]
+    plain["roles"] = {"planner": {}}
+    assert told(plain) == []
+
+
+def test_an_agent_phase_whose_role_has_a_provider_is_worked_by_the_client_for_now(plain: Document) -> None:
+    plain["roles"] = {"planner": {"provider": "second"}}
+    plain["phases"][0]["role"] = "planner"
+
+    report = lint(plain)
+
+    assert report.ok
+    assert [detail.path for detail in report.warnings] == ["/phases/0/role"]
+    assert report.requires.roles == ("second",)
+
+
+def test_a_loop_walks_or_repeats_but_not_both_and_not_neither(design: Document) -> None:
+    loop = design["phases"][1]
+    loop["until"] = {"if": "${true}", "max": 2}
+    both = told(design)
+    del loop["for_each"], loop["until"]
+    loop["phases"][0]["prompt"] = "x"
+
+    assert both == told(design) == [("/phases/1", "a loop has exactly one of 'for_each' and 'until'")]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("${'a b'}", "key 'a b' is no path"),
+        ("${'-a'}", "key '-a' is no path"),
+        ("${inputs.goal}", "does not depend on the item"),
+        ("${'fixed'}", "does not depend on the item"),
+    ],
+)
+def test_the_key_of_an_item_is_a_path_and_unique(design: Document, key: str, words: str) -> None:
+    design["phases"][1]["for_each"]["key"] = key
+
+    ((path, message),) = told(design)
+
+    assert path == "/phases/1/for_each/key"
+    assert words in message
+
+
+@pytest.mark.parametrize("key", ["${item.index}", "${string(step.id) + '-x'}", "${item.value.id}"])
+def test_a_key_that_depends_on_the_item_is_fine(design: Document, key: str) -> None:
+    design["phases"][1]["for_each"]["key"] = key
+
+    assert told(design) == []
+
+
+def test_a_key_that_cannot_be_read_is_told_once(design: Document) -> None:
+    design["phases"][1]["for_each"]["key"] = "${step.id"
+
+    assert [path for path, _ in told(design)] == ["/phases/1/for_each/key"]
+
+
+@pytest.mark.parametrize(("name", "words"), [("run", "a root"), ("string", "a type")])
+def test_the_name_of_an_item_is_free(design: Document, name: str, words: str) -> None:
+    design["phases"][1]["for_each"].update({"as": name, "key": "${item.index}"})
+    design["phases"][1]["phases"][0]["prompt"] = "x"
+
+    ((path, message),) = told(design)
+
+    assert path == "/phases/1/for_each/as"
+    assert words in message
+
+
+def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document) -> None:
+    loop = design["phases"][1]
+    loop["phases"] = [
+        {
+            "id": "each",
+            "kind": "loop",
+            "for_each": {"in": "${step.acceptance}", "as": "step"},
+            "phases": [{**loop["phases"][0], "prompt": "x"}],
+        }
+    ]
+
+    assert told(design) == [("/phases/1/phases/0/for_each/as", "'step' is already the item of a loop around this one")]
+
+
+@pytest.mark.parametrize(("field", "fine"), [("depends_on", True), ("dependson", False)])
+def test_items_are_ordered_by_a_field_that_they_have(design: Document, field: str, fine: bool) -> None:
+    design["phases"][1]["for_each"]["order_by"] = field
+
+    assert [path for path, _ in told(design)] == ([] if fine else ["/phases/1/for_each/order_by"])
+
+
+STEPS: list[tuple[Document, str, str]] = [
+    ({"id": "open_pr", "builtin": "x"}, "/id", "step id 'open_pr' is used twice in this phase"),
+    ({"id": "b"}, "", "this has none"),
+    ({"id": "b", "tool": "a.b", "check": "test"}, "", "this has 'tool' and 'check'"),
+    ({"id": "b", "tool": "create"}, "/tool", "'create' is no tool: write server.tool"),
+    ({"id": "b", "llm": {"role": "nobody", "prompt": "x"}}, "/llm/role", "unknown role 'nobody'"),
+    ({"id": "b", "builtin": "x", "output": {"schema": "plam@1"}}, "/output/schema", "did you mean 'plan@1'"),
+    ({"id": "b", "builtin": "x", "timeout": "1 h"}, "/timeout", "is no duration"),
+]
+
+
+@pytest.mark.parametrize(("step", "below", "words"), STEPS)
+def test_a_step_does_one_thing_and_names_what_there_is(
+    design: Document, step: Document, below: str, words: str
+) -> None:
+    design["phases"][2]["steps"].append(step)
+
+    ((path, message),) = told(design)
+
+    assert path == f"/phases/2/steps/1{below}"
+    assert words in message
+
+
+def test_a_check_step_needs_the_projects_check(design: Document) -> None:
+    design["phases"][2]["steps"] = [{"id": "t", "check": "lint"}]
+    project = ProjectNames(frozenset({"test"}), frozenset({"second"}), frozenset())
+
+    assert lint(design).requires.checks == ("lint", "test")
+    assert [path for path, _ in told(design, project)] == ["/phases/2/steps/0/check"]

@@ -1,0 +1,155 @@
+"""Templates on disk: folders, files, prompts, digests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workflow.load import MAX_BYTES, digest, load_definition, parse
+from wfe_mcp.workflow.model import LoopPhase
+
+Document = dict[str, Any]
+
+
+def folder_of(tmp_path: Path, document: object, **prompts: str | bytes) -> Path:
+    folder = tmp_path / "plain"
+    (folder / "prompts").mkdir(parents=True)
+    (folder / "template.json").write_text(json.dumps(document), encoding="utf-8")
+    for name, text in prompts.items():
+        (folder / "prompts" / f"{name}.md").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder
+
+
+def refusal(source: Path) -> Refused:
+    with pytest.raises(Refused) as told:
+        load_definition(source)
+    return told.value
+
+
+def test_a_folder_and_its_self_contained_form_are_the_same_definition(plain: Document, tmp_path: Path) -> None:
+    text = plain["phases"][0]["prompt"]
+    plain["phases"][0]["prompt"] = {"file": "prompts/plan.md"}
+    folder = folder_of(tmp_path, plain, plan=text)
+    plain["phases"][0]["prompt"] = text
+    alone = tmp_path / "alone.json"
+    alone.write_text(json.dumps(plain), encoding="utf-8")
+
+    assert load_definition(folder) == load_definition(folder / "template.json") == load_definition(alone) == plain
+    assert digest(load_definition(folder)) == digest(plain)
+
+
+def test_prompts_are_inlined_in_gates_defaults_and_loops_but_not_in_data(tmp_path: Path) -> None:
+    file = {"file": "prompts/p.md"}
+    phase = {"gates": [{"criteria": file}], "phases": [{"prompt": file}], "steps": [{"params": {"prompt": file}}]}
+    folder = folder_of(tmp_path, {"defaults": {"prompt": file}, "phases": [phase]}, p="Do\r\nit")
+
+    assert load_definition(folder) == {
+        "defaults": {"prompt": "Do\nit"},
+        "phases": [
+            {
+                "gates": [{"criteria": "Do\nit"}],
+                "phases": [{"prompt": "Do\nit"}],
+                "steps": [{"params": {"prompt": file}}],
+            }
+        ],
+    }
+
+
+def test_the_digest_names_the_content_whatever_the_order_of_keys(plain: Document) -> None:
+    assert digest(plain) == digest(dict(reversed(plain.items())))
+    assert digest(plain) != digest({**plain, "version": "1.0.1"})
+
+
+@pytest.mark.parametrize("name", ["../secret.md", "/etc/passwd", "prompts/../x.md", "prompts/x.txt", "x.md", 5])
+def test_a_prompt_file_elsewhere_is_refused(tmp_path: Path, name: object) -> None:
+    told = refusal(folder_of(tmp_path, {"phases": [{"prompt": {"file": name}}]}))
+
+    assert told.code == "invalid_template"
+    assert [detail.path for detail in told.details] == ["/phases/0/prompt/file"]
+
+
+def test_every_prompt_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    names = ["absent", "binary", "large"]
+    document = {"phases": [{"prompt": {"file": f"prompts/{name}.md"}} for name in names]}
+    folder = folder_of(tmp_path, document, binary=b"\xff\xfe", large="x" * (MAX_BYTES + 1))
+
+    assert [(d.path, d.got) for d in refusal(folder).details] == [
+        (f"/phases/{n}/prompt/file", f"prompts/{name}.md") for n, name in enumerate(names)
+    ]
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.md"
+    secret.write_text("secret", encoding="utf-8")
+    folder = folder_of(tmp_path, {"phases": [{"prompt": {"file": "prompts/p.md"}}]})
+    try:
+        (folder / "prompts" / "p.md").symlink_to(secret)
+    except OSError:
+        pytest.skip("this system lets nobody make links")
+
+    assert "is a link" in refusal(folder).details[0].message
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("[]", "invalid_template"),
+        ("{", "invalid_template"),
+        ('{"name": "a", "name": "b"}', "invalid_template"),
+        ("[" * 100 + "]" * 100, "too_large"),
+        (" " * (MAX_BYTES + 1), "too_large"),
+    ],
+    ids=["a list", "half an object", "a key twice", "too deep", "too large"],
+)
+def test_a_file_that_holds_no_template_is_refused(tmp_path: Path, content: str, code: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(content, encoding="utf-8")
+
+    assert refusal(file).code == code
+
+
+def test_a_template_that_is_not_there_is_unknown(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "nothing").code == "unknown_template"
+
+
+def test_a_template_in_the_right_form_is_parsed(plain: Document) -> None:
+    template = parse(plain)
+
+    assert [phase.id for phase in template.phases] == ["plan", "code", "review"]
+    assert template.limits.max_invalid == 5
+
+
+def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
+    plain["phases"][0]["title"] = 5
+    plain["phases"][1]["skip"] = "humam"
+
+    with pytest.raises(Refused) as told:
+        parse(plain)
+
+    assert told.value.code == "invalid_template"
+    assert [(detail.path, detail.message) for detail in told.value.details] == [
+        ("/phases/0/title", "must be text, not a number"),
+        ("/phases/1/skip", "must be 'never' or 'human' or 'agent', not 'humam'; did you mean 'human'?"),
+    ]
+    with pytest.raises(Refused, match="1 fault of form"):
+        parse([])
+
+
+def test_a_prompt_file_outside_a_folder_is_explained(plain: Document) -> None:
+    plain["phases"][0]["prompt"] = {"file": "prompts/plan.md"}
+
+    with pytest.raises(Refused) as told:
+        parse(plain)
+
+    assert "only read from a template folder" in told.value.details[0].message
+
+
+def test_defaults_reach_phases_in_loops(design: Document) -> None:
+    design["defaults"] = {"timeout": "9m"}
+
+    loop = parse(design).phases[1]
+
+    assert isinstance(loop, LoopPhase)
+    assert (loop.timeout, loop.phases[0].timeout) == ("9m", "9m")
