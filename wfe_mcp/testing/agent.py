@@ -1,0 +1,138 @@
+"""What does an agent do that works exactly as told?
+
+A script says, per phase and attempt, which files to write and what to hand in. Everything else, which phase comes next
+and when to ask, the agent takes from the answers, like a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Played", "Script", "ScriptEnded", "Work", "drive", "resume"]
+
+Envelope = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One attempt: the artifact to hand in, and the files to write before (None deletes)."""
+
+    artifact: dict[str, Any]
+    files: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+
+
+Script = Mapping[str, Sequence[Work]]
+"""Phase path → what each attempt does, first attempt first."""
+
+
+class ScriptEnded(AssertionError):
+    """The run asks for an attempt the script does not have: the template sent the work back once more than expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A run as it went: its id, every (tool, answer), and the last answer."""
+
+    run: str
+    steps: tuple[tuple[str, Envelope], ...]
+
+    @property
+    def last(self) -> Envelope:
+        """The answer the agent stopped at."""
+        return self.steps[-1][1]
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of all refusals, in order."""
+        return [answer["error"]["code"] for _, answer in self.steps if not answer["ok"]]
+
+
+def drive(
+    call: Callable[..., Envelope],
+    root: Path,
+    template: str,
+    inputs: dict[str, Any],
+    script: Script,
+    *,
+    person: Callable[[str, str], object] | None = None,
+    most: int = 100,
+) -> Played:
+    """Start ``template`` and work it until nobody but a person can move it, or it is over.
+
+    ``person(run, phase)`` is called when a phase waits for a person's decision; without one the agent stops there.
+    """
+    started = call("start_run", template=template, inputs=inputs)
+    if not started["ok"]:
+        raise AssertionError(f"start_run was refused: {started['error']}")
+    steps = [("start_run", started)]
+    _go_on(_Recorded(call, steps), root, script, person, most)
+    return Played(started["run"], tuple(steps))
+
+
+def resume(
+    call: Callable[..., Envelope],
+    root: Path,
+    run: str,
+    script: Script,
+    *,
+    person: Callable[[str, str], object] | None = None,
+    most: int = 100,
+) -> Played:
+    """Go on with a run, from wherever it stands."""
+    steps = [("status", call("status", run=run))]
+    _go_on(_Recorded(call, steps), root, script, person, most)
+    return Played(run, tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A client whose answers are kept."""
+
+    call: Callable[..., Envelope]
+    steps: list[tuple[str, Envelope]]
+
+    def __call__(self, tool: str, /, **arguments: Any) -> Envelope:
+        self.steps.append((tool, self.call(tool, **arguments)))
+        return self.steps[-1][1]
+
+
+def _go_on(call: _Recorded, root: Path, script: Script, person: Callable[[str, str], object] | None, most: int) -> None:
+    answer = call.steps[-1][1]
+    while answer.get("next") and len(call.steps) < most:
+        tool, arguments = answer["next"][0]["tool"], dict(answer["next"][0].get("args", {}))
+        if tool == "submit_artifact":
+            work = _work(script, arguments["phase"], arguments["attempt"], answer)
+            _write(root, work.files)
+            arguments["artifact"] = work.artifact
+        answer = call(tool, **arguments)
+        if _asks_a_person(answer):
+            if person is None:
+                break
+            person(answer["run"], answer["phase"])
+
+
+def _asks_a_person(answer: Envelope) -> bool:
+    return answer.get("error", {}).get("code") == "needs_human" and "phase" in answer
+
+
+def _work(script: Script, phase: str, attempt: int, answer: Envelope) -> Work:
+    planned = script.get(phase, ())
+    if attempt > len(planned):
+        why = answer.get("data", {}).get("feedback") or answer.get("error") or answer.get("summary")
+        raise ScriptEnded(f"phase {phase!r}, attempt {attempt}: the script has {len(planned)}. The server says: {why}")
+    return planned[attempt - 1]
+
+
+def _write(root: Path, files: Mapping[str, str | None]) -> None:
+    for name, text in files.items():
+        path = root / name
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,109 @@
+"""How does a test talk to the real server without a process of its own?
+
+    with connect(project, era) as agent:        the server, its worker and the SDK's client, all in this process
+        agent.call("start_run", template=…)     the envelope, as JSON
+
+Calls are plain functions: the event loop lives in a thread. Nothing is faked but the pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.testing.stdio_client import MODERN, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from anyio.from_thread import BlockingPortal
+    from mcp import Client
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.testing.stdio_client import Era
+
+__all__ = ["Agent", "connect"]
+
+_PATIENCE_S = 60.0
+
+
+class Agent:
+    """A connected client. ``calls`` are the tools it has called, in order."""
+
+    def __init__(self, engine: Engine, client: Client, portal: BlockingPortal) -> None:
+        self.engine = engine
+        self.calls: list[str] = []
+        self._client = client
+        self._portal = portal
+
+    def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool; its envelope. Raises ProtocolError when the answer is none."""
+        self.calls.append(tool)
+        envelope = self._portal.call(self._call, tool, arguments)
+        if envelope is None:
+            raise ProtocolError(f"{tool} answered without an envelope")
+        return envelope
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        return (await self._client.call_tool(tool, arguments)).structured_content
+
+
+@contextlib.contextmanager
+def connect(
+    where: Engine | Path,
+    era: Era = MODERN,
+    *,
+    environment: Mapping[str, str] | None = None,
+    answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None = None,
+) -> Generator[Agent]:
+    """An agent in the project ``where``: a folder, or an engine that the caller made and will close.
+
+    ``environment`` is used with a folder, for example to name the database (default: this process's own).
+    ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline; without it
+    the client shows no forms.
+    """
+    from anyio.from_thread import start_blocking_portal
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.workspace.location import project_at
+
+    with contextlib.ExitStack() as stack:
+        if isinstance(where, Engine):
+            engine = where
+        else:
+            engine = Engine(project_at(Path(where)), environment=os.environ if environment is None else environment)
+            stack.callback(engine.close)
+        portal = stack.enter_context(start_blocking_portal())
+        client = stack.enter_context(portal.wrap_async_context_manager(_client(engine, era, answer_form)))
+        yield Agent(engine, client, portal)
+
+
+def _client(
+    engine: Engine, era: Era, answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None
+) -> Client:
+    # The SDK costs half a second: it loads with the first connection.
+    from mcp import Client
+    from mcp_types import ElicitRequestURLParams, ElicitResult
+
+    from wfe_mcp.server.app import WfeServer
+
+    async def elicit(context: object, params: Any) -> ElicitResult:
+        del context
+        if answer_form is None or isinstance(params, ElicitRequestURLParams):
+            return ElicitResult(action="decline")
+        content = answer_form(params.message, params.requested_schema)
+        return ElicitResult(action="decline") if content is None else ElicitResult(action="accept", content=content)
+
+    return Client(
+        WfeServer(_place(engine)), mode="auto" if era == MODERN else "legacy", read_timeout_seconds=_PATIENCE_S,
+        elicitation_callback=None if answer_form is None else elicit,
+    )  # fmt: skip
+
+
+def _place(engine: Engine) -> Any:
+    """The engine's own project; closing the server leaves the engine open, which is the caller's."""
+    from wfe_mcp.server.place import Place
+
+    return Place(str(engine.root), engine.environment, engine.root)

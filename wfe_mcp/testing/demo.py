@@ -1,0 +1,342 @@
+"""What does wfe-mcp do, seen in half a minute?
+
+A scripted agent fixes a real bug under the eyes of the real server: its own process, a git repository, a test run, a
+database made to be thrown away. Nothing shown is made up; an answer that is not the expected one ends the demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Channel, RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.testing.demo_project import FAILING_TEST, FIXED, PROBLEM, TEST_NAME, make_project
+from wfe_mcp.testing.demo_stage import Stage
+from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone, StdioClient
+from wfe_mcp.testing.throwaway import stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import EventRecord
+    from wfe_mcp.testing.demo_project import DemoProject
+
+__all__ = ["main"]
+
+_ASK_S = 60
+"""A person who has gone for a coffee does not hold the demo up."""
+
+_CHANGE = {"summary": "slug() turns dots into dashes", "files": ["slug.py"]}
+
+Answer = dict[str, Any]
+
+
+class _Stopped(Exception):
+    """The server did not say what the play needs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Play the demo. 0 when everything went as shown, 1 with the reason when not, 2 when called wrongly."""
+    parser = argparse.ArgumentParser("wfe-mcp demo", description="See a bug fixed under the eyes of the referee.")
+    parser.add_argument("--yes", action="store_true", help="do not ask: the demo stands in for the person")
+    parser.add_argument("--folder", type=Path, help="where to play (default: a new temporary folder)")
+    try:
+        arguments = parser.parse_args(list(argv))
+    except SystemExit as exc:
+        return 2 if exc.code else 0
+    folder: Path = arguments.folder or Path(tempfile.mkdtemp(prefix="wfe-demo-"))
+    folder = folder.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _play(folder, _Person(sys.stdin, ask=not arguments.yes and sys.stdin.isatty() and sys.stdout.isatty()))
+    except (Refused, _Stopped, NoAnswer, ProtocolError, ServerGone, OSError) as exc:
+        sys.stderr.write(f"\nThe demo stopped: {exc}\nWhat it left is in {folder}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nStopped by you. What the demo left is in {folder}\n")
+        return 1
+    return 0
+
+
+def _play(folder: Path, person: _Person) -> None:
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.trust import give_trust
+    from wfe_mcp.workspace.location import project_at
+
+    began = time.monotonic()
+    stage = Stage(sys.stdout, {sys.executable: "python", str(folder): "…"})
+    stage.say("wfe-mcp: the agent does the work, the server is the referee.", "title")
+    stage.say("A real git repository with a bug, a real server, real test runs. Only the agent is scripted.")
+    stage.say("'agent' is a tool call over MCP; 'server' is what came back, word for word.", "quiet")
+    project = make_project(folder)
+    engine = Engine(project_at(project.root), environment=project.environment)
+    try:
+        give_trust(engine, stand_in(engine), [])
+        play = _Play(stage, project, engine, person)
+        play.first_server()
+        play.second_server()
+        play.what_is_left()
+    finally:
+        engine.close()
+    stage.say()
+    stage.say(f"Played in {time.monotonic() - began:.0f} s. Everything is in {folder}: look around, then delete it.")
+
+
+class _Person:
+    """Whoever sits at the terminal; nobody where there is none."""
+
+    def __init__(self, source: TextIO, *, ask: bool) -> None:
+        self._source = source
+        self._ask = ask
+
+    def answer(self, question: str) -> str | None:
+        """What was typed; None when there is nobody, or nobody in time."""
+        if not self._ask:
+            return None
+        sys.stdout.write(question)
+        sys.stdout.flush()
+        typed: list[str] = []
+        reader = threading.Thread(target=lambda: typed.append(self._source.readline()), daemon=True)
+        reader.start()
+        reader.join(_ASK_S)
+        if not typed or not typed[0]:
+            self._ask = False
+            sys.stdout.write("\n")
+            return None
+        return typed[0].strip().lower()
+
+
+class _Play:
+    """The acts, in order."""
+
+    def __init__(self, stage: Stage, project: DemoProject, engine: Engine, person: _Person) -> None:
+        self.stage = stage
+        self.project = project
+        self.engine = engine
+        self.person = person
+        self.run = RunId("")
+
+    # -- the first server --------------------------------------------------------------------------------------------
+
+    def first_server(self) -> None:
+        """From the start of the run to the kill in the middle of a test run."""
+        with self._server() as agent:
+            self._start(agent)
+            self._bad_artifact(agent)
+            self._failing_test(agent)
+            self._empty_claim(agent)
+            self._killed_while_testing(agent)
+
+    def _start(self, agent: StdioClient) -> None:
+        self.stage.act("A run begins")
+        self.stage.agent(f'start_run quick_fix  "{PROBLEM}"')
+        answer = _ok(agent.call("start_run", template="quick_fix", inputs={"problem": PROBLEM}))
+        self.run = RunId(answer["run"])
+        self.stage.server(answer)
+        self.stage.agent("start_phase")
+        answer = _ok(agent.call("start_phase", run=self.run))
+        self.stage.server(answer, _first_task(answer))
+
+    def _bad_artifact(self, agent: StdioClient) -> None:
+        self.stage.act("A sloppy artifact is refused, every fault at once")
+        sloppy = {"test": TEST_NAME, "why": "replaces spaces only", "expected": 1, "reason": "see above"}
+        self.stage.agent(f"submit_artifact reproduce  {json.dumps(sloppy)}")
+        self.stage.server(
+            _refused(
+                "invalid_artifact", agent.call("submit_artifact", run=self.run, phase="reproduce", artifact=sloppy)
+            )
+        )
+
+    def _failing_test(self, agent: StdioClient) -> None:
+        self.stage.act("The bug is shown: a test that fails")
+        (self.project.root / "tests/test_slug.py").write_text(FAILING_TEST, encoding="utf-8", newline="\n")
+        proof = {
+            "test": f"tests/test_slug.py::TestSlug::{TEST_NAME}", "file": "tests/test_slug.py",
+            "why": "slug() replaces spaces only", "expected": "v1-2-final", "actual": "v1.2-final",
+        }  # fmt: skip
+        self.stage.agent(f"writes {TEST_NAME} into tests/test_slug.py, then submit_artifact reproduce")
+        answer = _ok(agent.call("submit_artifact", run=self.run, phase="reproduce", artifact=proof))
+        _expect(answer["state"] == "completed", answer)
+        self.stage.server(answer, *_evidence(answer))
+
+    def _empty_claim(self, agent: StdioClient) -> None:
+        self.stage.act('"Fixed, all tests pass", says the agent. It has changed nothing')
+        _ok(agent.call("start_phase", run=self.run))
+        self.stage.agent(f"start_phase; submit_artifact fix  {json.dumps(_CHANGE)}")
+        answer = _refused("gate_failed", agent.call("submit_artifact", run=self.run, phase="fix", artifact=_CHANGE))
+        self.stage.server(answer)
+
+    def _killed_while_testing(self, agent: StdioClient) -> None:
+        self.stage.act("The real fix, and kill -9 in the middle of its test run")
+        answer = _ok(agent.call("start_phase", run=self.run))
+        (self.project.root / "slug.py").write_text(FIXED, encoding="utf-8", newline="\n")
+        self.stage.agent("mends slug.py, then submit_artifact fix")
+        agent.begin("submit_artifact", run=self.run, phase="fix", attempt=answer["data"]["attempt"], artifact=_CHANGE)
+        child = self._test_run()
+        agent.kill()
+        what = f"while its tests ran as process {child}" if child else "just after its tests"
+        self.stage.kill(f"server {agent.pid} is dead, {what}; nobody got an answer")
+
+    def _test_run(self) -> int | None:
+        """The process of the running check; None when it has ended already."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with self.engine.store.read() as tx:
+                jobs = [job for job in tx.running_jobs() if job.run_id == self.run and job.child_pid is not None]
+                attempt = self.engine.load(tx, self.run).state.current(PhasePath("fix"))
+            if jobs:
+                return jobs[0].child_pid
+            if attempt.status is AttemptStatus.AWAITING:
+                return None
+            time.sleep(0.005)
+        raise _Stopped("the submission of the fix did not reach its tests within 30 s")
+
+    # -- the second server -------------------------------------------------------------------------------------------
+
+    def second_server(self) -> None:
+        """A new process goes on where the first one was."""
+        with self._server() as agent:
+            self.stage.kill(f"a new server starts ({agent.pid})")
+            self._continue(agent)
+            self._own_approval(agent)
+            self._decision()
+            self._end(agent)
+
+    def _continue(self, agent: StdioClient) -> None:
+        calls = 0
+        answer: Answer = {"waiting_on": "job"}
+        while answer.get("waiting_on") == "job" and calls < 5:
+            answer = _ok(agent.call("status", run=self.run, wait_s=45))
+            calls += 1
+        _expect(answer.get("waiting_on") == "human", answer)
+        self.stage.agent("status wait_s=45")
+        tests = _ok(agent.call("status", run=self.run, detail="full"))["data"]["phases"][1]
+        self.stage.server(answer, *_evidence({"data": tests}))
+        how = "One call, and the run goes on" if calls == 1 else f"After {calls} calls the run goes on"
+        self.stage.say(f"{how}: the submission was stored, the orphaned tests were ended and ran again.", "quiet")
+
+    def _own_approval(self, agent: StdioClient) -> None:
+        self.stage.act("The agent tries to approve its own work")
+        self.stage.agent('approve fix  comment="The user said it is fine."')
+        said = "The user said it is fine."
+        answer = _refused("needs_human", agent.call("approve", run=self.run, phase="fix", comment=said))
+        self.stage.server(answer, f"waiting_on: {answer['waiting_on']}")
+
+    def _decision(self) -> None:
+        from wfe_mcp.engine import approvals
+
+        self.stage.act("A person decides")
+        self.stage.lines("\n".join(line for line in self.project.diff().splitlines() if line[:3] in {"+  ", "-  "}))
+        typed = self.person.answer("\n  You are the person. Approve this change? [y/n] ")
+        by = stand_in(self.engine)
+        if typed is not None and not typed.startswith("y"):
+            why = self.person.answer("  Why not? The agent will read it: ") or "no reason given"
+            approvals.reject(self.engine, by, self.run, "fix", why)
+            self.stage.person(f"no: {why}")
+        elif typed is not None:
+            approvals.decide(self.engine, by, self.run, "fix")
+            self.stage.person("yes (recorded with channel 'demo')")
+        else:
+            approvals.decide(self.engine, by, self.run, "fix", comment="the demo stands in for a person")
+            self.stage.person("nobody at a terminal: the demo stands in and says yes, recorded with channel 'demo'")
+        self.stage.say("In your own projects a yes takes your PIN, which the agent has never seen.", "quiet")
+
+    def _end(self, agent: StdioClient) -> None:
+        answer = _ok(agent.call("status", run=self.run))
+        self.stage.agent("status")
+        self.stage.server(answer)
+
+    # -- what is left ------------------------------------------------------------------------------------------------
+
+    def what_is_left(self) -> None:
+        """The log, the files, the proof, and what to try next."""
+        self.stage.act("What is left: an append-only log, each row chained to the one before")
+        with self.engine.store.read() as tx:
+            events = tx.events(self.run)
+            problems = [*tx.verify_run(self.run), *tx.verify_settings()]
+        for event in events:
+            self.stage.lines(_log_line(event))
+        self.stage.act("And files to read, in .wfe/runs: prompts, artifacts, feedback, evidence")
+        for line in _folders(self.project.root / ".wfe" / "runs" / self.run):
+            self.stage.lines(line)
+        self.stage.act("Is the log true?")
+        _expect(not problems, {"problems": [str(one) for one in problems]})
+        self.stage.say(
+            f"Verified: {len(events)} events, chain unbroken, replaying them gives exactly the stored state."
+        )
+        self.stage.say("Look for yourself:", "quiet")
+        self.stage.say()
+        for line in _commands(self.project, self.run):
+            self.stage.verbatim(line)
+
+    def _server(self) -> StdioClient:
+        project = self.project
+        return StdioClient(project.serve, cwd=project.root, env=project.environment, name="demo-agent")
+
+
+def _log_line(event: EventRecord) -> str:
+    verdict: Any = event.payload.get("verdict")
+    what = f"{event.type} {verdict['kind']}" if isinstance(verdict, dict) else event.type
+    where = f"{event.payload['phase']} #{event.payload['attempt']}" if "attempt" in event.payload else ""
+    sure = f", {event.assurance.name.lower()}" if event.channel is not Channel.SYSTEM else ""
+    return f"{event.seq:>3}  {event.hash[:8]}  {what:<20}{where:<15}{event.actor} ({event.channel}{sure})"
+
+
+def _folders(run: Path) -> list[str]:
+    """One line per attempt: its folder and the files in it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(run.rglob("*")):
+        parts = path.relative_to(run).parts
+        if path.is_file():
+            found.setdefault("/".join(parts[:2]), []).append("/".join(parts[2:]))
+    return [f"{run.name}/{attempt:<13}{'  '.join(names)}" for attempt, names in found.items()]
+
+
+def _commands(project: DemoProject, run: str) -> list[str]:
+    """What to type next; the program by its full path, because an isolated one is not on PATH."""
+    script = Path(sys.executable).with_name("wfe-mcp.exe" if sys.platform == "win32" else "wfe-mcp")
+    program = str(script) if script.exists() else f"{sys.executable} -m wfe_mcp"
+    export = "set" if sys.platform == "win32" else "export"
+    return [
+        f"cd {project.root}",
+        f"{export} WFE_DATABASE_URL={project.database_url}",
+        f"{program} show {run}",
+        f"{program} verify {run}",
+    ]
+
+
+def _first_task(answer: Answer) -> str:
+    """The beginning of the prompt that came with the phase."""
+    told = [line for line in answer["data"]["prompt"].splitlines() if line and not line.startswith("#")]
+    gates = ", ".join(gate["kind"] for gate in answer["data"].get("gates", []))
+    return f"prompt: {told[0]} …" + (f"  gates: {gates}" if gates else "")
+
+
+def _evidence(answer: Answer) -> list[str]:
+    """What the gates found, one line each."""
+    verdicts: list[Answer] = answer["data"].get("verdicts", [])
+    return [f"evidence: {one['message'].splitlines()[0]}" for one in verdicts if one.get("message")]
+
+
+def _ok(answer: Answer) -> Answer:
+    _expect(answer["ok"], answer)
+    return answer
+
+
+def _refused(code: str, answer: Answer) -> Answer:
+    _expect(not answer["ok"] and answer["error"]["code"] == code, answer)
+    return answer
+
+
+def _expect(met: bool, answer: Answer) -> None:
+    if not met:
+        raise _Stopped(f"this answer was not expected: {json.dumps(answer)[:1500]}")

@@ -1,0 +1,92 @@
+"""How does the demo look? Short numbered acts; who speaks stands in front of what is said, quoted as it came."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Stage"]
+
+_WIDTH = 100
+_MARGIN = "  "
+_COLOURS = {"title": "1", "agent": "36", "server": "32", "no": "33", "kill": "31", "you": "35", "quiet": "2"}
+
+
+class Stage:
+    """Where the demo writes. ``shortened``: long texts of this machine → what stands for them."""
+
+    def __init__(self, out: TextIO, shortened: Mapping[str, str]) -> None:
+        self._out = out
+        self._shortened = dict(shortened)
+        self._acts = 0
+        self._colourful = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+    def act(self, title: str) -> None:
+        """The next act begins."""
+        self._acts += 1
+        self._write(f"\n{self._paint('title', f'{self._acts}  {title}')}")
+
+    def say(self, text: str = "", colour: str = "") -> None:
+        """A line of the narrator."""
+        for line in textwrap.wrap(text, _WIDTH - len(_MARGIN)) or [""]:
+            self._write(f"{_MARGIN}{self._paint(colour, line)}" if line else "")
+
+    def verbatim(self, line: str) -> None:
+        """Something to copy: nothing is shortened or broken."""
+        self._write(f"{_MARGIN}  {line}")
+
+    def lines(self, text: str, colour: str = "quiet") -> None:
+        """Text as it is, line by line."""
+        for line in text.rstrip().splitlines():
+            self._write(_MARGIN + self._paint(colour, self._short(line)))
+
+    def agent(self, text: str) -> None:
+        """What the agent does."""
+        self._speak("agent", text, "agent")
+
+    def kill(self, text: str) -> None:
+        """What happens to a process."""
+        self._speak("kill", text, "kill")
+
+    def person(self, text: str) -> None:
+        """What the person does."""
+        self._speak("person", text, "you")
+
+    def server(self, answer: Mapping[str, Any], *more: str) -> None:
+        """What the server answered: its first sentence or error, every detail, the hint; and ``more`` of it."""
+        error = answer.get("error")
+        if error is None:
+            said = [f"ok: {answer['summary']}"]
+        else:
+            said = [f"{error['code']}: {error['message'].splitlines()[0]}"]
+            said += [f"{_place(one)}  {one['message']}" for one in error.get("details", [])]
+            said += [f"hint: {error['hint']}"] if error.get("hint") else []
+        for number, line in enumerate([*said, *more]):
+            self._speak("" if number else "server", line, "no" if error else "server")
+
+    def _speak(self, who: str, text: str, colour: str) -> None:
+        name = f"{who:<8}"
+        indent = _MARGIN + " " * len(name)
+        wrapped = textwrap.wrap(self._short(text), _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(wrapped or [""]):
+            self._write((indent if number else _MARGIN + self._paint("quiet", name)) + self._paint(colour, line))
+
+    def _short(self, text: str) -> str:
+        for long, short in self._shortened.items():
+            text = text.replace(long, short)
+        return text
+
+    def _paint(self, colour: str, text: str) -> str:
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colourful and colour else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+
+def _place(detail: Mapping[str, Any]) -> str:
+    return detail["path"] or "(whole)"

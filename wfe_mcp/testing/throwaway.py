@@ -1,0 +1,54 @@
+"""Who says yes where nobody is at risk: in a database made to be thrown away?
+
+Rules:
+1. Only a database that did not exist before is marked, in the moment it is made; the mark is in its log of settings.
+2. ``stand_in`` speaks for a person in a marked database and refuses everywhere else. What it decides is recorded with
+   channel ``demo``. The rule about the client's own terminal does not apply (design §7).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, By, Channel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wfe_mcp.engine.desk import Engine
+
+__all__ = ["make_database", "stand_in"]
+
+_MARK = "demo"
+
+
+def make_database(path: Path) -> str:
+    """A new, marked database at ``path``; its URL. Refuses ``conflict`` when there is a file already."""
+    from wfe_mcp.engine.desk import utc_now
+    from wfe_mcp.store import Store
+
+    if path.exists():
+        raise Refused("conflict", f"There is a file {path} already.", "Name one that does not exist.")
+    url = f"sqlite:///{path.as_posix()}"
+    store = Store.open(url, clock=utc_now)
+    try:
+        with store.tx() as tx:
+            tx.set_secret(_MARK, "made to be thrown away", _demo(Assurance.AGENT), utc_now())
+    finally:
+        store.close()
+    return url
+
+
+def stand_in(engine: Engine) -> By:
+    """Somebody who decides as a person would. Refuses ``needs_human`` outside a database that ``make_database`` made."""
+    with engine.store.read() as tx:
+        marked = tx.get_secret(_MARK) is not None
+    if not marked:
+        raise Refused("needs_human", "This database was not made to be thrown away: nobody stands in for a person here.",
+                      "Decide at a terminal of your own: wfe-mcp approve RUN PHASE")  # fmt: skip
+    return _demo(Assurance.HUMAN)
+
+
+def _demo(assurance: Assurance) -> By:
+    return By("demo", Channel.DEMO, assurance)
