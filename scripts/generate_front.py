@@ -52,7 +52,7 @@ def _handshake(version: str) -> list[dict[str, Any]]:
 
 
 def _stateless(version: str) -> list[dict[str, Any]]:
-    meta = {VERSION_KEY: version, CAPABILITIES_KEY: {}}
+    meta: dict[str, Any] = {VERSION_KEY: version, CAPABILITIES_KEY: {}}
     return [{"method": method, "params": {"_meta": meta}} for method in ("server/discover", *LISTS)]
 
 

@@ -31,8 +31,7 @@ from wfe_mcp.server.place import AskRoots, Place, no_roots
 from wfe_mcp.server.prompts import add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources
 from wfe_mcp.server.result import tool_result
-from wfe_mcp.server.tool import sdk_tool
-from wfe_mcp.server.tools import ENTRIES
+from wfe_mcp.server.tools import tools
 from wfe_mcp.views import answers
 from wfe_mcp.views.envelope import Envelope
 
@@ -67,7 +66,7 @@ class WfeServer(MCPServer[None]):
     """The MCP server of one project."""
 
     def __init__(self, place: Place) -> None:
-        self._tools = {tool.name: tool for tool in map(sdk_tool, ENTRIES)}
+        self._tools = tools()
         super().__init__(
             "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS,
             tools=list(self._tools.values()), lifespan=self._alive,
@@ -160,11 +159,10 @@ class WfeServer(MCPServer[None]):
             and capabilities is not None
             and capabilities.roots is not None
             and not self.place.is_settled
-            and not self._asked_roots
         )
 
     def _must_ask_roots(self, context: Ctx) -> bool:
-        if not self._folders_come_later(context.session):
+        if self._asked_roots or not self._folders_come_later(context.session):
             return False
         self._asked_roots = True  # once: a client that does not know the question would never get an answer
         return True

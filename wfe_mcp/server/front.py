@@ -122,9 +122,9 @@ class Front:
         version = _envelope_version(params)
         era = "handshake" if version is None else "stateless" if version == MODERN else "unusual"
         if self._era is None:
-            # A handshake client that skips the handshake: only the SDK knows what to say.
+            # A client that asks for lists before its handshake: only the SDK knows what to say.
             self._era = "stateless" if era == "stateless" else "unusual"
-        if era != self._era or not _is_plain(params, era):
+        if era == "unusual" or era != self._era or not _is_plain(params, era):
             return False
         result = self._cache[era].get(method)
         if result is None:

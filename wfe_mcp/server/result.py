@@ -19,7 +19,10 @@ __all__ = ["fitting", "tool_result"]
 
 _SHORT_CHARS = 200
 _FEW = 5
-HOW_TO_PAGE = "Read the rest with read_artifact(run, phase, pointer=…) or as a resource wfe://runs/…"
+HOW_TO_PAGE = (
+    "Read parts with read_artifact(pointer=…), or the whole as a resource: wfe://runs/RUN, wfe://templates/NAME, "
+    "wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
+)
 
 
 def tool_result(envelope: Envelope) -> CallToolResult:
@@ -34,14 +37,17 @@ def fitting(envelope: Envelope) -> Envelope:
     """``envelope``, or a copy of it that is short enough; ``data.cut`` then names what was shortened."""
     if _is_small(envelope):
         return envelope
-    kept = replace(envelope, data=deepcopy(envelope.data), error=_shorter_error(envelope.error))
-    kept.data["cut"] = {"hint": HOW_TO_PAGE}
-    while not _is_small(kept):
-        if not _shorten(kept.data):
+    kept = replace(envelope, data=deepcopy(envelope.data), error=_shorter(envelope.error, 20))
+    if envelope.data:
+        kept.data["cut"] = {"hint": HOW_TO_PAGE}
+    while not _is_small(kept) and _shorten(kept.data):
+        pass
+    for faults in (20, 8, 3, 0):
+        if _is_small(kept):
             break
-    if _is_small(kept):
-        return kept
-    return replace(kept, data={"cut": {"hint": HOW_TO_PAGE, "/data": "left out whole"}}, summary=kept.summary[:500])
+        left_out = {"cut": {"hint": HOW_TO_PAGE, "/data": "left out whole"}}
+        kept = replace(kept, data=left_out, summary=kept.summary[:500], error=_shorter(envelope.error, faults))
+    return kept
 
 
 def _is_small(envelope: Envelope) -> bool:
@@ -50,13 +56,12 @@ def _is_small(envelope: Envelope) -> bool:
     return len(json.dumps(content)) <= LIMIT_BYTES and len(json.dumps(envelope.to_dict())) <= LIMIT_BYTES
 
 
-def _shorter_error(error: Refused | None) -> Refused | None:
+def _shorter(error: Refused | None, faults: int) -> Refused | None:
     if error is None:
         return None
-    details = error.details[:20]
-    left = len(error.details) - len(details)
-    hint = f"{error.hint} ({left} more fault(s) not shown.)" if left else error.hint
-    return Refused(error.code, error.message[:2_000], hint[:1_000], details, error.run, error.phase)
+    left = len(error.details) - faults
+    hint = error.hint[:1_000] + (f" ({left} more fault(s) not shown.)" if left > 0 else "")
+    return Refused(error.code, error.message[:2_000], hint, error.details[:faults], error.run, error.phase)
 
 
 def _shorten(data: dict[str, Any]) -> bool:

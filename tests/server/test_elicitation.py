@@ -1,0 +1,189 @@
+"""Is a person asked through the client's form only where the gate allows it, and does only a real answer count?"""
+
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import ClientRequestContext
+from mcp_types import (
+    INTERNAL_ERROR,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    ErrorData,
+    InputResponses,
+    TextContent,
+)
+
+from tests.server.conftest import Connect, House, call, drill, said, submitted
+from wfe_mcp.server import elicitation
+
+
+class Person:
+    """Somebody at the client who answers a form; what they were shown is kept."""
+
+    def __init__(self, action: str, **content: Any) -> None:
+        self.action = action
+        self.content = content
+        self.seen: list[ElicitRequestFormParams] = []
+
+    async def __call__(self, context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult | ErrorData:
+        assert isinstance(asked, ElicitRequestFormParams)
+        self.seen.append(asked)
+        if self.action == "error":
+            return ErrorData(code=INTERNAL_ERROR, message="this client cannot")
+        content = {key: value(asked.message) if callable(value) else value for key, value in self.content.items()}
+        return ElicitResult.model_validate({"action": self.action, "content": content or None})
+
+
+def shown(message: str) -> str:
+    """The first characters of the sha256 that the message shows."""
+    return message.rsplit(" ", 1)[1][:4]
+
+
+def too_little(message: str) -> str:
+    return shown(message)[:3]
+
+
+async def test_a_filled_in_form_approves_where_the_gate_takes_a_form(connect: Connect) -> None:
+    person = Person("accept", decision="approve", sha256=shown)
+    async with connect(elicitation_callback=person) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        approved = await call(agent, "approve", run=run, phase="asked")
+
+    assert (approved["ok"], approved["phase"], approved["state"]) == (True, "asked", "completed")
+    assert len(person.seen) == 1
+    assert person.seen[0].requested_schema["required"] == ["decision", "sha256"]
+
+
+async def test_a_form_can_say_no(connect: Connect) -> None:
+    person = Person("accept", decision="reject", sha256=shown, comment="too short")
+    async with connect(elicitation_callback=person) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        rejected = await call(agent, "approve", run=run, phase="asked")
+
+    assert rejected["summary"] == "asked: rejected"
+
+
+NO_DECISIONS: list[tuple[str, dict[str, Any]]] = [
+    ("decline", {}),
+    ("cancel", {}),
+    ("accept", {}),
+    ("accept", {"decision": "approve"}),
+    ("accept", {"decision": "approve", "sha256": "beef"}),
+    ("accept", {"decision": "approve", "sha256": too_little}),
+    ("accept", {"sha256": shown}),
+]
+
+
+async def test_everything_else_decides_nothing(connect: Connect) -> None:
+    person = Person("decline")
+    async with connect(elicitation_callback=person) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        for person.action, person.content in NO_DECISIONS:
+            answer = await call(agent, "approve", run=run, phase="asked")
+            assert (answer["error"]["code"], answer["state"]) == ("needs_human", "awaiting"), person.content
+
+    assert len(person.seen) == len(NO_DECISIONS)
+
+
+async def test_a_client_that_fails_leaves_the_stored_request(house: House) -> None:
+    async with house.client("legacy", elicitation_callback=Person("error")) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        answer = await call(agent, "approve", run=run, phase="asked")
+
+    assert answer["error"]["code"] == "needs_human"
+    assert answer["data"]["request"]
+
+
+async def test_a_form_nobody_fills_in_ends_before_the_client_gives_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elicitation, "FORM_WAIT_S", 0.01)
+
+    async def nobody(context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with house.client("legacy", elicitation_callback=nobody) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        answer = await call(agent, "approve", run=run, phase="asked")
+
+    assert answer["error"]["code"] == "needs_human"
+
+
+async def test_a_client_without_forms_is_told_the_command(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        result = await agent.call_tool("approve", {"run": run, "phase": "asked"})
+
+    answer, text = said(result), result.content[0]
+    assert isinstance(text, TextContent)
+    assert answer["error"]["code"] == "needs_human"
+    assert f"wfe-mcp approve {run} asked" in answer["error"]["hint"]
+    assert f"wfe-mcp approve {run} asked" in text.text
+
+
+async def test_a_gate_for_a_human_never_shows_a_form(connect: Connect) -> None:
+    person = Person("accept", decision="approve", sha256=shown)
+    async with connect(elicitation_callback=person) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "signed")
+        answer = await call(agent, "approve", run=run, phase="signed")
+
+    assert answer["error"]["code"] == "needs_human"
+    assert person.seen == []
+
+
+async def test_an_answer_to_a_revision_that_was_withdrawn_is_stale(house: House, era: str) -> None:
+    async with house.client(era) as other:
+
+        async def withdraw(message: str) -> None:
+            await call(other, "reject", run=run, phase="asked", feedback="wait")
+
+        class Slow(Person):
+            async def __call__(
+                self, context: ClientRequestContext, asked: ElicitRequestParams
+            ) -> ElicitResult | ErrorData:
+                await withdraw("")
+                return await super().__call__(context, asked)
+
+        async with house.client(era, elicitation_callback=Slow("accept", decision="approve", sha256=shown)) as agent:
+            run = await drill(agent)
+            await submitted(agent, run, "asked")
+            answer = await call(agent, "approve", run=run, phase="asked")
+
+    assert answer["error"]["code"] == "stale_revision"
+
+
+def brought(request: str, **content: str) -> InputResponses:
+    """What a stateless client brings along when it calls again."""
+    return {f"wfe-approval:{request}": ElicitResult(action="accept", content={**content})}
+
+
+async def test_an_answer_to_a_request_that_nobody_stored_is_stale(house: House) -> None:
+    async with house.client("auto") as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        answer = brought("forged", decision="approve", sha256="0000")
+        result = await agent.session.call_tool("approve", {"run": run, "phase": "asked"}, input_responses=answer)
+
+    assert said(result)["error"]["code"] == "stale_revision"
+
+
+async def test_the_same_answer_twice_is_the_same_decision(house: House) -> None:
+    async with house.client("auto", elicitation_callback=Person("accept", decision="approve", sha256=shown)) as agent:
+        run = await drill(agent)
+        first = await submitted(agent, run, "asked")
+        approved = await call(agent, "approve", run=run, phase="asked")
+        answer = brought(approved["data"]["request"], decision="approve", sha256=first["data"]["sha256"][:6])
+        again = await agent.session.call_tool("approve", {"run": run, "phase": "asked"}, input_responses=answer)
+
+    assert said(again)["ok"]
+    assert said(again)["summary"] == "asked: approved already"

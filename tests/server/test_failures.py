@@ -1,0 +1,167 @@
+"""Does every failure of a call arrive as the same envelope, whatever failed?"""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from mcp_types import TextContent
+
+from tests.server.conftest import Connect, House, call, drill, said
+from wfe_mcp.views import answers
+
+BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("no_such_tool", {}, [""]),
+    ("status", {"rum": "x"}, ["/rum"]),
+    ("status", {"wait_s": "10"}, ["/wait_s"]),
+    ("status", {"wait_s": 46}, ["/wait_s"]),
+    ("status", {"wait_s": True}, ["/wait_s"]),
+    ("status", {"detail": "all", "run": 5}, ["/run", "/detail"]),
+    ("start_run", {}, ["/template"]),
+    ("start_run", {"template": None}, ["/template"]),
+    ("start_run", {"template": "drill", "auto": "yes"}, ["/auto"]),
+    ("start_run", {"template": "drill", "inputs": '{"goal": "x"}'}, ["/inputs"]),
+    ("start_run", {"template": "drill", "inputs": []}, ["/inputs"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "artifact": '{"title": "x"}'}, ["/artifact"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "attempt": 0}, ["/attempt"]),
+    ("control_run", {"run": "x", "action": "stop"}, ["/action"]),
+    ("reject", {"feed~back/": "x"}, ["/feed~0back~1", "/run", "/phase", "/feedback"]),
+]
+
+
+async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Connect) -> None:
+    async with connect() as agent:
+        for tool, arguments, pointers in BAD_CALLS:
+            result = await agent.call_tool(tool, arguments)
+            answer = said(result)
+            assert result.is_error, arguments
+            assert (answer["ok"], answer["error"]["code"]) == (False, "bad_argument")
+            assert sorted(each["path"] for each in answer["error"]["details"]) == sorted(pointers)
+            told = json.dumps(answer)
+            assert not any(word in told for word in ("pydantic", "Input should", "https://", "NoneType")), told
+
+
+async def test_a_mistyped_argument_is_told_the_name_that_was_meant(connect: Connect) -> None:
+    async with connect() as agent:
+        typo = await call(agent, "start_phase", run="x", phaze="plan")
+        tool = await call(agent, "start_fase")
+
+    assert "did you mean 'phase'?" in typo["error"]["details"][0]["message"]
+    assert tool["error"]["hint"] == "Did you mean 'start_phase'?"
+
+
+async def test_null_for_an_optional_argument_is_the_same_as_leaving_it_out(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent, title=None, idempotency_key=None, auto=None)
+        found = await call(agent, "status", run=run, wait_s=None, detail=None)
+
+    assert found["ok"]
+
+
+async def test_text_that_looks_like_json_stays_text(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent, title='["not", "a", "list"]')
+        found = await call(agent, "status", run=run, detail="full")
+
+    assert found["data"]["title"] == '["not", "a", "list"]'
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("status", {"run": "nobody"}, "unknown_run"),
+    ("start_run", {"template": "dril"}, "unknown_template"),
+    ("start_run", {"template": "drill", "inputs": {}}, "bad_argument"),
+    ("start_phase", {"phase": "plam"}, "unknown_phase"),
+    ("submit_artifact", {"phase": "plan", "artifact": {"title": "x"}}, "illegal_transition"),
+    ("submit_artifact", {"phase": "plan"}, "bad_argument"),
+    ("approve", {"phase": "plan"}, "illegal_transition"),
+    ("read_artifact", {"artifact": "plan_note"}, "unknown_artifact"),
+    ("skip_phase", {"phase": "signed", "reason": "x"}, "needs_human"),
+]
+
+
+async def test_what_the_engine_refuses_comes_with_its_code_and_what_to_do(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        for tool, arguments, code in REFUSED:
+            of_run = {} if tool == "start_run" else {"run": run}
+            result = await agent.call_tool(tool, of_run | arguments)
+            answer = said(result)
+            assert result.is_error
+            assert answer["error"]["code"] == code, (tool, arguments)
+            assert answer["error"]["message"]
+            assert answer["error"]["hint"]
+
+
+async def test_an_invalid_artifact_names_every_fault_and_how_to_try_again(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        refused = await call(agent, "submit_artifact", run=run, phase="plan", artifact={"body": 5, "titel": "x"})
+
+    assert refused["error"]["code"] == "invalid_artifact"
+    assert {each["path"] for each in refused["error"]["details"]} == {"/title", "/body", "/titel"}
+    assert refused["next"][0]["tool"] == "submit_artifact"
+    assert refused["state"] == "running"
+
+
+async def test_a_path_that_leaves_the_project_is_refused(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        refused = await call(agent, "submit_artifact", run=run, phase="plan", path="../secret.json")
+
+    assert refused["error"]["code"] == "path_outside_project"
+
+
+async def test_a_crash_of_ours_is_called_internal_and_tells_nothing_of_the_inside(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a secret path")
+
+    monkeypatch.setattr(answers, "list_templates", crash)
+    async with connect() as agent:
+        with caplog.at_level(logging.ERROR):
+            result = await agent.call_tool("list_templates", {})
+
+    assert result.is_error
+    assert said(result)["error"]["code"] == "internal"
+    assert "secret" not in json.dumps(said(result))
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_database_of_another_kind_is_refused_by_every_call_and_the_server_stays(house: House, era: str) -> None:
+    house.environment["WFE_DATABASE_URL"] = "postgresql://nowhere/wfe"
+    async with house.client(era) as agent:
+        first = await call(agent, "status")
+        second = await call(agent, "list_templates")
+        tools = await agent.list_tools()
+
+    assert first["error"]["code"] == second["error"]["code"] == "unavailable"
+    assert tools.tools
+
+
+async def test_text_and_structure_carry_the_same_facts(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        calls: list[tuple[str, dict[str, Any]]] = [
+            ("status", {"run": run}),
+            ("start_phase", {"run": run, "phase": "plan"}),
+            ("submit_artifact", {"run": run, "phase": "plan", "artifact": {"titel": "x"}}),
+            ("status", {"rum": run}),
+        ]
+        for tool, arguments in calls:
+            result = await agent.call_tool(tool, arguments)
+            text, answer = result.content[0], said(result)
+            assert isinstance(text, TextContent)
+            if "data" in answer:
+                assert json.loads(text.text.rsplit("\ndata: ", 1)[1]) == answer["data"]
+            for move in answer.get("next", []):
+                assert f"next: {move['tool']} {json.dumps(move['args'], separators=(',', ':'))}" in text.text
+            for key in ("run", "phase", "state", "run_state", "waiting_on"):
+                assert answer.get(key) is None or f"{key}={answer[key]}" in text.text
+            error = answer.get("error", {"code": "", "message": "", "hint": "", "details": []})
+            assert error["code"] in text.text
+            assert error["message"] in text.text
+            assert error["hint"] in text.text
+            assert all(f"- {each['path']}: {each['message']}" in text.text for each in error.get("details", []))

@@ -1,0 +1,110 @@
+"""Can runs, artifacts, templates and schemas be read by address, and do their names complete themselves?"""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from mcp import Client, MCPError
+from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+
+from tests.server.conftest import Connect, call, drill, submitted
+
+ADDRESSES = {
+    "wfe://runs/{run}",
+    "wfe://runs/{run}/artifacts/{phase}/{artifact}",
+    "wfe://templates/{name}",
+    "wfe://schemas/{name}",
+}
+
+
+async def read(agent: Client, uri: str) -> object:
+    found = (await agent.read_resource(uri)).contents[0]
+    assert isinstance(found, TextResourceContents)
+    return json.loads(found.text)
+
+
+async def completed(
+    agent: Client,
+    ref: PromptReference | ResourceTemplateReference,
+    *,
+    given: dict[str, str] | None = None,
+    **argument: str,
+) -> list[str]:
+    ((name, value),) = argument.items()
+    return (await agent.complete(ref, {"name": name, "value": value}, given)).completion.values
+
+
+async def test_the_addresses_are_those_of_the_design(connect: Connect) -> None:
+    async with connect() as agent:
+        found = (await agent.list_resource_templates()).resource_templates
+
+    assert {each.uri_template for each in found} == ADDRESSES
+
+
+async def test_everything_that_has_an_address_can_be_read(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "plan", "x" * 9_000)
+        status = await read(agent, f"wfe://runs/{run}")
+        artifact = await read(agent, f"wfe://runs/{run}/artifacts/plan/plan_note")
+        template = await read(agent, "wfe://templates/drill")
+        schema = await read(agent, f"wfe://schemas/{quote('plan@1')}")
+
+    assert isinstance(status, dict)
+    assert isinstance(template, dict)
+    assert isinstance(schema, dict)
+    assert status["run"] == run
+    assert artifact == {"title": "x" * 9_000}
+    assert template["name"] == "drill"
+    assert "steps" in schema["properties"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["wfe://runs/none", "wfe://templates/none", "wfe://schemas/plan", "wfe://runs/none/artifacts/a/b", "wfe://x"]
+)
+async def test_an_address_of_nothing_is_not_found(connect: Connect, uri: str) -> None:
+    async with connect() as agent:
+        with pytest.raises(MCPError) as caught:
+            await agent.read_resource(uri)
+
+    assert caught.value.code == -32602
+
+
+async def test_the_names_in_addresses_and_prompts_complete_themselves(connect: Connect) -> None:
+    runs = ResourceTemplateReference(type="ref/resource", uri="wfe://runs/{run}/artifacts/{phase}/{artifact}")
+    schemas = ResourceTemplateReference(type="ref/resource", uri="wfe://schemas/{name}")
+    start = PromptReference(type="ref/prompt", name="start")
+    async with connect() as agent:
+        run = await drill(agent)
+
+        assert await completed(agent, runs, run=run[:3]) == [run]
+        assert await completed(agent, runs, phase="a", given={"run": run}) == ["agreed", "asked"]
+        assert await completed(agent, runs, artifact="plan", given={"run": run}) == ["plan_note"]
+        assert await completed(agent, runs, phase="a", given={"run": "none"}) == []
+        assert await completed(agent, schemas, name="PLAN") == ["plan@1"]
+        assert "drill" in await completed(agent, start, template="d")
+        assert await completed(agent, start, goal="x") == []
+
+
+async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
+    given = {
+        "start": {"goal": "Mend the clock", "template": "drill"},
+        "continue": {"run": "r1"},
+        "review": {"run": "r1", "phase": "plan"},
+        "handoff": {"run": "r1"},
+    }
+    async with connect() as agent:
+        listed = [prompt.name for prompt in (await agent.list_prompts()).prompts]
+        told = {}
+        for name, arguments in given.items():
+            content = (await agent.get_prompt(name, arguments)).messages[0].content
+            assert isinstance(content, TextContent)
+            told[name] = content.text
+        await call(agent, "status")
+
+    assert listed == list(given)
+    assert "Mend the clock" in told["start"]
+    assert "start_run(template='drill')" in told["start"]
+    assert "status(run='r1')" in told["continue"]
+    assert "I decide" in told["review"]
+    assert "r1" in told["handoff"]

@@ -1,0 +1,53 @@
+"""Does no answer grow beyond what clients show whole?"""
+
+import json
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.server.result import fitting, tool_result
+from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope
+
+LONG = [
+    {"prompt": "word " * 20_000},
+    {"prompt": "\n" * 9_000},
+    {"prompt": "ü" * 9_000},
+    {"events": [{"seq": number, "type": "PhaseStarted"} for number in range(3_000)]},
+    {"a": {"b": [{"text": "x" * 3_000} for _ in range(20)]}},
+    {f"key {number}": number for number in range(5_000)},
+]
+
+
+@pytest.mark.parametrize("data", LONG, ids=["text", "line ends", "letters", "list", "nested", "keys"])
+def test_a_long_answer_is_cut_until_it_fits_and_says_so(data: dict[str, Any]) -> None:
+    result = tool_result(Envelope(True, run="r", summary="much", data=data))
+
+    content = [each.model_dump(mode="json", exclude_none=True) for each in result.content]
+    assert len(json.dumps(content)) <= LIMIT_BYTES
+    assert len(json.dumps(result.structured_content)) <= LIMIT_BYTES
+    assert result.structured_content is not None
+    assert "read_artifact" in result.structured_content["data"]["cut"]["hint"]
+
+
+def test_a_cut_names_the_place_and_how_much_there_is() -> None:
+    cut = fitting(Envelope(True, data={"short": "kept", "prompt": "x" * 40_000})).data
+
+    assert cut["short"] == "kept"
+    assert cut["cut"]["/data/prompt"] == {"shown": len(cut["prompt"]), "of": 40_000, "unit": "characters"}
+
+
+def test_many_faults_are_cut_too() -> None:
+    faults = tuple(Detail(f"/steps/{number}", "is not right " * 20) for number in range(500))
+    cut = fitting(Envelope(False, summary="no", error=Refused("invalid_artifact", "no", "mend it", faults)))
+
+    assert len(json.dumps(cut.to_dict())) <= LIMIT_BYTES
+    assert cut.error is not None
+    assert cut.error.details[0] == faults[0]
+    assert "480 more fault(s)" in cut.error.hint
+
+
+def test_a_short_answer_is_left_alone() -> None:
+    envelope = Envelope(True, data={"prompt": "x" * 1_000})
+
+    assert fitting(envelope) is envelope

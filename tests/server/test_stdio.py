@@ -1,0 +1,152 @@
+"""Does a real server process, started as clients start it, answer, survive what it is sent, and end?"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from tests.server.conftest import House, drill, submitted
+from wfe_mcp.server.front import CAPABILITIES_KEY, MODERN, VERSION_KEY
+
+HEAVY = {"sqlmodel", "sqlalchemy", "alembic", "anthropic", "openai", "typer", "rich", "pydantic_settings"}
+PATIENCE_S = 30
+
+
+class Child:
+    """A server process and its wire."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout = process.stdin, process.stdout
+        self._last = 0
+
+    def write(self, line: bytes) -> None:
+        self.stdin.write(line + b"\n")
+        self.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        line = self.stdout.readline()
+        assert line, "the server has ended"
+        return json.loads(line)
+
+    def ask(self, method: str, **params: Any) -> int:
+        self._last += 1
+        message = {"jsonrpc": "2.0", "id": self._last, "method": method, "params": params}
+        self.write(json.dumps(message).encode())
+        return self._last
+
+    def end(self) -> int:
+        self.stdin.close()
+        return self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def serving(house: House) -> Generator[Child]:
+    process = subprocess.Popen(
+        [*house.command, "--project", str(house.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=house.environment,
+    )
+    watchdog = threading.Timer(PATIENCE_S, process.kill)
+    watchdog.start()
+    try:
+        yield Child(process)
+    finally:
+        watchdog.cancel()
+        process.kill()
+        with process:  # closes the pipes and waits
+            pass
+
+
+def test_a_handshake_client_is_served_through_bad_lines_and_an_end_by_signal(house: House) -> None:
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    with serving(house) as child:
+        # All at once, before the SDK can be there: nothing may be lost or change its order.
+        child.write(b"nonsense")
+        hello = child.ask("initialize", **about)
+        child.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+        tools = child.ask("tools/list")
+        status = child.ask("tools/call", name="status", arguments={})
+        early = [child.read() for _ in range(4)]
+        assert early[0]["error"]["code"] == -32700
+        assert [answer["id"] for answer in early] == [None, hello, tools, status]
+        assert early[3]["result"]["structuredContent"]["ok"]
+
+        # The same once it is there.
+        child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"n": NaN}}')
+        child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"s": "\\udc00"}}')
+        child.write(b"\xff\xfe")
+        child.write(b'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 4711}}')
+        child.write(b'{"jsonrpc": "2.0", "method": "notifications/unheard-of"}')
+        ping, again = child.ask("ping"), child.ask("tools/list")
+        late = [child.read() for _ in range(5)]
+        assert [answer.get("error", {}).get("code") for answer in late] == [-32700, -32700, -32700, None, None]
+        assert [answer["id"] for answer in late[3:]] == [ping, again]
+        assert late[4]["result"] == early[2]["result"]
+
+        child.process.send_signal(signal.SIGTERM)
+        code = child.process.wait(PATIENCE_S)
+        assert code == 0 or os.name == "nt"
+
+
+def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> None:
+    meta: dict[str, Any] = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}
+    with serving(house) as child:
+        asked = [child.ask("server/discover", _meta=meta), child.ask("tools/list", _meta=meta)]
+        asked += [child.ask("tools/call", _meta=meta, name=name, arguments={}) for name in ("status", "no_such_tool")]
+        asked.append(child.ask("tools/list", _meta=meta))
+        answers = {answer["id"]: answer["result"] for answer in (child.read() for _ in asked)}
+
+        assert answers[asked[1]] == answers[asked[4]]
+        assert answers[asked[2]]["structuredContent"]["ok"]
+        assert answers[asked[3]]["structuredContent"]["error"]["code"] == "bad_argument"
+        assert child.end() == 0
+
+
+def test_a_client_that_leaves_at_once_leaves_nothing_behind(house: House) -> None:
+    with serving(house) as child:
+        assert child.end() == 0
+        assert child.stdout.read() == b""
+
+
+async def test_the_official_client_plays_a_phase_over_stdio(house: House, era: str) -> None:
+    command, *arguments = house.command
+    server = StdioServerParameters(
+        command=command, args=[*arguments, "--project", str(house.root)], env=house.environment, cwd=house.root
+    )
+    async with Client(server, mode=era) as agent:
+        run = await drill(agent)
+        done = await submitted(agent, run, "checked")
+
+    assert (done["ok"], done["state"]) == (True, "completed")
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("wfe_mcp.server.stdio", HEAVY),
+        ("wfe_mcp.server.front", HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess"}),
+    ],
+)
+def test_nothing_heavy_is_loaded_before_the_first_call(module: str, heavy: set[str]) -> None:
+    script = (
+        f"import sys, {module} as door\n"
+        "from pathlib import Path\n"
+        "hasattr(door, 'WfeServer') and door.WfeServer(door.Place(None, {}, Path.cwd()))\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8").stdout
+
+    assert heavy & set(loaded.split()) == set()

@@ -1,0 +1,197 @@
+"""Does every tool answer in both protocol eras?"""
+
+import anyio
+
+from tests.server.conftest import Connect, House, call, drill, submitted
+
+
+async def test_templates_are_listed_with_the_call_that_starts_each(connect: Connect) -> None:
+    async with connect() as agent:
+        listed = await call(agent, "list_templates", query="drill")
+
+    assert [each["name"] for each in listed["data"]["templates"]] == ["drill"]
+    assert listed["next"] == [
+        {"tool": "start_run", "args": {"template": "drill"}, "need": {"inputs": "/data/templates/0/inputs"}}
+    ]
+
+
+async def test_a_named_template_brings_its_whole_definition(connect: Connect) -> None:
+    async with connect() as agent:
+        shown = await call(agent, "list_templates", name="drill")
+
+    assert shown["data"]["template"]["phases"][0]["id"] == "plan"
+
+
+async def test_a_run_starts_and_says_what_is_next(connect: Connect) -> None:
+    async with connect() as agent:
+        started = await call(agent, "start_run", template="drill", inputs={"goal": "try"}, title="First")
+
+    assert (started["ok"], started["run_state"], started["waiting_on"]) == (True, "running", "agent")
+    assert started["next"][0] == {"tool": "start_phase", "args": {"run": started["run"], "phase": "plan"}}
+
+
+async def test_the_same_key_is_the_same_run(connect: Connect) -> None:
+    async with connect() as agent:
+        first = await drill(agent, idempotency_key="k-1")
+        again = await drill(agent, idempotency_key="k-1")
+        other = await call(agent, "start_run", template="drill", inputs={"goal": "another"}, idempotency_key="k-1")
+
+    assert first == again
+    assert other["error"]["code"] == "conflict"
+
+
+async def test_status_without_a_run_finds_the_open_one(connect: Connect) -> None:
+    async with connect() as agent:
+        nothing = await call(agent, "status")
+        run = await drill(agent)
+        found = await call(agent, "status")
+        whole = await call(agent, "status", run=run, detail="full")
+
+    assert nothing["next"][0]["tool"] == "list_templates"
+    assert found["run"] == run
+    assert "phase" not in whole
+    assert {each["phase"] for each in whole["data"]["phases"]} == {"plan", "agreed", "asked", "signed", "checked"}
+
+
+async def test_a_phase_brings_prompt_and_schema_and_repeating_the_call_brings_them_again(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        begun = await call(agent, "start_phase", run=run, phase="plan")
+        again = await call(agent, "start_phase", run=run)
+
+    assert begun["data"]["prompt"] == "Write plan."
+    assert begun["next"][0]["need"] == {"artifact": "/data/output/schema"}
+    assert begun["data"]["output"]["schema"]["required"] == ["title"]
+    assert again["data"] == begun["data"]
+
+
+async def test_a_good_artifact_completes_the_phase(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        done = await submitted(agent, run, "plan")
+
+    assert (done["ok"], done["phase"], done["state"]) == (True, "plan", "completed")
+
+
+async def test_an_artifact_can_come_from_a_file_of_the_project(connect: Connect, house: House) -> None:
+    (house.root / "note.json").write_text('{"title": "From a file"}', encoding="utf-8")
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        done = await call(agent, "submit_artifact", run=run, phase="plan", path="note.json")
+
+    assert done["state"] == "completed"
+
+
+async def test_a_failed_gate_is_told_at_once_and_the_next_try_is_open(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        failed = await submitted(agent, run, "plan", "no")
+        again = await call(agent, "start_phase", run=run, phase="plan")
+
+    assert failed["error"]["code"] == "gate_failed"
+    assert failed["state"] == "running"
+    assert again["data"]["attempt"] == 2
+    assert again["data"]["feedback"]
+
+
+async def test_submitting_waits_for_the_checks_of_the_worker(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        done = await submitted(agent, run, "checked")
+
+    assert (done["ok"], done["state"]) == (True, "completed"), done
+
+
+async def test_a_gate_that_takes_an_agents_word_is_decided_by_approve(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "agreed")
+        approved = await call(agent, "approve", run=run, phase="agreed", comment="fine")
+
+    assert (approved["ok"], approved["state"]) == (True, "completed")
+
+
+async def test_a_submitter_takes_its_submission_back(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        waiting = await submitted(agent, run, "signed")
+        back = await call(agent, "reject", run=run, phase="signed", feedback="I forgot something")
+
+    assert waiting["state"] == "awaiting"
+    assert (back["ok"], back["data"]["attempt"]) == (True, 2)
+
+
+async def test_retry_opens_a_new_attempt(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        retried = await call(agent, "retry_phase", run=run, phase="plan", feedback="think again")
+
+    assert (retried["ok"], retried["data"]["attempt"]) == (True, 2)
+
+
+async def test_a_phase_that_an_agent_may_skip_is_skipped(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        skipped = await call(agent, "skip_phase", run=run, phase="plan", reason="nothing to plan")
+        kept = await call(agent, "skip_phase", run=run, phase="signed", reason="no time")
+
+    assert (skipped["ok"], skipped["state"]) == (True, "skipped")
+    assert kept["error"]["code"] == "needs_human"
+
+
+async def test_a_run_is_paused_and_cancelled(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        paused = await call(agent, "control_run", run=run, action="pause", reason="lunch")
+        cancelled = await call(agent, "control_run", run=run, action="cancel")
+
+    assert paused["run_state"] == "paused"
+    assert (cancelled["run_state"], cancelled.get("next", [])) == ("cancelled", [])
+
+
+async def test_an_artifact_is_read_whole_in_part_and_as_a_list(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "plan", "Read me")
+        whole = await call(agent, "read_artifact", run=run, artifact="plan_note")
+        part = await call(agent, "read_artifact", run=run, phase="plan", pointer="/title", revision=1)
+        listed = await call(agent, "read_artifact", run=run)
+
+    assert whole["data"]["content"] == {"title": "Read me"}
+    assert part["data"]["content"] == "Read me"
+    assert [each["phase"] for each in listed["data"]["artifacts"]] == ["plan"]
+
+
+async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect) -> None:
+    async with connect() as agent, connect() as other:
+        run = await drill(agent)
+        for phase in ("agreed", "asked", "signed", "plan", "checked"):
+            await submitted(agent, run, phase)
+        asleep = anyio.Event()
+        found: list[dict[str, object]] = []
+
+        async def wait() -> None:
+            asleep.set()
+            found.append(await call(agent, "status", run=run, wait_s=45))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await asleep.wait()
+            await call(other, "control_run", run=run, action="cancel")
+
+    assert found[0]["run_state"] == "cancelled"
+
+
+async def test_features_of_later_versions_say_so(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "plan")
+        answers = [
+            await call(agent, "start_run", template="drill", inputs={"goal": "x"}, driver="second"),
+            await call(agent, "retry_phase", run=run, phase="signed", role="second"),
+            await call(agent, "read_artifact", run=run, artifact="plan_note", against="another-run"),
+        ]
+
+    assert [answer["error"]["code"] for answer in answers] == ["unavailable"] * 3

@@ -1,0 +1,118 @@
+"""Does a line that is no message get an answer, and never end the server?"""
+
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from wfe_mcp.server import wire
+from wfe_mcp.server.wire import INVALID_REQUEST, PARSE_ERROR, Malformed, Wire, frame_of
+
+GOOD: list[dict[str, Any]] = [
+    {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+    {"jsonrpc": "2.0", "id": "a", "method": "ping", "params": {"text": "ü 😀", "number": 1.5}},
+    {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 99}},
+    {"jsonrpc": "2.0", "id": 1, "result": {}},
+    {"jsonrpc": "2.0", "id": None, "error": {"code": -1, "message": "x"}},
+]
+
+BAD: list[tuple[bytes, int, str | int | None]] = [
+    (b"hello", PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method"', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"n": NaN}}', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"n": -Infinity}}', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"n": 1e999}}', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"s": "\\ud800"}}', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"s": "\xff"}}', PARSE_ERROR, None),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"n": ' + b"9" * 5_000 + b"}}", PARSE_ERROR, None),
+    (b"[" * 200_000, PARSE_ERROR, None),
+    (b"[]", INVALID_REQUEST, None),
+    (b'"text"', INVALID_REQUEST, None),
+    (b"{}", INVALID_REQUEST, None),
+    (b'{"jsonrpc": "1.0", "id": 7, "method": "x"}', INVALID_REQUEST, 7),
+    (b'{"jsonrpc": "2.0", "id": 7}', INVALID_REQUEST, 7),
+    (b'{"jsonrpc": "2.0", "id": "s", "method": 5}', INVALID_REQUEST, "s"),
+    (b'{"jsonrpc": "2.0", "id": 7, "method": "x", "params": []}', INVALID_REQUEST, 7),
+    (b'{"jsonrpc": "2.0", "id": null, "method": "x"}', INVALID_REQUEST, None),
+    (b'{"jsonrpc": "2.0", "id": 1.5, "method": "x"}', INVALID_REQUEST, None),
+    (b'{"jsonrpc": "2.0", "id": true, "method": "x"}', INVALID_REQUEST, None),
+    (b'{"jsonrpc": "2.0"}', INVALID_REQUEST, None),
+]
+
+
+@pytest.mark.parametrize("message", GOOD)
+def test_a_message_is_read_as_it_was_written(message: dict[str, Any]) -> None:
+    assert frame_of(json.dumps(message).encode()) == message
+    assert frame_of(json.dumps(message, ensure_ascii=False).encode()) == message
+
+
+@pytest.mark.parametrize(("line", "code", "request_id"), BAD, ids=[str(line[:40]) for line, _, _ in BAD])
+def test_a_line_that_is_no_message_is_told_what_is_wrong(line: bytes, code: int, request_id: object) -> None:
+    with pytest.raises(Malformed) as caught:
+        frame_of(line)
+
+    assert (caught.value.code, caught.value.request) == (code, request_id)
+
+
+@contextmanager
+def wires() -> Generator[tuple[int, Wire, int]]:
+    """A wire between two pipes: where to write to it, itself, where its answers come out."""
+    source, client_out = os.pipe()
+    client_in, sink = os.pipe()
+    try:
+        yield client_out, Wire(source, sink), client_in
+    finally:
+        for fd in (source, client_out, client_in, sink):
+            try:
+                os.close(fd)
+            except OSError:
+                continue
+
+
+def test_bad_lines_are_answered_and_good_ones_go_on() -> None:
+    with wires() as (client_out, served, client_in):
+        os.write(
+            client_out, b'nonsense\n\n  \n{"jsonrpc":"2.0","method":"a"}\n{"id":3}\r\n{"jsonrpc":"2.0","method":"b"}'
+        )
+        os.close(client_out)
+        methods = [frame["method"] for frame in served.frames()]
+        answers = [json.loads(line) for line in os.read(client_in, 10_000).splitlines()]
+
+    assert methods == ["a", "b"]
+    assert [(answer["id"], answer["error"]["code"]) for answer in answers] == [
+        (None, PARSE_ERROR),
+        (3, INVALID_REQUEST),
+    ]
+
+
+def test_a_message_in_many_pieces_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_CHUNK_BYTES", 3)
+    with wires() as (client_out, served, _):
+        os.write(client_out, b'{"jsonrpc":"2.0","method":"a"}\n{"jsonrpc":"2.0","method":"b"}\n')
+        os.close(client_out)
+
+        assert [frame["method"] for frame in served.frames()] == ["a", "b"]
+
+
+def test_a_message_that_is_too_long_is_dropped_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_CHUNK_BYTES", 16)
+    monkeypatch.setattr(wire, "MAX_FRAME_BYTES", 64)
+    with wires() as (client_out, served, client_in):
+        os.write(client_out, b"x" * 500 + b'\n{"jsonrpc":"2.0","method":"a"}\n')
+        os.close(client_out)
+        methods = [frame["method"] for frame in served.frames()]
+        answer = json.loads(os.read(client_in, 10_000))
+
+    assert methods == ["a"]
+    assert answer["error"]["code"] == INVALID_REQUEST
+
+
+def test_a_client_that_is_gone_is_noticed_and_raises_nothing() -> None:
+    with wires() as (_, served, client_in):
+        os.close(client_in)
+        served.send({"jsonrpc": "2.0", "id": 1, "result": {}})
+
+        assert served.broken
