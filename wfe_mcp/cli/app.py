@@ -1,0 +1,121 @@
+"""Which commands are there, and how does a command line end?
+
+Exit codes: 0 done, 1 refused or failed, 2 misused. ``--json`` prints one document whichever it is.
+"""
+
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Concatenate
+
+import typer
+import typer.main
+
+from wfe_mcp import __version__
+from wfe_mcp.cli import (
+    approve,
+    init,
+    runs,
+    start,
+    status,
+    submit,
+    trust,
+    verify,
+)
+from wfe_mcp.cli.door import Door, World, command
+
+__all__ = ["app", "main"]
+
+MISUSED = 2
+INTERRUPTED = 130
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a wrong command line; it has no public name that all its versions share."""
+
+app = typer.Typer(
+    name="wfe-mcp",
+    help="The referee for AI coding agents: typed workflows, evidence, approvals.",
+    rich_markup_mode=None,  # Rich would cost every --help 90 ms
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
+    ("init", init.init),
+    ("trust", trust.trust),
+    ("start", start.start),
+    ("status", status.status),
+    ("list", runs.list_runs),
+    ("submit", submit.submit),
+    ("approve", approve.approve),
+    ("verify", verify.verify),
+)
+
+for _name, _function in COMMANDS:
+    app.command(_name)(command(_function))
+
+
+@app.callback(invoke_without_command=True)
+def everywhere(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    project: Annotated[str, typer.Option("--project", metavar="DIR", help="The project.")] = "",
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that may stand before the command too."""
+    world: World = context.obj
+    world.as_json, world.project = as_json, project
+    if version:
+        print(json.dumps({"ok": True, "version": __version__}) if as_json else f"wfe-mcp {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        if not as_json:
+            print(context.get_help())
+            raise typer.Exit(MISUSED)
+        raise typer.BadParameter("a command is missing", param_hint="COMMAND")
+
+
+def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) -> int:
+    """The exit code of the command line ``argv`` (without the program's name)."""
+    words = list(argv)
+    _set_up_streams()
+    try:
+        found = typer.main.get_command(app).main(words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock))
+        return int(found or 0)
+    except UsageError as wrong:
+        return _misused(wrong, as_json=_wants_json(words))
+    except typer.Abort:
+        return INTERRUPTED
+    except SystemExit as end:  # the reader of our pipe has left
+        return int(end.code or 0)
+
+
+def _misused(wrong: Exception, *, as_json: bool) -> int:
+    """What is wrong with the command line: as JSON, or on standard error with the usage."""
+    if as_json:
+        message = str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
+        error = {"code": "bad_argument", "message": message, "hint": "See: wfe-mcp --help"}
+        print(json.dumps({"ok": False, "summary": message, "error": error}, ensure_ascii=False))
+    else:
+        wrong.show()  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType] - every usage error has it
+    return MISUSED
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    end = words.index("--") if "--" in words else len(words)
+    return "--json" in words[:end]
+
+
+def _set_up_streams() -> None:
+    """Log to standard error; let no character that the terminal's encoding lacks end a command."""
+    level = os.environ.get("WFE_LOG", "WARNING").upper()
+    logging.basicConfig(
+        level=logging.getLevelNamesMapping().get(level, logging.WARNING), format="%(levelname)s %(name)s: %(message)s"
+    )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

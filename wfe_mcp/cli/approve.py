@@ -1,0 +1,94 @@
+"""``wfe-mcp approve``: you have looked at it, and it is good."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import Phase, PinFd, Run
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.approvals import Asked
+    from wfe_mcp.views.approval import Open
+
+__all__ = ["approve"]
+
+Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Approve only this revision.")]
+Phrase = Annotated[str, typer.Option("--phrase", metavar="TEXT", help="The phrase the template asks for.")]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Kept with the decision.")]
+_SHOWN_CHARS = 4000
+
+
+def approve(
+    door: Door, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
+    pin_fd: PinFd = None,
+) -> None:  # fmt: skip
+    """Show what PHASE asks you to approve, and approve exactly that. Asks for your PIN."""
+    from wfe_mcp.cli.moved import moved
+    from wfe_mcp.cli.waiting import wait_for_gates
+    from wfe_mcp.engine import approvals
+    from wfe_mcp.views import answers
+    from wfe_mcp.views.approval import open_approval
+
+    engine, run = door.engine, door.at(run, phase)
+    # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
+    asked = approvals.ask(engine, door.by, run, phase, sha256=sha256 or None, comment=comment)
+    if asked.decided:
+        door.tell(moved(engine, run, phase, f"{phase} approved: its template takes anybody's word"))
+        return
+    shown = open_approval(engine, answers.standing_of(engine, run), phase)
+    assert shown is not None, "a request has just been stored for it"
+    if not door.screen.as_json:
+        _show(door, phase, shown)
+    by = door.person(pin_fd, f"approve {phase}")
+    path = asked.request.phase
+    _refuse_other_request(door, run, asked)
+    try:
+        approvals.decide(engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase)
+    except Refused as refused:
+        if refused.code == "stale_revision":  # its gates may run again now: without a server they need us
+            wait_for_gates(door, run, phase, answers.standing_of(engine, run).loaded.state.current(path).number)
+        raise
+    wait_for_gates(door, run, phase, asked.request.attempt)
+    data: dict[str, Any] = {
+        "approved": {key: shown.data[key] for key in shown.data if key != "content"} | {"by": by.actor}
+    }
+    what = f"You approved {shown.data['artifact']} of {phase}, sha256 {shown.sha256}"
+    door.tell(moved(engine, run, phase, what, data))
+
+
+def _refuse_other_request(door: Door, run: str, asked: "Asked") -> None:
+    """While the person thinks, the gates may judge other files, and the question becomes another one."""
+    from wfe_mcp.views.answers import standing_of
+
+    phase = asked.request.phase
+    if standing_of(door.engine, run).loaded.state.current(phase).asked != asked.request.id:
+        raise Refused("stale_revision", f"Phase {phase!r} moved on while you decided.", "Look at it and decide again.")
+
+
+def _show(door: Door, phase: str, shown: "Open") -> None:
+    """What exactly a yes would be about."""
+    import json
+
+    from wfe_mcp.cli.telling import verdict_line
+
+    screen, data = door.screen, shown.data
+    screen.line(f"{data['artifact']} of {phase}, attempt {data['attempt']}, revision {data['revision']}", "bold")
+    screen.line(f"sha256 {shown.sha256}")
+    if "content" in data:
+        text = json.dumps(data["content"], indent=2, ensure_ascii=False)
+        screen.line(
+            text[:_SHOWN_CHARS] + ("\n… wfe-mcp artifact show tells the rest" if len(text) > _SHOWN_CHARS else "")
+        )
+    for verdict in data["verdicts"]:
+        screen.line(f"  {verdict_line(verdict)}")
+    if data.get("checks_changed"):
+        screen.line(
+            f"! Changed since the run began, and they define the checks: {', '.join(data['checks_changed'])}", "yellow"
+        )
+    if data.get("cancelled_before"):
+        screen.line(f"! Cancelled before this run: {', '.join(data['cancelled_before'])}", "yellow")
+    if shown.phrase:
+        screen.line(f"The template asks for the phrase: {shown.phrase}")
+    screen.flush()

@@ -1,0 +1,64 @@
+"""``wfe-mcp list``: which runs did this project have?"""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.core.errors import Refused, nearest
+
+__all__ = ["list_runs"]
+
+Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
+Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in it; repeatable.")]
+Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="Begun at or after: 2h, 7d, or 2026-11-20[T08:00].")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
+Cursor = Annotated[str, typer.Option("--cursor", metavar="RUN", help="Go on after this run (the answer's cursor).")]
+
+
+def list_runs(
+    door: Door,
+    template: Template = "",
+    status: Status = None,
+    since: Since = "",
+    limit: Limit = 20,
+    cursor: Cursor = "",
+) -> None:
+    """List the runs of this project, newest first."""
+    from wfe_mcp.core.model import RunStatus
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.runs import run_row
+
+    names = [name for given in status or [] for name in given.split(",")]
+    for name in names:
+        if name not in set(RunStatus):
+            near = nearest(name, set(RunStatus))
+            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(RunStatus)}."
+            raise Refused("bad_argument", f"{name!r} is no status of a run.", hint)
+    begun = _moment(since, door.engine.clock()) if since else None
+    with door.engine.store.read() as tx:
+        page = tx.list_runs(
+            door.engine.project_id, template or None, [RunStatus(name) for name in names] or None, begun, limit,
+            cursor or None,
+        )  # fmt: skip
+    rows = [run_row(record) for record in page.runs]
+    data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
+    more = f"; more: --cursor {page.cursor}" if page.cursor else ""
+    door.tell(Envelope(True, summary=f"{len(rows)} run(s){more}", data=data))
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """A time, or a duration before ``now``. A date without a zone is this machine's."""
+    from wfe_mcp.workspace.settings import seconds
+
+    try:
+        return now - timedelta(seconds=seconds(text))
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone(now.tzinfo)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a duration (2h, 7d) nor a time", param_hint="--since") from None

@@ -1,0 +1,69 @@
+"""``wfe-mcp start``: begin a run."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from wfe_mcp.cli.door import Door
+
+__all__ = ["start"]
+
+Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its name: wfe-mcp templates list.")]
+Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
+Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
+Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="How lists call the run.")]
+Auto = Annotated[bool | None, typer.Option("--auto/--no-auto", help="Go on by itself after each phase, or wait.")]
+Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key starts the same run once.")]
+
+
+def start(
+    door: Door, template: Template, pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
+    key: Key = "",
+) -> None:  # fmt: skip
+    """Start a run of TEMPLATE in this project."""
+    from wfe_mcp.views import answers
+
+    given = _object(inputs) | _pairs(door, template, pairs or [])
+    door.tell(answers.start_run(door.engine, door.by, template, given, title, auto=auto, idempotency_key=key))
+
+
+def _object(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        value: object = json.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except OSError as error:
+        raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}", param_hint="--inputs") from None
+    except ValueError as error:
+        raise typer.BadParameter(f"this is no JSON: {error}", param_hint="--inputs") from None
+    if not isinstance(value, dict):
+        raise typer.BadParameter(f"a JSON object is expected, not {text[:40]!r}", param_hint="--inputs")
+    return cast("dict[str, Any]", value)
+
+
+def _pairs(door: Door, template: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """``name=value``: text stays text where the template wants text; elsewhere it is read as JSON when it is JSON."""
+    if not pairs:
+        return {}
+    from wfe_mcp.engine.templates import template_definition
+
+    schema: dict[str, Any] = template_definition(door.engine, template).definition.get("inputs", {})
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"NAME=VALUE is expected, not {pair!r}", param_hint="--input")
+        found[name] = _value(text, schema.get("properties", {}).get(name, {}).get("type"))
+    return found
+
+
+def _value(text: str, wanted: object) -> object:
+    if wanted == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

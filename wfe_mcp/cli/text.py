@@ -1,0 +1,45 @@
+"""Which text may reach a terminal?
+
+What agents and files say is shown to people who decide on it: nothing in it may move the cursor, change colours, or
+turn the reading direction, so that what is seen is what is there.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+__all__ = ["clean", "columns_of", "shortened"]
+
+# Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """``text`` with what a terminal would obey written out as Python writes it."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def shortened(text: str, most: int) -> str:
+    """The first line of ``text``, at most ``most`` characters."""
+    first, _, more = text.strip().partition("\n")
+    cut = len(first) > most or bool(more)
+    return f"{first[: most - 1].rstrip()}…" if cut else first
+
+
+def columns_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines, columns padded to their widest cell, the last one free."""
+    lines = [header, *rows]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def _width(cell: str) -> int:
+    """Places a terminal gives to ``cell``: two for wide characters, none for combining ones."""
+    if cell.isascii():
+        return len(cell)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in cell
+    )

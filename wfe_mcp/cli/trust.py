@@ -1,0 +1,72 @@
+"""``wfe-mcp trust``: what names programs here, and do you trust it?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import PinFd, Yes
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.trust import Pending
+
+__all__ = ["trust"]
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; everything without one.")]
+
+
+def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
+    """Show what waits for your trust, and trust it: the project's configuration and templates, byte for byte."""
+    from wfe_mcp.cli.pin import at_terminal
+    from wfe_mcp.engine.trust import give_trust, pending_trust
+    from wfe_mcp.views.envelope import Envelope
+
+    wanted = names or []
+    waiting = pending_trust(door.engine)
+    shown = [one for one in waiting if not wanted or one.name in wanted]
+    if not waiting and not wanted:
+        door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))
+        return
+    if not door.screen.as_json:
+        for one in shown:
+            _show(door, one)
+    if pin_fd is None and not at_terminal():
+        raise Refused("needs_human", f"Only a person trusts. Waiting: {', '.join(one.name for one in waiting)}.",
+                      "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",
+                      data={"pending": [_view(one) for one in shown]})  # fmt: skip
+    if not yes:
+        from wfe_mcp.cli.asking import confirmed
+
+        confirmed("Trust this?")
+    by = door.person(pin_fd, "trust")
+    given = give_trust(door.engine, by, wanted, waiting)
+    summary = f"Trusted: {', '.join(one.name for one in given)}."
+    door.tell(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
+
+
+def _show(door: Door, one: "Pending") -> None:
+    """What trust in this would let run."""
+    door.screen.line(f"{one.name} ({one.kind}, {one.where}, sha256 {one.sha256[:12]})", "bold")
+    if one.kind == "configuration":
+        settings = door.engine.settings()
+        for name, check in sorted((settings.pending or settings.settings).checks.items()):
+            door.screen.line(f"  check {name}: {' '.join(check.argv)}")
+        for problem in settings.problems:
+            door.screen.line(f"  ! {problem.message}", "yellow")
+        return
+    from wfe_mcp.engine.templates import template_definition
+    from wfe_mcp.workflow.lint import lint
+
+    offer = template_definition(door.engine, one.name)
+    report = lint(offer.definition)
+    door.screen.line(f"  {offer.title or offer.name} {offer.version}")
+    door.screen.line(
+        f"  needs checks: {', '.join(report.requires.checks) or 'none'}; roles: {', '.join(report.requires.roles) or 'none'}"
+    )
+    for error in report.errors:
+        door.screen.line(f"  ! {error.path}: {error.message}", "yellow")
+
+
+def _view(one: "Pending") -> dict[str, str]:
+    return {"name": one.name, "kind": one.kind, "sha256": one.sha256, "where": one.where}

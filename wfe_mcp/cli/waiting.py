@@ -1,0 +1,54 @@
+"""How does a terminal wait for what runs in the background?
+
+No server need live: while it waits, this process works the queue itself, and stops with the wait. It looks at the state
+itself, never for a message, so a lost wake-up costs one period.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from wfe_mcp.cli.door import Door
+
+__all__ = ["at_work", "wait_for_gates"]
+
+POLL_S = 0.2
+
+
+@contextlib.contextmanager
+def at_work(door: Door) -> Generator[Callable[[], None]]:
+    """A worker of this process while the block runs. Yields how to wait for a change of a run, or one period."""
+    from wfe_mcp.engine.work import start_worker
+
+    changed = threading.Event()
+
+    def heard(_run: str) -> None:
+        changed.set()
+
+    def wait() -> None:
+        changed.wait(POLL_S)
+        changed.clear()
+
+    door.engine.listeners.append(heard)
+    worker = start_worker(door.engine)
+    try:
+        yield wait
+    finally:
+        worker.stop()
+        door.engine.listeners.remove(heard)
+
+
+def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:
+    """Return once ``attempt`` is judged, or waits for a person. Its gates run here unless a server runs them."""
+    from wfe_mcp.views.waiting import gates_are_done
+
+    if gates_are_done(door.engine, run, phase, attempt):
+        return
+    with at_work(door) as wait, door.screen.busy(f"The gates of {phase} run"):
+        while not gates_are_done(door.engine, run, phase, attempt):
+            wait()
