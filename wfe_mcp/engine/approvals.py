@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -20,7 +20,7 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.mirrors import edited_artifact
-from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.engine.requests import SYSTEM, request_of
 from wfe_mcp.engine.submissions import store_revision
 from wfe_mcp.engine.trees import bound_tree
 from wfe_mcp.engine.turn import Turn, turn
@@ -28,7 +28,6 @@ from wfe_mcp.engine.turn import Turn, turn
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store.records import LoadedRun, RequestRecord
-    from wfe_mcp.workflow.model import ApprovalGate
 
 __all__ = ["Asked", "ask", "decide", "reject", "withdraw"]
 
@@ -47,64 +46,69 @@ class Asked:
 def ask(engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "") -> Asked:
     """Store the request for the open approval of ``phase``. Decides by itself only where the gate says ``agent``."""
     path = PhasePath(phase)
+    tree = bound_tree(engine, run_id, path)
+    asked: Asked | None = None
     with turn(engine, run_id, by) as current:
-        probe = c.AskApproval(phase=path, request="", by=by, at=current.at)
-        refused = refusal(current.state, probe)
-        if refused is not None:
-            raise refused
-        _match(current, path, sha256)
-        request, gate = _request(current, path)
-        current.give(c.AskApproval(phase=path, request=request.id, by=by, at=current.at))
-        decided = gate.assurance == "agent"
-        if decided:
-            _give_decision(current, path, request, comment, approved=True)
-        attempt = current.attempt(path)
-        what = current.plan.artifact_name(path) or "prompt"
-        message = f"Approve {what} of phase {phase!r} (attempt {attempt.number}) in run {current.run.id}: {current.run.title}?"
-    return Asked(current.loaded, request, gate.assurance, decided, message)
+        _expect_approval(current, path)
+        if not _changed_meanwhile(current, path, tree):
+            _match(current, path, sha256)
+            request, gate = request_of(current, path)
+            current.give(c.AskApproval(phase=path, request=request.id, by=by, at=current.at))
+            decided = gate.assurance == "agent"
+            message = _question(current, path)
+            if decided:
+                _give_decision(current, path, request, comment)
+            asked = Asked(current.loaded, request, gate.assurance, decided, message)
+    assert asked is not None, "a turn that changed what is asked about ends with its refusal"
+    return replace(asked, loaded=current.loaded)
 
 
 def decide(
-    engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = ""
-) -> LoadedRun:
-    """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile."""
+    engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = "",
+    request: str | None = None,
+) -> LoadedRun:  # fmt: skip
+    """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
+
+    ``request``: the stored request that is answered, where the answer comes from a form.
+    """
     path = PhasePath(phase)
     tree = bound_tree(engine, run_id, path)
     with turn(engine, run_id, by) as current:
-        refused = refusal(current.state, c.AskApproval(phase=path, request="", by=by, at=current.at))
-        if refused is not None:
-            raise refused
+        _expect_approval(current, path)
+        _match_request(current, path, request)
         if not _changed_meanwhile(current, path, tree):
             _match(current, path, sha256)
-            request, gate = _request(current, path)
+            stored, gate = request_of(current, path)
             if gate.phrase and phrase != gate.phrase:
                 raise Refused(
                     "bad_argument",
                     f"This approval asks for the phrase {gate.phrase!r}; got {phrase!r}.",
                     "Give it with --phrase.",
                 )
-            current.give(c.AskApproval(phase=path, request=request.id, by=by, at=current.at))
-            _give_decision(current, path, request, comment, approved=True)
+            current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
+            _give_decision(current, path, stored, comment)
     return current.loaded
 
 
 def reject(
-    engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None
-) -> LoadedRun:
+    engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
+    request: str | None = None,
+) -> LoadedRun:  # fmt: skip
     """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
     path = PhasePath(phase)
     with turn(engine, run_id, by) as current:
         command = c.Reject(
             phase=path, feedback=feedback, to=PhasePath(to) if to else None, by=by, at=current.at,
-            holder_alive=current.engine.is_alive(_holder(current, path)),
+            holder_alive=_holder_is_alive(current, path),
         )  # fmt: skip
         refused = refusal(current.state, command)
         if refused is not None:
             raise refused
         _match(current, path, sha256)
+        _match_request(current, path, request)
         if _gate_is_approval(current, path):
-            request, _ = _request(current, path)
-            _close(current, request, feedback, approved=False, to=command.to)
+            stored, _ = request_of(current, path)
+            _close(current, stored, feedback, approved=False, to=command.to)
         current.give(command)
     return current.loaded
 
@@ -113,16 +117,14 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
     """The submitter takes its submission back; a new attempt opens."""
     path = PhasePath(phase)
     with turn(engine, run_id, by) as current:
-        holder = _holder(current, path)
-        if holder is not None and holder != engine.holder and engine.is_alive(holder):
+        holder, alive = _holder(current, path), _holder_is_alive(current, path)
+        if alive and holder != engine.holder:
             raise Refused(
                 "leased",
                 f"Phase {phase!r} was submitted by {holder}.",
                 "Only its submitter, or a person, takes it back.",
             )
-        current.give(
-            c.Withdraw(phase=path, feedback=feedback, by=by, at=current.at, holder_alive=engine.is_alive(holder))
-        )
+        current.give(c.Withdraw(phase=path, feedback=feedback, by=by, at=current.at, holder_alive=alive))
     return current.loaded
 
 
@@ -130,34 +132,34 @@ def _holder(current: Turn, path: PhasePath) -> str | None:
     return current.attempt(path).holder if path in current.state.attempts else None
 
 
+def _holder_is_alive(current: Turn, path: PhasePath) -> bool:
+    if path not in current.state.attempts:
+        return False
+    attempt = current.attempt(path)
+    return current.engine.is_alive(attempt.holder, attempt.lease_until)
+
+
+def _expect_approval(current: Turn, path: PhasePath) -> None:
+    """Refuse unless ``path`` waits for an approval."""
+    refused = refusal(current.state, c.AskApproval(phase=path, request="", by=current.by, at=current.at))
+    if refused is not None:
+        raise refused
+
+
+def _question(current: Turn, path: PhasePath) -> str:
+    attempt, run = current.attempt(path), current.run
+    what = "the prompt" if attempt.stage is Stage.BEFORE else current.plan.artifact_name(path) or "what was done"
+    return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in run {run.id}: {run.title}?"
+
+
 def _gate_is_approval(current: Turn, path: PhasePath) -> bool:
     gate = current_gate(current.state, current.attempt(path))
     return gate is not None and gate[0] == "approval"
 
 
-def _request(current: Turn, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
-    """The stored request for the open gate; a new one where the last has expired."""
-    from datetime import timedelta
-
-    from wfe_mcp.store.records import NewRequest
-    from wfe_mcp.workflow.model import duration_s
-
-    attempt = current.attempt(path)
-    gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
-    expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
-    request = current.tx.request(
-        NewRequest(
-            current.run.id, path, attempt.number, attempt.stage or Stage.AFTER, attempt.gate, attempt.sha256 or "",
-            Assurance[gate.assurance.upper()], attempt.tree, expires,
-        ),
-        current.at,
-    )  # fmt: skip
-    return request, gate
-
-
-def _give_decision(current: Turn, path: PhasePath, request: RequestRecord, comment: str, *, approved: bool) -> None:
+def _give_decision(current: Turn, path: PhasePath, request: RequestRecord, comment: str) -> None:
     current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, by=current.by, at=current.at))
-    _close(current, request, comment, approved=approved)
+    _close(current, request, comment, approved=True)
 
 
 def _close(current: Turn, request: RequestRecord, comment: str, *, approved: bool, to: PhasePath | None = None) -> None:
@@ -173,6 +175,17 @@ def _match(current: Turn, path: PhasePath, sha256: str | None) -> None:
     if sha256 and not open_sha.startswith(sha256.lower()):
         raise Refused("stale_revision", f"The open revision of {path!r} is {open_sha[:12]}, not {sha256[:12]}.",
                       "Look at the open revision and decide again.")  # fmt: skip
+
+
+def _match_request(current: Turn, path: PhasePath, request: str | None) -> None:
+    """An answer to a stored request counts only while exactly that one is open."""
+    if request is None:
+        return
+    stored = current.tx.open_request(current.run.id, path, current.attempt(path).number)
+    expired = stored is not None and stored.expires_at is not None and stored.expires_at <= current.at
+    if stored is None or stored.id != request or current.attempt(path).asked != request or expired:
+        raise Refused("stale_revision", f"The request {request} takes no answer any more: it {'has expired' if expired else 'is closed'}.",
+                      "Call approve again: it asks about the open revision.", run=current.run.id, phase=path)  # fmt: skip
 
 
 def _changed_meanwhile(current: Turn, path: PhasePath, tree: str | None) -> bool:

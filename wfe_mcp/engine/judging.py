@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.scope import roots
-from wfe_mcp.engine.settling import SYSTEM
-from wfe_mcp.engine.trees import bound_tree
+from wfe_mcp.engine.trees import bound_tree, ignored_globs
 from wfe_mcp.engine.turn import Turn, turn_in
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
 from wfe_mcp.gates.judgement import Judgement, undecided
 from wfe_mcp.store.records import EvidenceRecord
+from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.filled import filled
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate
 from wfe_mcp.workspace.mirror import evidence_folder
 
@@ -33,14 +35,17 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
-__all__ = ["Judged", "judge", "record"]
+__all__ = ["Judged", "judge", "judged_attempt", "record"]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a job found out. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed."""
+    """What a job found out. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
 
-    judgement: Judgement
+    ``judgement`` None: the files had changed before the gate could look.
+    """
+
+    judgement: Judgement | None
     tree: str | None = None
     head: str | None = None
     changed: tuple[str, ...] = ()
@@ -51,30 +56,41 @@ def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
     assert job.run_id is not None
     assert job.phase is not None
     with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
-        attempt = _judged_attempt(current, job)
+        attempt = judged_attempt(current, job)
         if attempt is None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
         values = roots(current, attempt, own=attempt.stage is Stage.AFTER)
-        scene = _Scene(engine, current, attempt, values)
-    if not isinstance(gate, CommandGate):
-        return Judged(_judge_quickly(gate, scene), scene.attempt.tree)
-    return _judge_command(gate, scene, run)
+        scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
+    tree = scene.tree_now()
+    if tree != attempt.tree and attempt.tree is not None:
+        return Judged(None, tree)
+    try:
+        gate = filled(gate, values, current.plan.expressions)
+        if isinstance(gate, CommandGate):
+            return _judge_command(gate, scene, run)
+        return Judged(_judge_quickly(gate, scene), scene.tree_now())
+    except ExpressionError as exc:
+        step = "ask the user to mend the template, or to skip the phase."
+        return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
 
 
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
     assert job.run_id is not None
     with turn_in(engine, tx, job.run_id, SYSTEM) as current:
-        attempt = _judged_attempt(current, job)
+        attempt = judged_attempt(current, job)
         if attempt is None:
             return
         on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
         alive = engine.is_alive(attempt.holder, attempt.lease_until)
-        evidence = _evidence(current, attempt, judged)
-        tx.add_evidence(evidence)
+        judgement = judged.judgement
+        evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
+        if evidence is not None:
+            tx.add_evidence(evidence)
         moved = attempt.tree is not None and judged.tree != attempt.tree
-        if judged.judgement.kind is not VerdictKind.AWAITING and (judged.changed or moved):
+        waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
+        if judgement is None or evidence is None or (not waits and (judged.changed or moved)):
             by_check = bool(judged.changed)
             current.give(
                 c.TreeChange(tree=judged.tree, paths=judged.changed, by_check=by_check, holder_alive=alive, **on)
@@ -82,8 +98,8 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             return
         current.give(
             c.RecordVerdict(
-                stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judged.judgement.kind,
-                sha256=attempt.sha256 or "", message=judged.judgement.message, evidence=evidence.id, holder_alive=alive,
+                stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judgement.kind,
+                sha256=attempt.sha256 or "", message=judgement.message, evidence=evidence.id, holder_alive=alive,
                 **on,
             )
         )  # fmt: skip
@@ -97,13 +113,17 @@ class _Scene:
     turn: Turn
     attempt: Attempt
     values: dict[str, Any]
+    ignored: tuple[str, ...]
 
     @property
     def root(self) -> Path:
         return Path(self.turn.run.worktree)
 
+    def tree_now(self) -> str | None:
+        return bound_tree(self.engine, self.turn.run.id, self.attempt.phase)
 
-def _judged_attempt(current: Turn, job: JobRecord) -> Attempt | None:
+
+def judged_attempt(current: Turn, job: JobRecord) -> Attempt | None:
     """The attempt, while what the job was made for is still what is under judgement."""
     attempt = current.state.current(PhasePath(job.phase or ""))
     asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
@@ -113,7 +133,7 @@ def _judged_attempt(current: Turn, job: JobRecord) -> Attempt | None:
 
 def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:
     if isinstance(gate, FilesGate):
-        return judge_files(gate, root=scene.root, tree_at_start=scene.attempt.tree_at_start)
+        return judge_files(gate, root=scene.root, tree_at_start=scene.attempt.tree_at_start, ignored=scene.ignored)
     assert isinstance(gate, GitGate)
     return judge_git(gate, root=scene.root, head_at_start=scene.attempt.head_at_start)
 
@@ -131,21 +151,11 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     folder = evidence_folder(scene.root, scene.turn.run.id, scene.attempt.phase, scene.attempt.number)
     judgement = run_check(
         None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
-        evidence_dir=folder, expect=_expect(gate, scene), if_missing=gate.if_missing,
+        evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
         environ=scene.engine.environment, run=run,
     )  # fmt: skip
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
-    tree = bound_tree(scene.engine, scene.turn.run.id, scene.attempt.phase)
-    return Judged(judgement, tree, head(scene.root), changed)
-
-
-def _expect(gate: CommandGate, scene: _Scene) -> dict[str, object]:
-    """What is expected, with the one expression it may hold (``failing_tests``) evaluated."""
-    expect = gate.expect.model_dump(mode="json", exclude_unset=True)
-    failing = expect.get("failing_tests")
-    if isinstance(failing, str) and failing.startswith("${"):
-        expect["failing_tests"] = scene.turn.plan.expressions.evaluate(failing, scene.values)
-    return expect
+    return Judged(judgement, scene.tree_now(), head(scene.root), changed)
 
 
 def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
@@ -159,8 +169,7 @@ def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
     return Judgement(VerdictKind.AWAITING, asked.message, asked.data, asked.evidence_kind)
 
 
-def _evidence(current: Turn, attempt: Attempt, judged: Judged) -> EvidenceRecord:
-    found = judged.judgement
+def _evidence(current: Turn, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
     return EvidenceRecord(
         id=f"ev-{uuid.uuid4().hex[:16]}", run_id=current.run.id, phase=attempt.phase, attempt=attempt.number,
         iteration=attempt.iteration, stage=attempt.stage or Stage.AFTER, gate=attempt.gate,

@@ -6,24 +6,27 @@ feedback again. A dead holder's phase is taken over at once; a live one's answer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
+from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import LEASE, Engine
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
-from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.trees import files_at_start
 from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["Claim", "claim", "free_dead_leases", "start_phase"]
+__all__ = ["Claim", "claim", "claimable", "free_dead_leases", "start_phase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +43,23 @@ class Claim:
 def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holder: str | None = None) -> Claim:
     """Claim ``phase``, else the one this holder has, else the first that is ready."""
     holder = holder or engine.holder
-    tree, head = files_at_start(engine, run_id, phase)
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
+        read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
+    tree, head = read_files()
     with turn(engine, run_id, by) as current:
         free_dead_leases(current)
-        path = PhasePath(phase) if phase else _choice(current, holder)
-        _refuse_busy_tree(current, path)
+        if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
+            busy = busy_tree(engine, current.tx, current.loaded, path)
+            if busy is not None:
+                raise busy
         claim(current, path, holder, tree, head)
         attempt = current.attempt(path)
         made = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
         )
-    return Claim(current.loaded, made.plan, made.attempt, made.prompt, made.feedback)
+    return replace(made, loaded=current.loaded)
 
 
 def claim(current: Turn, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
@@ -68,41 +77,44 @@ def free_dead_leases(current: Turn) -> None:
             current.give(c.LoseLease(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=current.at))
 
 
-def _choice(current: Turn, holder: str) -> PhasePath:
+def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:
     """The phase this holder has, else the first one it may claim now."""
-    from wfe_mcp.core.moves import refusal
-
-    attempts = current.state.open_attempts
-    for attempt in attempts:
+    state = loaded.state
+    for attempt in state.open_attempts:
         if attempt.status is AttemptStatus.RUNNING and attempt.holder == holder:
             return attempt.phase
     first: Refused | None = None
-    for attempt in attempts:
+    for attempt in state.open_attempts:
+        refused = _claim_refused(engine, tx, loaded, attempt, by, holder)
+        if refused is None:
+            return attempt.phase
         if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING}:
-            refused = refusal(
-                current.state, c.StartPhase(phase=attempt.phase, holder=holder, by=current.by, at=current.at)
-            )
-            if refused is None:
-                return attempt.phase
             first = first or refused
     if first is not None:
         raise first
-    if current.state.is_over or current.state.status is RunStatus.PAUSED:
-        raise Refused("illegal_transition", f"The run is {current.state.status}: no phase can start.", "Call status.")
+    if state.is_over or state.status is RunStatus.PAUSED:
+        raise Refused("illegal_transition", f"The run is {state.status}: no phase can start.", "Call status.")
     raise Refused("not_ready", "No phase is ready now.", "Call status to see what is waited for.")
 
 
-def _refuse_busy_tree(current: Turn, path: PhasePath) -> None:
-    """A phase whose gates read the tree has it for itself, over all runs (design §4)."""
-    if path not in current.state.attempts or not current.state.phase(path).exclusive:
-        return
-    if current.attempt(path).status is not AttemptStatus.READY:
-        return
-    for other in current.tx.exclusive_holders(current.run.worktree):
-        if other.run_id == current.run.id:
-            continue
-        if other.status is AttemptStatus.GATING or current.engine.is_alive(other.holder, other.lease_until):
-            raise Refused(
-                "leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
-                f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
-            )  # fmt: skip
+def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, by: By, holder: str) -> Refused | None:
+    """Why ``attempt`` cannot be claimed by somebody who does not hold it; None when it can."""
+    if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(attempt):
+        return busy_tree(engine, tx, loaded, attempt.phase)
+    command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())
+    return refusal(loaded.state, command) or busy_tree(engine, tx, loaded, attempt.phase)
+
+
+def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
+    """The phases that an agent of this process may claim now: its own first, then those of the dead and the ready."""
+    held = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.RUNNING]
+    ready = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY]
+    return tuple(
+        attempt.phase
+        for attempt in (*held, *ready)
+        if loaded.state.phase(attempt.phase).kind != "human"
+        and (
+            (attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder)
+            or _claim_refused(engine, tx, loaded, attempt, By(), engine.holder) is None
+        )
+    )

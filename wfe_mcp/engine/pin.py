@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.engine.requests import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
 
-__all__ = ["person", "pin_is_set", "set_pin"]
+__all__ = ["person", "pin_is_set", "refuse_clients_terminal", "set_pin"]
 
 _PIN, _WRONG = "pin", "pin_wrong"
 _FREE_TRIES = 5
@@ -36,7 +36,8 @@ def pin_is_set(engine: Engine) -> bool:
 
 
 def set_pin(engine: Engine, pin: str, by: By) -> None:
-    """Keep a new PIN. Refuses one that is not 4–128 characters long, or when one is set already."""
+    """Keep a new PIN. Refuses one that is not 4–128 characters long, when one is set, and the client's own terminal."""
+    refuse_clients_terminal(engine)
     pin = _trimmed(pin)
     salt = secrets.token_bytes(16)
     with engine.store.tx() as tx:
@@ -50,7 +51,7 @@ def set_pin(engine: Engine, pin: str, by: By) -> None:
 
 def person(engine: Engine, pin: str, actor: str) -> By:
     """The person at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
-    _refuse_clients_terminal(engine)
+    refuse_clients_terminal(engine)
     with engine.store.tx() as tx:
         refused = _check(tx, _trimmed(pin), engine.clock())
     if refused is not None:
@@ -82,7 +83,7 @@ def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
     return Refused("wrong_pin", f"The PIN is wrong ({count} in a row).", "Try again; nothing has changed.")
 
 
-def _refuse_clients_terminal(engine: Engine) -> None:
+def refuse_clients_terminal(engine: Engine) -> None:
     """A terminal is not proof: a decision must not come from a process that the agent's client started (design §7)."""
     from wfe_mcp.workspace.process import ProcessIdentity, client_above, is_alive
 

@@ -17,37 +17,31 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.prompts import prompt_of
+from wfe_mcp.engine.requests import SYSTEM, reissue
 from wfe_mcp.engine.scope import roots
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.gates.judgement import Judgement
 
-__all__ = ["SYSTEM", "gate_key", "settle"]
-
-SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
-"""The server itself: conditions, gates, timers."""
+__all__ = ["SYSTEM", "enqueue_gate", "settle"]
 
 _QUICK = {"expr", "report"}
 _IN_JOBS = {"files", "git", "command"}
+_JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
 def settle(turn: Turn) -> None:
     """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
-    while _answer_one(turn) or _judge_one(turn):
+    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn):
         pass
+    reissue(turn)
     _keep_jobs(turn)
     _seal(turn)
-
-
-def gate_key(run_id: str, attempt: Attempt) -> str:
-    """The name of one judgement: the same gate on the same bytes and tree is judged by one job."""
-    stage = attempt.stage or Stage.AFTER
-    judged = len(attempt.verdicts) + attempt.tree_changes
-    return f"gate:{run_id}:{attempt.phase}:{attempt.number}:{stage}:{attempt.gate}:{attempt.revision}:{attempt.tree}:{judged}"
 
 
 def _answer_one(turn: Turn) -> bool:
@@ -91,10 +85,21 @@ def _judge_one(turn: Turn) -> bool:
                 c.RecordVerdict(
                     stage=attempt.stage or Stage.AFTER, gate=attempt.gate, sha256=attempt.sha256,
                     verdict=judgement.kind, message=judgement.message,
-                    holder_alive=turn.engine.is_alive(attempt.holder), **on,
+                    holder_alive=turn.engine.is_alive(attempt.holder, attempt.lease_until), **on,
                 )
             )  # fmt: skip
             return True
+    return False
+
+
+def _wake_one(turn: Turn) -> bool:
+    """A back-off whose timer rang while the run was paused or stopped ends with the first turn after that."""
+    for attempt in turn.state.open_attempts:
+        if attempt.not_before is not None and attempt.not_before <= turn.at:
+            command = c.Wake(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=turn.at)
+            if refusal(turn.state, command) is None:
+                turn.give(command)
+                return True
     return False
 
 
@@ -155,16 +160,27 @@ def _seal(turn: Turn) -> None:
         now, was = tries[-1], turn.loaded.state.attempts.get(path, (tries[-1],))[-1]
         if now.status is AttemptStatus.COMPLETED and was.status is not AttemptStatus.COMPLETED and now.revision:
             turn.tx.seal(turn.run.id, path, now.revision, turn.at)
-        if was.status is AttemptStatus.AWAITING and (now.number, now.status) != (was.number, was.status):
+        if was.status in _JUDGED and not (now.number == was.number and now.status in _JUDGED):
             turn.tx.void_requests(turn.run.id, path, was.number, turn.at)
 
 
 def enqueue_gate(turn: Turn, attempt: Attempt) -> None:
-    """The job that judges the current gate of ``attempt``, when that gate reads the world outside."""
+    """The job that judges the current gate of ``attempt``, when that gate reads the world outside.
+
+    One at a time: a job that is still to answer for the same bytes, gate and tree is enough.
+    """
+    from wfe_mcp.store.records import JobStatus
+
     gate = current_gate(turn.state, attempt)
     if gate is None or gate[0] not in _IN_JOBS or turn.state.status is RunStatus.CANCELLED:
         return
-    turn.enqueue(
-        "gate", phase=attempt.phase, attempt=attempt.number, queue="command", dedupe_key=gate_key(turn.run.id, attempt),
-        payload={"stage": attempt.stage or Stage.AFTER, "gate": attempt.gate, "sha256": attempt.sha256, "tree": attempt.tree},
-    )  # fmt: skip
+    payload = {
+        "stage": attempt.stage or Stage.AFTER,
+        "gate": attempt.gate,
+        "sha256": attempt.sha256,
+        "tree": attempt.tree,
+    }
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
+    alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
+        turn.enqueue("gate", queue="command", payload=payload, **on)

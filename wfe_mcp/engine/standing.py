@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from wfe_mcp.core import commands as c
 from wfe_mcp.core.guards import current_gate
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
-from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.engine.phases import claimable
 
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
@@ -44,35 +43,9 @@ class Standing:
 def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     """Read ``loaded`` as this process sees it."""
     plan = engine.plans.of_run(tx, loaded.record)
-    startable = _startable(engine, tx, loaded)
+    works = loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
+    startable = claimable(engine, tx, loaded) if works else ()
     return Standing(loaded, plan, _waiting_on(loaded, startable), startable, _blockers(loaded, plan))
-
-
-def _startable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
-    state, now = loaded.state, engine.clock()
-    if state.status not in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}:
-        return ()
-    found: list[PhasePath] = []
-    for attempt in state.open_attempts:
-        if attempt.status is AttemptStatus.RUNNING:
-            mine = attempt.holder == engine.holder or not engine.is_alive(attempt.holder, attempt.lease_until)
-            if mine and state.phase(attempt.phase).kind != "human":
-                found.append(attempt.phase)
-        elif attempt.status is AttemptStatus.READY:
-            command = c.StartPhase(phase=attempt.phase, holder=engine.holder, by=By(), at=now)
-            if refusal(state, command) is None and not _tree_is_busy(engine, tx, loaded, attempt):
-                found.append(attempt.phase)
-    return tuple(sorted(found, key=lambda path: state.current(path).status is not AttemptStatus.RUNNING))
-
-
-def _tree_is_busy(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt) -> bool:
-    if not loaded.state.phase(attempt.phase).exclusive:
-        return False
-    return any(
-        other.run_id != loaded.record.id
-        and (other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until))
-        for other in tx.exclusive_holders(loaded.record.worktree)
-    )
 
 
 def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> WaitingOn:

@@ -21,8 +21,10 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import claim, free_dead_leases
+from wfe_mcp.engine.scope import roots
 from wfe_mcp.engine.trees import bound_tree
 from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun
@@ -76,22 +78,23 @@ def submit(
     try:
         value = read_submission(engine, loaded, schema, path) if path else artifact
         checked = validate(schema, value)
+        faults, content = checked.faults, canonical_json(checked.value)
     except Refused as refused:
         if refused.code != "invalid_artifact":
             raise
-        value, checked = artifact, refused
-    faults = checked.details if isinstance(checked, Refused) else checked.faults
-    content = "" if faults or isinstance(checked, Refused) else canonical_json(checked.value)
+        # A file that cannot be read as an artifact: the draft names it, its bytes stay in the project.
+        value, content = {"path": path}, ""
+        faults = refused.details or (Detail("", refused.message),)
     tree = bound_tree(engine, run_id, spot)
     with turn(engine, run_id, by) as current:
-        answered = _take_hold(current, spot, attempt, holder, sha256_hex(content) if content else None, tree)
+        answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:
             receipt = answered
         elif faults:
             receipt = _refuse(current, spot, value, faults)
         else:
-            _write_bundle(current, spot, content)
             receipt = store_revision(current, spot, content, note, tree=tree)
+            _write_output(current, spot, content)
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
 
@@ -141,10 +144,17 @@ def _take_hold(
             raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
                           "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
         free_dead_leases(current)
-        claim(current, phase, holder, tree)
+        _claim(current, phase, holder, tree)
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
-        claim(current, phase, holder, _tree_before(current, phase) or tree)
+        _claim(current, phase, holder, _tree_before(current, phase) or tree)
     return None
+
+
+def _claim(current: Turn, phase: PhasePath, holder: str, tree: str | None) -> None:
+    busy = busy_tree(current.engine, current.tx, current.loaded, phase)
+    if busy is not None:
+        raise busy
+    claim(current, phase, holder, tree)
 
 
 def _tree_before(current: Turn, phase: PhasePath) -> str | None:
@@ -199,14 +209,24 @@ def _refuse(current: Turn, phase: PhasePath, value: object, faults: tuple[Detail
     return Receipt(current.loaded, phase, attempt.number, 0)
 
 
-def _write_bundle(current: Turn, phase: PhasePath, content: str) -> None:
-    """Files of a bundle go under the folder the template declares: all of them, or none (S0-25)."""
+def _write_output(current: Turn, phase: PhasePath, content: str) -> None:
+    """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
+
+    Last in the turn: what is refused has written nothing; a failure here undoes the revision.
+    """
     output = current.plan.phase(phase).output
-    if output is None or output.write_to is None or current.plan.schema_name(phase) != "file_bundle@1":
+    if output is None or output.write_to is None:
         return
     from pathlib import Path
 
-    from wfe_mcp.workspace.files import write_bundle
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.workspace.files import write_atomic, write_bundle
 
-    files = {file["path"]: file["content"] for file in json.loads(content)["files"]}
-    write_bundle(Path(current.run.worktree), output.write_to, files)
+    place = filled(output, roots(current, current.attempt(phase)), current.plan.expressions).write_to
+    assert place is not None, "filling in a field does not take it away"
+    root, rendered = Path(current.run.worktree), to_file(output.schema_, json.loads(content))
+    if isinstance(rendered, tuple):
+        write_atomic(root, place, rendered[1])
+    else:
+        write_bundle(root, place, rendered)

@@ -9,16 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import AttemptStatus
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["bound_tree", "files_at_start"]
+__all__ = ["FilesAtStart", "bound_tree", "files_at_start", "ignored_globs"]
+
+FilesAtStart = tuple[str | None, str | None]
+"""The tree and the commit when a phase was claimed."""
 
 
 def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
@@ -27,25 +30,20 @@ def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
         loaded = engine.load(tx, run_id)
         if path not in loaded.state.attempts or not _reads_files(loaded, path):
             return None
-        ignored = _written(engine, tx, loaded, path)
+        ignored = ignored_globs(engine, tx, loaded, path)
     return _tree(loaded, ignored)
 
 
-def files_at_start(engine: Engine, run_id: str, phase: str | None) -> tuple[str | None, str | None]:
-    """The tree and HEAD at a claim of ``phase`` (None: whichever is ready); None where no gate reads the files."""
+def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
+    """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files."""
+    attempt = loaded.state.current(path)
+    # A try that goes on keeps the tree it began with.
+    if attempt.tree_at_start is not None or not _reads_files(loaded, path):
+        return lambda: (None, None)
     from wfe_mcp.workspace.git import head
 
-    with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
-        wanted = [
-            spec.path
-            for spec in loaded.state.spec.phases
-            if phase in {None, "", spec.path}
-            and loaded.state.current(spec.path).status is AttemptStatus.READY
-            and _reads_files(loaded, spec.path)
-        ]
-        ignored = tuple(glob for path in wanted for glob in _written(engine, tx, loaded, path))
-    return (_tree(loaded, ignored), head(Path(loaded.record.worktree))) if wanted else (None, None)
+    ignored = ignored_globs(engine, tx, loaded, path)
+    return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)))
 
 
 def _reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
@@ -59,7 +57,8 @@ def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
     return tree_hash(Path(loaded.record.worktree), ignored)
 
 
-def _written(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:
+def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:
+    """What the checks of ``path`` write: it counts neither as evidence nor as a change."""
     from wfe_mcp.gates.check import execution
     from wfe_mcp.workspace.checks import FrozenCheck
 

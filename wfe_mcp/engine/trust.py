@@ -13,7 +13,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
-from wfe_mcp.engine.settling import SYSTEM
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.templates import offers, trust_key
 from wfe_mcp.engine.turn import turn
 
@@ -51,8 +52,11 @@ def pending_trust(engine: Engine) -> list[Pending]:
     return found
 
 
-def give_trust(engine: Engine, by: By, names: list[str]) -> list[Pending]:
-    """Trust everything pending, or what is named. What waited for it goes on. Refuses an agent and unknown names."""
+def give_trust(engine: Engine, by: By, names: list[str], shown: list[Pending] | None = None) -> list[Pending]:
+    """Trust everything pending, or what is named. What waited for it goes on. Refuses an agent and unknown names.
+
+    ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
+    """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine)
@@ -63,6 +67,10 @@ def give_trust(engine: Engine, by: By, names: list[str]) -> list[Pending]:
             raise Refused("bad_argument", f"Nothing called {name!r} waits for trust.",
                           f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
     given = [one for one in waiting if not names or one.name in names]
+    changed = [one.name for one in given if shown is not None and one not in shown]
+    if changed:
+        raise Refused("stale_revision", f"Changed while you looked at it: {', '.join(changed)}.",
+                      "Nothing is trusted yet: run wfe-mcp trust again and look once more.")  # fmt: skip
     with engine.store.tx() as tx:
         for one in given:
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
@@ -78,9 +86,10 @@ def _go_on(engine: Engine) -> None:
         with turn(engine, run, SYSTEM) as current:
             for attempt in current.state.open_attempts:
                 gate = current_gate(current.state, attempt)
-                if attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] != "approval":
-                    current.give(
-                        c.TreeChange(
-                            phase=attempt.phase, attempt=attempt.number, tree=attempt.tree, by=SYSTEM, at=current.at
-                        )
-                    )
+                again = c.TreeChange(
+                    phase=attempt.phase, attempt=attempt.number, tree=attempt.tree, by=SYSTEM, at=current.at
+                )
+                # A blocked or failed run stays as it is until a person reopens it.
+                waits = attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] != "approval"
+                if waits and refusal(current.state, again) is None:
+                    current.give(again)

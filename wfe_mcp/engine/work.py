@@ -12,7 +12,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.settling import SYSTEM, enqueue_gate
+from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.engine.settling import enqueue_gate
 from wfe_mcp.engine.turn import turn, turn_in
 from wfe_mcp.jobs.handling import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
@@ -22,19 +23,25 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
-__all__ = ["QUEUES", "start_worker", "tend_open_runs"]
+__all__ = ["QUEUES", "new_worker", "start_worker", "tend_open_runs"]
 
 QUEUES = ("command", "timer")
 
 
 def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
+    worker = new_worker(engine, slots=slots)
+    worker.start()
+    return worker
+
+
+def new_worker(engine: Engine, *, slots: int = 2) -> Worker:
+    """A worker of ``engine`` that works when it is told to (``work_one``)."""
     worker = Worker(
         lambda: engine.store, engine.identity, {"gate": _Gates(engine), "timer": _Timers(engine)}, engine.clock, QUEUES,
         slots=slots, gave_up=_GaveUp(engine),
     )  # fmt: skip
     engine.wakers.append(worker.wake)
-    worker.start()
     return worker
 
 
@@ -62,7 +69,8 @@ class _Gates:
         if judged is None:
             return Outcome({"stale": True})
         return Outcome(
-            {"verdict": str(judged.judgement.kind)}, lambda tx: record(self._engine, tx, context.job, judged)
+            {"verdict": str(judged.judgement.kind) if judged.judgement else "the files had changed"},
+            lambda tx: record(self._engine, tx, context.job, judged),
         )
 
 
@@ -100,15 +108,17 @@ class _GaveUp:
         self._engine = engine
 
     def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
+        from wfe_mcp.engine.judging import judged_attempt
+
         if job.kind != "gate" or job.run_id is None:
             return
         with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
-            attempt = current.state.current(PhasePath(job.phase or ""))
-            if attempt.status is AttemptStatus.GATING and attempt.number == job.attempt and attempt.sha256 is not None:
+            attempt = judged_attempt(current, job)
+            if attempt is not None:
                 current.give(
                     c.RecordVerdict(
                         phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.AFTER,
-                        gate=attempt.gate, verdict=VerdictKind.ERROR, sha256=attempt.sha256,
+                        gate=attempt.gate, verdict=VerdictKind.ERROR, sha256=attempt.sha256 or "",
                         message=f"The gate could not run: {reason}", by=SYSTEM, at=current.at,
                     )
                 )  # fmt: skip

@@ -18,12 +18,15 @@ __all__ = ["judge_files"]
 KIND = "files"
 
 
-def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None) -> Judgement:
-    """Judge the files below ``root``. ``tree_at_start``: git tree of the attempt's start, None without git."""
+def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignored: tuple[str, ...] = ()) -> Judgement:
+    """Judge the files below ``root``. ``tree_at_start``: git tree of the attempt's start, None without git.
+
+    ``ignored``: globs that both trees leave out, what the phase's own checks write.
+    """
     changed: list[str] | None = None
     tree: str | None = None
     if gate.unchanged or gate.within:
-        tree = git.tree_hash(root)
+        tree = git.tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
             return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
         changed = git.changed_paths(root, tree_at_start, tree)
