@@ -71,7 +71,10 @@ def _draft(current: Turn, path: PhasePath) -> tuple[int, str | None]:
     drafts = current.tx.refused(current.run.id, path, attempt.number)
     if not drafts:
         return 0, None
-    value: object = json.loads(drafts[-1].raw)
+    try:
+        value: object = json.loads(drafts[-1].raw)
+    except ValueError:  # only its first 100 kB were kept
+        return 0, None
     if not isinstance(value, dict):
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["edited_artifact", "mirror", "unlike_sealed"]
 
-_WITH_PROMPT = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
-
 
 def mirror(turn: Turn) -> None:
     """Write the files of the attempts that ``turn`` changed."""
@@ -44,12 +42,17 @@ def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
     place = (Path(turn.run.worktree), turn.run.id, attempt.phase, attempt.number)
     if attempt.feedback and old is None:
         files.write_feedback(*place, _feedback_text(attempt))
-    if attempt.status is AttemptStatus.RUNNING and (old is None or old.status is not AttemptStatus.RUNNING):
+    if _has_prompt(attempt) and (old is None or not _has_prompt(old)):
         files.write_prompt(*place, prompt_of(turn, attempt))
     if attempt.revision and (old is None or old.revision != attempt.revision):
         revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
         if revision is not None and turn.plan.phase(attempt.phase).output is not None:
             files.write_artifact(*place, to_file(turn.plan.schema(attempt.phase), json.loads(revision.content)))
+
+
+def _has_prompt(attempt: Attempt) -> bool:
+    """Somebody works by the prompt, or a person is about to judge it."""
+    return attempt.status is AttemptStatus.RUNNING or (attempt.stage is Stage.BEFORE and attempt.sha256 is not None)
 
 
 def edited_artifact(turn: Turn, attempt: Attempt) -> dict[str, Any] | None:
