@@ -168,9 +168,10 @@ def answer_form(
     if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
         return ask_approval(engine, By(), run, phase, comment=comment)
     if decision == "approve":
-        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment)
+        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment, request=request)
         return _moved(engine, run, phase, "approved in a form of the client (assurance client)")
-    approvals.reject(engine, approvals.FORM, run, phase, comment or "rejected in a form", sha256=attempt.sha256)
+    feedback = comment or "rejected in a form, without a comment"
+    approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
     return _moved(engine, run, phase, "rejected in a form of the client")
 
 
@@ -236,7 +237,7 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
             phase = None
         envelope = _envelope(found, refused.message, data, phase=phase, error=refused)
         return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
-    starts = (Next("list_templates"),) if refused.code == "unknown_template" else ()
+    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
     return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
 
 
@@ -273,7 +274,7 @@ def _envelope(
     state = found.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
-        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
+        error is None or error.code == "gate_failed", found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
         found.waiting_on, summary, next_moves(found), data, error,
     )  # fmt: skip
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.engine.mirrors import unlike_sealed
 from wfe_mcp.views.difference import difference
+from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
+from wfe_mcp.views.parts import part_view
 
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["gate_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
 
-_WHOLE_BYTES = 6_000
+_LISTED = 50
 
 
 def output_view(plan: Plan, path: PhasePath) -> dict[str, Any]:
@@ -54,12 +56,19 @@ def read(
     engine: Engine, found: Standing, *, phase: str = "", artifact: str = "", revision: int | None = None,
     pointer: str = "", against: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """The data of ``read_artifact``. Without a name: the list of all revisions."""
+    """The data of ``read_artifact``. Without a name: the list of all revisions, and of refused drafts if there are any.
+
+    A draft is read by its name in that list, ``draft:2``, with its phase.
+    """
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
             heads = [head for path in found.loaded.state.attempts for head in tx.revisions(run, path)]
-            return {"artifacts": [_head(head) for head in heads[-50:]]}
+            drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
+            listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads[-_LISTED:]]}
+            return listed | ({"drafts": drafts[-_LISTED:]} if drafts else {})
+        if artifact.startswith(DRAFT):
+            return draft_view(tx, found, phase, artifact, pointer)
         path = _phase_of(found, phase, artifact)
         record = _revision(tx.revisions(run, path), tx, run, path, revision)
         view = revision_view(record, pointer)
@@ -74,15 +83,7 @@ def read(
 
 def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
     """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
-    value = _part(json.loads(record.content), pointer)
-    text = json.dumps(value, ensure_ascii=False)
-    view = _head(record) | ({"pointer": pointer} if pointer else {})
-    if len(text.encode()) <= _WHOLE_BYTES:
-        return view | {"content": value}
-    shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
-    keys = list(cast("dict[str, Any]", value)) if isinstance(value, dict) else None
-    more = {"keys": keys} if keys else {}
-    return view | more | {"cut": True, "text": shown, "bytes": len(text.encode()), "hint": "name a part with pointer"}
+    return _head(record) | part_view(json.loads(record.content), pointer)
 
 
 def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
@@ -129,20 +130,3 @@ def _head(head: RevisionHead) -> dict[str, Any]:
         "at": head.at.isoformat(timespec="seconds"),
     }  # fmt: skip
     return view | ({"sealed": True} if head.sealed_at else {}) | ({"note": head.note} if head.note else {})
-
-
-def _part(value: Any, pointer: str) -> Any:
-    for raw in pointer.split("/")[1:] if pointer else []:
-        key = raw.replace("~1", "/").replace("~0", "~")
-        try:
-            value = value[int(key) if isinstance(value, list) else key]
-        except (KeyError, IndexError, ValueError, TypeError):
-            hint = f"There: {_parts_in_words(value)}."
-            raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
-    return value
-
-
-def _parts_in_words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(list(cast("dict[str, Any]", value))[:10])
-    return f"a list of {len(cast('list[Any]', value))}" if isinstance(value, list) else "no parts"

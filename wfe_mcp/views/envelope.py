@@ -54,7 +54,10 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An answer. ``state`` is the phase's attempt status when ``phase`` is set, else the run's."""
+    """An answer. ``state`` is the phase's attempt status when ``phase`` is set, else the run's.
+
+    ``error`` with ``ok``: a gate said no (``gate_failed``); the revision is stored, and nothing went wrong.
+    """
 
     ok: bool
     run: str | None = None
@@ -78,18 +81,21 @@ class Envelope:
 
     def to_text(self) -> str:
         """The text form: the same facts, one line each, ``data`` as compact JSON."""
-        lines = [f"ok: {self.summary}" if self.error is None else f"{self.error.code}: {self.error.message}"]
+        lines = [f"ok: {self.summary}"] if self.ok else []
+        lines += [] if self.error is None else [f"{self.error.code}: {self.error.message}"]
         places = {"run": self.run, "phase": self.phase, "state": self.state, "run_state": self.run_state,
                   "waiting_on": self.waiting_on}  # fmt: skip
         lines.append(" ".join(f"{key}={value}" for key, value in places.items() if value))
         if self.error is not None:
             lines += [f"hint: {self.error.hint}"] if self.error.hint else []
             lines += [_detail_line(detail) for detail in _details(self.error)]
-            lines += [f"summary: {self.summary}"] if self.summary and self.summary != self.error.message else []
+            told = self.ok or not self.summary or self.summary == self.error.message
+            lines += [] if told else [f"summary: {self.summary}"]
         lines += [_next_line(move) for move in self.next]
         if self.data:
             lines.append(f"data: {_json(self.data)}")
-        return "\n".join(line for line in lines if line)
+        # Further lines of a value are indented: what a test printed never reads as one of our own lines.
+        return "\n".join(line.replace("\n", "\n  ") for line in lines if line)
 
 
 def _error(refused: Refused | None) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""What was handed in and refused?
+
+A refused submission is no revision; it stays readable, also after a time-out (design §4). Its name is ``draft:1``,
+``draft:2`` …, counted per phase over all attempts; no artifact can have such a name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.views.parts import part_view
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import RefusedSubmission
+
+__all__ = ["DRAFT", "draft_lines", "draft_view"]
+
+DRAFT = "draft:"
+
+
+def draft_lines(tx: Tx, found: Standing, path: PhasePath) -> list[dict[str, Any]]:
+    """One line per refused submission of ``path``, oldest first."""
+    return [_line(draft, number) for number, draft in enumerate(_drafts(tx, found, path), 1)]
+
+
+def draft_view(tx: Tx, found: Standing, phase: str, name: str, pointer: str) -> dict[str, Any]:
+    """The draft called ``name`` with its faults. Refuses ``unknown_artifact``."""
+    known = {
+        (path, f"{DRAFT}{number}"): (number, draft)
+        for path in found.loaded.state.attempts
+        if phase in {"", path}
+        for number, draft in enumerate(_drafts(tx, found, path), 1)
+    }
+    matches = [entry for (_, own_name), entry in known.items() if own_name == name]
+    if len(matches) != 1:
+        listed = ", ".join(f"{own_name} of {path}" for path, own_name in known) or "there are none"
+        why = f"No draft is called {name!r}." if not matches else f"Several phases have a {name!r}."
+        raise Refused("unknown_artifact", why, f"Name the phase too. Drafts: {listed[:500]}.")
+    number, draft = matches[0]
+    view = _line(draft, number) | {"details": draft.errors[:20]}
+    try:
+        value: Any = json.loads(draft.raw)
+    except ValueError:  # cut where it was kept
+        value = draft.raw.decode(errors="replace")
+    return view | part_view(value, pointer)
+
+
+def _drafts(tx: Tx, found: Standing, path: PhasePath) -> list[RefusedSubmission]:
+    run = found.loaded.record.id
+    tries = (tried for tried in found.loaded.state.attempts[path] if tried.invalid)
+    return [draft for tried in tries for draft in tx.refused(run, path, tried.number)]
+
+
+def _line(draft: RefusedSubmission, number: int) -> dict[str, Any]:
+    return {
+        "artifact": f"{DRAFT}{number}", "phase": draft.phase, "attempt": draft.attempt, "faults": len(draft.errors),
+        "size_bytes": draft.size_bytes, "at": draft.at.isoformat(timespec="seconds"),
+    }  # fmt: skip

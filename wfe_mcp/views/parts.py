@@ -1,0 +1,42 @@
+"""How much of a value does one answer show?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Refused
+
+__all__ = ["part_view"]
+
+_WHOLE_BYTES = 6_000
+
+
+def part_view(value: Any, pointer: str) -> dict[str, Any]:
+    """The part of ``value`` that ``pointer`` names, whole or cut."""
+    value = _part(value, pointer)
+    text = json.dumps(value, ensure_ascii=False)
+    view = {"pointer": pointer} if pointer else {}
+    if len(text.encode()) <= _WHOLE_BYTES:
+        return view | {"content": value}
+    shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
+    keys = list(cast("dict[str, Any]", value)) if isinstance(value, dict) else None
+    more = {"keys": keys} if keys else {}
+    return view | more | {"cut": True, "text": shown, "bytes": len(text.encode()), "hint": "name a part with pointer"}
+
+
+def _part(value: Any, pointer: str) -> Any:
+    for raw in pointer.split("/")[1:] if pointer else []:
+        key = raw.replace("~1", "/").replace("~0", "~")
+        try:
+            value = value[int(key) if isinstance(value, list) else key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            hint = f"There: {_parts_in_words(value)}."
+            raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
+    return value
+
+
+def _parts_in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(list(cast("dict[str, Any]", value))[:10])
+    return f"a list of {len(cast('list[Any]', value))}" if isinstance(value, list) else "no parts"
