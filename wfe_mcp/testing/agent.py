@@ -48,8 +48,8 @@ class Played:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of all refusals, in order."""
-        return [answer["error"]["code"] for _, answer in self.steps if not answer["ok"]]
+        """The codes of everything that was refused or failed, in order."""
+        return [answer["error"]["code"] for _, answer in self.steps if "error" in answer]
 
 
 def drive(

@@ -15,13 +15,10 @@ from wfe_mcp.testing.values import at, value_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Call", "Envelope", "Step", "follow", "next_call"]
+__all__ = ["Envelope", "Step", "follow", "next_call"]
 
 Envelope = dict[str, Any]
 """An answer as JSON (design §6)."""
-
-Call = "Callable[..., Envelope]"
-"""``call(tool, **arguments)``: any client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,20 @@ def follow(
     call: Callable[..., Envelope],
     *,
     first: str = "list_templates",
+    arguments: dict[str, Any] | None = None,
     seen: Callable[[Envelope], object] = lambda answer: None,
     most: int = 60,
 ) -> list[Step]:
-    """Call ``first`` and follow ``next`` until there is none, or ``most`` calls were made.
+    """Call ``first`` with ``arguments`` and follow ``next`` until there is none, or ``most`` calls were made.
 
+    ``call(tool, **arguments)`` is any client's.
     ``seen`` gets every answer before the next call: a test lets its person decide there.
     """
     steps: list[Step] = []
-    move: tuple[str, dict[str, Any]] | None = (first, {})
+    move: tuple[str, dict[str, Any]] | None = (first, arguments or {})
     while move is not None and len(steps) < most:
-        tool, arguments = move
-        steps.append(Step(tool, arguments, call(tool, **arguments)))
+        tool, given = move
+        steps.append(Step(tool, given, call(tool, **given)))
         seen(steps[-1].answer)
         move = next_call(steps[-1].answer)
     return steps

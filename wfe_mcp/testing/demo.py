@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Channel, RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.testing.demo_project import FAILING_TEST, FIXED, PROBLEM, TEST_NAME, make_project
+from wfe_mcp.testing.demo_project import FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, check_command
 from wfe_mcp.testing.demo_stage import Stage
-from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone, StdioClient
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store.records import EventRecord
-    from wfe_mcp.testing.demo_project import DemoProject
+    from wfe_mcp.testing.stdio_client import StdioClient
 
 __all__ = ["main"]
 
@@ -68,25 +67,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _play(folder: Path, person: _Person) -> None:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.trust import give_trust
-    from wfe_mcp.workspace.location import project_at
-
     began = time.monotonic()
     stage = Stage(sys.stdout, {sys.executable: "python", str(folder): "…"})
     stage.say("wfe-mcp: the agent does the work, the server is the referee.", "title")
     stage.say("A real git repository with a bug, a real server, real test runs. Only the agent is scripted.")
     stage.say("'agent' is a tool call over MCP; 'server' is what came back, word for word.", "quiet")
-    project = make_project(folder)
-    engine = Engine(project_at(project.root), environment=project.environment)
-    try:
-        give_trust(engine, stand_in(engine), [])
-        play = _Play(stage, project, engine, person)
+    with Playground(folder, files=FILES, checks={"test": check_command()}) as project:
+        play = _Play(stage, project, person)
         play.first_server()
         play.second_server()
         play.what_is_left()
-    finally:
-        engine.close()
     stage.say()
     stage.say(f"Played in {time.monotonic() - began:.0f} s. Everything is in {folder}: look around, then delete it.")
 
@@ -118,10 +108,9 @@ class _Person:
 class _Play:
     """The acts, in order."""
 
-    def __init__(self, stage: Stage, project: DemoProject, engine: Engine, person: _Person) -> None:
+    def __init__(self, stage: Stage, project: Playground, person: _Person) -> None:
         self.stage = stage
         self.project = project
-        self.engine = engine
         self.person = person
         self.run = RunId("")
 
@@ -158,7 +147,7 @@ class _Play:
 
     def _failing_test(self, agent: StdioClient) -> None:
         self.stage.act("The bug is shown: a test that fails")
-        (self.project.root / "tests/test_slug.py").write_text(FAILING_TEST, encoding="utf-8", newline="\n")
+        self.project.write({"tests/test_slug.py": FAILING_TEST})
         proof = {
             "test": f"tests/test_slug.py::TestSlug::{TEST_NAME}", "file": "tests/test_slug.py",
             "why": "slug() replaces spaces only", "expected": "v1-2-final", "actual": "v1.2-final",
@@ -178,7 +167,7 @@ class _Play:
     def _killed_while_testing(self, agent: StdioClient) -> None:
         self.stage.act("The real fix, and kill -9 in the middle of its test run")
         answer = _ok(agent.call("start_phase", run=self.run))
-        (self.project.root / "slug.py").write_text(FIXED, encoding="utf-8", newline="\n")
+        self.project.write({"slug.py": FIXED})
         self.stage.agent("mends slug.py, then submit_artifact fix")
         agent.begin("submit_artifact", run=self.run, phase="fix", attempt=answer["data"]["attempt"], artifact=_CHANGE)
         child = self._test_run()
@@ -190,9 +179,9 @@ class _Play:
         """The process of the running check; None when it has ended already."""
         until = time.monotonic() + 30
         while time.monotonic() < until:
-            with self.engine.store.read() as tx:
+            with self.project.engine.store.read() as tx:
                 jobs = [job for job in tx.running_jobs() if job.run_id == self.run and job.child_pid is not None]
-                attempt = self.engine.load(tx, self.run).state.current(PhasePath("fix"))
+                attempt = self.project.engine.load(tx, self.run).state.current(PhasePath("fix"))
             if jobs:
                 return jobs[0].child_pid
             if attempt.status is AttemptStatus.AWAITING:
@@ -232,21 +221,22 @@ class _Play:
         self.stage.server(answer, f"waiting_on: {answer['waiting_on']}")
 
     def _decision(self) -> None:
-        from wfe_mcp.engine import approvals
-
         self.stage.act("A person decides")
-        self.stage.lines("\n".join(line for line in self.project.diff().splitlines() if line[:3] in {"+  ", "-  "}))
+        self.stage.lines(
+            "\n".join(
+                line for line in self.project.git("diff", "--", "slug.py").splitlines() if line[:3] in {"+  ", "-  "}
+            )
+        )
         typed = self.person.answer("\n  You are the person. Approve this change? [y/n] ")
-        by = stand_in(self.engine)
         if typed is not None and not typed.startswith("y"):
             why = self.person.answer("  Why not? The agent will read it: ") or "no reason given"
-            approvals.reject(self.engine, by, self.run, "fix", why)
+            self.project.reject(self.run, "fix", why)
             self.stage.person(f"no: {why}")
         elif typed is not None:
-            approvals.decide(self.engine, by, self.run, "fix")
+            self.project.approve(self.run, "fix")
             self.stage.person("yes (recorded with channel 'demo')")
         else:
-            approvals.decide(self.engine, by, self.run, "fix", comment="the demo stands in for a person")
+            self.project.approve(self.run, "fix", "the demo stands in for a person")
             self.stage.person("nobody at a terminal: the demo stands in and says yes, recorded with channel 'demo'")
         self.stage.say("In your own projects a yes takes your PIN, which the agent has never seen.", "quiet")
 
@@ -260,9 +250,9 @@ class _Play:
     def what_is_left(self) -> None:
         """The log, the files, the proof, and what to try next."""
         self.stage.act("What is left: an append-only log, each row chained to the one before")
-        with self.engine.store.read() as tx:
+        with self.project.engine.store.read() as tx:
             events = tx.events(self.run)
-            problems = [*tx.verify_run(self.run), *tx.verify_settings()]
+        problems = self.project.problems(self.run)
         for event in events:
             self.stage.lines(_log_line(event))
         self.stage.act("And files to read, in .wfe/runs: prompts, artifacts, feedback, evidence")
@@ -279,8 +269,7 @@ class _Play:
             self.stage.verbatim(line)
 
     def _server(self) -> StdioClient:
-        project = self.project
-        return StdioClient(project.serve, cwd=project.root, env=project.environment, name="demo-agent")
+        return self.project.server(name="demo-agent")
 
 
 def _log_line(event: EventRecord) -> str:
@@ -301,14 +290,14 @@ def _folders(run: Path) -> list[str]:
     return [f"{run.name}/{attempt:<13}{'  '.join(names)}" for attempt, names in found.items()]
 
 
-def _commands(project: DemoProject, run: str) -> list[str]:
+def _commands(project: Playground, run: str) -> list[str]:
     """What to type next; the program by its full path, because an isolated one is not on PATH."""
     script = Path(sys.executable).with_name("wfe-mcp.exe" if sys.platform == "win32" else "wfe-mcp")
     program = str(script) if script.exists() else f"{sys.executable} -m wfe_mcp"
     export = "set" if sys.platform == "win32" else "export"
     return [
         f"cd {project.root}",
-        f"{export} WFE_DATABASE_URL={project.database_url}",
+        f"{export} WFE_DATABASE_URL={project.environment['WFE_DATABASE_URL']}",
         f"{program} show {run}",
         f"{program} verify {run}",
     ]
@@ -333,7 +322,7 @@ def _ok(answer: Answer) -> Answer:
 
 
 def _refused(code: str, answer: Answer) -> Answer:
-    _expect(not answer["ok"] and answer["error"]["code"] == code, answer)
+    _expect(answer.get("error", {}).get("code") == code, answer)
     return answer
 
 

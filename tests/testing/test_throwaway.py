@@ -1,0 +1,53 @@
+"""Who says yes where nobody is at risk?"""
+
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.testing.throwaway import make_database, stand_in
+from wfe_mcp.workspace.location import project_at
+
+
+def engine_on(folder: Path, url: str) -> Engine:
+    return Engine(project_at(folder), environment={"WFE_DATABASE_URL": url})
+
+
+def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tmp_path: Path):
+    engine = engine_on(tmp_path, make_database(tmp_path / "demo.db"))
+    try:
+        by = stand_in(engine)
+        with engine.store.read() as tx:
+            problems = tx.verify_settings()
+    finally:
+        engine.close()
+
+    assert (by.channel, by.assurance) == (Channel.DEMO, Assurance.HUMAN)
+    assert problems == []
+
+
+def test_nobody_stands_in_for_a_person_in_any_other_database(tmp_path: Path):
+    engine = engine_on(tmp_path, f"sqlite:///{(tmp_path / 'real.db').as_posix()}")
+    try:
+        with pytest.raises(Refused) as refused:
+            stand_in(engine)
+    finally:
+        engine.close()
+
+    assert refused.value.code == "needs_human"
+
+
+def test_a_database_that_exists_is_never_made_one_to_be_thrown_away(tmp_path: Path):
+    engine = engine_on(tmp_path, f"sqlite:///{(tmp_path / 'real.db').as_posix()}")
+    try:
+        assert engine.project_id
+        with pytest.raises(Refused) as refused:
+            make_database(tmp_path / "real.db")
+        with pytest.raises(Refused):
+            stand_in(engine)
+    finally:
+        engine.close()
+
+    assert refused.value.code == "conflict"

@@ -1,0 +1,153 @@
+"""Where can a template be tried without touching anything of the person's?
+
+A playground is a real git repository with checks, a database and settings of its own, all of it trusted. Servers
+started in it are the real ones; its ``approve`` and ``reject`` stand in for the person (``throwaway``).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.testing.stdio_client import MODERN, StdioClient
+from wfe_mcp.testing.throwaway import make_database, stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import LoadedRun, Problem
+    from wfe_mcp.testing.client import Agent
+    from wfe_mcp.testing.stdio_client import Era
+
+__all__ = ["Playground"]
+
+_KEPT = (
+    "PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PATHEXT", "COMSPEC",
+    "APPDATA", "LOCALAPPDATA",
+    # a test run that measures coverage measures its servers too
+    "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START",
+)  # fmt: skip
+
+_IGNORED = "__pycache__/\n.pytest_cache/\n"
+
+
+class Playground:
+    """A project to play in. Use it in a ``with`` block, or close it.
+
+    ``files``: path → text, committed first. ``checks``: name → command as a list of words. ``templates``: folders with
+    a template.json.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        files: Mapping[str, str] | None = None,
+        checks: Mapping[str, Sequence[str]] | None = None,
+        templates: Iterable[Path] = (),
+    ) -> None:
+        from wfe_mcp.engine.desk import Engine
+        from wfe_mcp.workspace.checks import CheckSettings
+        from wfe_mcp.workspace.config_file import write_config
+        from wfe_mcp.workspace.location import project_at
+
+        self.folder = folder.resolve()
+        self.root = self.folder / "project"
+        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
+        self.environment |= own | {"WFE_DATABASE_URL": make_database(self.folder / "wfe.db")}
+        self.root.mkdir()
+        self.write({".gitignore": _IGNORED, **(files or {})})
+        self.git("init", "-q", "--template=")
+        self.git("config", "user.name", "Playground")
+        self.git("config", "user.email", "playground@example.com")
+        self.git("add", ".")
+        self.git("commit", "-q", "-m", "As it begins")
+        write_config(self.root, {name: CheckSettings(argv=list(argv)) for name, argv in (checks or {}).items()})
+        for template in templates:
+            shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
+        self.engine: Engine = Engine(project_at(self.root), environment=self.environment)
+        self.trust()
+
+    # -- who works here ----------------------------------------------------------------------------------------------
+
+    def agent(self, era: Era = MODERN) -> AbstractContextManager[Agent]:
+        """An agent connected to a server in this process."""
+        from wfe_mcp.testing.client import connect
+
+        return connect(self.engine, era)
+
+    def server(self, era: Era = MODERN, **options: Any) -> StdioClient:
+        """A server in a process of its own, and a client of it. ``options`` are those of ``StdioClient``."""
+        argv = [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(self.root)]
+        return StdioClient(argv, cwd=self.root, env=self.environment, era=era, **options)
+
+    # -- what a person does ------------------------------------------------------------------------------------------
+
+    def trust(self) -> None:
+        """Trust the configuration and the templates as they are now."""
+        from wfe_mcp.engine.trust import give_trust
+
+        give_trust(self.engine, stand_in(self.engine), [])
+
+    def approve(self, run: str, phase: str, comment: str = "") -> LoadedRun:
+        """Say yes to the open revision of ``phase``."""
+        from wfe_mcp.engine import approvals
+
+        return approvals.decide(self.engine, stand_in(self.engine), run, phase, comment=comment)
+
+    def reject(self, run: str, phase: str, feedback: str, to: str | None = None) -> LoadedRun:
+        """Say no, with words for the agent; ``to`` names an earlier phase to go back to."""
+        from wfe_mcp.engine import approvals
+
+        return approvals.reject(self.engine, stand_in(self.engine), run, phase, feedback, to=to)
+
+    # -- what can be looked at ---------------------------------------------------------------------------------------
+
+    def problems(self, run: str) -> list[Problem]:
+        """Every place where the run, or what people set, is not what its log says; empty when all is intact."""
+        with self.engine.store.read() as tx:
+            return [*tx.verify_run(RunId(run)), *tx.verify_settings()]
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files of the project."""
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+
+    def git(self, *arguments: str) -> str:
+        """What git says in the project. Refuses ``unavailable`` without git, or when git fails."""
+        own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=self.root, env=self.environment | own, capture_output=True, text=True,
+                encoding="utf-8", timeout=30, check=False,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise Refused("unavailable", "This needs git, and there is none.", "Install git and try again.") from None
+        if done.returncode:
+            raise Refused("unavailable", f"git {arguments[0]} failed: {done.stderr.strip()[-500:]}",
+                          "Mend what git names and try again.")  # fmt: skip
+        return done.stdout
+
+    def close(self) -> None:
+        """Give the database back. The folder stays."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
