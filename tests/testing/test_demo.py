@@ -1,0 +1,88 @@
+"""What does wfe-mcp do, seen in half a minute?"""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.testing.demo import main
+from wfe_mcp.testing.demo_stage import Stage
+
+
+class Terminal(io.StringIO):
+    """Somebody types these lines."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_demo_plays_to_its_end_and_its_run_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--folder", str(tmp_path / "demo")]) == 0
+
+    told = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for said in (
+        "invalid_artifact: ",
+        "/actual required key 'actual' is missing",
+        "1 passed, 1 failed",
+        "gate_failed: ",
+        "is dead",
+        "One call, and the run goes on",
+        "2 passed",
+        "needs_human: ",
+        "the demo stands in",
+        "demo (demo, human)",
+        "2 of 2 phases done",
+        "Verified: ",
+        "verify",
+    ):
+        assert said in told
+    assert "\x1b[" not in told
+    assert (tmp_path / "demo" / "project" / ".wfe" / "runs").is_dir()
+
+
+def test_without_git_the_demo_says_so_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert main(["--folder", str(tmp_path / "demo")]) == 1
+    assert "needs git" in capsys.readouterr().err
+
+
+def test_the_demo_never_plays_in_a_folder_it_played_in_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "wfe.db").write_bytes(b"somebody's")
+
+    assert main(["--folder", str(tmp_path)]) == 1
+    assert "wfe.db" in capsys.readouterr().err
+    assert (tmp_path / "wfe.db").read_bytes() == b"somebody's"
+
+
+def test_unknown_arguments_are_a_misuse(capsys: pytest.CaptureFixture[str]):
+    assert main(["--fast"]) == 2
+    assert main(["--help"]) == 0
+    assert "usage" in capsys.readouterr().out
+
+
+def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    plain, colourful = io.StringIO(), Terminal()
+
+    Stage(plain, {}).act("A run begins")
+    Stage(colourful, {}).act("A run begins")
+
+    assert plain.getvalue() == "\n1  A run begins\n"
+    assert "\x1b[1m" in colourful.getvalue()
+
+
+def test_every_fault_of_a_refusal_is_on_the_stage():
+    out = io.StringIO()
+    detail = {"path": "", "message": "must be an object"}
+    error = {"code": "bad_argument", "message": "No.", "hint": "Mend it.", "details": [detail]}
+
+    Stage(out, {"must": "has to"}).server({"ok": False, "error": error})
+
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        "server  bad_argument: No.", "(whole)  has to be an object", "hint: Mend it.",
+    ]  # fmt: skip
