@@ -18,13 +18,30 @@ import typer.main
 from wfe_mcp import __version__
 from wfe_mcp.cli import (
     approve,
+    artifact,
+    auto,
+    cancel,
+    config,
+    demo,
+    doctor,
+    force_accept,
     init,
+    log,
+    pause,
+    proceed,
+    reject,
+    retry,
     runs,
+    serve,
+    show,
+    skip,
     start,
     status,
     submit,
+    templates,
     trust,
     verify,
+    watch,
 )
 from wfe_mcp.cli.door import Door, World, command
 
@@ -45,18 +62,58 @@ app = typer.Typer(
 )
 
 COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
+    ("serve", serve.serve),
+    ("demo", demo.demo),
     ("init", init.init),
     ("trust", trust.trust),
+    ("doctor", doctor.doctor),
+    ("config show", config.show),
+    ("templates list", templates.list_all),
+    ("templates show", templates.show),
+    ("templates lint", templates.lint),
+    ("templates import", templates.import_file),
+    ("templates export", templates.export),
     ("start", start.start),
     ("status", status.status),
+    ("watch", watch.watch),
     ("list", runs.list_runs),
+    ("show", show.show),
+    ("log", log.log),
     ("submit", submit.submit),
     ("approve", approve.approve),
+    ("reject", reject.reject),
+    ("retry", retry.retry),
+    ("skip", skip.skip),
+    ("force-accept", force_accept.force_accept),
+    ("proceed", proceed.proceed),
+    ("auto", auto.auto),
+    ("pause", pause.pause),
+    ("resume", pause.resume),
+    ("cancel", cancel.cancel),
+    ("artifact show", artifact.show),
+    ("artifact diff", artifact.diff),
     ("verify", verify.verify),
 )
+"""Every command, in the order of ``--help``. Two words are a noun and what to do with it."""
 
-for _name, _function in COMMANDS:
-    app.command(_name)(command(_function))
+NOUNS = {
+    "config": "Which settings hold here?",
+    "templates": "Which workflows are there?",
+    "artifact": "What did a phase produce?",
+}
+
+
+def _register() -> None:
+    nouns: dict[str, typer.Typer] = {}
+    for words, function in COMMANDS:
+        noun, _, verb = words.rpartition(" ")
+        if noun and noun not in nouns:
+            nouns[noun] = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+            app.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
+        (nouns[noun] if noun else app).command(verb)(command(function))
+
+
+_register()
 
 
 @app.callback(invoke_without_command=True)

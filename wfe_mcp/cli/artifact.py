@@ -1,0 +1,90 @@
+"""``wfe-mcp artifact``: what did a phase produce, and how did it change?"""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+
+__all__ = ["diff", "show"]
+
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact, or its phase; without it the list.")]
+Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
+Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
+Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
+Against = Annotated[int | None, typer.Option("--against", metavar="N", help="The older revision; else the one before.")]
+
+
+def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "") -> None:
+    """Print an artifact of the run, whole."""
+    from dataclasses import replace
+
+    from wfe_mcp.views import answers
+
+    engine, run = door.engine, door.at(run)
+    phase, artifact = _named(door, run, name)
+    answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
+    if answer.data.get("cut"):  # a model pays for what it reads, a terminal does not
+        head = answer.data
+        with engine.store.read() as tx:
+            found = tx.revision(tx.find_run(engine.project_id, run).id, head["phase"], head["revision"])
+        assert found is not None, "it has just been read"
+        whole: Any = json.loads(found.content)
+        for key in pointer.split("/")[1:] if pointer else []:
+            part = key.replace("~1", "/").replace("~0", "~")
+            whole = whole[int(part) if isinstance(whole, list) else part]
+        kept = {key: value for key, value in head.items() if key not in {"cut", "text", "bytes", "hint", "keys"}}
+        answer = replace(answer, data=kept | {"content": whole})
+    door.tell(answer, lambda screen: _tell(screen, answer.data))
+
+
+def diff(door: Door, run: Run, name: Which, against: Against = None, revision: Revision = None) -> None:
+    """Show what changed between two revisions of an artifact, field by field."""
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.views import answers
+
+    engine, run = door.engine, door.at(run)
+    phase, artifact = _named(door, run, name)
+    newest = answers.read_artifact(engine, door.by, run, phase, artifact, revision).data
+    older = newest["revision"] - 1 if against is None else against
+    if older < 1:
+        raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before {newest['revision']}.",
+                      "There is nothing to compare yet.")  # fmt: skip
+    answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], against=str(older))
+
+    def tell(screen: "Screen") -> None:
+        screen.line(f"{newest['artifact']} revision {older} -> {newest['revision']}", "bold")
+        for one in answer.data["difference"]:
+            if "old" in one:
+                screen.line(f"- {one['path'] or '(whole)'}: {json.dumps(one['old'], ensure_ascii=False)}", "red")
+            if "new" in one:
+                screen.line(f"+ {one['path'] or '(whole)'}: {json.dumps(one['new'], ensure_ascii=False)}", "green")
+
+    door.tell(answer, tell)
+
+
+def _named(door: Door, run: str, name: str) -> tuple[str, str]:
+    """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
+    from wfe_mcp.views.answers import standing_of
+
+    is_phase = name in standing_of(door.engine, run).loaded.state.attempts
+    return (name, "") if is_phase else ("", name)
+
+
+def _tell(screen: "Screen", data: dict[str, Any]) -> None:
+    if "artifacts" in data:
+        screen.table(
+            ("artifact", "phase", "revision", "attempt", "schema", "sha256", "sealed"),
+            [
+                (each["artifact"], each["phase"], each["revision"], each["attempt"], each["schema"], each["sha256"][:12], "sealed" if each.get("sealed") else "")
+                for each in data["artifacts"]
+            ],
+        )  # fmt: skip
+        return
+    content = data["content"]
+    screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,0 +1,142 @@
+"""``wfe-mcp doctor``: is everything there that a run needs?"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+
+__all__ = ["doctor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. A ``note`` may matter to you; a ``problem`` stops work, and ends doctor with exit code 1."""
+
+    topic: str
+    level: Literal["ok", "note", "problem"]
+    message: str
+
+
+def doctor(door: Door) -> None:
+    """Look at everything that runs need, and say how to mend what is missing."""
+    from wfe_mcp.views.envelope import Envelope
+
+    found = list(_findings(door))
+    bad = [each for each in found if each.level == "problem"]
+    told = "Everything runs need is there." if not bad else f"{len(bad)} problem(s)."
+    error = (
+        Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Mend it and run wfe-mcp doctor again.")
+        if bad
+        else None
+    )
+    answer = Envelope(not bad, summary=told, data={"findings": [asdict(each) for each in found]}, error=error)
+
+    def tell(screen: "Screen") -> None:
+        screen.table(("", "what", ""), [(each.level, each.topic, each.message) for each in found])
+        screen.line(told)
+
+    door.tell(answer, tell)
+
+
+def _findings(door: Door) -> Iterator[Finding]:
+    yield Finding("project", "ok", str(door.engine.root))
+    try:
+        yield from _database(door)
+    except Refused as refused:
+        yield Finding("database", "problem", f"{refused.message} {refused.hint}")
+        return
+    yield from _git(door)
+    yield from _configuration(door)
+    yield from _checks(door)
+    yield from _people(door)
+    yield from _servers(door)
+
+
+def _database(door: Door) -> Iterator[Finding]:
+    health = door.engine.store.health()
+    yield Finding(
+        "database",
+        "ok",
+        f"{health.path}, SQLite {health.sqlite_version}, journal {health.journal_mode}, schema {health.revision}",
+    )
+    if health.journal_mode == "wal" and not health.wal_is_safe:
+        yield Finding(
+            "database",
+            "problem",
+            f"SQLite {health.sqlite_version} can lose data in WAL mode; install wfe-mcp[sqlite], or update Python.",
+        )
+    elif not health.wal_is_safe:
+        yield Finding(
+            "database",
+            "note",
+            f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; wfe-mcp[sqlite] brings a newer one.",
+        )
+    folder = Path(health.path).parent
+    if not os.access(folder, os.W_OK):
+        yield Finding("data folder", "problem", f"{folder} cannot be written.")
+
+
+def _git(door: Door) -> Iterator[Finding]:
+    git = shutil.which("git")
+    if git is None:
+        yield Finding("git", "note", "not installed: git and files gates cannot judge.")
+    elif not door.engine.project.is_git:
+        yield Finding("git", "note", "this folder is no repository (git init): git and files gates cannot judge.")
+    else:
+        from wfe_mcp.workspace.git import branch
+
+        yield Finding("git", "ok", f"{git}, branch {branch(door.engine.root) or 'none'}")
+
+
+def _configuration(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.trust import pending_trust
+
+    loaded = door.engine.settings()
+    if loaded.project_file is None:
+        yield Finding("configuration", "note", "none in this project; wfe-mcp init finds its checks.")
+    else:
+        yield Finding("configuration", "ok", str(loaded.project_file))
+    for problem in loaded.problems:
+        yield Finding("configuration", "problem", problem.message)
+    waiting = pending_trust(door.engine)
+    if waiting:
+        yield Finding("trust", "note", f"waiting for you (wfe-mcp trust): {', '.join(each.name for each in waiting)}")
+
+
+def _checks(door: Door) -> Iterator[Finding]:
+    loaded = door.engine.settings()
+    for name, check in sorted((loaded.pending or loaded.settings).checks.items()):
+        program = check.argv[0]
+        folder = door.engine.root / (check.cwd or ".")
+        is_path = "/" in program or os.sep in program
+        found = (folder / program).exists() if is_path else shutil.which(program) is not None
+        level, what = ("ok", "found") if found else ("problem", "not found; install it, or correct .wfe/config.toml")
+        yield Finding(f"check {name}", level, f"{' '.join(check.argv)}: {program} {what}")
+
+
+def _people(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.pin import pin_is_set
+
+    if pin_is_set(door.engine):
+        yield Finding("PIN", "ok", "set")
+    else:
+        yield Finding("PIN", "note", "not set: nobody can approve yet; run wfe-mcp init in a terminal of your own.")
+
+
+def _servers(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.workspace.process import ProcessIdentity, is_alive
+
+    with door.engine.store.read() as tx:
+        known = [each for each in tx.processes(door.engine.identity.host) if each.kind == "serve"]
+    alive = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
+    here = sum(1 for each in alive if each.project_id == door.engine.project_id)
+    told = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
+    yield Finding("servers", "ok" if alive else "note", told)

@@ -1,0 +1,27 @@
+"""``wfe-mcp retry``: let a phase be tried again."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import Phase, PinFd, Run
+
+__all__ = ["retry"]
+
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
+
+
+def retry(door: Door, run: Run, phase: Phase, feedback: Feedback = "", pin_fd: PinFd = None) -> None:
+    """Open a new attempt of PHASE. After a stop this asks for your PIN."""
+    from wfe_mcp.cli.moved import moved
+    from wfe_mcp.cli.who import who
+    from wfe_mcp.core.commands import Retry
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine import control
+
+    engine, run = door.engine, door.at(run, phase)
+    probe = Retry(phase=PhasePath(phase), feedback=feedback, by=door.by, at=engine.clock())
+    by = who(door, run, probe, pin_fd, f"retry {phase}")
+    control.retry(engine, by, run, phase, feedback)
+    door.tell(moved(engine, run, phase, f"{phase}: a new attempt is open"))

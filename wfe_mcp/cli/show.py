@@ -1,0 +1,105 @@
+"""``wfe-mcp show``: the whole story of a run."""
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import Run
+from wfe_mcp.cli.text import shortened
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["show"]
+
+_TOLD = {"phase", "attempt", "sha256", "comment", "reason"}
+_DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
+
+
+def show(door: Door, run: Run) -> None:
+    """Tell the whole story of the run: every try, its evidence, who decided."""
+    from dataclasses import replace
+
+    from wfe_mcp.views import answers
+    from wfe_mcp.views.artifacts import inputs_of
+
+    engine, run = door.engine, door.at(run)
+    answer = answers.status(engine, door.by, run, "full")
+    found = answers.standing_of(engine, run)
+    story = {
+        "inputs": inputs_of(engine, found.loaded), "attempts": _attempts(door, found), "decisions": _decisions(door, found),
+    }  # fmt: skip
+    answer = replace(answer, data=answer.data | story)
+    door.tell(answer, lambda screen: _tell(screen, answer))
+
+
+def _attempts(door: Door, found: "Standing") -> list[dict[str, Any]]:
+    """Every try, superseded ones too, in the order of the template."""
+    from wfe_mcp.views.runs import attempt_view
+
+    run, views = found.loaded.record.id, list[dict[str, Any]]()
+    with door.engine.store.read() as tx:
+        for path, tries in found.loaded.state.attempts.items():
+            evidence = [
+                {"id": each.id, "attempt": each.attempt, "gate": each.kind, "log": each.log_path, "tree": each.tree, "head": each.head}
+                for each in tx.evidence(run, path)
+            ]  # fmt: skip
+            for attempt in tries:
+                own = [
+                    {key: value for key, value in each.items() if value and key != "attempt"}
+                    for each in evidence
+                    if each["attempt"] == attempt.number
+                ]
+                views.append(attempt_view(found, attempt) | ({"evidence": own} if own else {}))
+    return views
+
+
+def _decisions(door: Door, found: "Standing") -> list[dict[str, Any]]:
+    from wfe_mcp.views.runs import event_view
+
+    with door.engine.store.read() as tx:
+        events = [event_view(each) for each in tx.events(found.loaded.record.id, limit=100_000)]
+    return [
+        {"decision": _decision(each)}
+        | {key: each[key] for key in ("at", "actor", "channel", "assurance")}
+        | {key: value for key, value in each["payload"].items() if key in _TOLD and value}
+        for each in events
+        if _decision(each)
+    ]
+
+
+def _decision(event: dict[str, Any]) -> str:
+    """What somebody decided; empty for events that are no decision."""
+    if event["type"] == "AttemptFailed" and event["payload"].get("kind") == "rejected":
+        return "rejected"
+    return "" if event["channel"] == "system" else _DECISIONS.get(event["type"], "")
+
+
+def _tell(screen: "Screen", answer: "Envelope") -> None:
+    from wfe_mcp.cli.telling import verdict_line, where
+
+    data = answer.data
+    screen.line(answer.summary, "bold")
+    where(screen, answer)
+    screen.line(f"{data['template']} {data['version']}, started {data['started_at']}, last change {data['updated_at']}")
+    for name, value in data["inputs"].items():
+        screen.line(f"  {name}: {shortened(str(value), 200)}")
+    for attempt in data["attempts"]:
+        again = f", iteration {attempt['iteration']}" if attempt["iteration"] > 1 else ""
+        screen.line(f"{attempt['phase']} attempt {attempt['attempt']}{again}: {attempt['state']}", attempt["state"])
+        if attempt.get("artifact") and attempt.get("sha256"):
+            screen.line(f"  artifact {attempt['artifact']}, revision {attempt['revision']}, sha256 {attempt['sha256']}")
+        for verdict in attempt.get("verdicts", []):
+            screen.line(f"  {verdict_line(verdict)}")
+        for evidence in attempt.get("evidence", []):
+            if "log" in evidence:
+                screen.line(f"  log of {evidence['gate']}: {evidence['log']}")
+        if attempt.get("reason") and attempt["state"] != "completed":
+            screen.line(f"  {shortened(attempt['reason'], 300)}")
+    for one in data["decisions"]:
+        said = one.get("comment") or one.get("reason") or ""
+        screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"
+                    + (f": {shortened(said, 200)}" if said else ""), one["decision"])  # fmt: skip
+    for text in data.get("blockers", []):
+        screen.line(f"! {text}", "yellow")
