@@ -15,6 +15,7 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.desk import Engine, utc_now
 from wfe_mcp.engine.templates import trust_key
@@ -99,15 +100,16 @@ def house(tmp_path: Path, new_database: Path) -> House:
     folder.mkdir(parents=True)
     (folder / "template.json").write_text(json.dumps(DRILL), encoding="utf-8")
     argv = json.dumps([sys.executable, "-c", "pass"])
-    (root / ".wfe" / "config.toml").write_text(f"[checks.ok]\nargv = {argv}\n", encoding="utf-8")
-    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    config = root / ".wfe" / "config.toml"
+    config.write_text(f"[checks.ok]\nargv = {argv}\n", encoding="utf-8")
+    subprocess.run(["git", "init", "-q", "--template=", str(root)], check=True)
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP") if name in os.environ}
     made = House(root, {**kept, "HOME": str(tmp_path), "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}"})
     engine = made.engine()
-    settings = engine.settings()
+    project = engine.project_id
     with engine.store.tx() as tx:
-        tx.trust(engine.project_id, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
-        tx.trust(engine.project_id, str(settings.project_file), settings.project_sha256 or "", HUMAN, utc_now())
+        tx.trust(project, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+        tx.trust(project, str(config.resolve()), sha256_hex(config.read_bytes()), HUMAN, utc_now())
     engine.close()
     return made
 

@@ -145,7 +145,7 @@ async def test_a_gate_that_lost_its_server_is_judged_by_the_next_one(house: Hous
 
 
 def test_a_folder_below_a_repository_needs_no_question(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", "init", "-q", "--template=", str(tmp_path)], check=True)
     (tmp_path / "deep").mkdir()
 
     assert Place(None, {}, tmp_path / "deep").is_settled

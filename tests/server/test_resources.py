@@ -59,15 +59,13 @@ async def test_everything_that_has_an_address_can_be_read(connect: Connect) -> N
     assert "steps" in schema["properties"]
 
 
-@pytest.mark.parametrize(
-    "uri", ["wfe://runs/none", "wfe://templates/none", "wfe://schemas/plan", "wfe://runs/none/artifacts/a/b", "wfe://x"]
-)
-async def test_an_address_of_nothing_is_not_found(connect: Connect, uri: str) -> None:
+async def test_an_address_of_nothing_is_not_found(connect: Connect) -> None:
+    nothing = ("runs/none", "templates/none", "schemas/plan", "runs/none/artifacts/a/b", "x")
     async with connect() as agent:
-        with pytest.raises(MCPError) as caught:
-            await agent.read_resource(uri)
-
-    assert caught.value.code == -32602
+        for path in nothing:
+            with pytest.raises(MCPError) as caught:
+                await agent.read_resource(f"wfe://{path}")
+            assert caught.value.code == -32602
 
 
 async def test_the_names_in_addresses_and_prompts_complete_themselves(connect: Connect) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from mcp import Client, StdioServerParameters
 
 from tests.server.conftest import House, drill, submitted
@@ -115,38 +114,39 @@ def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> N
         assert child.end() == 0
 
 
-def test_a_client_that_leaves_at_once_leaves_nothing_behind(house: House) -> None:
-    with serving(house) as child:
-        assert child.end() == 0
-        assert child.stdout.read() == b""
+def test_a_client_that_leaves_at_once_leaves_nothing_behind_and_nothing_heavy_was_loaded(house: House) -> None:
+    python, *arguments = house.command
+    ended = subprocess.run(
+        [python, "-X", "importtime", *arguments, "--project", str(house.root)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=house.environment,
+        timeout=PATIENCE_S,
+        check=True,
+        encoding="utf-8",
+    )
+    loaded = {line.rsplit("|", 1)[1].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
+
+    assert ended.stdout == ""
+    assert "mcp.server.mcpserver" in loaded
+    assert loaded & HEAVY == set()
 
 
-async def test_the_official_client_plays_a_phase_over_stdio(house: House, era: str) -> None:
+async def test_the_official_client_plays_a_phase_over_stdio(house: House) -> None:
     command, *arguments = house.command
     server = StdioServerParameters(
         command=command, args=[*arguments, "--project", str(house.root)], env=house.environment, cwd=house.root
     )
-    async with Client(server, mode=era) as agent:
+    async with Client(server, mode="auto") as agent:
         run = await drill(agent)
         done = await submitted(agent, run, "checked")
 
     assert (done["ok"], done["state"]) == (True, "completed")
 
 
-@pytest.mark.parametrize(
-    ("module", "heavy"),
-    [
-        ("wfe_mcp.server.stdio", HEAVY),
-        ("wfe_mcp.server.front", HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess"}),
-    ],
-)
-def test_nothing_heavy_is_loaded_before_the_first_call(module: str, heavy: set[str]) -> None:
-    script = (
-        f"import sys, {module} as door\n"
-        "from pathlib import Path\n"
-        "hasattr(door, 'WfeServer') and door.WfeServer(door.Place(None, {}, Path.cwd()))\n"
-        "print(*sys.modules)"
-    )
+def test_the_front_is_standard_library_alone() -> None:
+    script = "import sys, wfe_mcp.__main__, wfe_mcp.server.front; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8").stdout
+    late = HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess", "dataclasses"}
 
-    assert heavy & set(loaded.split()) == set()
+    assert late & set(loaded.split()) == set()

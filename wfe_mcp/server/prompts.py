@@ -1,8 +1,10 @@
 """Which sentences can a person pick instead of typing them? Clients show them as slash commands."""
 
+from functools import cache
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
 
 __all__ = ["add_prompts"]
@@ -15,10 +17,18 @@ _LOOP = (
 
 def add_prompts(server: MCPServer[None]) -> None:
     """Register the four prompts."""
-    server.prompt(title="Start a workflow")(start)
-    server.prompt(title="Continue a run", name="continue")(go_on)
-    server.prompt(title="Review an artifact")(review)
-    server.prompt(title="Hand a run over")(handoff)
+    for prompt in _prompts():
+        server.add_prompt(prompt)
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    return (
+        Prompt.from_function(start, title="Start a workflow"),
+        Prompt.from_function(go_on, name="continue", title="Continue a run"),
+        Prompt.from_function(review, title="Review an artifact"),
+        Prompt.from_function(handoff, title="Hand a run over"),
+    )
 
 
 def start(

@@ -14,7 +14,7 @@ from functools import partial
 from mcp_types import InputRequiredResult
 
 from wfe_mcp.server.call import Call
-from wfe_mcp.server.elicitation import answer_brought, ask_now, asked_in, later, settled, shows_forms
+from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, shows_forms
 from wfe_mcp.views import answers
 from wfe_mcp.views.envelope import Envelope
 
@@ -29,7 +29,7 @@ async def approve(
     """
     brought = answer_brought(call.context)
     if brought is not None:
-        return await call.place.in_thread(partial(settled, call.engine, brought))
+        return await _settled(call, run, phase, brought)
     stored = await call.answer(answers.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment)
     asked = asked_in(stored)
     if asked is None or not shows_forms(call.context):
@@ -37,9 +37,15 @@ async def approve(
     if call.is_modern:
         return later(asked)
     answered = await ask_now(call.context, asked)
-    return stored if answered is None else await call.place.in_thread(partial(settled, call.engine, answered))
+    return stored if answered is None else await _settled(call, run, phase, answered)
 
 
 async def reject(call: Call, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
     """Withdraw your own submission, with feedback; a new attempt opens."""
     return await call.answer(answers.reject, run=run, phase=phase, feedback=feedback, to=to)
+
+
+async def _settled(call: Call, run: str, phase: str, answered: Answered) -> Envelope:
+    return await call.place.in_thread(
+        partial(answers.answer_form, call.engine, run, phase, answered.request, answered.action, answered.content)
+    )
