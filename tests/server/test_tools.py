@@ -89,6 +89,7 @@ async def test_a_failed_gate_is_told_at_once_and_the_next_try_is_open(connect: C
         failed = await submitted(agent, run, "plan", "no")
         again = await call(agent, "start_phase", run=run, phase="plan")
 
+    assert failed["ok"] is False
     assert failed["error"]["code"] == "gate_failed"
     assert failed["state"] == "running"
     assert again["data"]["attempt"] == 2

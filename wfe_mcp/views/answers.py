@@ -274,7 +274,7 @@ def _envelope(
     state = found.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
-        error is None or error.code == "gate_failed", found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
+        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
         found.waiting_on, summary, next_moves(found), data, error,
     )  # fmt: skip
 

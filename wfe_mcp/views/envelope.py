@@ -56,7 +56,7 @@ class Next:
 class Envelope:
     """An answer. ``state`` is the phase's attempt status when ``phase`` is set, else the run's.
 
-    ``error`` with ``ok``: a gate said no (``gate_failed``); the revision is stored, and nothing went wrong.
+    ``ok`` is false exactly when ``error`` is set; with ``gate_failed`` the revision is stored all the same.
     """
 
     ok: bool
