@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -66,24 +67,30 @@ class Engine:
         self.wakers: list[Callable[[], None]] = []
         self._store = store
         self._project_id: str | None = None
+        self._opening = threading.Lock()
 
     @property
     def store(self) -> Store:
         """The database, opened (and migrated) on first use."""
-        if self._store is None:
-            # SQLAlchemy costs 270 ms: it loads with the first call, after the handshake.
-            from wfe_mcp.store import Store
-            from wfe_mcp.workspace.location import database_url
+        with self._opening:
+            if self._store is None:
+                # SQLAlchemy costs 270 ms: it loads with the first call, after the handshake.
+                from wfe_mcp.store import Store
+                from wfe_mcp.workspace.location import database_url
 
-            self._store = Store.open(database_url(self.environment), clock=self.clock)
-        return self._store
+                self._store = Store.open(database_url(self.environment), clock=self.clock)
+            if self._project_id is None:
+                # Here, because nobody may ask for it first inside a transaction: there is one writer at a time.
+                with self._store.tx() as tx:
+                    self._project_id = tx.project_id(self.project.key, str(self.project.root))
+            return self._store
 
     @property
     def project_id(self) -> str:
         """The id of this project in the database."""
         if self._project_id is None:
-            with self.store.tx() as tx:
-                self._project_id = tx.project_id(self.project.key, str(self.project.root))
+            _ = self.store
+        assert self._project_id is not None, "opening the store has just named it"
         return self._project_id
 
     @property

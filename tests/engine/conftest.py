@@ -1,0 +1,36 @@
+"""A scene per test: a project under git with one commit, and a fresh store."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.scene import Clock, Scene, environment
+from wfe_mcp.store import Store
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project and a database, made once: copying them is ten times faster than making them."""
+    folder = tmp_path_factory.mktemp("blank")
+    root = folder / "project"
+    root.mkdir()
+    (root / "app.py").write_text("VALUE = 1\n", encoding="utf-8")
+    (root / ".gitignore").write_text("ignored/\n.wfe/runs/\n", encoding="utf-8")
+    identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+    for args in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "begin"]):
+        subprocess.run(["git", *args], cwd=root, check=True)
+    Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=Clock()).close()
+    return folder
+
+
+@pytest.fixture
+def scene(tmp_path: Path, blank: Path) -> Iterator[Scene]:
+    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
+    clock = Clock()
+    url = f"sqlite:///{tmp_path / 'wfe.db'}"
+    made = Scene(tmp_path / "project", Store.open(url, clock=clock), clock, environment(tmp_path))
+    yield made
+    made.close()
