@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Channel, RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.testing.demo_project import FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, check_command
+from wfe_mcp.testing.demo_project import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, check
 from wfe_mcp.testing.demo_stage import Stage
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone
@@ -26,6 +26,7 @@ from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wfe_mcp.core.model import Attempt
     from wfe_mcp.store.records import EventRecord
     from wfe_mcp.testing.stdio_client import StdioClient
 
@@ -72,7 +73,7 @@ def _play(folder: Path, person: _Person) -> None:
     stage.say("wfe-mcp: the agent does the work, the server is the referee.", "title")
     stage.say("A real git repository with a bug, a real server, real test runs. Only the agent is scripted.")
     stage.say("'agent' is a tool call over MCP; 'server' is what came back, word for word.", "quiet")
-    with Playground(folder, files=FILES, checks={"test": check_command()}) as project:
+    with Playground(folder, files=FILES, checks={"test": check()}, environment=ENVIRONMENT) as project:
         play = _Play(stage, project, person)
         play.first_server()
         play.second_server()
@@ -113,6 +114,7 @@ class _Play:
         self.project = project
         self.person = person
         self.run = RunId("")
+        self.orphaned = False
 
     # -- the first server --------------------------------------------------------------------------------------------
 
@@ -172,7 +174,8 @@ class _Play:
         agent.begin("submit_artifact", run=self.run, phase="fix", attempt=answer["data"]["attempt"], artifact=_CHANGE)
         child = self._test_run()
         agent.kill()
-        what = f"while its tests ran as process {child}" if child else "just after its tests"
+        self.orphaned = self._fix().status is AttemptStatus.GATING
+        what = f"while its tests ran as process {child}" if self.orphaned else "just after its tests"
         self.stage.kill(f"server {agent.pid} is dead, {what}; nobody got an answer")
 
     def _test_run(self) -> int | None:
@@ -181,13 +184,16 @@ class _Play:
         while time.monotonic() < until:
             with self.project.engine.store.read() as tx:
                 jobs = [job for job in tx.running_jobs() if job.run_id == self.run and job.child_pid is not None]
-                attempt = self.project.engine.load(tx, self.run).state.current(PhasePath("fix"))
             if jobs:
                 return jobs[0].child_pid
-            if attempt.status is AttemptStatus.AWAITING:
+            if self._fix().status is AttemptStatus.AWAITING:
                 return None
             time.sleep(0.005)
         raise _Stopped("the submission of the fix did not reach its tests within 30 s")
+
+    def _fix(self) -> Attempt:
+        with self.project.engine.store.read() as tx:
+            return self.project.engine.load(tx, self.run).state.current(PhasePath("fix"))
 
     # -- the second server -------------------------------------------------------------------------------------------
 
@@ -208,10 +214,11 @@ class _Play:
             calls += 1
         _expect(answer.get("waiting_on") == "human", answer)
         self.stage.agent("status wait_s=45")
-        tests = _ok(agent.call("status", run=self.run, detail="full"))["data"]["phases"][1]
-        self.stage.server(answer, *_evidence({"data": tests}))
+        fix = _ok(agent.call("status", run=self.run, detail="full"))["data"]["phases"][1]
+        self.stage.server(answer, *_evidence({"data": fix}))
         how = "One call, and the run goes on" if calls == 1 else f"After {calls} calls the run goes on"
-        self.stage.say(f"{how}: the submission was stored, the orphaned tests were ended and ran again.", "quiet")
+        tests = ", the orphaned tests were ended and ran again" if self.orphaned else ""
+        self.stage.say(f"{how}: the submission was stored{tests}.", "quiet")
 
     def _own_approval(self, agent: StdioClient) -> None:
         self.stage.act("The agent tries to approve its own work")
@@ -244,6 +251,11 @@ class _Play:
         answer = _ok(agent.call("status", run=self.run))
         self.stage.agent("status")
         self.stage.server(answer)
+        if answer["run_state"] != "completed":
+            answer = _ok(agent.call("start_phase", run=self.run))
+            self.stage.agent("start_phase")
+            told = [line for one in answer["data"]["feedback"][-1:] for line in one["message"].splitlines()]
+            self.stage.server(answer, *(f"feedback: {line}" for line in told))
 
     # -- what is left ------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.testing.stdio_client import MODERN, StdioClient
 from wfe_mcp.testing.throwaway import make_database, stand_in
+from wfe_mcp.workspace.checks import CheckSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,8 +44,8 @@ _IGNORED = "__pycache__/\n.pytest_cache/\n"
 class Playground:
     """A project to play in. Use it in a ``with`` block, or close it.
 
-    ``files``: path → text, committed first. ``checks``: name → command as a list of words. ``templates``: folders with
-    a template.json.
+    ``files``: path → text, committed first. ``checks``: name → command as a list of words, or a whole check.
+    ``templates``: folders with a template.json. ``environment``: what servers get beside PATH and the like.
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class Playground:
         folder: Path,
         *,
         files: Mapping[str, str] | None = None,
-        checks: Mapping[str, Sequence[str]] | None = None,
+        checks: Mapping[str, Sequence[str] | CheckSettings] | None = None,
         templates: Iterable[Path] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         from wfe_mcp.engine.desk import Engine
-        from wfe_mcp.workspace.checks import CheckSettings
         from wfe_mcp.workspace.config_file import write_config
         from wfe_mcp.workspace.location import project_at
 
@@ -64,6 +65,7 @@ class Playground:
         self.root = self.folder / "project"
         self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
+        own |= environment or {}
         self.environment |= own | {"WFE_DATABASE_URL": make_database(self.folder / "wfe.db")}
         self.root.mkdir()
         self.write({".gitignore": _IGNORED, **(files or {})})
@@ -72,7 +74,7 @@ class Playground:
         self.git("config", "user.email", "playground@example.com")
         self.git("add", ".")
         self.git("commit", "-q", "-m", "As it begins")
-        write_config(self.root, {name: CheckSettings(argv=list(argv)) for name, argv in (checks or {}).items()})
+        write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})
         for template in templates:
             shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
         self.engine: Engine = Engine(project_at(self.root), environment=self.environment)
@@ -151,3 +153,7 @@ class Playground:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check(given: Sequence[str] | CheckSettings) -> CheckSettings:
+    return given if isinstance(given, CheckSettings) else CheckSettings(argv=list(given))

@@ -1,0 +1,96 @@
+"""A team in one run: every role hands in its part, and findings go back to DEV."""
+
+from typing import Any
+
+import pytest
+
+from tests.acceptance.scene import CHANGE, FIXED, SHOWN, event_types
+from wfe_mcp.testing.agent import Script, Work, drive
+from wfe_mcp.testing.playground import Playground
+
+GOAL = {"goal": "add() adds."}
+SPEC = {"_spec/add.md": "# add\n\nR-1: add(1, 2) is 3.\n"}
+BREAKDOWN = {"items": [{"id": "T-1", "title": "add() adds", "acceptance": ["add(1, 2) is 3"]}]}
+NO_FINDINGS: dict[str, Any] = {
+    "scanner": "by eye",
+    "findings": [],
+    "totals": {"critical": 0, "high": 0, "medium": 0, "low": 0, "info": 0},
+}
+HIGH: dict[str, Any] = {
+    "scanner": "by eye",
+    "findings": [{"severity": "high", "title": "eval on input", "detail": "calc.py evaluates what it is given"}],
+    "totals": {"critical": 0, "high": 1, "medium": 0, "low": 0, "info": 0},
+}
+RELEASE = {
+    "version": "1.0.1",
+    "summary": "add() adds",
+    "changes": [{"kind": "fixed", "text": "add() adds"}],
+    "rollback": "Install 1.0.0",
+}
+
+
+def report(role: str, status: str = "pass") -> dict[str, Any]:
+    findings = [{"severity": "high", "title": "add(-1, 1) is not tested", "detail": "negative numbers"}]
+    told = {"role": role, "status": status, "summary": f"{role}: {status}"}
+    return told | ({} if status == "pass" else {"findings": findings})
+
+
+TEAM: Script = {
+    "pm": [Work(BREAKDOWN, SPEC)],
+    "qa_tests": [Work({"summary": "one test"}, SHOWN)],
+    "dev": [Work(CHANGE, FIXED)],
+    "qa": [Work(report("qa"))],
+    "sec": [Work(NO_FINDINGS)],
+    "docs": [Work(report("docs"), {"README.md": "# calc\n\nadd() adds.\n"})],
+    "deploy": [Work(RELEASE)],
+}
+
+
+def test_the_team_works_from_requirements_to_an_approved_release(bugged: Playground):
+    with bugged.server() as agent:
+        played = drive(agent.call, bugged.root, "role_pipeline", GOAL, TEAM, person=bugged.approve)
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == ["needs_human"] * 3
+    assert bugged.problems(played.run) == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "bad"), [("qa", Work(report("qa", "fail"))), ("sec", Work(HIGH))], ids=["qa", "security"]
+)
+def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
+    bugged: Playground, phase: str, bad: Work
+):
+    again = {name: [*works, *works] for name, works in TEAM.items() if name not in {"pm", "qa_tests"}}
+    better = Work(CHANGE, {"calc.py": "def add(a, b):\n    return b + a\n"})
+    script = {**TEAM, **again, "dev": [*TEAM["dev"], better], phase: [bad, *TEAM[phase]]}
+
+    with bugged.server() as agent:
+        played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=bugged.approve)
+
+    starts = [answer for tool, answer in played.steps if tool == "start_phase"]
+    second = [answer for answer in starts if answer["phase"] == "dev"][-1]["data"]
+    assert second["iteration"] == 2
+    assert [one["from"] for one in second["feedback"]] == [phase]
+    assert [answer["phase"] for answer in starts].count("pm") == 1
+    assert event_types(bugged, played.run).count("WentTo") == 1
+    assert played.last["run_state"] == "completed"
+    assert bugged.problems(played.run) == []
+
+
+def test_a_person_who_says_no_to_the_deployment_is_heard(bugged: Playground):
+    asked: list[str] = []
+
+    def strict(run: str, phase: str) -> None:
+        asked.append(phase)
+        if asked.count("deploy") == 1 and phase == "deploy":
+            bugged.reject(run, phase, "not on a Friday")
+        else:
+            bugged.approve(run, phase)
+
+    with bugged.server() as agent:
+        script = {**TEAM, "deploy": [*TEAM["deploy"], Work({**RELEASE, "version": "1.0.2"})]}
+        played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=strict)
+
+    assert asked == ["pm", "qa_tests", "deploy", "deploy"]
+    assert played.last["run_state"] == "completed"
