@@ -104,8 +104,9 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, A
         names = (frozenset(found) for found in (checks, settings.settings.roles, settings.settings.mcp_servers))
         project = ProjectNames(*names)
         errors = lint(plan.definition, project).errors
-        raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
-                      "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
+        if errors:  # a check with if_missing "note" may be missing
+            raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
+                          "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
     return {
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
