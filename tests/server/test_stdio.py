@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -112,6 +113,21 @@ def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> N
         assert answers[asked[2]]["structuredContent"]["ok"]
         assert answers[asked[3]]["structuredContent"]["error"]["code"] == "bad_argument"
         assert child.end() == 0
+
+
+def test_a_stateless_client_that_says_no_more_has_a_worker_all_the_same(house: House) -> None:
+    with serving(house) as child:
+        child.ask("tools/list", _meta={VERSION_KEY: MODERN, CAPABILITIES_KEY: {}})
+        child.read()
+        engine = house.engine()
+        ends = time.monotonic() + PATIENCE_S
+        registered: list[int] = []
+        while not registered and time.monotonic() < ends:
+            with engine.store.read() as tx:
+                registered = [each.pid for each in tx.processes(engine.identity.host)]
+        engine.close()
+
+        assert registered == [child.process.pid]
 
 
 def test_a_client_that_leaves_at_once_leaves_nothing_behind_and_nothing_heavy_was_loaded(house: House) -> None:

@@ -185,6 +185,19 @@ async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect)
     assert found[0]["run_state"] == "cancelled"
 
 
+async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        for phase in ("agreed", "asked", "signed", "plan", "checked"):
+            await submitted(agent, run, phase)
+        with anyio.move_on_after(0.1) as given_up:
+            await call(agent, "status", run=run, wait_s=45)
+        after = await call(agent, "status", run=run)
+
+    assert given_up.cancelled_caught
+    assert (after["run_state"], after["waiting_on"]) == ("waiting", "human")
+
+
 async def test_features_of_later_versions_say_so(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)

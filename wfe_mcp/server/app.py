@@ -74,13 +74,18 @@ class WfeServer(MCPServer[None]):
         self.place = place
         self._background: TaskGroup | None = None
         self._asked_roots = False
+        self._greeted = False
         self.middleware.append(self._begin)
         add_resources(self, place)
         add_prompts(self)
         add_completions(self, place)
 
-    async def serve(self, incoming: Any, outgoing: Any) -> None:
-        """Serve one client over two streams of ``SessionMessage`` until the incoming one ends."""
+    async def serve(self, incoming: Any, outgoing: Any, *, greeted: bool = False) -> None:
+        """Serve one client over two streams of ``SessionMessage`` until the incoming one ends.
+
+        ``greeted``: a stateless client has its lists already; its next message may be a call in a minute from now.
+        """
+        self._greeted = greeted
         low = self._lowlevel_server
         changes = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
         await low.run(incoming, outgoing, low.create_initialization_options(changes))
@@ -133,6 +138,8 @@ class WfeServer(MCPServer[None]):
         try:
             async with anyio.create_task_group() as background:
                 self._background = background
+                if self._greeted and self.place.is_settled:
+                    self._start(no_roots)
                 yield
                 background.cancel_scope.cancel()
         finally:

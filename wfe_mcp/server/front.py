@@ -97,6 +97,11 @@ class Front:
             self._backlog.clear()
             self._deliver = deliver
 
+    @property
+    def has_greeted(self) -> bool:
+        """True when a stateless client has been answered, of which the SDK has heard nothing."""
+        return self._era == "stateless"
+
     def drops(self, request: str | int | None) -> bool:
         """True once for a request that the front has answered already."""
         if request is None or request not in self._dropped:

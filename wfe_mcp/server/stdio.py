@@ -69,7 +69,7 @@ async def _serve(front: Front, server: WfeServer) -> None:
         with suppress(NotImplementedError):  # Windows: the client ends the process
             loop.add_signal_handler(number, take, None)
     front.attach(deliver)
-    await server.serve(receive, Outgoing(front))
+    await server.serve(receive, Outgoing(front), greeted=front.has_greeted)
 
 
 class Outgoing:
