@@ -93,14 +93,34 @@ class CheckSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    argv: Annotated[list[Word], Field(min_length=1)]
-    cwd: ProjectPath | None = None
-    env: list[Variable] = []
-    timeout: Duration = "10m"
-    junit: ProjectPath | None = None
-    coverage: ProjectPath | None = None
-    sarif: ProjectPath | None = None
-    writes: list[str] = []
+    argv: list[Word] = Field(
+        min_length=1, description='The command as a list of words, run without a shell: `["pytest", "-q"]`.'
+    )
+    cwd: ProjectPath | None = Field(
+        default=None, description='The folder to run it in, inside the project: `"backend"`. Else the project\'s own.'
+    )
+    env: list[Variable] = Field(
+        default=[],
+        description='Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.',
+    )
+    timeout: Duration = Field(
+        default="10m", description='The longest it may run: a number and `ms`, `s`, `m`, `h` or `d`, as in `"5m"`.'
+    )
+    junit: ProjectPath | None = Field(
+        default=None,
+        description="The JUnit XML report that it writes: which tests ran, which failed. pytest is asked for one anyway.",
+    )
+    coverage: ProjectPath | None = Field(
+        default=None, description="The coverage report that it writes (Cobertura, JaCoCo, coverage.py, Istanbul, lcov)."
+    )
+    sarif: ProjectPath | None = Field(
+        default=None,
+        description="The scanner's report that it writes, SARIF or the tool's JSON; `\"-\"`: it prints it.",
+    )
+    writes: list[str] = Field(
+        default=[],
+        description='Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.',
+    )
 
     def frozen(self, name: str) -> FrozenCheck:
         """The check under its name, for a run to keep."""

@@ -26,8 +26,8 @@ from wfe_mcp.workspace.location import user_config_file
 from wfe_mcp.workspace.settings_tables import McpServerSettings, PhaseSettings, RoleSettings, Settings
 
 __all__ = [
-    "CheckSettings", "ConfigWritten", "FrozenCheck", "LoadedSettings", "McpServerSettings", "Origin", "PhaseSettings",
-    "RoleSettings", "Settings", "find_checks", "load_settings", "seconds", "write_config",
+    "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "LoadedSettings", "McpServerSettings", "Origin",
+    "PhaseSettings", "RoleSettings", "Settings", "find_checks", "load_settings", "seconds", "write_config",
 ]  # fmt: skip
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
@@ -101,7 +101,7 @@ class _Layer:
     values: Document
 
 
-_FROM_ENVIRONMENT = {
+FROM_ENVIRONMENT = {
     "WFE_AUTO": "auto",
     "WFE_ARTIFACTS_ON_MISMATCH": "artifacts.on_mismatch",
     "WFE_RUNS_STALE_AFTER": "runs.stale_after",
@@ -109,6 +109,8 @@ _FROM_ENVIRONMENT = {
     "WFE_ENV_ALLOW": "env.allow",
     "WFE_POLICY_TEMPLATES": "policy.templates",
 }
+"""Variable → the key that it sets."""
+
 _LISTS = {"http.allow", "env.allow", "policy.templates"}
 _BOOLEANS = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
 
@@ -117,7 +119,7 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
     """The variables above; lists are separated by commas. Other WFE_ variables are not settings."""
     where: dict[str, str] = {}
     values: Document = {}
-    for variable, key in _FROM_ENVIRONMENT.items():
+    for variable, key in FROM_ENVIRONMENT.items():
         text = env.get(variable)
         if not text:
             continue

@@ -1,4 +1,7 @@
-"""What may a config.toml say? The user's and the project's have the same shape (design §5)."""
+"""What may a config.toml say? The user's and the project's have the same shape (design §5).
+
+The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
+"""
 
 from typing import Literal
 
@@ -19,77 +22,111 @@ class _Table(BaseModel):
 class RoleSettings(_Table):
     """One ``[roles.<name>]`` table: a provider and its model."""
 
-    provider: str
-    model: str | None = None
+    provider: str = Field(
+        description='The provider, such as `"openai"`. Not used yet: templates may name the role, no model is called.'
+    )
+    model: str | None = Field(default=None, description="The provider's name of the model. Not used yet.")
 
 
 class McpServerSettings(_Table):
     """One ``[mcp_servers.<name>]`` table. ``env``: names of variables that may pass."""
 
-    command: str
-    args: list[str] = []
-    env: list[Variable] = []
+    command: str = Field(description="The program of the server. Not used yet: no step calls a server.")
+    args: list[str] = Field(default=[], description="Its arguments. Not used yet.")
+    env: list[Variable] = Field(
+        default=[], description='Names of variables that it may see, never values: `["GITHUB_TOKEN"]`. Not used yet.'
+    )
 
 
 class PhaseSettings(_Table):
     """One ``[templates.<template>.phases.<phase>]`` table: what this project changes in a phase."""
 
-    approver: str | None = None
-    max_retries: int | None = Field(default=None, ge=0)
-    allow_rewrite: bool | None = None
-    timeout: Duration | None = None
-    auto_proceed: bool | None = None
+    approver: str | None = Field(
+        default=None, description="Who approves: `skip`, `human` or the name of a role. Not used yet."
+    )
+    max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first one. Not used yet.")
+    allow_rewrite: bool | None = Field(
+        default=None, description="Whether a reviewer may hand in a better version. Not used yet."
+    )
+    timeout: Duration | None = Field(
+        default=None, description='The longest that one attempt may run: `"1h"`. Not used yet.'
+    )
+    auto_proceed: bool | None = Field(
+        default=None, description="Whether the run goes on by itself after this phase. Not used yet."
+    )
 
 
 class TemplateSettings(_Table):
     """One ``[templates.<template>]`` table."""
 
-    phases: dict[str, PhaseSettings] = {}
+    phases: dict[str, PhaseSettings] = Field(default={}, description="What changes, by the phase's id.")
 
 
 class HttpSettings(_Table):
     """``allow``: plain-http origins that may be reached."""
 
-    allow: list[str] = []
+    allow: list[str] = Field(default=[], description='Such as `["http://localhost:8080"]`. Not used yet.')
 
 
 class EnvSettings(_Table):
     """``allow``: names of variables that expressions may read as ``env``."""
 
-    allow: list[Variable] = []
+    allow: list[Variable] = Field(
+        default=[],
+        description='Names of variables, such as `["CI"]`; a run stores their values when it starts, so name no secret.',
+    )
 
 
 class PolicySettings(_Table):
     """``templates``: what an agent may start; None is everything."""
 
-    templates: list[str] | None = None
+    templates: list[str] | None = Field(
+        default=None, description='Names of templates that an agent may start: `["quick_fix"]`. Not used yet.'
+    )
 
 
 class ArtifactSettings(_Table):
     """``on_mismatch``: what a changed file of a sealed artifact does."""
 
-    on_mismatch: Literal["warn", "block"] = "block"
+    on_mismatch: Literal["warn", "block"] = Field(
+        default="block",
+        description="What the run does when the file of an accepted artifact is changed later. Not used yet: it warns.",
+    )
 
 
 class RunSettings(_Table):
     """``stale_after``: how long an untouched open run counts as fresh."""
 
-    stale_after: Duration = "7d"
+    stale_after: Duration = Field(
+        default="7d",
+        description='How long an open run may lie untouched before it shows as stale: `"7d"`. Not used yet.',
+    )
 
 
 class Settings(_Table):
     """Everything that configuration can say."""
 
-    checks: dict[Name, CheckSettings] = {}
-    roles: dict[Name, RoleSettings] = {}
-    mcp_servers: dict[Name, McpServerSettings] = {}
-    templates: dict[str, TemplateSettings] = {}
-    http: HttpSettings = HttpSettings()
-    env: EnvSettings = EnvSettings()
-    auto: bool = True
-    policy: PolicySettings = PolicySettings()
-    artifacts: ArtifactSettings = ArtifactSettings()
-    runs: RunSettings = RunSettings()
+    checks: dict[Name, CheckSettings] = Field(default={}, description="Named commands; command gates name them.")
+    roles: dict[Name, RoleSettings] = Field(default={}, description="Named models; the roles of templates name them.")
+    mcp_servers: dict[Name, McpServerSettings] = Field(
+        default={}, description="Named MCP servers; the steps of templates name them."
+    )
+    templates: dict[str, TemplateSettings] = Field(
+        default={}, description="What this project changes in a template, by the template's name."
+    )
+    http: HttpSettings = Field(
+        default=HttpSettings(), description="Addresses of plain http that steps, webhooks and providers may reach."
+    )
+    env: EnvSettings = Field(
+        default=EnvSettings(), description="What expressions see as `env`: `${env.CI}` in a template."
+    )
+    auto: bool = Field(
+        default=True,
+        description="Whether a new run goes on by itself; `false`: each completed phase waits for `proceed`.",
+    )
+    policy: PolicySettings = Field(default=PolicySettings(), description="What agents may do.")
+    artifacts: ArtifactSettings = Field(default=ArtifactSettings(), description="Files of artifacts.")
+    runs: RunSettings = Field(default=RunSettings(), description="Runs that nobody touches.")
 
     def frozen_checks(self) -> dict[str, FrozenCheck]:
         """All checks as a run keeps them."""

@@ -1,0 +1,396 @@
+"""What do docs/reference and the README's table of tools hold? What the code says of itself.
+
+python scripts/generate_reference.py          write what differs
+python scripts/generate_reference.py --check  write nothing; exit 1 and name what differs
+
+docs/reference/glossary.md alone is written by hand.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = "docs/reference"
+BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
+NOTE = "<!-- Written by scripts/generate_reference.py from {source}. Change that, not this page. -->"
+
+Lines = Iterator[str]
+Schema = dict[str, Any]
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Exit code 0 when all is as generated (now), 1 when ``--check`` found differences, 2 when misused."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    wanted = documents(root)
+    stale = [name for name, text in wanted.items() if _text(root / name) != text]
+    for name in stale:
+        if "--check" in arguments:
+            print(f"{name} is not what the code says. Next: python scripts/generate_reference.py", file=sys.stderr)
+            continue
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(wanted[name], encoding="utf-8", newline="\n")
+        print(name)
+    return 1 if stale and "--check" in arguments else 0
+
+
+def documents(root: Path = ROOT) -> dict[str, str]:
+    """Path below the repository → text of every generated page, and the README with its table of tools."""
+    pages = {
+        f"{REFERENCE}/{name}": "\n".join([NOTE.format(source=source), "", *make()]) + "\n"
+        for name, (source, make) in PAGES.items()
+    }
+    before, _, rest = (_text(root / "README.md") or "").partition(BEGIN)
+    table = "\n".join(
+        _table(("tool", "use it"), [(_code(tool["name"]), _first_sentence(tool["description"])) for tool in _tools()])
+    )
+    return pages | {"README.md": f"{before}{BEGIN}{table}\n{END}{rest.partition(END)[2]}"}
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------
+
+
+def error_codes() -> Lines:
+    from wfe_mcp.core.errors import TURN
+
+    yield "# Error codes"
+    yield ""
+    yield "Every refusal carries one of these codes, a message (what happened, why) and mostly a hint (what to do next);"
+    yield "`details` name each fault by its JSON pointer. The list only grows: a code never changes its meaning."
+    yield ""
+    yield "The turn says who can mend it: the *agent* by another call, a *human* by a decision, whoever made the *setup*,"
+    yield "or we, because it is a *bug*."
+    yield ""
+    yield from _table(("code", "turn", "meaning"), [(_code(code), *told) for code, told in TURN.items()])
+
+
+def transitions() -> Lines:
+    from wfe_mcp.core import commands
+    from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES
+
+    yield "# Transitions"
+    yield ""
+    yield "What may be asked of an attempt and of a run in which status, and where it can lead. Everything else is refused"
+    yield "with `illegal_transition` and the legal next calls. A move that is here can still be refused for what else must"
+    yield "hold: who asks, which revision is meant, whether there is a free place."
+    for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):
+        yield from ("", f"## {title}", "")
+        yield from _table(("in status", "these moves", "lead to"), _grouped(moves))
+    yield from (
+        "",
+        "`superseded +new`: the attempt is closed and the next one opens. A failed attempt goes on by itself through",
+    )
+    yield "`on_fail`, a completed one through `next`, one under gates from gate to gate."
+    yield from ("", "## Moves", "")
+    known = [(name, str(getattr(commands, name).__doc__)) for name in commands.__all__ if "Command" not in name]
+    told = [*known, ("goto", "A rule or a person goes back to this phase or an earlier one: iteration n+1."),
+            ("rollback", "State and files go back to a checkpoint; no door offers it yet.")]  # fmt: skip
+    yield from _table(("move", "meaning"), [(name, _first_sentence(meaning)) for name, meaning in told])
+
+
+def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]]:
+    """One row per status and target, in the order of the code's table."""
+    for status, cells in moves.items():
+        for target in dict.fromkeys(cells.values()):
+            names = [move for move, leads in cells.items() if leads == target]
+            yield _code(status), ", ".join(names), target.replace(" | ", ", ")
+        if not cells:
+            yield _code(status), "none: it is over", ""
+
+
+def configuration() -> Lines:
+    from wfe_mcp.workspace.settings import FROM_ENVIRONMENT, Settings
+
+    yield "# Configuration"
+    yield ""
+    yield "A project's `.wfe/config.toml` and your own file have the same shape. Yours is `~/.config/wfe-mcp/config.toml` on"
+    yield "Linux, `~/Library/Application Support/wfe-mcp/config.toml` on macOS and `%LOCALAPPDATA%\\wfe-mcp\\config.toml` on"
+    yield "Windows. The first layer that has a value wins, key by key: the environment, the project, your own file, the"
+    yield "default. `wfe-mcp config show --origin` names each value that holds and where it comes from."
+    yield ""
+    yield "The project's file counts once you have trusted exactly its bytes (`wfe-mcp trust`). An unknown key or a wrong"
+    yield "value is reported by `wfe-mcp doctor` and left out; the rest counts."
+    schema = Settings.model_json_schema()
+    for name, given in schema["properties"].items():
+        found = _resolved(given, schema)
+        yield from ("", f"## {name}", "", _plain(found["description"]), "")
+        rows = _setting_rows(name, found, schema)
+        yield from _table(("key", "type", "default", "meaning"), rows)
+    yield from ("", "## Environment", "")
+    yield "Lists are separated by commas; `auto` takes true or false, on or off, yes or no, 1 or 0."
+    yield ""
+    variables = [(_code(variable), f"sets `{key}`") for variable, key in FROM_ENVIRONMENT.items()]
+    places = [
+        ("`WFE_PROJECT`", "the project's folder; `--project` wins over it"),
+        ("`WFE_DATABASE_URL`", "the database, `sqlite:///` and a path; any other kind is refused (`unavailable`)"),
+    ]
+    yield from _table(("variable", "meaning"), [*variables, *places])
+
+
+def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str, ...]]:
+    """One row per key that holds a value; ``NAME`` stands for a name of the user's."""
+    inner: object = schema.get("additionalProperties")
+    if isinstance(inner, dict):
+        yield from _setting_rows(f"{key}.NAME", _resolved(cast("Schema", inner), root), root)
+    elif "properties" in schema:
+        for name, given in schema["properties"].items():
+            yield from _setting_rows(f"{key}.{name}", _resolved(given, root), root)
+    else:
+        default = schema.get("default")
+        shown = "" if default is None else _code(json.dumps(default))
+        is_required = "default" not in schema
+        meaning = schema["description"].replace("Not used yet", "*Not used yet*")
+        yield _code(key) + (" (required)" if is_required else ""), _kind(schema), shown, meaning
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    """``schema`` with its reference followed and its ``null`` left out; its own words win over those it refers to."""
+    arms = [arm for arm in schema.get("anyOf", [schema]) if arm.get("type") != "null"]
+    assert len(arms) == 1, f"a setting has one type: {schema}"
+    found = arms[0]
+    if "$ref" in found:
+        found = _resolved(root["$defs"][found["$ref"].rsplit("/", 1)[1]], root)
+    return {**found, **{key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}}
+
+
+def template_keys() -> Lines:
+    from wfe_mcp.workflow.reference import reference
+
+    yield "# Templates: wfe/1"
+    yield ""
+    yield "Every key of the format. Unknown keys are errors; `wfe-mcp templates lint FILE` reports all faults at once. Editors"
+    yield "take [the JSON Schema](../../schemas/template.schema.json). What is marked *not available yet* is known to the"
+    yield "format and refused by lint."
+    for section in reference():
+        yield from ("", f"## {section.title}", "", section.meaning, "")
+        rows = [
+            (
+                _code(key.name) + (" (required)" if key.required else ""),
+                key.type,
+                _code(key.default) if key.default else "",
+                key.meaning + (f" *{key.not_yet[0].upper()}{key.not_yet[1:]}.*" if key.not_yet else ""),
+            )
+            for key in section.keys
+        ]
+        yield from _table(("key", "type", "default", "meaning"), rows)
+
+
+def schemas() -> Lines:
+    from wfe_mcp.artifacts.registry import json_schema, schema_names
+
+    yield "# Artifact schemas"
+    yield ""
+    yield "What a phase can be asked to hand in: a template names one of these, or holds a JSON Schema of its own."
+    yield "Unknown fields are refused. The same as JSON Schema: [schemas/](../../schemas)."
+    for name in schema_names():
+        schema = json_schema(name)
+        yield from ("", f"## {name}", "", _plain(schema["description"]), "")
+        yield from _table(("field", "type", "meaning"), _field_rows("", schema))
+        yield from ("", "```json", json.dumps(schema["examples"][0], indent=2, ensure_ascii=False), "```")
+
+
+def _field_rows(above: str, schema: Schema) -> Iterator[tuple[str, ...]]:
+    """One row per field; those of an object in it follow, ``[]`` after a list."""
+    required = set(schema.get("required", []))
+    for name, field in schema.get("properties", {}).items():
+        shown = _code(f"{above}{name}") + (" (required)" if name in required else "")
+        yield shown, _kind(field), str(field.get("description", ""))
+        inner = field.get("items", field)
+        yield from _field_rows(f"{above}{name}{'' if inner is field else '[]'}.", inner)
+
+
+def tools() -> Lines:
+    front = _front()
+    yield "# MCP tools"
+    yield ""
+    yield "What `wfe-mcp serve` offers to a client. A tool that needs a person never waits for one: it stores the request,"
+    yield "answers `needs_human`, and names what the person can do."
+    yield from (
+        "",
+        "## The answer",
+        "",
+        "Each call is answered with the same envelope, as structured content and as text:",
+        "",
+    )
+    yield from _table(("key", "meaning"), _ENVELOPE)
+    for tool in _tools():
+        yield from ("", f"## {tool['name']}", "", tool["description"], "")
+        yield from _table(("argument", "type", "meaning"), _argument_rows(tool["inputSchema"]))
+    yield from ("", "## Resources", "")
+    rows = [
+        (_code(each["uriTemplate"]), each["description"])
+        for each in front["resources/templates/list"]["resourceTemplates"]
+    ]
+    yield from _table(("address", "what is there"), rows)
+    yield from ("", "## Prompts", "", "Clients show these as commands to pick.", "")
+    prompts = [
+        (_code(each["name"]), ", ".join(_code(one["name"]) + ("" if one.get("required") else "?") for one in each["arguments"]), each["description"])
+        for each in front["prompts/list"]["prompts"]
+    ]  # fmt: skip
+    yield from _table(("prompt", "arguments", "what it asks the agent"), prompts)
+
+
+_ENVELOPE = [
+    ("`ok`", "false when refused; then `error` says why"),
+    ("`run` `phase`", "which run and phase the answer is about"),
+    (
+        "`state`",
+        "the status of the phase's newest attempt; without a phase, of the run ([transitions](transitions.md))",
+    ),
+    ("`run_state`", "the run's status"),
+    ("`waiting_on`", "`agent` `human` `job` `reviewer` or `none`"),
+    ("`summary`", "one sentence"),
+    (
+        "`next`",
+        "at most three legal calls, best first: `tool`, `args`, `why`; `need` points to the schema of what to fill in",
+    ),
+    ("`data`", "what the tool brings"),
+    ("`error`", "`code` ([error codes](error-codes.md)), `message`, `hint`, `details`"),
+]
+
+
+def _argument_rows(schema: Schema) -> Iterator[tuple[str, ...]]:
+    for name, part in schema.get("properties", {}).items():
+        told = [str(part["description"])] if "description" in part else []
+        told += [f"default {_code(json.dumps(part['default']))}"] if part.get("default") not in (None, "") else []
+        kind = _kind(part) + (f", {part['minimum']} to {part['maximum']}" if "maximum" in part else "")
+        yield _code(name) + (" (required)" if name in schema.get("required", []) else ""), kind, "; ".join(told)
+
+
+def _front() -> dict[str, Any]:
+    """The server's own lists (scripts/generate_front.py keeps them fresh); both protocol eras have the same."""
+    return json.loads((ROOT / "wfe_mcp/server/front.json").read_text(encoding="utf-8"))["stateless"]
+
+
+def _tools() -> list[dict[str, Any]]:
+    return _front()["tools/list"]["tools"]
+
+
+def commands() -> Lines:
+    yield "# Commands"
+    yield ""
+    yield "Each command also takes `--json` (one JSON document on standard output), `--project DIR` (the project, instead of"
+    yield "the current one) and `--help`. Exit codes: 0 done, 1 refused or failed, 2 misused."
+    yield ""
+    yield "A command with `--pin-fd` asks for your PIN at the terminal where it needs a person; `--pin-fd N` reads it from file"
+    yield "descriptor N instead. RUN is a run's id or its first characters."
+    for words, command in _commands():
+        shown = [each for each in command.params if each.name not in _SHARED and not each.hidden]
+        usage = " ".join([*words, *(_usage(each) for each in shown if _is_argument(each) or each.required)])
+        yield from ("", f"## {usage}", "", _plain(command.help or ""))
+        rows = [_option_row(each) for each in shown if not _is_argument(each)]
+        rows = [(_code(_metavar(each)), each.help) for each in shown if _is_argument(each) and each.help] + rows
+        if rows:
+            yield ""
+            yield from _table(("argument", "meaning"), rows)
+
+
+_SHARED = {"as_json", "project", "help"}
+
+
+def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Words → command, leaves only. Typer brings its own click, so commands are taken by what they have."""
+    from typer.main import get_command
+
+    from wfe_mcp.cli.app import app
+
+    def walk(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+        inner: dict[str, Any] = getattr(command, "commands", {})
+        if not inner:
+            yield words, command
+        for name, each in inner.items():
+            if not each.hidden:
+                yield from walk((*words, name), each)
+
+    yield from walk(("wfe-mcp",), get_command(app))
+
+
+def _is_argument(parameter: Any) -> bool:
+    return parameter.param_type_name == "argument"
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper()).replace("[", "").replace("]", "")
+
+
+def _usage(parameter: Any) -> str:
+    name = _metavar(parameter)
+    if _is_argument(parameter):
+        return name if parameter.required else f"[{name}]"
+    return f"{parameter.opts[0]} {name}"
+
+
+def _option_row(option: Any) -> tuple[str, ...]:
+    names = ", ".join(_code(name) for name in (*option.opts, *option.secondary_opts))
+    shown = names if option.is_flag else f"{names} {_code(_metavar(option))}"
+    default = option.default
+    # No default, an empty one and a flag's false say nothing.
+    told = f" Default: {default}." if isinstance(default, str | int) and default and default is not True else ""
+    return shown, (option.help or "") + told
+
+
+# -- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Lines:
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _plain(docstring: str) -> str:
+    """A docstring as Markdown: one line, code in single backticks."""
+    return " ".join(docstring.replace("``", "`").split())
+
+
+def _first_sentence(docstring: str) -> str:
+    return _plain(docstring).split(". ")[0].rstrip(".") + "."
+
+
+_WORDS = {
+    "string": "text",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "number": "number",
+    "null": "nothing",
+}
+
+
+def _kind(schema: Schema) -> str:
+    """The type in a reader's words."""
+    if "const" in schema:
+        return _code(schema["const"])
+    if "enum" in schema:
+        return " or ".join(_code(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_kind(arm) for arm in schema["anyOf"]))
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    return _WORDS.get(str(schema.get("type", "")), str(schema.get("type", "any JSON")))
+
+
+PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
+    "tools.md": ("wfe_mcp/server", tools),
+    "commands.md": ("wfe_mcp/cli", commands),
+    "configuration.md": ("wfe_mcp/workspace/settings_tables.py", configuration),
+    "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
+    "templates.md": ("wfe_mcp/workflow/model", template_keys),
+    "transitions.md": ("wfe_mcp/core/moves.py", transitions),
+    "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""Where are the pages, and what does one of their blocks do when a reader types it?
+
+A page's ``sh`` blocks are one POSIX shell session in an empty folder, with nothing in the environment but a home, a
+database of its own and ``wfe-mcp`` on the PATH. Each line of a ``text`` block must appear, in order, in what the block
+above it printed; a line ``…`` stands for any lines, ``…`` in a line for any characters.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MARK = "<end of block>"
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page: its language, text, and where it stands."""
+
+    language: str
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows a page in a folder of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def follow(self, page: Path) -> list[tuple[Block, str]]:
+        """Type every ``sh`` block, check every ``text`` block; each ``sh`` block with what it printed."""
+        blocks = blocks_of(page)
+        typed = [block for block in blocks if block.language == "sh"]
+        printed = self._session([block.text for block in typed])
+        assert len(printed) == len(typed), f"{typed[len(printed) - 1].place} ended the shell:\n{printed[-1]}"
+        told = dict(zip(typed, printed, strict=True))
+        above: Block | None = None
+        for block in blocks:
+            if block.language == "sh":
+                above = block
+            elif block.language == "text":
+                assert above is not None, f"{block.place} has no sh block above it"
+                missing = first_missing(block.text, told[above])
+                assert missing is None, f"{block.place}: {missing!r} is not in:\n{told[above]}"
+        return list(told.items())
+
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """One command, without a terminal."""
+        return subprocess.run(
+            words, cwd=self.folder, env=self.environment | more, stdin=subprocess.DEVNULL, capture_output=True,
+            encoding="utf-8", timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+
+    def _session(self, texts: list[str]) -> list[str]:
+        """What each block printed, to both streams; shorter than ``texts`` when one failed."""
+        script = "set -e\nexec 2>&1\n" + "".join(f"{text}\necho '{MARK}'\n" for text in texts)
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
+            encoding="utf-8", timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        printed = done.stdout.split(f"{MARK}\n")
+        return printed[:-1] if done.returncode == 0 else printed
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """The blocks of a page, also those in comments, in order."""
+    text = page.read_text(encoding="utf-8")
+    name = page.relative_to(ROOT)
+    return [
+        Block(found[1], found[2], f"{name}:{text.count(chr(10), 0, found.start()) + 1}")
+        for found in FENCE.finditer(text)
+    ]
+
+
+def first_missing(expected: str, printed: str) -> str | None:
+    """The first line of ``expected`` that ``printed`` does not have after the lines before it; None when it has all."""
+    rest = printed.splitlines()
+    for line in expected.splitlines():
+        wanted = line.strip()
+        if wanted in {"…", ""}:
+            continue
+        pattern = re.compile(".*".join(re.escape(part) for part in wanted.split("…")))
+        at = next((number for number, candidate in enumerate(rest) if pattern.search(candidate)), None)
+        if at is None:
+            return line
+        rest = rest[at + 1 :]
+    return None
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    """A stranger: an empty folder, an empty home, their own database, our command and git."""
+    if os.name == "nt":  # pragma: no cover - the pages are for POSIX shells
+        pytest.skip("the pages' blocks are for POSIX shells")
+    folder, home, programs = tmp_path / "project", tmp_path / "home", tmp_path / "python" / "bin"
+    folder.mkdir()
+    home.mkdir()
+    # A Python without any package: what a check of the page's project finds must not depend on this machine.
+    venv.create(programs.parent, symlinks=True)
+    (programs / "wfe-mcp").symlink_to(Path(sys.executable).parent / "wfe-mcp")
+    git = shutil.which("git")
+    assert git, "the pages need git"
+    environment = {
+        "PATH": os.pathsep.join([str(programs), str(Path(git).parent), "/usr/bin", "/bin"]),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}",
+        # Only measured runs have these; without them nothing of what the commands do would be counted.
+        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
+    }
+    return Reader(folder, environment)
