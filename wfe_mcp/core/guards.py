@@ -9,7 +9,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.graph import upstream
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import PhasePath
 
@@ -102,7 +102,9 @@ def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
 
 def _verdict(state: RunState, command: c.RecordVerdict) -> Refused | None:
     attempt = state.current(command.phase)
-    if (attempt.stage, attempt.gate, attempt.sha256) != (command.stage, command.gate, command.sha256):
+    # A prompt that cannot be rendered has no sha256; nothing but an error can be said of it.
+    sha256 = "" if attempt.sha256 is None and command.verdict is VerdictKind.ERROR else attempt.sha256
+    if (attempt.stage, attempt.gate, sha256) != (command.stage, command.gate, command.sha256):
         return Refused(
             "stale_revision", f"The verdict on phase {command.phase!r} is about a revision or gate that is over."
         )

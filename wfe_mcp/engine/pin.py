@@ -38,7 +38,9 @@ def pin_is_set(engine: Engine) -> bool:
 def set_pin(engine: Engine, pin: str, by: By) -> None:
     """Keep a new PIN. Refuses one that is not 4–128 characters long, when one is set, and the client's own terminal."""
     refuse_clients_terminal(engine)
-    pin = _trimmed(pin)
+    pin = _line(pin)
+    if not 4 <= len(pin) <= 128:
+        raise Refused("bad_argument", f"A PIN has 4 to 128 characters; this one has {len(pin)}.", "Choose another.")
     salt = secrets.token_bytes(16)
     with engine.store.tx() as tx:
         if tx.get_secret(_PIN) is not None:
@@ -53,7 +55,7 @@ def person(engine: Engine, pin: str, actor: str) -> By:
     """The person at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
     refuse_clients_terminal(engine)
     with engine.store.tx() as tx:
-        refused = _check(tx, _trimmed(pin), engine.clock())
+        refused = _check(tx, _line(pin), engine.clock())
     if refused is not None:
         raise refused
     return By(actor, Channel.CLI, Assurance.HUMAN)
@@ -103,8 +105,6 @@ def _hash(pin: str, salt: bytes) -> bytes:
     return hashlib.scrypt(pin.encode(), salt=salt, **_COST)
 
 
-def _trimmed(pin: str) -> str:
-    pin = pin.removesuffix("\n").removesuffix("\r")
-    if not 4 <= len(pin) <= 128:
-        raise Refused("bad_argument", f"A PIN has 4 to 128 characters; this one has {len(pin)}.", "Choose another.")
-    return pin
+def _line(pin: str) -> str:
+    """What was typed, without the one line end that came with it."""
+    return pin.removesuffix("\n").removesuffix("\r")

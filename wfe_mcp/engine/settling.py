@@ -108,11 +108,9 @@ def _open_gates(turn: Turn, attempt: Attempt, on: dict[str, Any]) -> None:
     try:
         turn.give(c.OpenGates(sha256=sha256_hex(prompt_of(turn, attempt)), **on))
     except Refused as refused:
-        nothing = sha256_hex("")
-        turn.give(c.OpenGates(sha256=nothing, **on))
         turn.give(
             c.RecordVerdict(
-                stage=Stage.BEFORE, gate=0, sha256=nothing, verdict=VerdictKind.ERROR, message=refused.message,
+                stage=Stage.BEFORE, gate=0, sha256="", verdict=VerdictKind.ERROR, message=refused.message,
                 holder_alive=False, **on,
             )
         )  # fmt: skip
