@@ -73,7 +73,7 @@ def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
                 found.append(_awaiting(loaded, plan, attempt))
             case AttemptStatus.FAILED:
                 found.append(
-                    f"{attempt.phase} failed ({attempt.reason[:200]}); a person decides: wfe-mcp retry|skip|force-accept {run} {attempt.phase}"
+                    f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp retry|skip|force-accept {run} {attempt.phase}"
                 )
             case AttemptStatus.COMPLETED if attempt.held:
                 found.append(f"{attempt.phase} is done and held; a person says: wfe-mcp proceed {run}")
@@ -92,6 +92,11 @@ _STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
 def _awaiting(loaded: LoadedRun, plan: Plan, attempt: Attempt) -> str:
     gate = current_gate(loaded.state, attempt)
     if gate is None or gate[0] != "approval":
-        return f"{attempt.phase} waits for trust ({attempt.reason[:200]}); a person runs: wfe-mcp init or wfe-mcp trust"
+        return f"{attempt.phase} waits for trust ({_first_line(attempt.reason)}); a person runs: wfe-mcp init or wfe-mcp trust"
     assurance = getattr(plan.gates(attempt)[gate[1]], "assurance", "human")
     return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}: wfe-mcp approve {loaded.record.id} {attempt.phase}"
+
+
+def _first_line(reason: str) -> str:
+    """What a sentence can hold of a reason: the output of a check follows in further lines."""
+    return reason.partition("\n")[0][:200]
