@@ -76,7 +76,7 @@ class Reader:
 def blocks_of(page: Path) -> list[Block]:
     """The blocks of a page, also those in comments, in order."""
     text = page.read_text(encoding="utf-8")
-    name = page.relative_to(ROOT)
+    name = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page.name
     return [
         Block(found[1], found[2], f"{name}:{text.count(chr(10), 0, found.start()) + 1}")
         for found in FENCE.finditer(text)

@@ -1,0 +1,65 @@
+"""Every task that a how-to page tells is done, with the commands that it names."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tests.docs.conftest import ROOT, blocks_of
+from wfe_mcp.server.tools import tools
+from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
+from wfe_mcp.workflow.model import Gate
+from wfe_mcp.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docs.conftest import Reader
+
+ELSEWHERE = {"docs/how-to/test-your-template.md"}
+"""Executed by tests/testing/test_template_howto.py."""
+
+
+@pytest.mark.parametrize("page", ["add-a-check", "recover-after-a-crash", "when-a-gate-says-no"])
+def test_the_task_is_done_as_the_page_tells_it(reader: Reader, root: Path, page: str) -> None:
+    told = reader.follow(root / f"docs/how-to/{page}.md")
+
+    assert len(told) >= 4
+
+
+def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
+    executed = {"first-run.md", "add-a-check.md", "recover-after-a-crash.md", "when-a-gate-says-no.md"}
+    languages = {
+        (page.name, block.language)
+        for page in sorted((root / "docs").rglob("*.md"))
+        if str(page.relative_to(root)) not in ELSEWHERE
+        for block in blocks_of(page)
+    }
+
+    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml"}
+    assert {name for name, language in languages if language == "sh"} == executed
+
+
+@pytest.mark.parametrize("block", blocks_of(ROOT / "docs/how-to/add-a-check.md"), ids=lambda block: block.place)
+def test_what_the_page_on_checks_shows_is_valid(block: Any) -> None:
+    match block.language:
+        case "toml":
+            assert Settings.model_validate(tomllib.loads(block.text)).checks
+        case "json":
+            gate: Any = TypeAdapter(Gate).validate_python(json.loads(block.text))
+            assert gate.kind == "command"
+        case _:
+            assert block.language in {"sh", "text"}
+
+
+def test_the_answer_that_the_agent_sees_is_an_envelope_of_calls_that_exist(root: Path) -> None:
+    shown = [block for block in blocks_of(root / "docs/how-to/when-a-gate-says-no.md") if block.language == "json"]
+    envelope: dict[str, Any] = json.loads(shown[0].text)
+
+    assert set(envelope) <= set(ENVELOPE_SCHEMA["properties"])
+    assert envelope["error"]["code"] == "gate_failed"
+    assert {move["tool"] for move in envelope["next"]} <= set(tools())

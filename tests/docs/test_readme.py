@@ -1,0 +1,85 @@
+"""What the README tells a newcomer to type works, and its table names the tools there are.
+
+Its first two commands, the demo and the tests, are run by scripts/check.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tests.docs.conftest import ROOT, blocks_of
+from wfe_mcp import __version__
+from wfe_mcp.testing.stdio_client import StdioClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.docs.conftest import Reader
+
+README = ROOT / "README.md"
+PIN = "correct horse"
+
+
+def test_each_command_of_the_readme_works(reader: Reader) -> None:
+    told = [
+        shlex.split(line, comments=True)
+        for block in blocks_of(README)
+        if block.language == "bash"
+        for line in block.text.splitlines()
+        if line.startswith("wfe-mcp")
+    ]
+    (reader.folder / "Makefile").write_text("test:\n\ttrue\n", encoding="utf-8")
+
+    assert len(told) >= 8
+    for words in told:
+        more = ["--yes", "--pin-fd", "0"] if "init" in words else ["--help"] if "RUN" in words else []
+        done = subprocess.run(
+            [*words, *more], cwd=reader.folder, env=reader.environment, input=PIN, capture_output=True, encoding="utf-8",
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert done.stdout, words
+
+
+def test_the_version_is_told(reader: Reader) -> None:
+    assert reader.run("wfe-mcp", "--version").stdout == f"wfe-mcp {__version__}\n"
+
+
+def test_every_client_is_told_to_start_the_same_server(root: Path) -> None:
+    pages = [README, root / "docs/how-to/connect-a-client.md"]
+    found = [entry for page in pages for block in blocks_of(page) for entry in entries_of(block.language, block.text)]
+
+    assert len(found) >= 7
+    assert {tuple(argv) for argv in found} == {("wfe-mcp", "serve")}
+
+
+@pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
+def test_what_clients_start_offers_the_tools_of_the_table(reader: Reader, era: Any) -> None:
+    table = README.read_text(encoding="utf-8").partition("| tool |")[2].partition("<!-- tools: end")[0]
+    with StdioClient(["wfe-mcp", "serve"], cwd=reader.folder, env=reader.environment, era=era) as client:
+        offered = [tool["name"] for tool in client.tools()]
+
+    assert offered == re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+
+def entries_of(language: str, text: str) -> Iterator[list[str]]:
+    """The command lines of the servers that a client's configuration names."""
+    readers = {"json": json.loads, "toml": tomllib.loads}
+    if language not in readers:
+        return
+    waiting: list[dict[str, Any]] = [readers[language](text)]
+    while waiting:
+        value = waiting.pop()
+        command: str | list[str] | None = value.get("command")
+        if command is None:
+            waiting += [cast("dict[str, Any]", inner) for inner in value.values() if isinstance(inner, dict)]
+        else:
+            yield command if isinstance(command, list) else [command, *value["args"]]

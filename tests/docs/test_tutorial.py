@@ -1,0 +1,53 @@
+"""The tutorial is followed word for word, with the real commands, the real server and an agent for its last step."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from wfe_mcp.testing.agent import Work, drive
+from wfe_mcp.testing.stdio_client import StdioClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docs.conftest import Reader
+
+TEST = """
+    def test_slashes_become_dashes(self):
+        self.assertEqual(slug("a/b"), "a-b")
+"""
+REPRODUCED = {
+    "test": "test_slug.TestSlug.test_slashes_become_dashes", "file": "tests/test_slug.py",
+    "why": "slug() leaves slashes alone", "expected": "a-b", "actual": "a/b",
+}  # fmt: skip
+CHANGE = {"summary": "slug() turns slashes into dashes", "files": ["slug.py"]}
+
+
+def test_the_first_run_goes_as_the_tutorial_tells_it(reader: Reader, root: Path) -> None:
+    told = dict(reader.follow(root / "docs/tutorial/first-run.md"))
+
+    assert len(told) == 13
+    entry = json.loads((reader.folder / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
+    tests, source = (reader.folder / name for name in ("tests/test_slug.py", "slug.py"))
+    script = {
+        "reproduce": [Work(REPRODUCED, {"tests/test_slug.py": tests.read_text(encoding="utf-8") + TEST})],
+        "fix": [Work(CHANGE, {"slug.py": source.read_text(encoding="utf-8").rstrip() + '.replace("/", "-")\n'})],
+    }
+    with StdioClient([entry["command"], *entry["args"]], cwd=reader.folder, env=reader.environment) as agent:
+        played = drive(agent.call, reader.folder, "quick_fix", {"problem": "slug('a/b') keeps the slash"}, script)
+
+    assert played.codes == ["needs_human"]
+    assert f"wfe-mcp approve {played.run} fix" in played.last["error"]["hint"]
+    approved = approve(reader, played.run)
+    assert (approved.returncode, approved.stderr) == (0, "")
+    assert "completed, 2 of 2 phases done" in approved.stdout
+
+
+def approve(reader: Reader, run: str) -> subprocess.CompletedProcess[str]:
+    """The reader, at the terminal that the agent does not hold, with the PIN of step 3."""
+    return subprocess.run(
+        ["wfe-mcp", "approve", run, "fix", "--pin-fd", "0"], cwd=reader.folder, env=reader.environment,
+        input="correct horse", capture_output=True, encoding="utf-8", check=False, timeout=60,
+    )  # fmt: skip
