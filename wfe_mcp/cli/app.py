@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 refused or failed, 2 misused. ``--json`` prints one document whichever it is.
 """
 
+import functools
 import io
 import json
 import logging
@@ -10,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Concatenate
+from typing import Annotated, Any, Concatenate
 
 import typer
 import typer.main
@@ -141,7 +142,7 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
     words = list(argv)
     _set_up_streams()
     try:
-        found = typer.main.get_command(app).main(words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock))
+        found = _command_line().main(words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock))
         return int(found or 0)
     except UsageError as wrong:
         return _misused(wrong, as_json=_wants_json(words))
@@ -149,6 +150,12 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
         return INTERRUPTED
     except SystemExit as end:  # the reader of our pipe has left
         return int(end.code or 0)
+
+
+@functools.cache
+def _command_line() -> Any:
+    """The commands as typer reads them from their signatures."""
+    return typer.main.get_command(app)
 
 
 def _misused(wrong: Exception, *, as_json: bool) -> int:

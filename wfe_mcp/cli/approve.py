@@ -1,5 +1,7 @@
 """``wfe-mcp approve``: you have looked at it, and it is good."""
 
+import contextlib
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +11,6 @@ from wfe_mcp.cli.options import Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals import Asked
     from wfe_mcp.views.approval import Open
 
 __all__ = ["approve"]
@@ -32,8 +33,9 @@ def approve(
     from wfe_mcp.views.approval import open_approval
 
     engine, run = door.engine, door.at(run, phase)
-    # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
-    asked = approvals.ask(engine, door.by, run, phase, sha256=sha256 or None, comment=comment)
+    with _gates_again(door, run, phase):
+        # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
+        asked = approvals.ask(engine, door.by, run, phase, sha256=sha256 or None, comment=comment)
     if asked.decided:
         door.tell(moved(engine, run, phase, f"{phase} approved: its template takes anybody's word"))
         return
@@ -42,14 +44,10 @@ def approve(
     if not door.screen.as_json:
         _show(door, phase, shown)
     by = door.person(pin_fd, f"approve {phase}")
-    path = asked.request.phase
-    _refuse_other_request(door, run, asked)
-    try:
-        approvals.decide(engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase)
-    except Refused as refused:
-        if refused.code == "stale_revision":  # its gates may run again now: without a server they need us
-            wait_for_gates(door, run, phase, answers.standing_of(engine, run).loaded.state.current(path).number)
-        raise
+    with _gates_again(door, run, phase):
+        approvals.decide(
+            engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase, request=asked.request.id
+        )  # fmt: skip
     wait_for_gates(door, run, phase, asked.request.attempt)
     data: dict[str, Any] = {
         "approved": {key: shown.data[key] for key in shown.data if key != "content"} | {"by": by.actor}
@@ -58,13 +56,20 @@ def approve(
     door.tell(moved(engine, run, phase, what, data))
 
 
-def _refuse_other_request(door: Door, run: str, asked: "Asked") -> None:
-    """While the person thinks, the gates may judge other files, and the question becomes another one."""
+@contextlib.contextmanager
+def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
+    """What is stale has its gates run again at once: without a server nobody else would, and the refusal says how they ended."""
+    from wfe_mcp.cli.waiting import wait_for_gates
+    from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.views.answers import standing_of
 
-    phase = asked.request.phase
-    if standing_of(door.engine, run).loaded.state.current(phase).asked != asked.request.id:
-        raise Refused("stale_revision", f"Phase {phase!r} moved on while you decided.", "Look at it and decide again.")
+    try:
+        yield
+    except Refused as refused:
+        if refused.code == "stale_revision":
+            number = standing_of(door.engine, run).loaded.state.current(PhasePath(phase)).number
+            wait_for_gates(door, run, phase, number)
+        raise
 
 
 def _show(door: Door, phase: str, shown: "Open") -> None:

@@ -104,7 +104,7 @@ class Door:
         from wfe_mcp.views.envelope import Envelope
 
         envelope = Envelope(False, summary=refused.message, data=refused.data, error=refused)
-        if self._engine is not None and (refused.run or self.run):
+        if self._engine is not None:
             from wfe_mcp.views.answers import refusal
 
             envelope = refusal(self._engine, refused, self.run, self.phase)

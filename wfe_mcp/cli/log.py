@@ -42,9 +42,9 @@ def event_line(event: dict[str, Any]) -> str:
     payload: dict[str, Any] = event["payload"]
     phase = f" {payload['phase']}" if "phase" in payload else ""
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
-    said = next(
-        (str(payload[key]) for key in ("reason", "message", "feedback", "comment", "verdict") if payload.get(key)), ""
-    )
+    said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
+    if "verdict" in payload:
+        said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
     by = f"  {event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
     return f"{event['seq']:>4}  {event['at'][:19]}Z  {event['type']}{phase}{attempt}{by}" + (
         f"  {shortened(said, 100)}" if said else ""

@@ -87,7 +87,7 @@ def command_line(move: Next) -> str:
         case "list_templates":
             return "wfe-mcp templates list"
         case other:
-            return f"wfe-mcp {other.replace('_', '-')} {run}"
+            return f"wfe-mcp {other.removesuffix('_phase').replace('_', '-')} {run} {phase}"
 
 
 def verdict_line(verdict: dict[str, Any]) -> str:

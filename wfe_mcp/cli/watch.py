@@ -1,5 +1,6 @@
 """``wfe-mcp watch``: see a run move."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.door import Door
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.standing import Standing
 
 __all__ = ["watch"]
+
+_LOOKS = 10
 
 
 def watch(door: Door, run: Run) -> None:
@@ -23,15 +26,25 @@ def watch(door: Door, run: Run) -> None:
     engine, run = door.engine, door.at(run)
     with at_work(door) as wait:
         tend_open_runs(engine)
-        seen = answers.standing_of(engine, run).loaded.record.last_seq
-        door.screen.flush()
-        while not _needs_somebody(door, found := answers.standing_of(engine, run)):
-            seen = _show_new(door, found, seen)
+        found = answers.standing_of(engine, run)
+        seen = found.loaded.record.last_seq
+        while not _needs_somebody(door, found):
             with door.screen.busy(f"{found.loaded.record.title}: {found.loaded.state.status}"):
-                wait()
-        _show_new(door, found, seen)
+                _until_changed(door, run, found.loaded.record.revision, wait)
+            found = answers.standing_of(engine, run)
+            seen = _show_new(door, found, seen)
     answer = answers.status(engine, door.by, run, "brief" if door.screen.as_json else "full")
     door.tell(answer)
+
+
+def _until_changed(door: Door, run: str, revision: int, wait: Callable[[], None]) -> None:
+    """Wait for the next change of the run; come back now and then all the same, because a server may have gone."""
+    from wfe_mcp.views.waiting import revision as now
+
+    for _ in range(_LOOKS):
+        if now(door.engine, run) != revision:
+            return
+        wait()
 
 
 def _needs_somebody(door: Door, found: "Standing") -> bool:

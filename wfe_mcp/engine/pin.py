@@ -47,7 +47,8 @@ def set_pin(engine: Engine, pin: str, by: By) -> None:
             raise Refused(
                 "conflict", "A PIN is set already.", "Use it; it is asked for as the old one when it is replaced."
             )
-        value = json.dumps({"salt": salt.hex(), "hash": _hash(pin, salt).hex()})
+        # With its cost, so that a later version may ask for more without locking anybody out.
+        value = json.dumps({"salt": salt.hex(), "hash": _hash(pin, salt, _COST).hex(), "cost": _COST})
         tx.set_secret(_PIN, value, by, engine.clock())
 
 
@@ -72,7 +73,7 @@ def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
             "wrong_pin", f"After {_FREE_TRIES} wrong PINs every PIN is refused until {until}.", "Wait, then try again."
         )
     stored = json.loads(kept)
-    if hmac.compare_digest(_hash(pin, bytes.fromhex(stored["salt"])).hex(), stored["hash"]):
+    if hmac.compare_digest(_hash(pin, bytes.fromhex(stored["salt"]), stored["cost"]).hex(), stored["hash"]):
         if wrong:
             tx.set_secret(_WRONG, "{}", SYSTEM, now)
         return None
@@ -101,8 +102,8 @@ def refuse_clients_terminal(engine: Engine) -> None:
         )
 
 
-def _hash(pin: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(pin.encode(), salt=salt, **_COST)
+def _hash(pin: str, salt: bytes, cost: dict[str, int]) -> bytes:
+    return hashlib.scrypt(pin.encode(), salt=salt, **cost)
 
 
 def _line(pin: str) -> str:

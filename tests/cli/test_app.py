@@ -1,0 +1,226 @@
+"""The command line as a whole: help, misuse, streams, what it loads, and the doors it opens."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal, phase, template
+from wfe_mcp import __version__
+from wfe_mcp.cli.app import COMMANDS, main
+from wfe_mcp.cli.telling import command_line
+from wfe_mcp.views.envelope import Next
+
+HERE = str(Path(__file__).parents[2])
+
+
+def spawned(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """``python -m wfe_mcp`` in a process of its own, with little more than ``env -i`` leaves."""
+    return subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        env=bare_environment(more), check=False,
+    )  # fmt: skip
+
+
+def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
+    kept = ("HOME", "PATH", "WFE_DATABASE_URL", "SYSTEMROOT", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": HERE} | dict(more)
+
+
+@pytest.mark.parametrize("words", [name for name, _ in COMMANDS])
+def test_every_command_has_help_and_takes_json_and_project(empty: Terminal, words: str) -> None:
+    said = empty(*words.split(), "--help")
+    assert said.code == 0
+    assert "--json" in said.out
+    assert "--project DIR" in said.out
+    assert not empty.database.exists()
+
+
+def test_the_command_list_is_readable(empty: Terminal) -> None:
+    said = empty("--help")
+    assert said.code == 0
+    assert [name for name, _ in COMMANDS if f"  {name.split()[0]} " not in said.out] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["bogus"], ["status", "--bogus"], ["submit", "r1"], ["list", "--limit", "many"], ["templates"], ["artifact", "x"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_misuse_ends_with_2_and_says_why_also_as_json(empty: Terminal, words: list[str]) -> None:
+    said = empty(*words)
+    assert said.code == 2
+    assert "Usage: wfe-mcp" in said.out + said.err
+    said = empty("--json", *words)
+    assert said.code == 2
+    assert (said.document["ok"], said.refusal) == (False, "bad_argument")
+
+
+def test_the_version_is_printed(empty: Terminal) -> None:
+    assert empty("--version").out == f"wfe-mcp {__version__}\n"
+    assert empty("--json", "--version").document == {"ok": True, "version": __version__}
+
+
+def test_json_and_project_may_stand_before_the_command(cli: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    cli.start("note")
+    assert len(cli("--json", "list").data["runs"]) == 1
+    assert cli("--json", "--project", str(tmp_path / "other"), "list").data["runs"] == []
+    assert cli("--json", "--project", str(tmp_path / "none"), "list").refusal == "bad_argument"
+
+
+def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("wfe_mcp.views.answers.status", fail)
+    said = cli.json("status")
+    assert (said.code, said.refusal) == (1, "internal")
+    assert "RuntimeError: a bug" in said.document["error"]["message"]
+
+
+def test_help_loads_neither_rich_nor_the_engine() -> None:
+    code = (
+        "import sys; from wfe_mcp.cli.app import main; main(['--help']);"
+        "heavy = {'rich', 'sqlalchemy', 'psutil', 'mcp', 'wfe_mcp.engine.desk', 'alembic'};"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> None:
+    run = cli.start("note")
+    code = (
+        f"import sys; from wfe_mcp.cli.app import main; main(['status', '{run}']);"
+        "heavy = {'rich', 'mcp', 'alembic'}; sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
+    )
+    assert done.returncode == 0, done.stderr
+    assert "next: wfe-mcp submit" in done.stdout
+
+
+def test_a_bare_environment_is_enough(empty: Terminal) -> None:
+    done = spawned("status", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["summary"] == "No run is open in this project."
+    assert spawned("bogus").returncode == 2
+
+
+def test_text_that_the_terminal_cannot_show_ends_no_command(cli: Terminal) -> None:
+    cli.start("note", "--title", "Grüße 👋")
+    done = spawned("list", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert r"Gr\xfc\xdfe" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_that_leaves_early_is_no_error(cli: Terminal) -> None:
+    run = cli.start("note")
+    with subprocess.Popen(
+        [sys.executable, "-m", "wfe_mcp", "log", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare_environment({})
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_serve_is_a_command_of_its_own(empty: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def speak(project: str) -> int:
+        asked.append(project)
+        return 0
+
+    monkeypatch.setattr("wfe_mcp.server.front.serve", speak)
+    assert empty("serve", "--project", "there").code == 0
+    assert asked == ["there"]
+    assert empty.json("serve", "--hooks").refusal == "unavailable"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_demo_plays_and_its_end_is_the_answer(empty: Terminal, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def play(words: Sequence[str]) -> int:
+        print("playing", *words)
+        return code
+
+    monkeypatch.setattr("wfe_mcp.testing.demo.main", play)
+    said = empty("demo", "--yes", "--folder", "here")
+    assert (said.code, said.out) == (code, "playing --yes --folder here\n")
+    said = empty.json("demo")
+    assert (said.code, said.document["ok"], said.err) == (code, code == 0, "playing\n")
+
+
+def test_on_a_terminal_there_are_colours_and_tables(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    (cli.root / "ok").touch()
+    run = cli.start("code", "--title", "[red]not markup[/red]")
+    for stream in ("sys.stdout.isatty", "sys.stderr.isatty"):
+        monkeypatch.setattr(stream, lambda: True, raising=False)
+    (cli.root / "draft.json").write_text('{"text": "x"}')
+    said = cli("submit", run, "build", "--path", "draft.json")
+    assert "\x1b[" in said.out
+    shown = cli("list").out
+    assert "[red]not markup[/red]" in shown
+    assert "\x1b[32mcompleted" in shown
+    assert json.loads(cli.json("list").out)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in cli("list").out
+
+
+def test_next_calls_are_told_as_one_types_them() -> None:
+    calls = (
+        (Next("control_run", {"run": "r1", "action": "auto_on"}), "wfe-mcp auto on r1"),
+        (Next("status", {"run": "r1", "wait_s": 45}), "wfe-mcp watch r1"),
+        (Next("retry_phase", {"run": "r1", "phase": "p"}), "wfe-mcp retry r1 p"),
+        (Next("skip_phase", {"run": "r1", "phase": "p"}), "wfe-mcp skip r1 p"),
+        (Next("start_run", {"template": "t"}), "wfe-mcp start t --inputs JSON"),
+    )
+    assert [command_line(move) for move, _ in calls] == [line for _, line in calls]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo terminal is POSIX")
+def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
+    import pty
+
+    cli.save(template("wish", phase("draft", {"kind": "approval", "assurance": "human"})))
+    run = cli.start("wish")
+    cli.hand_in(run, "draft")
+    master, slave = pty.openpty()
+    # Whoever opens a terminal first in a new session owns it: only then is there a /dev/tty.
+    own = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, '-m', 'wfe_mcp', *sys.argv[2:]])"
+    words = [sys.executable, "-c", own, os.ttyname(slave), "approve", run, "draft", "--json"]
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=bare_environment({}),
+    ) as process:  # fmt: skip
+        seen = b""
+        while b"PIN to approve draft:" not in seen:
+            assert select.select([master], [], [], 30)[0], "nobody asked for the PIN"
+            seen += os.read(master, 1000)
+        os.write(master, f"{PIN}\n".encode())
+        out, err = process.communicate(timeout=30)
+    os.close(slave)
+    os.close(master)
+    assert process.returncode == 0, err
+    assert json.loads(out)["run_state"] == "completed"
+    assert PIN.encode() not in seen
+
+
+def test_an_interrupt_ends_with_130(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wfe_mcp.views.answers.status", interrupt)
+    assert main(["status"]) == 130

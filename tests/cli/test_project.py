@@ -1,0 +1,349 @@
+"""A project at a terminal: setting it up, trust, templates, settings, health, truth."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal, phase, template
+
+
+def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
+    (empty.root / "test_it.py").write_text("import unittest\n")
+    said = empty.json("init", "--yes", pin=PIN)
+    assert said.code == 0, said.out
+    assert said.data["added"] == ["test"]
+    assert said.data["trusted"] == ["config"]
+    assert "[checks.test]" in (empty.root / ".wfe" / "config.toml").read_text()
+    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == said.data["checks"]["test"]
+
+
+def test_init_repeated_adds_nothing_and_ends_with_0(empty: Terminal) -> None:
+    (empty.root / "test_it.py").write_text("import unittest\n")
+    empty("init", "--yes", pin=PIN)
+    before = (empty.root / ".wfe" / "config.toml").read_bytes()
+    for pin in (PIN, None):
+        said = empty("init", "--yes", pin=pin)
+        assert said.code == 0, said.err
+        assert "nothing to add. Checks: test." in said.out
+    assert (empty.root / ".wfe" / "config.toml").read_bytes() == before
+
+
+def test_init_keeps_every_byte_that_is_there(empty: Terminal) -> None:
+    (empty.root / "test_it.py").write_text("import unittest\n")
+    config = empty.root / ".wfe" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("# mine\n[checks.test]\nargv = ['true']  # as I like it\n")
+    assert empty("init", "--yes", pin=PIN).code == 0
+    assert config.read_text() == "# mine\n[checks.test]\nargv = ['true']  # as I like it\n"
+    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == ["true"]
+
+
+def test_init_with_a_wrong_pin_leaves_no_trace(cli: Terminal) -> None:
+    (cli.root / "Makefile").write_text("test:\n\ttrue\n")
+    (cli.root / ".wfe" / "config.toml").write_bytes(b"")
+    assert cli.json("init", "--yes", pin="wrong horse").refusal == "wrong_pin"
+    assert (cli.root / ".wfe" / "config.toml").read_bytes() == b""
+
+
+def test_init_without_anybody_to_ask_writes_but_trusts_nothing(empty: Terminal) -> None:
+    (empty.root / "test_it.py").write_text("import unittest\n")
+    said = empty.json("init", "--yes")
+    assert (said.code, said.refusal) == (1, "needs_human")
+    assert (empty.root / ".wfe" / "config.toml").is_file()
+    assert "checks.test.argv" not in empty.json("config", "show").data["settings"]
+    assert empty.json("init").refusal == "needs_human"
+
+
+def test_init_trusts_the_configuration_and_names_the_templates_that_wait(cli: Terminal) -> None:
+    (cli.root / ".wfe" / "templates" / "new.json").write_text(json.dumps(template("new", phase("draft"))))
+    assert "Not trusted yet: new (wfe-mcp trust)." in cli("init", "--yes", pin=PIN).out
+    assert cli.json("start", "new").refusal == "needs_trust"
+
+
+def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(
+    empty: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = iter([PIN, "another", PIN, PIN])
+    answers = iter(["n\n", "y\n", "y\n"])
+    at_terminal(True)
+
+    def type_in(_prompt: str) -> str:
+        return next(typed)
+
+    monkeypatch.setattr("getpass.getpass", type_in)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin.readline", lambda: next(answers), raising=False)
+    assert empty.json("init").refusal == "needs_human"
+    said = empty("init")
+    assert said.code == 1
+    assert "The two PINs differ." in said.err
+    assert "nothing yet: no way to run tests was recognised" in said.err
+    assert empty("init").code == 0
+    assert empty.json("doctor").data["findings"][-2] == {"topic": "PIN", "level": "ok", "message": "set"}
+
+
+def test_trust_shows_what_would_run_and_is_lost_with_the_first_changed_byte(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text('[checks.test]\nargv = ["make", "evil"]\n[chekcs]\n')
+    waiting = cli.json("trust")
+    assert (waiting.code, waiting.refusal) == (1, "needs_human")
+    assert waiting.data["pending"][0]["name"] == "config"
+    said = cli("trust", "--yes", pin=PIN)
+    assert said.code == 0
+    assert "  check test: make evil\n" in said.out
+    assert "unknown key 'chekcs'" in said.out
+    assert "Nothing waits for trust." in cli("trust").out
+    config.write_text(f"{config.read_text()}\n")
+    assert cli.json("config", "show").data["untrusted"] == [str(config)]
+    assert "does not count until you trust it" in cli("config", "show").out
+
+
+def test_trust_takes_names_and_says_when_one_is_unknown(cli: Terminal) -> None:
+    broken = template("broken", phase("draft", {"kind": "expr", "assert": "${nobody.knows}"}))
+    for definition in (broken, template("fine", phase("draft", {"kind": "command", "check": "test"}))):
+        (cli.root / ".wfe" / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
+    assert "needs checks: test" in cli("trust", "fine", "--yes", pin=PIN).out
+    assert "! /phases/0/gates/0/assert" in cli("trust", "broken", "--yes", pin=PIN).out
+    assert cli.json("trust", "fin", "--yes", pin=PIN).refusal == "bad_argument"
+
+
+def test_trust_wants_a_yes_where_nobody_can_be_asked_back(cli: Terminal) -> None:
+    (cli.root / ".wfe" / "config.toml").write_text("auto = false\n")
+    said = cli.json("trust", pin=PIN)
+    assert said.refusal == "needs_human"
+    assert "--yes" in said.document["error"]["hint"]
+
+
+def test_what_changes_while_the_person_looks_is_not_trusted(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text("auto = false\n")
+
+    def think(_prompt: str) -> str:
+        config.write_text('[checks.test]\nargv = ["evil"]\n')
+        return PIN
+
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", think)
+    for words in (("trust", "--yes"), ("init", "--yes")):
+        config.write_text("auto = false\n")
+        assert cli.json(*words).refusal == "stale_revision"
+    assert cli.json("config", "show").data["untrusted"]
+
+
+def test_templates_are_listed_with_where_they_come_from(cli: Terminal) -> None:
+    names = {each["name"]: each.get("source", "shipped") for each in cli.json("templates", "list").data["templates"]}
+    assert names["quick_fix"] == "shipped"
+    assert names["letter"] == "project"
+    assert "quick_fix" in cli("templates", "list", "bug").out
+    assert "letter" not in cli("templates", "list", "bug").out
+
+
+def test_a_template_is_shown_with_its_inputs_phases_and_gates(cli: Terminal) -> None:
+    said = cli("templates", "show", "quick_fix").out
+    for told in (
+        "input problem (string, required)",
+        "phase reproduce",
+        "  gate: command test",
+        "  gate: approval human",
+    ):
+        assert told in said
+    assert cli.json("templates", "show", "quick_fix").data["template"]["format"] == "wfe/1"
+    assert cli.json("templates", "show", "quick_fx").refusal == "unknown_template"
+    assert "next: wfe-mcp templates list" in cli("templates", "show", "quick_fx").err
+
+
+def test_a_clean_template_lints_silently(cli: Terminal) -> None:
+    assert cli("templates", "lint", "letter") == cli("templates", "lint", ".wfe/templates/letter.json")
+    said = cli("templates", "lint", "letter")
+    assert (said.code, said.out, said.err) == (0, "", "")
+    assert cli.json("templates", "lint", "quick_fix").document == {
+        "ok": True, "errors": [], "requires": {"checks": ["test"], "roles": [], "servers": []},
+    }  # fmt: skip
+
+
+def test_lint_names_every_fault_by_its_pointer(cli: Terminal) -> None:
+    faulty = template("faulty", phase("draft", {"kind": "command", "check": "tset"}), phase("draft", colour="red"))
+    (cli.root / "faulty.json").write_text(json.dumps(faulty))
+    said = cli.json("templates", "lint", "faulty.json")
+    assert (said.code, said.document["ok"]) == (1, False)
+    found = {each["path"] for each in said.document["errors"]}
+    assert {"/phases/0/gates/0/check", "/phases/1/id", "/phases/1/colour"} <= found
+    assert "/phases/1/colour: " in cli("templates", "lint", "faulty.json").out
+
+
+def test_lint_of_what_is_no_json_or_not_there(cli: Terminal) -> None:
+    (cli.root / "bad.json").write_text("{")
+    assert cli.json("templates", "lint", "bad.json").document["errors"]
+    assert cli.json("templates", "lint", "none.json").refusal == "unknown_template"
+    assert cli.json("templates", "lint", "nobody").refusal == "unknown_template"
+
+
+def test_without_a_project_configuration_checks_are_only_listed(empty: Terminal) -> None:
+    said = empty.json("templates", "lint", "quick_fix")
+    assert (said.code, said.document["requires"]["checks"]) == (0, ["test"])
+
+
+def test_an_imported_template_waits_for_trust(cli: Terminal) -> None:
+    (cli.root / "mine.json").write_text(
+        json.dumps(template("mine", phase("draft", {"kind": "command", "check": "test"})))
+    )
+    said = cli.json("templates", "import", "mine.json")
+    assert (said.code, said.data["requires"]["checks"]) == (0, ["test"])
+    assert "which needs checks: test" in cli("templates", "import", "mine.json").out
+    assert cli.json("start", "mine").refusal == "needs_trust"
+    assert cli("trust", "mine", "--yes", pin=PIN).code == 0
+    assert cli("start", "mine").code == 0
+
+
+def test_the_same_name_and_version_with_other_content_is_a_conflict(cli: Terminal) -> None:
+    for words in ("Write.", "Write more."):
+        (cli.root / "mine.json").write_text(json.dumps(template("mine", phase("draft") | {"prompt": words})))
+        said = cli.json("templates", "import", "mine.json")
+    assert said.refusal == "conflict"
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.yaml", "a: 1"), ("a.json", '{"steps": []}')])
+def test_other_formats_are_recognised_and_refused(cli: Terminal, name: str, content: str) -> None:
+    (cli.root / name).write_text(content)
+    said = cli.json("templates", "import", name)
+    assert (said.code, said.refusal) == (1, "unavailable")
+
+
+@pytest.mark.parametrize(("content", "code"), [("{", "invalid_template"), ('{"format": "wfe/1"}', "invalid_template")])
+def test_a_faulty_file_is_not_imported(cli: Terminal, content: str, code: str) -> None:
+    (cli.root / "a.json").write_text(content)
+    assert cli.json("templates", "import", "a.json").refusal == code
+    assert cli.json("templates", "import", "nowhere").refusal == "unknown_template"
+
+
+def test_an_exported_template_is_the_same_again(cli: Terminal) -> None:
+    definition = json.loads(cli("templates", "export", "quick_fix").out)
+    assert cli.json("templates", "export", "quick_fix").data["template"] == definition
+    assert cli("templates", "export", "quick_fix", "out.json").code == 0
+    assert json.loads((cli.root / "out.json").read_text()) == definition
+    assert cli.json("templates", "export", "quick_fix", "out.json").refusal == "conflict"
+    assert cli.json("templates", "export", "quick_fix", "no/where.json").refusal == "bad_argument"
+    assert cli("templates", "import", "out.json").code == 0
+
+
+def test_config_show_names_the_origin_of_each_value(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WFE_AUTO", "off")
+    settings = cli.json("config", "show", "--origin").data["settings"]
+    assert settings["auto"] == {"value": False, "origin": "environment", "where": "WFE_AUTO"}
+    assert settings["checks.test.argv"]["origin"] == "project"
+    assert "environment WFE_AUTO" in cli("config", "show", "--origin").out
+    assert "auto                   False" in cli("config", "show").out
+
+
+def test_faults_in_the_configuration_are_told(cli: Terminal) -> None:
+    (cli.root / ".wfe" / "config.toml").write_text("autoo = true\n")
+    assert cli.json("config", "show").data["problems"][0]["path"] == "/autoo"
+    assert "Did you mean 'auto'?" in cli("config", "show").out
+
+
+def test_doctor_finds_nothing_wrong_with_an_empty_folder(empty: Terminal) -> None:
+    said = empty.json("doctor")
+    assert said.code == 0
+    levels = {each["topic"]: each["level"] for each in said.data["findings"]}
+    assert levels["PIN"] == levels["configuration"] == levels["git"] == levels["servers"] == "note"
+    assert "problem" not in levels.values()
+
+
+def test_doctor_names_what_stops_work(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text('autoo = 1\n[checks.test]\nargv = ["no-such-program"]\n[checks.own]\nargv = ["bin/check"]\n')
+    said = cli("doctor")
+    assert said.code == 1
+    assert "no-such-program not found" in said.out
+    assert "bin/check not found" in said.out
+    assert "Did you mean 'auto'?" in said.out
+    assert "waiting for you (wfe-mcp trust): config" in said.out
+
+
+def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import ProcessRecord
+    from wfe_mcp.workspace.location import project_at
+
+    cli.git("init", "-q", "-b", "main")
+    engine = Engine(project_at(cli.root))
+    me = engine.identity
+    with engine.store.tx() as tx:
+        tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", project_id=engine.project_id))
+    engine.close()
+    told = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
+    assert told["servers"] == "1 alive, 1 of this project"
+    assert told["git"].endswith("branch main")
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@nowhere/wfe", "nonsense"])
+def test_another_database_is_refused_by_every_command_and_named_by_doctor(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("WFE_DATABASE_URL", url)
+    assert empty.json("status").refusal == "unavailable"
+    said = empty.json("doctor")
+    assert (said.code, said.data["findings"][-1]["topic"]) == (1, "database")
+
+
+def test_verify_ends_with_0_and_says_when_the_pin_was_set(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    said = cli("verify")
+    assert said.code == 0, said.out
+    assert "PIN: set 2026-11-20T08:00:00+00:00 by" in said.out
+    found = cli.json("verify", run).document
+    assert (found["ok"], found["data"]["problems"], found["data"]["runs"]) == (True, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE run SET status = 'running'", "'status' is running"),
+        ("UPDATE attempt SET status = 'failed'", "'status' is failed"),
+        ("DROP TRIGGER event_no_update; UPDATE event SET actor = 'nobody' WHERE seq = 2", "event 2"),
+        ("DROP TRIGGER event_no_delete; DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)", "is the last"),
+        ("UPDATE secret SET value = '{}' WHERE name = 'pin'", "secret 'pin'"),
+        ("DROP TRIGGER setting_event_no_delete; DELETE FROM setting_event", "secret 'pin'"),
+    ],
+    ids=["run row", "attempt row", "event", "tail", "PIN row", "PIN without an event"],
+)
+def test_verify_names_what_somebody_changed_in_the_database(cli: Terminal, change: str, told: str) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    with sqlite3.connect(cli.database) as connection:
+        connection.executescript(change)
+    connection.close()
+    said = cli("verify")
+    assert said.code == 1
+    assert told in said.out
+    assert cli.json("verify", run).document["ok"] is False
+
+
+def test_verify_names_the_file_of_an_accepted_artifact_that_was_changed(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    place = f".wfe/runs/{run}/draft/1/artifact.json"
+    (cli.root / place).write_text('{"text": "never said"}')
+    said = cli("verify", run)
+    assert said.code == 1
+    assert place in said.out
+    assert "differs from the accepted artifact" in cli("status", run).out
+    (cli.root / place).unlink()
+    assert cli("verify", run).code == 0
+
+
+def test_a_run_of_another_project_is_none_of_ours(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("note")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert cli.json("verify", run).refusal == "unknown_run"
+    assert cli.json("list").data["runs"] == []
+    assert cli.json("--project", str(cli.root), "list").data["runs"][0]["run"] == run
