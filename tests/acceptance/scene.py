@@ -3,15 +3,21 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.testing.agent import Script, Work
 from wfe_mcp.testing.playground import Playground
 
 WHOLE = os.environ.get("WFE_ACCEPTANCE") == "whole"
 """``WFE_ACCEPTANCE=whole pytest tests/acceptance`` plays the numbers of the budgets; else a sample that takes seconds."""
+
+whole_only = pytest.mark.skipif(not WHOLE, reason="slow; WFE_ACCEPTANCE=whole plays it")
 
 BUGGED = {
     "calc.py": "def add(a, b):\n    return a - b\n",
@@ -50,3 +56,35 @@ def template(folder: Path, definition: dict[str, Any]) -> Path:
     found.mkdir(parents=True)
     (found / "template.json").write_text(json.dumps(definition), encoding="utf-8")
     return found
+
+
+class Acknowledged:
+    """Every submission the server has acknowledged, and whether the database still has it."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._playground = playground
+        self._kept: list[tuple[str, str, int, str]] = []
+
+    def of(self, call: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """``call``, with what it acknowledges written down."""
+
+        def watched(tool: str, /, **arguments: Any) -> dict[str, Any]:
+            answer = call(tool, **arguments)
+            if tool == "submit_artifact" and "revision" in answer.get("data", {}):
+                data = answer["data"]
+                self._kept.append((answer["run"], answer["phase"], data["revision"], data["sha256"]))
+            return answer
+
+        return watched
+
+    def lost(self) -> list[tuple[str, str, int, str]]:
+        """What was acknowledged and is not there."""
+        with self._playground.engine.store.read() as tx:
+            return [
+                (run, phase, number, sha256)
+                for run, phase, number, sha256 in self._kept
+                if not any(
+                    one.revision == number and one.sha256.startswith(sha256)
+                    for one in tx.revisions(RunId(run), PhasePath(phase))
+                )
+            ]

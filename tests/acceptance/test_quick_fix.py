@@ -29,7 +29,7 @@ def test_a_happy_quick_fix_takes_at_most_nine_calls(bugged: Playground, era: Era
 def test_a_claim_without_the_work_is_refused_by_what_the_server_saw(bugged: Playground):
     script = {**QUICK_FIX, "fix": [Work(CHANGE), *QUICK_FIX["fix"]]}
 
-    with bugged.server() as agent:
+    with bugged.agent() as agent:
         played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, script, person=bugged.approve)
 
     failed = next(answer for _, answer in played.steps if "error" in answer)
@@ -42,7 +42,7 @@ def test_a_claim_without_the_work_is_refused_by_what_the_server_saw(bugged: Play
 def test_a_fix_that_touches_the_test_is_refused(bugged: Playground):
     cheat = Work(CHANGE, {"tests/test_calc.py": BUGGED["tests/test_calc.py"]})
 
-    with bugged.server() as agent:
+    with bugged.agent() as agent:
         played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, {**QUICK_FIX, "fix": [cheat, cheat, cheat]})
 
     assert played.codes == ["gate_failed"] * 3
@@ -52,7 +52,7 @@ def test_a_fix_that_touches_the_test_is_refused(bugged: Playground):
 
 @ERAS
 def test_an_agent_cannot_get_past_a_person(bugged: Playground, era: Era):
-    with bugged.server(era) as agent:
+    with bugged.agent(era) as agent:
         played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, QUICK_FIX)
         on = {"run": played.run, "phase": "fix"}
         codes = [
@@ -75,7 +75,7 @@ def test_whoever_only_follows_next_finishes_a_quick_fix(play: MakePlayground, tm
         if isinstance(error := answer.get("error"), dict) and error["code"] == "needs_human":
             playground.approve(str(answer["run"]), str(answer["phase"]))
 
-    with playground.server(era) as agent:
+    with playground.agent(era) as agent:
         steps = follow(agent.call, arguments={"name": "quick_fix"}, seen=seen, most=20)
 
     assert steps[-1].answer["run_state"] == "completed"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.scene import CHANGE, FIXED, SHOWN, event_types
+from tests.acceptance.scene import CHANGE, FIXED, SHOWN, event_types, whole_only
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -56,7 +56,9 @@ def test_the_team_works_from_requirements_to_an_approved_release(bugged: Playgro
 
 
 @pytest.mark.parametrize(
-    ("phase", "bad"), [("qa", Work(report("qa", "fail"))), ("sec", Work(HIGH))], ids=["qa", "security"]
+    ("phase", "bad"),
+    [("qa", Work(report("qa", "fail"))), pytest.param("sec", Work(HIGH), marks=whole_only)],
+    ids=["qa", "security"],
 )
 def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
     bugged: Playground, phase: str, bad: Work
@@ -78,6 +80,7 @@ def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
     assert bugged.problems(played.run) == []
 
 
+@whole_only
 def test_a_person_who_says_no_to_the_deployment_is_heard(bugged: Playground):
     asked: list[str] = []
 
@@ -88,7 +91,7 @@ def test_a_person_who_says_no_to_the_deployment_is_heard(bugged: Playground):
         else:
             bugged.approve(run, phase)
 
-    with bugged.server() as agent:
+    with bugged.agent() as agent:
         script = {**TEAM, "deploy": [*TEAM["deploy"], Work({**RELEASE, "version": "1.0.2"})]}
         played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=strict)
 
