@@ -1,10 +1,15 @@
 """How is a run steered: retry, skip, force, pause, proceed, cancel, auto?"""
 
+from pathlib import Path
+
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine import approvals, control
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.work import new_worker
 from wfe_mcp.views import answers
+from wfe_mcp.workspace.location import project_at
 
 STOP = [{"do": "wait_human"}]
 NEVER = expr("${false}")
@@ -202,3 +207,26 @@ def test_approving_goes_on_behind_a_pause(scene: Scene) -> None:
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert scene.attempt(run, "plan").status == "completed"
     assert scene.attempt(run, "build").status == "pending"
+
+
+def test_an_agent_opens_no_attempt_over_the_head_of_another_that_lives(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    neighbour, other = scene.neighbour()
+    scene.begin(run, "plan", other)
+    found = refused(answers.retry_phase, scene.engine, AGENT, run, "plan")
+    assert (found.code, neighbour.holder in found.message) == ("leased", True)
+    assert answers.retry_phase(scene.engine, HUMAN, run, "plan").data["attempt"] == 2
+
+
+def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_path: Path) -> None:
+    scene.check("test", "pass")
+    run = scene.start(phase("plan", command("test", exit_code=0)))
+    scene.begin(run)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stranger = Engine(project_at(elsewhere), environment=scene.engine.environment, store=scene.engine.store)
+    assert not new_worker(stranger).work_one()
+    assert scene.state(run).open_attempts[0].status == "gating"
+    assert scene.work() == 1
+    assert scene.state(run).status == "completed"

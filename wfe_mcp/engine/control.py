@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.phases import free_dead_leases
 from wfe_mcp.engine.turn import Turn, turn
@@ -25,6 +27,7 @@ def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "") -
     """Open a new attempt of ``phase``."""
     with turn(engine, run_id, by) as current:
         free_dead_leases(current)
+        _refuse_others_work(current, PhasePath(phase))
         current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, by=by, at=current.at))
     return current.loaded
 
@@ -61,6 +64,16 @@ def control(
         }
         current.give(commands[action])
     return current.loaded
+
+
+def _refuse_others_work(current: Turn, path: PhasePath) -> None:
+    """An agent opens no new attempt over the head of another worker that lives; a person may."""
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
+        return
+    if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
+        raise Refused("leased", f"Phase {path!r} is held by {attempt.holder}.",
+                      "Only its holder, or a person, opens a new attempt; take another phase.")  # fmt: skip
 
 
 def _draft(current: Turn, path: PhasePath) -> tuple[int, str | None]:

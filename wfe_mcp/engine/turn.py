@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun, RunRecord
 
-__all__ = ["Turn", "turn", "turn_in"]
+__all__ = ["Turn", "queue_of", "turn", "turn_in"]
 
 
 @dataclass(slots=True)
@@ -78,12 +78,13 @@ class Turn:
         """Checks, roles, servers and allowed environment as they were when the run started."""
         return self.tx.document(self.loaded.record.frozen_sha256)
 
-    def enqueue(self, kind: str, **job: Any) -> str:
-        """Put a job of this run into the queue; the worker is told after the commit."""
+    def enqueue(self, kind: str, queue: str, **job: Any) -> str:
+        """Put a job of this run into a queue of its project; the worker is told after the commit."""
         from wfe_mcp.store.records import NewJob
 
         self.tx.after_commit(self.engine.wake)
-        return self.tx.enqueue(NewJob(kind, run_id=self.loaded.record.id, **job))
+        run = self.loaded.record
+        return self.tx.enqueue(NewJob(kind, queue_of(queue, run.project_id), run_id=run.id, **job))
 
     def attempt(self, phase: PhasePath) -> Attempt:
         """The newest attempt of ``phase``, as of now."""
@@ -96,6 +97,11 @@ class Turn:
             self.state = evolve(self.state, event)
         self.events += events
         return events
+
+
+def queue_of(kind: str, project_id: str) -> str:
+    """The queue of one project: its checks run in a process that was started for it, with the environment of that."""
+    return f"{kind}:{project_id}"
 
 
 @contextlib.contextmanager

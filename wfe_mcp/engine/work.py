@@ -14,7 +14,7 @@ from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
-from wfe_mcp.engine.turn import turn, turn_in
+from wfe_mcp.engine.turn import queue_of, turn, turn_in
 from wfe_mcp.jobs.handling import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
-__all__ = ["QUEUES", "new_worker", "start_worker", "tend_open_runs"]
-
-QUEUES = ("command", "timer")
+__all__ = ["new_worker", "start_worker", "tend_open_runs"]
 
 
 def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
@@ -38,8 +36,8 @@ def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
 def new_worker(engine: Engine, *, slots: int = 2) -> Worker:
     """A worker of ``engine`` that works when it is told to (``work_one``)."""
     worker = Worker(
-        lambda: engine.store, engine.identity, {"gate": _Gates(engine), "timer": _Timers(engine)}, engine.clock, QUEUES,
-        slots=slots, gave_up=_GaveUp(engine),
+        lambda: engine.store, engine.identity, {"gate": _Gates(engine), "timer": _Timers(engine)}, engine.clock,
+        tuple(queue_of(kind, engine.project_id) for kind in ("command", "timer")), slots=slots, gave_up=_GaveUp(engine),
     )  # fmt: skip
     engine.wakers.append(worker.wake)
     return worker
