@@ -54,6 +54,13 @@ def test_the_pin_is_no_argument_and_no_variable(cli: Terminal, letter: str, monk
     assert cli.json("approve", letter, "send").refusal == "needs_human"
 
 
+def test_without_a_pin_the_request_is_stored_and_told(cli: Terminal, letter: str) -> None:
+    answer = cli.json("approve", letter, "send").document
+    assert answer["data"]["asked"]["content"] == {"text": "hello"}
+    assert answer["data"]["request"].startswith("rq-")
+    assert "ApprovalAsked" in cli("log", letter).out
+
+
 def test_approve_shows_the_bytes_and_decides_exactly_them(cli: Terminal, letter: str) -> None:
     said = cli("approve", letter, "send", pin=PIN)
     assert said.code == 0

@@ -43,7 +43,11 @@ def approve(
     assert shown is not None, "a request has just been stored for it"
     if not door.screen.as_json:
         _show(door, phase, shown)
-    by = door.person(pin_fd, f"approve {phase}")
+    try:
+        by = door.person(pin_fd, f"approve {phase}")
+    except Refused as refused:
+        refused.data |= {"request": asked.request.id, "asked": shown.data}
+        raise
     with _gates_again(door, run, phase):
         approvals.decide(
             engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase, request=asked.request.id

@@ -7,6 +7,7 @@ itself, never for a message, so a lost wake-up costs one period.
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def at_work(door: Door) -> Generator[Callable[[], None]]:
         changed.wait(POLL_S)
         changed.clear()
 
+    gc.enable()  # main() switched it off; from here on this process may live for hours
     door.engine.listeners.append(heard)
     worker = start_worker(door.engine)
     try:
