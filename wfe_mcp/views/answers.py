@@ -228,16 +228,16 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     """The envelope of a refusal: with the run's state and legal next calls where the run is known."""
     run, phase = refused.run or run, refused.phase or phase
     data = dict(refused.data)
+    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
     if run:
         try:
             found = standing_of(engine, run)
         except Refused:
-            return Envelope(False, summary=refused.message, data=data, error=refused)
+            return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
         if phase not in found.loaded.state.attempts:
             phase = None
         envelope = _envelope(found, refused.message, data, phase=phase, error=refused)
         return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
-    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
     return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
 
 

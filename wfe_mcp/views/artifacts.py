@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["gate_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
 
-_LISTED = 50
+_LISTED = 15
+"""So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
 
 
 def output_view(plan: Plan, path: PhasePath) -> dict[str, Any]:
@@ -65,8 +66,10 @@ def read(
         if not phase and not artifact:
             heads = [head for path in found.loaded.state.attempts for head in tx.revisions(run, path)]
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
+            left = max(0, len(heads) - _LISTED) + max(0, len(drafts) - _LISTED)
+            optional = {"drafts": drafts[-_LISTED:], "left_out": left}
             listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads[-_LISTED:]]}
-            return listed | ({"drafts": drafts[-_LISTED:]} if drafts else {})
+            return listed | {key: value for key, value in optional.items() if value}
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
         path = _phase_of(found, phase, artifact)

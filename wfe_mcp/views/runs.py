@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["attempt_view", "brief", "event_view", "full", "run_row", "summary"]
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
-_SHOWN_PHASES = 8
+_ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
+"""How many phases and blockers are shown, and how many characters of each text."""
+_BRIEF_CHARS = 900
+_FULL_CHARS = 7_500
 
 
 def summary(standing: Standing) -> str:
@@ -31,43 +35,71 @@ def summary(standing: Standing) -> str:
 
 
 def brief(standing: Standing) -> dict[str, Any]:
-    """What fits in 400 tokens: the phases that are open, what is in the way, the last verdict."""
+    """What fits in 400 tokens: the phases that are open, what is in the way, the last verdict.
+
+    The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
+    """
+    views = (_brief(standing, *room) for room in _ROOMS)
+    return next((view for view in views if len(canonical_json(view)) <= _BRIEF_CHARS), _brief(standing, *_ROOMS[-1]))
+
+
+def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[str, Any]:
     state = standing.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
+    optional = {
+        "more_phases": max(0, len(shown) - phases),
+        "blockers": [_clipped(text, chars) for text in standing.blockers[:blockers]],
+        "more_blockers": max(0, len(standing.blockers) - blockers),
+        "tainted": state.tainted,
+    }
     view: dict[str, Any] = {
         "template": standing.loaded.record.template,
         "iteration": state.iteration,
-        "phases": [_short(attempt) for attempt in shown[:_SHOWN_PHASES]],
-    }
-    if standing.blockers:
-        view["blockers"] = [text[:300] for text in standing.blockers[:3]]
-    flags = {"tainted": state.tainted, "auto": state.auto}
-    view |= {name: value for name, value in flags.items() if value is not (name == "auto")}
+        "phases": [_short(attempt) for attempt in shown[:phases]],
+    } | {key: value for key, value in optional.items() if value}
     last = _last_verdict(standing)
-    return view | ({"last_verdict": last} if last else {})
+    if last:
+        view["last_verdict"] = last | {"message": _clipped(last.get("message", ""), chars)}
+    return view if state.auto else view | {"auto": False}
+
+
+def _clipped(text: str, chars: int) -> str:
+    """``text`` without its middle: what happened stands first in it, what to do next last."""
+    return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
 def full(standing: Standing) -> dict[str, Any]:
-    """Every phase with its tries and verdicts."""
+    """Every phase with its newest try and verdicts; the more there are, the shorter their messages."""
     run, state = standing.loaded.record, standing.loaded.state
-    return brief(standing) | {
+    about = brief(standing) | {
         "title": run.title,
         "version": run.template_version,
         "worktree": run.worktree,
         "started_at": run.created_at.isoformat(timespec="seconds"),
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
-        "phases": [attempt_view(standing, attempt) for attempt in state.open_attempts],
     }
+    about.pop("more_phases", None)
+    views = (
+        about | {"phases": [attempt_view(standing, attempt, chars) for attempt in state.open_attempts]}
+        for chars in (1_000, 300, 100)
+    )
+    smallest = about | {"phases": [_short(attempt) for attempt in state.open_attempts]}
+    return next((view for view in views if len(canonical_json(view)) <= _FULL_CHARS), smallest)
 
 
-def attempt_view(standing: Standing, attempt: Attempt) -> dict[str, Any]:
-    """One try at a phase with what its gates said."""
+def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
+    """One try at a phase with what its gates said, at most ``chars`` of each message."""
     view: dict[str, Any] = _short(attempt) | {"iteration": attempt.iteration}
+    verdicts = [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts]
+    told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
     optional = {
-        "reason": attempt.reason, "revision": attempt.revision, "sha256": (attempt.sha256 or "")[:12],
-        "artifact": standing.plan.artifact_name(attempt.phase), "holder": attempt.holder, "invalid": attempt.invalid,
+        "reason": "" if told else _clipped(attempt.reason, chars), "revision": attempt.revision,
+        "sha256": (attempt.sha256 or "")[:12], "artifact": standing.plan.artifact_name(attempt.phase),
+        "holder": attempt.holder, "invalid": attempt.invalid,
         "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
-        "verdicts": [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts],
+        "verdicts": [
+            said | ({"message": _clipped(said["message"], chars)} if "message" in said else {}) for said in verdicts
+        ],
         "forced": attempt.forced,
     }  # fmt: skip
     return view | {key: value for key, value in optional.items() if value}
@@ -107,11 +139,7 @@ def _last_verdict(standing: Standing) -> dict[str, Any]:
         for tried in reversed(standing.loaded.state.attempts[attempt.phase][-2:]):
             if tried.verdicts and tried.verdicts[-1].kind is not VerdictKind.PASS:
                 found = _verdict(standing, tried, tried.verdicts[-1])
-                return (
-                    {"phase": attempt.phase, "attempt": tried.number}
-                    | found
-                    | {"message": found.get("message", "")[:400]}
-                )
+                return {"phase": attempt.phase, "attempt": tried.number} | found
     return {}
 
 
@@ -119,5 +147,5 @@ def _verdict(standing: Standing, attempt: Attempt, verdict: Verdict) -> dict[str
     spec = standing.loaded.state.phase(attempt.phase)
     gates = spec.gates_before if verdict.stage == "before" else spec.gates
     view: dict[str, Any] = {"gate": gates[verdict.gate].kind, "verdict": str(verdict.kind)}
-    optional = {"message": verdict.message[:1000], "evidence": verdict.evidence}
+    optional = {"message": verdict.message, "evidence": verdict.evidence}
     return view | {key: value for key, value in optional.items() if value}

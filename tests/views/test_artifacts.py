@@ -1,0 +1,118 @@
+"""What does a reader see of an artifact?"""
+
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, Scene, expr, phase, refused
+from wfe_mcp.views import answers
+from wfe_mcp.views.difference import difference
+
+ANY = {"artifact": "plan_note", "schema": {"type": "object"}}
+VALUE = {"steps": [{"title": "one"}, {"title": "two"}], "a/b": {"~": 1}}
+
+
+@pytest.fixture
+def run(scene: Scene) -> str:
+    made = scene.start(phase("plan", expr("${artifacts.plan_note != {}}"), output=ANY), phase("build"))
+    scene.do(made, "plan", {})
+    scene.submit(made, "plan", VALUE, note="second try")
+    return made
+
+
+def read(scene: Scene, run: str, **keys: Any) -> dict[str, Any]:
+    return answers.read_artifact(scene.engine, AGENT, run, **keys).data
+
+
+def test_without_a_name_every_revision_is_listed(scene: Scene, run: str) -> None:
+    first, second = read(scene, run)["artifacts"]
+    assert (first["revision"], first["attempt"], "sealed" in first) == (1, 1, False)
+    assert (second["revision"], second["note"], second["sealed"]) == (2, "second try", True)
+    assert len(second["sha256"]) == 64
+
+
+def test_by_name_or_phase_the_newest_is_read(scene: Scene, run: str) -> None:
+    assert read(scene, run, artifact="plan_note") == read(scene, run, phase="plan")
+    assert read(scene, run, artifact="plan_note")["content"] == VALUE
+    assert read(scene, run, artifact="plan_note", revision=1)["content"] == {}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value"), [("/steps/1/title", "two"), ("/a~1b/~0", 1), ("/steps/0", {"title": "one"}), ("", VALUE)]
+)
+def test_a_pointer_names_a_part(scene: Scene, run: str, pointer: str, value: object) -> None:
+    assert read(scene, run, artifact="plan_note", pointer=pointer)["content"] == value
+
+
+@pytest.mark.parametrize(
+    ("pointer", "there"),
+    [
+        ("/nope", "a/b, steps"),
+        ("/steps/9", "a list of 2"),
+        ("/steps/x", "a list of 2"),
+        ("/steps/0/title/x", "no parts"),
+    ],
+)
+def test_a_pointer_that_leads_nowhere_says_what_is_there(scene: Scene, run: str, pointer: str, there: str) -> None:
+    no = refused(read, scene, run, artifact="plan_note", pointer=pointer)
+    assert (no.code, there in no.hint) == ("bad_argument", True)
+
+
+def test_two_revisions_are_compared_field_by_field(scene: Scene, run: str) -> None:
+    found = read(scene, run, artifact="plan_note", against="1")
+    assert (found["revision"], found["against"]) == (2, 1)
+    assert found["difference"] == [{"path": "/a~1b", "new": {"~": 1}}, {"path": "/steps", "new": VALUE["steps"]}]
+
+
+def test_what_cannot_be_compared_yet_says_so(scene: Scene, run: str) -> None:
+    assert refused(read, scene, run, artifact="plan_note", against="other-run").code == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "hint"),
+    [
+        ({"artifact": "plan_nota"}, "unknown_artifact", "Did you mean 'plan_note'?"),
+        ({"artifact": "zzz"}, "unknown_artifact", "Artifacts: plan_note, build_note."),
+        ({"phase": "plam"}, "unknown_phase", "Did you mean 'plan'?"),
+        ({"phase": "build"}, "unknown_artifact", "It is there once"),
+        ({"phase": "plan", "revision": 7}, "unknown_artifact", "Revisions: 1, 2."),
+        ({"phase": "plan", "artifact": "draft:1"}, "unknown_artifact", "there are none"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(
+    scene: Scene, run: str, keys: dict[str, Any], code: str, hint: str
+) -> None:
+    no = refused(read, scene, run, **keys)
+    assert (no.code, hint in no.hint) == (code, True), no.hint
+
+
+def test_a_long_artifact_is_cut_and_read_in_parts(scene: Scene) -> None:
+    run = scene.start(phase("plan", output=ANY))
+    scene.do(run, "plan", {"first": "x" * 9_000, "second": "short"})
+    found = read(scene, run, artifact="plan_note")
+    assert (found["cut"], found["keys"], found["bytes"] > 9_000) == (True, ["first", "second"], True)
+    assert read(scene, run, artifact="plan_note", pointer="/second")["content"] == "short"
+    assert "keys" not in read(scene, run, artifact="plan_note", pointer="/first")
+
+
+def test_a_long_list_of_revisions_shows_the_newest_and_counts_the_rest(scene: Scene) -> None:
+    run = scene.start(phase("plan", expr("${false}"), retry={"max_attempts": 20}))
+    scene.begin(run)
+    for number in range(18):
+        scene.submit(run, "plan", {"title": f"try {number}"})
+    found = read(scene, run)
+    assert (len(found["artifacts"]), found["left_out"], found["artifacts"][-1]["revision"]) == (15, 3, 18)
+
+
+def test_a_difference_names_what_was_added_taken_away_and_changed() -> None:
+    old = {"same": 1, "gone": 2, "list": [1, 2], "kind": {"a": 1}, "deep": {"x": [{"y": 1}]}}
+    new = {"same": 1, "list": [1, 3, 4], "kind": [1], "deep": {"x": [{"y": 2}]}, "come": None}
+    assert difference(old, new) == [
+        {"path": "/gone", "old": 2},
+        {"path": "/list/1", "old": 2, "new": 3},
+        {"path": "/list/2", "new": 4},
+        {"path": "/kind", "old": {"a": 1}, "new": [1]},
+        {"path": "/deep/x/0/y", "old": 1, "new": 2},
+        {"path": "/come", "new": None},
+    ]
+    assert difference(new, new) == []

@@ -1,0 +1,26 @@
+"""Has what a caller waits for happened?"""
+
+from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
+from wfe_mcp.views import answers, waiting
+
+
+def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert not waiting.gates_are_done(scene.engine, run, "plan", 1)
+    assert waiting.sleeps(scene.engine, run)
+    scene.work()
+    assert waiting.gates_are_done(scene.engine, run, "plan", 1)
+    assert waiting.sleeps(scene.engine, run), "now for a person"
+
+
+def test_every_change_of_a_run_raises_its_revision(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    before = waiting.revision(scene.engine, run)
+    assert not waiting.sleeps(scene.engine, run)
+    scene.begin(run)
+    assert waiting.revision(scene.engine, run) > before
+    scene.begin(run)
+    assert waiting.revision(scene.engine, run) == before + 1, "the same claim again changes nothing"
