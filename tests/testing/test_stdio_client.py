@@ -102,6 +102,14 @@ def test_a_killed_server_answers_nothing_any_more(stub: Stub, tmp_path: Path):
             pending.wait()
 
 
+def test_a_line_torn_by_the_end_of_the_server_is_no_answer(stub: Stub, tmp_path: Path):
+    torn = 'sys.stdout.write(\'{"id": 2, "resu\')\n    sys.exit(0)'
+    body = f"if frame['method'] == 'tools/call':\n    {torn}\n{OK}"
+
+    with client(stub(body), tmp_path) as agent, pytest.raises(ServerGone):
+        agent.call("status")
+
+
 def test_a_server_that_stays_silent_is_not_waited_for_without_end(stub: Stub, tmp_path: Path):
     with pytest.raises(NoAnswer):
         client(stub("pass"), tmp_path, patience_s=0.05).__enter__()

@@ -202,17 +202,25 @@ class StdioClient:
 
     def _read(self) -> None:
         assert self._server.stdout is not None
-        for line in self._server.stdout:
-            frame: dict[str, Any] = json.loads(line)
-            if "method" in frame and "id" in frame:
-                # A form may take its time, and answers to other calls must not wait behind it.
-                threading.Thread(target=self._asked, args=(frame,), daemon=True).start()
-            elif frame.get("id") in self._waiting:
-                self._waiting[frame["id"]].put(frame)
-        with self._lock:
-            self._is_gone = True
-            for waiting in self._waiting.values():
-                waiting.put(None)
+        try:
+            for line in self._server.stdout:
+                self._take(json.loads(line))
+        except ValueError:
+            pass  # the last line of a killed server is torn; of a living one nothing after it can be trusted
+        finally:
+            with self._lock:
+                self._is_gone = True
+                for waiting in list(self._waiting.values()):
+                    waiting.put(None)
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if "method" in frame and "id" in frame:
+            # A form may take its time, and answers to other calls must not wait behind it.
+            threading.Thread(target=self._asked, args=(frame,), daemon=True).start()
+            return
+        waiting = self._waiting.get(frame.get("id", 0))
+        if waiting is not None:
+            waiting.put(frame)
 
     def _asked(self, frame: dict[str, Any]) -> None:
         answer = self._answer_to(frame["method"], frame.get("params", {}))
