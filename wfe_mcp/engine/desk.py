@@ -111,7 +111,12 @@ class Engine:
 
     def load(self, tx: Tx, run_id: str) -> LoadedRun:
         """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``."""
-        loaded = tx.load_run(tx.find_run(self.project_id, run_id).id)
+        from wfe_mcp.core.model import RunId
+
+        # Nearly every call names the whole id: that is one query less.
+        loaded = tx.load_run(RunId(run_id))
+        if loaded is None or loaded.record.project_id != self.project_id:
+            loaded = tx.load_run(tx.find_run(self.project_id, run_id).id)
         assert loaded is not None, "find_run has just seen it"
         return loaded
 

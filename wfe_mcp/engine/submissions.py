@@ -22,7 +22,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import claim, free_dead_leases
 from wfe_mcp.engine.scope import roots
-from wfe_mcp.engine.trees import bound_tree
+from wfe_mcp.engine.trees import tree_later
 from wfe_mcp.engine.turn import Turn, turn
 from wfe_mcp.engine.worktree import busy_tree
 
@@ -66,8 +66,8 @@ def submit(
     holder = holder or engine.holder
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        plan = engine.plans.of_run(tx, loaded.record)
-    spot = PhasePath(phase)
+        plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
+        look = tree_later(engine, tx, loaded, spot)
     if spot not in loaded.state.attempts:
         near = nearest(phase, loaded.state.attempts)
         raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
@@ -85,7 +85,7 @@ def submit(
         # A file that cannot be read as an artifact: the draft names it, its bytes stay in the project.
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
-    tree = bound_tree(engine, run_id, spot)
+    tree = look()
     with turn(engine, run_id, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["FilesAtStart", "bound_tree", "files_at_start", "ignored_globs"]
+__all__ = ["FilesAtStart", "bound_tree", "files_at_start", "ignored_globs", "tree_later"]
 
 FilesAtStart = tuple[str | None, str | None]
 """The tree and the commit when a phase was claimed."""
@@ -27,11 +27,16 @@ FilesAtStart = tuple[str | None, str | None]
 def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
     """The tree that the gates of ``path`` would judge now; None where they read no files, and without git."""
     with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
-        if path not in loaded.state.attempts or not _reads_files(loaded, path):
-            return None
-        ignored = ignored_globs(engine, tx, loaded, path)
-    return _tree(loaded, ignored)
+        look = tree_later(engine, tx, engine.load(tx, run_id), path)
+    return look()
+
+
+def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
+    """``bound_tree``, to be asked for outside the transaction that already has the run."""
+    if path not in loaded.state.attempts or not _reads_files(loaded, path):
+        return lambda: None
+    ignored = ignored_globs(engine, tx, loaded, path)
+    return lambda: _tree(loaded, ignored)
 
 
 def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
