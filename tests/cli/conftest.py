@@ -81,5 +81,5 @@ def cli(empty: Terminal, set_up_database: Path) -> Terminal:
     (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")
     for definition in TEMPLATES:
         (config / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
-    assert empty("trust", "--yes", pin=PIN).code == 0
+    assert empty.json("trust", "--yes", pin=PIN).code == 0
     return empty
