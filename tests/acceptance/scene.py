@@ -77,6 +77,9 @@ class Acknowledged:
 
         return watched
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def lost(self) -> list[tuple[str, str, int, str]]:
         """What was acknowledged and is not there."""
         with self._playground.engine.store.read() as tx:

@@ -66,10 +66,12 @@ def test_a_server_killed_at_any_moment_leaves_no_half_state_and_loses_nothing_ac
 
     with bugged.server() as agent:
         for run in runs:
-            last = resume(agent.call, bugged.root, run, script, person=Persistent(bugged)).last
+            last = resume(kept.of(agent.call), bugged.root, run, script, person=Persistent(bugged)).last
             assert last["run_state"] == "completed"
             assert event_types(bugged, run).count("RunCompleted") == 1
             assert bugged.problems(run) == []
+    assert len(kept) >= 2 * len(runs)
+    assert kept.lost() == []
 
 
 def test_a_check_that_ran_when_the_server_was_killed_runs_again(play: MakePlayground, tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.testing.throwaway import make_database, stand_in
 from wfe_mcp.workspace.location import project_at
@@ -31,6 +31,21 @@ def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tm
 def test_nobody_stands_in_for_a_person_in_any_other_database(tmp_path: Path):
     engine = engine_on(tmp_path, f"sqlite:///{(tmp_path / 'real.db').as_posix()}")
     try:
+        with pytest.raises(Refused) as refused:
+            stand_in(engine)
+    finally:
+        engine.close()
+
+    assert refused.value.code == "needs_human"
+
+
+def test_a_mark_that_came_later_marks_nothing(tmp_path: Path):
+    engine = engine_on(tmp_path, f"sqlite:///{(tmp_path / 'real.db').as_posix()}")
+    agent = By()
+    try:
+        with engine.store.tx() as tx:
+            tx.set_secret("pin", "the person's", agent, engine.clock())
+            tx.set_secret("demo", "made to be thrown away", agent, engine.clock())
         with pytest.raises(Refused) as refused:
             stand_in(engine)
     finally:

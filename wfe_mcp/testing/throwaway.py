@@ -43,8 +43,9 @@ def make_database(path: Path) -> str:
 def stand_in(engine: Engine) -> By:
     """Somebody who decides as a person would. Refuses ``needs_human`` outside a database that ``make_database`` made."""
     with engine.store.read() as tx:
-        marked = tx.get_secret(_MARK) is not None
-    if not marked:
+        first = next(iter(tx.setting_events()), None)
+    # A mark that is not the first setting of all was put there later, by somebody who wanted a yes.
+    if first is None or first.name != _MARK:
         raise Refused("needs_human", "This database was not made to be thrown away: nobody stands in for a person here.",
                       "Decide at a terminal of your own: wfe-mcp approve RUN PHASE")  # fmt: skip
     return _demo(Assurance.HUMAN)
