@@ -57,5 +57,5 @@ def test_a_terminal_of_the_agents_client_decides_nothing(scene: Scene) -> None:
     no = refused(pin.person, scene.engine, "1234", "ada")
     assert (no.code, "another terminal" in no.hint) == ("needs_human", True)
     with scene.store.tx() as tx:
-        tx.forget_process(me)
+        tx.forget_process(server)
     assert pin.person(scene.engine, "1234", "ada").is_human
