@@ -414,3 +414,9 @@ def test_cancel_ends_the_run_for_good():
     refused = scene.refused(scene.command(c.Retry, "plan", HUMAN))
     assert refused.code == "illegal_transition"
     assert "new run" in refused.hint
+
+
+def test_a_pause_typed_at_a_terminal_is_a_persons_stop_even_without_a_secret():
+    scene = run_of(phase("plan"))
+    scene.give(scene.command(c.Pause, by=By("ada", Channel.CLI, Assurance.AGENT)))
+    assert scene.refused(scene.command(c.Resume)).code == "needs_human"

@@ -66,3 +66,20 @@ def test_what_is_expected_is_kept_with_the_evidence() -> None:
     assert Expectation.of({"failing_tests": ["a"]}).as_data() == {"exit_code": None, "failing_tests": ["a"]}
     assert Expectation.of({}).as_data() == {"exit_code": 0}
     assert Expectation.of({"failing_tests": 1}).as_data() == {"exit_code": None, "failing_tests": 1}
+
+
+def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test() -> None:
+    unittest_file = FailingTest("test_x (unittest.loader._FailedTest.test_x)", "error")
+    pytest_file = FailingTest("tests/test_x.py::test_x", "error", "collection failure")
+    for unloaded in (unittest_file, pytest_file):
+        found = unmet(
+            Expectation("nonzero", "some"), 1, TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
+        )
+        assert [fault.reason for fault in found] == [
+            f"0 tests failed, expected at least 1; not loaded at all, so proving nothing: {unloaded.id}"
+        ]
+
+
+def test_where_nobody_can_tell_which_tests_failed_the_exit_code_answers_for_some() -> None:
+    assert unmet(Expectation("nonzero", "some"), 3, None) == ()
+    assert unmet(Expectation(None, "some"), 3, None)[0].is_unknowable

@@ -14,7 +14,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.guards import stopped_phases
-from wfe_mcp.core.model import AttemptStatus, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Channel, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.settle import completed, deadline, go_to, jump, open_phase, reopen, settle
 
@@ -217,7 +217,9 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
 
 
 def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
-    return [e.RunPaused(by_human=command.by.is_human, reason=command.reason)]
+    # Whoever types at a terminal may be an agent; that makes the stop no weaker, since only a person undoes it.
+    by_human = command.by.is_human or command.by.channel in {Channel.CLI, Channel.DASHBOARD}
+    return [e.RunPaused(by_human=by_human, reason=command.reason)]
 
 
 def _resume(_state: RunState, _command: c.Resume) -> list[e.Event]:

@@ -166,7 +166,10 @@ def _close(current: Turn, request: RequestRecord, comment: str, *, approved: boo
     from wfe_mcp.store.records import DecisionRecord
 
     by = current.by
-    current.tx.decide(request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to))
+    above = current.engine.ancestors if by.channel is Channel.CLI else ""
+    current.tx.decide(
+        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above)
+    )
 
 
 def _match(current: Turn, path: PhasePath, sha256: str | None) -> None:

@@ -33,7 +33,7 @@ CLI_HOLDER = "cli"
 """The holder of phases claimed at a terminal: it outlives its process and ends by time-out or from the CLI."""
 
 LEASE = timedelta(hours=1)
-"""After this long without a call, a holder on another host (or ``cli``) loses its phase."""
+"""This long after its claim, a holder on another host (or ``cli``) loses its phase."""
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -63,6 +63,7 @@ class Engine:
         self.identity = this_process()
         self.holder = holder or holder_id(self.identity)
         self.plans = Plans()
+        self.ancestors = ""  # the processes above a person's terminal, noted when their PIN was taken
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
         self._store = store

@@ -54,11 +54,14 @@ def set_pin(engine: Engine, pin: str, by: By) -> None:
 
 def person(engine: Engine, pin: str, actor: str) -> By:
     """The person at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
+    from wfe_mcp.workspace.process import ancestors
+
     refuse_clients_terminal(engine)
     with engine.store.tx() as tx:
         refused = _check(tx, _line(pin), engine.clock())
     if refused is not None:
         raise refused
+    engine.ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
     return By(actor, Channel.CLI, Assurance.HUMAN)
 
 

@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.lint import LintReport
     from wfe_mcp.workflow.model import Gate, Phase, Template
 
-__all__ = ["Plan", "Plans", "plan_of"]
+__all__ = ["Plan", "Plans", "checked", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A template version: as the author wrote it, as the machine sees it, what lint says, its compiled conditions."""
+    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions."""
 
     definition: dict[str, Any]
     sha256: str
     template: Template
     spec: RunSpec
     expressions: Expressions
-    report: LintReport
 
     def phase(self, path: PhasePath) -> Phase:
         """The phase's definition."""
@@ -64,19 +63,29 @@ class Plan:
         return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
 
 
+def checked(definition: dict[str, Any]) -> LintReport:
+    """What lint says of a template that is about to be used; a frozen one was checked when its run began.
+
+    Refuses ``invalid_template`` with every error.
+    """
+    from wfe_mcp.workflow.lint import lint
+
+    report = lint(definition)
+    if not report.ok:
+        what = f"Template {definition.get('name')!r} has {len(report.errors)} error(s): {report.errors[0].message}"
+        raise Refused("invalid_template", what, "Fix what the details name.", report.errors)
+    return report
+
+
 def plan_of(definition: dict[str, Any]) -> Plan:
-    """Parse, lint and project ``definition``. Refuses ``invalid_template``."""
+    """Parse and project ``definition``. Refuses ``invalid_template``."""
     # CEL and the template model are loaded with the first template, not with the server (10 + 60 ms).
     from wfe_mcp.workflow.expressions import Expressions
-    from wfe_mcp.workflow.lint import lint
     from wfe_mcp.workflow.load import digest, parse
     from wfe_mcp.workflow.projection import project
 
-    template, report = parse(definition), lint(definition)
-    if not report.ok:
-        raise Refused("invalid_template", f"Template {template.name!r} has {len(report.errors)} error(s): {report.errors[0].message}",
-                      "Fix what the details name.", report.errors)  # fmt: skip
-    return Plan(definition, digest(definition), template, project(template), Expressions.of(template), report)
+    template = parse(definition)
+    return Plan(definition, digest(definition), template, project(template), Expressions.of(template))
 
 
 class Plans:
@@ -84,6 +93,16 @@ class Plans:
 
     def __init__(self) -> None:
         self._parsed: dict[str, Plan] = {}
+        self._reports: dict[str, LintReport] = {}
+
+    def report(self, definition: dict[str, Any]) -> LintReport:
+        """What lint says of ``definition``, asked once. Refuses ``invalid_template``."""
+        from wfe_mcp.workflow.load import digest
+
+        sha256 = digest(definition)
+        if sha256 not in self._reports:
+            self._reports[sha256] = checked(definition)
+        return self._reports[sha256]
 
     def of_run(self, tx: Tx, run: RunRecord) -> Plan:
         """The frozen plan of ``run``."""

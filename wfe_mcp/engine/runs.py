@@ -97,7 +97,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, A
     """What the run may use, as it is configured and trusted now."""
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
-    requires = plan.report.requires
+    requires = engine.plans.report(plan.definition).requires
     checks = settings.settings.checks
     missing = [name for name in requires.checks if name not in checks]
     if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:

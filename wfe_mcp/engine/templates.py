@@ -69,6 +69,7 @@ def template_definition(engine: Engine, name: str) -> Offer:
 def find_template(engine: Engine, name: str) -> Plan:
     """The plan of the template called ``name``, ready to start. Refuses what nobody trusts yet."""
     offer = template_definition(engine, name)
+    engine.plans.report(offer.definition)
     plan = engine.plans.of(offer.definition)
     if offer.source != "shipped":
         with engine.store.read() as tx:

@@ -58,7 +58,10 @@ class Unmet:
 
 def unmet(expectation: Expectation, exit_code: int, results: TestResults | None) -> tuple[Unmet, ...]:
     """Every reason why the check did not do what is expected; empty when it did."""
-    return (*_exit(expectation.exit_code, exit_code), *_tests(expectation.failing_tests, results))
+    failing = expectation.failing_tests
+    if failing == "some" and results is None and expectation.exit_code is not None:
+        failing = None
+    return (*_exit(expectation.exit_code, exit_code), *_tests(failing, results))
 
 
 def _failing(value: object) -> Failing:
@@ -98,8 +101,12 @@ def _tests(expected: Failing, results: TestResults | None) -> tuple[Unmet, ...]:
     if isinstance(expected, tuple):
         return _named(expected, results)
     least = 1 if expected == "some" else expected
-    count = results.failed + results.errors
-    return () if count >= least else (Unmet(f"{count} tests failed, expected at least {least}"),)
+    unloaded = [test.id for test in results.failing if test.is_unloaded]
+    count = results.failed + results.errors - len(unloaded)
+    if count >= least:
+        return ()
+    why = f"; not loaded at all, so proving nothing: {shortened(unloaded, 3)}" if unloaded else ""
+    return (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
 
 
 def _named(expected: tuple[str, ...], results: TestResults) -> tuple[Unmet, ...]:

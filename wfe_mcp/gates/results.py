@@ -22,6 +22,11 @@ class FailingTest:
     message: str = ""
     aliases: frozenset[str] = frozenset()
 
+    @property
+    def is_unloaded(self) -> bool:
+        """True for what a runner reports in place of tests it could not import or collect."""
+        return "unittest.loader._FailedTest" in self.id or self.message.startswith("collection failure")
+
 
 @dataclass(frozen=True, slots=True)
 class TestResults:

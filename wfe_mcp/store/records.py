@@ -282,7 +282,10 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """The one answer to a request. ``to``: the earlier phase a rejection goes back to."""
+    """The one answer to a request. ``to``: the earlier phase a rejection goes back to.
+
+    ``ancestors``: the processes above the one that decided, nearest first; empty where a person's browser or form did.
+    """
 
     approved: bool
     actor: str
@@ -291,6 +294,7 @@ class DecisionRecord:
     at: datetime
     comment: str = ""
     to: PhasePath | None = None
+    ancestors: str = ""
 
 
 @dataclass(frozen=True, slots=True)

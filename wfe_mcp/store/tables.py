@@ -262,6 +262,7 @@ class Decision(Row, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
     comment: str = Field(sa_type=Text)
     to: str | None
+    ancestors: str = Field(sa_type=Text)
 
 
 class Secret(Row, table=True):

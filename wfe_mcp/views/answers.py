@@ -6,6 +6,7 @@ are raised; ``refusal`` turns them into the same envelope with the legal next ca
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -141,7 +142,9 @@ def ask_approval(engine: Engine, by: By, run: str, phase: str, sha256: str = "",
         "needs_human", f"{asked.message} A person decides; the request is stored.",
         f"Ask the user to run in a terminal of their own: {command}",
     )  # fmt: skip
-    return _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+    envelope = _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+    wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
+    return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
 
 
 def answer_form(
@@ -154,8 +157,8 @@ def answer_form(
     given = content or {}
     typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
     found = standing_of(engine, run)
-    attempt = found.loaded.state.current(PhasePath(phase))
-    if attempt.asked != request:
+    attempt = found.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
+    if attempt is None or attempt.asked != request:
         raise Refused(
             "stale_revision",
             "The form was about a revision that is no longer open.",
@@ -249,8 +252,6 @@ def standing_of(engine: Engine, run: str) -> Standing:
 
 def _resubmit(found: Standing, envelope: Envelope, phase: str) -> Envelope:
     """After an invalid artifact: submit again, with the schema at hand when it is small."""
-    from dataclasses import replace
-
     attempt = found.loaded.state.current(PhasePath(phase))
     if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
         return envelope

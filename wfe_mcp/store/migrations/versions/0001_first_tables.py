@@ -295,6 +295,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("to", sa.String(), nullable=True),
+        sa.Column("ancestors", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_decision_request_id")),
         sa.PrimaryKeyConstraint("request_id", name=op.f("pk_decision")),
     )
