@@ -1,7 +1,10 @@
 """What does wfe-mcp do, seen in half a minute?"""
 
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +89,21 @@ def test_every_fault_of_a_refusal_is_on_the_stage():
     assert [line.strip() for line in out.getvalue().splitlines()] == [
         "server  bad_argument: No.", "(whole)  has to be an object", "hint: Mend it.",
     ]  # fmt: skip
+
+
+@pytest.mark.requirement("B-12")
+def test_the_documented_command_plays_the_demo_where_nothing_is_set_up(tmp_path: Path):
+    """The set-up half of the README's line is run by scripts/check.py; here its words, in an empty home and folder."""
+    readme = Path(__file__).parents[2] / "README.md"
+    line = readme.read_text(encoding="utf-8").split("```sh\n", 1)[1].splitlines()[0]
+    words = line.rsplit("&& ", 1)[1].split()
+    assert words[:3] == [".uv/bin/uv", "run", "-q"]
+
+    bare = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ}
+    command = [sys.executable, "-m", words[3].replace("-", "_"), *words[4:]]
+    played = subprocess.run(
+        [*command, "--folder", str(tmp_path / "demo")], cwd=tmp_path, env=bare | {"HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert (played.returncode, played.stderr) == (0, "")
+    assert "wfe-mcp verify" in played.stdout
