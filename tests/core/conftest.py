@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, VerdictKind
-from wfe_mcp.core.spec import PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 AGENT = By("agent", Channel.MCP, Assurance.AGENT)
@@ -79,6 +79,9 @@ class Scene:
     def answer(self, phase: str, kind: str, value: bool = False, rule: int = 0, error: str = "") -> list[str]:
         return self.give(self.command(c.Answer, phase, kind=kind, value=value, rule=rule, error=error))
 
+    def items(self, loop: str, *keys: str, document: str = "d" * 64) -> list[str]:
+        return self.give(self.command(c.Answer, loop, kind="items", keys=keys, items=document))
+
     def work(self, phase: str) -> None:
         """Start, submit and pass every gate that is no approval."""
         self.start(phase)
@@ -93,6 +96,22 @@ class Scene:
 
 def phase(path: str, *needs: str, **more: Any) -> PhaseSpec:
     return PhaseSpec(PhasePath(path), needs=tuple(PhasePath(need) for need in needs), **more)
+
+
+def loop(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tuple[PhaseSpec, ...]:
+    """A loop phase and its body; what ``LoopSpec`` knows goes there, the rest is the phase's own."""
+    named = ("items", "max_parallel", "on_item_fail", "until", "until_max")
+    spec = LoopSpec(**{name: more.pop(name) for name in named if name in more})
+    inner = tuple(
+        replace(one, path=PhasePath(f"{path}.{one.path}"), parent=PhasePath(f"{path}.{one.parent}" if one.parent else path),
+                needs=tuple(PhasePath(f"{path}.{need}") for need in one.needs)) for one in body
+    )  # fmt: skip
+    return (phase(path, *needs, loop=spec, kind="loop", **more), *inner)
+
+
+def each(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tuple[PhaseSpec, ...]:
+    """A loop over items."""
+    return loop(path, *needs, body=body, items=more.pop("items", "the items"), **more)
 
 
 def run_of(*phases: PhaseSpec, auto: bool = True, **limits: Any) -> Scene:

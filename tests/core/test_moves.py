@@ -73,11 +73,13 @@ pending / Cancel: cancelled
 pending / Skip: skipped
 pending / Wake: ready | gating
 pending / goto: superseded
+ready / Answer: running | gating | completed | failed
 ready / Cancel: cancelled
 ready / Skip: skipped
 ready / StartPhase: running
 ready / goto: superseded
 ready / rollback: rolled_back
+running / Answer: running | gating | completed | failed
 running / Cancel: cancelled
 running / LoseLease: ready
 running / RefuseSubmission: running | failed

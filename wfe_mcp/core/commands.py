@@ -43,12 +43,17 @@ class StartRun(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(PhaseCommand):
-    """The value of a due question (``questions.py``); ``error`` when its evaluation failed."""
+    """The value of a due question (``questions.py``); ``error`` when its evaluation failed.
+
+    To ``items``: the ``keys`` in order, and the sha256 of the document that holds the items' values.
+    """
 
     kind: str
     rule: int = 0
     value: bool = False
     error: str = ""
+    keys: tuple[str, ...] = ()
+    items: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.guards import stopped_phases
-from wfe_mcp.core.model import AttemptStatus, Channel, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.loops import loop_opened, pass_judged
+from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.settle import completed, deadline, go_to, jump, open_phase, reopen, settle
 
@@ -38,13 +39,25 @@ def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
 def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     attempt = state.current(command.phase)
     on: Any = {"phase": attempt.phase, "attempt": attempt.number}
-    if command.kind == "when":
-        if command.error:
-            reason = f"The condition 'when' could not be evaluated: {command.error}"
-            return [e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
-        if command.value:
+    if command.error and command.kind != "next":
+        what = {"when": "The condition 'when'", "items": "The items of the loop", "until": "The condition 'until'"}
+        reason = f"{what[command.kind]} could not be evaluated: {command.error}"
+        return [e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
+    match command.kind:
+        case "when" if command.value:
             return [e.WhenAnswered(value=True, **on)]
-        return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
+        case "when":
+            return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
+        case "items":
+            ends = deadline(state, state.phase(attempt.phase), command.at)
+            return [loop_opened(attempt, command.keys, command.items, command.at, ends)]
+        case "until":
+            return [pass_judged(state, attempt, holds=command.value)]
+        case _:
+            return _next(state, attempt, command, on)
+
+
+def _next(state: RunState, attempt: Attempt, command: c.Answer, on: dict[str, Any]) -> list[e.Event]:
     if command.error:
         return [
             e.RunBlocked(
@@ -58,8 +71,13 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
 
 
 def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
-    number = state.current(command.phase).number
-    return [e.GatesOpened(phase=command.phase, attempt=number, sha256=command.sha256, tree=command.tree)]
+    attempt = state.current(command.phase)
+    return [
+        e.GatesOpened(
+            phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.BEFORE, sha256=command.sha256,
+            tree=command.tree,
+        )
+    ]  # fmt: skip
 
 
 def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
@@ -160,7 +178,7 @@ def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
 
 def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
     attempt = state.current(command.phase)
-    if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
+    if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or not state.is_open(attempt.phase):
         message = command.feedback or f"{attempt.phase!r} was reopened."
         return [*_reopened(state), go_to(state, attempt, attempt.phase, message)]
     message = command.feedback or attempt.reason

@@ -12,8 +12,8 @@ from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
     "EVENTS", "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven", "AttemptFailed", "AttemptOpened", "AutoSwitched",
-    "Event", "GateJudged", "GatesOpened", "HumanAwaited", "LeaseLost", "NextJudged", "PhaseCompleted", "PhaseForced",
-    "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
+    "Event", "GateJudged", "GatesOpened", "HumanAwaited", "ItemClosed", "ItemOpened", "LeaseLost", "LoopFinished",
+    "LoopOpened", "NextJudged", "PhaseCompleted", "PhaseForced", "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
     "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted", "SubmissionRefused",
     "TreeChanged", "WentTo", "WhenAnswered",
 ]  # fmt: skip
@@ -186,6 +186,36 @@ class PhaseSkipped(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoopOpened(AttemptEvent):
+    """The items of a loop are known, in order; ``items`` names the document with their values."""
+
+    keys: tuple[str, ...]
+    started_at: datetime
+    items: str | None = None
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemOpened(AttemptEvent):
+    """Every phase of the item ``key`` has a new attempt, pending."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemClosed(AttemptEvent):
+    """The item ``key`` is over: its phases are settled, or it is left as it ``failed``."""
+
+    key: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopFinished(AttemptEvent):
+    """The condition of ``until`` held: there is no other pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChanged(AttemptEvent):
     """The files changed under the evidence: its verdicts are void and the gates begin again."""
 
@@ -196,7 +226,10 @@ class TreeChanged(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WentTo(Event):
-    """A jump back opened iteration ``iteration``; ``superseded`` phases begin anew."""
+    """A jump back opened iteration ``iteration``; ``superseded`` phases begin anew, loops with all their items.
+
+    ``reopened``: items (loop, key) that were over and have open phases again.
+    """
 
     source: PhasePath
     attempt: int
@@ -205,6 +238,7 @@ class WentTo(Event):
     superseded: tuple[PhasePath, ...]
     feedback: tuple[Feedback, ...] = ()
     rule: str = ""
+    reopened: tuple[tuple[PhasePath, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,8 +304,8 @@ EVENTS: dict[str, type[Event]] = {
     for cls in (
         RunStarted, WhenAnswered, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
         SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, PhaseCompleted, PhaseForced,
-        AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, TreeChanged, WentTo, PhaseProceeded, AutoSwitched,
-        RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
+        AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
+        TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
     )
 }  # fmt: skip
 """Every event by its name in the log."""

@@ -8,17 +8,24 @@ Rules:
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.items import (
+    close_items,
+    drop_items,
+    ended,
+    fresh,
+    loop_event,
+    open_again,
+    superseded,
+    with_attempts,
+)  # fmt: skip
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage, Verdict, VerdictKind
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
 
 __all__ = ["evolve", "replay"]
 
-_OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
+_ENDS_LOOP = e.AttemptFailed | e.PhaseSkipped | e.PhaseCompleted
 
 
 def replay(events: Iterable[e.Event]) -> RunState:
@@ -37,7 +44,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
 def _run_event(state: RunState, event: e.Event) -> RunState:
     match event:
         case e.RunStarted():
-            attempts = {phase.path: (Attempt(phase.path, 1, 1),) for phase in event.spec.phases}
+            attempts = {phase.path: (Attempt(phase.path, 1, 1),) for phase in event.spec.body(None)}
             return RunState(
                 event.spec, RunStatus.RUNNING, auto=event.auto, started_at=event.started_at, attempts=attempts
             )
@@ -65,10 +72,15 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
 def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if isinstance(event, e.AttemptOpened):
         return _opened(state, event)
+    if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
+        return loop_event(state, event)
     tries = state.attempts[event.phase]
     changed = replace(tries[event.attempt - 1], **_changes(tries[event.attempt - 1], event))
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
-    return replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
+    state = replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
+    if isinstance(event, _ENDS_LOOP) and event.phase in state.loops:
+        return close_items(state, event.phase, state.loops[event.phase].open)
+    return state
 
 
 def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa: C901 - one arm per event
@@ -160,46 +172,36 @@ def _judged(attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
 
 
 def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
+    state = drop_items(state, event.phase)
     tries = state.attempts[event.phase]
+    last = tries[-1]
     new = Attempt(
-        event.phase, event.attempt, tries[-1].iteration, event.status, holder=event.holder, lease_until=event.lease_until,
-        started_at=event.started_at, deadline=event.deadline, not_before=event.not_before, feedback=event.feedback,
-        tree_at_start=event.tree, head_at_start=event.head, when=tries[-1].when, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        event.phase, event.attempt, last.iteration, last.before, event.status, holder=event.holder,
+        lease_until=event.lease_until, started_at=event.started_at, deadline=event.deadline,
+        not_before=event.not_before, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
+        when=last.when, gates_before_passed=event.status is not AttemptStatus.PENDING,
     )  # fmt: skip
-    return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], _superseded(tries[-1]), new)})
+    return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})
 
 
 def _went_to(state: RunState, event: e.WentTo) -> RunState:
-    attempts = dict(state.attempts)
     for path in event.superseded:
-        tries = attempts[path]
-        feedback = event.feedback if path == event.target else ()
-        fresh = Attempt(path, len(tries) + 1, event.iteration, feedback=feedback)
-        attempts[path] = (*tries[:-1], _superseded(tries[-1]), fresh)
+        state = drop_items(state, path)
+        new = fresh(state, path, event.iteration)
+        if path == event.target:
+            new = replace(new, feedback=event.feedback)
+        tries = state.attempts[path]
+        state = replace(state, attempts={**state.attempts, path: (*tries[:-1], superseded(tries[-1]), new)})
+    for path, key in event.reopened:
+        state = open_again(state, path, key, event.iteration)
     jumps = dict(state.jumps)
     if event.rule:
         jumps[event.rule] = jumps.get(event.rule, 0) + 1
-    return replace(state, attempts=attempts, iteration=event.iteration, jumps=jumps)
-
-
-def _superseded(attempt: Attempt) -> Attempt:
-    return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
+    return replace(state, iteration=event.iteration, jumps=jumps)
 
 
 def _end_open(state: RunState, *, pending: AttemptStatus) -> RunState:
-    def ended(attempt: Attempt) -> Attempt:
-        if attempt.status is AttemptStatus.PENDING:
-            return replace(attempt, status=pending)
-        if attempt.status in _OPEN:
-            return replace(
-                attempt, status=AttemptStatus.CANCELLED, holder=None, lease_until=None, deadline=None, asked=None
-            )
-        return attempt
-
-    attempts: dict[PhasePath, tuple[Attempt, ...]] = {
-        path: (*tries[:-1], ended(tries[-1])) for path, tries in state.attempts.items()
-    }
-    return replace(state, attempts=attempts)
+    return with_attempts(state, (ended(attempt, pending=pending) for attempt in state.open_attempts))
 
 
 def _only_people_can_go_on(state: RunState) -> bool:
@@ -214,6 +216,8 @@ def _waits_for(state: RunState, attempt: Attempt) -> str:
             return "person"
         case AttemptStatus.FAILED:
             return "person" if attempt.human_only else "work"
+        case AttemptStatus.RUNNING if attempt.phase in state.loops:
+            return "nobody"
         case AttemptStatus.READY | AttemptStatus.RUNNING:
             return "person" if state.phase(attempt.phase).kind == "human" else "work"
         case AttemptStatus.GATING:

@@ -1,24 +1,35 @@
-"""Which phases come before, and which after?"""
+"""Which phases come before, and which after?
 
-from wfe_mcp.core.spec import PhasePath, RunSpec
+Paths of a run; those of the template work too, where no loop is around. A phase's neighbours stand in its own item.
+"""
 
-__all__ = ["downstream", "upstream"]
+from wfe_mcp.core.paths import PhasePath, item_of, seen_from
+from wfe_mcp.core.spec import RunSpec
+
+__all__ = ["downstream", "outwards", "upstream"]
 
 
 def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
-    """Every phase that ``path`` transitively needs; without itself."""
+    """Every phase of the same item that ``path`` transitively needs; without itself."""
     seen: set[PhasePath] = set()
-    todo = list(spec.phase(path).needs)
+    todo = [path]
     while todo:
-        need = todo.pop()
-        if need not in seen:
-            seen.add(need)
-            todo.extend(spec.phase(need).needs)
+        needs = {seen_from(path, need) for need in spec.phase(todo.pop()).needs} - seen
+        seen |= needs
+        todo += needs
     return frozenset(seen)
 
 
+def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
+    """Where a jump from ``path`` may lead: what it needs in its item, then around each loop, and these loops."""
+    found = upstream(spec, path)
+    item = item_of(path)
+    return found if item is None else found | {item[0]} | outwards(spec, item[0])
+
+
 def downstream(spec: RunSpec, *paths: PhasePath) -> tuple[PhasePath, ...]:
-    """``paths`` and every phase that transitively needs one of them, in declared order."""
-    return tuple(
-        phase.path for phase in spec.phases if phase.path in paths or not upstream(spec, phase.path).isdisjoint(paths)
-    )
+    """``paths``, all of one item, and every phase of it that transitively needs one of them, in declared order."""
+    if not paths:
+        return ()
+    siblings = [seen_from(paths[0], phase.path) for phase in spec.body(spec.phase(paths[0]).parent)]
+    return tuple(path for path in siblings if path in paths or not upstream(spec, path).isdisjoint(paths))

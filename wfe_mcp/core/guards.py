@@ -8,12 +8,16 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.graph import upstream
+from wfe_mcp.core.graph import outwards
+from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.paths import item_of
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["GUARDS", "busy_phases", "current_gate", "illegal", "missing", "stopped_phases"]
+__all__ = [
+    "GUARDS", "busy_phases", "current_gate", "illegal", "missing", "not_of_a_loop", "stopped_phases", "tree_holder",
+]  # fmt: skip
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -29,7 +33,7 @@ def missing(state: RunState, attempt: Attempt) -> str:
     """What a pending phase waits for, in words."""
     if attempt.not_before is not None:
         return f"its next try at {attempt.not_before.isoformat(timespec='seconds')}"
-    open_needs = [need for need in state.phase(attempt.phase).needs if not state.current(need).is_settled]
+    open_needs = [need for need in state.needs(attempt.phase) if not state.current(need).is_settled]
     if open_needs:
         return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs)
     return "the paused run to be resumed" if state.status is RunStatus.PAUSED else "its condition"
@@ -47,9 +51,8 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
                        "Take another ready phase, or wait: the lease ends when its holder is gone.")  # fmt: skip
     if state.status is RunStatus.PAUSED:
         return illegal("The run is paused: nothing new starts.", "resume the run first.")
-    taken = _tree_is_taken(state, command.phase)
-    if taken is not None:
-        return taken
+    if tree_holder(state, command.phase) is not None:
+        return _tree_is_taken(state, command.phase)
     busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
         return Refused("not_ready", f"The template lets {state.spec.max_parallel} phase(s) run at once; open: {', '.join(busy)}.",
@@ -60,24 +63,50 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
 def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]:
     """The phases, without ``besides``, that take a place of ``max_parallel``."""
     busy = {AttemptStatus.RUNNING, AttemptStatus.GATING}
-    return tuple(other.phase for other in state.open_attempts if other.status in busy and other.phase != besides)
+    return tuple(
+        other.phase
+        for other in state.open_attempts
+        if other.status in busy and other.phase != besides and state.phase(other.phase).loop is None
+    )
 
 
-def _tree_is_taken(state: RunState, path: PhasePath) -> Refused | None:
+def tree_holder(state: RunState, path: PhasePath) -> PhasePath | None:
+    """Who else has the working tree that ``path`` needs for itself; None when it is free or not needed.
+
+    It is a phase's from claim to completion; the lock dies with the lease, except under a running gate. A loop has it
+    while its own gates run, not while its items are worked.
+    """
     if not state.phase(path).exclusive:
         return None
     for other in state.open_attempts:
-        if other.phase != path and state.phase(other.phase).exclusive and _holds_tree(other):
-            return Refused("leased", f"Phase {other.phase!r} of this run holds the working tree: its gates read it.",
-                           f"Finish {other.phase!r} first.")  # fmt: skip
+        if other.phase != path and state.phase(other.phase).exclusive and _holds_tree(state, other):
+            return other.phase
     return None
 
 
-def _holds_tree(attempt: Attempt) -> bool:
-    """The tree is a phase's from claim to completion; the lock dies with the lease, except under a running gate."""
-    if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
-        return True
-    return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
+def _holds_tree(state: RunState, attempt: Attempt) -> bool:
+    match attempt.status:
+        case AttemptStatus.RUNNING:
+            return attempt.phase not in state.loops
+        case AttemptStatus.GATING:
+            return True
+        case _:
+            return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
+
+
+def _tree_is_taken(state: RunState, path: PhasePath) -> Refused | None:
+    holder = tree_holder(state, path)
+    if holder is None:
+        return None
+    return Refused("leased", f"Phase {holder!r} of this run holds the working tree: its gates read it.",
+                   f"Finish {holder!r} first.")  # fmt: skip
+
+
+def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
+    """The answer to work on a loop itself: its work is that of the phases inside."""
+    inner = ", ".join(f"{other.phase} ({other.status})" for other in open_inside(state, attempt)[:5])
+    return illegal(f"Phase {attempt.phase!r} is a loop: nobody works on it, but on the phases of its items.",
+                   f"Open in it: {inner}." if inner else "No item of it is open now.")  # fmt: skip
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
@@ -95,7 +124,7 @@ def _answer(state: RunState, command: c.Answer) -> Refused | None:
 
 def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
     attempt = state.current(command.phase)
-    if attempt.stage is Stage.BEFORE and attempt.sha256 is None:
+    if attempt.stage is not None and attempt.sha256 is None:
         return None
     return illegal(f"The prompt of phase {command.phase!r} is under judgement already.", "")
 
@@ -159,7 +188,7 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
         return Refused(
             "unknown_phase", f"The run has no phase {command.to!r}.", f"Did you mean {near[0]!r}?" if near else ""
         )
-    if command.to != command.phase and command.to not in upstream(state.spec, command.phase):
+    if command.to != command.phase and command.to not in outwards(state.spec, command.phase):
         return Refused(
             "bad_argument",
             f"{command.to!r} is not before {command.phase!r}.",
@@ -180,7 +209,7 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
         return _person(f"Phase {command.phase!r} was stopped for a person.")
     if attempt.stage is Stage.BEFORE:
         return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
-    return _tree_is_taken(state, command.phase)
+    return _is_left(state, command.phase) or _tree_is_taken(state, command.phase)
 
 
 def _is_stopped(state: RunState, attempt: Attempt) -> bool:
@@ -190,17 +219,45 @@ def _is_stopped(state: RunState, attempt: Attempt) -> bool:
 
 def _retry(state: RunState, command: c.Retry) -> Refused | None:
     attempt = state.current(command.phase)
+    closed = _loop_is_closed(state, command.phase)
+    if closed is not None:
+        return illegal(f"Loop {closed!r} around phase {command.phase!r} is {state.current(closed).status}.",
+                       f"Retry {closed!r} instead: it begins anew with all its items.")  # fmt: skip
     if command.by.is_human:
         return None
+    if state.phase(command.phase).loop is not None:
+        return _person(f"Phase {command.phase!r} is a loop: only a person begins it anew with all its items.")
     if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
         return _person(f"Phase {command.phase!r} is {attempt.status}: only a person reopens it.")
     return None
+
+
+def _loop_is_closed(state: RunState, path: PhasePath) -> PhasePath | None:
+    """The first loop around ``path`` that failed, was skipped or cancelled: no item of it can go on."""
+    item = item_of(path)
+    while item is not None:
+        if state.current(item[0]).status in {AttemptStatus.FAILED, AttemptStatus.SKIPPED, AttemptStatus.CANCELLED}:
+            return item[0]
+        item = item_of(item[0])
+    return None
+
+
+def _is_left(state: RunState, path: PhasePath) -> Refused | None:
+    """A phase of an item that is over only goes on by a retry, which opens the item again."""
+    if state.is_open(path):
+        return None
+    return illegal(f"The item of phase {path!r} is over; it was left as it failed.", "Retry the phase first.")
 
 
 def _skip(state: RunState, command: c.Skip) -> Refused | None:
     attempt, policy = state.current(command.phase), state.phase(command.phase).skip
     if policy == "never":
         return illegal(f"Phase {command.phase!r} may never be skipped (skip: never).", "")
+    left = _is_left(state, command.phase)
+    if left is not None:
+        return left
+    if not command.by.is_human and any(_is_stopped(state, inner) for inner in open_inside(state, attempt)):
+        return _person(f"A phase in loop {command.phase!r} was stopped for a person.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
         return _person(f"Only a person skips phase {command.phase!r}.")
     return None
@@ -214,6 +271,9 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
         return Refused(
             "bad_argument", "force-accept needs a reason: it stays visible with the run.", "Give --reason TEXT."
         )
+    left = _is_left(state, command.phase)
+    if left is not None or state.phase(command.phase).loop is not None:
+        return left
     if attempt.stage is not Stage.BEFORE and not (attempt.revision or command.revision):
         return Refused(
             "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit one, or skip the phase."

@@ -6,17 +6,18 @@ Rules:
 3. Evidence and decisions bind to (attempt, revision sha256, tree); a new revision, attempt or tree voids them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import NewType
 
+from wfe_mcp.core.paths import inside, item_of, seen_from
 from wfe_mcp.core.spec import PhasePath, PhaseSpec, RunSpec
 
 __all__ = [
-    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "RunId", "RunState", "RunStatus",
-    "Stage", "Verdict", "VerdictKind",
+    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "LoopState", "RunId", "RunState",
+    "RunStatus", "Stage", "Verdict", "VerdictKind",
 ]  # fmt: skip
 
 RunId = NewType("RunId", str)
@@ -136,11 +137,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a phase. Numbers rise over all iterations and never restart; nothing is overwritten."""
+    """One try at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
+
+    ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
+    """
 
     phase: PhasePath
     number: int
     iteration: int
+    before: int = 0
     status: AttemptStatus = AttemptStatus.PENDING
     stage: Stage | None = None
     gate: int = 0
@@ -178,6 +183,28 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopState:
+    """An opened loop: its items by ``keys``, in order. ``begun``: how many were opened so far; ``open``: those at work.
+
+    ``items`` names the document with the items' values. ``finished``: the condition of ``until`` held. What the loop
+    costs depends on the open items alone, never on all of them.
+    """
+
+    attempt: int
+    keys: tuple[str, ...] = ()
+    begun: int = 0
+    open: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    items: str | None = None
+    finished: bool = False
+
+    @property
+    def done(self) -> int:
+        """How many items are over and have not failed."""
+        return self.begun - len(self.open) - len(self.failed)
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try."""
 
@@ -191,6 +218,7 @@ class RunState:
     started_at: datetime | None = None
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
+    loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
 
     def current(self, path: PhasePath) -> Attempt:
         """The newest attempt of a phase; KeyError when the phase is unknown."""
@@ -198,12 +226,44 @@ class RunState:
 
     @property
     def open_attempts(self) -> tuple[Attempt, ...]:
-        """The newest attempt of each phase, in declared order."""
-        return tuple(self.attempts[phase.path][-1] for phase in self.spec.phases)
+        """The newest attempt of each phase at the top and in the open items of loops, in declared order."""
+        return tuple(self._newest(spec.path for spec in self.spec.body(None)))
+
+    def attempts_in(self, loop: PhasePath, keys: Iterable[str]) -> Iterator[Attempt]:
+        """The newest attempt of each phase in these items of ``loop``, with those of open items further in."""
+        body = self.spec.body(loop)
+        for key in keys:
+            yield from self._newest(inside(loop, key, spec.path) for spec in body)
+
+    def _newest(self, paths: Iterable[PhasePath]) -> Iterator[Attempt]:
+        for path in paths:
+            yield self.attempts[path][-1]
+            loop = self.loops.get(path)
+            if loop is not None:
+                yield from self.attempts_in(path, loop.open)
 
     def phase(self, path: PhasePath) -> PhaseSpec:
         """The specification of a phase."""
         return self.spec.phase(path)
+
+    def needs(self, path: PhasePath) -> tuple[PhasePath, ...]:
+        """The phases that ``path`` needs, in its own item."""
+        return tuple(seen_from(path, need) for need in self.spec.phase(path).needs)
+
+    def is_open(self, path: PhasePath) -> bool:
+        """True at the top, and where every item around ``path`` is open."""
+        item = item_of(path)
+        while item is not None:
+            loop = self.loops.get(item[0])
+            if loop is None or item[1] not in loop.open:
+                return False
+            item = item_of(item[0])
+        return True
+
+    def changed_since(self, before: "RunState") -> tuple[PhasePath, ...]:
+        """The phases with other attempts than ``before``. Compared by identity: a state shares what it leaves alone."""
+        old = before.attempts
+        return tuple(path for path, tries in self.attempts.items() if old.get(path) is not tries)
 
     @property
     def is_over(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.guards import GUARDS, illegal, missing
+from wfe_mcp.core.guards import GUARDS, illegal, missing, not_of_a_loop
 from wfe_mcp.core.model import (
     AttemptStatus,
     By,
@@ -32,11 +32,11 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
         "goto": "superseded", "Cancel": "cancelled",
     },
     "ready": {
-        "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
+        "Answer": "running | gating | completed | failed", "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
         "Cancel": "cancelled",
     },
     "running": {
-        "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
+        "Answer": "running | gating | completed | failed", "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
         "RefuseSubmission": "running | failed", "TimeOut": "failed", "Retry": _NEW, "Skip": "skipped",
         "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
@@ -70,6 +70,9 @@ _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeO
               "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Retry")  # fmt: skip
 _WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", *_RECORDING)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept")
+_WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
+"""What a worker does with a phase; a loop itself has none of it."""
+_SHOWN = 10
 _LATE = ("LoseLease", "RecordVerdict", "TreeChange")
 """What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
 
@@ -121,7 +124,8 @@ def legal_moves(state: RunState, by: By, at: datetime) -> tuple[c.Command, ...]:
 def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refused | None:
     if command.phase not in state.attempts:
         near = nearest(command.phase, state.attempts)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(state.attempts)}."
+        phases = ", ".join(attempt.phase for attempt in state.open_attempts[:_SHOWN]) if state.attempts else ""
+        hint = f"Did you mean {near[0]!r}?" if near else f"Phases: {phases}."
         return Refused("unknown_phase", f"The run has no phase {command.phase!r}.", hint)
     attempt = state.current(command.phase)
     if command.attempt is not None and command.attempt != attempt.number:
@@ -130,8 +134,13 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
             f"Attempt {command.attempt} of phase {command.phase!r} is closed; attempt {attempt.number} is the open one.",
             "Call status, then start_phase, and work on the open attempt.",
         )
+    if state.phase(command.phase).loop is not None and name in _WORK:
+        return not_of_a_loop(state, attempt)
     if name in ATTEMPT_MOVES[attempt.status]:
         return None
+    if attempt.status is AttemptStatus.SUPERSEDED:
+        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} is closed: the loop around it begins anew.",
+                       "Call status to see what is open.")  # fmt: skip
     if name == "StartPhase" and attempt.status is AttemptStatus.PENDING:
         return Refused("not_ready", f"Phase {command.phase!r} cannot start: it waits for {missing(state, attempt)}.",
                        "Call status to see what is open.")  # fmt: skip

@@ -1,5 +1,8 @@
 """Which conditions must somebody evaluate before the run can go on?
 
+    when     a pending phase's needs are met       items    a for_each loop may open
+    next     a phase has completed                 until    a pass of the loop is over
+
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
 """
@@ -10,14 +13,14 @@ from typing import Literal
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["Question", "needs_are_met", "questions"]
+__all__ = ["Question", "needs_are_met", "pass_is_over", "questions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A condition that is due. ``rule`` is the index in ``next``; 0 for ``when``."""
+    """What is due: a condition, or the items of a loop. ``rule`` is the index in ``next``; 0 for the others."""
 
-    kind: Literal["when", "next"]
+    kind: Literal["when", "items", "until", "next"]
     phase: PhasePath
     attempt: int
     rule: int
@@ -34,16 +37,30 @@ def questions(state: RunState) -> tuple[Question, ...]:
 
 def needs_are_met(state: RunState, path: PhasePath) -> bool:
     """True when every phase that ``path`` needs is settled."""
-    return all(state.current(need).is_settled for need in state.phase(path).needs)
+    return all(state.current(need).is_settled for need in state.needs(path))
 
 
 def _question(state: RunState, attempt: Attempt) -> Question | None:
     spec = state.phase(attempt.phase)
-    if attempt.status is AttemptStatus.PENDING and spec.when is not None and attempt.when is None:
-        if needs_are_met(state, attempt.phase):
-            return Question("when", attempt.phase, attempt.number, 0, spec.when)
-    elif attempt.status is AttemptStatus.COMPLETED and not attempt.judged and not attempt.held:
-        condition = spec.next[attempt.next_rule].condition
-        if condition is not None:
-            return Question("next", attempt.phase, attempt.number, attempt.next_rule, condition)
+    match attempt.status:
+        case AttemptStatus.PENDING if spec.when is not None and attempt.when is None:
+            if needs_are_met(state, attempt.phase):
+                return Question("when", attempt.phase, attempt.number, 0, spec.when)
+        case AttemptStatus.READY if spec.loop is not None and spec.loop.items is not None:
+            return Question("items", attempt.phase, attempt.number, 0, spec.loop.items)
+        case AttemptStatus.RUNNING if spec.loop is not None and spec.loop.until is not None:
+            if pass_is_over(state, attempt.phase):
+                return Question("until", attempt.phase, attempt.number, 0, spec.loop.until)
+        case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
+            condition = spec.next[attempt.next_rule].condition
+            if condition is not None:
+                return Question("next", attempt.phase, attempt.number, attempt.next_rule, condition)
+        case _:
+            pass
     return None
+
+
+def pass_is_over(state: RunState, path: PhasePath) -> bool:
+    """True while the condition of an ``until`` loop is to be asked: nothing is open, and it did not hold yet."""
+    loop = state.loops[path]
+    return not loop.open and loop.begun == len(loop.keys) and not loop.finished

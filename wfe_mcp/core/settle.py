@@ -2,7 +2,7 @@
 
     gates through ──► completed / ready      needs met ──► ready, or gates before work
     approval gate ──► awaiting               nothing left ──► run completed
-    failed ──► first applicable ``on_fail`` rule
+    failed ──► first applicable ``on_fail`` rule  items of a loop over ──► the next ones, its gates, its end
 
 Rules:
 1. A retry keeps the tree of the first start in its iteration, so that files changed by a failed try stay visible to
@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
-from wfe_mcp.core.guards import busy_phases, current_gate
+from wfe_mcp.core.guards import busy_phases, current_gate, tree_holder
+from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
+from wfe_mcp.core.paths import beside, item_of, seen_from
 from wfe_mcp.core.questions import needs_are_met
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
 
@@ -29,7 +31,7 @@ _KEPT_FEEDBACK = 5
 def settle(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
     """Every event that follows from ``state`` until nothing follows any more."""
     settled: list[e.Event] = []
-    while step := next(_consequences(state, at, holder_alive=holder_alive), ()):
+    while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
         for event in step:
             state = evolve(state, event)
         settled += step
@@ -96,12 +98,22 @@ def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
 def go_to(state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "") -> e.WentTo:
     """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration.
 
-    So does the phase that jumped, and what an earlier ``$complete`` cut off: neither could ever settle again.
+    So does the phase that jumped (or the loop around it), and what an earlier ``$complete`` cut off: neither could ever
+    settle again. A target in an item that was over opens the item again; what needs its loop begins anew too.
     """
-    cut_off = (other.phase for other in state.open_attempts if other.status is AttemptStatus.CANCELLED)
+    anew = list(downstream(state.spec, target, beside(attempt.phase, target)))
+    reopened: list[tuple[PhasePath, str]] = []
+    item = item_of(target)
+    while item is not None:
+        if item[1] not in state.loops[item[0]].open:
+            reopened.append(item)
+            anew += [path for path in downstream(state.spec, item[0]) if path != item[0]]
+        item = item_of(item[0])
+    top = (other for other in state.open_attempts if item_of(other.phase) is None)
+    anew += downstream(state.spec, *(other.phase for other in top if other.status is AttemptStatus.CANCELLED))
     return e.WentTo(
         source=attempt.phase, attempt=attempt.number, target=target, iteration=state.iteration + 1,
-        superseded=downstream(state.spec, target, attempt.phase, *cut_off),
+        superseded=tuple(dict.fromkeys(anew)), reopened=tuple(reopened),
         feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule,
     )  # fmt: skip
 
@@ -125,7 +137,7 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
             )
         ]
     message = f"{attempt.phase!r} sent the run back: its next rule {index + 1} matched."
-    return [go_to(state, attempt, PhasePath(rule.goto), message, key)]
+    return [go_to(state, attempt, seen_from(attempt.phase, PhasePath(rule.goto)), message, key)]
 
 
 def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
@@ -138,6 +150,9 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
         return
     for attempt in state.open_attempts:
         yield from _phase_step(state, attempt, at, holder_alive=holder_alive)
+    for attempt in reversed(state.open_attempts):  # inner loops first: what is over in them may end an item around
+        if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
+            yield from _loop_step(state, attempt)
     if all(attempt.is_settled for attempt in state.open_attempts):
         yield [e.RunCompleted()]
 
@@ -150,12 +165,24 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
         case AttemptStatus.PENDING if attempt.not_before is None and (attempt.when or spec.when is None):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]
+        case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None:
+            yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
             rule = spec.next[attempt.next_rule]
             if rule.condition is None:
                 yield jump(state, attempt, attempt.next_rule, rule)
         case _:
             pass
+
+
+def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
+    """Items that end or begin; at the end its own gates, as soon as nobody else works in the files they read."""
+    yield list(item_events(state, attempt))
+    if all_items_are_over(state, attempt):
+        if not state.phase(attempt.phase).gates:
+            yield [completed(state, attempt)]
+        elif tree_holder(state, attempt.phase) is None:
+            yield [e.GatesOpened(phase=attempt.phase, attempt=attempt.number, stage=Stage.AFTER)]
 
 
 def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
@@ -181,10 +208,10 @@ def _rule(
     state: RunState, attempt: Attempt, at: datetime, index: int, rule: FailRule, *, holder_alive: bool
 ) -> list[e.Event]:
     """The events of one rule; none when it does not apply."""
-    tries = sum(1 for other in state.attempts[attempt.phase] if other.iteration == attempt.iteration)
+    tries = attempt.number - attempt.before
     reason = f"{attempt.phase!r} failed: {attempt.reason}"
     match rule.do:
-        case "retry" | "backoff" if tries >= rule.max_uses:
+        case "retry" | "backoff" if tries >= rule.max_uses or passes_are_used_up(state, attempt):
             return []
         case "retry":
             return [reopen(state, attempt, at, attempt.reason, holder_alive=holder_alive)]
@@ -194,7 +221,8 @@ def _rule(
         case "goto":
             key = f"{attempt.phase}/on_fail/{index}"
             used_up = state.jumps.get(key, 0) >= rule.max_uses or state.iteration >= state.spec.max_iterations
-            return [] if used_up else [go_to(state, attempt, PhasePath(rule.goto or ""), attempt.reason, key)]
+            target = seen_from(attempt.phase, PhasePath(rule.goto or ""))
+            return [] if used_up else [go_to(state, attempt, target, attempt.reason, key)]
         case _:
             return [_stop(attempt), *_ENDS[rule.do](reason)]
 

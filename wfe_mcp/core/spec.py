@@ -6,12 +6,13 @@ that a replay needs neither the template store nor CEL.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Literal
 
-__all__ = ["COMPLETE", "FailRule", "GateSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy"]
+from wfe_mcp.core.paths import PhasePath, declared
 
-PhasePath = NewType("PhasePath", str)
-"""A phase in a run: ``plan``, later ``build[T-1].code``."""
+__all__ = [
+    "COMPLETE", "FailRule", "GateSpec", "LoopSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy",
+]  # fmt: skip
 
 COMPLETE = "$complete"
 """The goto target that ends the run."""
@@ -55,8 +56,25 @@ DEFAULT_ON_FAIL = (FailRule("retry", max_uses=3), FailRule("wait_human"))
 
 
 @dataclass(frozen=True, slots=True)
+class LoopSpec:
+    """How often the phases of a loop run: for each of ``items``, or until a condition holds (``until``), exactly one.
+
+    Both are opaque text. How items are keyed and ordered is for whoever evaluates them.
+    """
+
+    items: str | None = None
+    max_parallel: int = 1
+    on_item_fail: Literal["block", "continue"] = "block"
+    until: str | None = None
+    until_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseSpec:
-    """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own."""
+    """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
+
+    ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
+    """
 
     path: PhasePath
     kind: str = "agent"
@@ -70,11 +88,13 @@ class PhaseSpec:
     skip: SkipPolicy = "human"
     auto_proceed: bool | None = None
     exclusive: bool = False
+    parent: PhasePath | None = None
+    loop: LoopSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """The whole template as the machine sees it; ``phases`` in declared order."""
+    """The whole template as the machine sees it; ``phases`` in declared order, those of a loop after it."""
 
     phases: tuple[PhaseSpec, ...]
     max_parallel: int = 1
@@ -82,10 +102,19 @@ class RunSpec:
     max_invalid: int = 5
     timeout_s: float | None = None
     index: dict[PhasePath, PhaseSpec] = field(init=False, repr=False, compare=False, default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
+    bodies: dict[PhasePath | None, tuple[PhaseSpec, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )  # pyright: ignore[reportUnknownVariableType]
 
     def __post_init__(self) -> None:
-        self.index.update({phase.path: phase for phase in self.phases})
+        for phase in self.phases:
+            self.index[phase.path] = phase
+            self.bodies[phase.parent] = (*self.bodies.get(phase.parent, ()), phase)
 
     def phase(self, path: PhasePath) -> PhaseSpec:
-        """The phase at ``path``; KeyError when there is none."""
-        return self.index[path]
+        """The phase at ``path``, of the template or of a run; KeyError when there is none."""
+        return self.index[declared(path)]
+
+    def body(self, loop: PhasePath | None) -> tuple[PhaseSpec, ...]:
+        """The phases of a loop; those at the top for None."""
+        return self.bodies.get(None if loop is None else declared(loop), ())

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
-_INDEX = {"index"}
-"""RunSpec builds its index itself."""
+_INDEX = {"index", "bodies"}
+"""RunSpec builds these itself."""
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -89,8 +89,9 @@ def normal(column: str, text: str) -> str:
 def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> RunState:
     """The state whose run row and attempt rows (per phase in order of their numbers) hold these texts."""
     found: dict[PhasePath, tuple[Attempt, ...]] = {}
+    read = _adapter(Attempt).validate_json
     for text in attempt_states:
-        attempt = _adapter(Attempt).validate_json(text)
+        attempt = read(text)
         found[attempt.phase] = (*found.get(attempt.phase, ()), attempt)
     declared = {phase.path: found.pop(phase.path) for phase in spec.phases if phase.path in found}
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = {**declared, **found}

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, Connection, Executable, Table
 
+from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
 
 __all__ = ["Caches", "Recent", "Rows", "columns_for"]
@@ -35,7 +36,10 @@ class Recent(Generic[V]):
             if sha256 in self._values:
                 self._values.move_to_end(sha256)
                 return self._values[sha256]
-        value = read()
+        return self.keep(sha256, read())
+
+    def keep(self, sha256: str, value: V) -> V:
+        """Remember the value of ``sha256``; the value."""
         with self._lock:
             self._values[sha256] = value
             while len(self._values) > self._size:
@@ -49,6 +53,9 @@ class Caches:
 
     specs: Recent[RunSpec] = field(default_factory=lambda: Recent[RunSpec](64))
     documents: Recent[Any] = field(default_factory=lambda: Recent[Any](32))
+    states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
+    """By the hash of a run's last event: the chain below it is all that a state follows from. Without this a server
+    that drives a loop would read the attempts of all its items again with every call."""
 
 
 class Rows:

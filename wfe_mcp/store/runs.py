@@ -120,8 +120,12 @@ class RunRows(EventRows):
             return None
         *values, run_state = row
         record = RunRecord(*values)
-        attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
-        return LoadedRun(record, codec.state_of(self._spec(record.spec_sha256), run_state, attempts))
+
+        def read() -> RunState:
+            attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
+            return codec.state_of(self._spec(record.spec_sha256), run_state, attempts)
+
+        return LoadedRun(record, self._caches.states.get(record.last_hash, read))
 
     def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
         """Write the step that ``events`` made; the run as it now stands. Refuses ``conflict`` when it moved meanwhile."""
@@ -162,7 +166,7 @@ class RunRows(EventRows):
             )
         self._save_attempts(before.id, loaded.state, after)
         self._add_links(links)
-        return LoadedRun(record, after)
+        return LoadedRun(record, self._caches.states.keep(record.last_hash, after))
 
     def run_revision(self, run_id: RunId) -> int:
         """The step counter of a run: it rises with each change. 0 when there is no such run."""
@@ -198,16 +202,17 @@ class RunRows(EventRows):
         return self._caches.specs.get(sha256, lambda: codec.spec_of(self._document_text(sha256)))
 
     def _save_attempts(self, run_id: str, before: RunState, after: RunState) -> None:
-        known = {(item.phase, item.number): item for item in _attempts(before)}
         new: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
-        for item in _attempts(after):
-            old = known.get((item.phase, item.number))
-            if old is None:
-                new.append(codec.attempt_row(run_id, after, item))
-            elif old is not item and old != item:
-                row = codec.attempt_row(run_id, after, item)
-                changed.append({**row, **{f"{name}_": row.pop(name) for name in ("run_id", "phase", "attempt")}})
+        for path in after.changed_since(before):
+            known = {item.number: item for item in before.attempts.get(path, ())}
+            for item in after.attempts[path]:
+                old = known.get(item.number)
+                if old is None:
+                    new.append(codec.attempt_row(run_id, after, item))
+                elif old is not item and old != item:
+                    row = codec.attempt_row(run_id, after, item)
+                    changed.append({**row, **{f"{name}_": row.pop(name) for name in ("run_id", "phase", "attempt")}})
         if changed:
             self._run(_ATTEMPT_STEP, changed)
         if new:

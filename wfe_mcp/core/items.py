@@ -1,0 +1,130 @@
+"""What do the events of a loop make of its items?
+
+Rules:
+1. An item's phases get their attempts when it opens; numbers go on where an earlier pass or iteration had some.
+2. A loop that begins anew supersedes the attempts of all its items; one that ends early closes the open ones.
+3. Feedback to a loop reaches every phase of its items.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState
+from wfe_mcp.core.paths import PhasePath, inside
+
+__all__ = [
+    "LoopEvent", "close_items", "drop_items", "ended", "fresh", "loop_event", "open_again", "superseded", "with_attempts",
+]  # fmt: skip
+
+LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
+
+_OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+def loop_event(state: RunState, event: LoopEvent) -> RunState:
+    """The state after an event about a loop's items."""
+    path = event.phase
+    match event:
+        case e.LoopOpened():
+            opened = replace(
+                state.current(path), status=AttemptStatus.RUNNING, started_at=event.started_at, deadline=event.deadline
+            )
+            state = with_attempts(state, (opened,))
+            return _with_loop(state, path, LoopState(event.attempt, event.keys, items=event.items))
+        case e.ItemOpened(key=key):
+            return _open_item(state, path, key)
+        case e.ItemClosed(key=key, failed=failed):
+            state = close_items(state, path, (key,))
+            loop = state.loops[path]
+            return _with_loop(state, path, replace(loop, failed=(*loop.failed, key))) if failed else state
+        case e.LoopFinished():
+            return _with_loop(state, path, replace(state.loops[path], finished=True))
+
+
+def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunState:
+    """Items at work are over: nothing in them goes on; what failed stays failed."""
+    keys = tuple(keys)
+    inner = tuple(state.attempts_in(loop, keys))
+    state = with_attempts(state, (ended(attempt, AttemptStatus.FAILED) for attempt in inner))
+    loops = dict(state.loops)
+    for attempt in inner:
+        if attempt.phase in loops:
+            loops[attempt.phase] = replace(loops[attempt.phase], open=())
+    loops[loop] = replace(loops[loop], open=tuple(key for key in loops[loop].open if key not in keys))
+    return replace(state, loops=loops)
+
+
+def drop_items(state: RunState, loop: PhasePath) -> RunState:
+    """The loop begins anew: the attempts of all its items are superseded, and it has no items until it opens."""
+    if loop not in state.loops:
+        return state
+    place = f"{loop}["
+    inner = (tries[-1] for path, tries in state.attempts.items() if path.startswith(place))
+    state = with_attempts(state, (superseded(attempt) for attempt in inner))
+    loops = {path: other for path, other in state.loops.items() if path != loop and not path.startswith(place)}
+    return replace(state, loops=loops)
+
+
+def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> RunState:
+    """An item that was over has open phases again; a loop that had ended with it goes on as a new attempt."""
+    found, attempt = state.loops[loop], state.current(loop)
+    if attempt.status is not AttemptStatus.RUNNING:
+        tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
+        goes_on = replace(tries[-1], status=AttemptStatus.RUNNING, started_at=attempt.started_at)
+        state = replace(state, attempts={**state.attempts, loop: (*tries[:-1], goes_on)})
+    failed = tuple(other for other in found.failed if other != key)
+    again = replace(found, attempt=state.current(loop).number, open=(*found.open, key), failed=failed, finished=False)
+    return _with_loop(state, loop, again)
+
+
+def fresh(state: RunState, path: PhasePath, iteration: int, told: Attempt | None = None) -> Attempt:
+    """The first attempt of ``path`` after what it has left behind; it is told what ``told`` was told."""
+    tried = len(state.attempts.get(path, ()))
+    return Attempt(path, tried + 1, iteration, tried, feedback=() if told is None else told.feedback)
+
+
+def superseded(attempt: Attempt) -> Attempt:
+    """An attempt whose place another one takes."""
+    return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
+
+
+def ended(
+    attempt: Attempt,
+    failed: AttemptStatus = AttemptStatus.CANCELLED,
+    pending: AttemptStatus = AttemptStatus.SKIPPED,
+) -> Attempt:
+    """An attempt of which nothing more comes; itself when it is over already. ``failed``: what a failed one becomes."""
+    if attempt.status is AttemptStatus.PENDING:
+        return replace(attempt, status=pending, not_before=None)
+    left = failed if attempt.status is AttemptStatus.FAILED else attempt.status
+    left = AttemptStatus.CANCELLED if left in _OPEN else left
+    if left is attempt.status:
+        return attempt
+    return replace(attempt, status=left, holder=None, lease_until=None, deadline=None, asked=None)
+
+
+def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
+    """The state with these in the place of the newest attempts of their phases; what is the same stays the same."""
+    changed = {
+        attempt.phase: (*state.attempts[attempt.phase][:-1], attempt)
+        for attempt in newest
+        if attempt is not state.current(attempt.phase)
+    }
+    return replace(state, attempts={**state.attempts, **changed}) if changed else state
+
+
+def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:
+    loop = state.loops[path]
+    keys = loop.keys if loop.begun < len(loop.keys) else (*loop.keys, key)
+    told = state.current(path)
+    attempts = dict(state.attempts)
+    for phase in state.spec.body(path):
+        inner = inside(path, key, phase.path)
+        attempts[inner] = (*attempts.get(inner, ()), fresh(state, inner, state.iteration, told))
+    state = replace(state, attempts=attempts)
+    return _with_loop(state, path, replace(loop, keys=keys, begun=loop.begun + 1, open=(*loop.open, key)))
+
+
+def _with_loop(state: RunState, path: PhasePath, loop: LoopState) -> RunState:
+    return replace(state, loops={**state.loops, path: loop})
