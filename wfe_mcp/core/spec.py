@@ -101,10 +101,12 @@ class RunSpec:
     max_iterations: int = 10
     max_invalid: int = 5
     timeout_s: float | None = None
-    index: dict[PhasePath, PhaseSpec] = field(init=False, repr=False, compare=False, default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
+    index: dict[PhasePath, PhaseSpec] = field(
+        init=False, repr=False, compare=False, default_factory=dict[PhasePath, PhaseSpec]
+    )
     bodies: dict[PhasePath | None, tuple[PhaseSpec, ...]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )  # pyright: ignore[reportUnknownVariableType]
+        init=False, repr=False, compare=False, default_factory=dict[PhasePath | None, tuple[PhaseSpec, ...]]
+    )
 
     def __post_init__(self) -> None:
         for phase in self.phases:

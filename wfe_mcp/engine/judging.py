@@ -60,7 +60,7 @@ def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
         if attempt is None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
-        values = roots(current, attempt, own=attempt.stage is Stage.AFTER)
+        values = roots(current, attempt, gate.model_dump_json(), own=attempt.stage is Stage.AFTER)
         scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
     tree = scene.tree_now()
     if tree != attempt.tree and attempt.tree is not None:

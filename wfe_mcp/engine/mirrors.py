@@ -27,9 +27,9 @@ def mirror(turn: Turn) -> None:
     """Write the files of the attempts that ``turn`` changed."""
     before = turn.loaded_before.state.attempts
     with turn.engine.store.read() as tx:
-        for path, tries in turn.state.attempts.items():
+        for path in turn.state.changed_since(turn.loaded_before.state):
             known = {attempt.number: attempt for attempt in before.get(path, ())}
-            for attempt in tries:
+            for attempt in turn.state.attempts[path]:
                 if attempt != known.get(attempt.number):
                     _mirror_attempt(turn.reading(tx), attempt, known.get(attempt.number))
 
@@ -42,7 +42,7 @@ def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
     place = (Path(turn.run.worktree), turn.run.id, attempt.phase, attempt.number)
     if attempt.feedback and old is None:
         files.write_feedback(*place, _feedback_text(attempt))
-    if _has_prompt(attempt) and (old is None or not _has_prompt(old)):
+    if attempt.phase not in turn.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
         files.write_prompt(*place, prompt_of(turn, attempt))
     if attempt.revision and (old is None or old.revision != attempt.revision):
         revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)

@@ -88,7 +88,7 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
         refused = _claim_refused(engine, tx, loaded, attempt, by, holder)
         if refused is None:
             return attempt.phase
-        if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING}:
+        if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING} and state.phase(attempt.phase).loop is None:
             first = first or refused
     if first is not None:
         raise first

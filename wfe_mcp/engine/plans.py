@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import declared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.core.spec import PhasePath, RunSpec
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import RunRecord
     from wfe_mcp.workflow.expressions import Expressions
     from wfe_mcp.workflow.lint import LintReport
-    from wfe_mcp.workflow.model import Gate, Phase, Template
+    from wfe_mcp.workflow.model import Gate, LoopPhase, Phase, Template
 
 __all__ = ["Plan", "Plans", "checked", "plan_of"]
 
@@ -31,10 +34,19 @@ class Plan:
     template: Template
     spec: RunSpec
     expressions: Expressions
+    phases: Mapping[str, Phase]
 
     def phase(self, path: PhasePath) -> Phase:
-        """The phase's definition."""
-        return next(phase for phase in self.template.phases if phase.id == path)
+        """The definition of a phase of the run."""
+        return self.phases[declared(path)]
+
+    def loop(self, path: PhasePath) -> LoopPhase:
+        """The definition of a phase that is a loop."""
+        from wfe_mcp.workflow.model import LoopPhase
+
+        found = self.phase(path)
+        assert isinstance(found, LoopPhase), "the machine and the template know the same loops"
+        return found
 
     def artifact_name(self, path: PhasePath) -> str | None:
         """The name of the artifact the phase produces; None when it produces none."""
@@ -62,6 +74,11 @@ class Plan:
         phase = self.phase(attempt.phase)
         return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
 
+    def passes(self, path: PhasePath) -> int:
+        """The most passes of an ``until`` loop."""
+        until = self.loop(path).until
+        return 0 if until is None else until.max
+
 
 def checked(definition: dict[str, Any]) -> LintReport:
     """What lint says of a template that is about to be used; a frozen one was checked when its run began.
@@ -85,7 +102,17 @@ def plan_of(definition: dict[str, Any]) -> Plan:
     from wfe_mcp.workflow.projection import project
 
     template = parse(definition)
-    return Plan(definition, digest(definition), template, project(template), Expressions.of(template))
+    phases = dict(_by_path(template.phases, ""))
+    return Plan(definition, digest(definition), template, project(template), Expressions.of(template), phases)
+
+
+def _by_path(phases: Sequence[Phase], before: str) -> Iterator[tuple[str, Phase]]:
+    from wfe_mcp.workflow.model import LoopPhase
+
+    for phase in phases:
+        yield before + phase.id, phase
+        if isinstance(phase, LoopPhase):
+            yield from _by_path(phase.phases, f"{before}{phase.id}.")
 
 
 class Plans:

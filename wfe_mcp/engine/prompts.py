@@ -20,12 +20,15 @@ __all__ = ["fenced_feedback", "prompt_of"]
 
 def prompt_of(turn: Turn, attempt: Attempt) -> str:
     """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
-    from wfe_mcp.workflow.expressions import ExpressionError
+    from wfe_mcp.workflow.expressions import ExpressionError, scan
     from wfe_mcp.workflow.prompts import prompt_text, render, render_context
 
-    phase, values, nonce = turn.plan.phase(attempt.phase), roots(turn, attempt), turn.run.id
+    phase, nonce = turn.plan.phase(attempt.phase), turn.run.id
+    written = prompt_text(phase)
     try:
-        text = render(prompt_text(phase), values, turn.plan.expressions, nonce=nonce)
+        asked = [part.text for part in scan(written) if part.is_expression]
+        values = roots(turn, attempt, "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context)]))
+        text = render(written, values, turn.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
                       "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip

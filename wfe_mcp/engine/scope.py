@@ -1,44 +1,60 @@
 """What may an expression or a prompt of this phase see?
 
-    inputs vars artifacts run phase item env
+    inputs vars artifacts run phase item env, and what the loops around call their items (``as``)
 
 ``artifacts.x`` is the latest revision of a completed attempt of a transitively needed phase; in the phase's own gates,
-``on_fail`` and ``next`` it is the revision under judgement (design §5).
+``on_fail`` and ``next`` it is the revision under judgement (design §5). In a loop the nearest scope wins: phases of the
+same item, then those around the loop. Outside a loop, an artifact made inside is a map: item key → artifact.
+
+What the text does not name is not read: a phase in the thousandth item must not load the 999 before it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.graph import upstream
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import inside, item_of, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.turn import Turn
 
-__all__ = ["feedback_of", "roots"]
+__all__ = ["feedback_of", "item_roots", "roots"]
 
 
-def roots(turn: Turn, attempt: Attempt, *, own: bool = False) -> dict[str, Any]:
-    """The values by root name. ``own`` adds the artifact of ``attempt`` itself."""
-    run = turn.run
-    return {
-        "inputs": turn.inputs,
-        "vars": {},
-        "artifacts": _artifacts(turn, attempt, own=own),
-        "run": {
-            "id": run.id, "title": run.title, "iteration": turn.state.iteration, "template": run.template,
-            "started_at": run.created_at.isoformat(),
-        },
-        "phase": {
-            "id": attempt.phase, "path": attempt.phase, "attempt": attempt.number,
+def roots(turn: Turn, attempt: Attempt, text: str, *, own: bool = False, item: str = "") -> dict[str, Any]:
+    """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made.
+
+    ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
+    """
+    seen = _Seen(turn, text)
+    values: dict[str, Callable[[], Any]] = {
+        "inputs": lambda: turn.inputs,
+        "vars": dict[str, Any],
+        "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
+        "run": lambda: _run(turn),
+        "phase": lambda: {
+            "id": name_of(attempt.phase), "path": attempt.phase, "attempt": attempt.number,
             "feedback": feedback_of(turn, attempt),
         },
-        "item": {},
-        "env": turn.frozen.get("env", {}),
+        "env": lambda: turn.frozen.get("env", {}),
     }  # fmt: skip
+    place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
+    told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
+    return told | seen.items(place)
+
+
+def item_roots(name: str | None, key: str, index: int, count: int, value: object, done: object) -> dict[str, Any]:
+    """``item`` and, where the loop names it, the item's value."""
+    item = {"key": key, "index": index, "count": count, "value": value, "done": done}
+    return {"item": item} | ({} if name is None else {name: value})
 
 
 def feedback_of(turn: Turn, attempt: Attempt) -> list[dict[str, Any]]:
@@ -50,15 +66,125 @@ def feedback_of(turn: Turn, attempt: Attempt) -> list[dict[str, Any]]:
     ]
 
 
-def _artifacts(turn: Turn, attempt: Attempt, *, own: bool) -> dict[str, Any]:
-    paths = [path for path in turn.state.attempts if path in upstream(turn.state.spec, attempt.phase)]
-    tries = [turn.state.current(path) for path in paths]
-    judged = [other for other in tries if other.status is AttemptStatus.COMPLETED] + ([attempt] if own else [])
-    found: dict[str, Any] = {}
-    for other in judged:
-        name = turn.plan.artifact_name(other.phase)
-        if name is not None and other.revision:
-            revision = turn.tx.revision(turn.run.id, other.phase, other.revision)
-            if revision is not None:
-                found[name] = json.loads(revision.content)
-    return found
+def _run(turn: Turn) -> dict[str, Any]:
+    run = turn.run
+    return {
+        "id": run.id, "title": run.title, "iteration": turn.state.iteration, "template": run.template,
+        "started_at": run.created_at.isoformat(),
+    }  # fmt: skip
+
+
+class _Seen:
+    """What one text sees of one moment of a run."""
+
+    def __init__(self, turn: Turn, text: str) -> None:
+        self._turn = turn
+        self._state = turn.state
+        self._words = frozenset(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
+        # A root that stands alone, or is asked with a computed name, may mean anything below it.
+        self._whole = frozenset(re.findall(r"\b(artifacts|item)\b(?!\s*\.\s*[A-Za-z_])", text))
+        self._done = "item" in self._whole or re.search(r"\bitem\s*\.\s*done\b", text) is not None
+
+    def names(self, word: str) -> bool:
+        return word in self._words
+
+    def artifacts(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for place in (*_around(attempt.phase), attempt.phase):
+            before = upstream(self._state.spec, place)
+            for path in self._beside(place):
+                if path in before:
+                    found |= self._made_by(path)
+        if item:
+            for phase in self._state.spec.body(attempt.phase):
+                found |= self._made_by(inside(attempt.phase, item, phase.path))
+        return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
+
+    def items(self, path: PhasePath) -> dict[str, Any]:
+        """``item`` of the innermost loop around ``path``, and the named values of all of them."""
+        found: dict[str, Any] = {"item": {}}
+        place = item_of(path)
+        chain: list[tuple[PhasePath, str]] = []
+        while place is not None:
+            chain.insert(0, place)
+            place = item_of(place[0])
+        for loop, key in chain:
+            walk = self._turn.plan.loop(loop).for_each
+            known = self._state.loops[loop]
+            value: object = None
+            if known.items is not None:
+                told = self._turn.tx.document(known.items)[key]
+                index, value, count = told["index"], told["value"], len(known.keys)
+            else:  # passes of ``until``: how many there will be is not known, only how many there may be
+                index, count = known.keys.index(key), self._turn.plan.passes(loop)
+            done = self._items_done(loop, index) if self._done else {}
+            found |= item_roots(None if walk is None else walk.as_, key, index, count, value, done)
+        return found
+
+    def _items_done(self, loop: PhasePath, index: int) -> dict[str, dict[str, Any]]:
+        """The artifacts of the items before ``index`` that are over, by key and name."""
+        state = self._state.loops[loop]
+        left = {*state.open, *state.failed}
+        done: dict[str, dict[str, Any]] = {key: {} for key in state.keys[:index] if key not in left}
+        for phase in self._state.spec.body(loop):
+            for name, by_key in self._of_items(loop, phase.path, everything=True).items():
+                for key in done.keys() & by_key.keys():
+                    done[key][name] = by_key[key]
+        return done
+
+    def _beside(self, path: PhasePath) -> list[PhasePath]:
+        body = self._state.spec.body(self._state.phase(path).parent)
+        place = item_of(path)
+        return [phase.path if place is None else inside(*place, phase.path) for phase in body]
+
+    def _made_by(self, path: PhasePath, judged: Attempt | None = None) -> dict[str, Any]:
+        if path in self._state.loops:
+            found: dict[str, Any] = {}
+            for phase in self._state.spec.body(path):
+                found |= self._of_items(path, phase.path)
+            return found
+        name = self._turn.plan.artifact_name(path)
+        attempt = judged or self._state.current(path)
+        if name is None or not self._wants(name) or not attempt.revision:
+            return {}
+        if judged is None and attempt.status is not AttemptStatus.COMPLETED:
+            return {}
+        revision = self._turn.tx.revision(self._turn.run.id, path, attempt.revision)
+        return {} if revision is None else {name: json.loads(revision.content)}
+
+    def _of_items(self, loop: PhasePath, phase: PhasePath, *, everything: bool = False) -> dict[str, dict[str, Any]]:
+        """What ``phase`` made in the items of ``loop`` that are over, by artifact and key."""
+        state = self._state.loops[loop]
+        left = {*state.open, *state.failed}
+        keys = [key for key in state.keys[: state.begun] if key not in left]
+        if self._state.spec.phase(phase).loop is not None:
+            found: dict[str, dict[str, Any]] = {}
+            for key in keys:
+                inner = inside(loop, key, phase)
+                for deeper in self._state.spec.body(phase) if inner in self._state.loops else ():
+                    for name, made in self._of_items(inner, deeper.path, everything=everything).items():
+                        found.setdefault(name, {})[key] = made
+            return found
+        name = self._turn.plan.artifact_name(phase)
+        if name is None or not (everything or self._wants(name)):
+            return {}
+        return {name: self._contents(name, {key: inside(loop, key, phase) for key in keys})}
+
+    def _contents(self, name: str, paths: Mapping[str, PhasePath]) -> dict[str, Any]:
+        kept = self._turn.tx.contents(self._turn.run.id, name) if paths else {}
+        found: dict[str, Any] = {}
+        for key, path in paths.items():
+            attempt = self._state.current(path)
+            content = kept.get((path, attempt.revision))
+            if attempt.status is AttemptStatus.COMPLETED and content is not None:
+                found[key] = json.loads(content)
+        return found
+
+    def _wants(self, name: str) -> bool:
+        return name in self._words or "artifacts" in self._whole
+
+
+def _around(path: PhasePath) -> list[PhasePath]:
+    """The loops around ``path``, outermost first."""
+    place = item_of(path)
+    return [] if place is None else [*_around(place[0]), place[0]]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, VerdictKind
@@ -52,6 +52,8 @@ def _answer_one(turn: Turn) -> bool:
 
 
 def _answer(turn: Turn, question: Question) -> c.Answer:
+    # CEL is loaded with the first condition of a run.
+    from wfe_mcp.engine.items import evaluated_items
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = turn.attempt(question.phase)
@@ -59,11 +61,15 @@ def _answer(turn: Turn, question: Question) -> c.Answer:
         "phase": question.phase, "attempt": question.attempt, "kind": question.kind, "rule": question.rule,
         "by": SYSTEM, "at": turn.at,
     }  # fmt: skip
+    last = turn.state.loops[question.phase].keys[-1] if question.kind == "until" else ""
     try:
-        value = turn.plan.expressions.is_true(question.text, roots(turn, attempt, own=question.kind == "next"))
+        if question.kind == "items":
+            keys, document = evaluated_items(turn, attempt)
+            return c.Answer(keys=keys, items=document, **on)
+        seen = roots(turn, attempt, question.text, own=question.kind == "next", item=last)
+        return c.Answer(value=turn.plan.expressions.is_true(question.text, seen), **on)
     except ExpressionError as exc:
         return c.Answer(error=str(exc), **on)
-    return c.Answer(value=value, **on)
 
 
 def _judge_one(turn: Turn) -> bool:
@@ -104,7 +110,15 @@ def _wake_one(turn: Turn) -> bool:
 
 
 def _open_gates(turn: Turn, attempt: Attempt, on: dict[str, Any]) -> None:
-    """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command."""
+    """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command.
+
+    Those of a loop judge all that was made in it.
+    """
+    if attempt.stage is Stage.AFTER:
+        from wfe_mcp.engine.items import loop_sha256
+
+        turn.give(c.OpenGates(sha256=loop_sha256(turn, attempt), **on))
+        return
     try:
         turn.give(c.OpenGates(sha256=sha256_hex(prompt_of(turn, attempt)), **on))
     except Refused as refused:
@@ -121,19 +135,20 @@ def _quick(turn: Turn, attempt: Attempt, index: int) -> Judgement:
     from wfe_mcp.gates.report import judge_report
 
     gate = turn.plan.gates(attempt)[index]
-    values = roots(turn, attempt, own=attempt.stage is Stage.AFTER)
-    if gate.kind == "expr":
-        return judge_expr(gate, lambda text: turn.plan.expressions.is_true(text, values))
-    assert gate.kind == "report"
-    report = values["artifacts"].get(turn.plan.artifact_name(attempt.phase))
-    return judge_report(gate, report, phase_role=turn.plan.phase(attempt.phase).role)
+    own, name = attempt.stage is Stage.AFTER, turn.plan.artifact_name(attempt.phase)
+    if gate.kind == "report":
+        report = roots(turn, attempt, f"artifacts.{name}", own=own)["artifacts"].get(name)
+        return judge_report(gate, report, phase_role=turn.plan.phase(attempt.phase).role)
+    assert gate.kind == "expr", "the only other quick gate"
+    values = roots(turn, attempt, canonical_json(gate.model_dump(mode="json")), own=own)
+    return judge_expr(gate, lambda text: turn.plan.expressions.is_true(text, values))
 
 
 def _keep_jobs(turn: Turn) -> None:
     """Jobs follow the state: one for each gate that reads the world, one for each time that must be kept."""
     before = turn.loaded.state
-    for path, tries in turn.state.attempts.items():
-        now, was = tries[-1], before.attempts.get(path, (None,))[-1]
+    for path in turn.state.changed_since(before):
+        now, was = turn.attempt(path), before.attempts.get(path, (None,))[-1]
         if (
             was is not None
             and was.status is AttemptStatus.GATING
@@ -154,8 +169,9 @@ def _keep_jobs(turn: Turn) -> None:
 
 def _seal(turn: Turn) -> None:
     """What is accepted is sealed; questions nobody can answer any more are void."""
-    for path, tries in turn.state.attempts.items():
-        now, was = tries[-1], turn.loaded.state.attempts.get(path, (tries[-1],))[-1]
+    for path in turn.state.changed_since(turn.loaded.state):
+        now = turn.attempt(path)
+        was = turn.loaded.state.attempts.get(path, (now,))[-1]
         if now.status is AttemptStatus.COMPLETED and was.status is not AttemptStatus.COMPLETED and now.revision:
             turn.tx.seal(turn.run.id, path, now.revision, turn.at)
         if was.status in _JUDGED and not (now.number == was.number and now.status in _JUDGED):

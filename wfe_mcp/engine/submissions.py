@@ -71,7 +71,7 @@ def submit(
     if spot not in loaded.state.attempts:
         near = nearest(phase, loaded.state.attempts)
         raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(loaded.state.attempts)}.")  # fmt: skip
+                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(one.phase for one in loaded.state.open_attempts)}.")  # fmt: skip
     schema = plan.schema(spot)
     from wfe_mcp.artifacts.validate import validate
 
@@ -159,7 +159,7 @@ def _claim(current: Turn, phase: PhasePath, holder: str, tree: str | None) -> No
 
 def _tree_before(current: Turn, phase: PhasePath) -> str | None:
     """A claim that comes with the work itself cannot know the files before it; those of the phase it follows can."""
-    trees = [current.attempt(need).tree for need in current.state.phase(phase).needs]
+    trees = [current.attempt(need).tree for need in current.state.needs(phase)]
     return next((tree for tree in trees if tree is not None), None)
 
 
@@ -223,7 +223,8 @@ def _write_output(current: Turn, phase: PhasePath, content: str) -> None:
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workspace.files import write_atomic, write_bundle
 
-    place = filled(output, roots(current, current.attempt(phase)), current.plan.expressions).write_to
+    seen = roots(current, current.attempt(phase), output.write_to)
+    place = filled(output, seen, current.plan.expressions).write_to
     assert place is not None, "filling in a field does not take it away"
     root, rendered = Path(current.run.worktree), to_file(output.schema_, json.loads(content))
     if isinstance(rendered, tuple):

@@ -104,10 +104,11 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            return list(answers.standing_of(engine, given["run"]).loaded.state.attempts)
+            return [attempt.phase for attempt in answers.standing_of(engine, given["run"]).loaded.state.open_attempts]
         case "artifact" if given.get("run"):
             found = answers.standing_of(engine, given["run"])
-            return sorted({name for path in found.loaded.state.attempts if (name := found.plan.artifact_name(path))})
+            paths = (phase.path for phase in found.loaded.state.spec.phases)
+            return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
         case "template" | "name":
             return [offer.name for offer in offers(engine)]
         case _:

@@ -35,6 +35,9 @@ _LATEST = (
     .order_by(desc(REVISION.c.id))
     .limit(1)
 )
+_CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(
+    REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_")
+)
 _SEAL = (
     update(REVISION)
     .where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"), REVISION.c.sealed_at.is_(None))
@@ -102,6 +105,11 @@ class ArtifactRows(Rows):
     def latest(self, run_id: RunId, name: str) -> RevisionRecord | None:
         """The revision of the artifact ``name`` that was written last, by whichever phase."""
         return self._first(RevisionRecord, _LATEST, {"run_id_": run_id, "name_": name})
+
+    def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
+        """The content of every revision of the artifact ``name``, by phase and number: one query for all items."""
+        rows = self._connection.execute(_CONTENTS, {"run_id_": run_id, "name_": name})
+        return {(PhasePath(phase), revision): content for phase, revision, content in rows}
 
     def seal(self, run_id: RunId, phase: PhasePath, revision: int, at: datetime) -> None:
         """Mark a revision as accepted; a sealed one keeps its first time."""

@@ -57,7 +57,7 @@ def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
     wanted: Gate = found.plan.gates(attempt)[gate[1]]
     assert wanted.kind == "approval", "the machine and the template name the same gate"
     data: dict[str, Any] = {
-        "artifact": found.plan.artifact_name(path) or "prompt", "attempt": attempt.number,
+        "artifact": found.plan.artifact_name(path) or ("loop" if path in found.loaded.state.loops else "prompt"), "attempt": attempt.number,
         "revision": attempt.revision, "sha256": attempt.sha256 or "", "assurance": wanted.assurance,
         "verdicts": attempt_view(found, attempt).get("verdicts", []),
     }  # fmt: skip

@@ -6,16 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.paths import declared
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.mirrors import unlike_sealed
 from wfe_mcp.views.difference import difference
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
 from wfe_mcp.views.parts import part_view
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
@@ -23,6 +25,7 @@ __all__ = ["gate_view", "inputs_of", "output_view", "read", "revision_view", "wa
 
 _LISTED = 15
 """So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
+_NAMED = 5
 
 
 def output_view(plan: Plan, path: PhasePath) -> dict[str, Any]:
@@ -64,11 +67,11 @@ def read(
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
-            heads = [head for path in found.loaded.state.attempts for head in tx.revisions(run, path)]
+            heads = _last_heads(tx, found)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
-            left = max(0, len(heads) - _LISTED) + max(0, len(drafts) - _LISTED)
+            left = found.loaded.record.artifact_count - len(heads) + max(0, len(drafts) - _LISTED)
             optional = {"drafts": drafts[-_LISTED:], "left_out": left}
-            listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads[-_LISTED:]]}
+            listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads]}
             return listed | {key: value for key, value in optional.items() if value}
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
@@ -89,17 +92,37 @@ def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
     return _head(record) | part_view(json.loads(record.content), pointer)
 
 
+def _last_heads(tx: Tx, found: Standing) -> list[RevisionHead]:
+    """The revisions of the phases last begun, as many as are listed; a loop may have thousands before them."""
+    heads: list[RevisionHead] = []
+    for path, tries in reversed(found.loaded.state.attempts.items()):
+        if any(tried.revision for tried in tries):
+            heads = [*tx.revisions(found.loaded.record.id, path), *heads]
+        if len(heads) >= _LISTED:
+            break
+    return heads[-_LISTED:]
+
+
 def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
-    names = {
-        path: found.plan.artifact_name(path) for path in found.loaded.state.attempts if found.plan.phase(path).output
-    }
-    for path, name in names.items():
-        if phase in {"", path} and artifact in {"", name}:
+    """The phase that is meant; inside a loop only its own path tells which item."""
+    state, plan = found.loaded.state, found.plan
+    makers = {str(name): spec.path for spec in state.spec.phases if (name := plan.artifact_name(spec.path))}
+    if phase in state.attempts:
+        path = PhasePath(phase)
+        if plan.artifact_name(path) is not None and artifact in {"", plan.artifact_name(path)}:
             return path
+    elif not phase and artifact in makers:
+        path = makers[artifact]
+        if path in state.attempts:
+            return path
+        items = [one for one in state.attempts if declared(one) == path][:_NAMED]
+        raise Refused("bad_argument", f"Artifact {artifact!r} is made once for each item of a loop.",
+                      f"Name the phase: {', '.join(items)}." if items else "No item of the loop is open yet.")  # fmt: skip
     wanted = artifact or phase
-    near = nearest(wanted, [str(name) for name in names.values()] + [str(path) for path in names])
-    hint = f"Did you mean {near[0]!r}?" if near else f"Artifacts: {', '.join(str(name) for name in names.values())}."
-    if phase and phase not in found.loaded.state.attempts:
+    open_paths = [attempt.phase for attempt in state.open_attempts]
+    near = nearest(wanted, [*makers, *open_paths])
+    hint = f"Did you mean {near[0]!r}?" if near else f"Artifacts: {', '.join(makers)}."
+    if phase and phase not in state.attempts:
         raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint)
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
 

@@ -57,6 +57,8 @@ def _may_ask(standing: Standing, attempt: Attempt) -> bool:
 def _will_move(standing: Standing, attempt: Attempt) -> bool:
     """True when waiting makes sense: a gate runs, a time is kept, a stored request is open, or others work."""
     state = standing.loaded.state
+    if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
+        return False  # its items tell
     match attempt.status:
         case AttemptStatus.GATING:
             return True

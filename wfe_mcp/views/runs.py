@@ -11,7 +11,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt, Verdict
+    from wfe_mcp.core.model import Attempt, LoopState, Verdict
     from wfe_mcp.engine.standing import Standing
     from wfe_mcp.store.records import EventRecord, RunRecord
 
@@ -27,8 +27,11 @@ _FULL_CHARS = 7_500
 def summary(standing: Standing) -> str:
     """One sentence: how far, and what is waited for."""
     run, state = standing.loaded.record, standing.loaded.state
-    done = sum(1 for attempt in state.open_attempts if attempt.is_settled)
-    text = f"{run.title}: {state.status}, {done} of {len(state.spec.phases)} phases done"
+    top = [state.current(phase.path) for phase in state.spec.body(None)]
+    done = sum(1 for attempt in top if attempt.is_settled)
+    text = f"{run.title}: {state.status}, {done} of {len(top)} phases done"
+    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops]
+    text += "".join(f", {attempt.phase} {_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
     return text + (", TAINTED (a gate was forced)" if state.tainted else "")
@@ -46,6 +49,8 @@ def brief(standing: Standing) -> dict[str, Any]:
 def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[str, Any]:
     state = standing.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
+    # What is at work comes first: a loop alone says little of what to do.
+    shown.sort(key=lambda attempt: attempt.phase in state.loops)
     optional = {
         "more_phases": max(0, len(shown) - phases),
         "blockers": [_clipped(text, chars) for text in standing.blockers[:blockers]],
@@ -55,7 +60,7 @@ def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[s
     view: dict[str, Any] = {
         "template": standing.loaded.record.template,
         "iteration": state.iteration,
-        "phases": [_short(attempt) for attempt in shown[:phases]],
+        "phases": [_short(standing, attempt) for attempt in shown[:phases]],
     } | {key: value for key, value in optional.items() if value}
     last = _last_verdict(standing)
     if last:
@@ -83,13 +88,13 @@ def full(standing: Standing) -> dict[str, Any]:
         about | {"phases": [attempt_view(standing, attempt, chars) for attempt in state.open_attempts]}
         for chars in (1_000, 300, 100)
     )
-    smallest = about | {"phases": [_short(attempt) for attempt in state.open_attempts]}
+    smallest = about | {"phases": [_short(standing, attempt) for attempt in state.open_attempts]}
     return next((view for view in views if len(canonical_json(view)) <= _FULL_CHARS), smallest)
 
 
 def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
     """One try at a phase with what its gates said, at most ``chars`` of each message."""
-    view: dict[str, Any] = _short(attempt) | {"iteration": attempt.iteration}
+    view: dict[str, Any] = _short(standing, attempt) | {"iteration": attempt.iteration}
     verdicts = [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts]
     told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
     optional = {
@@ -124,11 +129,19 @@ def event_view(event: EventRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _short(attempt: Attempt) -> dict[str, Any]:
+def _short(standing: Standing, attempt: Attempt) -> dict[str, Any]:
     view: dict[str, Any] = {"phase": attempt.phase, "state": str(attempt.status), "attempt": attempt.number}
+    loop = standing.loaded.state.loops.get(attempt.phase)
+    if loop is not None and loop.attempt == attempt.number:
+        view["items"] = _progress(loop)
     if attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}:
         view["stage"] = str(attempt.stage)
     return view | ({"held": True} if attempt.held else {})
+
+
+def _progress(loop: LoopState) -> str:
+    """How far a loop is: ``3/10``, and what was left as it failed."""
+    return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
 def _last_verdict(standing: Standing) -> dict[str, Any]:

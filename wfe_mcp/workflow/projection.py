@@ -6,12 +6,22 @@ in seconds, conditions as opaque text.
     exclusive     the phase has a command or git gate, before or after work: the working tree is its own
     binds_tree    a command, git or files gate: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
+    loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, NextRule, PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.core.spec import (
+    DEFAULT_ON_FAIL,
+    FailRule,
+    GateSpec,
+    LoopSpec,
+    NextRule,
+    PhasePath,
+    PhaseSpec,
+    RunSpec,
+)
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.model import (
     ApprovalGate,
@@ -20,6 +30,7 @@ from wfe_mcp.workflow.model import (
     FailureRule,
     Gate,
     GotoRule,
+    LoopPhase,
     OnFail,
     PauseRule,
     Phase,
@@ -47,7 +58,7 @@ def project(template: Template) -> RunSpec:
         )
     limits = template.limits
     return RunSpec(
-        phases=tuple(_phase(phase, index, template.phases) for index, phase in enumerate(template.phases)),
+        phases=tuple(_phases(template.phases, None, {})),
         max_parallel=limits.max_parallel,
         max_iterations=limits.max_iterations,
         max_invalid=limits.max_invalid,
@@ -55,23 +66,39 @@ def project(template: Template) -> RunSpec:
     )
 
 
-def _phase(phase: Phase, index: int, siblings: Sequence[Phase]) -> PhaseSpec:
-    before = (siblings[index - 1].id,) if index else ()
-    gates = (*phase.prompt_gates, *phase.gates)
-    return PhaseSpec(
-        path=PhasePath(phase.id),
-        kind=phase.kind,
-        needs=tuple(PhasePath(name) for name in (before if phase.needs is None else phase.needs)),
-        when=phase.when,
-        gates_before=tuple(_gate(gate) for gate in phase.prompt_gates),
-        gates=tuple(_gate(gate) for gate in phase.gates),
-        on_fail=_on_fail(phase.retry, phase.on_fail),
-        next=tuple(NextRule(step.goto, step.if_, step.max) for step in phase.next),
-        timeout_s=_seconds(phase.timeout),
-        skip=phase.skip,
-        auto_proceed=phase.auto_proceed,
-        exclusive=any(gate.kind in _EXCLUSIVE for gate in gates),
-    )
+def _phases(phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath]) -> Iterator[PhaseSpec]:
+    """The phases of one list, each loop followed by its body. ``around``: what a goto sees further out, by id."""
+    here = {phase.id: PhasePath(phase.id if parent is None else f"{parent}.{phase.id}") for phase in phases}
+    seen = {**around, **here}
+    for index, phase in enumerate(phases):
+        before = (phases[index - 1].id,) if index else ()
+        gates = (*phase.prompt_gates, *phase.gates)
+        yield PhaseSpec(
+            path=here[phase.id],
+            kind=phase.kind,
+            needs=tuple(here.get(name, PhasePath(name)) for name in (before if phase.needs is None else phase.needs)),
+            when=phase.when,
+            gates_before=tuple(_gate(gate) for gate in phase.prompt_gates),
+            gates=tuple(_gate(gate) for gate in phase.gates),
+            on_fail=_on_fail(phase.retry, phase.on_fail, seen),
+            next=tuple(NextRule(seen.get(step.goto, step.goto), step.if_, step.max) for step in phase.next),
+            timeout_s=_seconds(phase.timeout),
+            skip=phase.skip,
+            auto_proceed=phase.auto_proceed,
+            exclusive=any(gate.kind in _EXCLUSIVE for gate in gates),
+            parent=parent,
+            loop=_loop(phase) if isinstance(phase, LoopPhase) else None,
+        )
+        if isinstance(phase, LoopPhase):
+            yield from _phases(phase.phases, here[phase.id], seen)
+
+
+def _loop(phase: LoopPhase) -> LoopSpec:
+    if phase.for_each is not None:
+        walk = phase.for_each
+        return LoopSpec(items=walk.in_, max_parallel=walk.max_parallel, on_item_fail=walk.on_item_fail)
+    assert phase.until is not None, "lint: exactly one of for_each and until"
+    return LoopSpec(until=phase.until.if_, until_max=phase.until.max)
 
 
 def _gate(gate: Gate) -> GateSpec:
@@ -80,8 +107,8 @@ def _gate(gate: Gate) -> GateSpec:
     return GateSpec(gate.kind, binds_tree=gate.kind in _BINDS_TREE)
 
 
-def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None) -> tuple[FailRule, ...]:
-    given = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule) for rule in rules)
+def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None, seen: dict[str, PhasePath]) -> tuple[FailRule, ...]:
+    given = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule, seen) for rule in rules)
     if retry is None:
         return given
     first = FailRule(
@@ -94,14 +121,14 @@ def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None) -> tuple[FailR
     return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else given))
 
 
-def _rule(rule: OnFail) -> FailRule:
+def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
     match rule:
         case RetryRule():
             return FailRule("retry", max_uses=rule.max_attempts)
         case BackoffRule():
             return FailRule("backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max))
         case GotoRule():
-            return FailRule("goto", max_uses=rule.max, goto=PhasePath(rule.phase))
+            return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
         case WaitHumanRule() | BlockRule() | FailureRule() | PauseRule():
             return FailRule(rule.do)
         case _:  # subflow, compensate: for who deletes its row of NOT_YET before the core knows it

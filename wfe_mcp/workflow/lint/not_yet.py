@@ -16,7 +16,6 @@ from wfe_mcp.workflow.model import (
     FlowPhase,
     Limits,
     LlmPhase,
-    LoopPhase,
     OpinionGate,
     Shape,
     StepsPhase,
@@ -28,7 +27,6 @@ from wfe_mcp.workflow.model.phases import PhaseKeys
 __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
-    (LoopPhase, "kind"): None,
     (FlowPhase, "kind"): None,
     (StepsPhase, "kind"): None,
     (LlmPhase, "kind"): None,

@@ -7,6 +7,7 @@
 5. ``context`` names earlier artifacts; roles are the template's.
 """
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -37,6 +38,8 @@ from wfe_mcp.workflow.model import (
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
 
 __all__ = ["phase_rules"]
+
+_ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 
 
 def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
@@ -273,7 +276,8 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: Findings) -> Non
     if not source:
         return
     names = set(view.body or ()) - set(view.before) | {"item"}
-    literal = source.strip()[1:-1] if source.strip()[:1] in {"'", '"'} else None
+    quoted = _ONE_TEXT.fullmatch(source.strip())
+    literal = quoted[0][1:-1] if quoted else None
     if literal is not None and not LOOP_KEY.fullmatch(literal):
         found.error(
             at,
