@@ -2,7 +2,7 @@
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls memory tokens fleet      some of it
+python -m bench startup calls loops memory tokens fleet      some of it
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench import calls, fleet, memory, startup, tokens
+from bench import calls, fleet, loops, memory, startup, tokens
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
 
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
         "calls": ("Calls, small database", partial(calls.measure, calls=count, artifacts=1_000)),
         "calls-many": ("Calls, large database", partial(calls.measure, calls=count, artifacts=many)),
+        "loops": ("Loops", partial(loops.measure, items=300 if quick else 1_000)),
         "memory": ("Memory", memory.measure),
         "tokens": ("Tokens (o200k)", tokens.measure),
         "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),

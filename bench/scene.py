@@ -51,8 +51,13 @@ class Scene:
         }
         (folder / "home").mkdir()
         (self.root / ".wfe" / "templates").mkdir(parents=True)
-        (self.root / ".wfe" / "templates" / "bench.json").write_text(json.dumps(TEMPLATE), encoding="utf-8")
         subprocess.run(["git", "init", "-q", str(self.root)], check=True, env=self.environment)
+        self.add_template(TEMPLATE)
+
+    def add_template(self, template: dict[str, Any]) -> None:
+        """Put a template into the project and trust it."""
+        file = self.root / ".wfe" / "templates" / f"{template['name']}.json"
+        file.write_text(json.dumps(template), encoding="utf-8")
         self._trust()
 
     def _trust(self) -> None:
