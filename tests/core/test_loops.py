@@ -447,7 +447,7 @@ def test_an_inner_loop_that_blocks_lets_the_item_around_it_fail_once_nothing_is_
     assert scene.state.loops[PhasePath("milestones")].failed == ()
     scene.work("milestones[m1].tasks[t2].code")
     assert scene.state.loops[PhasePath("milestones")].failed == ("m1",)
-    assert scene.attempt("milestones[m1].tasks").status is AttemptStatus.CANCELLED
+    assert scene.attempt("milestones[m1].tasks").status is AttemptStatus.FAILED
     assert scene.attempt("milestones[m1].tasks[t1].code").status is AttemptStatus.FAILED
     assert scene.attempt("milestones[m1].note").status is AttemptStatus.SKIPPED
     assert scene.state.loops[PhasePath("milestones[m1].tasks")].open == ()

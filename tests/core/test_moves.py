@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from inline_snapshot import snapshot
 
-from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
+from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
@@ -210,6 +211,21 @@ SPEC = (
         gates=(GateSpec("report"),),
     ),
     phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
+    *each(
+        "walk", "plan", on_item_fail="continue", max_parallel=2, skip="agent", timeout_s=90, gates=(GateSpec("approval"),),
+        next=(NextRule("plan", "anew", 1),),
+        body=(
+            phase("code", gates=(GateSpec("command", binds_tree=True),), exclusive=True, on_fail=(FailRule("retry", 2),)),
+            phase("test", "code", gates=(GateSpec("expr"),), next=(NextRule("walk.code", "again", 1), NextRule("plan", "far", 1))),
+        ),
+    ),
+    *each(
+        "outer", "plan",
+        body=(
+            *loop("passes", until="enough", until_max=2, body=(phase("draft", gates=(GateSpec("report"),)),)),
+            phase("note", "passes", gates_before=(GateSpec("approval", "agent"),), auto_proceed=True),
+        ),
+    ),
 )
 
 
@@ -224,7 +240,20 @@ class AnyRun(RuleBasedStateMachine):
     def a_legal_move_is_never_refused(self, data: st.DataObject, by: By) -> None:
         moves = legal_moves(self.scene.state, by, self.scene.at)
         if moves:
-            self.scene.give(data.draw(st.sampled_from(moves)))
+            move = data.draw(st.sampled_from(moves))
+            if isinstance(move, c.Answer):
+                keys = data.draw(st.sampled_from([("a", "b", "c"), ("a",), (), ("b", "b")]))
+                move = replace(move, value=data.draw(st.booleans()), keys=keys)
+            self.scene.give(move)
+
+    @rule(data=st.data())
+    def a_person_reopens_what_is_over(self, data: st.DataObject) -> None:
+        paths = data.draw(st.permutations(sorted(self.scene.state.attempts)))
+        for path in paths:
+            command = self.scene.command(c.Retry, path, HUMAN)
+            if refusal(self.scene.state, command) is None:
+                self.scene.give(command)
+                return
 
     @rule(kind=st.sampled_from([VerdictKind.FAIL, VerdictKind.ERROR, VerdictKind.AWAITING]))
     def a_gate_says_no(self, kind: VerdictKind) -> None:
@@ -262,7 +291,22 @@ class AnyRun(RuleBasedStateMachine):
         state = self.scene.state
         for attempt in state.open_attempts:
             if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING}:
-                assert all(state.current(need).is_settled for need in state.phase(attempt.phase).needs)
+                assert all(state.current(need).is_settled for need in state.needs(attempt.phase))
+
+    @invariant()
+    def no_more_items_are_open_than_the_loop_allows_but_for_reopened_ones(self) -> None:
+        for path, opened in self.scene.state.loops.items():
+            assert len(set(opened.open)) == len(opened.open)
+            assert not set(opened.open) & set(opened.failed)
+            assert opened.begun <= len(opened.keys)
+            assert self.scene.state.attempts[path]
+
+    @invariant()
+    def what_is_open_is_reachable_and_what_is_over_is_not_at_work(self) -> None:
+        state = self.scene.state
+        reachable = {attempt.phase for attempt in state.open_attempts}
+        works = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+        assert {path for path in state.attempts if state.current(path).status in works} <= reachable
 
     @invariant()
     def an_agent_alone_never_completes_a_phase_that_asks_for_a_person(self) -> None:

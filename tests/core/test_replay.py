@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
+from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
@@ -60,6 +60,21 @@ SPEC = (
         on_fail=(FailRule("backoff", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("block")),
     ),
     phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
+    *each(
+        "walk", "plan", on_item_fail="continue", max_parallel=2, skip="agent", timeout_s=90, gates=(GateSpec("approval"),),
+        next=(NextRule("plan", "anew", 1),),
+        body=(
+            phase("code", gates=(GateSpec("command", binds_tree=True),), exclusive=True, on_fail=(FailRule("retry", 2),)),
+            phase("test", "code", gates=(GateSpec("expr"),), next=(NextRule("walk.code", "again", 1), NextRule("plan", "far", 1))),
+        ),
+    ),
+    *each(
+        "outer", "plan",
+        body=(
+            *loop("passes", until="enough", until_max=2, body=(phase("draft", gates=(GateSpec("report"),)),)),
+            phase("note", "passes", gates_before=(GateSpec("approval", "agent"),), auto_proceed=True),
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -80,7 +95,8 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
             "kind": move.kind,
             "rule": move.rule,
             "value": dice.random() < 0.5,
-            "error": dice.choice(["", "no"]),
+            "error": dice.choice(["", "", "no"]),
+            "keys": dice.choice([(), ("a",), ("a", "b", "c"), ("a", "a")]),
         }
         return scene.command(c.Answer, move.phase, **told)
     if isinstance(move, c.RecordVerdict):

@@ -183,7 +183,7 @@ def test_the_key_of_an_item_is_a_path_and_unique(design: Document, key: str, wor
     assert words in message
 
 
-@pytest.mark.parametrize("key", ["${item.index}", "${string(step.id) + '-x'}", "${item.value.id}"])
+@pytest.mark.parametrize("key", ["${item.index}", "${string(step.id) + '-x'}", "${'a b' + step.id + 'c'}", "${item.value.id}"])
 def test_a_key_that_depends_on_the_item_is_fine(design: Document, key: str) -> None:
     design["phases"][1]["for_each"]["key"] = key
 
@@ -205,6 +205,12 @@ def test_the_name_of_an_item_is_free(design: Document, name: str, words: str) ->
 
     assert path == "/phases/1/for_each/as"
     assert words in message
+
+
+def test_a_loop_makes_no_artifact_of_its_own(design: Document) -> None:
+    design["phases"][1]["output"] = {"artifact": "all", "schema": "change@1"}
+
+    assert told(design) == [("/phases/1/output", "a loop makes no artifact of its own: the phases in it do")]
 
 
 def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, NextRule, PhasePath, RunSpec
+from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, RunSpec
 from wfe_mcp.workflow.lint.not_yet import NOT_YET
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import CompensateRule
@@ -117,13 +117,70 @@ def test_defaults_hold_where_a_phase_is_silent(plain: Document) -> None:
     assert seen == [("agent", True, 60, False), ("never", False, 60, False), ("never", False, 60, False)]
 
 
+LOOP: Document = {
+    "format": "wfe/1", "name": "loops", "version": "1",
+    "phases": [
+        {"id": "plan", "output": {"artifact": "plan", "schema": "plan@1"}},
+        {
+            "id": "build", "kind": "loop",
+            "for_each": {"in": "${artifacts.plan.steps}", "max_parallel": 3, "on_item_fail": "continue"},
+            "phases": [
+                {"id": "code", "output": {"artifact": "change", "schema": "change@1"}, "on_fail": [{"do": "goto", "phase": "plan"}]},
+                {
+                    "id": "polish", "kind": "loop", "until": {"if": "${true}", "max": 2}, "gates": [{"kind": "git", "clean": True}],
+                    "phases": [
+                        {"id": "draft", "output": {"artifact": "draft", "schema": "markdown_doc@1"}},
+                        {
+                            "id": "look", "output": {"artifact": "looks", "schema": "markdown_doc@1"},
+                            "next": [{"if": "${true}", "goto": "draft"}, {"goto": "code"}],
+                        },
+                    ],
+                },
+                {"id": "test", "needs": ["code"], "output": {"artifact": "tested", "schema": "markdown_doc@1"}, "next": [{"goto": "build"}]},
+            ],
+        },
+        {"id": "ship", "output": {"artifact": "release", "schema": "release@1"}, "next": [{"goto": "$complete"}]},
+    ],
+}  # fmt: skip
+
+
+def test_loops_are_flattened_and_what_they_name_is_a_path() -> None:
+    spec = projected(LOOP)
+
+    assert [(phase.path, phase.parent, phase.needs) for phase in spec.phases] == [
+        ("plan", None, ()),
+        ("build", None, ("plan",)),
+        ("build.code", "build", ()),
+        ("build.polish", "build", ("build.code",)),
+        ("build.polish.draft", "build.polish", ()),
+        ("build.polish.look", "build.polish", ("build.polish.draft",)),
+        ("build.test", "build", ("build.code",)),
+        ("ship", None, ("build",)),
+    ]
+    assert [phase.path for phase in spec.body(PhasePath("build[T-1].polish"))] == [
+        "build.polish.draft",
+        "build.polish.look",
+    ]
+    assert spec.phase(PhasePath("build")).loop == LoopSpec("${artifacts.plan.steps}", 3, "continue")
+    polish = spec.phase(PhasePath("build[T-1].polish"))
+    assert (polish.loop, polish.exclusive) == (LoopSpec(until="${true}", until_max=2), True)
+
+
+def test_a_jump_is_looked_up_from_the_inside_outwards() -> None:
+    spec = projected(LOOP)
+
+    assert [rule.goto for rule in spec.phase(PhasePath("build.polish.look")).next] == ["build.polish.draft", "build.code"]
+    assert [rule.goto for rule in spec.phase(PhasePath("build.test")).next] == ["build"]
+    assert [rule.goto for rule in spec.phase(PhasePath("build.code")).on_fail] == ["plan"]
+    assert [rule.goto for rule in spec.phase(PhasePath("ship")).next] == ["$complete"]
+
+
 def test_what_is_not_available_yet_is_not_projected(design: Document) -> None:
     with pytest.raises(Refused) as told:
         projected(design)
 
     assert told.value.code == "unavailable"
     assert [detail.path for detail in told.value.details] == [
-        "/phases/1/kind",
         "/phases/2/kind",
         "/phases/3/gates/0/kind",
     ]

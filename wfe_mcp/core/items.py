@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState
+from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, LoopState, RunState
 from wfe_mcp.core.paths import PhasePath, inside
 
 __all__ = [
@@ -35,10 +35,14 @@ def loop_event(state: RunState, event: LoopEvent) -> RunState:
         case e.ItemOpened(key=key):
             return _open_item(state, path, key)
         case e.ItemClosed(key=key, failed=failed):
-            state = close_items(state, path, (key,))
+            if not failed:
+                return close_items(state, path, (key,))
+            inner = state.attempts_in(path, (key,))
+            stopped = (_stopped(other) for other in inner if other.phase in state.loops and not other.is_settled)
+            state = close_items(with_attempts(state, tuple(stopped)), path, (key,))
             loop = state.loops[path]
-            return _with_loop(state, path, replace(loop, failed=(*loop.failed, key))) if failed else state
-        case e.LoopFinished():
+            return _with_loop(state, path, replace(loop, failed=(*loop.failed, key)))
+        case _:
             return _with_loop(state, path, replace(state.loops[path], finished=True))
 
 
@@ -112,6 +116,14 @@ def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
         if attempt is not state.current(attempt.phase)
     }
     return replace(state, attempts={**state.attempts, **changed}) if changed else state
+
+
+def _stopped(loop: Attempt) -> Attempt:
+    """A loop inside an item that is left as it failed: a person may begin it anew."""
+    reason = "A phase in it waited for a person, and the loop around it went on."
+    return replace(
+        loop, status=AttemptStatus.FAILED, fail_kind=FailKind.ERROR, reason=reason, human_only=True, deadline=None
+    )
 
 
 def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:

@@ -3,7 +3,7 @@
 1. Ids are unique in their list and differ from the phases around them, since a goto looks outwards by name.
 2. ``needs`` names siblings, once each, without a circle.
 3. A goto leads to the phase itself or an earlier one, here or around; ``$complete`` stands at the top level only.
-4. Agent, llm and human phases produce an artifact; artifact names are unique in the template, schemas exist.
+4. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
 5. ``context`` names earlier artifacts; roles are the template's.
 """
 
@@ -140,6 +140,8 @@ def _output(view: PhaseView, makers: dict[str, str], found: Findings) -> None:
             )
         return
     at = f"{view.pointer}/output"
+    if isinstance(view.phase, LoopPhase):
+        found.error(at, "a loop makes no artifact of its own: the phases in it do", "no output", output.artifact)
     if output.artifact in makers:
         found.error(
             f"{at}/artifact",
