@@ -108,9 +108,7 @@ def test_a_jump_to_the_loop_itself_begins_it_anew_and_tells_its_phases_why():
 
 
 def test_a_later_phase_sends_the_run_back_to_the_loop():
-    scene = run_of(
-        *each("build", body=(phase("code"),)), phase("review", "build", next=(NextRule("build", "bad", 1),))
-    )
+    scene = run_of(*each("build", body=(phase("code"),)), phase("review", "build", next=(NextRule("build", "bad", 1),)))
     scene.items("build", "a")
     scene.work("build[a].code")
     scene.work("review")

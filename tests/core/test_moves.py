@@ -212,15 +212,29 @@ SPEC = (
     ),
     phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
     *each(
-        "walk", "plan", on_item_fail="continue", max_parallel=2, skip="agent", timeout_s=90, gates=(GateSpec("approval"),),
+        "walk",
+        "plan",
+        on_item_fail="continue",
+        max_parallel=2,
+        skip="agent",
+        timeout_s=90,
+        gates=(GateSpec("approval"),),
         next=(NextRule("plan", "anew", 1),),
         body=(
-            phase("code", gates=(GateSpec("command", binds_tree=True),), exclusive=True, on_fail=(FailRule("retry", 2),)),
-            phase("test", "code", gates=(GateSpec("expr"),), next=(NextRule("walk.code", "again", 1), NextRule("plan", "far", 1))),
+            phase(
+                "code", gates=(GateSpec("command", binds_tree=True),), exclusive=True, on_fail=(FailRule("retry", 2),)
+            ),
+            phase(
+                "test",
+                "code",
+                gates=(GateSpec("expr"),),
+                next=(NextRule("walk.code", "again", 1), NextRule("plan", "far", 1)),
+            ),
         ),
     ),
     *each(
-        "outer", "plan",
+        "outer",
+        "plan",
         body=(
             *loop("passes", until="enough", until_max=2, body=(phase("draft", gates=(GateSpec("report"),)),)),
             phase("note", "passes", gates_before=(GateSpec("approval", "agent"),), auto_proceed=True),

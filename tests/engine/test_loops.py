@@ -89,24 +89,35 @@ def test_the_loop_of_the_designs_example_runs_from_plan_to_review(scene: Scene) 
     assert [attempt.number for attempt in state.attempts[PhasePath("build[T-1].code")]] == [1, 2]
 
 
-@pytest.mark.parametrize(
-    ("items", "walk", "keys"),
-    [
-        ([{"id": "b"}, {"id": "a"}], {}, ("b", "a")),
-        ([{"id": 7}, {"id": 8}], {}, ("7", "8")),
-        (["x", {"no": 1}, {"id": True}], {}, ("0", "1", "2")),
-        ([{"name": "n1"}, {"name": "n2"}], {"key": "${step.name}"}, ("n1", "n2")),
-        ([10, 20], {"key": "${'K' + string(item.index) + '-' + string(item.count)}"}, ("K0-2", "K1-2")),
-        ([10, 20], {"key": "${step}"}, ("10", "20")),
-        ([{"id": "a", "at": 2}, {"id": "b", "at": 1}, {"id": "c"}, {"id": "d", "at": 1}], {"order_by": "at"}, ("b", "d", "a", "c")),
-        ([{"id": "a", "at": "y"}, {"id": "b", "at": "x"}, "text"], {"order_by": "at"}, ("b", "a", "2")),
-        (
-            [{"id": "a", "on": ["c", "elsewhere"]}, {"id": "b"}, {"id": "c", "on": ["b"]}, {"id": "d", "on": []}],
-            {"order_by": "on"}, ("b", "c", "a", "d"),
-        ),
-        ([], {}, ()),
-    ],
-)  # fmt: skip
+WALKS: list[tuple[list[Any], dict[str, Any], tuple[str, ...]]] = [
+    ([{"id": "b"}, {"id": "a"}], {}, ("b", "a")),
+    ([{"id": 7}, {"id": 8}], {}, ("7", "8")),
+    (["x", {"no": 1}, {"id": True}], {}, ("0", "1", "2")),
+    ([{"name": "n1"}, {"name": "n2"}], {"key": "${step.name}"}, ("n1", "n2")),
+    ([10, 20], {"key": "${'K' + string(item.index) + '-' + string(item.count)}"}, ("K0-2", "K1-2")),
+    ([10, 20], {"key": "${step}"}, ("10", "20")),
+    ([{"id": "a", "at": 2}, {"id": "b", "at": 1}, {"id": "c"}, {"id": "d", "at": 1}], {"order_by": "at"}, ("b", "d", "a", "c")),
+    ([{"id": "a", "at": "y"}, {"id": "b", "at": "x"}, "text"], {"order_by": "at"}, ("b", "a", "2")),
+    (
+        [{"id": "a", "on": ["c", "elsewhere"]}, {"id": "b"}, {"id": "c", "on": ["b"]}, {"id": "d", "on": []}],
+        {"order_by": "on"}, ("b", "c", "a", "d"),
+    ),
+    ([], {}, ()),
+]  # fmt: skip
+
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    ({"a": 1}, {}, "walks over a list, this is dict"),
+    ([{"id": "a"}, {"id": "a"}], {}, "Two items have the key 'a'"),
+    ([{"id": "a b"}], {}, "is no path"),
+    ([1.5], {"key": "${step}"}, "a key is text or a number, that of item 0 is float"),
+    ([{}], {"key": "${step.name}"}, "name"),
+    ([{"id": "a", "on": ["b"]}, {"id": "b", "on": ["a"]}], {"order_by": "on"}, "wait for each other: 'a', 'b'"),
+    ([{"id": "a", "on": ["b"]}, {"id": "b", "on": 1}], {"order_by": "on"}, "lists of keys in some items"),
+    ([{"id": "a", "on": "x"}, {"id": "b", "on": 1}], {"order_by": "on"}, "numbers, or texts, or lists"),
+]
+
+
+@pytest.mark.parametrize(("items", "walk", "keys"), WALKS)
 def test_items_have_their_keys_and_their_order(
     scene: Scene, items: list[Any], walk: dict[str, Any], keys: tuple[str, ...]
 ) -> None:
@@ -114,19 +125,7 @@ def test_items_have_their_keys_and_their_order(
     assert keys_of(scene, run) == keys
 
 
-@pytest.mark.parametrize(
-    ("items", "walk", "said"),
-    [
-        ({"a": 1}, {}, "walks over a list, this is dict"),
-        ([{"id": "a"}, {"id": "a"}], {}, "Two items have the key 'a'"),
-        ([{"id": "a b"}], {}, "is no path"),
-        ([1.5], {"key": "${step}"}, "a key is text or a number, that of item 0 is float"),
-        ([{}], {"key": "${step.name}"}, "name"),
-        ([{"id": "a", "on": ["b"]}, {"id": "b", "on": ["a"]}], {"order_by": "on"}, "wait for each other: 'a', 'b'"),
-        ([{"id": "a", "on": ["b"]}, {"id": "b", "on": 1}], {"order_by": "on"}, "lists of keys in some items"),
-        ([{"id": "a", "on": "x"}, {"id": "b", "on": 1}], {"order_by": "on"}, "numbers, or texts, or lists"),
-    ],
-)
+@pytest.mark.parametrize(("items", "walk", "said"), REFUSED)
 def test_items_that_cannot_be_walked_fail_the_loop(scene: Scene, items: Any, walk: dict[str, Any], said: str) -> None:
     run = walking(scene, items, for_each=walk, on_fail=STOP)
     assert scene.attempt(run, "build").status == "failed"

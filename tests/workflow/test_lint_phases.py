@@ -183,7 +183,9 @@ def test_the_key_of_an_item_is_a_path_and_unique(design: Document, key: str, wor
     assert words in message
 
 
-@pytest.mark.parametrize("key", ["${item.index}", "${string(step.id) + '-x'}", "${'a b' + step.id + 'c'}", "${item.value.id}"])
+@pytest.mark.parametrize(
+    "key", ["${item.index}", "${string(step.id) + '-x'}", "${'a b' + step.id + 'c'}", "${item.value.id}"]
+)
 def test_a_key_that_depends_on_the_item_is_fine(design: Document, key: str) -> None:
     design["phases"][1]["for_each"]["key"] = key
 

@@ -169,7 +169,10 @@ def test_loops_are_flattened_and_what_they_name_is_a_path() -> None:
 def test_a_jump_is_looked_up_from_the_inside_outwards() -> None:
     spec = projected(LOOP)
 
-    assert [rule.goto for rule in spec.phase(PhasePath("build.polish.look")).next] == ["build.polish.draft", "build.code"]
+    assert [rule.goto for rule in spec.phase(PhasePath("build.polish.look")).next] == [
+        "build.polish.draft",
+        "build.code",
+    ]
     assert [rule.goto for rule in spec.phase(PhasePath("build.test")).next] == ["build"]
     assert [rule.goto for rule in spec.phase(PhasePath("build.code")).on_fail] == ["plan"]
     assert [rule.goto for rule in spec.phase(PhasePath("ship")).next] == ["$complete"]

@@ -29,6 +29,12 @@ _NEW = insert(REVISION)
 _COUNT = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=RUN.c.artifact_count + 1)
 _HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
 _FULL = select(*columns_for(RevisionRecord, REVISION))
+_LAST = (
+    select(*columns_for(RevisionHead, REVISION))
+    .where(REVISION.c.run_id == bindparam("run_id_"))
+    .order_by(desc(REVISION.c.id))
+    .limit(bindparam("limit_"))
+)
 _ONE = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
 _LATEST = (
     _FULL.where(REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_"))
@@ -97,6 +103,10 @@ class ArtifactRows(Rows):
     def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
         """The revisions of a phase, oldest first, without their content."""
         return self._all(RevisionHead, _HEADS, {"run_id_": run_id, "phase_": phase})
+
+    def last_revisions(self, run_id: RunId, limit: int) -> list[RevisionHead]:
+        """The revisions of a run that were written last, oldest first, without their content."""
+        return self._all(RevisionHead, _LAST, {"run_id_": run_id, "limit_": limit})[::-1]
 
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
         """One revision with its content."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.standing import Standing
-    from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
@@ -67,7 +66,7 @@ def read(
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
-            heads = _last_heads(tx, found)
+            heads = tx.last_revisions(run, _LISTED)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
             left = found.loaded.record.artifact_count - len(heads) + max(0, len(drafts) - _LISTED)
             optional = {"drafts": drafts[-_LISTED:], "left_out": left}
@@ -90,17 +89,6 @@ def read(
 def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
     """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
     return _head(record) | part_view(json.loads(record.content), pointer)
-
-
-def _last_heads(tx: Tx, found: Standing) -> list[RevisionHead]:
-    """The revisions of the phases last begun, as many as are listed; a loop may have thousands before them."""
-    heads: list[RevisionHead] = []
-    for path, tries in reversed(found.loaded.state.attempts.items()):
-        if any(tried.revision for tried in tries):
-            heads = [*tx.revisions(found.loaded.record.id, path), *heads]
-        if len(heads) >= _LISTED:
-            break
-    return heads[-_LISTED:]
 
 
 def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
