@@ -102,6 +102,7 @@ WALKS: list[tuple[list[Any], dict[str, Any], tuple[str, ...]]] = [
         [{"id": "a", "on": ["c", "elsewhere"]}, {"id": "b"}, {"id": "c", "on": ["b"]}, {"id": "d", "on": []}],
         {"order_by": "on"}, ("b", "c", "a", "d"),
     ),
+    ([{"id": "a", "on": ["b", "c"]}, {"id": "b"}, {"id": "c"}], {"order_by": "on"}, ("b", "c", "a")),
     ([], {}, ()),
 ]  # fmt: skip
 
