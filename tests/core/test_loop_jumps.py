@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.conftest import HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.graph import downstream, outwards, upstream
+from wfe_mcp.core.graph import downstream, meant_by, outwards, upstream
 from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
 from wfe_mcp.core.paths import PhasePath, beside, declared, inside, item_of, name_of, seen_from
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
@@ -53,6 +53,8 @@ def test_neighbours_are_those_of_the_same_item():
     assert downstream(spec, test) == ("build[a].test", "build[a].note")
     assert downstream(spec, PhasePath("build")) == ("build", "ship")
     assert downstream(spec) == ()
+    meant = [meant_by(spec, test, name) for name in ("code", "test", "build", "plan", "build[b].code", "nothing")]
+    assert meant == ["build[a].code", "build[a].test", "build", "plan", "build[b].code", "nothing"]
 
 
 def test_a_jump_to_a_sibling_begins_anew_in_that_item_only():

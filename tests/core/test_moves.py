@@ -16,6 +16,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
 from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
+from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
 
 if TYPE_CHECKING:
@@ -314,6 +315,16 @@ class AnyRun(RuleBasedStateMachine):
             assert not set(opened.open) & set(opened.failed)
             assert opened.begun <= len(opened.keys)
             assert self.scene.state.attempts[path]
+
+    @invariant()
+    def a_run_that_goes_on_never_waits_for_nothing(self) -> None:
+        state = self.scene.state
+        moving = {"ready", "gating", "awaiting", "failed"}
+        assert state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or questions(state) or any(
+            attempt.status in moving or attempt.held or attempt.not_before is not None
+            or (attempt.status is AttemptStatus.RUNNING and attempt.phase not in state.loops)
+            for attempt in state.open_attempts
+        )  # fmt: skip
 
     @invariant()
     def what_is_open_is_reachable_and_what_is_over_is_not_at_work(self) -> None:

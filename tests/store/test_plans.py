@@ -82,6 +82,8 @@ def reading(tx: Tx) -> None:
     tx.revisions(run, PLAN)
     tx.revision(run, PLAN, 1)
     tx.latest(run, "plan")
+    tx.last_revisions(run, 50)
+    tx.contents(run, "plan")
     tx.refused(run, PLAN, 1)
     tx.evidence(run, PLAN, 1)
     tx.open_request(run, PLAN, 1)

@@ -15,7 +15,17 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.loops import loop_opened, pass_judged
-from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, FailKind, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import (
+    Attempt,
+    AttemptStatus,
+    Channel,
+    FailKind,
+    RunState,
+    RunStatus,
+    Stage,
+    Verdict,
+    VerdictKind,
+)
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.settle import completed, deadline, go_to, jump, open_phase, reopen, settle
 

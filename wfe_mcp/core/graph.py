@@ -3,10 +3,10 @@
 Paths of a run; those of the template work too, where no loop is around. A phase's neighbours stand in its own item.
 """
 
-from wfe_mcp.core.paths import PhasePath, item_of, seen_from
+from wfe_mcp.core.paths import PhasePath, item_of, name_of, seen_from
 from wfe_mcp.core.spec import RunSpec
 
-__all__ = ["downstream", "outwards", "upstream"]
+__all__ = ["downstream", "meant_by", "outwards", "upstream"]
 
 
 def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
@@ -25,6 +25,12 @@ def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     found = upstream(spec, path)
     item = item_of(path)
     return found if item is None else found | {item[0]} | outwards(spec, item[0])
+
+
+def meant_by(spec: RunSpec, path: PhasePath, name: str) -> PhasePath:
+    """What a jump from ``path`` to ``name`` means: an id is looked up in its item, then outwards; else a path as it is."""
+    seen = {name_of(target): target for target in (*outwards(spec, path), path)}
+    return seen.get(name, PhasePath(name))
 
 
 def downstream(spec: RunSpec, *paths: PhasePath) -> tuple[PhasePath, ...]:

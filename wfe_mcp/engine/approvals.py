@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
 from wfe_mcp.core.moves import refusal
@@ -97,8 +98,9 @@ def reject(
     """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
     path = PhasePath(phase)
     with turn(engine, run_id, by) as current:
+        target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
         command = c.Reject(
-            phase=path, feedback=feedback, to=PhasePath(to) if to else None, by=by, at=current.at,
+            phase=path, feedback=feedback, to=target, by=by, at=current.at,
             holder_alive=_holder_is_alive(current, path),
         )  # fmt: skip
         refused = refusal(current.state, command)

@@ -59,7 +59,7 @@ def read(
     engine: Engine, found: Standing, *, phase: str = "", artifact: str = "", revision: int | None = None,
     pointer: str = "", against: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """The data of ``read_artifact``. Without a name: the list of all revisions, and of refused drafts if there are any.
+    """The data of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
     A draft is read by its name in that list, ``draft:2``, with its phase.
     """
@@ -68,7 +68,7 @@ def read(
         if not phase and not artifact:
             heads = tx.last_revisions(run, _LISTED)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
-            left = found.loaded.record.artifact_count - len(heads) + max(0, len(drafts) - _LISTED)
+            left = max(0, found.loaded.record.artifact_count - len(heads)) + max(0, len(drafts) - _LISTED)
             optional = {"drafts": drafts[-_LISTED:], "left_out": left}
             listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads]}
             return listed | {key: value for key, value in optional.items() if value}
