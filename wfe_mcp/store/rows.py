@@ -54,7 +54,7 @@ class Caches:
     specs: Recent[RunSpec] = field(default_factory=lambda: Recent[RunSpec](64))
     documents: Recent[Any] = field(default_factory=lambda: Recent[Any](32))
     states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
-    """By the hash of a run's last event: the chain below it is all that a state follows from. Without this a server
+    """By a run and the hash of its last event: the chain below it is all that a state follows from. Without this a server
     that drives a loop would read the attempts of all its items again with every call."""
 
 

@@ -125,7 +125,7 @@ class RunRows(EventRows):
             attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
             return codec.state_of(self._spec(record.spec_sha256), run_state, attempts)
 
-        return LoadedRun(record, self._caches.states.get(record.last_hash, read))
+        return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
 
     def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
         """Write the step that ``events`` made; the run as it now stands. Refuses ``conflict`` when it moved meanwhile."""
@@ -166,7 +166,7 @@ class RunRows(EventRows):
             )
         self._save_attempts(before.id, loaded.state, after)
         self._add_links(links)
-        return LoadedRun(record, self._caches.states.keep(record.last_hash, after))
+        return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
     def run_revision(self, run_id: RunId) -> int:
         """The step counter of a run: it rises with each change. 0 when there is no such run."""
