@@ -341,3 +341,13 @@ def test_a_flow_takes_expressions_in_what_it_hands_over(plain: Document) -> None
     plain["phases"][2]["prompt"] = "x"
 
     assert [detail.path for detail in lint(plain).errors] == ["/phases/1/kind", "/phases/1/with/a/b"]
+
+
+@pytest.mark.parametrize(
+    "items", ["${['a', 'b']}", "${[1, 2].map(n, n * 2)}", "${artifacts.plan.steps.filter(s, s.title != '')}", "${[]}"]
+)
+def test_a_list_that_is_written_or_filtered_is_a_list(design: Document, items: str) -> None:
+    loop = loop_of(design)
+    loop["for_each"].update({"in": items, "key": "${item.index}"})
+    loop["phases"][0]["prompt"] = "Go on"
+    assert told_of_loop(design) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.text import shortened
+from wfe_mcp.core.paths import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def refusal_lines(envelope: Envelope) -> list[str]:
 def command_line(move: Next) -> str:
     """A legal next call as one types it."""
     args: dict[str, Any] = move.args
-    run, phase = args.get("run", "RUN"), args.get("phase", "PHASE")
+    run, phase = args.get("run", "RUN"), typed(str(args.get("phase", "PHASE")))
     match move.tool:
         case "start_phase" | "submit_artifact":
             return f"wfe-mcp submit {run} {phase} --path FILE"
@@ -118,7 +119,8 @@ def _phases(screen: Screen, phases: list[dict[str, Any]]) -> None:
 
 
 def _flags(phase: dict[str, Any]) -> str:
-    return (" HELD" if phase.get("held") else "") + (" FORCED" if phase.get("forced") else "")
+    items = f" {phase['items']} items" if "items" in phase else ""
+    return items + (" HELD" if phase.get("held") else "") + (" FORCED" if phase.get("forced") else "")
 
 
 def _runs(screen: Screen, runs: list[dict[str, Any]]) -> None:

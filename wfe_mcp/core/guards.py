@@ -11,7 +11,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
-from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.paths import item_of, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import PhasePath
 
@@ -43,7 +43,7 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     attempt, spec = state.current(command.phase), state.phase(command.phase)
     if spec.kind == "human" and not command.by.is_human:
         return Refused("needs_human", f"Phase {command.phase!r} is a person's own work.",
-                       f"Ask the user to run: wfe-mcp submit RUN {command.phase} --file FILE")  # fmt: skip
+                       f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE")  # fmt: skip
     if attempt.status is AttemptStatus.RUNNING:
         if attempt.holder == command.holder:
             return None

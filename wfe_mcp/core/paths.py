@@ -10,7 +10,7 @@ A phase of a run sees those of its own item, and those around its loops. Ids and
 import re
 from typing import NewType
 
-__all__ = ["KEY", "PhasePath", "beside", "declared", "inside", "item_of", "name_of", "seen_from"]
+__all__ = ["KEY", "PhasePath", "beside", "declared", "inside", "item_of", "name_of", "seen_from", "typed"]
 
 PhasePath = NewType("PhasePath", str)
 """A phase in a template or in a run."""
@@ -49,6 +49,11 @@ def seen_from(path: PhasePath, phase: PhasePath) -> PhasePath:
     """The run path of ``phase`` (of the template) that the phase at ``path`` means: in its own item, or around it."""
     depth = phase.count(".")
     return PhasePath(".".join([*path.split(".")[:depth], name_of(phase)]))
+
+
+def typed(path: str) -> str:
+    """The path as one types it at a shell: brackets are quoted, or the shell would look for files."""
+    return f"'{path}'" if "[" in path else path
 
 
 def beside(path: PhasePath, target: PhasePath) -> PhasePath:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.core.paths import typed
 from wfe_mcp.engine.phases import claimable
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
                 found.append(_awaiting(loaded, plan, attempt))
             case AttemptStatus.FAILED:
                 found.append(
-                    f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp retry|skip|force-accept {run} {attempt.phase}"
+                    f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp retry|skip|force-accept {run} {typed(attempt.phase)}"
                 )
             case AttemptStatus.COMPLETED if attempt.held:
                 found.append(f"{attempt.phase} is done and held; a person says: wfe-mcp proceed {run}")
             case AttemptStatus.READY if state.phase(attempt.phase).kind == "human":
                 found.append(
-                    f"{attempt.phase} is a person's own work: wfe-mcp submit {run} {attempt.phase} --file FILE"
+                    f"{attempt.phase} is a person's own work: wfe-mcp submit {run} {typed(attempt.phase)} --file FILE"
                 )
             case _:
                 pass
@@ -94,7 +95,7 @@ def _awaiting(loaded: LoadedRun, plan: Plan, attempt: Attempt) -> str:
     if gate is None or gate[0] != "approval":
         return f"{attempt.phase} waits for trust ({_first_line(attempt.reason)}); a person runs: wfe-mcp init or wfe-mcp trust"
     assurance = getattr(plan.gates(attempt)[gate[1]], "assurance", "human")
-    return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}: wfe-mcp approve {loaded.record.id} {attempt.phase}"
+    return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}: wfe-mcp approve {loaded.record.id} {typed(attempt.phase)}"
 
 
 def _first_line(reason: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates
 from wfe_mcp.engine.standing import Standing, standing
@@ -131,7 +132,7 @@ def ask_approval(engine: Engine, by: By, run: str, phase: str, sha256: str = "",
     found = standing_of(engine, asked.loaded.record.id)
     if asked.decided:
         return _envelope(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
-    command = f"wfe-mcp approve {found.loaded.record.id} {phase}"
+    command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
     data = {
         "request": asked.request.id,
         "sha256": asked.request.sha256,
@@ -185,7 +186,7 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
         return _moved(engine, loaded.record.id, phase, "rejected")
     if to:
         raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
-                      f"Ask the user to run: wfe-mcp reject {run} {phase} --to {to} --feedback TEXT", run=run, phase=phase)  # fmt: skip
+                      f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
     loaded = approvals.withdraw(engine, by, run, phase, feedback)
     return _moved(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
 

@@ -117,7 +117,7 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
     kind = compiled.return_type().name()
     if takes == "condition" and kind not in {"BOOL", "DYN"}:
         yield Detail(at, f"a condition is true or false, this is {_type(kind)}", "true or false", f"${{{source}}}")
-    if takes == "value" and at.endswith("/for_each/in") and kind not in {"LIST", "DYN"}:
+    if takes == "value" and at.endswith("/for_each/in") and kind != "DYN" and not kind.lower().startswith("list"):
         yield Detail(at, f"a loop walks over a list, this is {_type(kind)}", "a list", f"${{{source}}}")
 
 

@@ -1,0 +1,57 @@
+"""A loop at a terminal: where it stands, and the phases of its items by their paths."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.terminal import HUMAN, PIN, Terminal, phase, template
+
+ITEMS: dict[str, Any] = {"type": "object", "properties": {"items": {"type": "array"}}}
+
+
+@pytest.fixture
+def walk(cli: Terminal) -> str:
+    """A run whose loop is open at the first of two items."""
+    plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
+    loop = {
+        "id": "build",
+        "kind": "loop",
+        "for_each": {"in": "${artifacts.list.items}"},
+        "phases": [phase("code", HUMAN)],
+    }
+    cli.save(template("walk", plan, loop))
+    run = cli.start("walk")
+    (cli.root / "list.json").write_text(json.dumps({"items": [{"id": "T-1"}, {"id": "T-2"}]}))
+    assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
+    return run
+
+
+def test_status_shows_how_far_the_loop_is_and_what_to_type_next(cli: Terminal, walk: str) -> None:
+    said = cli("status", walk).out
+    assert "build 0/2" in said
+    assert "running 0/2 items" in said
+    assert f"wfe-mcp submit {walk} 'build[T-1].code' --path FILE" in said
+
+
+def test_a_phase_of_an_item_is_worked_approved_and_read_by_its_path(cli: Terminal, walk: str) -> None:
+    assert cli.hand_in(walk, "build[T-1].code", "walls").code == 0
+    assert f"wfe-mcp approve {walk} 'build[T-1].code'" in cli("status", walk).out
+    assert cli.json("approve", walk, "build[T-1].code", pin=PIN).code == 0
+    assert cli.json("artifact", "show", walk, "build[T-1].code").data["content"] == {"text": "walls"}
+    assert "build 1/2" in cli("status", walk).out
+    assert cli.json("artifact", "show", walk, "code").refusal == "bad_argument"
+
+
+def test_a_phase_of_an_item_is_sent_back_to_a_phase_around_the_loop(cli: Terminal, walk: str) -> None:
+    cli.hand_in(walk, "build[T-1].code")
+    assert cli.json("reject", walk, "build[T-1].code", "--feedback", "other steps", "--to", "plan", pin=PIN).code == 0
+    phases = cli.json("status", walk, "--full").data["phases"]
+    assert [(one["phase"], one["state"]) for one in phases] == [("plan", "ready"), ("build", "pending")]
+
+
+def test_what_happened_in_a_loop_verifies(cli: Terminal, walk: str) -> None:
+    cli.hand_in(walk, "build[T-1].code")
+    assert cli.json("verify", walk).code == 0
+    shown = cli.json("show", walk).data["attempts"]
+    assert {one["phase"] for one in shown} == {"plan", "build", "build[T-1].code"}
