@@ -493,3 +493,11 @@ def test_a_loop_is_started_by_no_agent_and_no_move_is_offered_for_it():
     scene = building("a")
     moves = [move for move in legal_moves(scene.state, AGENT, NOW) if getattr(move, "phase", None) == "build"]
     assert moves == []
+
+
+def test_a_step_shares_what_it_leaves_alone():
+    scene = building("a", "b", max_parallel=2)
+    before = scene.state
+    scene.start("build[a].code")
+    assert scene.state.changed_since(before) == ("build[a].code",)
+    assert scene.state.changed_since(scene.state) == ()
