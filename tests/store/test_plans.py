@@ -90,6 +90,8 @@ def reading(tx: Tx) -> None:
     tx.open_requests(run_id=run)
     tx.template(project, "tiny")
     tx.templates(project)
+    tx.template_versions(project, "tiny")
+    tx.template_marks(project)
     tx.is_trusted(project, "a", "b")
     tx.get_secret("pin")
 

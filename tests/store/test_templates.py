@@ -1,12 +1,14 @@
 """A template version never changes; a project and a document are kept once."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.store.scene import Clock
+from tests.store.scene import ADA, Clock
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records import NewTemplate
+from wfe_mcp.store.records import NewTemplate, TemplateMark
 
 
 def version(tx: Tx, version: str, *, name: str = "tiny", title: str = "", source: str = "saved") -> NewTemplate:
@@ -40,7 +42,7 @@ def test_templates_are_listed_by_name_newest_first(store: Store, clock: Clock) -
         for new in (
             version(tx, "1"),
             version(tx, "1", name="big"),
-            version(tx, "2"),
+            version(tx, "2", source="imported"),
             version(tx, "1", source="imported"),
         ):
             clock.forward(1)
@@ -48,7 +50,7 @@ def test_templates_are_listed_by_name_newest_first(store: Store, clock: Clock) -
         found = tx.templates(tx.project_id("/p/.git", "/p"))
 
     names = [(record.name, record.version, record.source) for record in found]
-    assert names == [("big", "1", "saved"), ("tiny", "1", "imported"), ("tiny", "2", "saved"), ("tiny", "1", "saved")]
+    assert names == [("big", "1", "saved"), ("tiny", "2", "imported"), ("tiny", "1", "saved")]
 
 
 def test_keeping_the_same_content_again_changes_nothing(store: Store) -> None:
@@ -64,6 +66,38 @@ def test_other_content_under_a_kept_version_is_refused(store: Store) -> None:
             tx.save_template(version(tx, "1.0.0", title="changed"))
 
     assert refused.value.code == "conflict"
+
+
+def test_a_version_knows_what_it_was_made_from(store: Store) -> None:
+    with store.tx() as tx:
+        first = tx.save_template(version(tx, "1.0.0"))
+        made = tx.save_template(replace(version(tx, "1.1.0"), parent=tx.document(first.sha256)))
+
+        assert (first.parent_sha256, made.parent_sha256) == (None, first.sha256)
+        assert tx.template_versions(first.project_id, "tiny") == [made, first]
+
+
+def test_what_people_say_of_a_template_holds_until_they_take_it_back(store: Store) -> None:
+    with store.tx() as tx:
+        project = tx.project_id("/p/.git", "/p")
+        for _ in range(2):
+            tx.mark_template(project, "tiny", TemplateMark.DISABLED, ADA)
+        tx.mark_template(project, "tiny", TemplateMark.DEFAULT, ADA)
+        assert tx.template_marks(project) == {"tiny": {TemplateMark.DISABLED, TemplateMark.DEFAULT}}
+
+        tx.unmark_template(project, "tiny", (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
+        assert tx.template_marks(project) == {"tiny": {TemplateMark.DEFAULT}}
+
+
+def test_one_template_of_a_project_is_the_default(store: Store) -> None:
+    with store.tx() as tx:
+        project, other = tx.project_id("/p/.git", "/p"), tx.project_id("/q/.git", "/q")
+        tx.mark_template(other, "tiny", TemplateMark.DEFAULT, ADA)
+        tx.mark_template(project, "tiny", TemplateMark.DEFAULT, ADA)
+        tx.mark_template(project, "big", TemplateMark.DEFAULT, ADA)
+
+        assert tx.template_marks(project) == {"big": {TemplateMark.DEFAULT}}
+        assert tx.template_marks(other) == {"tiny": {TemplateMark.DEFAULT}}
 
 
 def test_a_project_has_one_id(store: Store) -> None:

@@ -17,7 +17,7 @@ __all__ = [
     "DecisionRecord", "Effect", "EventRecord", "EvidenceRecord", "Health", "JobRecord", "JobStatus", "LoadedRun",
     "NewJob", "NewRequest", "NewRun", "NewTemplate", "OpenAttempt", "Problem", "ProcessRecord", "RefusedSubmission",
     "RequestRecord", "RequestStatus", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent",
-    "TemplateRecord", "TrustRecord",
+    "TemplateMark", "TemplateRecord", "TrustRecord",
 ]  # fmt: skip
 
 
@@ -51,7 +51,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewTemplate:
-    """A template version to keep. ``source``: shipped, project, imported, saved; ``requires``: what lint listed."""
+    """A template version to keep. ``source``: imported, saved, cloned, edited; ``requires``: what lint listed.
+
+    ``parent``: the definition it was made from, if any.
+    """
 
     project_id: str
     source: str
@@ -62,6 +65,7 @@ class NewTemplate:
     title: str = ""
     description: str = ""
     requires: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    parent: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,19 @@ class TemplateRecord:
     name: str
     version: str
     sha256: str
+    parent_sha256: str | None
     title: str
     description: str
     requires: dict[str, Any]
     created_at: datetime
+
+
+class TemplateMark(StrEnum):
+    """What people say of a template: start it first, do not start it for now, it is put away."""
+
+    DEFAULT = "default"
+    DISABLED = "disabled"
+    ARCHIVED = "archived"
 
 
 @dataclass(frozen=True, slots=True)

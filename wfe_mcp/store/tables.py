@@ -6,7 +6,7 @@
                  ├── request ── decision
                  └── job
     document                                  content by sha256: definitions, specifications, inputs, frozen settings
-    template, idempotency                     per project
+    template, template_mark, idempotency      per project
     secret, trust, setting_event              what people set; setting_event is a hash chain of its own
     process                                   live processes of ours on this host
 
@@ -29,7 +29,7 @@ from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 
 __all__ = [
     "ATTEMPT", "DECISION", "DOCUMENT", "EVENT", "EVIDENCE", "IDEMPOTENCY", "JOB", "METADATA", "PROCESS", "PROJECT",
-    "REFUSED_SUBMISSION", "REQUEST", "REVISION", "RUN", "SECRET", "SETTING_EVENT", "TEMPLATE", "TRUST",
+    "REFUSED_SUBMISSION", "REQUEST", "REVISION", "RUN", "SECRET", "SETTING_EVENT", "TEMPLATE", "TEMPLATE_MARK", "TRUST",
 ]  # fmt: skip
 
 METADATA = MetaData(
@@ -75,9 +75,9 @@ class Document(Row, table=True):
 
 
 class Template(Row, table=True):
-    """A kept template version."""
+    """A kept template version. ``parent_sha256`` names the content it was made from."""
 
-    __table_args__ = (UniqueConstraint("project_id", "source", "name", "version"), Index(None, "project_id", "name"))
+    __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
     id: int | None = Field(primary_key=True)
     project_id: str = Field(foreign_key="project.id")
@@ -85,10 +85,21 @@ class Template(Row, table=True):
     name: str
     version: str
     sha256: str = Field(foreign_key="document.sha256", index=True)
+    parent_sha256: str | None = Field(foreign_key="document.sha256")
     title: str
     description: str
     requires: dict[str, Any] = Field(sa_type=JsonText)
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TemplateMark(Row, table=True):
+    """What people said of a template by its name, shipped ones too, see ``records.TemplateMark``."""
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    name: str = Field(primary_key=True)
+    mark: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
 
 
 class Run(Row, table=True):
@@ -352,7 +363,8 @@ def _core(row: type[Row]) -> Table:
     return METADATA.tables[_snake(row.__name__)]
 
 
-PROJECT, DOCUMENT, TEMPLATE, RUN, IDEMPOTENCY = map(_core, (Project, Document, Template, Run, Idempotency))
+PROJECT, DOCUMENT, TEMPLATE, TEMPLATE_MARK = map(_core, (Project, Document, Template, TemplateMark))
+RUN, IDEMPOTENCY = map(_core, (Run, Idempotency))
 ATTEMPT, EVENT, REVISION, REFUSED_SUBMISSION = map(_core, (Attempt, Event, Revision, RefusedSubmission))
 EVIDENCE, REQUEST, DECISION, SECRET, TRUST = map(_core, (Evidence, Request, Decision, Secret, Trust))
 SETTING_EVENT, PROCESS, JOB = map(_core, (SettingEvent, Process, Job))

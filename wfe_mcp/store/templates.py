@@ -1,24 +1,27 @@
-"""Which template versions does a project keep?
+"""Which template versions does a project keep, and what do people say of a template?
 
 A version is immutable: the same name and version with other content is refused. Which source wins when several have
 the same name is not decided here; lists are newest first.
 """
 
-from sqlalchemy import bindparam, desc, insert, select
+from collections.abc import Iterable
+
+from sqlalchemy import bindparam, delete, desc, insert, select
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.store.projects import ProjectRows
-from wfe_mcp.store.records import NewTemplate, TemplateRecord
+from wfe_mcp.store.records import NewTemplate, TemplateMark, TemplateRecord
 from wfe_mcp.store.rows import columns_for
-from wfe_mcp.store.tables import TEMPLATE
+from wfe_mcp.store.sqlite import insert_new
+from wfe_mcp.store.tables import TEMPLATE, TEMPLATE_MARK
 
 __all__ = ["TemplateRows"]
 
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))
 _SAME_VERSION = _SELECT.where(
     TEMPLATE.c.project_id == bindparam("project_id"),
-    TEMPLATE.c.source == bindparam("source"),
     TEMPLATE.c.name == bindparam("name"),
     TEMPLATE.c.version == bindparam("version"),
 )
@@ -30,14 +33,24 @@ _BY_NAME = _SELECT.where(
 ).order_by(desc(TEMPLATE.c.id))
 _BY_SHA256 = _SELECT.where(TEMPLATE.c.sha256 == bindparam("sha256")).order_by(desc(TEMPLATE.c.id)).limit(1)
 _NEW = insert(TEMPLATE)
+_MARKS = select(TEMPLATE_MARK.c.name, TEMPLATE_MARK.c.mark).where(TEMPLATE_MARK.c.project_id == bindparam("project_id"))
+_NEW_MARK = insert_new(TEMPLATE_MARK)
+_NO_MARK = delete(TEMPLATE_MARK).where(
+    TEMPLATE_MARK.c.project_id == bindparam("of_project"),
+    TEMPLATE_MARK.c.name == bindparam("of_name"),
+    TEMPLATE_MARK.c.mark == bindparam("of_mark"),
+)
+_NO_DEFAULT = delete(TEMPLATE_MARK).where(
+    TEMPLATE_MARK.c.project_id == bindparam("of_project"), TEMPLATE_MARK.c.mark == TemplateMark.DEFAULT.value
+)
 
 
 class TemplateRows(ProjectRows):
-    """Template versions."""
+    """Template versions, and the marks of templates."""
 
     def save_template(self, new: NewTemplate) -> TemplateRecord:
         """Keep a version; keeping the same content again changes nothing. Refuses ``conflict`` for other content."""
-        key = {"project_id": new.project_id, "source": new.source, "name": new.name, "version": new.version}
+        key = {"project_id": new.project_id, "name": new.name, "version": new.version}
         found = self._first(TemplateRecord, _SAME_VERSION, key)
         if found is None:
             return self._add(new, key)
@@ -52,8 +65,12 @@ class TemplateRows(ProjectRows):
 
     def template(self, project_id: str, name: str, version: str | None = None) -> TemplateRecord | None:
         """The version kept last under ``name``, or the one called ``version``."""
-        found = self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
+        found = self.template_versions(project_id, name)
         return next((record for record in found if version in {None, record.version}), None)
+
+    def template_versions(self, project_id: str, name: str) -> list[TemplateRecord]:
+        """The versions kept under ``name``, newest first."""
+        return self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
 
     def template_by_sha(self, sha256: str) -> TemplateRecord | None:
         """A kept version with this content, of any project."""
@@ -63,11 +80,32 @@ class TemplateRows(ProjectRows):
         """All versions of a project by name, newest first."""
         return self._all(TemplateRecord, _IN_PROJECT, {"project_id": project_id})
 
+    def template_marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
+        """What people say of the templates of a project, by name."""
+        found: dict[str, frozenset[TemplateMark]] = {}
+        for name, mark in self._connection.execute(_MARKS, {"project_id": project_id}):
+            found[name] = found.get(name, frozenset()) | {TemplateMark(mark)}
+        return found
+
+    def mark_template(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
+        """Say it of the template ``name``. Only one is the default."""
+        if mark is TemplateMark.DEFAULT:
+            self._run(_NO_DEFAULT, {"of_project": project_id})
+        row = {"project_id": project_id, "name": name, "mark": mark.value, "at": self._clock(), "actor": by.actor}
+        self._run(_NEW_MARK, row)
+
+    def unmark_template(self, project_id: str, name: str, marks: Iterable[TemplateMark]) -> None:
+        """Say it no more."""
+        for mark in marks:
+            self._run(_NO_MARK, {"of_project": project_id, "of_name": name, "of_mark": mark.value})
+
     def _add(self, new: NewTemplate, key: dict[str, str]) -> TemplateRecord:
         self._keep_texts(canonical_json(new.definition))
         values = {
             **key,
+            "source": new.source,
             "sha256": new.sha256,
+            "parent_sha256": None if new.parent is None else self.keep_document(new.parent),
             "title": new.title,
             "description": new.description,
             "requires": dict(new.requires),

@@ -103,19 +103,28 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("parent_sha256", sa.String(), nullable=True),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
         sa.Column("requires", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["parent_sha256"], ["document.sha256"], name=op.f("fk_template_parent_sha256")),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_template_project_id")),
         sa.ForeignKeyConstraint(["sha256"], ["document.sha256"], name=op.f("fk_template_sha256")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_template")),
-        sa.UniqueConstraint(
-            "project_id", "source", "name", "version", name=op.f("uq_template_project_id_source_name_version")
-        ),
+        sa.UniqueConstraint("project_id", "name", "version", name=op.f("uq_template_project_id_name_version")),
     )
-    op.create_index(op.f("ix_template_project_id_name"), "template", ["project_id", "name"])
     op.create_index(op.f("ix_template_sha256"), "template", ["sha256"])
+    op.create_table(
+        "template_mark",
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("mark", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_template_mark_project_id")),
+        sa.PrimaryKeyConstraint("project_id", "name", "mark", name=op.f("pk_template_mark")),
+    )
     op.create_table(
         "trust",
         sa.Column("project_id", sa.String(), nullable=False),
