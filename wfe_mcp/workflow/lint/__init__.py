@@ -21,17 +21,19 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
     """All that is wrong with ``definition`` (JSON, prompts inlined). Never raises for what an author can cause."""
     work = mended(definition)
     found = Findings(project)
+    later: list[Detail] = []
     if work.template is not None:
         seen = views(work.template)
         phase_rules(work.template, seen, found)
         gate_rules(work.template, seen, found)
         found.errors += expression_faults(work.template, seen)
-        found.errors += not_yet(work.template)
-    meaning = [_placed(detail, work.definition) for detail in found.errors]
+        later = [_placed(detail, work.definition) for detail in not_yet(work.template)]
+    meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
     requires = Requires(tuple(sorted(found.checks)), tuple(sorted(found.roles)), tuple(sorted(found.servers)))
-    return LintReport(told, requires, _once([_placed(detail, work.definition) for detail in found.warnings]))
+    warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
+    return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))
 
 
 def _placed(detail: Detail, definition: dict[str, object]) -> Detail:

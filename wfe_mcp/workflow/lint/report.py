@@ -27,16 +27,25 @@ class Requires:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """``ok`` when there are no errors. Pointers lead into the definition as written."""
+    """``ok`` when there are no errors. Pointers lead into the definition as written.
+
+    ``not_yet``: those of the errors that name what this version cannot do yet; the author is not to blame.
+    """
 
     errors: tuple[Detail, ...]
     requires: Requires
     warnings: tuple[Detail, ...] = ()
+    not_yet: tuple[Detail, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether a run can start from the template."""
         return not self.errors
+
+    @property
+    def faults(self) -> tuple[Detail, ...]:
+        """The errors that the author can mend."""
+        return tuple(detail for detail in self.errors if detail not in self.not_yet)
 
 
 @dataclass(slots=True)
