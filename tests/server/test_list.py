@@ -28,6 +28,7 @@ DESIGN = {
     "skip_phase": "run* phase* reason*",
     "control_run": "run* action* phase reason",
     "read_artifact": "run* phase artifact revision pointer against",
+    "save_template": "definition* dry_run",
 }
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}
 MODEL_TOKENS = 2_500

@@ -2,7 +2,7 @@
 
 import anyio
 
-from tests.server.conftest import Connect, House, call, drill, submitted
+from tests.server.conftest import Connect, House, call, drill, phase, submitted
 
 
 async def test_templates_are_listed_with_the_call_that_starts_each(connect: Connect) -> None:
@@ -20,6 +20,20 @@ async def test_a_named_template_brings_its_whole_definition(connect: Connect) ->
         shown = await call(agent, "list_templates", name="drill")
 
     assert shown["data"]["template"]["phases"][0]["id"] == "plan"
+
+
+async def test_a_saved_template_waits_for_a_person_before_a_run_starts_from_it(connect: Connect) -> None:
+    made = {"format": "wfe/1", "name": "saved", "version": "1", "phases": [phase("plan")]}
+    async with connect() as agent:
+        tried = await call(agent, "save_template", definition=made, dry_run=True)
+        saved = await call(agent, "save_template", definition=made)
+        started = await call(agent, "start_run", template="saved")
+        wrong = await call(agent, "save_template", definition={**made, "phases": []})
+
+    assert tried["ok"]
+    assert saved["next"][0] == {"tool": "list_templates", "args": {"name": "saved@1"}, "why": "what was kept"}
+    assert started["error"]["code"] == "needs_trust"
+    assert [each["path"] for each in wrong["error"]["details"]] == ["/phases"]
 
 
 async def test_a_run_starts_and_says_what_is_next(connect: Connect) -> None:

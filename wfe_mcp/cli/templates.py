@@ -11,42 +11,58 @@ from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
-    from wfe_mcp.workflow.lint import LintReport, ProjectNames
+    from wfe_mcp.workflow.lint import ProjectNames
 
-__all__ = ["export", "import_file", "lint", "list_all", "show"]
+__all__ = ["export", "lint", "list_all", "show"]
 
 Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates that hold these words.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The template.")]
-Source = Annotated[str, typer.Argument(metavar="FILE", help="A wfe/1 JSON file, or a folder with template.json.")]
+Everything = Annotated[bool, typer.Option("--all", help="Those that are disabled or archived too.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 FileOrName = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or folder, else a template's name.")]
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
 
 
-def list_all(door: Door, query: Query = "") -> None:
-    """List the templates this project can start."""
+def list_all(door: Door, query: Query = "", everything: Everything = False) -> None:
+    """List the templates this project can start, the default first."""
     from wfe_mcp.views.answers import list_templates
 
-    answer = list_templates(door.engine, door.by, query)
+    answer = list_templates(door.engine, door.by, query, all_states=everything)
 
     def tell(screen: "Screen") -> None:
         rows = [
-            (each["name"], each["version"], each.get("source", "shipped"), each["title"]) for each in answer.data["templates"]
-        ]  # fmt: skip
-        screen.table(("name", "version", "from", "title"), rows)
+            (each["name"], each["version"], each.get("source", "shipped"), _mark(each), each["title"])
+            for each in answer.data["templates"]
+        ]
+        marked = any(row[3] for row in rows)
+        header = ("name", "version", "from", "", "title")
+        screen.table(header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows])  # fmt: skip
 
     door.tell(answer, tell)
 
 
 def show(door: Door, name: Name) -> None:
-    """Show one template: its inputs, phases and gates."""
+    """Show one template: its inputs, phases and gates, and the versions that are kept."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.versions import versions
     from wfe_mcp.views.answers import list_templates
+    from wfe_mcp.views.templates import version_row
 
     answer = list_templates(door.engine, door.by, name=name)
-    door.tell(answer, lambda screen: _tell(screen, answer.data["template"], answer.data["source"]))
+    rows = [version_row(record) for record in versions(door.engine, answer.data["template"]["name"])]
+    answer = replace(answer, data=answer.data | ({"versions": rows} if rows else {}))
+
+    def tell(screen: "Screen") -> None:
+        _tell(screen, answer.data["template"], answer.data["source"], answer.data.get("state", ""))
+        screen.table(("version", "sha256", "from", "kept", "made from"),
+                     [(row["version"], row["sha256"], row["source"], row["kept_at"], row.get("parent", "")) for row in rows])  # fmt: skip
+
+    door.tell(answer, tell)
 
 
 def lint(door: Door, source: FileOrName) -> None:
     """Find every fault of a template. Prints nothing when there is none; exit code 1 otherwise."""
+    from wfe_mcp.views.templates import requires_view
     from wfe_mcp.workflow.lint import lint as look
 
     try:
@@ -56,25 +72,7 @@ def lint(door: Door, source: FileOrName) -> None:
             raise
         _tell_faults(door, [(each.path, each.message) for each in refused.details], {})
         return
-    _tell_faults(door, [(each.path, each.message) for each in report.errors], _requires(report))
-
-
-def import_file(door: Door, source: Source) -> None:
-    """Store a template of your own or somebody else's; it counts once you trust it."""
-    from wfe_mcp.engine.templates import import_template
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.workflow.lint import lint as look
-    from wfe_mcp.workflow.load import load_definition
-
-    path = Path(source)
-    _refuse_other_formats(path)
-    definition = load_definition(path)
-    offer = import_template(door.engine, definition, "imported")
-    requires = _requires(look(definition))
-    data = {"template": offer.name, "version": offer.version, "requires": requires}
-    needs = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in requires.items() if names)
-    told = f"Stored {offer.name} {offer.version}" + (f", which needs {needs}" if needs else "")
-    door.tell(Envelope(True, summary=f"{told}. It can start once you trust it: wfe-mcp trust {offer.name}", data=data))
+    _tell_faults(door, [(each.path, each.message) for each in report.errors], requires_view(report.requires))
 
 
 def export(door: Door, name: Name, target: Target = "") -> None:
@@ -121,10 +119,6 @@ def _project_names(door: Door) -> "ProjectNames | None":
     return ProjectNames(frozenset(known.checks), frozenset(known.roles), frozenset(known.mcp_servers))
 
 
-def _requires(report: "LintReport") -> dict[str, list[str]]:
-    return {name: list(getattr(report.requires, name)) for name in ("checks", "roles", "servers")}
-
-
 def _tell_faults(door: Door, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:
     door.exit_code = 1 if faults else 0
     errors = [{"path": path, "message": message} for path, message in faults]
@@ -135,24 +129,13 @@ def _tell_faults(door: Door, faults: list[tuple[str, str]], requires: dict[str, 
         door.screen.line(f"{path or '(whole)'}: {message}")
 
 
-def _refuse_other_formats(path: Path) -> None:
-    """Other formats are recognised, so that the answer is no riddle of faults."""
-    if path.is_dir() or not path.exists():
-        return
-    unknown = Refused("unavailable", f"{path} is no wfe/1 template; other formats cannot be imported yet.",
-                      "Write it as wfe/1 (wfe-mcp templates export quick_fix shows one) and import that.")  # fmt: skip
-    if path.suffix.lower() in {".yaml", ".yml", ".toml", ".md", ".xml"}:
-        raise unknown
-    try:
-        value: Any = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError):
-        return  # load_definition says what is wrong with it
-    if isinstance(value, dict) and "format" not in value and "phases" not in value:
-        raise unknown
+def _mark(line: dict[str, Any]) -> str:
+    return str(line.get("state") or ("default" if line.get("default") else ""))
 
 
-def _tell(screen: "Screen", definition: dict[str, Any], source: str) -> None:
-    screen.line(f"{definition['name']} {definition['version']} ({source}): {definition.get('title', '')}", "bold")
+def _tell(screen: "Screen", definition: dict[str, Any], source: str, state: str) -> None:
+    where = f"{source}, {state}" if state else source
+    screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):
         screen.line(definition["description"])
     inputs: dict[str, Any] = definition.get("inputs", {})

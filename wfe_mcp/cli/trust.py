@@ -23,7 +23,7 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
     from wfe_mcp.views.envelope import Envelope
 
     wanted = names or []
-    waiting = pending_trust(door.engine)
+    waiting = pending_trust(door.engine, wanted)
     shown = [one for one in waiting if not wanted or one.name in wanted]
     if not waiting and not wanted:
         door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))

@@ -1,33 +1,38 @@
 """Which templates can this project start?
 
-    .wfe/templates  >  saved or imported  >  shipped        the first found by name wins
+    .wfe/templates  >  saved or imported, the newest version  >  shipped        the first found by name wins
 
-A name that is not shipped needs a person's trust in its bytes before a run starts from it (design §6, §7).
+A name that is not shipped needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
+put a template out of use by its name, whichever of the three it is, or one kept version as ``NAME@VERSION``: what it
+shadowed counts again.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.engine.plans import Plan, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import TemplateRecord
+    from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.store.records import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry
 
-__all__ = ["Offer", "find_template", "import_template", "offers", "template_definition", "trust_key"]
+__all__ = ["Offer", "find_template", "known_templates", "offers", "template_definition", "trust_key"]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A template that can be named: where it comes from and its definition."""
+    """A template that can be named: where it comes from and its definition.
+
+    ``state``: empty, or why it does not start here: ``disabled`` or ``archived``.
+    """
 
     name: str
     version: str
@@ -36,75 +41,66 @@ class Offer:
     source: str
     definition: dict[str, Any]
     default: bool = False
+    state: str = ""
 
 
-def offers(engine: Engine, query: str = "") -> list[Offer]:
+def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list[Offer]:
     """The templates of this project by name, default first; ``query`` keeps those that hold every word of it.
 
-    One that cannot be read is left out here; naming it says what is wrong with it.
+    One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
+    unless ``all_states``.
     """
-    found: dict[str, Offer] = {}
-    for name, read in _readers(engine).items():
+    found: list[Offer] = []
+    for read in _readers(engine).values():
         with contextlib.suppress(Refused):
-            found[name] = read()
+            found.append(read())
     words = query.lower().split()
     hits = [
         offer
-        for offer in found.values()
-        if all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
+        for offer in _marked(engine, found)
+        if (all_states or not offer.state)
+        and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
     return sorted(hits, key=lambda offer: (not offer.default, offer.name))
 
 
+def known_templates(engine: Engine) -> list[str]:
+    """Every name that a template has here, readable or not."""
+    return sorted(_readers(engine))
+
+
 def template_definition(engine: Engine, name: str) -> Offer:
-    """The template called ``name``. Refuses ``unknown_template`` with the nearest names."""
+    """The template called ``name``, or the kept version ``NAME@VERSION``. Refuses ``unknown_template`` with the nearest."""
+    base, at, version = name.partition("@")
     known = _readers(engine)
-    if name in known:
-        return known[name]()
-    near = nearest(name, known)
+    if at:
+        return _marked(engine, [_version(engine, base, version, known.get(base))])[0]
+    if base in known:
+        return _marked(engine, [known[base]()])[0]
+    near = nearest(base, known)
     hint = f"Did you mean {near[0]!r}?" if near else f"Templates: {', '.join(sorted(known))}."
-    raise Refused("unknown_template", f"No template is called {name!r}.", hint)
+    raise Refused("unknown_template", f"No template is called {base!r}.", hint)
 
 
 def find_template(engine: Engine, name: str) -> Plan:
-    """The plan of the template called ``name``, ready to start. Refuses what nobody trusts yet."""
+    """The plan of the template called ``name``, ready to start. Refuses what is out of use and what nobody trusts yet."""
     offer = template_definition(engine, name)
+    if offer.state:
+        raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
+                      f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
     engine.plans.report(offer.definition)
     plan = engine.plans.of(offer.definition)
     if offer.source != "shipped":
         with engine.store.read() as tx:
-            trusted = tx.is_trusted(engine.project_id, trust_key(name), plan.sha256)
+            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), plan.sha256)
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} comes from this {_origin(offer)} and nobody trusts it yet.",
                           f"Ask the user to look at it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
     return plan
 
 
-def import_template(engine: Engine, definition: dict[str, Any], source: str) -> Offer:
-    """Store ``definition`` as a version of its name. Refuses ``invalid_template`` and ``conflict``."""
-    from wfe_mcp.store.records import NewTemplate
-    from wfe_mcp.workflow.lint import lint
-
-    report = lint(definition)
-    if not report.ok:
-        raise Refused("invalid_template", f"The template has {len(report.errors)} error(s).",
-                      "Fix what the details name and try again.", tuple(report.errors))  # fmt: skip
-    plan = plan_of(definition)
-    requires = {
-        "checks": list(report.requires.checks),
-        "roles": list(report.requires.roles),
-        "servers": list(report.requires.servers),
-    }
-    with engine.store.tx() as tx:
-        tx.save_template(
-            NewTemplate(engine.project_id, source, plan.template.name, plan.template.version, plan.definition, plan.sha256,
-                        plan.template.title, plan.template.description, requires)
-        )  # fmt: skip
-    return _offer("stored", definition)
-
-
 def trust_key(name: str) -> str:
-    """The name under which trust in a template is kept."""
+    """The name under which trust in a template is kept; all its versions share it, each with its own sha256."""
     return f"template:{name}"
 
 
@@ -116,11 +112,51 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     for entry in shipped_templates():
         found[entry.name] = partial(_read, "shipped", entry)
     with engine.store.read() as tx:
-        for record in tx.templates(engine.project_id):
-            found[record.name] = partial(_stored, engine, record)
+        marks = tx.template_marks(engine.project_id)
+        for record in reversed(tx.templates(engine.project_id)):  # the newest comes last, and stays
+            if not _state(marks, f"{record.name}@{record.version}"):
+                found[record.name] = partial(_stored, engine, record)
     for entry in project_templates(engine.root):
         found[entry.name] = partial(_read, "project", entry)
     return found
+
+
+def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
+    """The kept version, else the template of this name when that is its version."""
+    with engine.store.read() as tx:
+        kept = tx.template_versions(engine.project_id, name)
+    for record in kept:
+        if record.version == version:
+            return _stored(engine, record)
+    offer = read() if read else None
+    if offer is not None and offer.version == version:
+        return offer
+    versions = [record.version for record in kept]
+    raise Refused("unknown_template", f"Template {name!r} has no version {version!r}.",
+                  f"Kept versions: {', '.join(versions)}." if versions else "No version of it is kept: leave @VERSION out.")  # fmt: skip
+
+
+def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
+    """The same offers with what people said of each."""
+    from wfe_mcp.store.records import TemplateMark
+
+    with engine.store.read() as tx:
+        marks = tx.template_marks(engine.project_id)
+    chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
+    marked: list[Offer] = []
+    for offer in found:
+        default = TemplateMark.DEFAULT in marks.get(offer.name, ()) if chosen else offer.default
+        of_version = _state(marks, f"{offer.name}@{offer.version}") if offer.source == "stored" else ""
+        marked.append(replace(offer, default=default, state=_state(marks, offer.name) or of_version))
+    return marked
+
+
+def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
+    """Why what is marked under ``key`` is out of use; empty when it is not."""
+    from wfe_mcp.store.records import TemplateMark
+
+    given = marks.get(key, ())
+    return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")
 
 
 def _read(source: str, entry: CatalogueEntry) -> Offer:

@@ -15,10 +15,12 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
-from wfe_mcp.engine.templates import offers, trust_key
+from wfe_mcp.engine.templates import offers, template_definition, trust_key
 from wfe_mcp.engine.turn import turn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wfe_mcp.engine.desk import Engine
 
 __all__ = ["Pending", "give_trust", "pending_trust"]
@@ -35,8 +37,11 @@ class Pending:
     where: str
 
 
-def pending_trust(engine: Engine) -> list[Pending]:
-    """What is not trusted as it is now: configuration first, then templates by name."""
+def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[Pending]:
+    """What is not trusted as it is now: configuration first, then templates by name.
+
+    ``names``: kept versions (``NAME@VERSION``) to look at too; they wait only for who asks for them.
+    """
     from wfe_mcp.workflow.load import digest
 
     found: list[Pending] = []
@@ -44,11 +49,13 @@ def pending_trust(engine: Engine) -> list[Pending]:
     if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
         found.append(Pending("config", "configuration", key, settings.project_sha256, key))
+    templates = {offer.name: offer for offer in offers(engine)}
+    templates |= {name: template_definition(engine, name) for name in names if "@" in name}
     with engine.store.read() as tx:
-        for offer in offers(engine):
+        for name, offer in templates.items():
             sha256 = digest(offer.definition)
             if offer.source != "shipped" and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
-                found.append(Pending(offer.name, "template", trust_key(offer.name), sha256, offer.source))
+                found.append(Pending(name, "template", trust_key(offer.name), sha256, offer.source))
     return found
 
 
@@ -59,7 +66,7 @@ def give_trust(engine: Engine, by: By, names: list[str], shown: list[Pending] | 
     """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
-    waiting = pending_trust(engine)
+    waiting = pending_trust(engine, names)
     known = {one.name for one in waiting}
     for name in names:
         if name not in known:

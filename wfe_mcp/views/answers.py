@@ -13,20 +13,21 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates
+from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates, versions
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
-from wfe_mcp.views.templates import template_line, template_view
+from wfe_mcp.views.templates import kept_view, template_line, template_view
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.phases import Claim
 
 __all__ = [
-    "answer_form", "ask_approval", "control_run", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "skip_phase",
+    "answer_form", "ask_approval", "control_run", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
+    "skip_phase",
     "standing_of", "start_phase", "start_run", "status", "submit_artifact", "submitted",
 ]  # fmt: skip
 
@@ -34,24 +35,39 @@ _SHOWN = 20
 _TYPED_CHARS = 4
 
 
-def list_templates(engine: Engine, by: By, query: str = "", name: str = "") -> Envelope:
-    """The templates of this project; with ``name`` the whole definition."""
+def list_templates(
+    engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False
+) -> Envelope:  # fmt: skip
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: those out of use too."""
     del by
     if name:
         offer = templates.template_definition(engine, name)
         start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
         return Envelope(
-            True, summary=f"Template {name} {offer.version}: {offer.title}", next=(start,), data=template_view(offer)
-        )
-    found = templates.offers(engine, query)
+            True, summary=f"Template {offer.name} {offer.version}: {offer.title}", next=() if offer.state else (start,),
+            data=template_view(offer),
+        )  # fmt: skip
+    found = templates.offers(engine, query, all_states=all_states)
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        for index, offer in enumerate(found[:3])
-    )
+        for index, offer in enumerate(found[:3]) if not offer.state
+    )  # fmt: skip
     what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
     return Envelope(
         True, summary=what, next=starts, data={"templates": [template_line(offer) for offer in found[:_SHOWN]]}
     )
+
+
+def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
+    """Keep a new version of a template; with ``dry_run`` only say whether it could be kept. It starts once trusted."""
+    del by  # whoever saves it: only a person's trust makes it count
+    kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
+    what = f"{kept.name} {kept.version}"
+    if dry_run:
+        return Envelope(True, summary=f"{what} can be kept as it is; nothing was stored.", data=kept_view(kept))
+    summary = f"{what} is kept. A run starts from it once a person trusts it: wfe-mcp trust {kept.name}"
+    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="what was kept")
+    return Envelope(True, summary=summary, next=(look,), data=kept_view(kept))
 
 
 def start_run(

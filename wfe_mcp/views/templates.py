@@ -6,20 +6,55 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.templates import Offer
+    from wfe_mcp.engine.versions import KeptVersion
+    from wfe_mcp.store.records import TemplateRecord
+    from wfe_mcp.workflow.lint import Requires
 
-__all__ = ["inputs_schema", "template_line", "template_view"]
+__all__ = ["inputs_schema", "kept_view", "requires_view", "template_line", "template_view", "version_row"]
 
 
 def template_line(offer: Offer) -> dict[str, Any]:
     """One line: name, title, what to give it."""
     line: dict[str, Any] = {"name": offer.name, "title": offer.title, "version": offer.version}
-    extra = {"description": offer.description, "source": offer.source if offer.source != "shipped" else ""}
+    extra = {
+        "default": offer.default, "state": offer.state, "description": offer.description,
+        "source": offer.source if offer.source != "shipped" else "",
+    }  # fmt: skip
     return line | {key: value for key, value in extra.items() if value} | {"inputs": inputs_schema(offer)}
 
 
 def template_view(offer: Offer) -> dict[str, Any]:
     """The whole definition with its inputs first."""
-    return {"template": offer.definition, "source": offer.source}
+    found = {"template": offer.definition, "source": offer.source}
+    return found | ({"state": offer.state} if offer.state else {})
+
+
+def kept_view(kept: KeptVersion) -> dict[str, Any]:
+    """A version that was kept: its name, what it needs of configuration, what keeps it from starting yet."""
+    found: dict[str, Any] = {
+        "template": kept.name,
+        "version": kept.version,
+        "sha256": kept.sha256,
+        "requires": requires_view(kept.requires),
+    }
+    optional = {
+        "not_yet": [{"path": detail.path, "message": detail.message} for detail in kept.not_yet],
+        "warnings": [f"{detail.path}: {detail.message}" for detail in kept.warnings],
+        "shadowed_by": kept.shadowed,
+    }
+    return found | {key: value for key, value in optional.items() if value}
+
+
+def requires_view(requires: Requires) -> dict[str, list[str]]:
+    """What a template needs of configuration."""
+    return {"checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers)}
+
+
+def version_row(record: TemplateRecord) -> dict[str, Any]:
+    """One kept version: where it came from and when."""
+    row = {"version": record.version, "sha256": record.sha256[:16], "source": record.source,
+           "kept_at": record.created_at.isoformat(timespec="seconds")}  # fmt: skip
+    return row | ({"parent": record.parent_sha256[:16]} if record.parent_sha256 else {})
 
 
 def inputs_schema(offer: Offer) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""Which workflows can be started?"""
+"""Which workflows can be started, and how does a new one come in?"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from wfe_mcp.server.call import Call
 from wfe_mcp.views import answers
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["list_templates"]
+__all__ = ["list_templates", "save_template"]
 
 
 async def list_templates(call: Call, query: str = "", name: str = "") -> Envelope:
@@ -12,3 +16,14 @@ async def list_templates(call: Call, query: str = "", name: str = "") -> Envelop
     whole definition.
     """
     return await call.answer(answers.list_templates, query=query, name=name)
+
+
+async def save_template(
+    call: Call,
+    definition: Annotated[dict[str, Any], Field(description="wfe/1; list_templates name=quick_fix shows one")],
+    dry_run: Annotated[bool, Field(description="only validate")] = False,
+) -> Envelope:
+    """Create or change a workflow template: validate it and store a new version. Runs start from it once the user
+    trusts it.
+    """
+    return await call.answer(answers.save_template, definition=definition, dry_run=dry_run)
