@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.workflow.model import Template
 
-__all__ = ["MAX_BYTES", "digest", "load_definition", "parse"]
+__all__ = ["MAX_BYTES", "digest", "load_definition", "parse", "read_json", "read_text"]
 
 MAX_BYTES = 1_000_000
 """Largest template.json, and largest prompt file."""
@@ -40,7 +40,7 @@ def load_definition(source: Path) -> dict[str, Any]:
     link or elsewhere), too_large.
     """
     file = source / "template.json" if source.is_dir() else source
-    definition = _json(_bytes(file, "template"), file)
+    definition = read_json(file)
     if not isinstance(definition, dict):
         raise _invalid(file, [Detail("", "a template is a JSON object", "an object")])
     faults: list[Detail] = []
@@ -48,6 +48,19 @@ def load_definition(source: Path) -> dict[str, Any]:
     if faults:
         raise _invalid(file, faults)
     return cast("dict[str, Any]", inlined)
+
+
+def read_json(file: Path) -> object:
+    """The JSON in ``file``. Refuses: unknown_template (nothing there), invalid_template (no JSON), too_large."""
+    return _json(_bytes(file, "template"), file)
+
+
+def read_text(file: Path) -> str:
+    """The text in ``file``, with one kind of line end. Refuses: unknown_template, invalid_template (no UTF-8), too_large."""
+    try:
+        return _bytes(file, "Markdown").decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise _invalid(file, [Detail("", "it is not UTF-8 text", "UTF-8 text")]) from None
 
 
 def digest(definition: object) -> str:

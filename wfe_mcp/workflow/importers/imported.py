@@ -1,0 +1,69 @@
+"""What does an importer bring, and how does it say what it could not bring?"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from wfe_mcp.core.errors import Code, Detail, Refused
+from wfe_mcp.workflow.model.base import RESERVED_WORDS
+
+__all__ = ["Findings", "ImportedPlan", "ImportedTemplate", "free_name", "identifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTemplate:
+    """A workflow as ``wfe/1``. ``not_carried``: what was left behind, by pointer into the file it came from."""
+
+    format: str
+    definition: dict[str, Any]
+    not_carried: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPlan:
+    """Milestones and tasks as ``milestone_plan@1``. ``not_carried``: what was left behind, by ``line N`` of the file."""
+
+    format: str
+    plan: dict[str, Any]
+    not_carried: tuple[Detail, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What an importer meets on its way. A place is a JSON pointer, or ``line N``."""
+
+    errors: list[Detail] = field(default_factory=list[Detail])
+    not_carried: list[Detail] = field(default_factory=list[Detail])
+
+    def error(self, place: str, message: str, expected: object = None, got: object = None) -> None:
+        """The file cannot be imported before this is mended."""
+        self.errors.append(Detail(place, message, expected, got))
+
+    def lose(self, place: str, message: str) -> None:
+        """It is imported, but without this."""
+        self.not_carried.append(Detail(place, message))
+
+    def refuse(self, format_name: str, code: Code) -> None:
+        """Refuse with every error, if there are any."""
+        if self.errors:
+            count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
+            first = self.errors[0]
+            raise Refused(code, f"The {format_name} file has {count}; {first.path or 'the whole'}: {first.message}.",
+                          "Mend each place in details and import it again.", tuple(self.errors))  # fmt: skip
+
+
+def identifier(text: str) -> str:
+    """``text`` as a name that expressions can use."""
+    made = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in text)[:64]
+    if not made or made[0].isdigit():
+        made = f"_{made}"[:64]
+    return f"{made[:63]}_" if made in RESERVED_WORDS else made
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """``name``, or the first of ``name_2``, ``name_3``… that is not taken; at most 64 characters."""
+    found, number = name[:64], 2
+    while found in taken:
+        found = f"{name[: 63 - len(str(number))]}_{number}"
+        number += 1
+    return found
