@@ -1,22 +1,82 @@
-"""``wfe-mcp templates import``: how does a workflow of another system come in?"""
+"""``wfe-mcp templates import``: how does a workflow or plan of another system come in?"""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.template_versions import tell_kept
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+    from wfe_mcp.core.errors import Detail
+    from wfe_mcp.workflow.importers import ImportedPlan
 
 __all__ = ["import_file"]
 
-Source = Annotated[str, typer.Argument(metavar="FILE", help="A wfe/1 JSON file, or a folder with template.json.")]
+Source = Annotated[
+    str,
+    typer.Argument(metavar="FILE", help="wfe/1 (JSON or a folder), AFU-9 JSON, or aiw's milestones.md or backlog.md."),
+]
+Version = Annotated[
+    str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the file's.")
+]
+Target = Annotated[
+    str, typer.Option("--to", metavar="FILE", help="Where a plan is written; else .wfe/plans/NAME.json.")
+]
 
 
-def import_file(door: Door, source: Source) -> None:
-    """Store a template of your own or somebody else's; it counts once you trust it."""
+def import_file(door: Door, source: Source, version: Version = "", to: Target = "") -> None:
+    """Store a template of your own or somebody else's, which counts once you trust it; or turn a plan into an artifact."""
     from wfe_mcp.engine.versions import keep_version
-    from wfe_mcp.workflow.load import load_definition
+    from wfe_mcp.workflow.importers import ImportedPlan, read_workflow
 
-    kept = keep_version(door.engine, load_definition(Path(source)), "imported")
-    tell_kept(door, kept, f"Stored {kept.name} {kept.version}.")
+    path = Path(source)
+    imported = read_workflow(path)
+    if isinstance(imported, ImportedPlan):
+        _write(door, imported, Path(to) if to else door.engine.root / ".wfe" / "plans" / f"{path.stem}.json")
+        return
+    definition = imported.definition | ({"version": version} if version else {})
+    kept = keep_version(door.engine, definition, "imported")
+    lost = _views(imported.not_carried)
+    more = {"format": imported.format} | ({"not_carried": lost} if lost else {})
+    tell_kept(door, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
+
+
+def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
+    """Put the plan where a phase or a start can take it. What is there with other content stays."""
+    from wfe_mcp.views.envelope import Envelope
+
+    text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        if target.read_bytes() != text.encode():
+            raise Refused("conflict", f"{target} exists already, with other content.",
+                          "Name another file with --to, or move that one away.") from None  # fmt: skip
+    except OSError as error:
+        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
+    milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
+    tasks = sum(len(milestone["tasks"]) for milestone in milestones)
+    summary = f"{len(milestones)} milestone(s) with {tasks} task(s), score {quality['score']}: {target}"
+    data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
+    answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        for problem in quality["problems"]:
+            screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
+        for each in lost:
+            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        screen.line(f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
+
+    door.tell(answer, tell)
+
+
+def _views(details: "tuple[Detail, ...]") -> list[dict[str, str]]:
+    return [{"path": detail.path, "message": detail.message} for detail in details]
