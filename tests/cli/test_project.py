@@ -194,7 +194,7 @@ def test_an_imported_template_waits_for_trust(cli: Terminal) -> None:
     )
     said = cli.json("templates", "import", "mine.json")
     assert (said.code, said.data["requires"]["checks"]) == (0, ["test"])
-    assert "which needs checks: test" in cli("templates", "import", "mine.json").out
+    assert "It needs checks: test." in cli("templates", "import", "mine.json").out
     assert cli.json("start", "mine").refusal == "needs_trust"
     assert cli("trust", "mine", "--yes", pin=PIN).code == 0
     assert cli("start", "mine").code == 0
@@ -207,11 +207,13 @@ def test_the_same_name_and_version_with_other_content_is_a_conflict(cli: Termina
     assert said.refusal == "conflict"
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.yaml", "a: 1"), ("a.json", '{"steps": []}')])
-def test_other_formats_are_recognised_and_refused(cli: Terminal, name: str, content: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "code"), [("a.yaml", "a: 1", "unavailable"), ("a.json", '{"jobs": []}', "invalid_template")]
+)
+def test_other_formats_are_recognised_and_refused(cli: Terminal, name: str, content: str, code: str) -> None:
     (cli.root / name).write_text(content)
     said = cli.json("templates", "import", name)
-    assert (said.code, said.refusal) == (1, "unavailable")
+    assert (said.code, said.refusal) == (1, code)
 
 
 @pytest.mark.parametrize(("content", "code"), [("{", "invalid_template"), ('{"format": "wfe/1"}', "invalid_template")])

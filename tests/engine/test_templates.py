@@ -3,7 +3,8 @@
 import json
 
 from tests.engine.scene import Scene, expr, phase, refused
-from wfe_mcp.engine.templates import import_template, offers, template_definition
+from wfe_mcp.engine.templates import offers, template_definition
+from wfe_mcp.engine.versions import keep_version
 
 
 def test_shipped_and_own_templates_are_offered_default_first(scene: Scene) -> None:
@@ -27,14 +28,13 @@ def test_one_that_cannot_be_read_is_left_out_and_named_with_its_fault(scene: Sce
 def test_an_import_is_stored_once_and_other_content_is_a_conflict(scene: Scene) -> None:
     made = scene.define(phase("plan"), name="own")
     (scene.root / ".wfe" / "templates" / "own" / "template.json").unlink()
-    assert import_template(scene.engine, made, "file").source == "stored"
-    import_template(scene.engine, made, "file")
+    assert keep_version(scene.engine, made, "imported") == keep_version(scene.engine, made, "imported")
     assert template_definition(scene.engine, "own").definition == made
     other = json.loads(json.dumps(made)) | {"title": "Another"}
-    assert refused(import_template, scene.engine, other, "file").code == "conflict"
+    assert refused(keep_version, scene.engine, other, "imported").code == "conflict"
 
 
 def test_an_import_with_faults_is_refused_with_pointers(scene: Scene) -> None:
     made = scene.define(phase("plan", expr("${artifacts.nope.x}")), name="own", trusted=False)
-    no = refused(import_template, scene.engine, made, "file")
+    no = refused(keep_version, scene.engine, made, "imported")
     assert (no.code, no.details[0].path) == ("invalid_template", "/phases/0/gates/0/assert")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused, told
 from wfe_mcp.engine import control, trust
-from wfe_mcp.engine.templates import import_template
+from wfe_mcp.engine.versions import keep_version
 from wfe_mcp.views import answers
 
 
@@ -108,7 +108,7 @@ def test_configuration_templates_and_imports_are_pending_until_trusted(scene: Sc
     scene.define(phase("plan"), trusted=False)
     stored = {**scene.define(phase("plan"), name="stored"), "title": "Imported"}
     (scene.root / ".wfe" / "templates" / "stored" / "template.json").unlink()
-    import_template(scene.engine, stored, "file")
+    keep_version(scene.engine, stored, "imported")
     pending = [(one.kind, one.name, one.where) for one in trust.pending_trust(scene.engine)]
     assert pending[0][:2] == ("configuration", "config")
     assert pending[1:] == [("template", "drill", "project"), ("template", "stored", "stored")]

@@ -105,6 +105,7 @@ def test_a_saved_name_that_the_repository_has_too_says_who_comes_first(scene: Sc
 # versions
 
 
+@pytest.mark.requirement("S1-17")
 def test_a_run_keeps_its_version_for_ever(scene: Scene) -> None:
     save(scene, "1", prompt="The first way.")
     old = start(scene)

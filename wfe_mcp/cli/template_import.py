@@ -52,15 +52,18 @@ def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
 
     text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        if target.read_bytes() != text.encode():
-            raise Refused("conflict", f"{target} exists already, with other content.",
-                          "Name another file with --to, or move that one away.") from None  # fmt: skip
+        if target.is_file():
+            written = target.read_bytes()
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            written = text.encode()
     except OSError as error:
         raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
+    if written != text.encode():
+        raise Refused("conflict", f"{target} exists already, with other content.",
+                      "Name another file with --to, or move that one away.")  # fmt: skip
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{len(milestones)} milestone(s) with {tasks} task(s), score {quality['score']}: {target}"
