@@ -88,16 +88,15 @@ def find_template(engine: Engine, name: str) -> Plan:
     if offer.state:
         raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
                       f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
+    engine.plans.report(offer.definition)
+    plan = engine.plans.of(offer.definition)
     if offer.source != "shipped":
-        from wfe_mcp.workflow.load import digest
-
         with engine.store.read() as tx:
-            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), digest(offer.definition))
+            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), plan.sha256)
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} comes from this {_origin(offer)} and nobody trusts it yet.",
                           f"Ask the user to look at it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
-    engine.plans.report(offer.definition)
-    return engine.plans.of(offer.definition)
+    return plan
 
 
 def trust_key(name: str) -> str:
