@@ -45,6 +45,17 @@ def test_inputs_the_template_does_not_want_are_refused_with_a_pointer(cli: Termi
     assert "/inputs/problem" in cli("start", "quick_fix", "-i", "problm=x").err
 
 
+@pytest.mark.requirement("B-08")
+def test_what_the_policy_keeps_from_agents_is_started_by_a_person(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WFE_POLICY_TEMPLATES", "letter")
+    assert cli.json("start", "note").refusal == "needs_human"
+    assert cli.json("start", "note", pin="wrong").refusal == "wrong_pin"
+    assert cli.json("start", "note", pin=PIN).code == 0
+    assert cli.start("letter")
+
+
 def test_the_same_key_starts_the_same_run_once(cli: Terminal) -> None:
     assert cli.start("note", "--key", "k") == cli.start("note", "--key", "k")
     assert cli.json("start", "letter", "--key", "k").refusal == "conflict"

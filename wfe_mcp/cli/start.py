@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import PinFd
 
 __all__ = ["start"]
 
@@ -21,13 +22,16 @@ Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key st
 
 def start(
     door: Door, template: Template, pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
-    key: Key = "",
+    key: Key = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Start a run of TEMPLATE in this project."""
+    """Start a run of TEMPLATE in this project. One that policy.templates keeps from agents asks for your PIN."""
+    from wfe_mcp.engine.runs import is_for_people
     from wfe_mcp.views import answers
 
     given = _object(inputs) | _pairs(door, template, pairs or [])
-    door.tell(answers.start_run(door.engine, door.by, template, given, title, auto=auto, idempotency_key=key))
+    asks = pin_fd is not None or is_for_people(door.engine.settings(), template)
+    by = door.person(pin_fd, f"start {template}") if asks else door.by
+    door.tell(answers.start_run(door.engine, by, template, given, title, auto=auto, idempotency_key=key))
 
 
 def _object(text: str) -> dict[str, Any]:

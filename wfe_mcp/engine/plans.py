@@ -133,7 +133,7 @@ class Plans:
 
     def of_run(self, tx: Tx, run: RunRecord) -> Plan:
         """The frozen plan of ``run``."""
-        found = self._parsed.get(run.template_sha256)
+        found = self._parsed.get(run.definition_sha256)
         if found is None:
             found = self.of(tx.document(run.definition_sha256))
         return found

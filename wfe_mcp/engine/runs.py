@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["start_run"]
+__all__ = ["is_for_people", "start_run"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -40,16 +40,23 @@ def start_run(
     auto: bool | None = None,
     idempotency_key: str | None = None,
 ) -> LoadedRun:
-    """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run."""
+    """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
+
+    Refuses ``needs_human`` where configuration keeps agents from starting this template.
+    """
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto})
     if idempotency_key:
         with engine.store.read() as tx:
             known = tx.run_for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
-    plan = find_template(engine, template)
-    given = _checked_inputs(plan, inputs)
     settings = engine.settings()
+    if not by.is_human and is_for_people(settings, template):
+        raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
+                      f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
+    chosen = find_template(engine, template)
+    plan = _configured(engine, chosen, settings)
+    given = _checked_inputs(plan, inputs)
     frozen = _frozen(plan, settings, engine)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun
@@ -67,7 +74,7 @@ def start_run(
         new = NewRun(
             id=RunId("".join(secrets.choice(_ALPHABET) for _ in range(10))), project_id=engine.project_id,
             worktree=str(engine.root), template=plan.template.name,
-            template_version=plan.template.version, template_sha256=plan.sha256, definition_sha256=document,
+            template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
             title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
             idempotency_key=idempotency_key, args_sha256=args,
         )  # fmt: skip
@@ -75,6 +82,38 @@ def start_run(
         with turn_in(engine, tx, record.id, by) as turn:
             pass
     return turn.loaded
+
+
+def is_for_people(settings: LoadedSettings, template: str) -> bool:
+    """Whether ``policy.templates`` keeps ``template`` from agents. What is not trusted yet can only forbid more."""
+    name = template.partition("@")[0]
+    lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
+    return any(allowed is not None and name not in allowed for allowed in lists)
+
+
+def _configured(engine: Engine, plan: Plan, settings: LoadedSettings) -> Plan:
+    """The plan with what configuration changes in its phases. Refuses ``invalid_template``."""
+    changed = settings.settings.templates.get(plan.template.name)
+    if changed is None or not changed.phases:
+        return plan
+    from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+
+    overrides = {
+        name: PhaseOverride(
+            phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed
+        )
+        for name, phase in changed.phases.items()
+    }
+    definition = overridden(plan.definition, overrides)
+    engine.plans.report(definition)
+    return engine.plans.of(definition)
+
+
+def _whole(duration: str | None) -> str | None:
+    """The duration as templates write it: configuration takes ``1.5h`` too."""
+    from wfe_mcp.workspace.settings import seconds
+
+    return f"{round(seconds(duration) * 1000)}ms" if duration and "." in duration else duration
 
 
 def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:

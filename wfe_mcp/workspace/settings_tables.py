@@ -42,24 +42,23 @@ class PhaseSettings(_Table):
     """One ``[templates.<template>.phases.<phase>]`` table: what this project changes in a phase."""
 
     approver: str | None = Field(
-        default=None, description="Who approves: `skip`, `human` or the name of a role. Not used yet."
+        default=None,
+        description="Who approves: `skip` (nobody), `human`, or the name of a role that gives its opinion instead.",
     )
-    max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first one. Not used yet.")
+    max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first one; `0`: none.")
     allow_rewrite: bool | None = Field(
-        default=None, description="Whether a reviewer may hand in a better version. Not used yet."
+        default=None, description="Whether a reviewer of an opinion gate may hand in a better version."
     )
-    timeout: Duration | None = Field(
-        default=None, description='The longest that one attempt may run: `"1h"`. Not used yet.'
-    )
-    auto_proceed: bool | None = Field(
-        default=None, description="Whether the run goes on by itself after this phase. Not used yet."
-    )
+    timeout: Duration | None = Field(default=None, description='The longest that one attempt may run: `"1h"`.')
+    auto_proceed: bool | None = Field(default=None, description="Whether the run goes on by itself after this phase.")
 
 
 class TemplateSettings(_Table):
     """One ``[templates.<template>]`` table."""
 
-    phases: dict[str, PhaseSettings] = Field(default={}, description="What changes, by the phase's id.")
+    phases: dict[str, PhaseSettings] = Field(
+        default={}, description="What changes, by the phase's id, inside a loop `build.code`."
+    )
 
 
 class HttpSettings(_Table):
@@ -81,7 +80,7 @@ class PolicySettings(_Table):
     """``templates``: what an agent may start; None is everything."""
 
     templates: list[str] | None = Field(
-        default=None, description='Names of templates that an agent may start: `["quick_fix"]`. Not used yet.'
+        default=None, description='Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
     )
 
 

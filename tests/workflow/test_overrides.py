@@ -1,0 +1,109 @@
+"""What does a template become where configuration changes some of its phases?"""
+
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+
+APPROVAL = {"kind": "approval", "assurance": "agent"}
+EXPR = {"kind": "expr", "assert": "${true}"}
+
+
+def template(phase: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    return {"format": "wfe/1", "name": "tiny", "version": "1", "phases": [{"id": "plan"} | phase], **keys}
+
+
+def changed(phase: dict[str, Any], override: PhaseOverride, **keys: Any) -> dict[str, Any]:
+    """The phase as it becomes."""
+    given = template(phase, **keys)
+    before = repr(given)
+    made = overridden(given, {"plan": override})
+    assert repr(given) == before, "the template itself stays as it is"
+    return made["phases"][0] | ({"roles": made["roles"]} if "roles" in made else {})
+
+
+def refusal(definition: dict[str, Any], **overrides: PhaseOverride) -> dict[str, str]:
+    with pytest.raises(Refused) as refused:
+        overridden(definition, overrides)
+    assert refused.value.code == "invalid_template"
+    return {detail.path: detail.message for detail in refused.value.details}
+
+
+def test_what_is_not_named_stays_as_it_is() -> None:
+    assert overridden(template({}), {}) == template({})
+    assert changed({"gates": [APPROVAL]}, PhaseOverride()) == {"id": "plan", "gates": [APPROVAL]}
+
+
+def test_time_and_going_on_are_the_phases_own() -> None:
+    made = changed({"timeout": "1m"}, PhaseOverride(timeout="2h", auto_proceed=False), defaults={"auto_proceed": True})
+    assert made == {"id": "plan", "timeout": "2h", "auto_proceed": False}
+
+
+@pytest.mark.parametrize(
+    ("phase", "defaults", "made"),
+    [
+        ({}, {}, {"on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "wait_human"}]}),
+        ({"on_fail": [{"do": "block"}]}, {}, {"on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "block"}]}),
+        ({"on_fail": [{"do": "backoff", "max": "1m"}, {"do": "fail"}]}, {},
+         {"on_fail": [{"do": "backoff", "max": "1m", "max_attempts": 3}, {"do": "fail"}]}),
+        ({"retry": {"initial": "1s"}, "on_fail": [{"do": "fail"}]}, {},
+         {"retry": {"initial": "1s", "max_attempts": 3}, "on_fail": [{"do": "fail"}]}),
+        ({}, {"retry": {"max_attempts": 9}, "on_fail": [{"do": "pause"}]},
+         {"retry": {"max_attempts": 3}, "on_fail": [{"do": "pause"}]}),
+    ],
+)  # fmt: skip
+def test_two_retries_are_three_attempts_by_whichever_rule(
+    phase: dict[str, Any], defaults: dict[str, Any], made: dict[str, Any]
+) -> None:
+    found = changed(phase, PhaseOverride(max_retries=2), defaults=defaults)
+    assert {key: found[key] for key in made} == made
+
+
+def test_nobody_is_asked_where_configuration_skips_the_approver() -> None:
+    made = changed({"gates": [EXPR, APPROVAL]}, PhaseOverride(approver="skip"), defaults={"prompt_gates": [APPROVAL]})
+    assert made == {"id": "plan", "gates": [EXPR], "prompt_gates": []}
+
+
+def test_a_person_is_asked_where_configuration_says_so() -> None:
+    passkey = {"kind": "approval", "assurance": "passkey"}
+    asked = {"kind": "approval", "assurance": "human"}
+    raised = changed({"gates": [APPROVAL, passkey], "prompt_gates": [{"kind": "approval"}]}, PhaseOverride("human"))
+    assert raised == {"id": "plan", "gates": [asked, passkey], "prompt_gates": [asked]}
+    assert changed({"gates": [EXPR]}, PhaseOverride("human")) == {
+        "id": "plan",
+        "gates": [EXPR, asked],
+        "prompt_gates": [],
+    }
+
+
+def test_a_role_gives_its_opinion_in_place_of_an_approval() -> None:
+    opinion = {"kind": "opinion", "reviewers": ["second"]}
+    made = changed({"gates": [APPROVAL, EXPR], "prompt_gates": [APPROVAL]}, PhaseOverride("second"))
+    assert (made["gates"], made["prompt_gates"]) == ([EXPR, opinion], [opinion])
+    assert made["roles"] == {"second": {"provider": "second"}}
+    kept = changed({}, PhaseOverride("second"), roles={"second": {"provider": "other"}})
+    assert (kept["gates"], kept["prompt_gates"], kept["roles"]["second"]) == ([opinion], [], {"provider": "other"})
+
+
+def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
+    opinion = {"kind": "opinion", "reviewers": ["second"]}
+    made = changed({"gates": [EXPR, opinion]}, PhaseOverride(allow_rewrite=True))
+    assert made["gates"] == [EXPR, opinion | {"allow_rewrite": True}]
+    told = refusal(template({"gates": [EXPR]}), plan=PhaseOverride(allow_rewrite=True))
+    assert told == {
+        "/templates/tiny/phases/plan/allow_rewrite": "phase 'plan' has no opinion gate, so there is no rewrite to allow"
+    }
+
+
+def test_a_phase_in_a_loop_is_named_by_its_path() -> None:
+    loop = {"id": "build", "kind": "loop", "phases": [{"id": "code"}]}
+    made = overridden(template({}) | {"phases": [loop]}, {"build.code": PhaseOverride(timeout="1h")})
+    assert made["phases"][0]["phases"][0] == {"id": "code", "timeout": "1h"}
+
+
+def test_a_phase_that_is_not_there_is_refused_with_the_nearest() -> None:
+    told = refusal(template({}), plna=PhaseOverride(timeout="1h"), zzzz=PhaseOverride())
+    assert "did you mean 'plan'?" in told["/templates/tiny/phases/plna"]
+    assert "its phases are plan" in told["/templates/tiny/phases/zzzz"]

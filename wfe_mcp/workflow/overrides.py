@@ -1,0 +1,123 @@
+"""What does a template become where a project's configuration changes some of its phases?
+
+    approver = "skip"      the phase's approval gates go
+    approver = "human"     they ask a person; one is added where there is none
+    approver = "<role>"    an opinion of that role takes their place
+    max_retries = 2        at most 2 attempts after the first one; 0: none
+    allow_rewrite = true   the phase's opinion gates take a reviewer's rewrite
+    timeout, auto_proceed  the phase's own
+
+The result is a definition like any other: it is linted and frozen into the run, while the run keeps the name, version
+and sha256 of the template it came from. A key that would have no effect is refused, never passed over.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+
+__all__ = ["PhaseOverride", "overridden"]
+
+_RETRIES = ("retry", "backoff")
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseOverride:
+    """What changes in one phase; None leaves it as it is."""
+
+    approver: str | None = None
+    max_retries: int | None = None
+    allow_rewrite: bool | None = None
+    timeout: str | None = None
+    auto_proceed: bool | None = None
+
+
+def overridden(definition: Mapping[str, Any], overrides: Mapping[str, PhaseOverride]) -> dict[str, Any]:
+    """``definition``, whose form is right, with ``overrides`` by phase id, inside loops ``build.code``.
+
+    Refuses ``invalid_template``: phases that are not there and keys without effect, by their place in configuration.
+    """
+    made: dict[str, Any] = copy.deepcopy(dict(definition))
+    phases = dict(_phases(made["phases"], ""))
+    faults: list[Detail] = []
+    for name, override in overrides.items():
+        at = ("templates", str(made["name"]), "phases", name)
+        if name not in phases:
+            near = nearest(name, phases, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its phases are {', '.join(phases)}"
+            faults.append(Detail(pointer(*at), f"the template has no phase {name!r}; {hint}", sorted(phases), name))
+            continue
+        _change(made, phases[name], override, at, faults)
+    if faults:
+        raise Refused("invalid_template", f"The configuration changes what template {made['name']!r} does not have: {faults[0].message}.",
+                      "Mend the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
+                      tuple(faults))  # fmt: skip
+    return made
+
+
+def _phases(phases: list[dict[str, Any]], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for phase in phases:
+        path = f"{above}{phase['id']}"
+        yield path, phase
+        if "phases" in phase:
+            yield from _phases(phase["phases"], f"{path}.")
+
+
+def _change(
+    template: dict[str, Any], phase: dict[str, Any], override: PhaseOverride, at: tuple[str, ...], faults: list[Detail]
+) -> None:
+    defaults: dict[str, Any] = template.get("defaults", {})
+    for key in ("timeout", "auto_proceed"):
+        if (value := getattr(override, key)) is not None:
+            phase[key] = value
+    if override.max_retries is not None:
+        _set_attempts(phase, defaults, override.max_retries + 1)
+    if override.approver is not None:
+        _set_approver(template, phase, defaults, override.approver)
+    if override.allow_rewrite is not None:
+        opinions = [gate for gate in _own(phase, defaults, "gates") if gate["kind"] == "opinion"]
+        for gate in opinions:
+            gate["allow_rewrite"] = override.allow_rewrite
+        if not opinions:
+            message = f"phase {phase['id']!r} has no opinion gate, so there is no rewrite to allow"
+            faults.append(Detail(pointer(*at, "allow_rewrite"), message))
+
+
+def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: int) -> None:
+    """At most ``attempts`` in all, whichever rule would try again."""
+    if retry := phase.get("retry", defaults.get("retry")):
+        phase["retry"] = {**retry, "max_attempts": attempts}
+    if "on_fail" not in phase and "on_fail" not in defaults:
+        phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
+        return
+    rules = _own(phase, defaults, "on_fail")
+    for rule in rules:
+        if rule["do"] in _RETRIES:
+            rule["max_attempts"] = attempts
+    if not retry and not any(rule["do"] in _RETRIES for rule in rules):
+        rules.insert(0, {"do": "retry", "max_attempts": attempts})
+
+
+def _set_approver(template: dict[str, Any], phase: dict[str, Any], defaults: Mapping[str, Any], approver: str) -> None:
+    for key in ("prompt_gates", "gates"):
+        gates = _own(phase, defaults, key)
+        asked = [gate for gate in gates if gate["kind"] == "approval"]
+        if approver == "human":
+            for gate in asked:
+                gate["assurance"] = "passkey" if gate.get("assurance") == "passkey" else "human"
+            if not asked and key == "gates":
+                gates.append({"kind": "approval", "assurance": "human"})
+            continue
+        gates[:] = [gate for gate in gates if gate["kind"] != "approval"]
+        if approver != "skip" and (asked or key == "gates"):
+            gates.append({"kind": "opinion", "reviewers": [approver]})
+            template.setdefault("roles", {}).setdefault(approver, {"provider": approver})
+
+
+def _own(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The phase's list under ``key``, its own from now on."""
+    if key not in phase:
+        phase[key] = copy.deepcopy(defaults.get(key, []))
+    return cast("list[dict[str, Any]]", phase[key])
