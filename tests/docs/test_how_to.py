@@ -24,7 +24,10 @@ ELSEWHERE = {"docs/how-to/test-your-template.md"}
 """Executed by tests/testing/test_template_howto.py."""
 
 
-@pytest.mark.parametrize("page", ["add-a-check", "recover-after-a-crash", "when-a-gate-says-no"])
+EXECUTED = ("add-a-check", "import-a-workflow", "recover-after-a-crash", "template-versions", "when-a-gate-says-no")
+
+
+@pytest.mark.parametrize("page", EXECUTED)
 def test_the_task_is_done_as_the_page_tells_it(reader: Reader, root: Path, page: str) -> None:
     told = reader.follow(root / f"docs/how-to/{page}.md")
 
@@ -32,7 +35,7 @@ def test_the_task_is_done_as_the_page_tells_it(reader: Reader, root: Path, page:
 
 
 def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
-    executed = {"first-run.md", "add-a-check.md", "recover-after-a-crash.md", "when-a-gate-says-no.md"}
+    executed = {"first-run.md", *(f"{page}.md" for page in EXECUTED)}
     languages = {
         (page.name, block.language)
         for page in sorted((root / "docs").rglob("*.md"))
