@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
-    from wfe_mcp.store.records import TemplateMark, TemplateRecord
+    from wfe_mcp.store.template_records import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry
 
 __all__ = ["Offer", "find_template", "known_templates", "offers", "template_definition", "trust_key"]
@@ -138,7 +138,7 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
 
 def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
     """The same offers with what people said of each."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     with engine.store.read() as tx:
         marks = tx.template_marks(engine.project_id)
@@ -153,7 +153,7 @@ def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
 
 def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
     """Why what is marked under ``key`` is out of use; empty when it is not."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     given = marks.get(key, ())
     return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.templates import Offer
-    from wfe_mcp.store.records import TemplateMark, TemplateRecord
+    from wfe_mcp.store.template_records import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
 __all__ = [
@@ -49,7 +49,7 @@ def keep_version(
     engine: Engine, definition: Mapping[str, Any], source: str, *, parent: Offer | None = None, dry_run: bool = False
 ) -> KeptVersion:
     """Keep ``definition`` as a version of its name. Refuses ``invalid_template``, all faults at once, and ``conflict``."""
-    from wfe_mcp.store.records import NewTemplate
+    from wfe_mcp.store.template_records import NewTemplate
     from wfe_mcp.workflow.lint import lint
     from wfe_mcp.workflow.load import digest, parse
 
@@ -123,7 +123,7 @@ def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
 
 def make_default(engine: Engine, by: By, name: str) -> Offer:
     """List ``name`` first in this project from now on. Refuses what is out of use."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     offer = template_definition(engine, name)
     if offer.state:
@@ -136,7 +136,7 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 
 def enable(engine: Engine, by: By, name: str) -> str:
     """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     del by
     known = _name(engine, name)
@@ -147,14 +147,14 @@ def enable(engine: Engine, by: By, name: str) -> str:
 
 def disable(engine: Engine, by: By, name: str) -> str:
     """Let no run start from ``name`` until it is enabled again; its name. Runs under way go on."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     return _out_of_use(engine, by, name, TemplateMark.DISABLED)
 
 
 def archive(engine: Engine, by: By, name: str) -> str:
     """Put ``name`` away: no list shows it and no run starts from it; its name. Nothing is deleted."""
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     return _out_of_use(engine, by, name, TemplateMark.ARCHIVED)
 
@@ -166,7 +166,7 @@ def next_version(version: str) -> str:
 
 
 def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
-    from wfe_mcp.store.records import TemplateMark
+    from wfe_mcp.store.template_records import TemplateMark
 
     known = _name(engine, name)
     with engine.store.tx() as tx:

@@ -15,9 +15,9 @@ from wfe_mcp.core.spec import PhasePath
 
 __all__ = [
     "DecisionRecord", "Effect", "EventRecord", "EvidenceRecord", "Health", "JobRecord", "JobStatus", "LoadedRun",
-    "NewJob", "NewRequest", "NewRun", "NewTemplate", "OpenAttempt", "Problem", "ProcessRecord", "RefusedSubmission",
+    "NewJob", "NewRequest", "NewRun", "OpenAttempt", "Problem", "ProcessRecord", "RefusedSubmission",
     "RequestRecord", "RequestStatus", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent",
-    "TemplateMark", "TemplateRecord", "TrustRecord",
+    "TrustRecord",
 ]  # fmt: skip
 
 
@@ -47,50 +47,6 @@ class Effect(StrEnum):
     PURE = "pure"
     IDEMPOTENT = "idempotent"
     NON_REPEATABLE = "non_repeatable"
-
-
-@dataclass(frozen=True, slots=True)
-class NewTemplate:
-    """A template version to keep. ``source``: imported, saved, cloned, edited; ``requires``: what lint listed.
-
-    ``parent``: the definition it was made from, if any.
-    """
-
-    project_id: str
-    source: str
-    name: str
-    version: str
-    definition: Mapping[str, Any]
-    sha256: str
-    title: str = ""
-    description: str = ""
-    requires: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    parent: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateRecord:
-    """A kept template version; its definition is the document ``sha256``."""
-
-    id: int
-    project_id: str
-    source: str
-    name: str
-    version: str
-    sha256: str
-    parent_sha256: str | None
-    title: str
-    description: str
-    requires: dict[str, Any]
-    created_at: datetime
-
-
-class TemplateMark(StrEnum):
-    """What people say of a template: start it first, do not start it for now, it is put away."""
-
-    DEFAULT = "default"
-    DISABLED = "disabled"
-    ARCHIVED = "archived"
 
 
 @dataclass(frozen=True, slots=True)

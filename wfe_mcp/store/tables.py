@@ -93,7 +93,7 @@ class Template(Row, table=True):
 
 
 class TemplateMark(Row, table=True):
-    """What people said of a template by its name, shipped ones too, see ``records.TemplateMark``."""
+    """What people said of a template by its name, shipped ones too, see ``template_records.TemplateMark``."""
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     name: str = Field(primary_key=True)

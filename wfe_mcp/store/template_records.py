@@ -1,0 +1,53 @@
+"""What is known of a kept template version? Plain values, free of SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["NewTemplate", "TemplateMark", "TemplateRecord"]
+
+
+class TemplateMark(StrEnum):
+    """What people say of a template: start it first, do not start it for now, it is put away."""
+
+    DEFAULT = "default"
+    DISABLED = "disabled"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTemplate:
+    """A template version to keep. ``source``: imported, saved, cloned, edited; ``requires``: what lint listed.
+
+    ``parent``: the definition it was made from, if any.
+    """
+
+    project_id: str
+    source: str
+    name: str
+    version: str
+    definition: Mapping[str, Any]
+    sha256: str
+    title: str = ""
+    description: str = ""
+    requires: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    parent: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRecord:
+    """A kept template version; its definition is the document ``sha256``."""
+
+    id: int
+    project_id: str
+    source: str
+    name: str
+    version: str
+    sha256: str
+    parent_sha256: str | None
+    title: str
+    description: str
+    requires: dict[str, Any]
+    created_at: datetime
