@@ -223,3 +223,17 @@ def test_a_plan_never_takes_the_place_of_another_file(cli: Terminal) -> None:
     assert cli.json("templates", "import", "milestones.md", "--to", "mine.json").refusal == "conflict"
     assert cli.json("templates", "import", "milestones.md", "--to", "mine.json/x.json").refusal == "bad_argument"
     assert cli("templates", "import", "milestones.md", "--to", "plans/a.json").code == 0
+
+
+@pytest.mark.requirement("S0-36", "B-08")
+def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Terminal) -> None:
+    said = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
+    assert said.out.splitlines() == [
+        "1 phase(s) of plan_generate_review; put this into .wfe/config.toml:",
+        "[templates.plan_generate_review.phases.plan]",
+        'approver = "human"',
+        "",
+        "! not carried: /plan.prompt: 'skip' for the prompt: a phase has one approver, 'human'",
+    ]
+    data = cli.json("templates", "import", "gates.json").data
+    assert data["settings"]["templates"]["plan_generate_review"]["phases"] == {"plan": {"approver": "human"}}

@@ -13,13 +13,16 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
     from wfe_mcp.core.errors import Detail
-    from wfe_mcp.workflow.importers import ImportedPlan
+    from wfe_mcp.workflow.importers import ImportedPlan, ImportedSettings
 
 __all__ = ["import_file"]
 
 Source = Annotated[
     str,
-    typer.Argument(metavar="FILE", help="wfe/1 (JSON or a folder), AFU-9 JSON, or aiw's milestones.md or backlog.md."),
+    typer.Argument(
+        metavar="FILE",
+        help="wfe/1 (JSON or a folder), AFU-9 or ai-workflow-engine JSON, or aiw's milestones.md or backlog.md.",
+    ),
 ]
 Version = Annotated[
     str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the file's.")
@@ -32,12 +35,15 @@ Target = Annotated[
 def import_file(door: Door, source: Source, version: Version = "", to: Target = "") -> None:
     """Store a template of your own or somebody else's, which counts once you trust it; or turn a plan into an artifact."""
     from wfe_mcp.engine.versions import keep_version
-    from wfe_mcp.workflow.importers import ImportedPlan, read_workflow
+    from wfe_mcp.workflow.importers import ImportedPlan, ImportedSettings, read_workflow
 
     path = Path(source)
     imported = read_workflow(path)
     if isinstance(imported, ImportedPlan):
         _write(door, imported, Path(to) if to else door.engine.root / ".wfe" / "plans" / f"{path.stem}.json")
+        return
+    if isinstance(imported, ImportedSettings):
+        _tell_settings(door, imported)
         return
     definition = imported.definition | ({"version": version} if version else {})
     kept = keep_version(door.engine, definition, "imported")
@@ -77,6 +83,25 @@ def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         screen.line(f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
+
+    door.tell(answer, tell)
+
+
+def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
+    """Configuration is the person's: it is shown, to be put where they want it."""
+    from wfe_mcp.views.envelope import Envelope
+
+    lost, toml = _views(imported.not_carried), imported.toml()
+    summary = f"{len(imported.phases)} phase(s) of {imported.template}; put this into .wfe/config.toml:"
+    settings = {"templates": {imported.template: {"phases": imported.phases}}}
+    data = {"format": imported.format, "settings": settings, "toml": toml}
+    answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        screen.line(toml)
+        for each in lost:
+            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
     door.tell(answer, tell)
 

@@ -8,7 +8,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.resources import shipped
-from wfe_mcp.workflow.importers import ImportedPlan, ImportedTemplate, read_workflow
+from wfe_mcp.workflow.importers import ImportedPlan, ImportedSettings, ImportedTemplate, read_workflow
 from wfe_mcp.workflow.importers.imported import free_name, identifier
 from wfe_mcp.workflow.load import load_definition
 
@@ -24,10 +24,13 @@ def written(folder: Path, name: str, content: object) -> Path:
 
 def read(path: Path) -> str:
     imported = read_workflow(path)
-    made = (
-        imported.definition["name"] if isinstance(imported, ImportedTemplate) else imported.plan["milestones"][0]["id"]
-    )
-    return f"{imported.format}: {made}"
+    match imported:
+        case ImportedTemplate():
+            return f"{imported.format}: {imported.definition['name']}"
+        case ImportedPlan():
+            return f"{imported.format}: {imported.plan['milestones'][0]['id']}"
+        case ImportedSettings():
+            return f"{imported.format}: {', '.join(imported.phases)}"
 
 
 def refused(path: Path) -> str:
@@ -47,6 +50,7 @@ def test_a_shipped_template_comes_back_as_it_is(tmp_path: Path) -> None:
 
 def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
     assert read(written(tmp_path, "a.json", AFU9)) == "AFU-9: tiny"
+    assert read(written(tmp_path, "g.json", {"plan.prompt": "skip"})) == "ai-workflow-engine: plan"
     assert read(written(tmp_path, "b.md", PLAN)) == "aiw milestones: M1"
     assert read(written(tmp_path, "c.md", f"\ufeff# Milestones\r\n\r\n{PLAN}")) == "aiw milestones: M1"
     assert read(written(tmp_path, "d.md", "## BLG-001 - Write the whole file")) == "aiw backlog: M1"
@@ -77,10 +81,6 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.md").write_bytes(b"## M1 - \xe9t\xe9")
     assert refused(tmp_path / "latin.md") == "invalid_template"
     assert refused(tmp_path / "nothing.md") == "unknown_template"
-
-
-def test_a_plan_is_no_template(tmp_path: Path) -> None:
-    assert isinstance(read_workflow(written(tmp_path, "b.md", PLAN)), ImportedPlan)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What does an importer bring, and how does it say what it could not bring?"""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from wfe_mcp.core.errors import Code, Detail, Refused
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
 
-__all__ = ["Findings", "ImportedPlan", "ImportedTemplate", "free_name", "identifier"]
+__all__ = ["Findings", "ImportedPlan", "ImportedSettings", "ImportedTemplate", "free_name", "identifier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,25 @@ class ImportedPlan:
     format: str
     plan: dict[str, Any]
     not_carried: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSettings:
+    """What changes in the phases of ``template``, by phase. ``not_carried``: by pointer into the file it came from."""
+
+    format: str
+    template: str
+    phases: dict[str, dict[str, Any]]
+    not_carried: tuple[Detail, ...] = ()
+
+    def toml(self) -> str:
+        """The tables of ``.wfe/config.toml``."""
+        tables = [
+            f"[templates.{self.template}.phases.{phase}]\n"
+            + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+            for phase, keys in self.phases.items()
+        ]
+        return "\n".join(tables)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,110 @@
+"""What do the gate settings of ai-workflow-engine say, as our configuration?"""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workflow.importers.gate_settings import from_gate_settings, is_gate_settings
+
+
+def refusal(document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(Refused) as refused:
+        from_gate_settings(document)
+    assert refused.value.code == "invalid_template"
+    return {detail.path: detail.message for detail in refused.value.details}
+
+
+def lost(document: dict[str, Any]) -> dict[str, str]:
+    return {detail.path: detail.message for detail in from_gate_settings(document).not_carried}
+
+
+@pytest.mark.requirement("S0-35", "S0-37", "B-08")
+def test_a_workflow_section_becomes_tables_of_configuration() -> None:
+    imported = from_gate_settings({
+        "profile": "jpa-mt",
+        "workflow": {
+            "defaults": {"approval_provider": "manual", "approval_max_retries": 1},
+            "plan": {"response": {"approval_provider": "skip"}, "prompt": {"approval_provider": "skip"}},
+            "review": {"response": {"approval_provider": "gemini-cli", "approval_allow_rewrite": True}},
+        },
+    })  # fmt: skip
+
+    assert tomllib.loads(imported.toml()) == {"templates": {"jpa_mt": {"phases": {
+        "plan": {"approver": "skip", "max_retries": 1},
+        "generate": {"approver": "human", "max_retries": 1},
+        "review": {"approver": "gemini-cli", "max_retries": 1, "allow_rewrite": True},
+        "revise": {"approver": "human", "max_retries": 1},
+    }}}}  # fmt: skip
+    assert [detail.path for detail in imported.not_carried] == ["/workflow/defaults/approval_provider"]
+
+
+@pytest.mark.requirement("S0-36")
+def test_the_older_gate_map_becomes_the_same() -> None:
+    imported = from_gate_settings({
+        "plan.prompt": "manual",
+        "plan.response": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
+        "review.response": "skip",
+    })  # fmt: skip
+
+    assert (imported.format, imported.template) == ("ai-workflow-engine", "plan_generate_review")
+    assert imported.phases == {
+        "plan": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
+        "review": {"approver": "skip"},
+    }
+    assert lost({"plan.prompt": "skip", "plan.response": "second"}) == {
+        "/plan.prompt": "'skip' for the prompt: a phase has one approver, 'second'"
+    }
+
+
+def test_a_default_approver_holds_for_every_phase() -> None:
+    phases = from_gate_settings({"default_approver": "skip"}).phases
+    assert [(phase, keys["approver"]) for phase, keys in phases.items()] == [
+        ("plan", "skip"), ("generate", "skip"), ("review", "skip"), ("revise", "skip"),
+    ]  # fmt: skip
+
+
+def test_without_an_approver_a_person_is_asked() -> None:
+    assert from_gate_settings({"plan.prompt": "skip"}).phases == {"plan": {"approver": "human"}}
+
+
+def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
+    response = {"ai_provider": "x", "approver_config": {}, "approval_max_retries": 0, "approval_allow_rewrite": True}
+    told = lost({"hash_prompts": True, "workflow": {"plan": {"response": response}}})
+
+    assert list(told) == [
+        "/hash_prompts", "/workflow/plan/response/ai_provider", "/workflow/plan/response/approver_config",
+        "/workflow/plan/response/approval_allow_rewrite",
+    ]  # fmt: skip
+    assert (
+        lost({"workflow": {"plan": {"response": {"approval_allow_rewrite": False, "approval_max_retries": 0}}}}) == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "words"),
+    [
+        ({"workflow": []}, "/workflow", "must be an object"),
+        ({"workflow": {"plna": {}}}, "/workflow/plna", "did you mean 'plan'?"),
+        ({"workflow": {"plan": {"answer": {}}}}, "/workflow/plan/answer", "there are prompt, response"),
+        ({"workflow": {"defaults": {"approver": "skip"}}}, "/workflow/defaults/approver", "unknown 'approver'"),
+        ({"plan.prompt": {"aprover": "skip"}}, "/plan.prompt/aprover", "did you mean 'approver'?"),
+        ({"plan.prompt": 3}, "/plan.prompt", "must be an object"),
+        ({"plan.answer": "skip"}, "/plan.answer", "unknown 'answer'"),
+        ({"default_approver": "skip", "name": 1}, "/name", "is no stage"),
+        ({"default_approver": 3}, "/default_approver", "must be skip, manual"),
+        ({"plan.response": {"max_retries": True}}, "/plan.response/max_retries", "must be a whole number"),
+        ({"plan.response": {"allow_rewrite": "yes"}}, "/plan.response/allow_rewrite", "must be true or false"),
+        ({"workflow": {}}, "", "says nothing"),
+    ],
+)
+def test_what_it_cannot_mean_is_refused_with_its_place(document: dict[str, Any], place: str, words: str) -> None:
+    assert words in refusal(document)[place]
+
+
+def test_settings_are_told_from_workflows() -> None:
+    assert is_gate_settings({"plan.prompt": "skip"})
+    assert is_gate_settings({"workflow": {}})
+    assert not is_gate_settings({"name": "x", "steps": []})
+    assert not is_gate_settings([])

@@ -1,0 +1,170 @@
+"""What do the gate settings of ai-workflow-engine say, as ``[templates.<t>.phases.<p>]`` of our configuration?
+
+    {"workflow": {"defaults": {…}, "plan": {"prompt": {…}, "response": {…}}}}     config.yml, read as JSON
+    {"plan.prompt": "skip", "plan.response": {"approver": …}, "default_approver": …}     the older gate map
+
+    approval_provider, approver     manual: human; skip: skip; a provider's key: the role of that name
+    approval_max_retries            max_retries: both count the tries after the first
+    approval_allow_rewrite          allow_rewrite, where a role gives its opinion
+
+A phase here has one approver, before and after work: the one of the response counts. The old program never read its
+``workflow`` section (S0-37); here it takes effect.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.workflow.importers.imported import Findings, ImportedSettings
+
+__all__ = ["FORMAT", "from_gate_settings", "is_gate_settings"]
+
+FORMAT = "ai-workflow-engine"
+
+_PHASES = ("plan", "generate", "review", "revise")
+_STAGES = ("prompt", "response")
+_KEYS = ("ai_provider", "approval_provider", "approval_max_retries", "approval_allow_rewrite", "approver_config")
+_MAP_KEYS = {
+    "approver": "approval_provider", "max_retries": "approval_max_retries", "allow_rewrite": "approval_allow_rewrite",
+}  # fmt: skip
+_STAGE = re.compile(r"([a-z]+)\.([a-z]+)")
+_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NOT_OURS = {
+    "ai_provider": "who works is said by the run's driver or the phase's role",
+    "approver_config": "what a reviewer looks at is said by the opinion gate's criteria",
+}
+
+Place = tuple[str, ...]
+Given = dict[str, tuple[Any, Place]]
+"""Old key → its value, and where it stands."""
+
+
+def is_gate_settings(value: object) -> bool:
+    """Whether the JSON looks like such settings."""
+    if not isinstance(value, dict):
+        return False
+    keys = cast("dict[str, object]", value)
+    return "workflow" in keys or "default_approver" in keys or any(_STAGE.fullmatch(key) for key in keys)
+
+
+def from_gate_settings(document: Mapping[str, Any]) -> ImportedSettings:
+    """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
+    found = Findings()
+    stages = _workflow(document, found) if "workflow" in document else _gate_map(document, found)
+    phases: dict[str, dict[str, Any]] = {}
+    for phase in _PHASES:
+        of_phase = {stage: stages[phase, stage] for stage in _STAGES if (phase, stage) in stages}
+        if any(of_phase.values()):
+            phases[phase] = _phase(of_phase, found)
+    if not phases:
+        found.error("", "it says nothing of any phase")
+    found.refuse(FORMAT, "invalid_template")
+    template = "jpa_mt" if str(document.get("profile", "")).replace("-", "_") == "jpa_mt" else "plan_generate_review"
+    return ImportedSettings(FORMAT, template, phases, tuple(found.not_carried))
+
+
+def _workflow(document: Mapping[str, Any], found: Findings) -> dict[tuple[str, str], Given]:
+    """The ``workflow`` section: ``defaults``, then each phase and stage over them."""
+    for key in document:
+        if key not in {"workflow", "profile"}:
+            found.lose(pointer(key), f"{key!r} is no gate setting")
+    section = _object(document["workflow"], ("workflow",), found)
+    defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
+    stages: dict[tuple[str, str], Given] = {(phase, stage): dict(defaults) for phase in _PHASES for stage in _STAGES}
+    for phase, given in section.items():
+        if phase == "defaults":
+            continue
+        if _known(phase, _PHASES, ("workflow", phase), found):
+            for stage, keys in _object(given, ("workflow", phase), found).items():
+                at = ("workflow", phase, stage)
+                if _known(stage, _STAGES, at, found):
+                    stages[phase, stage] |= _keys(keys, at, found)
+    return stages
+
+
+def _gate_map(document: Mapping[str, Any], found: Findings) -> dict[tuple[str, str], Given]:
+    """The older map: a stage by its dotted name, an approver or an object."""
+    default: Given = {}
+    if "default_approver" in document:
+        default["approval_provider"] = (document["default_approver"], ("default_approver",))
+    stages: dict[tuple[str, str], Given] = {(phase, stage): dict(default) for phase in _PHASES for stage in _STAGES}
+    for key, value in document.items():
+        named = _STAGE.fullmatch(key)
+        if named is None:
+            if key != "default_approver":
+                found.error(pointer(key), f"{key!r} is no stage such as plan.prompt")
+        elif _known(named[1], _PHASES, (key,), found) and _known(named[2], _STAGES, (key,), found):
+            given = {"approver": value} if isinstance(value, str) else _object(value, (key,), found)
+            for name, each in given.items():
+                if _known(name, tuple(_MAP_KEYS), (key, name), found):
+                    at = (key,) if isinstance(value, str) else (key, name)
+                    stages[named[1], named[2]][_MAP_KEYS[name]] = (each, at)
+    return stages
+
+
+def _keys(value: object, at: Place, found: Findings) -> Given:
+    given = _object(value, at, found)
+    return {key: (each, (*at, key)) for key, each in given.items() if _known(key, _KEYS, (*at, key), found)}
+
+
+def _phase(stages: Mapping[str, Given], found: Findings) -> dict[str, Any]:
+    """One table of our configuration, from what was said of the prompt and of the response."""
+    prompt, response = stages["prompt"], stages["response"]
+    for given in (prompt, response):
+        for key, why in _NOT_OURS.items():
+            if key in given:
+                found.lose(pointer(*given[key][1]), why)
+    approver = _approver(response, found) or "human"  # manual was the default
+    made: dict[str, Any] = {"approver": approver}
+    before = _approver(prompt, found)
+    if before and before != approver:
+        at = pointer(*prompt["approval_provider"][1])
+        found.lose(at, f"{before!r} for the prompt: a phase has one approver, {approver!r}")
+    if "approval_max_retries" in response:
+        retries, at = response["approval_max_retries"]
+        if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
+            made["max_retries"] = retries
+        else:
+            found.error(pointer(*at), "must be a whole number, at least 0", 0, retries)
+    if "approval_allow_rewrite" in response:
+        _rewrite(made, response, found)
+    return made
+
+
+def _rewrite(made: dict[str, Any], response: Given, found: Findings) -> None:
+    allowed, at = response["approval_allow_rewrite"]
+    if not isinstance(allowed, bool):
+        found.error(pointer(*at), "must be true or false", None, allowed)
+    elif made["approver"] not in {"human", "skip"}:
+        made["allow_rewrite"] = allowed
+    elif allowed:
+        found.lose(pointer(*at), "only a role that gives its opinion can rewrite")
+
+
+def _approver(given: Given, found: Findings) -> str | None:
+    if "approval_provider" not in given:
+        return None
+    value, at = given["approval_provider"]
+    if not isinstance(value, str) or not _ROLE.fullmatch(value):
+        found.error(pointer(*at), "must be skip, manual or the key of a provider", None, value)
+        return None
+    return {"manual": "human"}.get(value, value)
+
+
+def _known(name: str, valid: tuple[str, ...], at: Place, found: Findings) -> bool:
+    if name in valid:
+        return True
+    near = nearest(name, valid, 1)
+    found.error(
+        pointer(*at),
+        f"unknown {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(valid)}"),
+    )
+    return False
+
+
+def _object(value: object, at: Place, found: Findings) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    found.error(pointer(*at), "must be an object")
+    return {}
