@@ -70,7 +70,12 @@ def test_without_an_approver_a_person_is_asked() -> None:
 
 
 def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
-    response = {"ai_provider": "x", "approver_config": {}, "approval_max_retries": 0, "approval_allow_rewrite": True}
+    response: dict[str, Any] = {
+        "ai_provider": "x",
+        "approver_config": {},
+        "approval_max_retries": 0,
+        "approval_allow_rewrite": True,
+    }
     told = lost({"hash_prompts": True, "workflow": {"plan": {"response": response}}})
 
     assert list(told) == [
