@@ -83,6 +83,7 @@ ready / goto: superseded
 ready / rollback: rolled_back
 running / Answer: running | gating | completed | failed
 running / Cancel: cancelled
+running / FailAttempt: failed
 running / LoseLease: ready
 running / RefuseSubmission: running | failed
 running / Retry: superseded +new
@@ -148,6 +149,7 @@ running / Approve: running | waiting | completed | blocked | failed | paused
 running / AskApproval: running | waiting | completed | blocked | failed | paused
 running / Cancel: cancelled
 running / Edit: running | waiting | completed | blocked | failed | paused
+running / FailAttempt: running | waiting | completed | blocked | failed | paused
 running / ForceAccept: running | waiting | completed | blocked | failed | paused
 running / LoseLease: running | waiting | completed | blocked | failed | paused
 running / OpenGates: running | waiting | completed | blocked | failed | paused
@@ -171,6 +173,7 @@ waiting / Approve: running | waiting | completed | blocked | failed | paused
 waiting / AskApproval: running | waiting | completed | blocked | failed | paused
 waiting / Cancel: cancelled
 waiting / Edit: running | waiting | completed | blocked | failed | paused
+waiting / FailAttempt: running | waiting | completed | blocked | failed | paused
 waiting / ForceAccept: running | waiting | completed | blocked | failed | paused
 waiting / LoseLease: running | waiting | completed | blocked | failed | paused
 waiting / OpenGates: running | waiting | completed | blocked | failed | paused

@@ -7,11 +7,11 @@ then happened is an event, in the past tense (``events.py``).
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wfe_mcp.core.model import By, Stage, VerdictKind
+from wfe_mcp.core.model import By, FailKind, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "ForceAccept", "LoseLease", "OpenGates", "Pause",
+    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Pause",
     "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "SetAuto", "Skip", "StartPhase",
     "StartRun", "Submit", "TimeOut", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
@@ -186,6 +186,15 @@ class ForceAccept(PhaseCommand):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOut(PhaseCommand):
     """The deadline of a running attempt has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailAttempt(PhaseCommand):
+    """A step of a running attempt failed. ``human_only``: its effect may have happened, so no rule tries again."""
+
+    reason: str
+    kind: FailKind = FailKind.ERROR
+    human_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

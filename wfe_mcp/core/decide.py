@@ -218,6 +218,12 @@ def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
     return [e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.TIMEOUT, reason=reason)]
 
 
+def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
+    on: Any = {"phase": command.phase, "attempt": state.current(command.phase).number}
+    failed = e.AttemptFailed(kind=command.kind, reason=command.reason, **on)
+    return [failed, e.HumanAwaited(**on)] if command.human_only else [failed]
+
+
 def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
     return [open_phase(state, state.current(command.phase))]
 
@@ -267,6 +273,6 @@ _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = 
     c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
     c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept,
-    c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto, c.Pause: _pause,
-    c.Resume: _resume, c.Cancel: _cancel,
+    c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto,
+    c.Pause: _pause, c.Resume: _resume, c.Cancel: _cancel,
 }  # fmt: skip

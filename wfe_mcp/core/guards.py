@@ -44,6 +44,9 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     if spec.kind == "human" and not command.by.is_human:
         return Refused("needs_human", f"Phase {command.phase!r} is a person's own work.",
                        f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE")  # fmt: skip
+    worked = _worked_by_server(state, command)
+    if worked is not None:
+        return worked
     if attempt.status is AttemptStatus.RUNNING:
         if attempt.holder == command.holder:
             return None
@@ -112,7 +115,20 @@ def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
         return _person(f"Phase {command.phase!r} is a person's own work.")
-    return None
+    return _worked_by_server(state, command)
+
+
+def _fail_attempt(state: RunState, command: c.FailAttempt) -> Refused | None:
+    if state.phase(command.phase).kind == "steps":
+        return _worked_by_server(state, command)
+    return illegal(f"Phase {command.phase!r} has no steps.", "")
+
+
+def _worked_by_server(state: RunState, command: c.PhaseCommand) -> Refused | None:
+    if state.phase(command.phase).kind != "steps" or command.by.channel is Channel.SYSTEM:
+        return None
+    return illegal(f"Phase {command.phase!r} is worked by the server: it runs the phase's steps itself.",
+                   "Call status(wait_s=45) to see it go on.")  # fmt: skip
 
 
 def _answer(state: RunState, command: c.Answer) -> Refused | None:
@@ -331,8 +347,8 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
-    c.Skip: _skip, c.ForceAccept: _force, c.TimeOut: _time_out, c.Wake: _wake, c.Proceed: _proceed,
-    c.SetAuto: _set_auto, c.Resume: _resume,
+    c.Skip: _skip, c.ForceAccept: _force, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake,
+    c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
 }  # fmt: skip
 
 

@@ -37,8 +37,8 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     },
     "running": {
         "Answer": "running | gating | completed | failed", "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
-        "RefuseSubmission": "running | failed", "TimeOut": "failed", "Retry": _NEW, "Skip": "skipped",
-        "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+        "RefuseSubmission": "running | failed", "TimeOut": "failed", "FailAttempt": "failed", "Retry": _NEW,
+        "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
     "gating": {
         "OpenGates": "gating", "LoseLease": "gating", "RecordVerdict": "gating | awaiting | ready | completed | failed",
@@ -68,7 +68,7 @@ from history, so no phase command has their name."""
 
 _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
               "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Retry")  # fmt: skip
-_WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", *_RECORDING)
+_WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RECORDING)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept")
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase; a loop itself has none of it."""
@@ -174,6 +174,7 @@ def _candidates(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
         yield c.Submit(revision=attempt.revision + 1, sha256="1" * 64, **on)
         yield c.RefuseSubmission(reason="invalid", **on)
         yield c.TimeOut(**on)
+        yield c.FailAttempt(reason="failed", **on)
         yield c.Wake(**on)
         yield c.LoseLease(**on)
         yield c.Withdraw(**on)
@@ -200,7 +201,7 @@ _WORDS = {
     "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Edit": "edit", "Proceed": "proceed",
     "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",
     "LoseLease": "end of lease", "RecordVerdict": "a gate's verdict", "OpenGates": "opening gates", "Wake": "wake",
-    "Answer": "a condition", "TreeChange": "a change of files",
+    "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step",
 }  # fmt: skip
 
 

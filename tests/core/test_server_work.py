@@ -1,0 +1,62 @@
+"""Phases that the server works itself: who may touch them, and what a failed step means."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, FailKind, RunStatus
+from wfe_mcp.core.spec import FailRule
+
+SERVER = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
+
+
+def begun(*on_fail: FailRule) -> Scene:
+    scene = run_of(phase("ci", kind="steps", on_fail=on_fail or (FailRule("retry", 2), FailRule("wait_human"))))
+    scene.start("ci", "server", by=SERVER)
+    return scene
+
+
+@pytest.mark.parametrize("by", [AGENT, HUMAN])
+def test_only_the_server_starts_a_phase_of_steps(by: By) -> None:
+    scene = run_of(phase("ci", kind="steps"))
+    refused = scene.refused(scene.command(c.StartPhase, "ci", by, holder="h"))
+    assert (refused.code, "worked by the server" in refused.message) == ("illegal_transition", True)
+    scene.start("ci", "server", by=SERVER)
+    assert scene.attempt("ci").status is AttemptStatus.RUNNING
+
+
+@pytest.mark.parametrize("by", [AGENT, HUMAN])
+def test_only_the_server_hands_in_the_result_of_steps_or_fails_them(by: By) -> None:
+    scene = begun()
+    assert scene.refused(scene.command(c.Submit, "ci", by, revision=1, sha256="a")).code == "illegal_transition"
+    assert scene.refused(scene.command(c.FailAttempt, "ci", by, reason="no")).code == "illegal_transition"
+
+
+def test_a_failed_step_goes_by_the_rules_of_on_fail() -> None:
+    scene = begun()
+    events = scene.give(scene.command(c.FailAttempt, "ci", SERVER, reason="step 'pr' failed: no"))
+    assert events == ["AttemptFailed", "AttemptOpened"]
+    again = scene.attempt("ci")
+    assert (again.number, again.status, again.holder) == (2, AttemptStatus.RUNNING, "server")
+    assert again.feedback[0].message == "step 'pr' failed: no"
+    scene.give(scene.command(c.FailAttempt, "ci", SERVER, reason="no again", kind=FailKind.INVALID))
+    last = scene.attempt("ci")
+    assert (last.status, last.human_only, last.fail_kind) == (AttemptStatus.FAILED, True, FailKind.INVALID)
+
+
+def test_what_may_have_happened_is_left_to_a_person_whatever_the_rules_say() -> None:
+    scene = begun(FailRule("retry", 9))
+    events = scene.give(scene.command(c.FailAttempt, "ci", SERVER, reason="in doubt", human_only=True))
+    assert events == ["AttemptFailed", "HumanAwaited"]
+    assert scene.state.status is RunStatus.WAITING
+    assert scene.refused(scene.command(c.Retry, "ci", AGENT)).code == "needs_human"
+    scene.give(scene.command(c.Retry, "ci", HUMAN))
+    assert scene.attempt("ci").status is AttemptStatus.READY
+
+
+def test_work_of_an_agent_is_not_failed_from_outside() -> None:
+    scene = run_of(phase("plan"))
+    scene.start("plan")
+    assert scene.refused(scene.command(c.FailAttempt, "plan", SERVER, reason="no")).code == "illegal_transition"
