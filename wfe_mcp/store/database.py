@@ -31,6 +31,7 @@ from wfe_mcp.store.runlist import RunListRows
 from wfe_mcp.store.runs import RunRows
 from wfe_mcp.store.schema import HEAD, bring_to_head, stored_revision
 from wfe_mcp.store.settings import SettingRows
+from wfe_mcp.store.steps import StepRows
 from wfe_mcp.store.templates import TemplateRows
 from wfe_mcp.store.verify import VerifyRows
 
@@ -41,7 +42,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Tx(
     TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, SettingRows, ProcessRows,
-    JobRows,
+    StepRows, JobRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""
 

@@ -4,6 +4,7 @@
                  ├── event                    history: append-only, one hash chain per run
                  ├── revision, refused_submission, evidence
                  ├── request ── decision
+                 ├── step_run                 state of the steps that the server works
                  └── job
     document                                  content by sha256: definitions, specifications, inputs, frozen settings
     template, template_mark, idempotency      per project
@@ -26,10 +27,12 @@ from sqlmodel import Field, SQLModel
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
+from wfe_mcp.store.step_records import StepStatus
 
 __all__ = [
     "ATTEMPT", "DECISION", "DOCUMENT", "EVENT", "EVIDENCE", "IDEMPOTENCY", "JOB", "METADATA", "PROCESS", "PROJECT",
-    "REFUSED_SUBMISSION", "REQUEST", "REVISION", "RUN", "SECRET", "SETTING_EVENT", "TEMPLATE", "TEMPLATE_MARK", "TRUST",
+    "REFUSED_SUBMISSION", "REQUEST", "REVISION", "RUN", "SECRET", "SETTING_EVENT", "STEP_RUN", "TEMPLATE",
+    "TEMPLATE_MARK", "TRUST",
 ]  # fmt: skip
 
 METADATA = MetaData(
@@ -276,6 +279,31 @@ class Decision(Row, table=True):
     ancestors: str = Field(sa_type=Text)
 
 
+class StepRun(Row, table=True):
+    """One step of an attempt that the server works."""
+
+    __table_args__ = (Index(None, "run_id", "idempotency_key"),)
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    phase: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    position: int
+    does: str
+    status: StepStatus = Field(sa_column=Column(Word(StepStatus), nullable=False))
+    tries: int
+    enqueued: int
+    job_id: str | None
+    idempotency_key: str | None
+    carried: int | None
+    not_before: datetime | None = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    error: str = Field(sa_type=Text)
+    input: Any = Field(sa_type=JsonText, nullable=True)
+    output: Any = Field(sa_type=JsonText, nullable=True)
+
+
 class Secret(Row, table=True):
     """A value people set once: the PIN record, counters of wrong PINs."""
 
@@ -367,5 +395,5 @@ PROJECT, DOCUMENT, TEMPLATE, TEMPLATE_MARK = map(_core, (Project, Document, Temp
 RUN, IDEMPOTENCY = map(_core, (Run, Idempotency))
 ATTEMPT, EVENT, REVISION, REFUSED_SUBMISSION = map(_core, (Attempt, Event, Revision, RefusedSubmission))
 EVIDENCE, REQUEST, DECISION, SECRET, TRUST = map(_core, (Evidence, Request, Decision, Secret, Trust))
-SETTING_EVENT, PROCESS, JOB = map(_core, (SettingEvent, Process, Job))
+SETTING_EVENT, PROCESS, JOB, STEP_RUN = map(_core, (SettingEvent, Process, Job, StepRun))
 """The tables as SQLAlchemy Core sees them; every statement is built from these."""

@@ -295,6 +295,30 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_revision_run_id_name_id"), "revision", ["run_id", "name", "id"])
     op.create_table(
+        "step_run",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("phase", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("does", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("enqueued", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column("idempotency_key", sa.String(), nullable=True),
+        sa.Column("carried", sa.Integer(), nullable=True),
+        sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.Column("started_at", sa.DateTime(), nullable=True),
+        sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("input", sa.Text(), nullable=True),
+        sa.Column("output", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_step_run_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "phase", "attempt", "step", name=op.f("pk_step_run")),
+    )
+    op.create_index(op.f("ix_step_run_run_id_idempotency_key"), "step_run", ["run_id", "idempotency_key"])
+    op.create_table(
         "decision",
         sa.Column("request_id", sa.String(), nullable=False),
         sa.Column("approved", sa.Boolean(), nullable=False),

@@ -1,0 +1,57 @@
+"""What is known of a step that the server works? Plain values, free of SQL.
+
+    ready ──→ queued ──→ running ──→ done | failed | unknown        skipped: its ``if`` was false
+      ↑                     │ a retry, a pause            cancelled: its attempt ended first
+      └─────────────────────┘ waiting: for trust
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["StepRecord", "StepStatus"]
+
+
+class StepStatus(StrEnum):
+    """Where a step stands. ``unknown``: nobody knows whether its effect happened, so a person looks."""
+
+    READY = "ready"
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of one attempt. ``does``: what it calls, in words; ``carried``: the attempt that really ran it.
+
+    ``enqueued`` counts its jobs, ``tries`` those that began; ``job_id`` is the one whose answer counts.
+    """
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    step: str
+    position: int
+    does: str
+    status: StepStatus
+    tries: int = 0
+    enqueued: int = 0
+    job_id: str | None = None
+    idempotency_key: str | None = None
+    carried: int | None = None
+    not_before: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str = ""
+    input: Any = None
+    output: Any = None
