@@ -35,7 +35,6 @@ def test_the_template_of_the_design_lints_but_for_what_is_not_available_yet(desi
     report = lint(design)
 
     assert told(report) == [
-        ("/phases/2/kind", "kind 'steps' is not available yet"),
         ("/phases/3/gates/0/kind", "kind 'opinion' is not available yet"),
     ]
     assert not report.ok

@@ -237,13 +237,15 @@ def test_items_are_ordered_by_a_field_that_they_have(design: Document, field: st
 
 
 STEPS: list[tuple[Document, str, str]] = [
-    ({"id": "open_pr", "builtin": "x"}, "/id", "step id 'open_pr' is used twice in this phase"),
+    ({"id": "open_pr", "builtin": "log"}, "/id", "step id 'open_pr' is used twice in this phase"),
     ({"id": "b"}, "", "this has none"),
     ({"id": "b", "tool": "a.b", "check": "test"}, "", "this has 'tool' and 'check'"),
     ({"id": "b", "tool": "create"}, "/tool", "'create' is no tool: write server.tool"),
     ({"id": "b", "llm": {"role": "nobody", "prompt": "x"}}, "/llm/role", "unknown role 'nobody'"),
-    ({"id": "b", "builtin": "x", "output": {"schema": "plam@1"}}, "/output/schema", "did you mean 'plan@1'"),
-    ({"id": "b", "builtin": "x", "timeout": "1 h"}, "/timeout", "is no duration"),
+    ({"id": "b", "builtin": "log", "output": {"schema": "plam@1"}}, "/output/schema", "did you mean 'plan@1'"),
+    ({"id": "b", "builtin": "log", "timeout": "1 h"}, "/timeout", "is no duration"),
+    ({"id": "b", "builtin": "lgo"}, "/builtin", "no action 'lgo' is built in; did you mean 'log'?"),
+    ({"id": "b", "wait": "1s", "retry": {"backoff": "linear", "max_attempts": 0}}, "/retry/max_attempts", "at least 1"),
 ]
 
 
@@ -265,3 +267,51 @@ def test_a_check_step_needs_the_projects_check(design: Document) -> None:
 
     assert lint(design).requires.checks == ("lint", "test")
     assert [path for path, _ in told(design, project)] == ["/phases/2/steps/0/check"]
+
+
+def test_a_steps_phase_is_available_and_a_model_call_in_it_is_not(design: Document) -> None:
+    design["phases"][2]["steps"].append({"id": "ask", "llm": {"role": "reviewer", "prompt": "x"}})
+
+    missing = [(each.path, each.message) for each in lint(design).errors if "/phases/2" in each.path]
+
+    assert missing == [("/phases/2/steps/1/llm", "'llm' is not available yet")]
+
+
+@pytest.mark.requirement("B-18")
+def test_a_tool_that_a_reachable_server_does_not_have_is_an_error_with_the_nearest_name(design: Document) -> None:
+    have = (frozenset({"test"}), frozenset({"second"}), frozenset({"github"}))
+
+    asked = ProjectNames(*have, {"github": frozenset({"create_pull_requests", "get_issue"})})
+
+    assert told(design, asked) == [
+        (
+            "/phases/2/steps/0/tool",
+            "MCP server 'github' has no tool 'create_pull_request'; did you mean 'create_pull_requests'?",
+        )
+    ]
+    assert told(design, ProjectNames(*have)) == [], "a server that was not asked blocks nothing"
+    assert told(design, ProjectNames(*have, {"github": frozenset({"create_pull_request"})})) == []
+
+
+REPORT = {"type": "object", "properties": {"steps": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "assign", "warned"),
+    [
+        (REPORT, None, False),
+        ({"type": "object"}, None, False),
+        ({"type": "object", "properties": {"url": {}}}, "ci", False),
+        ({"type": "object", "properties": {"url": {}}}, "other", True),
+        ("release@1", None, True),
+    ],
+)
+def test_an_artifact_that_no_step_assigns_is_a_report_of_the_steps(
+    design: Document, schema: object, assign: str | None, warned: bool
+) -> None:
+    design["phases"][2]["output"] = {"artifact": "ci", "schema": schema}
+    design["phases"][2]["steps"][0]["assign"] = assign
+
+    warnings = [(each.path, "no step assigns 'ci'" in each.message) for each in lint(design).warnings]
+
+    assert warnings == ([("/phases/2/output/schema", True)] if warned else [])

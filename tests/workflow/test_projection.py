@@ -184,7 +184,6 @@ def test_what_is_not_available_yet_is_not_projected(design: Document) -> None:
 
     assert told.value.code == "unavailable"
     assert [detail.path for detail in told.value.details] == [
-        "/phases/2/kind",
         "/phases/3/gates/0/kind",
     ]
 
@@ -205,3 +204,10 @@ def test_a_rule_that_the_core_does_not_know_is_refused_even_without_its_row(
 
     with pytest.raises(Refused, match="The rule 'compensate' is not available yet"):
         projected(plain)
+
+
+def test_a_step_that_runs_a_check_has_the_tree_for_itself(plain: Document) -> None:
+    plain["phases"][2] = {"id": "ci", "kind": "steps", "steps": [{"id": "test", "check": "test"}]}
+    assert projected(plain).phases[2].exclusive
+    plain["phases"][2]["steps"] = [{"id": "say", "builtin": "log"}]
+    assert (projected(plain).phases[2].exclusive, projected(plain).phases[2].kind) == (False, "steps")

@@ -1,8 +1,8 @@
 """What is known of a step that the server works? Plain values, free of SQL.
 
-    ready ──→ queued ──→ running ──→ done | failed | unknown        skipped: its ``if`` was false
-      ↑                     │ a retry, a pause            cancelled: its attempt ended first
-      └─────────────────────┘ waiting: for trust
+ready ──→ queued ──→ running ──→ done | failed | unknown        skipped: its ``if`` was false
+  ↑                     │ a retry, a pause            cancelled: its attempt ended first
+  └─────────────────────┘ waiting: for trust
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 ``project`` gives the core's own frozen projection (``core/spec.py``): ids, needs, limits, rules and gates, durations
 in seconds, conditions as opaque text.
 
-    exclusive     the phase has a command or git gate, before or after work: the working tree is its own
+    exclusive     the phase has a command or git gate, or a step that runs a check: the working tree is its own
     binds_tree    a command, git or files gate: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
@@ -36,6 +36,7 @@ from wfe_mcp.workflow.model import (
     Phase,
     Retry,
     RetryRule,
+    StepsPhase,
     Template,
     WaitHumanRule,
     duration_s,
@@ -85,7 +86,7 @@ def _phases(phases: Sequence[Phase], parent: PhasePath | None, around: dict[str,
             timeout_s=_seconds(phase.timeout),
             skip=phase.skip,
             auto_proceed=phase.auto_proceed,
-            exclusive=any(gate.kind in _EXCLUSIVE for gate in gates),
+            exclusive=any(gate.kind in _EXCLUSIVE for gate in gates) or _runs_checks(phase),
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase) else None,
         )
@@ -99,6 +100,10 @@ def _loop(phase: LoopPhase) -> LoopSpec:
         return LoopSpec(items=walk.in_, max_parallel=walk.max_parallel, on_item_fail=walk.on_item_fail)
     assert phase.until is not None, "lint: exactly one of for_each and until"
     return LoopSpec(until=phase.until.if_, until_max=phase.until.max)
+
+
+def _runs_checks(phase: Phase) -> bool:
+    return isinstance(phase, StepsPhase) and any(step.check for step in phase.steps)
 
 
 def _gate(gate: Gate) -> GateSpec:

@@ -13,6 +13,7 @@ from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
 from wfe_mcp.workflow.lint.report import Findings, LintReport, ProjectNames, Requires
 from wfe_mcp.workflow.lint.scope import views
+from wfe_mcp.workflow.lint.steps import step_rules
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 
@@ -25,6 +26,7 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
     if work.template is not None:
         seen = views(work.template)
         phase_rules(work.template, seen, found)
+        step_rules(work.template, seen, found)
         gate_rules(work.template, seen, found)
         found.errors += expression_faults(work.template, seen)
         later = [_placed(detail, work.definition) for detail in not_yet(work.template)]

@@ -18,7 +18,7 @@ from wfe_mcp.workflow.model import (
     LlmPhase,
     OpinionGate,
     Shape,
-    StepsPhase,
+    Step,
     SubflowRule,
     Template,
 )
@@ -28,8 +28,8 @@ __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (FlowPhase, "kind"): None,
-    (StepsPhase, "kind"): None,
     (LlmPhase, "kind"): None,
+    (Step, "llm"): None,
     (PhaseKeys, "locks"): None,
     (PhaseKeys, "compensate"): None,
     (PhaseKeys, "enter"): frozenset({"goto_only"}),

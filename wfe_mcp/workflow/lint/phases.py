@@ -8,7 +8,6 @@
 """
 
 import re
-from collections.abc import Sequence
 from typing import cast
 
 from wfe_mcp.artifacts.registry import check_schema, schema_names
@@ -30,8 +29,6 @@ from wfe_mcp.workflow.model import (
     LlmPhase,
     LoopPhase,
     PauseRule,
-    Step,
-    StepsPhase,
     Template,
     WaitHumanRule,
 )
@@ -57,9 +54,6 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Finding
         _worker(view, template, found)
         if isinstance(view.phase, LoopPhase):
             _loop(view, view.phase, found)
-        if isinstance(view.phase, StepsPhase):
-            _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
-        _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
 
 
 def role_is_known(role: str | None, at: str, template: Template, found: Findings) -> None:
@@ -291,30 +285,6 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: Findings) -> Non
         found.error(at, "the key does not depend on the item, so that keys would not be unique", sorted(names), key)
 
 
-def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) -> None:
-    ids: set[str] = set()
-    for position, step in enumerate(steps):
-        here = f"{at}/{position}"
-        if step.id in ids:
-            found.error(f"{here}/id", f"step id {step.id!r} is used twice in this phase", "another id", step.id)
-        ids.add(step.id)
-        given = [name for name in _DOES if getattr(step, name) is not None]
-        if len(given) != 1:
-            said = " and ".join(repr(name) for name in given) or "none"
-            found.error(here, f"a step has exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
-        if step.check:
-            check_is_known(step.check, f"{here}/check", found)
-        if step.llm:
-            role_is_known(step.llm.role, f"{here}/llm/role", template, found)
-        if step.tool is not None:
-            _tool(step.tool, f"{here}/tool", found)
-        for detail in check_schema(step.output.schema_) if step.output else ():
-            found.error(f"{here}/output/schema{detail.path}", detail.message, detail.expected, detail.got)
-
-
-_DOES = ("tool", "check", "http", "builtin", "wait", "llm")
-
-
 def check_is_known(check: str, at: str, found: Findings) -> None:
     """The project has the check; without a project it is only required."""
     found.checks.add(check)
@@ -322,14 +292,3 @@ def check_is_known(check: str, at: str, found: Findings) -> None:
         valid = tuple(sorted(found.project.checks))
         hint = did_you_mean(check, valid) or "; name it in .wfe/config.toml and run: wfe-mcp trust"
         found.error(at, f"the project has no check {check!r}{hint}", list(valid), check)
-
-
-def _tool(tool: str, at: str, found: Findings) -> None:
-    server, dot, name = tool.partition(".")
-    if not (server and dot and name):
-        found.error(at, f"{tool!r} is no tool: write server.tool", "server.tool", tool)
-        return
-    found.servers.add(server)
-    if found.project and server not in found.project.servers:
-        valid = tuple(sorted(found.project.servers))
-        found.error(at, f"no MCP server {server!r} is configured{did_you_mean(server, valid)}", list(valid), tool)

@@ -1,5 +1,6 @@
 """What does lint say of a template?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wfe_mcp.core.errors import Detail
@@ -9,11 +10,15 @@ __all__ = ["Findings", "LintReport", "ProjectNames", "Requires"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectNames:
-    """What the project's (and the user's) trusted configuration names."""
+    """What the project's (and the user's) trusted configuration names.
+
+    ``tools``: those of each server that was asked; nothing is said of tools of the others.
+    """
 
     checks: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     servers: frozenset[str] = frozenset()
+    tools: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
 
 @dataclass(frozen=True, slots=True)

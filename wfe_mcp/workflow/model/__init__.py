@@ -16,6 +16,7 @@ from wfe_mcp.workflow.model.gates import (
     ReportGate,
 )  # fmt: skip
 from wfe_mcp.workflow.model.phases import (
+    BUILTINS,
     AgentPhase,
     Defaults,
     FlowPhase,
@@ -43,15 +44,16 @@ from wfe_mcp.workflow.model.rules import (
     PauseRule,
     Retry,
     RetryRule,
+    StepRetry,
     SubflowRule,
     WaitHumanRule,
 )  # fmt: skip
 from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
 
 __all__ = [
-    "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "CommandGate", "CompensateRule",
+    "BUILTINS", "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "CommandGate", "CompensateRule",
     "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
     "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
     "Output", "PauseRule", "Phase", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",
-    "StepsPhase", "SubflowRule", "Template", "Until", "WaitHumanRule", "Webhook", "all_phases", "duration_s",
+    "StepRetry", "StepsPhase", "SubflowRule", "Template", "Until", "WaitHumanRule", "Webhook", "all_phases", "duration_s",
 ]  # fmt: skip

@@ -23,10 +23,10 @@ from wfe_mcp.workflow.model.base import (
     tagged,
 )  # fmt: skip
 from wfe_mcp.workflow.model.gates import Gate
-from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry
+from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
 
 __all__ = [
-    "AgentPhase", "Defaults", "FlowPhase", "ForEach", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
+    "BUILTINS", "AgentPhase", "Defaults", "FlowPhase", "ForEach", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
     "Output", "Phase", "PhaseBase", "PhaseKeys", "Step", "StepOutput", "StepsPhase", "Until",
 ]  # fmt: skip
 
@@ -51,6 +51,10 @@ class Output(Shape):
         default=None,
         description="A folder of the project that a file bundle (or file that a document) is also written to.",
     )
+
+
+BUILTINS = ("fail", "log", "set")
+"""The built-in actions of steps; ``tools/builtins.py`` does them."""
 
 
 class LlmCall(Shape):
@@ -87,13 +91,13 @@ class Step(Shape):
     tool: str | None = Field(default=None, description="`server.tool`: a tool of a configured MCP server.")
     check: Label | None = Field(default=None, description="A check of the project's configuration.")
     http: HttpCall | None = Field(default=None, description="An HTTP request.")
-    builtin: str | None = Field(default=None, min_length=1, description="A built-in action, such as `git.closeout`.")
+    builtin: str | None = Field(default=None, min_length=1, description="A built-in action: `set`, `fail`, `log`.")
     wait: Duration | None = Field(default=None, description="Wait this long.")
     llm: LlmCall | None = Field(default=None, description="A model call.")
     params: Json[dict[str, Any]] = Field(default={}, description="Parameters of the tool or built-in action.")
     assign: Ident | None = Field(default=None, description="The result is `vars.<name>` from here on.")
     if_: Condition | None = Field(default=None, alias="if", description="The step runs only when this is true.")
-    retry: Retry | None = Field(default=None, description="Tries of this step.")
+    retry: StepRetry | None = Field(default=None, description="Tries of this step.")
     timeout: Duration | None = Field(default=None, description="The step may take at most this long.")
     continue_on_error: bool = Field(default=False, description="The next step runs although this one failed.")
     idempotency_key: Text | None = Field(

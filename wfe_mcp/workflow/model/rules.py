@@ -8,7 +8,7 @@ from wfe_mcp.workflow.model.base import Condition, Duration, Label, PhaseId, Sha
 
 __all__ = [
     "BackoffRule", "BlockRule", "CompensateRule", "FailureRule", "GotoRule", "NextStep", "OnFail", "PauseRule",
-    "Retry", "RetryRule", "SubflowRule", "WaitHumanRule",
+    "Retry", "RetryRule", "StepRetry", "SubflowRule", "WaitHumanRule",
 ]  # fmt: skip
 
 
@@ -20,6 +20,17 @@ class Retry(Shape):
         default="none", description="Wait between attempts, longer each time."
     )
     initial: Duration = Field(default="2s", description="The first wait.")
+    max: Duration = Field(default="60s", description="The longest wait.")
+
+
+class StepRetry(Shape):
+    """Tries of one step, within one attempt of its phase. A try whose effect is in doubt is tried again as well."""
+
+    max_attempts: int = Field(default=3, ge=1, le=100, description="Tries in all.")
+    backoff: Literal["none", "fixed", "linear", "exponential"] = Field(
+        default="exponential", description="How the wait between tries grows: not at all, by `initial`, or doubling."
+    )
+    initial: Duration = Field(default="1s", description="The first wait.")
     max: Duration = Field(default="60s", description="The longest wait.")
 
 

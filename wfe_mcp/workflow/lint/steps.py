@@ -1,0 +1,83 @@
+"""Does each step of a phase do one thing, with what there is?"""
+
+from collections.abc import Sequence
+
+from wfe_mcp.artifacts.registry import check_schema
+from wfe_mcp.workflow.faults import did_you_mean
+from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
+from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.model import BUILTINS, Step, StepsPhase, Template
+
+__all__ = ["step_rules"]
+
+_DOES = ("tool", "check", "http", "builtin", "wait", "llm")
+
+
+def step_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+    """Every rule on steps, over all phases."""
+    for view in views:
+        if isinstance(view.phase, StepsPhase):
+            _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
+            _builtins(view.phase.steps, f"{view.pointer}/steps", found)
+            _artifact(view.phase, f"{view.pointer}/output/schema", found)
+        _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
+
+
+def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) -> None:
+    ids: set[str] = set()
+    for position, step in enumerate(steps):
+        here = f"{at}/{position}"
+        if step.id in ids:
+            found.error(f"{here}/id", f"step id {step.id!r} is used twice in this phase", "another id", step.id)
+        ids.add(step.id)
+        given = [name for name in _DOES if getattr(step, name) is not None]
+        if len(given) != 1:
+            said = " and ".join(repr(name) for name in given) or "none"
+            found.error(here, f"a step has exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
+        if step.check:
+            check_is_known(step.check, f"{here}/check", found)
+        if step.llm:
+            role_is_known(step.llm.role, f"{here}/llm/role", template, found)
+        if step.tool is not None:
+            _tool(step.tool, f"{here}/tool", found)
+        for detail in check_schema(step.output.schema_) if step.output else ():
+            found.error(f"{here}/output/schema{detail.path}", detail.message, detail.expected, detail.got)
+
+
+def _builtins(steps: Sequence[Step], at: str, found: Findings) -> None:
+    for position, step in enumerate(steps):
+        if step.builtin is not None and step.builtin not in BUILTINS:
+            hint = did_you_mean(step.builtin, BUILTINS)
+            found.error(
+                f"{at}/{position}/builtin",
+                f"no action {step.builtin!r} is built in{hint}",
+                list(BUILTINS),
+                step.builtin,
+            )
+
+
+def _artifact(phase: StepsPhase, at: str, found: Findings) -> None:
+    """Without a step that assigns it, the artifact is ``{steps: {id: result}}``; a schema that has no ``steps`` refuses that."""
+    output = phase.output
+    if output is None or any(step.assign == output.artifact for step in phase.steps):
+        return
+    if isinstance(output.schema_, str) or "steps" not in output.schema_.get("properties", {"steps": {}}):
+        found.warn(
+            at, f"no step assigns {output.artifact!r}, so the artifact is {{steps: {{id: result}}}}, which hardly fits"
+        )
+
+
+def _tool(tool: str, at: str, found: Findings) -> None:
+    server, dot, name = tool.partition(".")
+    if not (server and dot and name):
+        found.error(at, f"{tool!r} is no tool: write server.tool", "server.tool", tool)
+        return
+    found.servers.add(server)
+    if found.project and server not in found.project.servers:
+        valid = tuple(sorted(found.project.servers))
+        found.error(at, f"no MCP server {server!r} is configured{did_you_mean(server, valid)}", list(valid), tool)
+    known = found.project.tools.get(server) if found.project else None
+    if known is not None and name not in known:
+        valid = tuple(sorted(known))
+        found.error(at, f"MCP server {server!r} has no tool {name!r}{did_you_mean(name, valid)}", list(valid), tool)
