@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.workspace.settings import FrozenCheck, LoadedSettings, load_settings, seconds
+from wfe_mcp.workspace.settings import FrozenCheck, FrozenServer, LoadedSettings, load_settings, seconds
 
 
 def load(
@@ -203,3 +203,28 @@ def test_durations_are_a_number_and_a_unit(text: str, value: float) -> None:
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("args = ['x']", "exactly one of 'command' and 'url'"),
+        ("command = 'x'\nurl = 'https://example.org/mcp'", "exactly one of 'command' and 'url'"),
+        ("url = 'http://127.0.0.1:9/mcp'", "plain http to http://127.0.0.1:9 is not allowed"),
+        ("url = 'ftp://example.org'", "is no address"),
+    ],
+)
+def test_a_server_that_cannot_be_used_does_not_count_and_the_rest_does(root: Path, table: str, said: str) -> None:
+    loaded = load(root, f"[mcp_servers.bad]\n{table}\n[mcp_servers.good]\ncommand = 'g'")
+    assert problem(loaded).path == "/mcp_servers/bad"
+    assert said in problem(loaded).message
+    assert list(loaded.settings.mcp_servers) == ["good"]
+
+
+def test_a_server_may_come_from_two_layers_and_run_on_an_allowed_origin(root: Path) -> None:
+    project = "[mcp_servers.a]\nenv = ['TOKEN']\n[mcp_servers.b]\nurl = 'http://LOCALHOST:9/mcp'\n"
+    loaded = load(root, project + "[http]\nallow = ['http://localhost:9']", "[mcp_servers.a]\ncommand = 'a'")
+    assert loaded.problems == []
+    servers = loaded.settings.mcp_servers
+    assert servers["a"].frozen("a") == FrozenServer(name="a", command="a", env=["TOKEN"])
+    assert servers["b"].frozen("b").url == "http://LOCALHOST:9/mcp"

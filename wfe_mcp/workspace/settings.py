@@ -23,11 +23,12 @@ from wfe_mcp.workspace.checks import CheckSettings, FrozenCheck, find_checks, se
 from wfe_mcp.workspace.config_file import CONFIG_FILE, ConfigWritten, write_config
 from wfe_mcp.workspace.files import read_if_there
 from wfe_mcp.workspace.location import user_config_file
-from wfe_mcp.workspace.settings_tables import McpServerSettings, PhaseSettings, RoleSettings, Settings
+from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, RoleSettings, Settings
 
 __all__ = [
-    "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "LoadedSettings", "McpServerSettings", "Origin",
-    "PhaseSettings", "RoleSettings", "Settings", "find_checks", "load_settings", "seconds", "write_config",
+    "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "FrozenServer", "LoadedSettings",
+    "McpServerSettings", "Origin", "PhaseSettings", "RoleSettings", "Settings", "find_checks", "load_settings",
+    "seconds", "write_config",
 ]  # fmt: skip
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
@@ -180,7 +181,7 @@ def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dic
 def _complete(values: Document, problems: list[Detail]) -> Settings:
     while True:
         try:
-            return Settings.model_validate(values)
+            return _without_faulty_servers(Settings.model_validate(values), values, problems)
         except ValidationError as exc:
             # Every layer is valid in itself, so only required keys can be missing, each in a table of its own.
             for error in exc.errors(include_url=False, include_input=False):
@@ -190,6 +191,16 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
                     what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
                     problems.append(Detail(pointer(*path), what, expected=path[-1]))
                 _remove(values, path[:-1])
+
+
+def _without_faulty_servers(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
+    """A server may be put together from several layers, so that only the whole shows whether it can be used."""
+    for name, server in settings.mcp_servers.items():
+        fault = server.fault(settings.http.allow)
+        if fault:
+            problems.append(Detail(pointer("mcp_servers", name), f"[mcp_servers.{name}] does not count: {fault}"))
+            _remove(values, ["mcp_servers", name])
+    return Settings.model_validate(values)
 
 
 def _valid(values: Document, where: str, problems: list[Detail]) -> Document:

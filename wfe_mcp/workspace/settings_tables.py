@@ -8,9 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
+from wfe_mcp.workspace.origins import origin_fault
 
 __all__ = [
-    "ArtifactSettings", "EnvSettings", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
+    "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
     "RoleSettings", "RunSettings", "Settings", "TemplateSettings",
 ]  # fmt: skip
 
@@ -29,13 +30,40 @@ class RoleSettings(_Table):
 
 
 class McpServerSettings(_Table):
-    """One ``[mcp_servers.<name>]`` table. ``env``: names of variables that may pass."""
+    """One ``[mcp_servers.<name>]`` table: a ``command`` to start, or the ``url`` of one that runs (never both).
 
-    command: str = Field(description="The program of the server. Not used yet: no step calls a server.")
-    args: list[str] = Field(default=[], description="Its arguments. Not used yet.")
+    ``env``: names of variables that the command may see.
+    """
+
+    command: str | None = Field(default=None, description="The program of the server; it is started for each call.")
+    args: list[str] = Field(default=[], description="Its arguments.")
     env: list[Variable] = Field(
-        default=[], description='Names of variables that it may see, never values: `["GITHUB_TOKEN"]`. Not used yet.'
+        default=[], description='Names of variables that it may see, never values: `["GITHUB_TOKEN"]`.'
     )
+    url: str | None = Field(
+        default=None,
+        description="Instead of `command`: the address of a server that runs, https or an origin that `[http] allow` names.",
+    )
+
+    def fault(self, allow: list[str]) -> str:
+        """Why the server cannot be used; empty when it can. ``allow``: origins that may be reached over plain http."""
+        if (self.command is None) == (self.url is None):
+            return "needs exactly one of 'command' and 'url'"
+        return "" if self.url is None else origin_fault(self.url, allow)
+
+    def frozen(self, name: str) -> "FrozenServer":
+        """The server as a run keeps it."""
+        return FrozenServer(name=name, command=self.command, args=self.args, env=self.env, url=self.url)
+
+
+class FrozenServer(_Table):
+    """An MCP server as it was when the run started."""
+
+    name: str
+    command: str | None = None
+    args: list[str] = []
+    env: list[str] = []
+    url: str | None = None
 
 
 class PhaseSettings(_Table):
@@ -62,9 +90,9 @@ class TemplateSettings(_Table):
 
 
 class HttpSettings(_Table):
-    """``allow``: plain-http origins that may be reached."""
+    """``allow``: origins that may be reached over plain http, or at an address that is not public."""
 
-    allow: list[str] = Field(default=[], description='Such as `["http://localhost:8080"]`. Not used yet.')
+    allow: list[str] = Field(default=[], description='Origins, such as `["http://localhost:8080"]`.')
 
 
 class EnvSettings(_Table):

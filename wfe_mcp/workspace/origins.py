@@ -1,0 +1,35 @@
+"""Which origin does an address belong to, and may it be reached without TLS?
+
+An origin is scheme, host and port. ``[http] allow`` of trusted configuration names those that may be reached over plain
+http or at an address that is not public; everything else is https to the internet.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+__all__ = ["origin_fault", "origin_of"]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str | None:
+    """``scheme://host:port`` in lower case, the port always there. None for what is no http address, or names a user."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None or parts.password is not None:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
+
+
+def origin_fault(url: str, allow: Iterable[str]) -> str:
+    """Why ``url`` may not be reached; empty when it may. ``allow``: origins of trusted configuration."""
+    origin = origin_of(url)
+    if origin is None:
+        return f"{url!r} is no address: write https://host/path, without a user name"
+    if origin.startswith("https:") or origin in {origin_of(each) for each in allow}:
+        return ""
+    return f"plain http to {origin} is not allowed: use https, or name it in [http] allow of trusted configuration"
