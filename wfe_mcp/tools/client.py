@@ -1,0 +1,225 @@
+"""What does another MCP server offer, and what does one of its tools answer?
+
+Rules:
+1. A server is a command of trusted configuration (started for one conversation, ended after it) or an address.
+2. A command sees ``env`` and nothing else of ours; what it says on standard error is quoted when it does not start.
+3. What a tool says is data. A fault after the call was sent may have had its effect all the same.
+"""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
+from wfe_mcp.workspace.settings_tables import FrozenServer
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from mcp import Client
+    from mcp_types import CallToolResult
+
+__all__ = ["KEY_META", "OfferedTool", "ServerTools", "call_tool", "list_tools"]
+
+KEY_META = "wfe/idempotency-key"
+"""Where a call carries its idempotency key (``_meta``)."""
+
+_LOG = logging.getLogger(__name__)
+_TICK_S = 0.1
+_SHOWN = 2_000
+_DOUBTFUL = frozenset({-32000, -32001})
+"""JSON-RPC codes of the SDK: the connection closed, nobody answered in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool of a server."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTools:
+    """What a server says of itself. ``protocol``: the version both speak."""
+
+    name: str
+    version: str
+    protocol: str
+    tools: tuple[OfferedTool, ...]
+    duration_s: float
+
+
+def list_tools(
+    server: FrozenServer, *, timeout_s: float, env: Mapping[str, str], cwd: Path, should_stop: ShouldStop = never
+) -> ServerTools:
+    """Connect, ask for the tools, and end. Raises ToolFault, StepStopped."""
+    began = time.monotonic()
+
+    async def ask(client: "Client", _sent: Callable[[], None]) -> ServerTools:
+        tools: list[OfferedTool] = []
+        cursor: str | None = None
+        while True:
+            page = await client.list_tools(cursor=cursor)
+            tools += [OfferedTool(tool.name, tool.description or "") for tool in page.tools]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        info = client.server_info
+        name, version = (info.name, info.version) if info else (server.name, "")
+        return ServerTools(name, version, client.protocol_version, tuple(tools), round(time.monotonic() - began, 3))
+
+    return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)
+
+
+def call_tool(
+    server: FrozenServer, tool: str, params: Mapping[str, Any], *, timeout_s: float, env: Mapping[str, str], cwd: Path,
+    key: str | None = None, should_stop: ShouldStop = never,
+) -> object:  # fmt: skip
+    """What ``tool`` answers: its structured content, else its text, as JSON where it is some. Raises ToolFault, StepStopped."""
+
+    async def ask(client: "Client", sent: Callable[[], None]) -> object:
+        sent()
+        found = await client.call_tool(tool, dict(params), meta={KEY_META: key} if key else None)
+        return _value(found, f"{server.name}.{tool}")
+
+    return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)
+
+
+def _value(found: "CallToolResult", name: str) -> object:
+    texts = [block.text for block in found.content if block.type == "text"]
+    if found.is_error:
+        said = "\n".join(texts).strip()
+        raise ToolFault(f"{name} answered with an error: {said[:_SHOWN] or 'it says nothing more'}")
+    if found.structured_content is not None:
+        value: object = found.structured_content
+    elif len(found.content) == 1 and texts:
+        value = _read(texts[0])
+    else:
+        value = {
+            "content": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in found.content]
+        }
+    size = len(json.dumps(value, ensure_ascii=False).encode())
+    if size > MAX_RESULT_BYTES:
+        raise ToolFault(f"{name} answered {size:,} bytes; {MAX_RESULT_BYTES:,} are allowed", may_have_happened=True)
+    return value
+
+
+def _read(text: str) -> object:
+    """A text that is a JSON object or list is that; any other text stays what it is."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return text
+    try:
+        return parse_json(text)
+    except Refused:
+        return text
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One conversation with one server, with a time limit."""
+
+    server: FrozenServer
+    timeout_s: float
+    env: Mapping[str, str]
+    cwd: Path
+    should_stop: ShouldStop
+    was_sent: bool = False
+    stopped: bool = False
+    answers: list[Any] = field(default_factory=list[Any])
+
+    def about(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]") -> Any:
+        """Have the conversation in this thread."""
+        # The SDK costs half a second: it loads with the first step that needs it.
+        import anyio
+
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+            try:
+                anyio.run(self._hold, ask, said)
+            except BaseException as exc:
+                if not self.answers:
+                    raise self._fault(exc, said) from exc
+                _LOG.info("MCP server %r answered, but did not end well: %s", self.server.name, _leaf(exc))
+        if not self.answers:  # the group that was cancelled ends quietly
+            raise StepStopped
+        return self.answers[0]
+
+    async def _hold(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]", said: IO[str]) -> None:
+        from contextlib import AsyncExitStack
+
+        import anyio
+
+        with anyio.fail_after(self.timeout_s):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch, group.cancel_scope.cancel)
+                async with AsyncExitStack() as stack:
+                    client = await self._connected(stack, said)
+                    self.answers.append(await ask(client, self._note_sent))
+                group.cancel_scope.cancel()
+
+    async def _connected(self, stack: "AsyncExitStack", said: IO[str]) -> "Client":
+        import httpx2
+        from mcp import Client, StdioServerParameters
+        from mcp.client.stdio import stdio_client
+        from mcp.client.streamable_http import streamable_http_client
+
+        if self.server.url is not None:
+            # No proxy from our environment: the address is the one that a person trusted.
+            http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=self.timeout_s))
+            return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
+        command = StdioServerParameters(
+            command=self.server.command or "", args=list(self.server.args), env=dict(self.env), cwd=self.cwd
+        )
+        return await stack.enter_async_context(Client(stdio_client(command, errlog=said)))  # pyright: ignore[reportArgumentType] - any open text file
+
+    def _note_sent(self) -> None:
+        self.was_sent = True
+
+    async def _watch(self, cancel: Callable[[], None]) -> None:
+        import anyio
+
+        while not self.should_stop():  # noqa: ASYNC110 - who stops us is in another thread and knows no event of this loop
+            await anyio.sleep(_TICK_S)
+        self.stopped = True
+        cancel()
+
+    def _fault(self, exc: BaseException, said: IO[str]) -> BaseException:
+        from mcp import MCPError
+
+        leaf = _leaf(exc)
+        if self.stopped:
+            return StepStopped()
+        if isinstance(leaf, ToolFault | KeyboardInterrupt | SystemExit):
+            return leaf
+        name = f"MCP server {self.server.name!r}"
+        if not self.was_sent:
+            return ToolFault(f"{name} could not be reached: {self._why(leaf)}{_last_words(said)}")
+        if isinstance(leaf, MCPError) and leaf.code not in _DOUBTFUL:
+            return ToolFault(f"{name} refused the call: {leaf}")
+        return ToolFault(f"{name} was called, but gave no answer: {self._why(leaf)}", may_have_happened=True)
+
+    def _why(self, leaf: BaseException) -> str:
+        if isinstance(leaf, TimeoutError):
+            return f"nothing came within {self.timeout_s:g} s"
+        return str(leaf)[:_SHOWN] or type(leaf).__name__
+
+
+def _leaf(exc: BaseException) -> BaseException:
+    """The first fault in a group of faults."""
+    if isinstance(exc, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", exc)
+        return _leaf(group.exceptions[0])
+    return exc
+
+
+def _last_words(said: IO[str]) -> str:
+    said.seek(0)
+    words = said.read().strip()[-500:]
+    return f"; it said: {words}" if words else ""

@@ -1,0 +1,262 @@
+"""What does an HTTP address answer, and where may a request go at all?
+
+    address ─► origin allowed? ─► resolve once ─► every address public? ─► connect to that very address ─► answer
+
+Rules (docs/explanation, threat T6):
+1. https, or an origin that trusted configuration allows; only such an origin may be at an address that is not public.
+2. The name is resolved once and the connection goes to that address: a second answer of the name server changes nothing.
+   Host and the TLS name stay the name's.
+3. Redirects are not followed, proxies are not asked, the answer is at most 1 MB and the whole takes ``timeout_s``.
+"""
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.tools.addresses import is_public
+from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
+from wfe_mcp.workspace.origins import origin_fault, origin_of
+
+__all__ = ["Request", "Resolve", "resolve", "send"]
+
+_SAFE = frozenset({"GET", "HEAD"})
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "expect"})
+_WRITTEN = "/%:?#[]@!$&'()*+,;=~-._"
+_TICK_S = 0.1
+
+Resolve = Callable[[str, int], list[str]]
+"""The addresses of a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. ``status``: the one that must come back; None is any 2xx."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    body: object = None
+    status: int | None = None
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """What the name server says, in its order."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def send(
+    request: Request,
+    *,
+    allow: Collection[str] = (),
+    timeout_s: float = 10.0,
+    should_stop: ShouldStop = never,
+    resolve: Resolve = resolve,
+) -> dict[str, Any]:
+    """``{status, headers, body}``; a JSON body as its value, else text. Raises ToolFault, StepStopped."""
+    end = time.monotonic() + timeout_s
+    parts, allowed = _place(request.url, allow)
+    headers, body = _headers(request), _body(request)
+    wire = _Wire(parts, end)
+    wire.connect(_addresses(parts, resolve, allowed=allowed))
+    unsafe = request.method not in _SAFE
+    fault: Exception | None = None
+    status, answered, content = 0, dict[str, str](), b""
+    with wire.watched(should_stop) as watch:
+        try:
+            status, answered, content = wire.exchange(request.method, headers, body)
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
+            fault = exc  # whatever a connection that was cut under its reader raises; the watch knows why it was cut
+    if watch.reason == "stopped":
+        raise StepStopped
+    if watch.reason or fault:
+        why = f"no whole answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
+        raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
+    if len(content) > MAX_RESULT_BYTES:
+        raise ToolFault(f"{_shown(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe)  # fmt: skip
+    _expect(request, status, answered, content)
+    return {"status": status, "headers": answered, "body": _value(answered, content)}
+
+
+def _place(url: str, allow: Collection[str]) -> tuple[SplitResult, bool]:
+    """The parts of ``url``, and whether its origin is allowed by name."""
+    fault = origin_fault(url, allow)
+    if fault:
+        raise ToolFault(fault)
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        raise ToolFault(f"{url!r} is no address: it holds white space or control characters")
+    return urlsplit(url), origin_of(url) in {origin_of(each) for each in allow}
+
+
+def _addresses(parts: SplitResult, ask: Resolve, *, allowed: bool) -> list[str]:
+    host = parts.hostname or ""
+    try:
+        found = ask(host, _port(parts))
+    except (OSError, UnicodeError) as exc:
+        raise ToolFault(f"{host!r} cannot be resolved: {_said(exc)}") from exc
+    inside = [address for address in found if not is_public(address)]
+    if inside and not allowed:
+        raise ToolFault(
+            f"{host!r} leads to {inside[0]}, which is not on the public internet; name {origin_of(parts.geturl())} in "
+            "[http] allow of trusted configuration if that is meant"
+        )
+    if not found:
+        raise ToolFault(f"{host!r} has no address")
+    return found
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port if parts.port is not None else (443 if parts.scheme == "https" else 80)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    given = {str(name): str(value) for name, value in request.headers.items()}
+    forbidden = sorted(name for name in given if name.lower() in _OURS)
+    if forbidden:
+        raise ToolFault(f"the header {forbidden[0]!r} is ours to set")
+    if any(char in f"{name}{value}" for name, value in given.items() for char in "\r\n\0"):
+        raise ToolFault("a header holds a line break")
+    names = {name.lower() for name in given}
+    usual = {"User-Agent": "wfe-mcp", "Accept": "application/json, */*"}
+    if request.body is not None:
+        usual["Content-Type"] = "application/json"
+    return {name: value for name, value in usual.items() if name.lower() not in names} | given | {"Connection": "close"}
+
+
+def _body(request: Request) -> bytes | None:
+    if request.body is None:
+        return None
+    is_text = isinstance(request.body, str) and any(name.lower() == "content-type" for name in request.headers)
+    return (str(request.body) if is_text else json.dumps(request.body, ensure_ascii=False)).encode()
+
+
+def _expect(request: Request, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    if status == request.status or (request.status is None and 200 <= status < 300):
+        return
+    wanted = str(request.status or "2xx")
+    moved = f", a redirect to {headers.get('location', '?')}, which is not followed" if 300 <= status < 400 else ""
+    said = content[:300].decode(errors="replace").strip()
+    # 4xx: the server did not do it. Another 2xx: it did. 5xx: who knows.
+    unknown = request.method not in _SAFE and (status >= 500 or 200 <= status < 300)
+    raise ToolFault(
+        f"{_shown(request)} answered {status}{moved}; {wanted} was expected" + (f": {said}" if said else ""),
+        may_have_happened=unknown,
+    )
+
+
+def _value(headers: Mapping[str, str], content: bytes) -> object:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        with contextlib.suppress(Refused):
+            return parse_json(content)
+    return content.decode(errors="replace")
+
+
+def _shown(request: Request) -> str:
+    return f"{request.method} {request.url.partition('?')[0]}"
+
+
+def _said(exc: BaseException | None) -> str:
+    return str(exc) or type(exc).__name__
+
+
+class _Watch:
+    """Cuts the connection when the time is over or the work must stop; ``reason`` says which."""
+
+    def __init__(self, cut: Callable[[], object], end: float, should_stop: ShouldStop) -> None:
+        self._cut, self._end, self._should_stop = cut, end, should_stop
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="wfe-http", daemon=True)
+        self.reason = ""
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(min(_TICK_S, max(0.001, self._end - time.monotonic()))):
+            if self._should_stop():
+                self.reason = "stopped"
+            elif time.monotonic() >= self._end:
+                self.reason = "late"
+            if self.reason:
+                self._cut()
+                return
+
+
+class _Wire:
+    """One connection to one address."""
+
+    def __init__(self, parts: SplitResult, end: float) -> None:
+        self._parts, self._end = parts, end
+        self._socket: socket.socket | None = None
+
+    def connect(self, addresses: list[str]) -> None:
+        """Reach the first address that answers. Raises ToolFault; nothing has been sent then."""
+        host, fault = self._parts.hostname or "", "no address answered"
+        for address in addresses:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                plain = socket.create_connection((address, _port(self._parts)), timeout=left)
+            except OSError as exc:
+                fault = f"{address}: {_said(exc)}"
+                continue
+            try:
+                self._socket = self._secured(plain, host)
+            except OSError as exc:
+                plain.close()
+                raise ToolFault(f"{host!r} could not be reached safely: {_said(exc)}") from exc
+            self._socket.settimeout(None)  # from here on the watch keeps the time, over all reads together
+            return
+        raise ToolFault(f"{host!r} could not be reached: {fault}")
+
+    def _secured(self, plain: socket.socket, host: str) -> socket.socket:
+        if self._parts.scheme == "http":
+            return plain
+        return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+
+    def watched(self, should_stop: ShouldStop) -> _Watch:
+        """Watch over the exchange."""
+        return _Watch(self._cut, self._end, should_stop)
+
+    def _cut(self) -> None:
+        assert self._socket is not None
+        with contextlib.suppress(OSError):
+            # Not SSLSocket.shutdown: it takes the TLS state away under the thread that reads.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def exchange(
+        self, method: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send and read: the status, the headers by lower-case name, at most a byte more than is allowed."""
+        assert self._socket is not None
+        connection = http.client.HTTPConnection(self._parts.hostname or "", _port(self._parts))
+        # It is connected already; the port that may be left out of Host depends on the scheme.
+        connection.sock, connection.default_port = self._socket, 443 if self._parts.scheme == "https" else 80
+        target = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+        try:
+            connection.request(method, quote(target, safe=_WRITTEN), body, dict(headers))
+            answer = connection.getresponse()
+            content = answer.read(MAX_RESULT_BYTES + 1)
+            if answer.length and len(content) <= MAX_RESULT_BYTES:
+                raise http.client.IncompleteRead(content, answer.length)
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
+        finally:
+            connection.close()
+            self._socket.close()
