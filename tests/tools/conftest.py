@@ -53,7 +53,7 @@ def web() -> Iterator[Web]:
                 self.wfile.write(content)
             self.close_connection = True
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - the names http.server asks for
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -90,6 +90,10 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         screen.line(f"{attempt['phase']} attempt {attempt['attempt']}{again}: {attempt['state']}", attempt["state"])
         if attempt.get("artifact") and attempt.get("sha256"):
             screen.line(f"  artifact {attempt['artifact']}, revision {attempt['revision']}, sha256 {attempt['sha256']}")
+        for step in attempt.get("steps", []):
+            tries = f", {step['tries']} tries" if "tries" in step else ""
+            error = f": {shortened(step['error'], 200)}" if "error" in step else ""
+            screen.line(f"  step {step['step']} ({step['does']}): {step['state']}{tries}{error}")
         for verdict in attempt.get("verdicts", []):
             screen.line(f"  {verdict_line(verdict)}")
         for evidence in attempt.get("evidence", []):

@@ -46,7 +46,7 @@ def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
         files.write_prompt(*place, prompt_of(turn, attempt))
     if attempt.revision and (old is None or old.revision != attempt.revision):
         revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
-        if revision is not None and turn.plan.phase(attempt.phase).output is not None:
+        if revision is not None and turn.plan.has_artifact(attempt.phase):
             files.write_artifact(*place, to_file(turn.plan.schema(attempt.phase), json.loads(revision.content)))
 
 

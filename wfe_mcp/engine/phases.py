@@ -112,7 +112,7 @@ def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...
     return tuple(
         attempt.phase
         for attempt in (*held, *ready)
-        if loaded.state.phase(attempt.phase).kind != "human"
+        if loaded.state.phase(attempt.phase).kind not in {"human", "steps"}
         and (
             (attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder)
             or _claim_refused(engine, tx, loaded, attempt, By(), engine.holder) is None

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.lint import LintReport
     from wfe_mcp.workflow.model import Gate, LoopPhase, Phase, Template
 
-__all__ = ["Plan", "Plans", "checked", "plan_of"]
+__all__ = ["STEPS_REPORT", "Plan", "Plans", "checked", "plan_of"]
+
+
+STEPS_REPORT: dict[str, Any] = {
+    "type": "object",
+    "required": ["steps"],
+    "properties": {"steps": {"type": "object"}},
+    "additionalProperties": False,
+}
+"""What a phase of steps without an ``output`` hands in: the results by step id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +62,16 @@ class Plan:
         output = self.phase(path).output
         return None if output is None else output.artifact
 
+    def has_artifact(self, path: PhasePath) -> bool:
+        """True when the phase produces something to store: also the report of steps, which has no name."""
+        return self.phase(path).output is not None or self.phase(path).kind == "steps"
+
     def schema(self, path: PhasePath) -> str | dict[str, Any]:
         """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
-        output = self.phase(path).output
+        phase = self.phase(path)
+        output = phase.output
+        if output is None and phase.kind == "steps":
+            return STEPS_REPORT
         if output is None:
             raise Refused(
                 "illegal_transition", f"Phase {path!r} produces no artifact.", "Call status to see what is next."

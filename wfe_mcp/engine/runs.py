@@ -137,11 +137,11 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, A
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
     requires = engine.plans.report(plan.definition).requires
-    checks = settings.settings.checks
+    checks, servers = settings.settings.checks, settings.settings.mcp_servers
     missing = [name for name in requires.checks if name not in checks]
+    missing += [name for name in requires.servers if name not in servers]
     if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
-        names = (frozenset(found) for found in (checks, settings.settings.roles, settings.settings.mcp_servers))
-        project = ProjectNames(*names)
+        project = ProjectNames(frozenset(checks), frozenset(settings.settings.roles), frozenset(servers))
         errors = lint(plan.definition, project).errors
         if errors:  # a check with if_missing "note" may be missing
             raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
@@ -150,5 +150,9 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, A
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
         },
+        "servers": {
+            name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
+        },
+        "http_allow": list(settings.settings.http.allow),
         "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
     }

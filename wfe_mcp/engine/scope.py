@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.graph import upstream
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import inside, item_of, name_of
+from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,15 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["feedback_of", "item_roots", "roots"]
 
 
-def roots(turn: Turn, attempt: Attempt, text: str, *, own: bool = False, item: str = "") -> dict[str, Any]:
-    """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made.
+def roots(
+    turn: Turn, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
+) -> dict[str, Any]:
+    """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made, ``own_vars`` what
+    its steps have assigned.
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
     """
     seen = _Seen(turn, text)
     values: dict[str, Callable[[], Any]] = {
         "inputs": lambda: turn.inputs,
-        "vars": dict[str, Any],
+        "vars": lambda: seen.vars(attempt, own=own_vars, item=item),
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
         "run": lambda: _run(turn),
         "phase": lambda: {
@@ -99,6 +103,32 @@ class _Seen:
             for phase in self._state.spec.body(attempt.phase):
                 found |= self._made_by(inside(attempt.phase, item, phase.path))
         return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
+
+    def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
+        """What steps assigned, in the same places. A skipped or failed one assigns nothing, but a check says how it failed."""
+        found: dict[str, Any] = {}
+        for place in (*_around(attempt.phase), attempt.phase):
+            before = upstream(self._state.spec, place)
+            for path in self._beside(place):
+                if path in before:
+                    found |= self._assigned_by(self._state.current(path))
+        if item:
+            for phase in self._state.spec.body(attempt.phase):
+                found |= self._assigned_by(self._state.current(inside(attempt.phase, item, phase.path)))
+        return found | (self._assigned_by(attempt, so_far=True) if own else {})
+
+    def _assigned_by(self, attempt: Attempt, *, so_far: bool = False) -> dict[str, Any]:
+        from wfe_mcp.workflow.model import StepsPhase
+
+        phase = self._turn.plan.phase(attempt.phase)
+        if not isinstance(phase, StepsPhase) or not (so_far or attempt.status is AttemptStatus.COMPLETED):
+            return {}
+        names = {step.id: step.assign for step in phase.steps}
+        return {
+            name: row.output
+            for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.number)
+            if (name := names.get(row.step)) is not None and (row.status is StepStatus.DONE or row.output is not None)
+        }
 
     def items(self, path: PhasePath) -> dict[str, Any]:
         """``item`` of the innermost loop around ``path``, and the named values of all of them."""

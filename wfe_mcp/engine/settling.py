@@ -3,6 +3,7 @@
     due conditions ──► Answer        prompt under gates ──► OpenGates (its sha256)
     expr, report   ──► RecordVerdict files, git, command ──► a job (they read the world outside)
     deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
+    steps          ──► a job each, by and for the server (``steps.py``)
 
 Rules:
 1. It repeats until nothing is due: each answer can open the next question.
@@ -23,6 +24,7 @@ from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.prompts import prompt_of
 from wfe_mcp.engine.requests import SYSTEM, reissue
 from wfe_mcp.engine.scope import roots
+from wfe_mcp.engine.steps import settle_steps
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
@@ -37,7 +39,7 @@ _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 def settle(turn: Turn) -> None:
     """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
-    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn):
+    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn) or settle_steps(turn):
         pass
     reissue(turn)
     _keep_jobs(turn)

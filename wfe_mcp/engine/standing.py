@@ -12,8 +12,10 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.engine.phases import claimable
+from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
@@ -27,13 +29,17 @@ WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader."""
+    """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader.
+
+    ``steps``: those of every attempt that the server works or has worked.
+    """
 
     loaded: LoadedRun
     plan: Plan
     waiting_on: WaitingOn
     startable: tuple[PhasePath, ...]
     blockers: tuple[str, ...]
+    steps: tuple[StepRecord, ...] = ()
 
     @property
     def sleeps(self) -> bool:
@@ -46,10 +52,28 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     plan = engine.plans.of_run(tx, loaded.record)
     works = loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
-    return Standing(loaded, plan, _waiting_on(loaded, startable), startable, _blockers(loaded, plan))
+    has_steps = any(phase.kind == "steps" for phase in loaded.state.spec.phases)
+    steps = tuple(tx.steps(loaded.record.id)) if has_steps else ()
+    untrusted = _untrusted(loaded, steps)
+    waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted))
+    return Standing(loaded, plan, waiting_on, startable, (*_blockers(loaded, plan), *untrusted), steps)
 
 
-def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> WaitingOn:
+def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
+    """Steps that wait for trust, as sentences."""
+    running = {
+        (attempt.phase, attempt.number)
+        for attempt in loaded.state.open_attempts
+        if attempt.status is AttemptStatus.RUNNING
+    }
+    return tuple(
+        f"{row.phase} step {row.step} {row.error}"
+        for row in steps
+        if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running
+    )
+
+
+def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_trust: bool) -> WaitingOn:
     state = loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
         return "none"
@@ -59,10 +83,19 @@ def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> WaitingO
         return "human" if state.paused_by_human else "agent"
     if startable:
         return "agent"
+    if needs_trust:
+        return "human"
     statuses = {attempt.status for attempt in state.open_attempts}
+    if any(_is_worked_by_server(state, attempt) for attempt in state.open_attempts):
+        return "job"
     if AttemptStatus.GATING in statuses or any(attempt.not_before for attempt in state.open_attempts):
         return "job"
     return "human" if state.status is RunStatus.WAITING else "agent"
+
+
+def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
+    works = {AttemptStatus.READY, AttemptStatus.RUNNING}
+    return attempt.status in works and state.phase(attempt.phase).kind == "steps"
 
 
 def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:

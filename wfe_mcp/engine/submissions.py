@@ -29,7 +29,7 @@ from wfe_mcp.engine.worktree import busy_tree
 if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["Receipt", "read_submission", "store_revision", "submit"]
+__all__ = ["Receipt", "read_submission", "store_revision", "submit", "write_output"]
 
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
@@ -94,14 +94,21 @@ def submit(
             receipt = _refuse(current, spot, value, faults)
         else:
             receipt = store_revision(current, spot, content, note, tree=tree)
-            _write_output(current, spot, content)
+            write_output(current, spot, content)
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
 
 def store_revision(
-    current: Turn, phase: PhasePath, content: str, note: str, *, tree: str | None, edited: bool = False
+    current: Turn,
+    phase: PhasePath,
+    content: str,
+    note: str,
+    *,
+    tree: str | None,
+    edited: bool = False,
+    by: By | None = None,
 ) -> Receipt:
-    """Store ``content`` as the next revision of the open attempt and put it before the gates."""
+    """Store ``content`` as the next revision of the open attempt and put it before the gates. ``by``: else the turn's."""
     from wfe_mcp.core.canonical import sha256_hex as sha256
 
     attempt = current.attempt(phase)
@@ -117,7 +124,7 @@ def store_revision(
             revision=kept.revision,
             sha256=kept.sha256,
             tree=tree,
-            by=current.by,
+            by=by or current.by,
             at=current.at,
         )
     )
@@ -209,7 +216,7 @@ def _refuse(current: Turn, phase: PhasePath, value: object, faults: tuple[Detail
     return Receipt(current.loaded, phase, attempt.number, 0)
 
 
-def _write_output(current: Turn, phase: PhasePath, content: str) -> None:
+def write_output(current: Turn, phase: PhasePath, content: str) -> None:
     """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
 
     Last in the turn: what is refused has written nothing; a failure here undoes the revision.

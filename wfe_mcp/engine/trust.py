@@ -15,6 +15,7 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.engine.steps import trust_given
 from wfe_mcp.engine.templates import offers, template_definition, trust_key
 from wfe_mcp.engine.turn import turn
 
@@ -91,6 +92,7 @@ def _go_on(engine: Engine) -> None:
         runs = tx.open_run_ids(engine.project_id)
     for run in runs:
         with turn(engine, run, SYSTEM) as current:
+            trust_given(current)
             for attempt in current.state.open_attempts:
                 gate = current_gate(current.state, attempt)
                 again = c.TreeChange(

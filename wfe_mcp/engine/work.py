@@ -1,7 +1,7 @@
 """What does this process do in the background?
 
-Gates that read the world, and times that must be kept. Every server process has one worker; a command line that waits
-for its gates has one for that long.
+Gates that read the world, steps, and times that must be kept. Every server process has one worker; a command line that
+waits for its gates has one for that long.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
+from wfe_mcp.engine.step_jobs import FileJobs, StepJobs, step_gave_up
 from wfe_mcp.engine.turn import queue_of, turn, turn_in
 from wfe_mcp.jobs.handling import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["new_worker", "start_worker", "tend_open_runs"]
 
+_QUEUES = ("command", "timer", "step")
+
 
 def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
@@ -35,9 +38,12 @@ def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
 
 def new_worker(engine: Engine, *, slots: int = 2) -> Worker:
     """A worker of ``engine`` that works when it is told to (``work_one``)."""
+    handlers = {
+        "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
+    }  # fmt: skip
     worker = Worker(
-        lambda: engine.store, engine.identity, {"gate": _Gates(engine), "timer": _Timers(engine)}, engine.clock,
-        tuple(queue_of(kind, engine.project_id) for kind in ("command", "timer")), slots=slots, gave_up=_GaveUp(engine),
+        lambda: engine.store, engine.identity, handlers, engine.clock,
+        tuple(queue_of(kind, engine.project_id) for kind in _QUEUES), slots=slots, gave_up=_GaveUp(engine),
     )  # fmt: skip
     engine.wakers.append(worker.wake)
     return worker
@@ -100,7 +106,7 @@ class _Timers:
 
 
 class _GaveUp:
-    """A gate whose job cannot run at all is an error of the gate: the attempt must not hang."""
+    """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -108,6 +114,8 @@ class _GaveUp:
     def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
         from wfe_mcp.engine.judging import judged_attempt
 
+        if job.kind == "step":
+            step_gave_up(self._engine, tx, job, reason)
         if job.kind != "gate" or job.run_id is None:
             return
         with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
+from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wfe_mcp.core.model import Attempt, LoopState, Verdict
     from wfe_mcp.engine.standing import Standing
     from wfe_mcp.store.records import EventRecord, RunRecord
+    from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["attempt_view", "brief", "event_view", "full", "run_row", "summary"]
+__all__ = ["attempt_view", "brief", "event_view", "full", "run_row", "step_view", "summary"]
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -106,8 +110,26 @@ def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> di
             said | ({"message": _clipped(said["message"], chars)} if "message" in said else {}) for said in verdicts
         ],
         "forced": attempt.forced,
+        "steps": [
+            step_view(row) for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.number)
+        ],
     }  # fmt: skip
     return view | {key: value for key, value in optional.items() if value}
+
+
+def step_view(row: StepRecord) -> dict[str, Any]:
+    """One step that the server works; what it answered is in the phase's artifact."""
+    view: dict[str, Any] = {"step": row.step, "does": row.does, "state": str(row.status)}
+    optional = {
+        "tries": row.tries if row.tries > 1 else 0, "error": row.error[:300], "carried_from": row.carried,
+        "not_before": _second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
+        "started_at": _second(row.started_at), "finished_at": _second(row.finished_at),
+    }  # fmt: skip
+    return view | {key: value for key, value in optional.items() if value}
+
+
+def _second(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(timespec="seconds")
 
 
 def run_row(run: RunRecord) -> dict[str, Any]:

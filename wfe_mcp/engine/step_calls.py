@@ -1,0 +1,169 @@
+"""What does one step do in the world, and what came of it?
+
+tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
+check    a frozen check, under our eyes                       builtin   set, fail, log
+wait     nothing: the job was due only when the time was over
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.engine.steps import is_repeatable
+from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.handling import ChildStopped, JobContext, mark_of
+from wfe_mcp.tools.fault import StepStopped, ToolFault
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import RunRecord
+    from wfe_mcp.store.step_records import StepRecord
+    from wfe_mcp.workflow.model import Step
+
+__all__ = ["Answer", "Call", "make"]
+
+TOOL_TIMEOUT_S = 300.0
+HTTP_TIMEOUT_S = 10.0
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's."""
+
+    run: RunRecord
+    attempt: Attempt
+    step: Step
+    row: StepRecord
+    frozen: dict[str, Any]
+
+    def limit_s(self, usual: float) -> float:
+        """How long the call may take."""
+        from wfe_mcp.workflow.model import duration_s
+
+        return usual if self.step.timeout is None else duration_s(self.step.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call: its value, or a fault in words for a person."""
+
+    value: Any = None
+    fault: str = ""
+    may_have_happened: bool = False
+    needs_trust: bool = False
+
+
+def make(engine: Engine, call: Call, context: JobContext) -> Answer:
+    """Do what the step says. Raises ChildStopped when the job must end."""
+    try:
+        answer = _made(engine, call, context)
+    except ToolFault as fault:
+        return Answer(None, str(fault), fault.may_have_happened)
+    except StepStopped:
+        raise ChildStopped(context.stop.reason) from None
+    return answer if answer.fault else _checked(call, answer)
+
+
+def _made(engine: Engine, call: Call, context: JobContext) -> Answer:
+    step = call.step
+    if step.tool is not None:
+        return _tool(engine, call, context)
+    if step.check is not None:
+        return _check(engine, call, context)
+    if step.http is not None:
+        return Answer(_http(call, context))
+    if step.builtin is not None:
+        from wfe_mcp.tools.builtins import act
+
+        return Answer(act(step.builtin, call.row.input or {}))
+    return Answer({"waited": step.wait})
+
+
+def _tool(engine: Engine, call: Call, context: JobContext) -> Answer:
+    from wfe_mcp.tools.client import call_tool
+    from wfe_mcp.workspace.settings import FrozenServer
+
+    name, _, tool = (call.step.tool or "").partition(".")
+    found = _configured(engine, call, "servers", name)
+    if isinstance(found, Answer):
+        return found
+    server = FrozenServer.model_validate(found)
+    env = child_env(server.env, engine.environment) | {MARK: mark_of(context.job.id, context.job.fence)}
+    return Answer(
+        call_tool(
+            server, tool, call.row.input or {}, timeout_s=call.limit_s(TOOL_TIMEOUT_S), env=env,
+            cwd=Path(call.run.worktree), key=call.row.idempotency_key, should_stop=lambda: context.stop.is_asked,
+        )
+    )  # fmt: skip
+
+
+def _http(call: Call, context: JobContext) -> dict[str, Any]:
+    from wfe_mcp.tools.http import Request, send
+
+    given = cast("dict[str, Any]", call.row.input)
+    headers = dict(given["headers"])
+    if call.row.idempotency_key:
+        headers = {"Idempotency-Key": call.row.idempotency_key} | headers
+    return send(
+        Request(given["url"], given["method"], headers, given["body"], given["status"]),
+        allow=call.frozen.get("http_allow", ()), timeout_s=call.limit_s(HTTP_TIMEOUT_S),
+        should_stop=lambda: context.stop.is_asked,
+    )  # fmt: skip
+
+
+def _check(engine: Engine, call: Call, context: JobContext) -> Answer:
+    from wfe_mcp.core.model import VerdictKind
+    from wfe_mcp.gates.command import run_check
+    from wfe_mcp.workspace.checks import FrozenCheck
+    from wfe_mcp.workspace.mirror import evidence_folder
+
+    name, root = call.step.check or "", Path(call.run.worktree)
+    found = _configured(engine, call, "checks", name)
+    if isinstance(found, Answer):
+        return found
+    check = FrozenCheck.model_validate(found)
+    check = check.model_copy(update={"timeout_s": min(check.timeout_s, call.limit_s(check.timeout_s))})
+    folder = evidence_folder(root, call.run.id, call.attempt.phase, call.attempt.number)
+    judgement = run_check(
+        check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child
+    )
+    told = ("exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
+    value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
+    value |= {key: judgement.data[key] for key in told if key in judgement.data}
+    return Answer(value, "" if judgement.kind is VerdictKind.PASS else judgement.message)
+
+
+def _configured(engine: Engine, call: Call, what: str, name: str) -> dict[str, Any] | Answer:
+    """The frozen check or server; else the one of trusted configuration now; else why the step cannot go on."""
+    loaded = engine.settings()
+    frozen: dict[str, Any] | None = call.frozen.get(what, {}).get(name)
+    if frozen is None:
+        now = loaded.settings.checks if what == "checks" else loaded.settings.mcp_servers
+        frozen = now[name].frozen(name).model_dump(mode="json") if name in now else None
+    kind = "check" if what == "checks" else "MCP server"
+    if loaded.untrusted and frozen is not None:
+        said = f"needs_trust: the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
+        return Answer(fault=said, needs_trust=True)
+    if frozen is None and (loaded.untrusted or loaded.project_file is None):
+        said = f"needs_trust: this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
+        return Answer(fault=said, needs_trust=True)
+    return Answer(fault=f"no {kind} {name!r} is configured") if frozen is None else frozen
+
+
+def _checked(call: Call, answer: Answer) -> Answer:
+    """The answer, when it looks as the step's ``output`` says."""
+    from wfe_mcp.artifacts.validate import validate
+
+    if call.step.output is None:
+        return answer
+    checked = validate(call.step.output.schema_, answer.value)
+    if not checked.faults:
+        return Answer(checked.value)
+    first = checked.faults[0]
+    where = f" at {first.path}" if first.path else ""
+    safe = is_repeatable(call.row) or (call.step.http is not None and call.step.http.method in _SAFE_METHODS)
+    return Answer(None, f"the result does not match its schema{where}: {first.message}", may_have_happened=not safe)

@@ -1,0 +1,178 @@
+"""Who works a step, and how does its answer get into the run?
+
+    claim ──► begin (the row says running) ──► the call, outside any transaction ──► finish (in the job's last one)
+
+Rules:
+1. A job counts only while its row names it and its claim holds: a late answer changes nothing.
+2. A job that dies before ``begin`` has done nothing, so that the step simply begins again. After that a call to the
+   outside is in doubt (``unknown``); a check or a wait is repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.engine.step_calls import Answer, Call, make
+from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
+from wfe_mcp.engine.trees import bound_tree, files_at_start
+from wfe_mcp.engine.turn import Turn, turn_in
+from wfe_mcp.engine.worktree import busy_tree
+from wfe_mcp.jobs.handling import JobContext, Outcome
+from wfe_mcp.store.step_records import StepRecord, StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.workflow.model import Step, StepRetry, StepsPhase
+
+__all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
+
+BUSY_S = 5.0
+"""How long a phase waits before it looks again whether another run has left the working tree."""
+
+_MOST_JOBS = 25
+"""Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
+
+
+class StepJobs:
+    """The handler of the jobs that work one step."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        """Begin, call, and say what to write."""
+        call = self._begin(context.job)
+        if call is None:
+            return Outcome({"stale": True})
+        answer = make(self._engine, call, context)
+        told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
+        return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
+
+    def _begin(self, job: JobRecord) -> Call | None:
+        """The call to make; None when nobody waits for it any more, or not now."""
+        assert job.run_id is not None
+        with (
+            self._engine.store.tx() as tx,
+            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
+            row, attempt = _row(current, job), _attempt(current, job)
+            held = tx.job(job.id)
+            is_ours = held is not None and held.fence == job.fence and held.lease_owner == job.lease_owner
+            if row is None or attempt.status is not AttemptStatus.RUNNING or not is_ours:
+                return None
+            if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
+                return None
+            if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING}:
+                tx.save_step(replace(row, status=StepStatus.READY, not_before=None))
+                return None
+            row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
+            tx.save_step(row)
+            return Call(current.run, attempt, _step(current, row), row, current.frozen)
+
+
+class FileJobs:
+    """The handler of the jobs that read the files for a phase of steps: before it is claimed, before its gates judge."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        """Read the files, then go on."""
+        engine, job = self._engine, context.job
+        assert job.run_id is not None
+        path = PhasePath(job.phase or "")
+        if job.payload["then"] == "claim":
+            with engine.store.read() as tx:
+                read = files_at_start(engine, tx, engine.load(tx, job.run_id), path)
+            tree, head = read()
+            return Outcome({}, lambda tx: self._claim(tx, job, tree, head))
+        seen = bound_tree(engine, job.run_id, path)
+        return Outcome({}, lambda tx: self._hand_in(tx, job, seen))
+
+    def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
+        assert job.run_id is not None
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = _attempt(current, job)
+            if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
+                return
+            if busy_tree(self._engine, tx, current.loaded, attempt.phase) is None:
+                begin_phase(current, attempt, tree, head)
+                return
+            later = current.at + timedelta(seconds=BUSY_S)
+            on = {"phase": attempt.phase, "attempt": attempt.number}
+            current.enqueue("files", queue="step", payload=job.payload, run_at=later, **on)
+
+    def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
+        assert job.run_id is not None
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = _attempt(current, job)
+            goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
+            if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
+                hand_in(current, attempt, tree)
+
+
+def step_gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
+    """The job will not be worked any more: its worker is gone, or it failed for good."""
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        row = _row(current, job)
+        if row is None:
+            return
+        if row.status is StepStatus.QUEUED and row.enqueued < _MOST_JOBS:
+            tx.save_step(replace(row, status=StepStatus.READY))
+        elif row.status in {StepStatus.QUEUED, StepStatus.RUNNING}:
+            in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
+            status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
+            tx.save_step(replace(row, status=status, error=reason.rstrip("."), finished_at=current.at))
+
+
+def wait_s(retry: StepRetry, tries: int) -> float:
+    """Seconds to wait after try ``tries`` (1-based)."""
+    from wfe_mcp.workflow.model import duration_s
+
+    first = duration_s(retry.initial)
+    grown = {"none": 0.0, "fixed": first, "linear": first * tries, "exponential": first * 2.0 ** min(tries - 1, 60)}
+    return min(duration_s(retry.max), grown[retry.backoff])
+
+
+def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: Answer) -> None:
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        row = _row(current, job)
+        if row is not None and row.status is StepStatus.RUNNING:
+            tx.save_step(_ended(current, row, _step(current, row), answer))
+
+
+def _ended(current: Turn, row: StepRecord, step: Step, answer: Answer) -> StepRecord:
+    if not answer.fault:
+        return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
+    if answer.needs_trust:  # no try is burnt
+        return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault)
+    if step.retry is not None and row.tries < step.retry.max_attempts:
+        later = current.at + timedelta(seconds=wait_s(step.retry, row.tries))
+        return replace(row, status=StepStatus.READY, not_before=later, error=answer.fault)
+    in_doubt = answer.may_have_happened and not step.continue_on_error
+    status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
+    return replace(row, status=status, error=answer.fault, output=answer.value, finished_at=current.at)
+
+
+def _row(current: Turn, job: JobRecord) -> StepRecord | None:
+    """The row that waits for this very job."""
+    rows = current.tx.steps(current.run.id, PhasePath(job.phase or ""), job.attempt)
+    return next((row for row in rows if row.step == job.payload["step"] and row.job_id == job.id), None)
+
+
+def _attempt(current: Turn, job: JobRecord) -> Attempt:
+    return current.attempt(PhasePath(job.phase or ""))
+
+
+def _step(current: Turn, row: StepRecord) -> Step:
+    phase: StepsPhase = current.plan.phase(row.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    return next(step for step in phase.steps if step.id == row.step)

@@ -1,0 +1,289 @@
+"""How does a phase of steps go on by itself?
+
+    ready ──► claimed by "server" ──► step 1 ──► … ──► step n ──► artifact handed in ──► gates
+                                        │
+               failed ──► on_fail       └─ in doubt ──► a person
+
+Rules:
+1. The state is looked at, never an event: whatever finished a step, a pause or a crash left open, the next turn goes on.
+2. One job per step, enqueued in the transaction that ends the step before it. A step's parameters are evaluated then,
+   once, and kept; what a tool answers is data and never evaluated (B-15).
+3. A call that may have had its effect is made again only by its own ``retry`` or after a person has reopened the phase.
+4. A new attempt of the iteration begins at the step the last one failed at; after a gate said no, all run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.engine.scope import roots
+from wfe_mcp.store.step_records import StepRecord, StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.workflow.model import Step, StepsPhase
+
+__all__ = [
+    "SERVER",
+    "begin_phase",
+    "does",
+    "hand_in",
+    "is_repeatable",
+    "leave",
+    "passed",
+    "settle_steps",
+    "trust_given",
+]
+
+SERVER = "server"
+"""The holder of phases that the server works: every live process works on them, so it never dies."""
+
+_GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
+_LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
+_REPEATABLE_TRIES = 5
+
+
+def settle_steps(turn: Turn) -> bool:
+    """Whatever is due in phases of steps. True when a command was given: then more may be due."""
+    if not any(phase.kind == "steps" for phase in turn.state.spec.phases):
+        return False
+    leave(turn)
+    if turn.state.status not in _GOES_ON:
+        return False
+    worked = [attempt for attempt in turn.state.open_attempts if turn.state.phase(attempt.phase).kind == "steps"]
+    return any(
+        (attempt.status is AttemptStatus.RUNNING and _go_on(turn, attempt))
+        or (attempt.status is AttemptStatus.READY and _claim(turn, attempt))
+        for attempt in worked
+    )
+
+
+def leave(turn: Turn) -> None:
+    """Steps of an attempt that is over: what waits is cancelled, what runs is stopped, and a call is in doubt."""
+    before = turn.loaded.state
+    for path in turn.state.changed_since(before):
+        if path not in before.attempts:
+            continue
+        was, now = before.attempts[path][-1], turn.state.attempts[path][-1]
+        is_over = now.number != was.number or now.status is not AttemptStatus.RUNNING
+        if turn.state.phase(path).kind == "steps" and was.status is AttemptStatus.RUNNING and is_over:
+            live = [row for row in turn.tx.steps(turn.run.id, path, was.number) if row.status in _LIVE]
+            for row in live:
+                in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
+                status = StepStatus.UNKNOWN if in_doubt else StepStatus.CANCELLED
+                error = "it was running when its attempt ended" if in_doubt else row.error
+                turn.tx.save_step(replace(row, status=status, error=error, finished_at=turn.at))
+            if live:
+                turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
+                turn.tx.after_commit(turn.engine.wake)
+
+
+def begin_phase(turn: Turn, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
+    """The server claims the phase. False when something else takes its place just now."""
+    command = c.StartPhase(
+        phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head, by=SYSTEM, at=turn.at
+    )
+    if refusal(turn.state, command) is not None:
+        return False
+    turn.give(command)
+    return True
+
+
+def does(step: Step) -> str:
+    """What a step calls, in words."""
+    if step.tool is not None:
+        return f"tool {step.tool}"
+    if step.http is not None:
+        return f"http {step.http.method}"
+    return next(f"{kind} {getattr(step, kind)}" for kind in ("check", "builtin", "wait") if getattr(step, kind))
+
+
+def is_repeatable(row: StepRecord) -> bool:
+    """False for calls to the outside: a second one could do harm."""
+    return row.does.split(" ", 1)[0] not in {"tool", "http"}
+
+
+def passed(row: StepRecord, step: Step) -> bool:
+    """True when the next step's turn has come."""
+    failed_well = row.status is StepStatus.FAILED and step.continue_on_error
+    return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
+
+
+def trust_given(turn: Turn) -> None:
+    """Steps that waited for trust are due again."""
+    for attempt in turn.state.open_attempts:
+        if turn.state.phase(attempt.phase).kind == "steps" and attempt.status is AttemptStatus.RUNNING:
+            for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number):
+                if row.status is StepStatus.WAITING:
+                    turn.tx.save_step(replace(row, status=StepStatus.READY, error=""))
+
+
+def _claim(turn: Turn, attempt: Attempt) -> bool:
+    command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
+    if refusal(turn.state, command) is not None:
+        return False
+    if turn.state.phase(attempt.phase).exclusive or _reads_files(turn, attempt.phase):
+        _ask_for_files(turn, attempt, "claim")
+        return False
+    return begin_phase(turn, attempt)
+
+
+def _reads_files(turn: Turn, path: PhasePath) -> bool:
+    spec = turn.state.phase(path)
+    return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
+
+
+def _ask_for_files(turn: Turn, attempt: Attempt, what: str) -> None:
+    """A job reads tree and HEAD outside the transaction, then goes on with ``what``."""
+    from wfe_mcp.store.records import JobStatus
+
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
+    alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    if not any(job.kind == "files" and not job.cancel_requested for job in alive):
+        turn.enqueue("files", queue="step", payload={"then": what}, **on)
+
+
+def _go_on(turn: Turn, attempt: Attempt) -> bool:
+    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
+    if not rows:
+        rows = _carried(turn, attempt, phase)
+    for position, step in enumerate(phase.steps):
+        row = rows.get(step.id) or _new(turn, attempt, position, step)
+        if passed(row, step):
+            continue
+        if row.status is StepStatus.READY:
+            _enqueue(turn, row)
+        if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
+            return _fail(turn, row)
+        return False
+    if _reads_files(turn, attempt.phase):
+        _ask_for_files(turn, attempt, "hand_in")
+        return False
+    hand_in(turn, attempt, None)
+    return True
+
+
+def _carried(turn: Turn, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
+    """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
+    tries = turn.state.attempts[attempt.phase]
+    last = tries[attempt.number - 2] if attempt.number > 1 else None
+    if last is None or last.iteration != attempt.iteration or last.revision:
+        return {}
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, last.number)}
+    kept: dict[str, StepRecord] = {}
+    for step in phase.steps:
+        row = rows.get(step.id)
+        in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
+        if row is None or not (passed(row, step) or in_doubt):
+            break
+        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
+        turn.tx.save_step(kept[step.id])
+    return kept
+
+
+def _new(turn: Turn, attempt: Attempt, position: int, step: Step) -> StepRecord:
+    """The step's turn has come: its condition, its parameters and its key have their values from now on."""
+    from wfe_mcp.workflow.expressions import ExpressionError
+    from wfe_mcp.workflow.filled import filled
+
+    row = StepRecord(turn.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
+    values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)))
+    try:
+        if step.if_ is not None and not turn.plan.expressions.is_true(step.if_, values):
+            row = replace(row, status=StepStatus.SKIPPED, finished_at=turn.at)
+        else:
+            row = _due(turn, row, filled(step, values, turn.plan.expressions))
+    except ExpressionError as exc:
+        row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=turn.at)
+    turn.tx.save_step(row)
+    return row
+
+
+def _due(turn: Turn, row: StepRecord, step: Step) -> StepRecord:
+    from wfe_mcp.workflow.model import duration_s
+
+    given = step.http.model_dump(mode="json", by_alias=True) if step.http else step.params or None
+    row = replace(row, input=given, idempotency_key=step.idempotency_key or None)
+    if step.wait is not None:
+        row = replace(row, not_before=turn.at + timedelta(seconds=duration_s(step.wait)))
+    known = turn.tx.step_with_key(turn.run.id, row.idempotency_key) if row.idempotency_key else None
+    if known is None:
+        return row
+    if known.does != row.does:
+        error = f"the idempotency key {row.idempotency_key!r} is that of step {known.step!r} ({known.does})"
+        return replace(row, status=StepStatus.FAILED, error=error, finished_at=turn.at)
+    return replace(
+        row, status=StepStatus.DONE, output=known.output, carried=known.carried or known.attempt, finished_at=turn.at
+    )
+
+
+def _enqueue(turn: Turn, row: StepRecord) -> None:
+    from wfe_mcp.store.records import Effect
+
+    safe, number = is_repeatable(row), row.enqueued + 1
+    job = turn.enqueue(
+        "step", queue="step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
+        effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE, max_attempts=_REPEATABLE_TRIES if safe else 1,
+        dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
+    )  # fmt: skip
+    turn.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
+
+
+def _fail(turn: Turn, row: StepRecord) -> bool:
+    on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": turn.at}
+    named = f"Step {row.step!r} ({row.does})"
+    if row.status is StepStatus.FAILED:
+        turn.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
+    else:
+        reason = (
+            f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and "
+            "goes on from it."
+        )
+        turn.give(c.FailAttempt(reason=reason, human_only=True, **on))
+    return True
+
+
+def hand_in(turn: Turn, attempt: Attempt, tree: str | None) -> None:
+    """All steps are over: the artifact goes the way of every artifact."""
+    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.engine.submissions import store_revision, write_output
+
+    value = _artifact(turn, attempt)
+    checked = validate(turn.plan.schema(attempt.phase), value)
+    reason = (
+        f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
+    )
+    content = canonical_json(checked.value if not checked.faults else value)
+    if not reason:
+        try:
+            write_output(turn, attempt.phase, content)
+        except Refused as refused:
+            reason = f"The artifact of the steps could not be written: {refused.message}"
+    if reason:
+        turn.give(
+            c.FailAttempt(
+                phase=attempt.phase, attempt=attempt.number, reason=reason, kind=FailKind.INVALID, by=SYSTEM, at=turn.at
+            )
+        )
+        return
+    store_revision(turn, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
+
+
+def _artifact(turn: Turn, attempt: Attempt) -> object:
+    """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
+    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = turn.plan.artifact_name(attempt.phase)
+    rows = turn.tx.steps(turn.run.id, attempt.phase, attempt.number)
+    results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
+    named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
+    return results[named[-1]] if named else {"steps": results}
