@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ def steps(*given: dict[str, Any], name: str = "ci", **keys: Any) -> dict[str, An
     return {"id": name, "kind": "steps", "steps": list(given), "on_fail": [{"do": "wait_human"}], **keys}
 
 
-def tool(step: str, named: str = "stub.say", **keys: Any) -> dict[str, Any]:
+def tool(step: str, named: str = "stub.say", /, **keys: Any) -> dict[str, Any]:
     return {"id": step, "tool": named, **keys}
 
 
@@ -69,3 +71,11 @@ def reopen(scene: Scene, run: str, name: str = "ci") -> None:
     """A person retries, and what is due is worked."""
     control.retry(scene.engine, HUMAN, run, name)
     scene.work()
+
+
+def until(happens: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something in another thread or process, at most so long."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)

@@ -1,13 +1,13 @@
 """How does a phase of steps go on by itself?"""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, expr, phase, refused
+from tests.engine.scene import AGENT, Scene, expr, phase, refused
 from tests.engine.scene import told as moves
-from tests.engine.step_scene import artifact, configure, reopen, rows, steps, told, tool, with_stub
+from tests.engine.step_scene import artifact, rows, steps, told, tool, with_stub
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
 from wfe_mcp.engine import control, phases, submissions
@@ -156,7 +156,11 @@ def test_a_step_is_tried_again_after_its_wait_as_often_as_it_says(scene: Scene, 
     scene.work()
     assert len(stub.called()) == 1
     waiting = rows(scene, run)["flaky"]
-    assert (str(waiting.status), waiting.tries, waiting.not_before) == ("queued", 1, scene.clock.now.__add__(_s(10)))
+    assert (str(waiting.status), waiting.tries, waiting.not_before) == (
+        "queued",
+        1,
+        scene.clock.now + timedelta(seconds=10),
+    )
     scene.clock.advance(seconds=9)
     assert scene.work() == 0
     scene.clock.advance(seconds=1)
@@ -168,12 +172,6 @@ def test_a_step_is_tried_again_after_its_wait_as_often_as_it_says(scene: Scene, 
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     assert artifact(scene, run)["steps"]["flaky"] == {"tries": 3}
-
-
-def _s(seconds: float) -> Any:
-    from datetime import timedelta
-
-    return timedelta(seconds=seconds)
 
 
 @pytest.mark.requirement("B-16")
@@ -367,4 +365,3 @@ def test_gates_on_files_judge_what_the_steps_changed(scene: Scene) -> None:
         True,
     )
     assert tried.tree_at_start != tried.tree
-    configure(scene)

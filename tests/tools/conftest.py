@@ -55,11 +55,11 @@ def web() -> Iterator[Web]:
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - the names http.server asks for
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
+        def handle_error(self, request: Any, client_address: Any) -> None:
             pass  # a client that has gone is what some tests are about
 
     server = Server(("127.0.0.1", 0), Answers)

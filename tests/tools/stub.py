@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ def calls_in(file: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def running_stub(calls: Path) -> Iterator[Stub]:
+def running_stub(calls: Path) -> Generator[Stub]:
     """A server for the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

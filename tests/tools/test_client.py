@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -39,7 +39,7 @@ def child(calls: Path) -> FrozenServer:
 
 
 def call(server: FrozenServer, tool: str, params: dict[str, Any] | None = None, **more: Any) -> Any:
-    more = {"timeout_s": 60, "env": {}, "cwd": STUB.parent} | more
+    more = cast("dict[str, Any]", {"timeout_s": 60, "env": {}, "cwd": STUB.parent}) | more
     return call_tool(server, tool, params or {}, **more)
 
 

@@ -8,13 +8,22 @@ import pytest
 
 from tests.tools.conftest import Web
 from wfe_mcp.tools.fault import StepStopped, ToolFault
-from wfe_mcp.tools.http import Request, send
+from wfe_mcp.tools.http import Request, Resolve, send
 
 
 def fault(*args: Any, **kwargs: Any) -> ToolFault:
     with pytest.raises(ToolFault) as found:
         send(*args, **kwargs)
     return found.value
+
+
+def answering(*addresses: str) -> Resolve:
+    """A name server that says this."""
+
+    def answer(_host: str, _port: int) -> list[str]:
+        return list(addresses)
+
+    return answer
 
 
 def test_a_json_answer_comes_back_as_its_value_and_a_text_as_text(web: Web) -> None:
@@ -57,7 +66,7 @@ def test_an_address_that_may_not_be_reached_is_refused_before_anything_is_asked(
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "::ffff:127.0.0.1"])
 def test_a_name_that_leads_inside_is_refused_even_when_another_address_is_public(address: str) -> None:
-    found = fault(Request("https://example.org/", "POST"), resolve=lambda _host, _port: ["1.1.1.1", address])
+    found = fault(Request("https://example.org/", "POST"), resolve=answering("1.1.1.1", address))
     assert f"leads to {address}, which is not on the public internet" in str(found)
     assert "[http] allow" in str(found)
     assert not found.may_have_happened
@@ -79,7 +88,7 @@ def test_a_name_that_does_not_resolve_or_has_no_address_says_so() -> None:
     assert "cannot be resolved: Name or service not known" in str(
         fault(Request("https://nowhere.invalid"), resolve=unknown)
     )
-    assert "has no address" in str(fault(Request("https://nowhere.invalid"), resolve=lambda _host, _port: []))
+    assert "has no address" in str(fault(Request("https://nowhere.invalid"), resolve=answering()))
 
 
 def test_redirects_are_not_followed(web: Web) -> None:

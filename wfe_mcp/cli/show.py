@@ -76,8 +76,32 @@ def _decision(event: dict[str, Any]) -> str:
     return "" if event["channel"] == "system" else _DECISIONS.get(event["type"], "")
 
 
+def _step_line(step: dict[str, Any]) -> str:
+    tries = f", {step['tries']} tries" if "tries" in step else ""
+    error = f": {shortened(step['error'], 200)}" if "error" in step else ""
+    return f"  step {step['step']} ({step['does']}): {step['state']}{tries}{error}"
+
+
+def _tell_attempt(screen: "Screen", attempt: dict[str, Any]) -> None:
+    from wfe_mcp.cli.telling import verdict_line
+
+    again = f", iteration {attempt['iteration']}" if attempt["iteration"] > 1 else ""
+    screen.line(f"{attempt['phase']} attempt {attempt['attempt']}{again}: {attempt['state']}", attempt["state"])
+    if attempt.get("artifact") and attempt.get("sha256"):
+        screen.line(f"  artifact {attempt['artifact']}, revision {attempt['revision']}, sha256 {attempt['sha256']}")
+    for step in attempt.get("steps", []):
+        screen.line(_step_line(step))
+    for verdict in attempt.get("verdicts", []):
+        screen.line(f"  {verdict_line(verdict)}")
+    for evidence in attempt.get("evidence", []):
+        if "log" in evidence:
+            screen.line(f"  log of {evidence['gate']}: {evidence['log']}")
+    if attempt.get("reason") and attempt["state"] != "completed":
+        screen.line(f"  {shortened(attempt['reason'], 300)}")
+
+
 def _tell(screen: "Screen", answer: "Envelope") -> None:
-    from wfe_mcp.cli.telling import verdict_line, where
+    from wfe_mcp.cli.telling import where
 
     data = answer.data
     screen.line(answer.summary, "bold")
@@ -86,21 +110,7 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
     for name, value in data["inputs"].items():
         screen.line(f"  {name}: {shortened(str(value), 200)}")
     for attempt in data["attempts"]:
-        again = f", iteration {attempt['iteration']}" if attempt["iteration"] > 1 else ""
-        screen.line(f"{attempt['phase']} attempt {attempt['attempt']}{again}: {attempt['state']}", attempt["state"])
-        if attempt.get("artifact") and attempt.get("sha256"):
-            screen.line(f"  artifact {attempt['artifact']}, revision {attempt['revision']}, sha256 {attempt['sha256']}")
-        for step in attempt.get("steps", []):
-            tries = f", {step['tries']} tries" if "tries" in step else ""
-            error = f": {shortened(step['error'], 200)}" if "error" in step else ""
-            screen.line(f"  step {step['step']} ({step['does']}): {step['state']}{tries}{error}")
-        for verdict in attempt.get("verdicts", []):
-            screen.line(f"  {verdict_line(verdict)}")
-        for evidence in attempt.get("evidence", []):
-            if "log" in evidence:
-                screen.line(f"  log of {evidence['gate']}: {evidence['log']}")
-        if attempt.get("reason") and attempt["state"] != "completed":
-            screen.line(f"  {shortened(attempt['reason'], 300)}")
+        _tell_attempt(screen, attempt)
     for one in data["decisions"]:
         said = one.get("comment") or one.get("reason") or ""
         screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"

@@ -6,7 +6,7 @@ below it. The same attempt always renders to the same bytes, because gates befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.scope import feedback_of, roots
@@ -14,6 +14,7 @@ from wfe_mcp.engine.scope import feedback_of, roots
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.workflow.model import StepsPhase
 
 __all__ = ["fenced_feedback", "prompt_of"]
 
@@ -21,20 +22,43 @@ __all__ = ["fenced_feedback", "prompt_of"]
 def prompt_of(turn: Turn, attempt: Attempt) -> str:
     """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, scan
+    from wfe_mcp.workflow.model import StepsPhase
     from wfe_mcp.workflow.prompts import prompt_text, render, render_context
 
     phase, nonce = turn.plan.phase(attempt.phase), turn.run.id
     written = prompt_text(phase)
     try:
         asked = [part.text for part in scan(written) if part.is_expression]
-        values = roots(turn, attempt, "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context)]))
+        named = "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context)])
+        values = roots(turn, attempt, named, own_vars=False)  # the same before the steps run and after
         text = render(written, values, turn.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
                       "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
     named = [(name, values["artifacts"][name]) for name in phase.context if name in values["artifacts"]]
     context = render_context(named, nonce=nonce)
-    return f"{text}\n\n{context}" if context else text
+    listed = _steps_in_words(turn, attempt, phase) if isinstance(phase, StepsPhase) else ""
+    return "\n\n".join(part for part in (text, listed, context) if part)
+
+
+def _steps_in_words(turn: Turn, attempt: Attempt, phase: StepsPhase) -> str:
+    """What the server will do, for the person who approves it: values where they are known yet, else as written."""
+    from wfe_mcp.core.canonical import canonical_json
+    from wfe_mcp.workflow.expressions import ExpressionError
+    from wfe_mcp.workflow.prompts import fenced
+
+    lines: list[str] = []
+    for number, step in enumerate(phase.steps, 1):
+        written: dict[str, Any] = step.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude={"id", "assign"}
+        )
+        values = roots(turn, attempt, canonical_json(written), own_vars=False)
+        try:
+            given = cast("dict[str, Any]", turn.plan.expressions.evaluate_json(written, values))
+        except ExpressionError:
+            given = written
+        lines.append(f"{number}. {step.id}: {canonical_json(given)}")
+    return fenced("\n".join(lines), "the steps", nonce=turn.run.id)
 
 
 def fenced_feedback(turn: Turn, attempt: Attempt) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.engine.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.handling import ChildStopped, JobContext, mark_of
-from wfe_mcp.tools.fault import StepStopped, ToolFault
+from wfe_mcp.jobs.handling import JobContext, mark_of
+from wfe_mcp.tools.fault import ToolFault
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
@@ -58,13 +58,11 @@ class Answer:
 
 
 def make(engine: Engine, call: Call, context: JobContext) -> Answer:
-    """Do what the step says. Raises ChildStopped when the job must end."""
+    """Do what the step says. Raises StepStopped or ChildStopped when the job must end."""
     try:
         answer = _made(engine, call, context)
     except ToolFault as fault:
         return Answer(None, str(fault), fault.may_have_happened)
-    except StepStopped:
-        raise ChildStopped(context.stop.reason) from None
     return answer if answer.fault else _checked(call, answer)
 
 

@@ -22,8 +22,9 @@ from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
 from wfe_mcp.engine.trees import bound_tree, files_at_start
 from wfe_mcp.engine.turn import Turn, turn_in
 from wfe_mcp.engine.worktree import busy_tree
-from wfe_mcp.jobs.handling import JobContext, Outcome
+from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome
 from wfe_mcp.store.step_records import StepRecord, StepStatus
+from wfe_mcp.tools.fault import StepStopped
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
@@ -35,9 +36,6 @@ __all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
 
 BUSY_S = 5.0
 """How long a phase waits before it looks again whether another run has left the working tree."""
-
-_MOST_JOBS = 25
-"""Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
 
 
 class StepJobs:
@@ -51,7 +49,13 @@ class StepJobs:
         call = self._begin(context.job)
         if call is None:
             return Outcome({"stale": True})
-        answer = make(self._engine, call, context)
+        try:
+            answer = make(self._engine, call, context)
+        except StepStopped as stopped:
+            if not stopped.may_have_happened:
+                with context.store.tx() as tx:  # as if it had not begun: whoever takes the job over begins it
+                    tx.save_step(replace(call.row, status=StepStatus.QUEUED))
+            raise ChildStopped(context.stop.reason) from None
         told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
         return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
 
@@ -118,19 +122,11 @@ class FileJobs:
                 hand_in(current, attempt, tree)
 
 
-def step_gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
-    """The job will not be worked any more: its worker is gone, or it failed for good."""
+def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    """The job will not be worked any more: its worker is gone, or it failed for good. The next turn sees that."""
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
-        row = _row(current, job)
-        if row is None:
-            return
-        if row.status is StepStatus.QUEUED and row.enqueued < _MOST_JOBS:
-            tx.save_step(replace(row, status=StepStatus.READY))
-        elif row.status in {StepStatus.QUEUED, StepStatus.RUNNING}:
-            in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
-            status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
-            tx.save_step(replace(row, status=status, error=reason.rstrip("."), finished_at=current.at))
+    with turn_in(engine, tx, job.run_id, SYSTEM):
+        pass
 
 
 def wait_s(retry: StepRetry, tries: int) -> float:

@@ -25,6 +25,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.scope import roots
+from wfe_mcp.jobs.ending import IN_DOUBT
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ SERVER = "server"
 _GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
 _LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
 _REPEATABLE_TRIES = 5
+_MOST_JOBS = 25
+"""Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
 
 
 def settle_steps(turn: Turn) -> bool:
@@ -158,7 +161,7 @@ def _go_on(turn: Turn, attempt: Attempt) -> bool:
     if not rows:
         rows = _carried(turn, attempt, phase)
     for position, step in enumerate(phase.steps):
-        row = rows.get(step.id) or _new(turn, attempt, position, step)
+        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step))
         if passed(row, step):
             continue
         if row.status is StepStatus.READY:
@@ -239,16 +242,33 @@ def _enqueue(turn: Turn, row: StepRecord) -> None:
     turn.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
 
 
+def _as_its_job_ended(turn: Turn, row: StepRecord) -> StepRecord:
+    """A step whose job ended without its answer: never begun, it is due again; a call that had begun is in doubt."""
+    from wfe_mcp.store.records import JobStatus
+
+    if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
+        return row
+    job = turn.tx.job(row.job_id)
+    if job is None or job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        return row
+    error = (job.error or f"its job was {job.status}").removeprefix(IN_DOUBT).rstrip(".")
+    if row.status is StepStatus.QUEUED and job.status is not JobStatus.CANCELLED and row.enqueued < _MOST_JOBS:
+        row = replace(row, status=StepStatus.READY)
+    else:
+        in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
+        status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
+        row = replace(row, status=status, error=error, finished_at=turn.at)
+    turn.tx.save_step(row)
+    return row
+
+
 def _fail(turn: Turn, row: StepRecord) -> bool:
     on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": turn.at}
     named = f"Step {row.step!r} ({row.does})"
     if row.status is StepStatus.FAILED:
         turn.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
     else:
-        reason = (
-            f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and "
-            "goes on from it."
-        )
+        reason = f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and goes on."
         turn.give(c.FailAttempt(reason=reason, human_only=True, **on))
     return True
 

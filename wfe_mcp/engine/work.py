@@ -115,7 +115,7 @@ class _GaveUp:
         from wfe_mcp.engine.judging import judged_attempt
 
         if job.kind == "step":
-            step_gave_up(self._engine, tx, job, reason)
+            step_gave_up(self._engine, tx, job)
         if job.kind != "gate" or job.run_id is None:
             return
         with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:

@@ -21,9 +21,12 @@ from wfe_mcp.jobs.handling import Outcome
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records import Effect, JobRecord
 
-__all__ = ["ApplyFailed", "Endings", "GaveUp"]
+__all__ = ["IN_DOUBT", "ApplyFailed", "Endings", "GaveUp"]
 
 _LOG = logging.getLogger(__name__)
+
+IN_DOUBT = "It may have had its effect: "
+"""How the error of a parked job begins."""
 
 GaveUp = Callable[[Tx, JobRecord, str], object]
 """Writes what it means that a job will not be tried again, for a reason."""
@@ -72,7 +75,7 @@ class Endings:
         """Somebody else may take it at once, unless a second execution could do harm."""
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
-                return self._told(tx, job, f"It may have had its effect: {reason}", tx.park)
+                return self._told(tx, job, f"{IN_DOUBT}{reason}", tx.park)
         with self.store.tx() as tx:
             return tx.fail(job.id, job.fence, reason, self.clock())
 

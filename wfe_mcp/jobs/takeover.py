@@ -8,10 +8,11 @@ Rules:
 1. First the row, then the processes: once the row has changed, whatever the old claim still answers meets a fence. So
    nobody takes the exit code of a child that we ended for the child's own.
 2. Whoever dies between the two leaves the ending to the next claim, which looks for the mark of the one before.
+3. What ends a job for ever is told to the run it belongs to, so it is left to a worker of the job's own queue.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from wfe_mcp.jobs.ending import Endings
@@ -26,13 +27,23 @@ __all__ = ["take_over"]
 _LOG = logging.getLogger(__name__)
 
 
-def take_over(store: Store, me: ProcessIdentity, clock: Callable[[], datetime], endings: Endings) -> int:
-    """Free what dead or late owners hold; how many jobs that was. Cheap when there is nothing."""
+def take_over(
+    store: Store,
+    me: ProcessIdentity,
+    clock: Callable[[], datetime],
+    endings: Endings,
+    queues: Sequence[str] | None = None,
+) -> int:
+    """Free what dead or late owners hold; how many jobs that was. Cheap when there is nothing.
+
+    ``queues``: those whose jobs may be ended for ever here; None is all.
+    """
     with store.read() as tx:
         held = tx.running_jobs()
     now = clock()
     orphans = [job for job in held if _is_dead(job.lease_owner) or _is_late(job, now)]
-    freed = [job for job in orphans if _decide(job, endings)]
+    ours = [job for job in orphans if queues is None or job.queue in queues or _is_repeated(job)]
+    freed = [job for job in ours if _decide(job, endings)]
     for job in freed:
         _LOG.info("job %s (%s) was taken from %s", job.id, job.kind, job.lease_owner)
         _end_children(job, me)
@@ -46,6 +57,11 @@ def _is_dead(owner: str | None) -> bool:
 
 def _is_late(job: JobRecord, now: datetime) -> bool:
     return job.lease_until is not None and job.lease_until < now
+
+
+def _is_repeated(job: JobRecord) -> bool:
+    """Somebody will work on it again, whoever frees it."""
+    return job.cancel_requested or (job.effect is not Effect.NON_REPEATABLE and job.tries < job.max_attempts)
 
 
 def _end_children(job: JobRecord, me: ProcessIdentity) -> None:
@@ -62,6 +78,6 @@ def _decide(job: JobRecord, endings: Endings) -> bool:
     """Free the row. False when somebody was quicker."""
     if job.cancel_requested:
         return endings.cancelled(job)
-    if job.effect is not Effect.NON_REPEATABLE and job.tries >= job.max_attempts:
+    if job.effect is not Effect.NON_REPEATABLE and not _is_repeated(job):
         return endings.failed(job, f"the process that worked on it was gone, {job.tries} times.", for_good=True)
     return endings.handed_back(job, "the process that worked on it is gone.")

@@ -163,7 +163,7 @@ class Worker:
     def _look_for_orphans(self) -> None:
         if time.monotonic() >= self._next_take_over:
             store, endings, _ = self._parts()
-            take_over(store, self._identity, self._clock, endings)
+            take_over(store, self._identity, self._clock, endings, self._queues)
             self._next_take_over = time.monotonic() + self._take_over_s
 
     def _claim(self) -> JobRecord | None:

@@ -148,7 +148,7 @@ class _Talk:
                     raise self._fault(exc, said) from exc
                 _LOG.info("MCP server %r answered, but did not end well: %s", self.server.name, _leaf(exc))
         if not self.answers:  # the group that was cancelled ends quietly
-            raise StepStopped
+            raise StepStopped(may_have_happened=self.was_sent)
         return self.answers[0]
 
     async def _hold(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]", said: IO[str]) -> None:
@@ -195,7 +195,7 @@ class _Talk:
 
         leaf = _leaf(exc)
         if self.stopped:
-            return StepStopped()
+            return StepStopped(may_have_happened=self.was_sent)
         if isinstance(leaf, ToolFault | KeyboardInterrupt | SystemExit):
             return leaf
         name = f"MCP server {self.server.name!r}"

@@ -25,4 +25,8 @@ class ToolFault(Exception):
 
 
 class StepStopped(Exception):
-    """The work was ended because ``should_stop`` said so."""
+    """The work was ended because ``should_stop`` said so; ``may_have_happened`` as with a fault."""
+
+    def __init__(self, *, may_have_happened: bool) -> None:
+        super().__init__("the work had to stop")
+        self.may_have_happened = may_have_happened

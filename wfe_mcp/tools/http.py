@@ -78,7 +78,7 @@ def send(
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
             fault = exc  # whatever a connection that was cut under its reader raises; the watch knows why it was cut
     if watch.reason == "stopped":
-        raise StepStopped
+        raise StepStopped(may_have_happened=unsafe)
     if watch.reason or fault:
         why = f"no whole answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
         raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault

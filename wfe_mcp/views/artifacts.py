@@ -97,7 +97,7 @@ def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
     makers = {str(name): spec.path for spec in state.spec.phases if (name := plan.artifact_name(spec.path))}
     if phase in state.attempts:
         path = PhasePath(phase)
-        if plan.artifact_name(path) is not None and artifact in {"", plan.artifact_name(path)}:
+        if plan.has_artifact(path) and artifact in {"", plan.artifact_name(path) or path}:
             return path
     elif not phase and artifact in makers:
         path = makers[artifact]
