@@ -365,3 +365,14 @@ def test_gates_on_files_judge_what_the_steps_changed(scene: Scene) -> None:
         True,
     )
     assert tried.tree_at_start != tried.tree
+
+
+def test_results_that_are_too_much_together_are_left_out_largest_first(scene: Scene) -> None:
+    def said(step: str, text: str) -> dict[str, object]:
+        return {"id": step, "builtin": "set", "params": {"text": text}}
+
+    twice = said("b", "${inputs.goal}${inputs.goal}")
+    run = scene.start(steps(said("a", "${inputs.goal}"), twice, said("c", "x")), inputs={"goal": "x" * 350_000})
+    scene.work()
+    made = artifact(scene, run)["steps"]
+    assert (len(made["a"]["text"]), made["b"], made["c"]) == (350_000, {"left_out_bytes": 700_011}, {"text": "x"})

@@ -1,5 +1,7 @@
 """What happens to the steps of a phase when the world does not go on as planned?"""
 
+import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +18,13 @@ from tests.tools.stub import Stub, calls_in, running_stub
 from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
 from wfe_mcp.engine import approvals, control, step_calls
 from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.step_jobs import StepJobs, wait_s
 from wfe_mcp.engine.trust import give_trust
 from wfe_mcp.engine.work import new_worker, tend_open_runs
-from wfe_mcp.jobs.handling import JobContext
+from wfe_mcp.jobs.handling import JobContext, Stop
 from wfe_mcp.store.records import JobRecord, JobStatus
 from wfe_mcp.store.step_records import StepStatus
+from wfe_mcp.workflow.model import StepRetry
 from wfe_mcp.workspace.location import project_at
 
 WORKER = """
@@ -324,3 +328,109 @@ def test_a_check_of_a_killed_worker_is_run_again(scene: Scene) -> None:
     neighbour.process.wait()
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
+
+
+def test_a_server_that_ends_before_the_call_was_sent_leaves_nothing_in_doubt(scene: Scene) -> None:
+    configure(
+        scene,
+        f"[mcp_servers.stub]\ncommand = {json.dumps(sys.executable)}\nargs = ['-c', 'import time; time.sleep(60)']",
+    )
+    run = scene.start(steps(tool("say", **HI)))
+    worker = new_worker(scene.engine)
+    worker.start()
+    until(lambda: told(scene, run) == {"say": "running"})
+    worker.stop()
+    row = rows(scene, run)["say"]
+    assert (str(row.status), row.tries, row.enqueued) == ("queued", 0, 2)
+    assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING
+
+
+def claimed(scene: Scene, run: str) -> JobContext:
+    """The step's job, in the hands of a worker that has not begun."""
+    with scene.store.tx() as tx:
+        job = tx.claim(scene.engine.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
+    assert job is not None
+    return JobContext(job, scene.store, Stop())
+
+
+def test_a_job_whose_phase_went_on_without_it_does_nothing(scene: Scene, stub: Stub) -> None:
+    run = scene.start(steps(tool("say", **HI)))
+    context = claimed(scene, run)
+    control.retry(scene.engine, HUMAN, run, "ci")
+    assert StepJobs(scene.engine)(context).result == {"stale": True}
+    scene.work()
+    assert len(stub.called()) == 1
+
+
+def test_a_call_that_has_begun_is_not_begun_by_a_second_claim(scene: Scene, stub: Stub) -> None:
+    run = scene.start(steps(tool("say", **HI)))
+    context = claimed(scene, run)
+    with scene.store.tx() as tx:
+        tx.save_step(replace(rows(scene, run)["say"], status=StepStatus.RUNNING))
+    assert StepJobs(scene.engine)(context).result == {"stale": True}
+    assert stub.called() == []
+
+
+def test_an_answer_that_comes_after_the_phase_went_on_changes_nothing(scene: Scene, stub: Stub) -> None:
+    run = scene.start(steps(tool("say", **HI)))
+    outcome = StepJobs(scene.engine)(claimed(scene, run))
+    control.skip(scene.engine, HUMAN, run, "ci", "done by hand")
+    assert outcome.apply is not None
+    with scene.store.tx() as tx:
+        outcome.apply(tx)
+    assert told(scene, run) == {"say": "unknown"}
+
+
+def test_a_step_whose_job_fails_before_it_begins_is_not_tried_for_ever(scene: Scene) -> None:
+    run = scene.start(steps(SET))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wfe_mcp.engine.step_jobs._step", lambda *_: 1 / 0)
+        patch.setattr(logging.getLogger("wfe_mcp.jobs.worker"), "exception", lambda *_: None)
+        for _ in range(30 * 5):
+            scene.clock.advance(minutes=10)
+            new_worker(scene.engine).work_one()
+    tried = scene.attempt(run, "ci")
+    assert (tried.status, tried.number) == (AttemptStatus.FAILED, 1)
+    assert "ZeroDivisionError" in tried.reason
+
+
+def test_a_place_that_was_taken_meanwhile_is_waited_for(scene: Scene) -> None:
+    scene.check("good", "print('fine')")
+    run = scene.start(phase("plan"), steps({"id": "good", "check": "good"}, needs=[]), limits={"max_parallel": 1})
+    scene.begin(run, "plan")
+    scene.work()
+    assert scene.attempt(run, "ci").status is AttemptStatus.READY
+    scene.submit(run, "plan")
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
+def test_a_run_paused_while_the_files_are_read_hands_in_when_it_goes_on(scene: Scene) -> None:
+    run = scene.start(steps(SET, gates=[{"kind": "files", "within": ["x"]}]))
+    while told(scene, run) != {"set": "done"}:
+        assert new_worker(scene.engine).work_one()
+    control.control(scene.engine, HUMAN, run, "pause")
+    scene.work()
+    assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING
+    control.control(scene.engine, HUMAN, run, "resume")
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
+def test_a_check_that_nobody_has_trusted_yet_is_waited_for(scene: Scene) -> None:
+    run = scene.start(steps({"id": "good", "check": "good"}))
+    scene.work()
+    assert "no trusted check 'good' yet" in rows(scene, run)["good"].error
+    scene.check("good", "print('fine')", trusted=False)
+    give_trust(scene.engine, HUMAN, [])
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("backoff", "waits"),
+    [("none", [0, 0, 0]), ("fixed", [2, 2, 2]), ("linear", [2, 4, 5]), ("exponential", [2, 4, 5])],
+)
+def test_the_wait_between_tries_grows_as_the_step_says(backoff: str, waits: list[float]) -> None:
+    retry = StepRetry.model_validate({"backoff": backoff, "initial": "2s", "max": "5s"})
+    assert [wait_s(retry, tries) for tries in (1, 2, 3)] == waits

@@ -29,6 +29,7 @@ from wfe_mcp.cli import (
     force_accept,
     init,
     log,
+    mcp,
     pause,
     proceed,
     reject,
@@ -84,6 +85,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("templates archive", template_versions.archive),
     ("templates import", template_import.import_file),
     ("templates export", templates.export),
+    ("mcp list", mcp.list_all),
+    ("mcp test", mcp.try_out),
     ("start", start.start),
     ("status", status.status),
     ("watch", watch.watch),
@@ -110,6 +113,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
 NOUNS = {
     "config": "Which settings hold here?",
     "templates": "Which workflows are there?",
+    "mcp": "Which MCP servers may steps call?",
     "artifact": "What did a phase produce?",
 }
 

@@ -19,6 +19,7 @@ Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates th
 Everything = Annotated[bool, typer.Option("--all", help="Those that are disabled or archived too.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 FileOrName = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or folder, else a template's name.")]
+AskTools = Annotated[bool, typer.Option("--tools", help="Ask the MCP servers it needs whether they have its tools.")]
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
 
 
@@ -60,13 +61,16 @@ def show(door: Door, name: Name) -> None:
     door.tell(answer, tell)
 
 
-def lint(door: Door, source: FileOrName) -> None:
+def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
     """Find every fault of a template. Prints nothing when there is none; exit code 1 otherwise."""
     from wfe_mcp.views.templates import requires_view
     from wfe_mcp.workflow.lint import lint as look
 
     try:
-        report = look(_definition(door, source), _project_names(door))
+        definition, names = _definition(door, source), _project_names(door)
+        report = look(definition, names)
+        if tools and report.requires.servers:
+            report = look(definition, _with_tools(door, names, report.requires.servers))
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
@@ -117,6 +121,23 @@ def _project_names(door: Door) -> "ProjectNames | None":
         return None
     known = loaded.pending or loaded.settings
     return ProjectNames(frozenset(known.checks), frozenset(known.roles), frozenset(known.mcp_servers))
+
+
+def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
+    """The tools of each server that answers; what is said of one that does not blocks nothing."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.servers import ask_each
+
+    if names is None:
+        return None
+    with door.screen.busy("Asking MCP servers"):
+        asked = ask_each(door.engine, needed)
+    for each in asked:
+        if each.answer is None:
+            door.screen.talk(f"The tools of {each.name!r} are not checked: {each.fault}")
+    tools = {each.name: frozenset(tool.name for tool in each.answer.tools) for each in asked if each.answer}
+    return replace(names, tools=tools)
 
 
 def _tell_faults(door: Door, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:

@@ -35,8 +35,8 @@ def prompt_of(turn: Turn, attempt: Attempt) -> str:
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
                       "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
-    named = [(name, values["artifacts"][name]) for name in phase.context if name in values["artifacts"]]
-    context = render_context(named, nonce=nonce)
+    handed = [(name, values["artifacts"][name]) for name in phase.context if name in values["artifacts"]]
+    context = render_context(handed, nonce=nonce)
     listed = _steps_in_words(turn, attempt, phase) if isinstance(phase, StepsPhase) else ""
     return "\n\n".join(part for part in (text, listed, context) if part)
 

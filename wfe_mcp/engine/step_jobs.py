@@ -53,8 +53,7 @@ class StepJobs:
             answer = make(self._engine, call, context)
         except StepStopped as stopped:
             if not stopped.may_have_happened:
-                with context.store.tx() as tx:  # as if it had not begun: whoever takes the job over begins it
-                    tx.save_step(replace(call.row, status=StepStatus.QUEUED))
+                self._not_begun(context.job)
             raise ChildStopped(context.stop.reason) from None
         told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
         return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
@@ -67,9 +66,12 @@ class StepJobs:
             turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
         ):
             row, attempt = _row(current, job), _attempt(current, job)
-            held = tx.job(job.id)
-            is_ours = held is not None and held.fence == job.fence and held.lease_owner == job.lease_owner
-            if row is None or attempt.status is not AttemptStatus.RUNNING or not is_ours:
+            if (
+                row is None
+                or not _is_held(tx, job)
+                or attempt.number != job.attempt
+                or attempt.status is not AttemptStatus.RUNNING
+            ):
                 return None
             if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
                 return None
@@ -79,6 +81,17 @@ class StepJobs:
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
             tx.save_step(row)
             return Call(current.run, attempt, _step(current, row), row, current.frozen)
+
+    def _not_begun(self, job: JobRecord) -> None:
+        """Nothing was sent: the step stands as before it began, so that whoever works it next begins it."""
+        assert job.run_id is not None
+        with (
+            self._engine.store.tx() as tx,
+            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
+            row = _row(current, job)
+            if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
+                tx.save_step(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
 
 
 class FileJobs:
@@ -157,6 +170,12 @@ def _ended(current: Turn, row: StepRecord, step: Step, answer: Answer) -> StepRe
     in_doubt = answer.may_have_happened and not step.continue_on_error
     status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
     return replace(row, status=status, error=answer.fault, output=answer.value, finished_at=current.at)
+
+
+def _is_held(tx: Tx, job: JobRecord) -> bool:
+    """The claim that this job came with still holds."""
+    held = tx.job(job.id)
+    return held is not None and held.fence == job.fence and held.lease_owner == job.lease_owner
 
 
 def _row(current: Turn, job: JobRecord) -> StepRecord | None:

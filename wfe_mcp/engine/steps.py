@@ -51,6 +51,7 @@ SERVER = "server"
 _GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
 _LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
 _REPEATABLE_TRIES = 5
+_MAX_ARTIFACT_BYTES = 900_000
 _MOST_JOBS = 25
 """Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
 
@@ -306,4 +307,15 @@ def _artifact(turn: Turn, attempt: Attempt) -> object:
     rows = turn.tx.steps(turn.run.id, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
-    return results[named[-1]] if named else {"steps": results}
+    return results[named[-1]] if named else {"steps": _in_bounds(results)}
+
+
+def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
+    """The results, the largest ones left out when all together are more than an artifact may hold."""
+    sizes = {step: len(canonical_json(value).encode()) for step, value in results.items()}
+    kept = dict(results)
+    for step in sorted(sizes, key=lambda step: sizes[step], reverse=True):
+        if sum(sizes[each] for each, value in kept.items() if value is results[each]) <= _MAX_ARTIFACT_BYTES:
+            break
+        kept[step] = {"left_out_bytes": sizes[step]}
+    return kept

@@ -92,7 +92,9 @@ class TemplateSettings(_Table):
 class HttpSettings(_Table):
     """``allow``: origins that may be reached over plain http, or at an address that is not public."""
 
-    allow: list[str] = Field(default=[], description='Origins, such as `["http://localhost:8080"]`.')
+    allow: list[str] = Field(
+        default=[], description='Origins that may be reached over plain http, or inside: `["http://localhost:8080"]`.'
+    )
 
 
 class EnvSettings(_Table):
