@@ -1,7 +1,6 @@
 """What happens to the steps of a phase when the world does not go on as planned?"""
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -381,17 +380,19 @@ def test_an_answer_that_comes_after_the_phase_went_on_changes_nothing(scene: Sce
     assert told(scene, run) == {"say": "unknown"}
 
 
-def test_a_step_whose_job_fails_before_it_begins_is_not_tried_for_ever(scene: Scene) -> None:
-    run = scene.start(steps(SET))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wfe_mcp.engine.step_jobs._step", lambda *_: 1 / 0)
-        patch.setattr(logging.getLogger("wfe_mcp.jobs.worker"), "exception", lambda *_: None)
-        for _ in range(30 * 5):
-            scene.clock.advance(minutes=10)
-            new_worker(scene.engine).work_one()
+def test_a_step_whose_job_fails_before_it_begins_is_not_tried_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("our fault")
+
+    monkeypatch.setattr("wfe_mcp.engine.step_jobs._step", broken)
+    run = scene.start(steps(tool("say", **HI)))
+    scene.work()
     tried = scene.attempt(run, "ci")
-    assert (tried.status, tried.number) == (AttemptStatus.FAILED, 1)
-    assert "ZeroDivisionError" in tried.reason
+    assert (tried.status, tried.number, rows(scene, run)["say"].enqueued) == (AttemptStatus.FAILED, 1, 25)
+    assert "ZeroDivisionError: our fault" in tried.reason
+    assert caplog.records
 
 
 def test_a_place_that_was_taken_meanwhile_is_waited_for(scene: Scene) -> None:
