@@ -45,6 +45,9 @@ def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> No
     found = {each["name"]: each for each in cli.json("mcp", "list").data["servers"]}
     assert (found["broken"]["trusted"], found["broken"]["missing"]) == (True, ["NO_SUCH_TOKEN"])
     assert "NO_SUCH_TOKEN" in cli("mcp", "list").out
+    looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
+    assert looked["MCP server broken"]["message"] == "not set: NO_SUCH_TOKEN"
+    assert looked["MCP server stub"]["level"] == "ok"
 
 
 def test_a_server_nobody_trusts_is_never_started(cli: Terminal) -> None:
@@ -103,3 +106,11 @@ def test_show_tells_each_step(cli: Terminal) -> None:
     run = cli.start("ci")
     cli.json("status", run)
     assert "step made (builtin set): queued" in cli("show", run).out
+
+
+def test_a_template_shows_what_its_steps_call(cli: Terminal) -> None:
+    steps = [{"id": "a", "tool": "stub.say"}, {"id": "b", "http": {"url": "https://example.org", "method": "POST"}}]
+    cli.save(template("calls", {"id": "ci", "kind": "steps", "steps": steps}))
+    said = cli("templates", "show", "calls").out
+    assert "step a: tool stub.say" in said
+    assert "step b: http POST https://example.org" in said

@@ -61,7 +61,7 @@ def test_a_setting_is_called_unused_as_long_as_nothing_reads_it(root: Path) -> N
     )
 
     assert {"on_mismatch", "stale_after"} <= unused
-    found = re.findall(r"settings\.(?:artifacts|runs|http)\b|\.(?:on_mismatch|stale_after)\b", code)
+    found = re.findall(r"settings\.(?:artifacts|runs)\b|\.(?:on_mismatch|stale_after)\b", code)
     assert found == [], "It is read now: say in settings_tables.py what it does."
 
 

@@ -40,6 +40,7 @@ def test_the_server_works_the_phase_and_hands_in_what_the_steps_answered(scene: 
     assert scene.state(run).status is RunStatus.COMPLETED
     assert artifact(scene, run) == {"steps": {"set": {"n": 1}, "log": {"message": "n is 1"}}}
     assert scene.mirror(run, "ci", 1, "artifact.json").exists()
+    assert "warnings" not in scene.status(run).data
     assert answers.read_artifact(scene.engine, AGENT, run, "ci").data["content"]["steps"]["set"] == {"n": 1}
 
 

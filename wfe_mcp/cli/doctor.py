@@ -56,6 +56,7 @@ def _findings(door: Door) -> Iterator[Finding]:
     yield from _git(door)
     yield from _configuration(door)
     yield from _checks(door)
+    yield from _mcp_servers(door)
     yield from _people(door)
     yield from _servers(door)
 
@@ -120,6 +121,16 @@ def _checks(door: Door) -> Iterator[Finding]:
         found = (folder / program).exists() if is_path else shutil.which(program) is not None
         level, what = ("ok", "found") if found else ("problem", "not found; install it, or correct .wfe/config.toml")
         yield Finding(f"check {name}", level, f"{' '.join(check.argv)}: {program} {what}")
+
+
+def _mcp_servers(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.servers import servers
+
+    for server in servers(door.engine):
+        if server.missing:
+            yield Finding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
+        else:
+            yield Finding(f"MCP server {server.name}", "ok", f"{server.where}; wfe-mcp mcp test asks it")
 
 
 def _people(door: Door) -> Iterator[Finding]:

@@ -165,7 +165,16 @@ def _tell(screen: "Screen", definition: dict[str, Any], source: str, state: str)
         screen.line(f"input {name} ({schema.get('type', 'any')}{must}): {schema.get('description', '')}")
     for phase in definition.get("phases", []):
         screen.line(f"phase {phase['id']}" + (f": {phase['title']}" if phase.get("title") else ""), "bold")
+        for step in phase.get("steps", []):
+            screen.line(f"  step {step['id']}: {_call(step)}")
         for stage, gates in (("before work", phase.get("prompt_gates", [])), ("gate", phase.get("gates", []))):
             for gate in gates:
                 more = " ".join(str(gate[key]) for key in ("check", "assurance", "assert", "status") if key in gate)
                 screen.line(f"  {stage}: {gate['kind']} {more}".rstrip())
+
+
+def _call(step: dict[str, Any]) -> str:
+    """What a step calls, as written."""
+    if "http" in step:
+        return f"http {step['http'].get('method', 'GET')} {step['http'].get('url', '')}"
+    return next((f"{kind} {step[kind]}" for kind in ("tool", "check", "builtin", "wait") if kind in step), "nothing")
