@@ -377,3 +377,29 @@ def test_results_that_are_too_much_together_are_left_out_largest_first(scene: Sc
     scene.work()
     made = artifact(scene, run)["steps"]
     assert (len(made["a"]["text"]), made["b"], made["c"]) == (350_000, {"left_out_bytes": 700_011}, {"text": "x"})
+
+
+def test_each_item_of_a_loop_has_its_own_steps_and_results(scene: Scene, stub: Stub) -> None:
+    loop = {
+        "id": "each", "kind": "loop", "for_each": {"in": "${[7, 8]}", "as": "number", "key": "${'n' + string(number)}"},
+        "phases": [
+            steps(tool("fetch", "stub.get_issue", params={"number": "${number}"}, assign="issue"), name="fetch"),
+            steps(tool("say", params={"words": "got ${vars.issue.number}"}), name="tell"),
+        ],
+    }  # fmt: skip
+    run = scene.start(
+        steps(SET, name="first"), loop, steps(tool("end", params={"words": "n=${vars.one.n}"}), name="last")
+    )
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert [call["words"] for call in stub.called("say")] == ["got 7", "got 8", "n=1"]
+    assert told(scene, run, "each[n8].tell") == {"say": "done"}
+
+
+def test_a_loop_until_sees_what_its_steps_assigned(scene: Scene, stub: Stub) -> None:
+    body = steps(tool("try", "stub.flaky", params={"times": 1}, assign="tried"), name="body")
+    loop = {"id": "again", "kind": "loop", "until": {"if": "${vars.tried.tries >= 2}", "max": 5}, "phases": [body]}
+    run = scene.start(loop)
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert len(stub.called("flaky")) == 2
