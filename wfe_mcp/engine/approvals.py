@@ -22,12 +22,13 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.mirrors import edited_artifact
 from wfe_mcp.engine.requests import SYSTEM, request_of
-from wfe_mcp.engine.submissions import store_revision
+from wfe_mcp.engine.revisions import store_revision
 from wfe_mcp.engine.trees import bound_tree
-from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.turns import turn
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun, RequestRecord
 
 __all__ = ["Asked", "ask", "decide", "reject", "withdraw"]

@@ -11,11 +11,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.phases import free_dead_leases
-from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.turns import turn
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun
 
 __all__ = ["Action", "control", "force_accept", "retry", "skip"]

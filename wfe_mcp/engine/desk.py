@@ -6,12 +6,10 @@ database with the first call that needs it, so that a server answers its handsha
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.plans import Plans
 from wfe_mcp.workspace.process import holder_id, is_alive, parse_holder, this_process
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.location import Project
@@ -34,8 +31,6 @@ CLI_HOLDER = "cli"
 
 LEASE = timedelta(hours=1)
 """This long after its claim, a holder on another host (or ``cli``) loses its phase."""
-
-log = logging.getLogger("wfe_mcp.engine")
 
 
 def utc_now() -> datetime:
@@ -146,22 +141,3 @@ class Engine:
         """A job waits: the worker of this process looks at once."""
         for waker in self.wakers:
             waker()
-
-    def changed(self, turn: Turn) -> None:
-        """Tell the outside what ``turn`` did: mirrors on disk, the worker, whoever listens."""
-        from wfe_mcp.engine.mirrors import mirror
-
-        with _logged("mirror"):
-            mirror(turn)
-        for listener in self.listeners:
-            with _logged("listener"):
-                listener(turn.run.id)
-
-
-@contextlib.contextmanager
-def _logged(what: str) -> Any:
-    """After the commit nothing may undo the answer: what fails is logged, and made again on demand."""
-    try:
-        yield
-    except Exception:
-        log.exception("%s failed after the commit", what)

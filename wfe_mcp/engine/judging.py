@@ -17,7 +17,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.scope import roots
 from wfe_mcp.engine.trees import bound_tree, ignored_globs
-from wfe_mcp.engine.turn import Turn, turn_in
+from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
@@ -31,6 +31,7 @@ from wfe_mcp.workspace.mirror import evidence_folder
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.jobs.child import RunChild
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord

@@ -18,11 +18,12 @@ from wfe_mcp.engine.desk import LEASE, Engine
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.trees import files_at_start
-from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.turns import turn
 from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.plans import Plan
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun
 

@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.templates import find_template
-from wfe_mcp.engine.turn import turn_in
+from wfe_mcp.engine.turns import turn_in
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By

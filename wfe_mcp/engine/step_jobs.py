@@ -20,7 +20,7 @@ from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.step_calls import Answer, Call, make
 from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
 from wfe_mcp.engine.trees import bound_tree, files_at_start
-from wfe_mcp.engine.turn import Turn, turn_in
+from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.engine.worktree import busy_tree
 from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome
 from wfe_mcp.store.step_records import StepRecord, StepStatus
@@ -28,6 +28,7 @@ from wfe_mcp.tools.fault import StepStopped
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
     from wfe_mcp.workflow.model import Step, StepRetry, StepsPhase

@@ -277,7 +277,7 @@ def _fail(turn: Turn, row: StepRecord) -> bool:
 def hand_in(turn: Turn, attempt: Attempt, tree: str | None) -> None:
     """All steps are over: the artifact goes the way of every artifact."""
     from wfe_mcp.artifacts.validate import validate
-    from wfe_mcp.engine.submissions import store_revision, write_output
+    from wfe_mcp.engine.revisions import store_revision, write_output
 
     value = _artifact(turn, attempt)
     checked = validate(turn.plan.schema(attempt.phase), value)

@@ -5,13 +5,11 @@
 Rules:
 1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
 2. A dead holder's phase is taken over by whoever submits; a live one's answers ``leased``.
-3. A bundle is written whole or not at all, before its revision is acknowledged.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
@@ -21,28 +19,18 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import claim, free_dead_leases
-from wfe_mcp.engine.scope import roots
+from wfe_mcp.engine.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.trees import tree_later
-from wfe_mcp.engine.turn import Turn, turn
+from wfe_mcp.engine.turns import turn
 from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["Receipt", "read_submission", "store_revision", "submit", "write_output"]
+__all__ = ["read_submission", "submit"]
 
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A stored revision. ``repeated``: these bytes were handed in before; this is the answer they have."""
-
-    loaded: LoadedRun
-    phase: PhasePath
-    attempt: int
-    revision: int
-    repeated: bool = False
 
 
 def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
@@ -96,39 +84,6 @@ def submit(
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
-
-
-def store_revision(
-    current: Turn,
-    phase: PhasePath,
-    content: str,
-    note: str,
-    *,
-    tree: str | None,
-    edited: bool = False,
-    by: By | None = None,
-) -> Receipt:
-    """Store ``content`` as the next revision of the open attempt and put it before the gates. ``by``: else the turn's."""
-    from wfe_mcp.core.canonical import sha256_hex as sha256
-
-    attempt = current.attempt(phase)
-    kept = current.tx.add_revision(
-        current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
-        current.plan.schema_name(phase), content, sha256(content), "edit" if edited else "submit", note, current.at,
-    )  # fmt: skip
-    kind = c.Edit if edited else c.Submit
-    current.give(
-        kind(
-            phase=phase,
-            attempt=attempt.number,
-            revision=kept.revision,
-            sha256=kept.sha256,
-            tree=tree,
-            by=by or current.by,
-            at=current.at,
-        )
-    )
-    return Receipt(current.loaded, phase, attempt.number, kept.revision)
 
 
 def _take_hold(
@@ -214,27 +169,3 @@ def _refuse(current: Turn, phase: PhasePath, value: object, faults: tuple[Detail
         faults, run=current.run.id, phase=phase,
     )  # fmt: skip
     return Receipt(current.loaded, phase, attempt.number, 0)
-
-
-def write_output(current: Turn, phase: PhasePath, content: str) -> None:
-    """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
-
-    Last in the turn: what is refused has written nothing; a failure here undoes the revision.
-    """
-    output = current.plan.phase(phase).output
-    if output is None or output.write_to is None:
-        return
-    from pathlib import Path
-
-    from wfe_mcp.artifacts.render import to_file
-    from wfe_mcp.workflow.filled import filled
-    from wfe_mcp.workspace.files import write_atomic, write_bundle
-
-    seen = roots(current, current.attempt(phase), output.write_to)
-    place = filled(output, seen, current.plan.expressions).write_to
-    assert place is not None, "filling in a field does not take it away"
-    root, rendered = Path(current.run.worktree), to_file(output.schema_, json.loads(content))
-    if isinstance(rendered, tuple):
-        write_atomic(root, place, rendered[1])
-    else:
-        write_bundle(root, place, rendered)

@@ -17,7 +17,7 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.steps import trust_given
 from wfe_mcp.engine.templates import offers, template_definition, trust_key
-from wfe_mcp.engine.turn import turn
+from wfe_mcp.engine.turns import turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

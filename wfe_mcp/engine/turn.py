@@ -1,16 +1,11 @@
-"""How does one command change one run?
+"""What is a run while a command changes it?
 
-    load ──► decide ──► settle (conditions, prompts, quick gates, jobs) ──► append ──► commit ──► tell the outside
-
-Rules:
-1. One command, one transaction: the events, the state rows, the artifacts and the jobs it causes appear together.
-2. A refusal that must leave a trace (a refused draft, evidence that went stale) is raised after the commit.
-3. Files, worker and listeners hear of it after the commit; what they miss after a crash is made again on demand.
+A turn holds the state as it becomes, the events so far and the transaction they will be saved in. Whoever evaluates
+something for a run (conditions, prompts, gates, steps) reads it here; ``turns.py`` opens and ends it.
 """
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +13,6 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from datetime import datetime
 
     from wfe_mcp.core.commands import Command
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun, RunRecord
 
-__all__ = ["Turn", "queue_of", "turn", "turn_in"]
+__all__ = ["Turn", "queue_of"]
 
 
 @dataclass(slots=True)
@@ -102,27 +96,3 @@ class Turn:
 def queue_of(kind: str, project_id: str) -> str:
     """The queue of one project: its checks run in a process that was started for it, with the environment of that."""
     return f"{kind}:{project_id}"
-
-
-@contextlib.contextmanager
-def turn(engine: Engine, run_id: str, by: By) -> Generator[Turn]:
-    """A turn in its own transaction. What it changed is saved when the block ends without an exception."""
-    with engine.store.tx() as tx, turn_in(engine, tx, run_id, by) as current:
-        yield current
-    if current.refusal is not None:
-        raise current.refusal
-
-
-@contextlib.contextmanager
-def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True) -> Generator[Turn]:
-    """A turn inside a transaction that somebody else opened (a job that ends). ``settles`` False only reads."""
-    from wfe_mcp.engine.settling import settle
-
-    loaded = engine.load(tx, run_id)
-    current = Turn(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
-    yield current
-    if settles:
-        settle(current)
-    if current.events:
-        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at)
-        tx.after_commit(lambda: engine.changed(current))

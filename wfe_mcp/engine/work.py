@@ -15,7 +15,8 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
 from wfe_mcp.engine.step_jobs import FileJobs, StepJobs, step_gave_up
-from wfe_mcp.engine.turn import queue_of, turn, turn_in
+from wfe_mcp.engine.turn import queue_of
+from wfe_mcp.engine.turns import turn, turn_in
 from wfe_mcp.jobs.handling import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 

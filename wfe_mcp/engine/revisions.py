@@ -1,0 +1,88 @@
+"""How is a revision kept, inside a turn?
+
+It is stored and put before the gates in one step; what the template wants in the project too is written last, all of
+it or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.engine.scope import roots
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.store.records import LoadedRun
+
+__all__ = ["Receipt", "store_revision", "write_output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A stored revision. ``repeated``: these bytes were handed in before; this is the answer they have."""
+
+    loaded: LoadedRun
+    phase: PhasePath
+    attempt: int
+    revision: int
+    repeated: bool = False
+
+
+def store_revision(
+    current: Turn,
+    phase: PhasePath,
+    content: str,
+    note: str,
+    *,
+    tree: str | None,
+    edited: bool = False,
+    by: By | None = None,
+) -> Receipt:
+    """Store ``content`` as the next revision of the open attempt and put it before the gates. ``by``: else the turn's."""
+    attempt = current.attempt(phase)
+    kept = current.tx.add_revision(
+        current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
+        current.plan.schema_name(phase), content, sha256_hex(content), "edit" if edited else "submit", note, current.at,
+    )  # fmt: skip
+    kind = c.Edit if edited else c.Submit
+    current.give(
+        kind(
+            phase=phase,
+            attempt=attempt.number,
+            revision=kept.revision,
+            sha256=kept.sha256,
+            tree=tree,
+            by=by or current.by,
+            at=current.at,
+        )
+    )
+    return Receipt(current.loaded, phase, attempt.number, kept.revision)
+
+
+def write_output(current: Turn, phase: PhasePath, content: str) -> None:
+    """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
+
+    Last in the turn: what is refused has written nothing; a failure here undoes the revision.
+    """
+    output = current.plan.phase(phase).output
+    if output is None or output.write_to is None:
+        return
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.workspace.files import write_atomic, write_bundle
+
+    seen = roots(current, current.attempt(phase), output.write_to)
+    place = filled(output, seen, current.plan.expressions).write_to
+    assert place is not None, "filling in a field does not take it away"
+    root, rendered = Path(current.run.worktree), to_file(output.schema_, json.loads(content))
+    if isinstance(rendered, tuple):
+        write_atomic(root, place, rendered[1])
+    else:
+        write_bundle(root, place, rendered)
