@@ -61,7 +61,8 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
         if (all_states or not offer.state)
         and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
-    return sorted(hits, key=lambda offer: (not offer.default, offer.name))
+    # A project's own default comes before the one that is shipped.
+    return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.source == "shipped", offer.name))
 
 
 def known_templates(engine: Engine) -> list[str]:
