@@ -18,7 +18,7 @@ from wfe_mcp.workflow.load import digest, load_definition, parse
 
 TEMPLATES = sorted(folder.name for folder in shipped("templates").iterdir() if (folder / "template.json").is_file())
 SECTIONS = ["Role", "Inputs", "Done means", "Example", "If it fails"]
-PROMPT_TOKENS = {"quick_fix": 250}
+PROMPT_TOKENS = {"quick_fix": 250, "jpa_mt": 550}
 TESTS = (
     "tests/test_slug.py",
     "pkg/tests/data/a.csv",
@@ -58,8 +58,8 @@ def example_in(prompt: str) -> object:
     return cast("object", json.loads(found[1]))
 
 
-def test_two_templates_are_shipped() -> None:
-    assert TEMPLATES == ["quick_fix", "role_pipeline"]
+def test_these_templates_are_shipped() -> None:
+    assert {"jpa_mt", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -82,7 +82,10 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
     assert validate(definition["inputs"], {}).faults, "a run without inputs says nothing about its goal"
 
 
-@pytest.mark.parametrize(("name", "checks"), [("quick_fix", ("test",)), ("role_pipeline", ("security", "test"))])
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [("jpa_mt", ("test",)), ("quick_fix", ("test",)), ("role_pipeline", ("security", "test"))],
+)
 def test_a_template_requires_checks_and_nothing_else(name: str, checks: tuple[str, ...]) -> None:
     requires = report(name).requires
     assert (requires.checks, requires.roles, requires.servers) == (checks, (), ())

@@ -1,0 +1,165 @@
+"""``jpa_mt``, played to its end: the plan, exactly the planned files, a review that sends them back, and the person."""
+
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.playground import Playground
+
+INPUTS = {
+    "entity": "Invoice",
+    "table": "billing.invoice",
+    "bounded_context": "billing",
+    "schema_file": "db/V7__invoice.sql",
+}
+SCHEMA = "create table billing.invoice (id bigint primary key, tenant_id uuid not null, number varchar(20) not null);\n"
+CHECK = """import sys
+sys.exit("@Table" not in open("src/main/java/billing/Invoice.java").read())
+"""
+PATHS = {
+    "entity": "main/java/billing/Invoice.java",
+    "repository": "main/java/billing/InvoiceRepository.java",
+    "test": "test/java/billing/InvoiceRepositoryTest.java",
+}
+PLAN: dict[str, Any] = {
+    "summary": "Invoice, one per tenant and number",
+    "columns": [
+        {"name": "id", "type": "bigint", "nullable": False, "field": "Long id"},
+        {"name": "tenant_id", "type": "uuid", "nullable": False, "field": "UUID tenantId"},
+        {"name": "number", "type": "varchar(20)", "nullable": False, "field": "String number"},
+    ],
+    "tenancy": {
+        "classification": "tenant",
+        "column": "tenant_id",
+        "isolation": ["filter", "composite_key"],
+        "why": "An invoice belongs to one customer",
+    },
+    "entity": "Key id, equality by tenant and number",
+    "files": [{"path": path, "kind": kind} for kind, path in PATHS.items()],
+    "tests": ["Tenant B cannot read an invoice of tenant A"],
+    "open_questions": [],
+}
+CROSSED: dict[str, Any] = {
+    "severity": "critical",
+    "title": "MT-2: findByNumber asks without the tenant",
+    "file": "src/main/java/billing/InvoiceRepository.java",
+    "line": 3,
+}
+PASS: dict[str, Any] = {"verdict": "pass", "findings": [], "summary": "Every query sees one tenant"}
+FAIL: dict[str, Any] = {"verdict": "fail", "findings": [CROSSED], "summary": "One query crosses tenants"}
+NOTE = Work({"front": {"entity": "Invoice"}, "body": "# Invoice\n\nOne tenant per query.\n"})
+
+
+def code(changed: Mapping[str, str] | None = None, *, without: str = "") -> Work:
+    texts = {
+        "entity": '@Entity\n@Table(schema = "billing", name = "invoice")\nclass Invoice { }\n',
+        "repository": "interface InvoiceRepository { }\n",
+        "test": "class InvoiceRepositoryTest { }\n",
+    } | dict(changed or {})
+    return Work({"files": [{"path": PATHS[kind], "content": text} for kind, text in texts.items() if kind != without]})
+
+
+HAPPY: Script = {"plan": [Work(PLAN)], "generate": [code()], "review": [Work(PASS)], "accept": [NOTE]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    files = {"db/V7__invoice.sql": SCHEMA, "check.py": CHECK}
+    with Playground(tmp_path, files=files, checks={"test": [sys.executable, "-S", "check.py"]}) as made:
+        yield made
+
+
+def play(project: Playground, script: Script, **inputs: Any) -> Played:
+    with project.agent() as agent:
+        return drive(agent.call, project.root, "jpa_mt", INPUTS | inputs, script, person=project.approve)
+
+
+def told(played: Played, phase: str) -> list[dict[str, Any]]:
+    """What the agent was handed each time it began ``phase``."""
+    return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer.get("phase") == phase]
+
+
+@pytest.mark.requirement("S0-20")
+def test_an_approved_plan_becomes_its_files_and_a_person_accepts_them(project: Playground):
+    played = play(project, HAPPY)
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == ["needs_human"] * 2
+    written = [path.relative_to(project.root / "src").as_posix() for path in project.root.glob("src/**/*.java")]
+    assert sorted(written) == sorted(PATHS.values())
+    assert project.problems(played.run) == []
+
+
+def test_rules_and_conventions_are_given_to_who_writes_and_to_who_judges(project: Playground):
+    played = play(project, HAPPY, conventions={"base_class": "AuditedEntity"})
+
+    given = {"plan": ["AuditedEntity"], "generate": ["AuditedEntity", "MT-2"], "review": ["MT-2", PATHS["test"]]}
+    for phase, wanted in given.items():
+        (data,) = told(played, phase)
+        assert [text for text in wanted if text not in data["prompt"]] == []
+        assert "## If it fails" in data["prompt"], "the answer is too long: the end of the prompt was cut"
+
+
+@pytest.mark.requirement("S0-23")
+def test_a_grave_finding_sends_the_code_back_until_the_review_passes(project: Playground):
+    mended = {"repository": "interface InvoiceRepository { /* tenant filter */ }\n"}
+    script = {**HAPPY, "generate": [code(), code(mended)], "review": [Work(FAIL), Work(PASS)], "accept": [NOTE] * 2}
+
+    played = play(project, script)
+
+    assert played.last["run_state"] == "completed"
+    again = told(played, "generate")[1]
+    assert (again["attempt"], again["iteration"]) == (2, 2)
+    assert again["feedback"][0]["from"] == "review"
+    assert (project.root / "src" / PATHS["repository"]).read_text(encoding="utf-8") == mended["repository"]
+    assert project.problems(played.run) == []
+
+
+def test_what_does_not_hold_comes_back_with_the_reason(project: Playground):
+    homeless = PLAN | {"tenancy": PLAN["tenancy"] | {"column": "owner"}}
+    untested = PLAN | {"files": PLAN["files"][:2]}
+    script = {
+        "plan": [Work(homeless), Work(untested), Work(PLAN)],
+        "generate": [code(without="test"), code({"entity": "class Invoice { }\n"}), code()],
+        "review": [Work(FAIL | {"verdict": "pass"}), Work(FAIL | {"findings": [CROSSED | {"severity": "low"}]}), Work(PASS)],
+        "accept": [NOTE],
+    }  # fmt: skip
+
+    played = play(project, script)
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes.count("gate_failed") == 6
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.parametrize(("scope", "missing"), [("service", "service"), ("api", "controller"), ("vertical", "mapper")])
+def test_a_plan_that_leaves_out_what_the_scope_asks_for_waits_for_a_person_in_the_end(
+    project: Playground, scope: str, missing: str
+):
+    kinds = ("service", "controller", "dto", "mapper", "integration_test")
+    more = [{"path": f"main/java/{kind}.java", "kind": kind} for kind in kinds if kind != missing]
+
+    played = play(project, {"plan": [Work(PLAN | {"files": PLAN["files"] + more})] * 3}, scope=scope)
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert project.problems(played.run) == []
+
+
+def test_without_its_schema_file_the_plan_is_not_begun(project: Playground):
+    played = play(project, HAPPY, schema_file="db/V8__order.sql")
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "db/V8__order.sql" in str(played.last)
+    assert "submit_artifact" not in [tool for tool, _ in played.steps]
+    assert project.problems(played.run) == []
+
+
+def test_a_review_that_never_passes_ends_in_a_blocked_run(project: Playground):
+    played = play(project, {**HAPPY, "generate": [code()] * 4, "review": [Work(FAIL)] * 4})
+
+    assert played.last["run_state"] == "blocked"
+    assert project.problems(played.run) == []
