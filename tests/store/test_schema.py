@@ -10,11 +10,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tests.store.scene import Clock, raw
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store import Store, schema
+from wfe_mcp.store import Store, layout, schema
 from wfe_mcp.store.tables import METADATA
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
@@ -110,3 +111,13 @@ def test_a_database_of_another_program_is_refused_and_left_alone(url: str, clock
         Store.open(url, clock=clock)
 
     assert list(definitions(Path(url.removeprefix("sqlite:///")))) == ["music"]
+
+
+def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept() -> None:
+    def written(metadata: MetaData) -> dict[str, list[str]]:
+        return {
+            name: [str(CreateTable(table)), *sorted(str(CreateIndex(index)) for index in table.indexes)]
+            for name, table in metadata.tables.items()
+        }
+
+    assert written(layout.METADATA) == written(METADATA)

@@ -15,9 +15,9 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import DECISION, REQUEST, RUN
 
 __all__ = ["ApprovalRows"]
 

@@ -15,9 +15,9 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records import RefusedSubmission, RevisionHead, RevisionRecord
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import REFUSED_SUBMISSION, REVISION, RUN
 
 __all__ = ["MAX_REFUSED_BYTES", "ArtifactRows"]
 

@@ -17,7 +17,16 @@ from sqlalchemy.types import TypeDecorator
 
 from wfe_mcp.core.canonical import canonical_json
 
-__all__ = ["JsonText", "Number", "UtcDateTime", "Word", "instant"]
+__all__ = ["NAMING", "JsonText", "Number", "UtcDateTime", "Word", "instant"]
+
+
+NAMING = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+"""How constraints are called, so that a migration can name them."""
 
 
 def instant(value: datetime) -> datetime:

@@ -13,9 +13,9 @@ from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.layout import EVENT
 from wfe_mcp.store.projects import ProjectRows
 from wfe_mcp.store.records import EventRecord
-from wfe_mcp.store.tables import EVENT
 
 __all__ = ["EventRows", "Tail"]
 

@@ -6,9 +6,9 @@ from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.layout import EVIDENCE
 from wfe_mcp.store.records import EvidenceRecord
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import EVIDENCE
 
 __all__ = ["EvidenceRows"]
 

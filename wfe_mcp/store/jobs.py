@@ -21,9 +21,9 @@ from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.layout import JOB
 from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import JOB
 
 __all__ = ["JobRows"]
 

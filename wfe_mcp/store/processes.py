@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 from sqlalchemy import bindparam, delete, select
 
+from wfe_mcp.store.layout import PROCESS
 from wfe_mcp.store.records import ProcessRecord
 from wfe_mcp.store.rows import Rows, columns_for
 from wfe_mcp.store.sqlite import insert_new
-from wfe_mcp.store.tables import PROCESS
 
 __all__ = ["ProcessRows"]
 

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.store.layout import DOCUMENT, PROJECT
 from wfe_mcp.store.rows import Rows
 from wfe_mcp.store.sqlite import insert_new
-from wfe_mcp.store.tables import DOCUMENT, PROJECT
 
 __all__ = ["ProjectRows"]
 

@@ -11,9 +11,9 @@ from sqlalchemy import Select, and_, bindparam, desc, or_, select
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.store.layout import RUN
 from wfe_mcp.store.records import RunPage, RunRecord
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import RUN
 
 __all__ = ["OPEN_RUNS", "RunListRows"]
 

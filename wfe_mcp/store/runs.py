@@ -21,9 +21,9 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunS
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import codec
 from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.layout import ATTEMPT, IDEMPOTENCY, RUN
 from wfe_mcp.store.records import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.rows import columns_for
-from wfe_mcp.store.tables import ATTEMPT, IDEMPOTENCY, RUN
 
 __all__ = ["OPEN_ATTEMPTS", "RunRows"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, select, text
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store import tables
+from wfe_mcp.store import layout as tables
 from wfe_mcp.store.sqlite import append_only
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]

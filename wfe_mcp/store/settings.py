@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, delete, desc, insert, select, update
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By
 from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.layout import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.tables import SECRET, SETTING_EVENT, TRUST
 
 __all__ = ["SettingRows"]
 

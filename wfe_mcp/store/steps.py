@@ -6,9 +6,9 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.layout import STEP_RUN
 from wfe_mcp.store.rows import Rows, columns_for
 from wfe_mcp.store.step_records import StepRecord, StepStatus
-from wfe_mcp.store.tables import STEP_RUN
 
 __all__ = ["StepRows"]
 

@@ -14,35 +14,24 @@
 Rules:
 1. A column that only repeats what ``state`` (JSON) holds is there to be searched; ``verify`` compares both.
 2. Nothing is counted with count(*): counters live on the run. Every list has an index in its order.
-3. A change of a class here needs a migration with the same effect; a test compares them.
+3. A change of a class here needs a migration with the same effect, and a new ``layout.py``; tests compare them.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
-from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 from wfe_mcp.store.step_records import StepStatus
 
-__all__ = [
-    "ATTEMPT", "DECISION", "DOCUMENT", "EVENT", "EVIDENCE", "IDEMPOTENCY", "JOB", "METADATA", "PROCESS", "PROJECT",
-    "REFUSED_SUBMISSION", "REQUEST", "REVISION", "RUN", "SECRET", "SETTING_EVENT", "STEP_RUN", "TEMPLATE",
-    "TEMPLATE_MARK", "TRUST",
-]  # fmt: skip
+__all__ = ["METADATA"]
 
-METADATA = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+METADATA = MetaData(naming_convention=NAMING)
 
 
 def _snake(name: str) -> str:
@@ -385,15 +374,3 @@ class Job(Row, table=True):
     payload: dict[str, Any] = Field(sa_type=JsonText)
     result: dict[str, Any] | None = Field(sa_type=JsonText)
     error: str | None = Field(sa_type=Text)
-
-
-def _core(row: type[Row]) -> Table:
-    return METADATA.tables[_snake(row.__name__)]
-
-
-PROJECT, DOCUMENT, TEMPLATE, TEMPLATE_MARK = map(_core, (Project, Document, Template, TemplateMark))
-RUN, IDEMPOTENCY = map(_core, (Run, Idempotency))
-ATTEMPT, EVENT, REVISION, REFUSED_SUBMISSION = map(_core, (Attempt, Event, Revision, RefusedSubmission))
-EVIDENCE, REQUEST, DECISION, SECRET, TRUST = map(_core, (Evidence, Request, Decision, Secret, Trust))
-SETTING_EVENT, PROCESS, JOB, STEP_RUN = map(_core, (SettingEvent, Process, Job, StepRun))
-"""The tables as SQLAlchemy Core sees them; every statement is built from these."""

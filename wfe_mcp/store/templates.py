@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, delete, desc, insert, select
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
+from wfe_mcp.store.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.projects import ProjectRows
 from wfe_mcp.store.rows import columns_for
 from wfe_mcp.store.sqlite import insert_new
-from wfe_mcp.store.tables import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.template_records import NewTemplate, TemplateMark, TemplateRecord
 
 __all__ = ["TemplateRows"]

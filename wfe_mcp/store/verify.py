@@ -16,8 +16,8 @@ from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import Link, link_hash
 from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records import Problem
-from wfe_mcp.store.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 
 __all__ = ["VerifyRows"]
 
