@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -46,9 +47,20 @@ def gates(of: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [gate for gate in of["gates"] if gate["kind"] == kind]
 
 
+def working(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The phases in which somebody works: those inside loops, and not the loops."""
+    for each in phases:
+        if "phases" in each:
+            yield from working(each["phases"])
+        else:
+            yield each
+
+
 def all_phases() -> list[Any]:
     return [
-        pytest.param(name, each, id=f"{name}-{each['id']}") for name in TEMPLATES for each in template(name)["phases"]
+        pytest.param(name, each, id=f"{name}-{each['id']}")
+        for name in TEMPLATES
+        for each in working(template(name)["phases"])
     ]
 
 
@@ -59,7 +71,7 @@ def example_in(prompt: str) -> object:
 
 
 def test_these_templates_are_shipped() -> None:
-    assert {"jpa_mt", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
+    assert {"jpa_mt", "milestones", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -84,7 +96,12 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "checks"),
-    [("jpa_mt", ("test",)), ("quick_fix", ("test",)), ("role_pipeline", ("security", "test"))],
+    [
+        ("jpa_mt", ("test",)),
+        ("milestones", ("test",)),
+        ("quick_fix", ("test",)),
+        ("role_pipeline", ("security", "test")),
+    ],
 )
 def test_a_template_requires_checks_and_nothing_else(name: str, checks: tuple[str, ...]) -> None:
     requires = report(name).requires
@@ -136,7 +153,7 @@ def test_a_copy_with_windows_line_ends_has_the_same_digest(name: str, tmp_path: 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
     files = {file.stem for file in (shipped("templates") / name / "prompts").iterdir()}
-    assert files == {each["id"] for each in template(name)["phases"]}
+    assert files == {each["id"] for each in working(template(name)["phases"])}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -241,13 +258,47 @@ def test_a_release_without_a_way_back_is_not_put_before_a_person(release: dict[s
     assert expressions.is_true(judged, {"artifacts": {"release": {"rollback": "make undo"}}})
 
 
-def test_a_prompt_still_renders_when_a_person_skipped_a_phase_before_it() -> None:
-    for name in TEMPLATES:
-        expressions = Expressions.of(parse(template(name)))
-        given = {key: wanted["examples"][0] for key, wanted in template(name)["inputs"]["properties"].items()}
-        kept: dict[str, object] = {}
-        for each in template(name)["phases"]:
-            rendered = expressions.evaluate(each["prompt"], {"inputs": given, "artifacts": kept})
-            assert isinstance(rendered, str) and "${" not in rendered
-            if each.get("skip") == "never":
-                kept[each["output"]["artifact"]] = example_in(each["prompt"])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_prompt_still_renders_when_a_person_skipped_a_phase_before_it(name: str) -> None:
+    given = {key: wanted["examples"][0] for key, wanted in template(name)["inputs"]["properties"].items()}
+    texts: list[object] = []
+    walk(Expressions.of(parse(template(name))), template(name)["phases"], {"inputs": given, "artifacts": {}}, texts)
+    assert texts
+    assert [text for text in texts if not isinstance(text, str) or "${" in text] == []
+
+
+def walk(
+    expressions: Expressions, phases: list[dict[str, Any]], roots: dict[str, Any], texts: list[object]
+) -> dict[str, Any]:
+    """The artifacts of ``phases`` where all that may be skipped was skipped; their prompts are added to ``texts``."""
+    kept: dict[str, Any] = {}
+    for each in phases:
+        seen = roots | {"artifacts": roots["artifacts"] | kept}
+        if "when" in each and not expressions.is_true(each["when"], seen):
+            continue
+        if "phases" in each:
+            done: dict[str, Any] = {}
+            for item in items(expressions, each, seen):
+                inside = {
+                    each.get("for_each", {}).get("as", "item"): item["value"],
+                    "item": item | {"done": dict(done)},
+                }
+                done[item["key"]] = walk(expressions, each["phases"], seen | inside, texts)
+            names = {artifact for made in done.values() for artifact in made}
+            kept |= {one: {key: made[one] for key, made in done.items() if one in made} for one in names}
+            continue
+        texts.append(expressions.evaluate(each["prompt"], seen))
+        if each.get("skip") == "never":
+            kept[each["output"]["artifact"]] = example_in(each["prompt"])
+    return kept
+
+
+def items(expressions: Expressions, loop: dict[str, Any], seen: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the loop walks over; of an ``until`` two passes."""
+    if "until" in loop:
+        return [{"key": str(at + 1), "index": at, "count": at + 1, "value": {}} for at in range(2)]
+    values = cast("list[dict[str, Any]]", expressions.evaluate(loop["for_each"]["in"], seen))
+    return [
+        {"key": value.get("id", str(at)), "index": at, "count": len(values), "value": value}
+        for at, value in enumerate(values)
+    ]
