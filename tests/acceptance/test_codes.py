@@ -69,6 +69,9 @@ class Drill:
         self.held = agent.call("start_run", template="codes", auto=False)["run"]
         agent.call("start_phase", run=self.held, phase="free")
         agent.call("submit_artifact", run=self.held, phase="free", artifact=GOOD)
+        kept = {**CODES_TEMPLATE, "name": "kept"}
+        assert agent.call("save_template", definition=kept)["ok"]
+        self.saved_anew = {**kept, "title": "Another title"}
         playground.write({"big.json": json.dumps({"title": "x" * 2_000_000})})
 
 
@@ -146,6 +149,9 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("read_artifact", "unknown_phase", on("fre")),
     ("read_artifact", "unknown_artifact", on("free")),
     ("read_artifact", "unavailable", on("done", against="another-run")),
+    ("save_template", "bad_argument", lambda _: {"definition": "no object"}),
+    ("save_template", "invalid_template", lambda _: {"definition": BROKEN}),
+    ("save_template", "conflict", lambda drill: {"definition": drill.saved_anew}),
 ]
 """Tool, code, the arguments that provoke it. The two that change the run (``work``, ``fails``) are made on the way."""
 
