@@ -71,7 +71,7 @@ def example_in(prompt: str) -> object:
 
 
 def test_these_templates_are_shipped() -> None:
-    assert {"jpa_mt", "milestones", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
+    assert {"compound", "jpa_mt", "milestones", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -97,6 +97,7 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
 @pytest.mark.parametrize(
     ("name", "checks"),
     [
+        ("compound", ("test",)),
         ("jpa_mt", ("test",)),
         ("milestones", ("test",)),
         ("quick_fix", ("test",)),

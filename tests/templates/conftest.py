@@ -1,0 +1,16 @@
+"""A project in which a template can be played."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.templates.scene import CHECKS, FILES
+from wfe_mcp.testing.playground import Playground
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    """A project whose tests pass."""
+    with Playground(tmp_path, files=FILES, checks=CHECKS) as playground:
+        yield playground

@@ -1,0 +1,70 @@
+"""A small project whose tests pass, and the words a scripted agent uses in it."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.testing.agent import Played, Work
+from wfe_mcp.testing.playground import Playground
+
+CHECKS = {"test": [sys.executable, "-m", "unittest", "discover", "-s", "tests"]}
+FILES = {
+    "calc.py": "def add(a, b):\n    return a + b\n",
+    "tests/test_calc.py": (
+        "import unittest\n\nfrom calc import add\n\n\n"
+        "class TestAdd(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(add(1, 2), 3)\n"
+    ),
+}
+BROKEN = {"calc.py": "def add(a, b):\n    return a - b\n"}
+MENDED = {"calc.py": FILES["calc.py"]}
+
+SPEC: dict[str, Any] = {
+    "title": "calc",
+    "goal": "calc subtracts too",
+    "requirements": [{"id": "R-1", "text": "sub(3, 1) is 2"}, {"id": "R-2", "text": "add() still adds"}],
+    "acceptance": ["Both are tested"],
+}
+
+
+def changed(what: str, files: dict[str, str] | None = None) -> Work:
+    """A change of these files, told as ``what``."""
+    return Work({"summary": what}, files or {})
+
+
+def judged(*, passed: bool) -> Work:
+    """The look back over both requirements of SPEC."""
+    met = [("R-1", passed), ("R-2", True)]
+    criteria = [{"id": name, "met": good, "evidence": "tests/test_calc.py"} for name, good in met]
+    return Work({"passed": passed, "summary": "looked", "criteria": criteria})
+
+
+def asking(call: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """``call`` that asks how things stand and never waits for a change: nobody else is at work here."""
+
+    def asked(tool: str, /, **arguments: Any) -> dict[str, Any]:
+        arguments.pop("wait_s", None)
+        return call(tool, **arguments)
+
+    return asked
+
+
+def messages(told: dict[str, Any]) -> str:
+    """The feedback that came with a phase."""
+    return "\n".join(each["message"] for each in told["feedback"])
+
+
+def started(played: Played) -> list[str]:
+    """The phases that were begun, in order; once for each iteration."""
+    return [answer["phase"] for tool, answer in played.steps if tool == "start_phase"]
+
+
+def told(played: Played, phase: str) -> list[dict[str, Any]]:
+    """What the server said each time ``phase`` was begun."""
+    return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer["phase"] == phase]
+
+
+def count(playground: Playground, run: str, event: str) -> int:
+    """How often ``event`` stands in the run's log."""
+    with playground.engine.store.read() as tx:
+        return [each.type for each in tx.events(RunId(run))].count(event)
