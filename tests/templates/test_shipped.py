@@ -71,7 +71,7 @@ def example_in(prompt: str) -> object:
 
 
 def test_these_templates_are_shipped() -> None:
-    assert {"compound", "jpa_mt", "milestones", "quick_fix", "role_pipeline"} <= set(TEMPLATES)
+    assert {"compound", "jpa_mt", "milestones", "quick_fix", "role_pipeline", "spec_driven"} <= set(TEMPLATES)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -102,6 +102,7 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
         ("milestones", ("test",)),
         ("quick_fix", ("test",)),
         ("role_pipeline", ("security", "test")),
+        ("spec_driven", ("test",)),
     ],
 )
 def test_a_template_requires_checks_and_nothing_else(name: str, checks: tuple[str, ...]) -> None:
