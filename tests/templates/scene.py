@@ -1,7 +1,6 @@
 """A small project whose tests pass, and the words a scripted agent uses in it."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from wfe_mcp.core.model import RunId
@@ -37,16 +36,6 @@ def judged(*, passed: bool) -> Work:
     met = [("R-1", passed), ("R-2", True)]
     criteria = [{"id": name, "met": good, "evidence": "tests/test_calc.py"} for name, good in met]
     return Work({"passed": passed, "summary": "looked", "criteria": criteria})
-
-
-def asking(call: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """``call`` that asks how things stand and never waits for a change: nobody else is at work here."""
-
-    def asked(tool: str, /, **arguments: Any) -> dict[str, Any]:
-        arguments.pop("wait_s", None)
-        return call(tool, **arguments)
-
-    return asked
 
 
 def messages(told: dict[str, Any]) -> str:

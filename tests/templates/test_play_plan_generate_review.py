@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import asking, count, messages, started, told
+from tests.templates.scene import count, messages, started, told
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -37,7 +37,7 @@ def test_each_stage_waits_for_a_person_and_the_files_come_after_the_go_ahead(pro
         project.approve(run, phase)
 
     with project.agent() as agent:
-        played = drive(asking(agent.call), project.root, "plan_generate_review", INPUTS, SCRIPT, person=person)
+        played = drive(agent.call, project.root, "plan_generate_review", INPUTS, SCRIPT, person=person)
 
     assert asked == [("plan", False), ("generate", False), ("review", True)]
     assert (project.root / "more" / "sub.py").read_text(encoding="utf-8").endswith("a - b\n")
@@ -56,7 +56,7 @@ def test_a_review_that_fails_brings_its_findings_back_and_asks_for_the_go_ahead_
 
     script = {**SCRIPT, "generate": [WRONG, RIGHT], "review": [FAIL, PASS]}
     with project.agent() as agent:
-        played = drive(asking(agent.call), project.root, "plan_generate_review", INPUTS, script, person=person)
+        played = drive(agent.call, project.root, "plan_generate_review", INPUTS, script, person=person)
 
     assert asked == ["plan", "generate", "review", "generate", "review"]
     again = told(played, "generate")[-1]
@@ -88,7 +88,7 @@ def test_a_rejected_plan_a_missing_file_and_a_failing_test_are_mended(project: P
     }
     inputs = {**INPUTS, "folder": "tests"}
     with project.agent() as agent:
-        played = drive(asking(agent.call), project.root, "plan_generate_review", inputs, script, person=person)
+        played = drive(agent.call, project.root, "plan_generate_review", inputs, script, person=person)
 
     assert "one file more, please" in messages(told(played, "plan")[-1])
     assert played.codes.count("gate_failed") == 2
@@ -100,7 +100,7 @@ def test_a_verdict_that_its_findings_contradict_is_refused(project: Playground) 
     blind = Work({**FAIL.artifact, "verdict": "pass"})
     script = {**SCRIPT, "review": [blind, Work({"verdict": "fail", "findings": []}), PASS]}
     with project.agent() as agent:
-        played = drive(asking(agent.call), project.root, "plan_generate_review", INPUTS, script, person=project.approve)
+        played = drive(agent.call, project.root, "plan_generate_review", INPUTS, script, person=project.approve)
 
     assert played.codes.count("gate_failed") == 2
     assert played.last["run_state"] == "completed"
@@ -109,7 +109,7 @@ def test_a_verdict_that_its_findings_contradict_is_refused(project: Playground) 
 
 def test_an_agent_cannot_give_itself_the_go_ahead(project: Playground) -> None:
     with project.agent() as agent:
-        played = drive(asking(agent.call), project.root, "plan_generate_review", INPUTS, SCRIPT)
+        played = drive(agent.call, project.root, "plan_generate_review", INPUTS, SCRIPT)
         project.approve(played.run, "plan")
         assert agent.call("start_phase", run=played.run, phase="generate")["error"]["code"] == "illegal_transition"
         assert agent.call("approve", run=played.run, phase="generate")["error"]["code"] == "needs_human"

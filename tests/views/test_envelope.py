@@ -128,3 +128,14 @@ def test_all_that_a_worker_needs_comes_with_the_phase(scene: Scene) -> None:
         ["read", "edit"],
         "plan_note",
     )
+
+
+def test_long_inputs_never_push_the_prompt_out_of_an_answer(scene: Scene) -> None:
+    asked = phase("plan", prompt="Do the first thing first. ${inputs.goal} And then the last.")
+    claimed = scene.begin(scene.start(asked, inputs={"goal": "word " * 3_000}))
+    prompt = claimed.data["prompt"]
+    assert prompt.startswith("Do the first thing first.")
+    place = prompt.rsplit(" is in ", 1)[1].rstrip("]")
+    assert (scene.root / place).read_text(encoding="utf-8").endswith("And then the last.")
+    assert (claimed.data["inputs"], claimed.data["inputs_left_out"]) == ({}, ["goal"])
+    assert len(claimed.to_text()) < LIMIT_BYTES

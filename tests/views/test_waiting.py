@@ -13,6 +13,8 @@ def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(sce
     assert waiting.sleeps(scene.engine, run)
     scene.work()
     assert waiting.gates_are_done(scene.engine, run, "plan", 1)
+    assert not waiting.sleeps(scene.engine, run), "the person has to be asked first"
+    answers.ask_approval(scene.engine, AGENT, run, "plan")
     assert waiting.sleeps(scene.engine, run), "now for a person"
 
 

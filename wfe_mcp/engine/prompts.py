@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["fenced_feedback", "prompt_of"]
 
 
+_NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
+
+
 def prompt_of(turn: Turn, attempt: Attempt) -> str:
     """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, scan
@@ -65,7 +68,10 @@ def fenced_feedback(turn: Turn, attempt: Attempt) -> list[dict[str, Any]]:
     """What this try is told of earlier ones, each message between boundary lines: data, not instructions."""
     from wfe_mcp.workflow.prompts import fenced
 
+    notes = feedback_of(turn, attempt)
+    # The newest says why this try is open; of the earlier ones a reminder is enough.
+    limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
     return [
-        note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=turn.run.id, limit=3_000)}
-        for note in feedback_of(turn, attempt)
+        note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=turn.run.id, limit=limit)}
+        for note, limit in zip(notes, limits, strict=False)
     ]

@@ -43,8 +43,19 @@ class Standing:
 
     @property
     def sleeps(self) -> bool:
-        """True when only a job, a person or a reviewer can move the run."""
-        return self.waiting_on in {"job", "human", "reviewer"}
+        """True when only a job, a person or a reviewer can move the run, and a person who is waited for was asked."""
+        return self.waiting_on in {"job", "human", "reviewer"} and not self.unasked
+
+    @property
+    def unasked(self) -> tuple[Attempt, ...]:
+        """The approvals that wait for somebody to ask the person."""
+        return tuple(
+            attempt
+            for attempt in self.loaded.state.open_attempts
+            if attempt.status is AttemptStatus.AWAITING
+            and attempt.asked is None
+            and (current_gate(self.loaded.state, attempt) or ("", 0))[0] == "approval"
+        )
 
 
 def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:

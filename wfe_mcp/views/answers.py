@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import typed
@@ -33,6 +34,9 @@ __all__ = [
 
 _SHOWN = 20
 _TYPED_CHARS = 4
+_PROMPT_CHARS = 4_500
+_INPUT_CHARS = 400
+"""An answer stays below 10 kB: a long prompt goes on in its file, and long inputs are where the prompt quotes them."""
 
 
 def list_templates(
@@ -314,20 +318,31 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
 def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
     attempt, plan = claim.attempt, claim.plan
     phase = plan.phase(attempt.phase)
+    inputs = artifact_views.inputs_of(engine, claim.loaded)
+    small = {name: value for name, value in inputs.items() if len(canonical_json(value)) <= _INPUT_CHARS}
     view: dict[str, Any] = {
         "attempt": attempt.number,
         "iteration": attempt.iteration,
-        "prompt": claim.prompt,
+        "prompt": _prompt_view(claim),
         "output": artifact_views.output_view(plan, attempt.phase),
-        "inputs": artifact_views.inputs_of(engine, claim.loaded),
+        "inputs": small,
         "gates": [artifact_views.gate_view(gate) for gate in phase.gates],
     }
     optional = {
+        "inputs_left_out": sorted(set(inputs) - set(small)),
         "feedback": claim.feedback,
         "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
         "tools_allowed": list(phase.tools_allowed),
     }
     return view | {key: value for key, value in optional.items() if value}
+
+
+def _prompt_view(claim: Claim) -> str:
+    """The prompt, or its beginning and the file that holds the whole: instructions stand first, handed-over data last."""
+    if len(claim.prompt) <= _PROMPT_CHARS:
+        return claim.prompt
+    place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
+    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
 
 
 def _not_yet(argument: str, why: str) -> Refused:

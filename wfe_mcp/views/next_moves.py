@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.views.envelope import Next
 
@@ -31,8 +30,7 @@ def next_moves(standing: Standing) -> tuple[Next, ...]:
     moves = [
         Next("start_phase", {"run": run, "phase": path}, why=_why(state.current(path))) for path in standing.startable
     ]
-    unasked = [attempt for attempt in state.open_attempts if _may_ask(standing, attempt) and attempt.asked is None]
-    moves += [Next("approve", {"run": run, "phase": attempt.phase}, why="asks the person") for attempt in unasked]
+    moves += [Next("approve", {"run": run, "phase": one.phase}, why="asks the person") for one in standing.unasked]
     if any(_will_move(standing, attempt) for attempt in state.open_attempts):
         moves.append(Next("status", {"run": run, "wait_s": _WAIT_S}, why="waits for a change"))
     return tuple(moves[:3])
@@ -49,11 +47,6 @@ def _why(attempt: Attempt) -> str:
     return "yours already: brings the prompt again" if attempt.status is AttemptStatus.RUNNING else ""
 
 
-def _may_ask(standing: Standing, attempt: Attempt) -> bool:
-    gate = current_gate(standing.loaded.state, attempt)
-    return attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] == "approval"
-
-
 def _will_move(standing: Standing, attempt: Attempt) -> bool:
     """True when waiting makes sense: a gate runs, a time is kept, a stored request is open, or others work."""
     state = standing.loaded.state
@@ -63,7 +56,7 @@ def _will_move(standing: Standing, attempt: Attempt) -> bool:
         case AttemptStatus.GATING:
             return True
         case AttemptStatus.AWAITING:
-            return attempt.asked is not None or not _may_ask(standing, attempt)
+            return attempt not in standing.unasked
         case AttemptStatus.PENDING:
             return attempt.not_before is not None
         case AttemptStatus.READY | AttemptStatus.RUNNING:
