@@ -204,7 +204,7 @@ async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody
         run = await drill(agent)
         for phase in ("agreed", "asked", "signed", "plan", "checked"):
             await submitted(agent, run, phase)
-        for phase in ("asked", "signed"):
+        for phase in ("agreed", "asked", "signed"):
             await call(agent, "approve", run=run, phase=phase)
         with anyio.move_on_after(0.1) as given_up:
             await call(agent, "status", run=run, wait_s=45)
