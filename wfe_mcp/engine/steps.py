@@ -25,8 +25,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.scope import roots
-from wfe_mcp.jobs.ending import IN_DOUBT
-from wfe_mcp.store.step_records import StepRecord, StepStatus
+from wfe_mcp.store.step_records import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath

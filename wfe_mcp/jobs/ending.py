@@ -20,13 +20,11 @@ from wfe_mcp.jobs.backoff import backoff_s
 from wfe_mcp.jobs.handling import Outcome
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records import Effect, JobRecord
+from wfe_mcp.store.step_records import IN_DOUBT
 
-__all__ = ["IN_DOUBT", "ApplyFailed", "Endings", "GaveUp"]
+__all__ = ["ApplyFailed", "Endings", "GaveUp"]
 
 _LOG = logging.getLogger(__name__)
-
-IN_DOUBT = "It may have had its effect: "
-"""How the error of a parked job begins."""
 
 GaveUp = Callable[[Tx, JobRecord, str], object]
 """Writes what it means that a job will not be tried again, for a reason."""

@@ -13,7 +13,10 @@ from typing import Any
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["StepRecord", "StepStatus"]
+__all__ = ["IN_DOUBT", "StepRecord", "StepStatus"]
+
+IN_DOUBT = "It may have had its effect: "
+"""How the error of a parked job begins."""
 
 
 class StepStatus(StrEnum):
