@@ -10,12 +10,10 @@ from wfe_mcp.workflow.prompts import (
     MAX_TOTAL,
     MAX_VALUE,
     default_prompt,
-    feedback_root,
     fenced,
     prompt_text,
     render,
     render_context,
-    render_feedback,
 )
 
 
@@ -117,15 +115,3 @@ FEEDBACK = (
     Feedback(PhasePath("review"), 2, "Two findings:\n- no test", "review"),
     Feedback(PhasePath("code"), 1, "exit code 1"),
 )
-
-
-def test_feedback_says_from_where_and_fences_the_words() -> None:
-    text = render_feedback(FEEDBACK, nonce="r")
-
-    assert text.startswith("Feedback from review, attempt 2 about artifact 'review':\n<<<")
-    assert "\n\nFeedback from code, attempt 1:\n<<<" in text
-    assert render_feedback(()) == ""
-
-
-def test_expressions_see_feedback_as_a_list() -> None:
-    assert feedback_root(FEEDBACK)[1] == {"from": "code", "attempt": 1, "message": "exit code 1", "artifact": None}

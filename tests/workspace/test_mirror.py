@@ -15,11 +15,10 @@ FOLDER = ".wfe/runs/r1/build[T-1].code/2"
 def test_everything_of_an_attempt_stands_in_its_folder(root: Path) -> None:
     assert mirror.write_prompt(root, *AT, "do it") == f"{FOLDER}/prompt.md"
     assert mirror.write_feedback(root, *AT, "why") == f"{FOLDER}/feedback.md"
-    assert mirror.write_evidence(root, *AT, "test.log", b"log") == f"{FOLDER}/evidence/test.log"
     assert mirror.write_artifact(root, *AT, (".json", "{}")) == f"{FOLDER}/artifact.json"
     assert (root / FOLDER / "prompt.md").read_text() == "do it"
-    assert (root / FOLDER / "evidence/test.log").read_bytes() == b"log"
     assert mirror.evidence_folder(root, *AT) == root / FOLDER / "evidence"
+    assert (root / FOLDER / "evidence").is_dir()
 
 
 def test_mirrors_stay_out_of_git_and_an_own_rule_stays(root: Path) -> None:

@@ -19,7 +19,6 @@ from wfe_mcp.workspace.process import (
     ancestors,
     client_above,
     client_of_server,
-    end_group,
     holder_id,
     is_alive,
     is_launcher,
@@ -236,40 +235,6 @@ def began(pid: int) -> float:
     found = started_at(pid)
     assert found is not None
     return found
-
-
-@posix
-@pytest.mark.parametrize("escaped", [(), ("own session",)])
-def test_ending_a_group_ends_every_descendant(start: Start, escaped: tuple[str, ...]) -> None:
-    child = start(PARENT, *escaped)
-    inner = int(said(child))
-    assert end_group(child.pid, began(child.pid))
-    assert started_at(child.pid) is None
-    assert started_at(inner) is None
-
-
-@posix
-def test_a_group_whose_leader_is_gone_still_ends(start: Start) -> None:
-    child = start(ORPHAN)
-    moment = began(child.pid)
-    inner = int(said(child))
-    child.wait()
-    assert started_at(inner) is not None
-    assert end_group(child.pid, moment)
-    assert started_at(inner) is None
-    assert not end_group(child.pid, moment)
-
-
-def test_a_recycled_pid_is_never_ended(start: Start) -> None:
-    child = start(SLEEP)
-    said(child)
-    assert not end_group(child.pid, began(child.pid) - 60)
-    assert child.poll() is None
-
-
-def test_we_never_end_ourselves_or_the_first_process() -> None:
-    assert not end_group(os.getpid(), this_process().started_at)
-    assert not end_group(1, 0.0)
 
 
 def test_a_process_that_shows_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from wfe_mcp.workspace.folders import walk
 
 __all__ = [
     "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "read_artifact_file", "read_edited",
-    "write_artifact", "write_evidence", "write_feedback", "write_gitignore", "write_prompt",
+    "write_artifact", "write_feedback", "write_gitignore", "write_prompt",
 ]  # fmt: skip
 
 Rendered = tuple[str, str] | Mapping[str, str]
@@ -65,11 +65,6 @@ def write_prompt(root: Path, run: str, phase: str, attempt: int, text: str) -> s
 def write_feedback(root: Path, run: str, phase: str, attempt: int, text: str) -> str:
     """Write ``feedback.md``; its path relative to the root."""
     return _write(root, f"{attempt_folder(run, phase, attempt)}/feedback.md", text)
-
-
-def write_evidence(root: Path, run: str, phase: str, attempt: int, name: str, content: bytes | str) -> str:
-    """Write ``evidence/<name>``; its path relative to the root."""
-    return _write(root, f"{attempt_folder(run, phase, attempt)}/evidence/{name}", content)
 
 
 def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:

@@ -9,9 +9,7 @@ Rules:
 import math
 import os
 import re
-import signal
 import socket
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,14 +20,13 @@ if TYPE_CHECKING:
     import psutil
 
 __all__ = [
-    "ProcessIdentity", "ProcessInfo", "ancestors", "client_above", "client_of_server", "end_group", "holder_id",
+    "ProcessIdentity", "ProcessInfo", "ancestors", "client_above", "client_of_server", "holder_id",
     "is_alive", "is_launcher", "parse_holder", "same_start", "started_at", "this_process",
 ]  # fmt: skip
 
 SAME_START_S = 2.0
 """Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
 
-END_WAIT_S = 5.0
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 
 
@@ -160,60 +157,6 @@ def is_launcher(process: ProcessInfo) -> bool:
         words = {argument.lower() for argument in arguments}
         return bool(words & _WINDOWS_SHELLS[name]) and "-noexit" not in words
     return False
-
-
-def end_group(pid: int, start: float) -> bool:
-    """End the process group that ``pid`` led since ``start``, with every descendant. True when something was ended.
-
-    A recycled pid is left alone. The leader may be gone while its group lives on; the kernel gives no pid away that
-    still names a group, so a group whose leader has another start time is gone too.
-    """
-    import psutil  # 25 ms: kept off the way to tools/list
-
-    if pid <= 1 or pid == os.getpid():
-        return False
-    try:
-        leader = psutil.Process(pid)
-        if not same_start(leader.create_time(), start):
-            return False
-        family = [leader, *leader.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family: list[psutil.Process] = []
-    members = {each.pid: each for each in (*family, *_members(pid, start))}
-    victims = [each for each in members.values() if started_at(each.pid) is not None]
-    for each in victims:
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            each.kill()  # checks the start time again, unlike os.killpg
-    if hasattr(os, "killpg") and victims:
-        # What was forked between the listing and the kill is still in the group.
-        for each in _members(pid, start):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                each.send_signal(signal.SIGKILL)
-    _wait_until_gone(victims)
-    return bool(victims)
-
-
-def _members(group: int, start: float) -> list["psutil.Process"]:
-    """The processes of a group that its leader opened as a session; POSIX only."""
-    import psutil  # 25 ms: kept off the way to tools/list
-
-    if not hasattr(os, "getpgid"):  # pragma: no cover - Windows has no process groups of this kind
-        return []
-    found: list[psutil.Process] = []
-    for each in psutil.process_iter():
-        with suppress(OSError, psutil.Error):
-            in_group = os.getpgid(each.pid) == group and os.getsid(each.pid) == group
-            if in_group and each.create_time() >= start - SAME_START_S:
-                found.append(each)
-    return found
-
-
-def _wait_until_gone(processes: list["psutil.Process"]) -> None:
-    until = time.monotonic() + END_WAIT_S
-    while any(started_at(each.pid) is not None and each.is_running() for each in processes):
-        if time.monotonic() > until:  # pragma: no cover - only a process stuck in the kernel survives SIGKILL so long
-            return
-        time.sleep(0.01)
 
 
 def _host() -> str:
