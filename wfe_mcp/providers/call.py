@@ -1,0 +1,245 @@
+"""What is asked of a model, and what comes back? The words that every provider shares.
+
+    ask    one question, one typed answer, no tools       Connection, Question  → Answer
+    work   a task with tools until its output is there    Connection, Task      → Worked
+
+Rules:
+1. A provider's failure is a ``ProviderFault`` with a kind of the closed list ``FAULTS``, never the SDK's own error.
+2. Every call to a model is announced (``before_call``) and reported (``after_call``): there are no hidden ones.
+3. A key is in ``Connection`` only; no message, repr, hint or log carries it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+__all__ = [
+    "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "Limits", "Listener",
+    "ProviderFault", "ProviderKind", "Question", "Silent", "Task", "Tool", "ToolResult", "Usage", "Worked",
+]  # fmt: skip
+
+ProviderKind = Literal[
+    "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
+]
+KINDS: tuple[ProviderKind, ...] = (
+    "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
+)  # fmt: skip
+
+FsAbility = Literal["local-write", "local-read", "write-only", "none"]
+"""What a provider can do with files of the project; decides the paragraph on where the output goes (S0-43)."""
+
+FaultKind = Literal[
+    "wrong_key", "wrong_model", "no_route", "tls", "rate_limited", "overloaded", "timeout", "unparsable", "refused",
+    "not_installed", "not_configured", "other",
+]  # fmt: skip
+
+FAULTS: dict[FaultKind, bool] = {
+    "wrong_key": False, "wrong_model": False, "no_route": True, "tls": False, "rate_limited": True, "overloaded": True,
+    "timeout": True, "unparsable": False, "refused": False, "not_installed": False, "not_configured": False,
+    "other": False,
+}  # fmt: skip
+"""Each kind of failure → whether the same call may succeed later without anybody doing anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A provider as it is used for a call.
+
+    ``provider``: its configured name. ``model``: the vendor's name of the model, ``""`` for the default of a CLI agent.
+    ``base_url``: None is the vendor's own. ``response_s``: the longest silence while an answer comes, in seconds.
+    ``argv``: the program of a CLI agent and what comes before our own arguments; empty is its usual name.
+    ``options``: what only one kind understands (``permission_mode``, ``sandbox``, …).
+    """
+
+    provider: str
+    kind: ProviderKind
+    model: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    connect_s: float = 10.0
+    response_s: float = 300.0
+    max_tokens: int = 8_192
+    temperature: float | None = None
+    argv: tuple[str, ...] = ()
+    fs_ability: FsAbility = "none"
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What calls used. Tokens are the provider's own count; ``cost_usd`` only where the provider itself says it."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float | None = None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together."""
+        costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            self.requests + other.requests,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            sum(costs) if costs else None,
+        )
+
+
+class ProviderFault(Exception):
+    """A provider did not do what was asked. ``message`` says what happened, ``hint`` what to do next.
+
+    ``retry_after_s``: what the provider asked for (Retry-After), in seconds. ``usage``: what was used all the same.
+    """
+
+    def __init__(
+        self, kind: FaultKind, message: str, hint: str = "", *, retry_after_s: float | None = None, usage: Usage = Usage()
+    ) -> None:  # fmt: skip
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+        self.usage = usage
+
+    @property
+    def passes(self) -> bool:
+        """True when the same call may succeed later."""
+        return FAULTS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture handed over as evidence. ``media_type``: ``image/png`` and the like."""
+
+    content: bytes = field(repr=False)
+    media_type: str = "image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. ``schema``: the JSON Schema of the answer, its root an object; None: any text."""
+
+    prompt: str
+    system: str = ""
+    schema: Mapping[str, Any] | None = None
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. ``value`` is set exactly when the question had a schema; it is not yet validated by ours."""
+
+    text: str
+    value: dict[str, Any] | None
+    usage: Usage
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool says to the model. A refusal is an answer too (``ok`` False), the model goes on from it."""
+
+    text: str
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that a model may call. ``parameters``: a JSON Schema, its root an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    run: Callable[[dict[str, Any]], ToolResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a tool loop ends.
+
+    ``context_tokens``: the model's window. Above ``context_share`` of it, older tool results are replaced by a line that
+    says what was left out; the task, the schema and the last error never are.
+    """
+
+    tool_calls: int = 100
+    requests: int = 60
+    total_s: float | None = None
+    context_tokens: int = 200_000
+    context_share: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for a model with tools. ``schema``: of the output, its root an object."""
+
+    prompt: str
+    schema: Mapping[str, Any]
+    system: str = ""
+    tools: tuple[Tool, ...] = ()
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """How a task ended. Only ``done`` carries a ``value``; ``text``: what was said last, readable as a partial result."""
+
+    ending: Literal["done", "tool_limit", "timed_out", "cancelled", "no_answer"]
+    value: dict[str, Any] | None
+    text: str
+    usage: Usage
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the next call may use at most, in tokens."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class Listener(Protocol):
+    """Who hears what goes on, from the thread of the call. ``before_call`` may raise to prevent the call."""
+
+    def before_call(self, connection: Connection, estimate: Estimate) -> None:
+        """A model is about to be called."""
+        ...
+
+    def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
+        """It answered, or failed."""
+        ...
+
+    def said(self, text: str) -> None:
+        """A piece of text of the model."""
+        ...
+
+    def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
+        """A tool begins."""
+        ...
+
+    def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
+        """It is done; ``call_id`` is that of its start."""
+        ...
+
+
+class Silent:
+    """A listener that does nothing."""
+
+    def before_call(self, connection: Connection, estimate: Estimate) -> None:
+        """Nothing."""
+
+    def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
+        """Nothing."""
+
+    def said(self, text: str) -> None:
+        """Nothing."""
+
+    def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
+        """Nothing."""
