@@ -99,7 +99,7 @@ class ProviderFault(Exception):
         self, kind: FaultKind, message: str, hint: str = "", *, retry_after_s: float | None = None, usage: Usage = Usage()
     ) -> None:  # fmt: skip
         super().__init__(message)
-        self.kind = kind
+        self.kind: FaultKind = kind
         self.message = message
         self.hint = hint
         self.retry_after_s = retry_after_s
