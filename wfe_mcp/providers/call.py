@@ -7,6 +7,8 @@ Rules:
 1. A provider's failure is a ``ProviderFault`` with a kind of the closed list ``FAULTS``, never the SDK's own error.
 2. Every call to a model is announced (``before_call``) and reported (``after_call``): there are no hidden ones.
 3. A key is in ``Connection`` only; no message, repr, hint or log carries it.
+4. Whoever waits says with ``should_stop`` that nobody wants the answer any more; it is asked several times a second, from
+   the thread of the call. ``ask`` then ends with the fault ``stopped``, ``work`` with the ending ``cancelled``.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +17,8 @@ from typing import Any, Literal, Protocol
 
 __all__ = [
     "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "Limits", "Listener",
-    "ProviderFault", "ProviderKind", "Question", "Silent", "Task", "Tool", "ToolResult", "Usage", "Worked",
+    "ProviderFault", "ProviderKind", "Question", "ShouldStop", "Silent", "Task", "Tool", "ToolResult", "Usage", "Worked",
+    "never",
 ]  # fmt: skip
 
 ProviderKind = Literal[
@@ -30,15 +33,23 @@ FsAbility = Literal["local-write", "local-read", "write-only", "none"]
 
 FaultKind = Literal[
     "wrong_key", "wrong_model", "no_route", "tls", "rate_limited", "overloaded", "timeout", "unparsable", "refused",
-    "not_installed", "not_configured", "other",
+    "not_installed", "not_configured", "stopped", "other",
 ]  # fmt: skip
 
 FAULTS: dict[FaultKind, bool] = {
     "wrong_key": False, "wrong_model": False, "no_route": True, "tls": False, "rate_limited": True, "overloaded": True,
     "timeout": True, "unparsable": False, "refused": False, "not_installed": False, "not_configured": False,
-    "other": False,
+    "stopped": False, "other": False,
 }  # fmt: skip
 """Each kind of failure → whether the same call may succeed later without anybody doing anything."""
+
+ShouldStop = Callable[[], bool]
+"""True as soon as nobody wants the answer any more."""
+
+
+def never() -> bool:
+    """Go on to the end."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,9 @@ class Connection:
     """A provider as it is used for a call.
 
     ``provider``: its configured name. ``model``: the vendor's name of the model, ``""`` for the default of a CLI agent.
-    ``base_url``: None is the vendor's own. ``response_s``: the longest silence while an answer comes, in seconds.
+    ``base_url``: None is the vendor's own. ``allow``: origins of ``[http] allow``, which may be reached over plain http;
+    loopback always may. ``response_s``: the longest silence while an answer comes, ``total_s``: the longest one call may
+    take however much it says, both in seconds.
     ``argv``: the program of a CLI agent and what comes before our own arguments; empty is its usual name.
     ``options``: what only one kind understands (``permission_mode``, ``sandbox``, …).
     """
@@ -56,8 +69,10 @@ class Connection:
     model: str = ""
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
+    allow: tuple[str, ...] = ()
     connect_s: float = 10.0
     response_s: float = 300.0
+    total_s: float = 1_800.0
     max_tokens: int = 8_192
     temperature: float | None = None
     argv: tuple[str, ...] = ()
@@ -149,7 +164,11 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool that a model may call. ``parameters``: a JSON Schema, its root an object."""
+    """A tool that a model may call. ``parameters``: a JSON Schema, its root an object.
+
+    ``run`` is called in a thread of its own, one tool at a time; what it raises is told to the model like a refusal. When
+    the work is to stop it should end soon: it is waited for a few seconds.
+    """
 
     name: str
     description: str
@@ -162,11 +181,13 @@ class Limits:
     """Where a tool loop ends.
 
     ``context_tokens``: the model's window. Above ``context_share`` of it, older tool results are replaced by a line that
-    says what was left out; the task, the schema and the last error never are.
+    says what was left out; the task, the schema and the last error never are. ``invalid_outputs``: how many outputs that
+    ``Task.validate`` finds fault with are sent back to the model.
     """
 
     tool_calls: int = 100
     requests: int = 60
+    invalid_outputs: int = 3
     total_s: float | None = None
     context_tokens: int = 200_000
     context_share: float = 0.6
@@ -174,18 +195,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Work for a model with tools. ``schema``: of the output, its root an object."""
+    """Work for a model with tools. ``schema``: of the output, its root an object.
+
+    ``validate``: what is wrong with an output, a line each; the model is told and tries again.
+    """
 
     prompt: str
     schema: Mapping[str, Any]
     system: str = ""
     tools: tuple[Tool, ...] = ()
     limits: Limits = Limits()
+    validate: Callable[[dict[str, Any]], list[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """How a task ended. Only ``done`` carries a ``value``; ``text``: what was said last, readable as a partial result."""
+    """How a task ended. Only ``done`` carries a ``value``.
+
+    ``text`` is readable as a partial result: what was said last, or the last output that was found invalid.
+    """
 
     ending: Literal["done", "tool_limit", "timed_out", "cancelled", "no_answer"]
     value: dict[str, Any] | None
@@ -203,7 +231,10 @@ class Estimate:
 
 
 class Listener(Protocol):
-    """Who hears what goes on, from the thread of the call. ``before_call`` may raise to prevent the call."""
+    """Who hears what goes on, from the thread of the call. ``before_call`` may raise to prevent the call.
+
+    Each ``before_call`` that returns is followed by exactly one ``after_call``.
+    """
 
     def before_call(self, connection: Connection, estimate: Estimate) -> None:
         """A model is about to be called."""
