@@ -237,3 +237,42 @@ def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Termin
     ]
     data = cli.json("templates", "import", "gates.json").data
     assert data["settings"]["templates"]["plan_generate_review"]["phases"] == {"plan": {"approver": "human"}}
+
+
+@pytest.mark.requirement("B-08", "S0-37")
+def test_the_workflow_section_of_a_config_yml_has_an_effect(cli: Terminal) -> None:
+    template = "plan_generate_review"
+    text = "workflow:\n  plan:\n    response: {approval_provider: skip, approval_max_retries: 0}\n"
+    toml = cli.json("templates", "import", put(cli, "config.yml", text)).data["toml"]
+    config = cli.root / ".wfe" / "config.toml"
+
+    plan = {"steps": [{"id": "S-1", "title": "sub()", "acceptance": ["it is"], "files": ["a.py"]}], "files": ["a.py"]}
+
+    def planned() -> str:
+        run = cli.start(template, "-i", "goal=g", "-i", "folder=src")
+        return cli.json("submit", run, "plan", "--path", put(cli, "plan.json", plan)).document["state"]
+
+    assert planned() == "awaiting"
+    config.write_text(f"{config.read_text()}\n{toml}")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert planned() == "completed"
+    origins = cli.json("config", "show", "--origin").data["settings"]
+    assert origins[f"templates.{template}.phases.plan.approver"] == {
+        "value": "skip", "origin": "project", "where": str(config.resolve()),
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("S3-28")
+def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> None:
+    text = "git:\n  base_branch: develop\n  closeout_mode: direct_merge\nagent:\n  checks: [pytest]\n"
+    said = cli("templates", "import", put(cli, ".ai-workflow.yaml", text))
+    assert said.out.splitlines() == [
+        "1 check(s), 0 phase(s) of milestones; put this into .wfe/config.toml:",
+        "[checks.test]",
+        'argv = ["pytest"]',
+        "",
+        "Start it with: wfe-mcp start milestones -i base=develop …",
+        "! not carried: line 3: git.closeout_mode: nothing is pushed or merged; a person does that with the branches",
+    ]
+    assert cli.json("templates", "import", ".ai-workflow.yaml").data["inputs"] == {"base": "develop"}
+    assert "Nothing of it is configuration" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out

@@ -1,8 +1,9 @@
 """``wfe-mcp templates import``: how does a workflow or plan of another system come in?"""
 
 import json
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +22,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="wfe/1 (JSON or a folder), AFU-9 or ai-workflow-engine JSON, or aiw's milestones.md or backlog.md.",
+        help="wfe/1 (JSON or a folder), AFU-9 JSON, ai-workflow-engine's config.yml or gates, aiw's .ai-workflow.yaml, "
+        "milestones.md or backlog.md.",
     ),
 ]
 Version = Annotated[
@@ -92,18 +94,30 @@ def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
     from wfe_mcp.views.envelope import Envelope
 
     lost, toml = _views(imported.not_carried), imported.toml()
-    summary = f"{len(imported.phases)} phase(s) of {imported.template}; put this into .wfe/config.toml:"
-    settings = {"templates": {imported.template: {"phases": imported.phases}}}
-    data = {"format": imported.format, "settings": settings, "toml": toml}
-    answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
+    summary = (
+        f"{_what(imported)}; put this into .wfe/config.toml:"
+        if toml
+        else f"Nothing of it is configuration of {imported.template}."
+    )
+    data: dict[str, Any] = {"format": imported.format, "settings": imported.settings(), "toml": toml}
+    more = {"inputs": imported.inputs, "not_carried": lost}
+    answer = Envelope(True, summary=summary, data=data | {key: value for key, value in more.items() if value})
 
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
         screen.line(toml)
+        if imported.inputs:
+            pairs = " ".join(f"-i {name}={shlex.quote(value)}" for name, value in imported.inputs.items())
+            screen.line(f"Start it with: wfe-mcp start {imported.template} {pairs} …")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
     door.tell(answer, tell)
+
+
+def _what(imported: "ImportedSettings") -> str:
+    checks = f"{len(imported.checks)} check(s), " if imported.checks else ""
+    return f"{checks}{len(imported.phases)} phase(s) of {imported.template}"
 
 
 def _views(details: "tuple[Detail, ...]") -> list[dict[str, str]]:

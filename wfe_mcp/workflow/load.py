@@ -55,10 +55,10 @@ def read_json(file: Path) -> object:
     return _json(_bytes(file, "template"), file)
 
 
-def read_text(file: Path) -> str:
+def read_text(file: Path, what: str = "Markdown") -> str:
     """The text in ``file``, with one kind of line end. Refuses: unknown_template, invalid_template (no UTF-8), too_large."""
     try:
-        return _bytes(file, "Markdown").decode("utf-8-sig").replace("\r\n", "\n")
+        return _bytes(file, what).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise _invalid(file, [Detail("", "it is not UTF-8 text", "UTF-8 text")]) from None
 

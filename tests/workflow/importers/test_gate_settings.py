@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.resources import shipped
 from wfe_mcp.workflow.importers.gate_settings import from_gate_settings, is_gate_settings
+from wfe_mcp.workflow.lint import lint
+from wfe_mcp.workflow.load import load_definition
+from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+from wfe_mcp.workspace.settings import Settings
 
 
 def refusal(document: dict[str, Any]) -> dict[str, str]:
@@ -35,7 +40,6 @@ def test_a_workflow_section_becomes_tables_of_configuration() -> None:
         "plan": {"approver": "skip", "max_retries": 1},
         "generate": {"approver": "human", "max_retries": 1},
         "review": {"approver": "gemini-cli", "max_retries": 1, "allow_rewrite": True},
-        "revise": {"approver": "human", "max_retries": 1},
     }}}}  # fmt: skip
     assert [detail.path for detail in imported.not_carried] == ["/workflow/defaults/approval_provider"]
 
@@ -61,7 +65,7 @@ def test_the_older_gate_map_becomes_the_same() -> None:
 def test_a_default_approver_holds_for_every_phase() -> None:
     phases = from_gate_settings({"default_approver": "skip"}).phases
     assert [(phase, keys["approver"]) for phase, keys in phases.items()] == [
-        ("plan", "skip"), ("generate", "skip"), ("review", "skip"), ("revise", "skip"),
+        ("plan", "skip"), ("generate", "skip"), ("review", "skip"),
     ]  # fmt: skip
 
 
@@ -85,6 +89,37 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     assert (
         lost({"workflow": {"plan": {"response": {"approval_allow_rewrite": False, "approval_max_retries": 0}}}}) == {}
     )
+
+
+def test_revising_is_another_attempt_and_a_prompt_is_never_tried_again() -> None:
+    told = lost({"workflow": {
+        "defaults": {"approval_max_retries": 1, "ai_provider": "x"},
+        "plan": {"prompt": {"approval_max_retries": 2, "approval_allow_rewrite": True}},
+        "revise": {"response": {"approval_provider": "skip"}},
+    }})  # fmt: skip
+
+    assert list(told) == [
+        "/workflow/defaults/ai_provider", "/workflow/plan/prompt/approval_max_retries",
+        "/workflow/plan/prompt/approval_allow_rewrite", "/workflow/revise/response/approval_provider",
+    ]  # fmt: skip
+    assert "another attempt at 'generate'" in told["/workflow/revise/response/approval_provider"]
+    assert from_gate_settings({"revise.response": "skip"}).phases == {}
+
+
+@pytest.mark.requirement("B-08", "S0-37")
+@pytest.mark.parametrize(("profile", "template"), [("x", "plan_generate_review"), ("jpa-mt", "jpa_mt")])
+def test_each_phase_that_is_told_is_one_of_the_template(profile: str, template: str) -> None:
+    section = {"defaults": {"approval_provider": "manual", "approval_max_retries": 1}}
+    imported = from_gate_settings({"profile": profile, "workflow": section})
+    settings = Settings.model_validate(tomllib.loads(imported.toml()))
+    overrides = {
+        name: PhaseOverride(**phase.model_dump(include={"approver", "max_retries"}))
+        for name, phase in settings.templates[template].phases.items()
+    }
+
+    changed = overridden(load_definition(shipped("templates") / template), overrides)
+    assert lint(changed).errors == ()
+    assert set(overrides) == {"plan", "generate", "review"}
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,37 @@ def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
     assert read(written(tmp_path, "d.md", "## BLG-001 - Write the whole file")) == "aiw backlog: M1"
 
 
+def test_settings_in_yaml_are_known_by_what_they_say_and_by_their_name(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "config.yml", "workflow:\n  plan: {response: {approval_provider: skip}}")) == (
+        "ai-workflow-engine: plan"
+    )
+    assert read(written(tmp_path, "gates.yaml", "plan.prompt: skip")) == "ai-workflow-engine: plan"
+    assert read(written(tmp_path, "x.yaml", "recovery: {max_attempts_per_task: 1}")) == (
+        "aiw settings: milestone.task.implement"
+    )
+    assert read(written(tmp_path, ".ai-workflow.yaml", "version: 1")) == "aiw settings: "
+
+
+@pytest.mark.requirement("S0-35")
+def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path) -> None:
+    text = "hash_prompts: true\nworkflow:\n  plan:\n    response:\n      ai_provider: claude\n"
+    lost = read_workflow(written(tmp_path, "config.yml", text)).not_carried
+    assert [(each.path, each.message) for each in lost] == [
+        ("line 1", "hash_prompts: 'hash_prompts' is no gate setting"),
+        (
+            "line 5",
+            "workflow.plan.response.ai_provider: who works is said by the run's driver or the phase's role",
+        ),
+    ]
+
+    with pytest.raises(Refused) as no:
+        read_workflow(
+            written(tmp_path, "config.yml", f"{text}      approval_max_retries: -1\n  pln:\n    prompt: {{}}\n")
+        )
+    assert [detail.path for detail in no.value.details] == ["line 7", "line 6"]
+    assert "line 7: workflow.pln: unknown 'pln'; did you mean 'plan'?" in no.value.message
+
+
 def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
     folder = tmp_path / "flow.md"
     folder.mkdir()
@@ -70,7 +101,9 @@ def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
         ("a.json", {"jobs": {}}, "invalid_template"),
         ("a.json", "[]", "invalid_template"),
         ("a.json", "{", "invalid_template"),
-        ("a.yaml", "steps: []", "unavailable"),
+        ("a.yaml", "steps: []", "invalid_template"),
+        ("a.yml", "- plan.prompt", "invalid_template"),
+        ("a.yml", "", "invalid_template"),
     ],
 )
 def test_a_file_in_no_known_format_is_refused(tmp_path: Path, name: str, content: object, code: str) -> None:

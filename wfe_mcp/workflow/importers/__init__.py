@@ -2,24 +2,28 @@
 
     folder, .json with "format" or "phases"    wfe/1                  a template, as it is
     .json with "steps"                         AFU-9                  a template with one phase of steps
-    .json with "workflow" or "plan.prompt"     ai-workflow-engine     settings of the phases of a template
+    .json, .yaml with "workflow" or "plan.prompt"  ai-workflow-engine settings of the phases of a template
+    .ai-workflow.yaml, or .yaml with "agent"…  aiw settings           settings, checks and inputs for milestones
     .md with ## BLG-001                        aiw backlog            milestone_plan@1
     .md with ## M1 or # Milestones             aiw milestones         milestone_plan@1
 
 Whatever a format says that has no place here is told with its pointer or line, never dropped in silence.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.importers.afu9 import from_afu9, is_afu9
+from wfe_mcp.workflow.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.workflow.importers.backlog import from_backlog
 from wfe_mcp.workflow.importers.gate_settings import from_gate_settings, is_gate_settings
 from wfe_mcp.workflow.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate
 from wfe_mcp.workflow.importers.milestones import from_milestones
 from wfe_mcp.workflow.load import load_definition, read_json, read_text
+from wfe_mcp.workflow.yaml_lines import read_yaml
 
 __all__ = ["ImportedPlan", "ImportedSettings", "ImportedTemplate", "read_workflow"]
 
@@ -32,9 +36,8 @@ def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSet
     """What ``source`` says, in our terms. Refuses a file in no known format, and every fault of its format."""
     if source.suffix.lower() == ".md" and not source.is_dir():
         return _markdown(source)
-    if source.suffix.lower() in _YAML:
-        raise Refused("unavailable", f"{source} is YAML, which cannot be read yet.",
-                      "Write the same as JSON and import that.")  # fmt: skip
+    if source.suffix.lower() in _YAML and not source.is_dir():
+        return _yaml(source)
     if source.is_dir():
         return ImportedTemplate("wfe/1", load_definition(source))
     value: Any = read_json(source)
@@ -47,6 +50,28 @@ def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSet
                       "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
                       "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.")  # fmt: skip
     return ImportedTemplate("wfe/1", load_definition(source))
+
+
+def _yaml(source: Path) -> ImportedSettings:
+    """Settings, whose losses and errors are told by line."""
+    value, lines = read_yaml(source)
+    if isinstance(value, dict) and is_gate_settings(cast("object", value)):
+        read = from_gate_settings
+    elif isinstance(value, dict) and (
+        is_aiw_settings(cast("object", value)) or source.name.startswith(".ai-workflow.")
+    ):
+        read = from_aiw_settings
+    else:
+        raise Refused("invalid_template", f"{source} is YAML, but in no format that can be imported.",
+                      "ai-workflow-engine's config.yml has 'workflow' or stages such as 'plan.prompt', aiw's "
+                      ".ai-workflow.yaml has 'git', 'agent' or 'recovery'; templates are JSON.")  # fmt: skip
+    try:
+        imported = read(cast("dict[str, Any]", value))
+    except Refused as no:
+        told = tuple(lines.told(detail) for detail in no.details)
+        count = f"{len(told)} error{'' if len(told) == 1 else 's'}"
+        raise Refused(no.code, f"{source} has {count}; {told[0].path}: {told[0].message}.", no.hint, told) from None
+    return dataclasses.replace(imported, not_carried=tuple(lines.told(lost) for lost in imported.not_carried))
 
 
 def _markdown(source: Path) -> ImportedPlan:

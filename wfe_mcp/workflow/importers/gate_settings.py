@@ -7,8 +7,8 @@
     approval_max_retries            max_retries: both count the tries after the first
     approval_allow_rewrite          allow_rewrite, where a role gives its opinion
 
-A phase here has one approver, before and after work: the one of the response counts. The old program never read its
-``workflow`` section (S0-37); here it takes effect.
+A phase here has one approver, before and after work: the one of the response counts. Its ``revise`` is another attempt
+at ``generate`` here. The old program never read its ``workflow`` section (S0-37); here it takes effect.
 """
 
 import re
@@ -23,6 +23,7 @@ __all__ = ["FORMAT", "from_gate_settings", "is_gate_settings"]
 FORMAT = "ai-workflow-engine"
 
 _PHASES = ("plan", "generate", "review", "revise")
+_REVISED = "revising is another attempt at 'generate', whose settings hold"
 _STAGES = ("prompt", "response")
 _KEYS = ("ai_provider", "approval_provider", "approval_max_retries", "approval_allow_rewrite", "approver_config")
 _MAP_KEYS = {
@@ -55,9 +56,11 @@ def from_gate_settings(document: Mapping[str, Any]) -> ImportedSettings:
     phases: dict[str, dict[str, Any]] = {}
     for phase in _PHASES:
         of_phase = {stage: stages[phase, stage] for stage in _STAGES if (phase, stage) in stages}
-        if any(of_phase.values()):
+        if phase == "revise":
+            _revise(of_phase, found)
+        elif any(of_phase.values()):
             phases[phase] = _phase(of_phase, found)
-    if not phases:
+    if not phases and not found.not_carried:
         found.error("", "it says nothing of any phase")
     found.refuse(FORMAT, "invalid_template")
     template = "jpa_mt" if str(document.get("profile", "")).replace("-", "_") == "jpa_mt" else "plan_generate_review"
@@ -115,6 +118,9 @@ def _phase(stages: Mapping[str, Given], found: Findings) -> dict[str, Any]:
         for key, why in _NOT_OURS.items():
             if key in given:
                 found.lose(pointer(*given[key][1]), why)
+    for key in ("approval_max_retries", "approval_allow_rewrite"):
+        if key in prompt and not _is_default(prompt[key][1]):
+            found.lose(pointer(*prompt[key][1]), "a prompt is made by the template, so only its answer is tried again")
     approver = _approver(response, found) or "human"  # manual was the default
     made: dict[str, Any] = {"approver": approver}
     before = _approver(prompt, found)
@@ -130,6 +136,19 @@ def _phase(stages: Mapping[str, Given], found: Findings) -> dict[str, Any]:
     if "approval_allow_rewrite" in response:
         _rewrite(made, response, found)
     return made
+
+
+def _revise(stages: Mapping[str, Given], found: Findings) -> None:
+    """No phase of ours: what was said of it alone is told."""
+    for given in stages.values():
+        for _, at in given.values():
+            if not _is_default(at):
+                found.lose(pointer(*at), _REVISED)
+
+
+def _is_default(at: Place) -> bool:
+    """Whether it was said of every phase at once."""
+    return at[:2] == ("workflow", "defaults") or at[0] == "default_approver"
 
 
 def _rewrite(made: dict[str, Any], response: Given, found: Findings) -> None:

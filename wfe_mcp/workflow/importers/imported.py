@@ -31,21 +31,31 @@ class ImportedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSettings:
-    """What changes in the phases of ``template``, by phase. ``not_carried``: by pointer into the file it came from."""
+    """What changes in the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start.
+
+    ``not_carried``: by pointer into the file it came from, or by ``line N`` of a YAML file.
+    """
 
     format: str
     template: str
     phases: dict[str, dict[str, Any]]
     not_carried: tuple[Detail, ...] = ()
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def settings(self) -> dict[str, Any]:
+        """What it says, in the shape of ``.wfe/config.toml``."""
+        made: dict[str, Any] = {"checks": self.checks} if self.checks else {}
+        return made | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
 
     def toml(self) -> str:
         """The tables of ``.wfe/config.toml``."""
-        tables = [
-            f"[templates.{self.template}.phases.{phase}]\n"
-            + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-            for phase, keys in self.phases.items()
-        ]
-        return "\n".join(tables)
+        tables = {f"checks.{name}": keys for name, keys in self.checks.items()}
+        tables |= {f"templates.{self.template}.phases.{_quoted(phase)}": keys for phase, keys in self.phases.items()}
+        return "\n".join(
+            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+            for table, keys in tables.items()
+        )
 
 
 @dataclass(slots=True)
@@ -60,8 +70,10 @@ class Findings:
         self.errors.append(Detail(place, message, expected, got))
 
     def lose(self, place: str, message: str) -> None:
-        """It is imported, but without this."""
-        self.not_carried.append(Detail(place, message))
+        """It is imported, but without this; told once."""
+        lost = Detail(place, message)
+        if lost not in self.not_carried:
+            self.not_carried.append(lost)
 
     def refuse(self, format_name: str, code: Code) -> None:
         """Refuse with every error, if there are any."""
@@ -70,6 +82,11 @@ class Findings:
             first = self.errors[0]
             raise Refused(code, f"The {format_name} file has {count}; {first.path or 'the whole'}: {first.message}.",
                           "Mend each place in details and import it again.", tuple(self.errors))  # fmt: skip
+
+
+def _quoted(key: str) -> str:
+    """A key of TOML; one with dots is put in quotes."""
+    return json.dumps(key) if "." in key else key
 
 
 def identifier(text: str) -> str:
