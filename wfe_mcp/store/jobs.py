@@ -17,11 +17,12 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy import Executable, and_, bindparam, func, insert, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.layout import JOB
+from wfe_mcp.store.model_calls import LOSE_CALLS
 from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.rows import Rows, columns_for
 
@@ -50,7 +51,7 @@ _CLAIM = (
     update(JOB)
     .where(JOB.c.id == _FIRST_DUE)
     .values(
-        status=JobStatus.RUNNING, lease_owner=bindparam("owner"), lease_until=bindparam("until"),
+        status=JobStatus.RUNNING, lease_owner=bindparam("owner"), lease_until=bindparam("until"), started_at=bindparam("now"),
         fence=JOB.c.fence + 1, tries=JOB.c.tries + 1, child_pid=None, child_started_at=None,
     )
     .returning(*_COLUMNS)
@@ -95,7 +96,7 @@ class JobRows(Rows):
         job_id = f"job-{self._new_id()}"
         values: dict[str, Any] = {item.name: getattr(new, item.name) for item in fields(NewJob)}
         values |= {"id": job_id, "payload": dict(new.payload), "run_at": new.run_at or now, "created_at": now}
-        values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False}
+        values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False, "cancel_reason": None}
         self._run(_NEW, values)
         return job_id
 
@@ -106,7 +107,10 @@ class JobRows(Rows):
     def claim(self, owner: str, queues: Sequence[str], lease_s: float, now: datetime) -> JobRecord | None:
         """Take the most urgent due job for ``lease_s`` seconds; one whose lease ran out comes first."""
         values = {"owner": owner, "queues": list(queues), "now": now, "until": now + timedelta(seconds=lease_s)}
-        return self._first(JobRecord, _CLAIM, values)
+        job = self._first(JobRecord, _CLAIM, values)
+        if job is not None and job.tries > 1:
+            self._run(LOSE_CALLS, {"job": job.id})
+        return job
 
     def heartbeat(self, job_id: str, fence: int, until: datetime) -> bool:
         """Keep the lease. False when the claim is lost or the job is to stop."""
@@ -124,7 +128,7 @@ class JobRows(Rows):
         """The job failed; it runs again at ``run_at``, or never (None). False when the claim is lost."""
         if run_at is None:
             return self._end(job_id, fence, JobStatus.FAILED, None, error)
-        return self._run(_AGAIN, {"id_": job_id, "fence_": fence, "error_": error, "run_at_": run_at}) == 1
+        return self._claim_ends(_AGAIN, {"id_": job_id, "fence_": fence, "error_": error, "run_at_": run_at})
 
     def park(self, job_id: str, fence: int, error: str) -> bool:
         """Nobody knows whether the effect happened: a person looks first. False when the claim is lost."""
@@ -186,4 +190,11 @@ class JobRows(Rows):
         self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None
     ) -> bool:
         values = {"status_": status, "result_": result, "error_": error, "at": self._clock()}
-        return self._run(_END, {"id_": job_id, "fence_": fence, **values}) == 1
+        return self._claim_ends(_END, {"id_": job_id, "fence_": fence, **values})
+
+    def _claim_ends(self, how: Executable, values: dict[str, Any]) -> bool:
+        """A claim that ends leaves no call of a model in flight."""
+        is_ours = self._run(how, values) == 1
+        if is_ours:
+            self._run(LOSE_CALLS, {"job": values["id_"]})
+        return is_ours

@@ -21,11 +21,63 @@ from sqlalchemy import (
 )
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.store.call_records import CallPurpose, CallStatus
 from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 from wfe_mcp.store.step_records import StepStatus
 
 METADATA = MetaData(naming_convention=NAMING)
+
+MODEL_CALL = Table(
+    "model_call",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True),
+    Column("phase", String, nullable=True),
+    Column("attempt", Integer, nullable=True),
+    Column("job_id", String, nullable=True),
+    Column("purpose", Word(CallPurpose), nullable=False),
+    Column("role", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("status", Word(CallStatus), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=True),
+    Column("requests", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=True),
+    Column("reserved_tokens", Integer, nullable=False),
+    Column("reserved_usd", Float, nullable=True),
+    Column("fault", Text, nullable=True),
+    Index(None, "job_id"),
+    Index(None, "project_id", "started_at"),
+    Index(None, "provider", "started_at"),
+    Index(None, "run_id", "phase", "attempt"),
+    Index(None, "started_at"),
+)
+
+TOOL_CALL = Table(
+    "tool_call",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("run_id", String, ForeignKey("run.id"), nullable=False),
+    Column("phase", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("job_id", String, nullable=True),
+    Column("name", String, nullable=False),
+    Column("ok", Boolean, nullable=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("duration_ms", Integer, nullable=True),
+    Column("output_sha256", String, nullable=True),
+    Column("output_bytes", Integer, nullable=True),
+    Column("input", JsonText, nullable=True),
+    Column("output", Text, nullable=True),
+    Index(None, "run_id", "phase", "attempt", "started_at"),
+)
 
 PROJECT = Table(
     "project",
@@ -317,6 +369,7 @@ JOB = Table(
     Column("id", String, primary_key=True),
     Column("kind", String, nullable=False),
     Column("queue", String, nullable=False),
+    Column("limit_key", String, nullable=True),
     Column("status", Word(JobStatus), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("run_at", UtcDateTime, nullable=False),
@@ -327,6 +380,8 @@ JOB = Table(
     Column("lease_owner", String, nullable=True),
     Column("lease_until", UtcDateTime, nullable=True),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("cancel_reason", String, nullable=True),
+    Column("timeout_s", Float, nullable=True),
     Column("dedupe_key", String, nullable=True, unique=True),
     Column("run_id", String, ForeignKey("run.id"), nullable=True),
     Column("phase", String, nullable=True),
@@ -334,11 +389,13 @@ JOB = Table(
     Column("child_pid", Integer, nullable=True),
     Column("child_started_at", Float, nullable=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime, nullable=True),
     Column("finished_at", UtcDateTime, nullable=True),
     Column("payload", JsonText, nullable=False),
     Column("result", JsonText, nullable=True),
     Column("error", Text, nullable=True),
     Index(None, "created_at", "id"),
+    Index(None, "queue", "started_at"),
     Index(None, "run_id", "phase", "attempt"),
     Index(None, "status", "lease_until"),
     Index(None, "status", "priority", "run_at"),

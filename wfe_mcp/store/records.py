@@ -310,7 +310,11 @@ class ProcessRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever."""
+    """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever.
+
+    ``limit_key`` (``llm:openai``): what it shares limits with besides its queue, over all projects. ``timeout_s``: its
+    time limit, None for that of its queue.
+    """
 
     kind: str
     queue: str
@@ -323,11 +327,16 @@ class NewJob:
     phase: PhasePath | None = None
     attempt: int | None = None
     effect: Effect = Effect.IDEMPOTENT
+    limit_key: str | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim."""
+    """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim.
+
+    ``started_at``: its last claim. ``cancel_reason``: why somebody asked to cancel it; None where its attempt was over.
+    """
 
     id: str
     kind: str
@@ -343,6 +352,9 @@ class JobRecord:
     lease_owner: str | None
     lease_until: datetime | None
     cancel_requested: bool
+    cancel_reason: str | None
+    limit_key: str | None
+    timeout_s: float | None
     dedupe_key: str | None
     run_id: RunId | None
     phase: PhasePath | None
@@ -352,6 +364,7 @@ class JobRecord:
     result: dict[str, Any] | None
     error: str | None
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
 
 

@@ -7,6 +7,7 @@
                  ├── step_run                 state of the steps that the server works
                  └── job
     document                                  content by sha256: definitions, specifications, inputs, frozen settings
+    model_call, tool_call                     what models were called for, and what it cost (``call_tables.py``)
     template, template_mark, idempotency      per project
     secret, trust, setting_event              what people set; setting_event is a hash chain of its own
     process                                   live processes of ours on this host
@@ -20,33 +21,17 @@ Rules:
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, MetaData, Text, UniqueConstraint
-from sqlalchemy.orm import declared_attr
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlmodel import Field
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
-from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.base_table import METADATA, Row
+from wfe_mcp.store.call_tables import ModelCall, ToolCall
+from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 from wfe_mcp.store.step_records import StepStatus
 
-__all__ = ["METADATA"]
-
-METADATA = MetaData(naming_convention=NAMING)
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
-
-
-class Row(SQLModel):
-    """The base of every table: its name is the class name in snake case."""
-
-    metadata = METADATA
-
-    # SQLModel types the name as a plain class variable; SQLAlchemy accepts the function it asks for here.
-    @declared_attr  # pyright: ignore[reportArgumentType]
-    def __tablename__(cls) -> str:  # noqa: N805 # pyright: ignore[reportIncompatibleVariableOverride]
-        return _snake(cls.__name__)
+__all__ = ["METADATA", "ModelCall", "ToolCall"]
 
 
 class Project(Row, table=True):
@@ -348,11 +333,13 @@ class Job(Row, table=True):
         Index(None, "status", "lease_until"),
         Index(None, "created_at", "id"),
         Index(None, "run_id", "phase", "attempt"),
+        Index(None, "queue", "started_at"),
     )
 
     id: str = Field(primary_key=True)
     kind: str
     queue: str
+    limit_key: str | None
     status: JobStatus = Field(sa_column=Column(Word(JobStatus), nullable=False))
     priority: int
     run_at: datetime = Field(sa_type=UtcDateTime)
@@ -363,6 +350,8 @@ class Job(Row, table=True):
     lease_owner: str | None
     lease_until: datetime | None = Field(sa_type=UtcDateTime)
     cancel_requested: bool
+    cancel_reason: str | None
+    timeout_s: float | None
     dedupe_key: str | None = Field(unique=True)
     run_id: str | None = Field(foreign_key="run.id")
     phase: str | None
@@ -370,6 +359,7 @@ class Job(Row, table=True):
     child_pid: int | None
     child_started_at: float | None
     created_at: datetime = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(sa_type=UtcDateTime)
     finished_at: datetime | None = Field(sa_type=UtcDateTime)
     payload: dict[str, Any] = Field(sa_type=JsonText)
     result: dict[str, Any] | None = Field(sa_type=JsonText)

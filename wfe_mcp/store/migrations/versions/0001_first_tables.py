@@ -206,6 +206,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("queue", sa.String(), nullable=False),
+        sa.Column("limit_key", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("run_at", sa.DateTime(), nullable=False),
@@ -216,6 +217,8 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(), nullable=True),
         sa.Column("lease_until", sa.DateTime(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("cancel_reason", sa.String(), nullable=True),
+        sa.Column("timeout_s", sa.Float(), nullable=True),
         sa.Column("dedupe_key", sa.String(), nullable=True),
         sa.Column("run_id", sa.String(), nullable=True),
         sa.Column("phase", sa.String(), nullable=True),
@@ -223,6 +226,7 @@ def upgrade() -> None:
         sa.Column("child_pid", sa.Integer(), nullable=True),
         sa.Column("child_started_at", sa.Float(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("started_at", sa.DateTime(), nullable=True),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
@@ -235,6 +239,63 @@ def upgrade() -> None:
     op.create_index(op.f("ix_job_run_id_phase_attempt"), "job", ["run_id", "phase", "attempt"])
     op.create_index(op.f("ix_job_status_lease_until"), "job", ["status", "lease_until"])
     op.create_index(op.f("ix_job_status_priority_run_at"), "job", ["status", "priority", "run_at"])
+    op.create_index(op.f("ix_job_queue_started_at"), "job", ["queue", "started_at"])
+    op.create_table(
+        "model_call",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=True),
+        sa.Column("phase", sa.String(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("started_at", sa.DateTime(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("input_tokens", sa.Integer(), nullable=False),
+        sa.Column("output_tokens", sa.Integer(), nullable=False),
+        sa.Column("cache_read_tokens", sa.Integer(), nullable=False),
+        sa.Column("cache_write_tokens", sa.Integer(), nullable=False),
+        sa.Column("cost_usd", sa.Float(), nullable=True),
+        sa.Column("reserved_tokens", sa.Integer(), nullable=False),
+        sa.Column("reserved_usd", sa.Float(), nullable=True),
+        sa.Column("fault", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_model_call_project_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_model_call_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_model_call")),
+    )
+    op.create_index(op.f("ix_model_call_job_id"), "model_call", ["job_id"])
+    op.create_index(op.f("ix_model_call_project_id_started_at"), "model_call", ["project_id", "started_at"])
+    op.create_index(op.f("ix_model_call_provider_started_at"), "model_call", ["provider", "started_at"])
+    op.create_index(op.f("ix_model_call_run_id_phase_attempt"), "model_call", ["run_id", "phase", "attempt"])
+    op.create_index(op.f("ix_model_call_started_at"), "model_call", ["started_at"])
+    op.create_table(
+        "tool_call",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("phase", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("ok", sa.Boolean(), nullable=True),
+        sa.Column("started_at", sa.DateTime(), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.Column("output_sha256", sa.String(), nullable=True),
+        sa.Column("output_bytes", sa.Integer(), nullable=True),
+        sa.Column("input", sa.Text(), nullable=True),
+        sa.Column("output", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_tool_call_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_call")),
+    )
+    op.create_index(
+        op.f("ix_tool_call_run_id_phase_attempt_started_at"),
+        "tool_call",
+        ["run_id", "phase", "attempt", "started_at"],
+    )
     op.create_table(
         "refused_submission",
         sa.Column("id", sa.Integer(), nullable=False),

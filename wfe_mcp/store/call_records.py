@@ -1,0 +1,156 @@
+"""What is known of the calls to models, and of what they used? Plain values, free of SQL.
+
+started ──→ done | failed          lost: whoever made it is gone, and nobody knows what it used
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = [
+    "CallPurpose", "CallRecord", "CallStatus", "NewCall", "NewToolCall", "ToolCallRecord", "UsageRecord", "Used",
+]  # fmt: skip
+
+
+class CallPurpose(StrEnum):
+    """What a model was called for: an opinion, the work of a phase, a step, or to see whether it answers."""
+
+    OPINION = "opinion"
+    WORK = "work"
+    STEP = "step"
+    TEST = "test"
+
+
+class CallStatus(StrEnum):
+    """Where a call stands. ``lost``: its process or its job ended first; what it may have used counts."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """A call that is about to be made. ``reserved_…``: what it may use at most; ``reserved_usd`` None: no price known."""
+
+    project_id: str
+    purpose: CallPurpose
+    provider: str
+    model: str
+    role: str = ""
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
+    job_id: str | None = None
+    reserved_tokens: int = 0
+    reserved_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a call used, by the provider's own count; ``cost_usd`` None where its price is not known."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call to a model."""
+
+    id: str
+    project_id: str
+    run_id: RunId | None
+    phase: PhasePath | None
+    attempt: int | None
+    job_id: str | None
+    purpose: CallPurpose
+    role: str
+    provider: str
+    model: str
+    status: CallStatus
+    started_at: datetime
+    finished_at: datetime | None
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_usd: float | None
+    reserved_tokens: int
+    reserved_usd: float | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewToolCall:
+    """A tool that a model is about to use."""
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    name: str
+    input: Mapping[str, Any]
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallRecord:
+    """One use of a tool. ``ok`` None: it never ended. ``output`` may be cut; ``output_bytes`` and the hash are the whole's."""
+
+    id: str
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    job_id: str | None
+    name: str
+    ok: bool | None
+    started_at: datetime
+    duration_ms: int | None
+    output_sha256: str | None
+    output_bytes: int | None
+    input: Any
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """What some calls used together. ``unpriced``: calls that used tokens of a model whose price is not known.
+
+    ``in_flight`` and ``lost`` calls have no use of their own yet: what they may have used at most is ``reserved_…``.
+    Tokens of a cache are part of ``input_tokens``.
+    """
+
+    calls: int = 0
+    in_flight: int = 0
+    failed: int = 0
+    lost: int = 0
+    unpriced: int = 0
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float = 0.0
+    reserved_tokens: int = 0
+    reserved_usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together, with what is reserved."""
+        return self.input_tokens + self.output_tokens + self.reserved_tokens
+
+    @property
+    def spent_usd(self) -> float:
+        """What was paid, with what is reserved; calls without a known price count nothing."""
+        return self.cost_usd + self.reserved_usd
