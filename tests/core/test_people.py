@@ -420,3 +420,24 @@ def test_a_pause_typed_at_a_terminal_is_a_persons_stop_even_without_a_secret():
     scene = run_of(phase("plan"))
     scene.give(scene.command(c.Pause, by=By("ada", Channel.CLI, Assurance.AGENT)))
     assert scene.refused(scene.command(c.Resume)).code == "needs_human"
+
+
+def test_a_stop_for_a_person_is_ended_by_a_person_whoever_made_it():
+    scene = run_of(phase("plan"))
+    system = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
+    scene.give(scene.command(c.Pause, by=system, reason="the budget is used up", for_human=True))
+    refused = scene.refused(scene.command(c.Resume, by=AGENT))
+    assert refused.code == "needs_human" and "the budget is used up" in refused.message
+    scene.give(scene.command(c.Resume, by=HUMAN))
+    assert scene.state.status is RunStatus.RUNNING
+
+
+def test_only_a_person_raises_what_a_run_may_spend():
+    scene = run_of(phase("plan"))
+    scene.give(scene.command(c.Pause, by=AGENT))
+    for more in ({"max_cost_usd": 5.0}, {"max_tokens": 9}):
+        assert scene.refused(scene.command(c.Resume, by=AGENT, **more)).code == "needs_human"
+    scene.give(scene.command(c.Resume, by=HUMAN, max_cost_usd=5.0))
+    scene.give(scene.command(c.Pause, by=AGENT))
+    scene.give(scene.command(c.Resume, by=HUMAN, max_tokens=1000))
+    assert (scene.state.max_cost_usd, scene.state.max_tokens) == (5.0, 1000)

@@ -218,14 +218,18 @@ class SetAuto(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Command):
-    """Start nothing new."""
+    """Start nothing new. ``for_human``: only a person lets it go on, whoever paused it."""
 
     reason: str = ""
+    for_human: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
-    """Go on after a pause."""
+    """Go on after a pause. ``max_cost_usd``, ``max_tokens``: what a person lets this run spend in all from now on."""
+
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,12 +252,12 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
 
 def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
     # Whoever types at a terminal may be an agent; that makes the stop no weaker, since only a person undoes it.
-    by_human = command.by.is_human or command.by.channel in {Channel.CLI, Channel.DASHBOARD}
+    by_human = command.for_human or command.by.is_human or command.by.channel in {Channel.CLI, Channel.DASHBOARD}
     return [e.RunPaused(by_human=by_human, reason=command.reason)]
 
 
-def _resume(_state: RunState, _command: c.Resume) -> list[e.Event]:
-    return [e.RunResumed()]
+def _resume(_state: RunState, command: c.Resume) -> list[e.Event]:
+    return [e.RunResumed(max_cost_usd=command.max_cost_usd, max_tokens=command.max_tokens)]
 
 
 def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:

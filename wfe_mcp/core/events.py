@@ -257,7 +257,7 @@ class AutoSwitched(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaused(Event):
-    """Nothing new starts."""
+    """Nothing new starts. ``by_human``: only a person lets it go on."""
 
     by_human: bool
     reason: str = ""
@@ -265,7 +265,10 @@ class RunPaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
-    """The run goes on."""
+    """The run goes on. ``max_cost_usd``, ``max_tokens``: its caps from now on; None leaves them."""
+
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,10 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
             return replace(state, auto=auto)
         case e.RunPaused(by_human=by_human, reason=reason):
             return replace(state, status=RunStatus.PAUSED, paused_by_human=by_human, reason=reason)
-        case e.RunResumed() | e.RunReopened():
+        case e.RunResumed(max_cost_usd=cost, max_tokens=tokens):
+            raised = {"max_cost_usd": cost or state.max_cost_usd, "max_tokens": tokens or state.max_tokens}
+            return replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="", **raised)
+        case e.RunReopened():
             return replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="")
         case e.RunBlocked(reason=reason):
             return replace(state, status=RunStatus.BLOCKED, reason=reason)

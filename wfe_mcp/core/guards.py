@@ -339,8 +339,12 @@ def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
 
 
 def _resume(state: RunState, command: c.Resume) -> Refused | None:
-    if state.paused_by_human and not command.by.is_human:
-        return _person("A person paused the run; a person resumes it.")
+    if command.by.is_human:
+        return None
+    if state.paused_by_human:
+        return _person(f"Only a person resumes this run. It was paused: {state.reason or 'by a person'}")
+    if command.max_cost_usd is not None or command.max_tokens is not None:
+        return _person("Only a person raises what a run may spend.")
     return None
 
 

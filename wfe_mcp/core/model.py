@@ -206,7 +206,10 @@ class LoopState:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try."""
+    """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try.
+
+    ``max_cost_usd``, ``max_tokens``: caps that a person gave this run; None: those of template and configuration hold.
+    """
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
     status: RunStatus = RunStatus.PENDING
@@ -217,6 +220,8 @@ class RunState:
     reason: str = ""
     started_at: datetime | None = None
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
     loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
 
