@@ -54,11 +54,8 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
             return replace(state, auto=auto)
         case e.RunPaused(by_human=by_human, reason=reason):
             return replace(state, status=RunStatus.PAUSED, paused_by_human=by_human, reason=reason)
-        case e.RunResumed(max_cost_usd=cost, max_tokens=tokens):
-            raised = {"max_cost_usd": cost or state.max_cost_usd, "max_tokens": tokens or state.max_tokens}
-            return replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="", **raised)
-        case e.RunReopened():
-            return replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="")
+        case e.RunResumed() | e.RunReopened():
+            return _resumed(state, event)
         case e.RunBlocked(reason=reason):
             return replace(state, status=RunStatus.BLOCKED, reason=reason)
         case e.RunFailed(reason=reason):
@@ -70,6 +67,14 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
             return replace(_end_open(state, pending=AttemptStatus.SKIPPED), status=RunStatus.COMPLETED, reason="")
         case _:
             raise TypeError(f"no such event: {event!r}")
+
+
+def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
+    resumed = replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="")
+    if isinstance(event, e.RunReopened):
+        return resumed
+    cost, tokens = event.max_cost_usd or state.max_cost_usd, event.max_tokens or state.max_tokens
+    return replace(resumed, max_cost_usd=cost, max_tokens=tokens)
 
 
 def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
