@@ -157,6 +157,14 @@ def test_writing_makes_folders_and_replaces_the_file(root: Path) -> None:
     assert tree_of(root) == {"a/b/c.md": "new"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permission bits are POSIX")
+def test_a_written_file_keeps_the_permissions_it_had(root: Path) -> None:
+    write_atomic(root, "run.sh", "old")
+    (root / "run.sh").chmod(0o751)
+    write_atomic(root, "run.sh", "new")
+    assert (root / "run.sh").stat().st_mode & 0o777 == 0o751
+
+
 def test_writing_follows_no_link(root: Path, outside: Path) -> None:
     (root / "d").symlink_to(outside, target_is_directory=True)
     (root / "f").symlink_to(outside / "secret")

@@ -63,7 +63,10 @@ def read_folder(
 
 
 def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
-    """Write one file and the folders above it; a reader sees the old or the new content, never a part."""
+    """Write one file and the folders above it; a reader sees the old or the new content, never a part.
+
+    What was there keeps its permissions: an edited script still runs.
+    """
     *folders, name = parts_of(relative)
     with refusing_faults(relative), walk(root, folders, make=True) as folder:
         if folder.kind(name) not in {None, "file"}:
@@ -74,7 +77,7 @@ def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
             )
         staged = new_name(".wfe-new")
         try:
-            folder.create(staged, content.encode() if isinstance(content, str) else content)
+            folder.create(staged, _bytes(content), folder.mode(name))
             folder.move(staged, folder, name)
         except OSError:
             with suppress(OSError):

@@ -52,8 +52,12 @@ class Folder(Protocol):
         """The bytes of a plain file with one name. Refuses links, hard links, devices, and more than ``max_bytes``."""
         ...
 
-    def create(self, name: str, content: bytes) -> None:
-        """A new file; FileExistsError when the name is taken."""
+    def mode(self, name: str) -> int | None:
+        """The permission bits of a plain file; None when there is none."""
+        ...
+
+    def create(self, name: str, content: bytes, mode: int | None = None) -> None:
+        """A new file, with ``mode`` instead of what the umask says; FileExistsError when the name is taken."""
         ...
 
     def move(self, name: str, to: "Folder", new_name: str) -> None:
@@ -112,10 +116,18 @@ class FdFolder:
             raise _step_refused(self, name, exc) from exc
         return _read_plain(fd, f"{self.shown}/{name}", max_bytes)
 
-    def create(self, name: str, content: bytes) -> None:
+    def mode(self, name: str) -> int | None:
+        try:
+            return _mode_of(os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+
+    def create(self, name: str, content: bytes, mode: int | None = None) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(name, flags, 0o666, dir_fd=self.fd), "wb") as file:
             file.write(content)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
 
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, FdFolder)  # one tree, one kind of folder
@@ -172,9 +184,17 @@ class PathFolder:
             raise _kind_refused(f"{self.shown}/{name}", "link", "file")
         return _read_plain(fd, f"{self.shown}/{name}", max_bytes)
 
-    def create(self, name: str, content: bytes) -> None:
+    def mode(self, name: str) -> int | None:
+        try:
+            return _mode_of((self.path / name).lstat())
+        except FileNotFoundError:
+            return None
+
+    def create(self, name: str, content: bytes, mode: int | None = None) -> None:
         with (self.path / name).open("xb") as file:
             file.write(content)
+        if mode is not None:
+            (self.path / name).chmod(mode)
 
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, PathFolder)  # one tree, one kind of folder
@@ -229,6 +249,10 @@ def _kind_of(facts: os.stat_result) -> Kind:
     if stat.S_ISDIR(facts.st_mode):
         return "folder"
     return "file" if stat.S_ISREG(facts.st_mode) else "other"
+
+
+def _mode_of(facts: os.stat_result) -> int | None:
+    return stat.S_IMODE(facts.st_mode) & 0o777 if stat.S_ISREG(facts.st_mode) else None
 
 
 def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:

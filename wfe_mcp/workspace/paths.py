@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
-__all__ = ["bundle_faults", "folder_parts", "match_globs", "parts_of", "path_fault", "written_fault"]
+__all__ = ["bundle_faults", "folder_parts", "match_globs", "parts_of", "path_fault", "reserved_as", "written_fault"]
 
 MAX_PATH_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
@@ -37,7 +37,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 def folder_parts(path: str) -> tuple[str, ...]:
     """The names in the path of a folder to write in. Refuses what ``parts_of`` refuses, and git's own folder."""
     parts = parts_of(path)
-    if any(_reserved_as(name) == ".git" for name in parts):
+    if any(reserved_as(name) == ".git" for name in parts):
         raise Refused("path_outside_project", f"'{path}' is git's own folder.", "Write into another folder.")
     return parts
 
@@ -74,8 +74,20 @@ def written_fault(path: str) -> str | None:
     names = path.split("/")
     if names[-1].startswith("."):
         return "its file name starts with a dot"
-    if any(_reserved_as(name) for name in names):
+    if any(reserved_as(name) for name in names):
         return "'.git' and '.wfe' belong to others"
+    return None
+
+
+def reserved_as(name: str) -> str | None:
+    """``.git`` or ``.wfe`` when some file system reads the name as that, else None.
+
+    ``.GIT``, ``.git.``, ``git~1``, ``.git::$DATA`` and names with invisible characters all are ``.git`` somewhere.
+    """
+    plain = _IGNORED_BY_HFS.sub("", name).casefold().split(":")[0].rstrip(". ")
+    for owned in (".git", ".wfe"):
+        if plain == owned or re.fullmatch(rf"{owned[1:]}~\d+", plain):
+            return owned
     return None
 
 
@@ -178,14 +190,6 @@ def _one_matches(token: str | re.Pattern[str], character: str) -> bool:
 
 def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", path.casefold())
-
-
-def _reserved_as(name: str) -> str | None:
-    """``.GIT``, ``.git.``, ``git~1`` and names with invisible characters are all ``.git`` to some file system."""
-    plain = _IGNORED_BY_HFS.sub("", name).casefold().split(":")[0].rstrip(". ")
-    if plain == ".git" or re.fullmatch(r"git~\d+", plain):
-        return ".git"
-    return ".wfe" if plain == ".wfe" else None
 
 
 def _windows_fault(names: Sequence[str]) -> str | None:
