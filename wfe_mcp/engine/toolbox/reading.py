@@ -1,0 +1,123 @@
+"""What is in the project? Lines of a file, names in a folder, files by glob."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, page, place, relative, text_in, tool
+from wfe_mcp.providers.call import Tool
+from wfe_mcp.workspace.files import read_file
+from wfe_mcp.workspace.folders import Folder, walk
+from wfe_mcp.workspace.git_command import repository, run_git
+from wfe_mcp.workspace.paths import match_globs, path_fault, reserved_as
+
+__all__ = ["list_tool", "project_files", "read_tool"]
+
+MAX_READ_BYTES = 10_000_000
+MAX_FILES = 50_000
+MAX_DEPTH = 40
+_LINES = 500
+_NOT_WALKED = {"node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+_GLOBS = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1, "maxLength": 200},
+    "maxItems": 20,
+    "description": 'Only files that match one of these, relative to the project: ["src/**/*.py"].',
+}
+
+
+def read_tool(reach: Reach) -> Tool:
+    """``read``: numbered lines of one text file."""
+
+    def read(given: Given) -> str:
+        path = relative(given["path"])
+        text = text_in(read_file(reach.root, path, MAX_READ_BYTES), path)
+        lines = text.removesuffix("\n").split("\n") if text else []
+        first = int(given.get("from_line", 1))
+        if first > max(1, len(lines)):
+            raise Refused(
+                "bad_argument", f"'{path}' has {len(lines):,} lines.", f"Read from line {len(lines)} or less."
+            )
+        numbered = [f"{number:>6}\t{line.removesuffix(chr(13))}" for number, line in enumerate(lines, 1)]
+        ends = "; lines end in CRLF" if "\r\n" in text else ""
+        head = f"{path}: {len(lines):,} lines, {len(text.encode()):,} bytes{ends}"
+        rest = page(
+            numbered, first, int(given.get("lines", _LINES)), lambda line: f'read(path="{path}", from_line={line})'
+        )
+        return f"{head}\n{rest}"
+
+    arguments = {
+        "path": PATH,
+        "from_line": {"type": "integer", "minimum": 1, "description": "The first line to show; 1 when absent."},
+        "lines": {"type": "integer", "minimum": 1, "maximum": 2_000, "description": f"How many; {_LINES} when absent."},
+    }
+    return tool("read", "Read a text file of the project, with line numbers.", arguments, ["path"], read)
+
+
+def list_tool(reach: Reach) -> Tool:
+    """``list``: the names in one folder, or all files below it that match globs."""
+
+    def listed(given: Given) -> str:
+        parts = place(given.get("path", "."))
+        shown = "/".join(parts) or "."
+        globs: list[str] = given.get("globs", [])
+        found = sorted(_matching(reach.root, shown, globs)) if globs else _names(reach.root, parts)
+        if not found:
+            return f"{shown}: nothing{' matches' if globs else ' is in it'}."
+        first = int(given.get("from_line", 1))
+        if first > len(found):
+            raise Refused("bad_argument", f"There are {len(found):,} lines.", "Begin at a smaller from_line.")
+        rest = page(found, first, MAX_FILES, lambda line: f"the same call with from_line={line}")
+        return f"{shown}: {len(found):,} {'files' if globs else 'names'}\n{rest}"
+
+    arguments = {
+        "path": {**PATH, "description": "A folder, relative to the project root; the project itself when absent."},
+        "globs": _GLOBS,
+        "from_line": {"type": "integer", "minimum": 1, "description": "To page on: the first line to show."},
+    }
+    text = "List a folder, or with globs all files below it that match (files ignored by git are left out)."
+    return tool("list", text, arguments, [], listed)
+
+
+def project_files(root: Path, below: str = ".", limit: int = MAX_FILES) -> list[str]:
+    """The paths of the files below a folder, sorted: those git knows or would add, else all but caches.
+
+    Refuses a folder that is not there. At most ``limit``.
+    """
+    parts = place(below)
+    with walk(root, parts):
+        pass  # refuses links and what is no folder, before git is asked
+    if repository(root) is None:
+        return sorted(islice(_walked(root, parts), limit))
+    spec = f":(literal){'/'.join(parts)}" if parts else "."
+    done = run_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", spec)
+    names = done.stdout.decode(errors="surrogateescape").split("\0") if done else []
+    # A path that ends in a slash is a nested repository; one that rule 1 forbids could not be read anyway.
+    return sorted({name for name in names if name and not name.endswith("/") and path_fault(name) is None})[:limit]
+
+
+def _matching(root: Path, below: str, globs: list[str]) -> Iterator[str]:
+    return (path for path in project_files(root, below) if match_globs(path, globs))
+
+
+def _names(root: Path, parts: tuple[str, ...]) -> list[str]:
+    marks = {"folder": "/", "link": " (a link, not followed)", "other": " (no plain file)"}
+    with walk(root, parts) as folder:
+        kinds = ((name, folder.kind(name)) for name in folder.names() if reserved_as(name) != ".git")
+        return [f"{name}{marks.get(kind, '')}" for name, kind in kinds if kind is not None]
+
+
+def _walked(root: Path, parts: tuple[str, ...]) -> Iterator[str]:
+    with walk(root, parts) as folder:
+        yield from _files_in(folder, "".join(f"{part}/" for part in parts), MAX_DEPTH)
+
+
+def _files_in(folder: Folder, above: str, depth: int) -> Iterator[str]:
+    for name in folder.names():
+        kind = folder.kind(name)
+        if kind == "file" and path_fault(f"{above}{name}") is None:
+            yield f"{above}{name}"
+        elif kind == "folder" and depth and name not in _NOT_WALKED and not reserved_as(name):
+            with folder.inner(name) as inner:
+                yield from _files_in(inner, f"{above}{name}/", depth - 1)
