@@ -1,0 +1,67 @@
+"""How does one start models that outlive whoever asks them? The server as a child process, and what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+__all__ = ["ModelProcess", "models_running"]
+
+_ANSWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProcess:
+    """A running server: its addresses, and its process id."""
+
+    origin: str
+    v1: str
+    pid: int
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """Every request for an answer so far, with the keys of ``server.Asked``."""
+        # Our own child on loopback.
+        with urllib.request.urlopen(f"{self.origin}/_asked", timeout=_ANSWER_S) as answer:  # noqa: S310
+            return json.load(answer)["asked"]
+
+    @property
+    def count(self) -> int:
+        """How many requests for an answer came so far."""
+        return len(self.asked)
+
+
+@contextlib.contextmanager
+def models_running(
+    script: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]] = (),
+    *,
+    key: str | None = None,
+    models: Sequence[str] = (),
+) -> Generator[ModelProcess]:
+    """The server as a child process, until the end of ``with``. ``script`` as in ``script.turns_of``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.json"
+        path.write_text(json.dumps(script), encoding="utf-8")
+        argv = [sys.executable, "-m", "wfe_mcp.testing.models", "--script", str(path)]
+        argv += [] if key is None else ["--key", key]
+        argv += [word for name in models for word in ("--model", name)]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as child:
+            try:
+                assert child.stdout is not None
+                said = child.stdout.readline()
+                if not said:
+                    raise RuntimeError(f"the models did not start: exit code {child.wait(_ANSWER_S)}")
+                yield ModelProcess(**json.loads(said), pid=child.pid)
+            finally:
+                child.terminate()
+                child.wait(_ANSWER_S)

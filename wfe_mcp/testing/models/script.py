@@ -1,0 +1,138 @@
+"""What does a model say? A turn per request: text, tool calls, a value, or one of the ways in which models fail.
+
+Rules:
+1. A turn is data: what is written in Python here is the same keys in a JSON file.
+2. A server without a script answers with the smallest value that the asked schema accepts, and with ``ok`` where any text
+   will do, so that a whole template can be walked offline.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.testing.values import value_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AUTO", "Call", "Reply", "Stop", "Turn", "Wanted", "reply_to", "turns_of"]
+
+Stop = Literal["end", "length", "refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool that the model calls. ``given``: its arguments; a string is sent as it is, also where it is no JSON."""
+
+    name: str
+    given: Mapping[str, Any] | str = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one request gets.
+
+    Said: ``text``, then ``calls``, then ``value`` (as the call of the output tool, or as JSON where a JSON answer was
+    asked for in another way). ``auto``: the smallest value that the asked schema accepts. ``stop``: why it ends.
+
+    Refused: ``status`` of 400 and more, with ``message`` and ``retry_after`` (sent as it is: seconds, or an HTTP date).
+    ``error_type`` is the vendor's own word, where it is not the usual one of the status.
+
+    Broken: ``malformed`` sends no JSON; ``stall`` says the first half and then nothing more, ``cut`` hangs up there;
+    ``drip_s`` waits that long between any two pieces; ``hold`` sends nothing at all, not even a status.
+    """
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    value: Mapping[str, Any] | None = None
+    auto: bool = False
+    stop: Stop = "end"
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    status: int = 200
+    message: str = ""
+    error_type: str = ""
+    retry_after: str | None = None
+    malformed: bool = False
+    stall: bool = False
+    cut: bool = False
+    hold: bool = False
+    drip_s: float = 0.0
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Turn:
+        """A turn from JSON. ValueError names what is no key of it."""
+        unknown = sorted(set(given) - {each.name for each in fields(cls)})
+        if unknown:
+            raise ValueError(
+                f"a turn has no {', '.join(unknown)}; it has {', '.join(each.name for each in fields(cls))}"
+            )
+        calls = tuple(Call(**call) for call in given.get("calls", ()))
+        made: dict[str, Any] = {**given, "calls": calls}
+        return cls(**made)
+
+
+AUTO = Turn(auto=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for, in the words of no vendor.
+
+    ``tools``: name → JSON Schema, in the order sent. ``chosen``: the tool that must be called. ``form``: the schema of a
+    JSON answer that is asked for without a tool.
+    """
+
+    model: str
+    stream: bool
+    tools: Mapping[str, Mapping[str, Any]]
+    chosen: str | None = None
+    form: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said: ``calls`` as (id, name, arguments in JSON)."""
+
+    text: str
+    calls: tuple[tuple[str, str, str], ...]
+    stop: Stop
+    input_tokens: int
+    output_tokens: int
+
+
+def reply_to(turn: Turn, wanted: Wanted, number: int, asked_bytes: int) -> Reply:
+    """What ``turn`` says to request ``number``. Tokens nobody named are the bytes divided by four."""
+    text, calls = turn.text, list(turn.calls)
+    # Agents add the tool of their output behind their own tools.
+    output = wanted.chosen or next(reversed(list(wanted.tools)), None)
+    value = turn.value
+    if value is None and turn.auto:
+        schema = wanted.form or (wanted.tools[output] if output else None)
+        value = value_for(dict(schema)) if schema else None
+        text = text or ("" if schema else "ok")
+    if value is not None and wanted.form is None and output:
+        calls.append(Call(output, value))
+    elif value is not None:
+        text += json.dumps(value)
+    made = tuple((f"call_{number}_{at}", call.name, _given(call)) for at, call in enumerate(calls))
+    said = len(text) + sum(len(given) for _, _, given in made)
+    return Reply(
+        text,
+        made,
+        turn.stop,
+        asked_bytes // 4 if turn.input_tokens is None else turn.input_tokens,
+        max(1, said // 4) if turn.output_tokens is None else turn.output_tokens,
+    )
+
+
+def _given(call: Call) -> str:
+    return call.given if isinstance(call.given, str) else json.dumps(call.given)
+
+
+def turns_of(given: object) -> dict[str, list[Turn]]:
+    """A script from JSON: ``[turn, …]`` for every model, or ``{model: [turn, …]}`` with ``"*"`` for all others."""
+    scripts = cast("dict[str, list[dict[str, Any]]]", given if isinstance(given, dict) else {"*": given})
+    return {model: [Turn.of(turn) for turn in turns] for model, turns in scripts.items()}

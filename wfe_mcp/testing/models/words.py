@@ -1,0 +1,28 @@
+"""How is a request read, and in which pieces is an answer streamed?"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["part", "pieces"]
+
+_MOST = 8
+
+
+def part(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The object at ``keys`` of a request, one inside the other; empty where there is none."""
+    for key in keys:
+        found = body.get(key)
+        body = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return dict(body)
+
+
+def pieces(said: str) -> list[str]:
+    """``said`` in a few pieces, at least one, which together are ``said``."""
+    step = max(1, -(-len(said) // _MOST))
+    ends = [*range(0, len(said), step), len(said)]
+    return [said[start:end] for start, end in pairwise(ends)] or [""]
