@@ -56,6 +56,7 @@ completed / rollback: rolled_back
 failed / Cancel: cancelled
 failed / Edit: gating
 failed / ForceAccept: ready | completed
+failed / Overrule: gating | awaiting | ready | completed
 failed / Retry: superseded +new
 failed / Skip: skipped
 failed / goto: superseded
@@ -64,6 +65,7 @@ gating / Cancel: cancelled
 gating / Edit: gating
 gating / LoseLease: gating
 gating / OpenGates: gating
+gating / Overrule: gating | awaiting | ready | completed
 gating / RecordVerdict: gating | awaiting | ready | completed | failed
 gating / Retry: superseded +new
 gating / TreeChange: gating | failed
@@ -106,6 +108,7 @@ blocked / Cancel: cancelled
 blocked / Edit: running
 blocked / ForceAccept: running
 blocked / LoseLease: blocked
+blocked / Overrule: running
 blocked / Proceed: running
 blocked / RecordVerdict: blocked
 blocked / Retry: running
@@ -118,6 +121,7 @@ failed / Cancel: cancelled
 failed / Edit: running
 failed / ForceAccept: running
 failed / LoseLease: failed
+failed / Overrule: running
 failed / RecordVerdict: failed
 failed / Retry: running
 failed / Skip: running
@@ -129,6 +133,7 @@ paused / Cancel: cancelled
 paused / Edit: paused
 paused / ForceAccept: paused
 paused / LoseLease: paused
+paused / Overrule: paused
 paused / RecordVerdict: paused
 paused / RefuseSubmission: paused
 paused / Reject: paused
@@ -153,6 +158,7 @@ running / FailAttempt: running | waiting | completed | blocked | failed | paused
 running / ForceAccept: running | waiting | completed | blocked | failed | paused
 running / LoseLease: running | waiting | completed | blocked | failed | paused
 running / OpenGates: running | waiting | completed | blocked | failed | paused
+running / Overrule: running | waiting | completed | blocked | failed | paused
 running / Pause: paused
 running / Proceed: running
 running / RecordVerdict: running | waiting | completed | blocked | failed | paused
@@ -177,6 +183,7 @@ waiting / FailAttempt: running | waiting | completed | blocked | failed | paused
 waiting / ForceAccept: running | waiting | completed | blocked | failed | paused
 waiting / LoseLease: running | waiting | completed | blocked | failed | paused
 waiting / OpenGates: running | waiting | completed | blocked | failed | paused
+waiting / Overrule: running | waiting | completed | blocked | failed | paused
 waiting / Pause: paused
 waiting / Proceed: running
 waiting / RecordVerdict: running | waiting | completed | blocked | failed | paused

@@ -13,14 +13,16 @@ SERVER = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
 
 
 def begun(*on_fail: FailRule) -> Scene:
-    scene = run_of(phase("ci", kind="steps", on_fail=on_fail or (FailRule("retry", 2), FailRule("wait_human"))))
+    scene = run_of(
+        phase("ci", kind="steps", served=True, on_fail=on_fail or (FailRule("retry", 2), FailRule("wait_human")))
+    )
     scene.start("ci", "server", by=SERVER)
     return scene
 
 
 @pytest.mark.parametrize("by", [AGENT, HUMAN])
 def test_only_the_server_starts_a_phase_of_steps(by: By) -> None:
-    scene = run_of(phase("ci", kind="steps"))
+    scene = run_of(phase("ci", kind="steps", served=True))
     refused = scene.refused(scene.command(c.StartPhase, "ci", by, holder="h"))
     assert (refused.code, "worked by the server" in refused.message) == ("illegal_transition", True)
     scene.start("ci", "server", by=SERVER)
@@ -60,3 +62,34 @@ def test_work_of_an_agent_is_not_failed_from_outside() -> None:
     scene = run_of(phase("plan"))
     scene.start("plan")
     assert scene.refused(scene.command(c.FailAttempt, "plan", SERVER, reason="no")).code == "illegal_transition"
+
+
+def test_a_new_attempt_may_be_worked_by_another_role_and_the_ones_after_it_too() -> None:
+    scene = run_of(phase("plan", on_fail=(FailRule("retry", 3), FailRule("wait_human"))))
+    scene.start("plan", "h1")
+    assert not scene.state.is_served(scene.attempt("plan").phase)
+    scene.give(scene.command(c.Retry, "plan", role="second"))
+    plan = scene.attempt("plan")
+    assert (plan.role, plan.status, scene.state.is_served(plan.phase)) == ("second", AttemptStatus.READY, True)
+    assert scene.refused(scene.command(c.StartPhase, "plan", AGENT, holder="h1")).code == "illegal_transition"
+    scene.start("plan", "server", by=SERVER)
+    scene.give(scene.command(c.FailAttempt, "plan", SERVER, reason="it went round in circles"))
+    assert (scene.attempt("plan").role, scene.attempt("plan").number) == ("second", 3)
+    scene.give(scene.command(c.Retry, "plan", role="client"))
+    assert not scene.state.is_served(scene.attempt("plan").phase)
+    scene.start("plan", "h1")
+
+
+def test_a_completed_phase_is_reopened_for_another_role() -> None:
+    scene = run_of(phase("plan"), phase("build", "plan"))
+    scene.work("plan")
+    scene.give(scene.command(c.Retry, "plan", HUMAN, role="second"))
+    assert (scene.attempt("plan").role, scene.attempt("plan").iteration) == ("second", 2)
+
+
+def test_somebody_at_a_terminal_hands_in_what_a_model_was_to_make() -> None:
+    scene = run_of(phase("plan", kind="llm", served=True))
+    scene.start("plan", "server", by=SERVER)
+    assert scene.refused(scene.command(c.Submit, "plan", AGENT, revision=1, sha256="a")).code == "illegal_transition"
+    scene.give(scene.command(c.Submit, "plan", HUMAN, revision=1, sha256="a"))
+    assert scene.state.status is RunStatus.COMPLETED

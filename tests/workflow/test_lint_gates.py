@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.workflow.lint import lint
+from wfe_mcp.workflow.lint import ProjectNames, lint
 
 Document = dict[str, Any]
 
 
-def told(document: Document) -> list[tuple[str, str]]:
-    return [(detail.path, detail.message) for detail in lint(document).errors]
+def told(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
+    return [(detail.path, detail.message) for detail in lint(document, project).errors]
 
 
 GATES: list[tuple[Document, str, str]] = [
@@ -100,7 +100,7 @@ def test_a_report_gate_without_an_artifact_is_told_by_the_missing_output(plain: 
 
 
 def test_a_reviewer_is_named_once(plain: Document) -> None:
-    plain["roles"] = {"qa": {}}
+    plain["roles"] = {"qa": {"provider": "second"}}
     plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["qa", "qa"], "criteria": "Be kind to ${run.nope}"}]
 
     assert [path for path, _ in told(plain)] == [
@@ -108,3 +108,20 @@ def test_a_reviewer_is_named_once(plain: Document) -> None:
         "/phases/0/gates/0/kind",
         "/phases/0/gates/0/reviewers/1",
     ]
+
+
+def test_a_second_opinion_never_comes_from_the_connected_client(plain: Document) -> None:
+    plain["roles"] = {"qa": {}}
+    plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["qa"]}]
+
+    assert "names no provider" in dict(told(plain))["/phases/0/gates/0/reviewers/0"]
+
+
+def test_a_project_may_lack_a_reviewer_whose_gate_only_notes_it(plain: Document) -> None:
+    plain["roles"] = {"second": {"provider": "second"}}
+    gate = {"kind": "opinion", "reviewers": ["second"], "if_missing": "note"}
+    plain["phases"][0]["gates"] = [gate]
+
+    assert not [path for path, _ in told(plain, ProjectNames()) if path.startswith("/roles")]
+    plain["phases"][1]["gates"] = [gate | {"if_missing": "fail"}]
+    assert "/roles/second/provider" in dict(told(plain, ProjectNames()))

@@ -11,7 +11,7 @@ from wfe_mcp.core.model import By, FailKind, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Pause",
+    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
     "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "SetAuto", "Skip", "StartPhase",
     "StartRun", "Submit", "TimeOut", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
@@ -162,9 +162,10 @@ class TreeChange(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry(PhaseCommand):
-    """Open a new attempt."""
+    """Open a new attempt. ``role``: who works it from now on, a configured role or ``client``; None: as before."""
 
     feedback: str = ""
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +182,13 @@ class ForceAccept(PhaseCommand):
     reason: str
     revision: int = 0
     sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrule(PhaseCommand):
+    """A person decides against the models of an opinion gate; the gates after it judge as ever (design §4)."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,9 +190,9 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or not state.is_open(attempt.phase):
         message = command.feedback or f"{attempt.phase!r} was reopened."
-        return [*_reopened(state), go_to(state, attempt, attempt.phase, message)]
+        return [*_reopened(state), go_to(state, attempt, attempt.phase, message, role=command.role)]
     message = command.feedback or attempt.reason
-    return [*_reopened(state), reopen(state, attempt, command.at, message, holder_alive=True)]
+    return [*_reopened(state), reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)]
 
 
 def _skip(state: RunState, command: c.Skip) -> list[e.Event]:
@@ -210,6 +210,15 @@ def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
     if stage is Stage.BEFORE:
         return [*_reopened(state), forced, e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
     return [*_reopened(state), forced, completed(state, attempt)]
+
+
+def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
+    attempt = state.current(command.phase)
+    overruled = e.OpinionOverruled(
+        phase=attempt.phase, attempt=attempt.number, gate=attempt.gate, sha256=attempt.sha256 or "",
+        reason=command.reason,
+    )  # fmt: skip
+    return [*_reopened(state), overruled]
 
 
 def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
@@ -272,7 +281,7 @@ _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = 
     c.StartRun: _start_run, c.Answer: _answer, c.OpenGates: _open_gates, c.StartPhase: _start_phase,
     c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
-    c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept,
+    c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,
     c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto,
     c.Pause: _pause, c.Resume: _resume, c.Cancel: _cancel,
 }  # fmt: skip

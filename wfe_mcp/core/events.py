@@ -13,7 +13,7 @@ from wfe_mcp.core.spec import PhasePath, RunSpec
 __all__ = [
     "EVENTS", "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven", "AttemptFailed", "AttemptOpened", "AutoSwitched",
     "Event", "GateJudged", "GatesOpened", "HumanAwaited", "ItemClosed", "ItemOpened", "LeaseLost", "LoopFinished",
-    "LoopOpened", "NextJudged", "PhaseCompleted", "PhaseForced", "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
+    "LoopOpened", "NextJudged", "OpinionOverruled", "PhaseCompleted", "PhaseForced", "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
     "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted", "SubmissionRefused",
     "TreeChanged", "WentTo", "WhenAnswered",
 ]  # fmt: skip
@@ -133,6 +133,15 @@ class ApprovalGiven(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionOverruled(AttemptEvent):
+    """A person decided against the models of an opinion gate."""
+
+    gate: int
+    sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCompleted(AttemptEvent):
     """The artifact is accepted. ``held``: it waits for proceed. ``judged``: no ``next`` rule is left to ask."""
 
@@ -176,6 +185,7 @@ class AttemptOpened(AttemptEvent):
     not_before: datetime | None = None
     tree: str | None = None
     head: str | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +238,7 @@ class TreeChanged(AttemptEvent):
 class WentTo(Event):
     """A jump back opened iteration ``iteration``; ``superseded`` phases begin anew, loops with all their items.
 
-    ``reopened``: items (loop, key) that were over and have open phases again.
+    ``reopened``: items (loop, key) that were over and have open phases again. ``role``: who works the target now.
     """
 
     source: PhasePath
@@ -239,6 +249,7 @@ class WentTo(Event):
     feedback: tuple[Feedback, ...] = ()
     rule: str = ""
     reopened: tuple[tuple[PhasePath, str], ...] = ()
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +317,8 @@ EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
         RunStarted, WhenAnswered, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
-        SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, PhaseCompleted, PhaseForced,
+        SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
+        PhaseCompleted, PhaseForced,
         AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
     )

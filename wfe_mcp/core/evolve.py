@@ -137,6 +137,10 @@ def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             verdict = Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, comment)
             return _judged(attempt, verdict) | {"status": AttemptStatus.GATING}
+        case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
+            verdict = Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, f"overruled: {reason}")
+            gating = {"status": AttemptStatus.GATING, "reason": "", "fail_kind": None, "human_only": False}
+            return _judged(attempt, verdict) | gating
         case e.PhaseCompleted(held=held, judged=judged):
             return {
                 "status": AttemptStatus.COMPLETED, "stage": None, "held": held, "judged": judged, "holder": None,
@@ -187,7 +191,7 @@ def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
         event.phase, event.attempt, last.iteration, last.before, event.status, holder=event.holder,
         lease_until=event.lease_until, started_at=event.started_at, deadline=event.deadline,
         not_before=event.not_before, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
-        when=last.when, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        when=last.when, gates_before_passed=event.status is not AttemptStatus.PENDING, role=event.role,
     )  # fmt: skip
     return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})
 
@@ -197,7 +201,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
         state = drop_items(state, path)
         new = fresh(state, path, event.iteration)
         if path == event.target:
-            new = replace(new, feedback=event.feedback)
+            new = replace(new, feedback=event.feedback, role=event.role)
         tries = state.attempts[path]
         state = replace(state, attempts={**state.attempts, path: (*tries[:-1], superseded(tries[-1]), new)})
     for path, key in event.reopened:

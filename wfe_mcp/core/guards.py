@@ -119,15 +119,21 @@ def _submit(state: RunState, command: c.Submit) -> Refused | None:
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> Refused | None:
-    if state.phase(command.phase).kind == "steps":
+    if state.is_served(command.phase):
         return _worked_by_server(state, command)
-    return illegal(f"Phase {command.phase!r} has no steps.", "")
+    return illegal(f"Phase {command.phase!r} is not worked by the server.", "")
 
 
 def _worked_by_server(state: RunState, command: c.PhaseCommand) -> Refused | None:
-    if state.phase(command.phase).kind != "steps" or command.by.channel is Channel.SYSTEM:
+    if not state.is_served(command.phase) or command.by.channel is Channel.SYSTEM:
         return None
-    return illegal(f"Phase {command.phase!r} is worked by the server: it runs the phase's steps itself.",
+    if (
+        state.phase(command.phase).kind != "steps"
+        and isinstance(command, c.Submit)
+        and command.by.channel is Channel.CLI
+    ):
+        return None  # somebody at a terminal hands in what the model was to make
+    return illegal(f"Phase {command.phase!r} is worked by the server itself, not by the client.",
                    "Call status(wait_s=45) to see it go on.")  # fmt: skip
 
 
@@ -297,6 +303,21 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
     return None
 
 
+def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
+    attempt = state.current(command.phase)
+    spec = state.phase(command.phase)
+    gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
+    stands_there = attempt.sha256 is not None and attempt.stage is not None and attempt.gate < len(gates)
+    if not stands_there or gates[attempt.gate].kind != "opinion":
+        return illegal(f"Phase {command.phase!r} does not stand at an opinion gate.",
+                       "Only opinions are overruled; other gates yield to force-accept.")  # fmt: skip
+    if not command.by.is_human:
+        return _person("Only a person overrules an opinion.")
+    if not command.reason.strip():
+        return Refused("bad_argument", "Overruling an opinion needs a reason: it stays visible with the run.", "Give --comment TEXT.")  # fmt: skip
+    return _is_left(state, command.phase)
+
+
 def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
     attempt = state.current(command.phase)
     if attempt.deadline is not None and command.at >= attempt.deadline:
@@ -351,7 +372,7 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
-    c.Skip: _skip, c.ForceAccept: _force, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake,
+    c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake,
     c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import NewType
 
 from wfe_mcp.core.paths import inside, item_of, seen_from
-from wfe_mcp.core.spec import PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
 
 __all__ = [
     "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "LoopState", "RunId", "RunState",
@@ -140,6 +140,7 @@ class Attempt:
     """One try at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
 
     ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
+    ``role``: who works this try instead of the phase's own role: a configured role, or ``client``.
     """
 
     phase: PhasePath
@@ -173,6 +174,7 @@ class Attempt:
     next_rule: int = 0
     judged: bool = False
     forced: bool = False
+    role: str | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -250,6 +252,11 @@ class RunState:
     def phase(self, path: PhasePath) -> PhaseSpec:
         """The specification of a phase."""
         return self.spec.phase(path)
+
+    def is_served(self, path: PhasePath) -> bool:
+        """True when the server works the current try at ``path``: by steps, or by a model."""
+        role = self.current(path).role
+        return self.spec.phase(path).served if role is None else role != CLIENT_ROLE
 
     def needs(self, path: PhasePath) -> tuple[PhasePath, ...]:
         """The phases that ``path`` needs, in its own item."""

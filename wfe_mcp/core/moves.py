@@ -42,8 +42,8 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     },
     "gating": {
         "OpenGates": "gating", "LoseLease": "gating", "RecordVerdict": "gating | awaiting | ready | completed | failed",
-        "Edit": "gating", "TreeChange": "gating | failed", "Retry": _NEW, "Withdraw": _NEW, "goto": "superseded",
-        "rollback": "rolled_back", "Cancel": "cancelled",
+        "Edit": "gating", "TreeChange": "gating | failed", "Retry": _NEW, "Withdraw": _NEW,
+        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
     "awaiting": {
         "LoseLease": "awaiting", "AskApproval": "awaiting", "Approve": "gating | ready | completed", "Reject": "failed",
@@ -51,8 +51,9 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
         "ForceAccept": "ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
     "failed": {
-        "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed", "goto": "superseded",
-        "rollback": "rolled_back", "Cancel": "cancelled",
+        "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
+        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back",
+        "Cancel": "cancelled",
     },
     "completed": {
         "Answer": "completed", "Proceed": "completed", "Retry": _NEW, "goto": "superseded", "rollback": "rolled_back",
@@ -67,9 +68,9 @@ one through ``next``, a gating one through its gates. ``goto`` and ``rollback`` 
 from history, so no phase command has their name."""
 
 _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
-              "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Retry")  # fmt: skip
+              "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Overrule", "Retry")  # fmt: skip
 _WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RECORDING)
-_REOPENING = ("Edit", "Retry", "Skip", "ForceAccept")
+_REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase; a loop itself has none of it."""
 _SHOWN = 10
@@ -183,6 +184,7 @@ def _candidates(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
         yield c.Retry(**on)
         yield c.Skip(reason="skipped", **on)
         yield c.ForceAccept(reason="forced", **on)
+        yield c.Overrule(reason="overruled", **on)
     yield c.Proceed(by=by, at=at)
     yield c.Resume(by=by, at=at)
     yield c.SetAuto(auto=not state.auto, by=by, at=at)
@@ -198,7 +200,7 @@ def _allowed_in_run(state: RunState) -> str:
 _WORDS = {
     "StartRun": "start", "StartPhase": "start_phase", "Submit": "submit_artifact", "RefuseSubmission": "submit_artifact",
     "Approve": "approve", "AskApproval": "approve", "Reject": "reject", "Withdraw": "reject (withdraw)",
-    "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Edit": "edit", "Proceed": "proceed",
+    "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Overrule": "approve (overrule)", "Edit": "edit", "Proceed": "proceed",
     "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",
     "LoseLease": "end of lease", "RecordVerdict": "a gate's verdict", "OpenGates": "opening gates", "Wake": "wake",
     "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step",

@@ -60,6 +60,7 @@ def reopen(
     *,
     holder_alive: bool,
     not_before: datetime | None = None,
+    role: str | None = None,
 ) -> e.AttemptOpened:
     """The next try at the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
@@ -75,15 +76,16 @@ def reopen(
         not_before=not_before,
         tree=attempt.tree_at_start,
         head=attempt.head_at_start,
+        role=role or attempt.role,
     )
-    goes_on = attempt.holder is not None and holder_alive and attempt.fail_kind is not FailKind.TIMEOUT
+    goes_on = role is None and attempt.holder is not None and holder_alive and attempt.fail_kind is not FailKind.TIMEOUT
     has_place = len(busy_phases(state, besides=attempt.phase)) < state.spec.max_parallel
     if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
         return opened
     return e.AttemptOpened(
         phase=opened.phase, attempt=opened.attempt, status=AttemptStatus.RUNNING, feedback=opened.feedback,
         holder=attempt.holder, lease_until=attempt.lease_until, started_at=at, deadline=deadline(state, spec, at),
-        tree=opened.tree, head=opened.head,
+        tree=opened.tree, head=opened.head, role=opened.role,
     )  # fmt: skip
 
 
@@ -95,7 +97,9 @@ def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
     return min(ends, default=None)
 
 
-def go_to(state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "") -> e.WentTo:
+def go_to(
+    state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "", role: str | None = None
+) -> e.WentTo:
     """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration.
 
     So does the phase that jumped (or the loop around it), and what an earlier ``$complete`` cut off: neither could ever
@@ -114,7 +118,7 @@ def go_to(state: RunState, attempt: Attempt, target: PhasePath, message: str, ru
     return e.WentTo(
         source=attempt.phase, attempt=attempt.number, target=target, iteration=state.iteration + 1,
         superseded=tuple(dict.fromkeys(anew)), reopened=tuple(reopened),
-        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule,
+        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule, role=role,
     )  # fmt: skip
 
 

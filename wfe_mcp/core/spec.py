@@ -11,8 +11,11 @@ from typing import Literal
 from wfe_mcp.core.paths import PhasePath, declared
 
 __all__ = [
-    "COMPLETE", "FailRule", "GateSpec", "LoopSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy",
+    "CLIENT_ROLE", "COMPLETE", "FailRule", "GateSpec", "LoopSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy",
 ]  # fmt: skip
+
+CLIENT_ROLE = "client"
+"""The role of a new attempt that gives a phase to the connected client, whoever worked it before."""
 
 COMPLETE = "$complete"
 """The goto target that ends the run."""
@@ -72,6 +75,7 @@ class LoopSpec:
 @dataclass(frozen=True, slots=True)
 class PhaseSpec:
     """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
+    ``served``: the server works it (steps, models), not the connected client.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -88,6 +92,7 @@ class PhaseSpec:
     skip: SkipPolicy = "human"
     auto_proceed: bool | None = None
     exclusive: bool = False
+    served: bool = False
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
 

@@ -113,7 +113,7 @@ def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...
     return tuple(
         attempt.phase
         for attempt in (*held, *ready)
-        if loaded.state.phase(attempt.phase).kind not in {"human", "steps"}
+        if not (loaded.state.is_served(attempt.phase) or loaded.state.phase(attempt.phase).kind == "human")
         and (
             (attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder)
             or _claim_refused(engine, tx, loaded, attempt, By(), engine.holder) is None

@@ -106,7 +106,7 @@ def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_tr
 
 def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
     works = {AttemptStatus.READY, AttemptStatus.RUNNING}
-    return attempt.status in works and state.phase(attempt.phase).kind == "steps"
+    return attempt.status in works and state.is_served(attempt.phase)
 
 
 def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:

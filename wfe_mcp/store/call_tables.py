@@ -1,7 +1,8 @@
-"""What is kept of every call to a model, and of every tool it used?
+"""What is kept of every call to a model, of every tool it used, and of what reviewers said?
 
 run ── attempt ── job ── model_call       written before the call, so that one in flight at a crash is known
-                      └─ tool_call
+                      ├─ tool_call
+                      └─ opinion      kept under the question, so that the same one is not paid for twice
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ from wfe_mcp.store.base_table import Row
 from wfe_mcp.store.call_records import CallPurpose, CallStatus
 from wfe_mcp.store.columns import JsonText, UtcDateTime, Word
 
-__all__ = ["ModelCall", "ToolCall"]
+__all__ = ["ModelCall", "Opinion", "ToolCall"]
 
 
 class ModelCall(Row, table=True):
@@ -69,3 +70,24 @@ class ToolCall(Row, table=True):
     output_bytes: int | None
     input: Any = Field(sa_type=JsonText, nullable=True)
     output: str | None = Field(sa_type=Text)
+
+
+class Opinion(Row, table=True):
+    """What a reviewer said of one artifact, see ``opinion_records.OpinionRecord``."""
+
+    __table_args__ = (Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"))
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    run_id: str | None = Field(foreign_key="run.id")
+    phase: str | None
+    attempt: int | None
+    asked_by: str
+    reviewer: str
+    provider: str
+    model: str
+    question_sha256: str
+    artifact_sha256: str
+    verdict: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    value: dict[str, Any] = Field(sa_type=JsonText)

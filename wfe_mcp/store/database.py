@@ -25,6 +25,7 @@ from wfe_mcp.store.artifacts import ArtifactRows
 from wfe_mcp.store.evidence import EvidenceRows
 from wfe_mcp.store.jobs import JobRows
 from wfe_mcp.store.model_calls import ModelCallRows
+from wfe_mcp.store.opinions import OpinionRows
 from wfe_mcp.store.processes import ProcessRows
 from wfe_mcp.store.records import Health
 from wfe_mcp.store.rows import Caches
@@ -43,7 +44,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Tx(
     TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, SettingRows, ProcessRows,
-    StepRows, JobRows, ModelCallRows,
+    OpinionRows, StepRows, JobRows, ModelCallRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""
 

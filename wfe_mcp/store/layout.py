@@ -79,6 +79,27 @@ TOOL_CALL = Table(
     Index(None, "run_id", "phase", "attempt", "started_at"),
 )
 
+OPINION = Table(
+    "opinion",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True),
+    Column("phase", String, nullable=True),
+    Column("attempt", Integer, nullable=True),
+    Column("asked_by", String, nullable=False),
+    Column("reviewer", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("question_sha256", String, nullable=False),
+    Column("artifact_sha256", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("value", JsonText, nullable=False),
+    Index(None, "project_id", "reviewer", "question_sha256"),
+    Index(None, "run_id", "at"),
+)
+
 PROJECT = Table(
     "project",
     METADATA,

@@ -4,12 +4,13 @@
 in seconds, conditions as opaque text.
 
     exclusive     the phase has a command or git gate, or a step that runs a check: the working tree is its own
+    served        the phase has steps, a model (``llm``), or a role that names a provider: the server works it
     binds_tree    a command, git or files gate: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import (
@@ -36,6 +37,7 @@ from wfe_mcp.workflow.model import (
     Phase,
     Retry,
     RetryRule,
+    Role,
     StepsPhase,
     Template,
     WaitHumanRule,
@@ -59,7 +61,7 @@ def project(template: Template) -> RunSpec:
         )
     limits = template.limits
     return RunSpec(
-        phases=tuple(_phases(template.phases, None, {})),
+        phases=tuple(_phases(template.phases, None, {}, template.roles)),
         max_parallel=limits.max_parallel,
         max_iterations=limits.max_iterations,
         max_invalid=limits.max_invalid,
@@ -67,7 +69,9 @@ def project(template: Template) -> RunSpec:
     )
 
 
-def _phases(phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath]) -> Iterator[PhaseSpec]:
+def _phases(
+    phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath], roles: Mapping[str, Role]
+) -> Iterator[PhaseSpec]:
     """The phases of one list, each loop followed by its body. ``around``: what a goto sees further out, by id."""
     here = {phase.id: PhasePath(phase.id if parent is None else f"{parent}.{phase.id}") for phase in phases}
     seen = {**around, **here}
@@ -87,11 +91,12 @@ def _phases(phases: Sequence[Phase], parent: PhasePath | None, around: dict[str,
             skip=phase.skip,
             auto_proceed=phase.auto_proceed,
             exclusive=any(gate.kind in _EXCLUSIVE for gate in gates) or _runs_checks(phase),
+            served=_is_served(phase, roles),
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase) else None,
         )
         if isinstance(phase, LoopPhase):
-            yield from _phases(phase.phases, here[phase.id], seen)
+            yield from _phases(phase.phases, here[phase.id], seen, roles)
 
 
 def _loop(phase: LoopPhase) -> LoopSpec:
@@ -100,6 +105,12 @@ def _loop(phase: LoopPhase) -> LoopSpec:
         return LoopSpec(items=walk.in_, max_parallel=walk.max_parallel, on_item_fail=walk.on_item_fail)
     assert phase.until is not None, "lint: exactly one of for_each and until"
     return LoopSpec(until=phase.until.if_, until_max=phase.until.max)
+
+
+def _is_served(phase: Phase, roles: Mapping[str, Role]) -> bool:
+    """Design §7a: an agent phase is the client's, unless its role names a provider."""
+    role = roles.get(phase.role or "")
+    return phase.kind in {"steps", "llm"} or (phase.kind == "agent" and role is not None and role.provider is not None)
 
 
 def _runs_checks(phase: Phase) -> bool:

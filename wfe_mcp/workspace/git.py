@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files import read_file
 from wfe_mcp.workspace.git_command import Repository, quiet_filters, repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.paths import match_globs
 
 __all__ = [
-    "branch", "changed_paths", "commit_message", "commits_between", "head", "is_ancestor", "is_clean", "tree_hash",
+    "branch", "changed_paths", "commit_message", "commits_between", "diff_since", "head", "is_ancestor", "is_clean", "tree_hash",
 ]  # fmt: skip
 
 LARGE_FILE_BYTES = 10_000_000
 """Untracked files above this are hashed, never copied: an 11 GB file must not fill the disk."""
+
+NEW_FILE_BYTES = 100_000
+"""Larger untracked files are named in a diff, not shown."""
 
 CACHES = ("**/__pycache__", "**/*.pyc", "**/.pytest_cache")
 """What Python writes by being run: no one's work, though many a repository forgets to ignore it."""
@@ -102,11 +106,43 @@ def commit_message(root: Path, commit: str = "HEAD") -> str:
     return text_of(run_git(root, "show", "-s", "--format=%B", "--no-notes", "--end-of-options", commit)).rstrip("\n")
 
 
+def diff_since(root: Path, base: str | None, max_chars: int = 60_000) -> str | None:
+    """What differs between ``base`` (None: HEAD) and the working files, as a diff; untracked files follow whole.
+
+    None without git or before the first commit. No driver, text conversion or filter of the repository runs.
+    """
+    found = repository(root)
+    commit = base or head(root)
+    if found is None or commit is None:
+        return None
+    quiet = quiet_filters(root)
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
+    words = ("--end-of-options", commit, "--", ".", _NOT_OURS)
+    done = run_git(root, "diff", *options, *words, env=quiet, ok=None)
+    if done is None or done.returncode:
+        return None
+    told = text_of(done)
+    names = text_of(run_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", _NOT_OURS, env=quiet))
+    whole = told + "".join(_as_new(root, name) for name in names.split("\0") if name)
+    return (
+        whole if len(whole) <= max_chars else f"{whole[:max_chars]}\n[cut: {max_chars:,} of {len(whole):,} characters]"
+    )
+
+
 def is_ancestor(root: Path, ancestor: str, descendant: str = "HEAD") -> bool:
     """True when moving from ``ancestor`` to ``descendant`` is a fast-forward."""
     require_repository(root)
     done = run_git(root, "merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant, ok=(0, 1))
     return done is not None and done.returncode == 0
+
+
+def _as_new(root: Path, name: str) -> str:
+    """An untracked text file the way a diff shows a new one; what is no such file only by its name."""
+    try:
+        text = read_file(root, name, NEW_FILE_BYTES).decode()
+    except (Refused, UnicodeDecodeError):
+        return f"\nnew file {name}: not shown\n"
+    return f"\nnew file {name}\n" + "".join(f"+{line}\n" for line in text.splitlines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,14 @@ def _report(gate: ReportGate, at: str, view: PhaseView, found: Findings, *, befo
 def _opinion(gate: OpinionGate, at: str, template: Template, found: Findings) -> None:
     for position, reviewer in enumerate(gate.reviewers):
         role_is_known(reviewer, f"{at}/reviewers/{position}", template, found)
+        role = template.roles.get(reviewer)
+        if role is not None and role.provider is None:
+            found.error(
+                f"{at}/reviewers/{position}",
+                f"role {reviewer!r} names no provider: a second opinion comes from a model, never from the connected client",
+                "a role with 'provider'",
+                reviewer,
+            )
         if reviewer in gate.reviewers[:position]:
             found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is named twice", None, reviewer)
     if gate.quorum > len(gate.reviewers):

@@ -28,9 +28,11 @@ from wfe_mcp.workflow.model import (
     HumanPhase,
     LlmPhase,
     LoopPhase,
+    OpinionGate,
     PauseRule,
     Template,
     WaitHumanRule,
+    all_phases,
 )
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
 
@@ -81,11 +83,12 @@ def _inputs(template: Template, found: Findings) -> None:
 
 
 def _roles(template: Template, found: Findings) -> None:
+    optional = _optional_reviewers(template)
     for name, role in template.roles.items():
         if role.provider is None:
             continue
         found.roles.add(role.provider)
-        if found.project and role.provider not in found.project.roles:
+        if found.project and role.provider not in found.project.roles and name not in optional:
             valid = tuple(sorted(found.project.roles))
             found.error(
                 f"/roles{pointer(name)}/provider",
@@ -93,6 +96,15 @@ def _roles(template: Template, found: Findings) -> None:
                 list(valid),
                 role.provider,
             )
+
+
+def _optional_reviewers(template: Template) -> set[str]:
+    """Roles that only review, at gates that a project without them passes with a note."""
+    gates = [gate for phase in all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
+    opinions = [gate for gate in gates if isinstance(gate, OpinionGate)]
+    asked = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
+    needed = {role for gate in opinions if gate.if_missing == "fail" for role in gate.reviewers}
+    return asked - needed - {phase.role for phase in all_phases(template.phases) if phase.role}
 
 
 def _identity(view: PhaseView, found: Findings) -> None:

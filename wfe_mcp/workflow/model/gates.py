@@ -133,13 +133,23 @@ class OpinionGate(Shape):
 
     kind: Literal["opinion"] = Field(description="`opinion`: typed reviews by other models.")
     reviewers: Many[Label] = Field(min_length=1, description="Roles of the template, each one review.")
-    quorum: int = Field(default=1, ge=1, description="How many reviews must pass.")
-    criteria: Prompt | None = Field(default=None, description="What the reviewers are to look at.")
+    quorum: int = Field(
+        default=1, ge=1, description="How many reviews must say `pass`; `concerns` neither counts nor stops."
+    )
+    if_missing: Literal["fail", "note"] = Field(
+        default="fail",
+        description="When no reviewer is configured in the project: `fail`, or only `note` it in the evidence.",
+    )
+    criteria: Prompt | None = Field(
+        default=None, description='What the reviewers are to look at: a text, or `{"file": "prompts/review.md"}`.'
+    )
     allow_rewrite: bool = Field(default=False, description="Hand a reviewer's rewrite to the next attempt.")
     on_provider_error: Literal["warn", "block"] = Field(
         default="block", description="When a reviewer cannot be reached: go on with a warning, or stop."
     )
-    max_attempts: int = Field(default=1, ge=1, description="How often a reviewer that fails is asked.")
+    max_attempts: int = Field(
+        default=3, ge=1, le=20, description="How often a reviewer that cannot be reached is asked, in all."
+    )
 
 
 class ApprovalGate(Shape):

@@ -1,0 +1,90 @@
+"""Do enough other models agree?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask
+from wfe_mcp.workflow.model import OpinionGate
+
+FINDING = {
+    "severity": "high", "title": "It divides by zero", "detail": "mean([])", "file": "src/stats.py", "line": 12,
+    "recommendation": "Test it",
+}  # fmt: skip
+
+
+def gate(*reviewers: str, **more: Any) -> OpinionGate:
+    return OpinionGate(kind="opinion", reviewers=reviewers or ("a", "b", "c"), **more)
+
+
+def said(reviewer: str, verdict: str, **more: Any) -> Reviewed:
+    return Reviewed(reviewer, "openai", "gpt", {"verdict": verdict, "findings": [], **more})
+
+
+def unreachable(reviewer: str) -> Reviewed:
+    return Reviewed(reviewer, "openai", "gpt", None, "rate limited")
+
+
+def test_a_quorum_of_passes_passes_and_shows_the_dissent():
+    told = judge_opinions(gate(quorum=2), [said("a", "pass"), said("b", "fail", summary="no tests"), said("c", "pass")])
+    assert told.kind is VerdictKind.PASS
+    assert "2 of 3" in told.message
+    assert "b (gpt) says fail: no tests" in told.message
+    assert told.data["opinions"][1]["opinion"]["summary"] == "no tests"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "quorum", "kind"),
+    [
+        ("pass concerns", 1, VerdictKind.PASS),
+        ("concerns concerns", 1, VerdictKind.FAIL),
+        ("pass concerns", 2, VerdictKind.FAIL),
+        ("pass fail", 1, VerdictKind.PASS),
+        ("pass fail", 2, VerdictKind.FAIL),
+        ("fail fail", 1, VerdictKind.FAIL),
+    ],
+)
+def test_concerns_neither_count_nor_stop(verdicts: str, quorum: int, kind: VerdictKind):
+    reviews = [said(f"r{index}", verdict) for index, verdict in enumerate(verdicts.split())]
+    assert judge_opinions(gate(quorum=quorum), reviews).kind is kind
+
+
+def test_a_fail_names_severity_place_and_what_would_make_it_right():
+    told = judge_opinions(gate("a"), [said("a", "fail", findings=[FINDING] * 8)])
+    assert told.kind is VerdictKind.FAIL
+    assert "high: src/stats.py:12: It divides by zero (mean([]); Test it)" in told.message
+    assert "and 2 more in the evidence" in told.message
+    assert "Next: mend what the reviewers found" in told.message
+
+
+@pytest.mark.parametrize(("allowed", "shown"), [(True, True), (False, False)])
+def test_a_rewrite_is_handed_on_only_where_the_gate_allows_it(allowed: bool, shown: bool):
+    told = judge_opinions(gate("a", allow_rewrite=allowed), [said("a", "fail", suggestion="def mean(): …" * 300)])
+    assert ("a suggests instead:\ndef mean" in told.message) is shown
+    assert len(told.message) <= 4_000
+
+
+def test_a_reviewer_who_cannot_be_reached_is_an_error_where_its_vote_decides():
+    blocked = judge_opinions(gate("a", "b", quorum=2), [said("a", "pass"), unreachable("b")])
+    assert blocked.kind is VerdictKind.ERROR
+    assert "b (rate limited)" in blocked.message
+    warned = judge_opinions(gate("a", "b", quorum=2, on_provider_error="warn"), [said("a", "pass"), unreachable("b")])
+    assert warned.kind is VerdictKind.PASS
+    assert "passed with a warning: b (rate limited) could not be asked" in warned.message
+
+
+def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides_nothing():
+    reached = judge_opinions(gate("a", "b"), [said("a", "pass"), unreachable("b")])
+    assert reached.kind is VerdictKind.PASS
+    lost = judge_opinions(gate("a", "b", "c", quorum=3), [said("a", "fail"), unreachable("b"), said("c", "pass")])
+    assert lost.kind is VerdictKind.FAIL
+
+
+def test_a_gate_without_any_configured_reviewer_is_a_note_or_an_error():
+    assert nobody_to_ask(gate("a", if_missing="note"), ["a"]).kind is VerdictKind.PASS
+    error = nobody_to_ask(gate("a"), ["a"])
+    assert error.kind is VerdictKind.ERROR
+    assert "wfe-mcp providers add" in error.message

@@ -1,0 +1,108 @@
+"""Do enough other models agree?
+
+Rules:
+1. ``pass`` counts to the quorum; ``concerns`` neither counts nor stops; ``fail`` is a vote against. Dissent is shown,
+   also where the quorum is reached.
+2. An answer that cannot be read is a ``fail``: silence is not consent (B-25).
+3. A reviewer who could not be reached decides only where its vote would: then ``on_provider_error`` says whether the
+   gate passes with a warning or cannot judge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.workflow.model import OpinionGate
+
+__all__ = ["Reviewed", "judge_opinions", "nobody_to_ask"]
+
+KIND = "opinion"
+_SHOWN_FINDINGS = 6
+_SUGGESTION_CHARS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What came of one reviewer. ``opinion``: the value of an ``opinion@1``; None: it could not be reached, ``fault`` says why.
+
+    ``provider`` and ``model``: who answered. ``cached``: it had said so before, of exactly the same; no call was made.
+    """
+
+    reviewer: str
+    provider: str = ""
+    model: str = ""
+    opinion: dict[str, Any] | None = None
+    fault: str = ""
+    cached: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``concerns``, ``fail``, or ``missing``."""
+        return "missing" if self.opinion is None else str(self.opinion["verdict"])
+
+
+def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
+    """The verdict of the gate; its evidence holds every opinion whole."""
+    by = {kind: [each for each in reviews if each.verdict == kind] for kind in ("pass", "concerns", "fail", "missing")}
+    count, missing = len(by["pass"]), by["missing"]
+    data = {"quorum": gate.quorum, "passes": count, "opinions": [_as_data(each) for each in reviews]}
+    dissent = [each for each in reviews if each.verdict in {"concerns", "fail"}]
+    if count >= gate.quorum:
+        told = f"{count} of {len(reviews)} reviewer(s) say pass, quorum {gate.quorum}."
+        return passed(KIND, "\n".join([told, *(_said(each) for each in dissent)]), data)
+    if missing and count + len(missing) >= gate.quorum:
+        who = shortened([f"{each.reviewer} ({each.fault})" for each in missing])
+        if gate.on_provider_error == "warn":
+            warning = f"passed with a warning: {who} could not be asked"
+            return passed(KIND, "\n".join([warning, *(_said(each) for each in dissent)]), data | {"warning": warning})
+        return undecided(
+            KIND, f"Reviewer(s) could not be asked: {who}.",
+            "ask the user to look at the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
+            data,
+        )  # fmt: skip
+    told = f"{count} of {len(reviews)} reviewer(s) say pass, the quorum is {gate.quorum}."
+    rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
+    lines = [told, *(_said(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
+    return failed(KIND, "\n".join(lines), "mend what the reviewers found, then submit again.", data)
+
+
+def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
+    """No reviewer of the gate is configured here: a note, or a setup that must be mended."""
+    who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
+    if gate.if_missing == "note":
+        return passed(KIND, f"skipped: no reviewer is configured ({who})", data | {"skipped": True})
+    step = "ask the user to configure the role (wfe-mcp providers add), then to retry the phase."
+    return undecided(KIND, f"No configured role fills reviewer {who}.", step, data)
+
+
+def _as_data(review: Reviewed) -> dict[str, Any]:
+    told = {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "verdict": review.verdict}
+    optional = {"opinion": review.opinion, "fault": review.fault, "cached": review.cached}
+    return told | {key: value for key, value in optional.items() if value}
+
+
+def _said(review: Reviewed) -> str:
+    opinion = review.opinion or {}
+    lines = [
+        f"{review.reviewer} ({review.model or review.provider}) says {review.verdict}: {opinion.get('summary') or 'no summary'}"
+    ]
+    findings: list[dict[str, Any]] = opinion.get("findings", [])
+    lines += [f"  - {_finding(each)}" for each in findings[:_SHOWN_FINDINGS]]
+    if len(findings) > _SHOWN_FINDINGS:
+        lines.append(f"  - and {len(findings) - _SHOWN_FINDINGS} more in the evidence")
+    return "\n".join(lines)
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    place = (
+        f"{finding['file']}{':' + str(finding['line']) if finding.get('line') else ''}: " if finding.get("file") else ""
+    )
+    more = "; ".join(str(finding[key])[:200] for key in ("detail", "recommendation") if finding.get(key))
+    return f"{finding['severity']}: {place}{finding['title']}" + (f" ({more})" if more else "")
+
+
+def _rewrite(review: Reviewed) -> str:
+    suggestion = str((review.opinion or {})["suggestion"])
+    cut = "" if len(suggestion) <= _SUGGESTION_CHARS else " […]"
+    return f"{review.reviewer} suggests instead:\n{suggestion[:_SUGGESTION_CHARS]}{cut}"

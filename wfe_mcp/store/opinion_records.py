@@ -1,0 +1,36 @@
+"""What is known of an opinion? Plain values, free of SQL."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["AskedBy", "OpinionRecord"]
+
+AskedBy = Literal["gate", "call"]
+"""A gate of the template, or somebody by hand. Only what a gate asked counts for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionRecord:
+    """What a reviewer said. ``value``: a valid ``opinion@1``. ``artifact_sha256``: "" where no artifact was judged.
+
+    ``reviewer``: the role; ``provider`` and ``model``: who filled it then. ``question_sha256``: of the whole question.
+    """
+
+    id: str
+    project_id: str
+    run_id: RunId | None
+    phase: PhasePath | None
+    attempt: int | None
+    asked_by: AskedBy
+    reviewer: str
+    provider: str
+    model: str
+    question_sha256: str
+    artifact_sha256: str
+    verdict: str
+    at: datetime
+    value: dict[str, Any]
