@@ -219,6 +219,7 @@ def test_a_true_condition_is_not_asked_again_on_a_retry():
     assert (scene.attempt("plan").number, scene.attempt("plan").status) == (2, "running")
 
 
+@pytest.mark.requirement("B-07")
 def test_invalid_artifacts_are_counted_and_the_last_allowed_one_fails_the_attempt():
     scene = run_of(phase("plan"), max_invalid=3)
     scene.start("plan")

@@ -340,6 +340,7 @@ def test_until_asks_after_each_pass_and_true_ends_the_loop():
     assert scene.answer("polish", "until", value=True) == ["LoopFinished", "PhaseCompleted", "RunCompleted"]
 
 
+@pytest.mark.requirement("B-07")
 def test_an_until_loop_whose_passes_are_used_up_fails_and_no_retry_goes_round_its_max():
     scene = run_of(*loop("polish", body=(phase("draft"),), until="good enough", until_max=1))
     scene.work("polish[1].draft")

@@ -1,0 +1,209 @@
+"""Does every key of configuration change what happens? (B-08)
+
+Each key has a row: what is looked at, and two configurations that differ in that key alone; what is seen must differ.
+A key that needs a scene of its own names the test that has it. Keys whose description says that nothing uses them yet are named, never passed over.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from tests.engine.scene import Scene, approval, command, expr, phase
+from tests.engine.step_scene import steps, tool
+from tests.tools.stub import STUB, Stub, running_stub
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.workspace.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as running:
+        yield running
+
+
+# what is looked at
+
+
+def what_a_check_shows(scene: Scene) -> object:
+    run = scene.start(phase("plan", command("test"), on_fail=[{"do": "wait_human"}]))
+    state = scene.do(run, "plan").state
+    with scene.store.read() as tx:
+        data = tx.evidence(RunId(run), PhasePath("plan"))[-1].data
+    return state, data["timed_out"], data["tests"] is not None, data["coverage_percent"], data["security"]
+
+
+def what_a_call_answers(scene: Scene) -> object:
+    call = tool("ask", "stub.environment", assign="seen")
+    try:
+        run = scene.start(steps(call, retry={"max_attempts": 1}), phase("after", expr("${has(vars.seen.WFE_SEEN)}")))
+    except Refused as no:
+        return no.code
+    scene.work()
+    if "after" not in [attempt.phase for attempt in scene.state(run).open_attempts if attempt.status == "ready"]:
+        return scene.attempt(run, "ci").status
+    return scene.do(run, "after").state
+
+
+def how_a_phase_ends(scene: Scene) -> object:
+    run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 3}")), phase("build"))
+    deadline = scene.begin(run).data.get("deadline")
+    tries = [scene.submit(run, "plan", {"title": "no"}).state]
+    if tries[-1] == "running":
+        tries += [scene.submit(run, "plan").state]
+    return deadline, tries, scene.status(run).waiting_on
+
+
+def who_is_asked(scene: Scene) -> object:
+    return scene.do(scene.start(phase("plan", approval())), "plan").state
+
+
+def whether_it_starts(scene: Scene) -> object:
+    try:
+        return scene.start(phase("plan")) != ""
+    except Refused as no:
+        return no.code
+
+
+def what_the_environment_gives(scene: Scene) -> object:
+    gate = expr("${has(env.WFE_SEEN)}")
+    return scene.do(scene.start(phase("plan", gate, on_fail=[{"do": "wait_human"}])), "plan").state
+
+
+def whether_it_goes_on(scene: Scene) -> object:
+    run = scene.start(phase("plan"), phase("build"))
+    return scene.do(run, "plan").waiting_on
+
+
+# the table
+
+
+@dataclass(frozen=True)
+class Row:
+    """Two configurations that differ in one key."""
+
+    see: Callable[[Scene], object]
+    one: str
+    other: str
+
+
+def check(code: str, **keys: object) -> str:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f"[checks.test]\nargv = {json.dumps([sys.executable, '-S', '-c', code])}\n{lines}"
+
+
+def server(*words: str, **keys: object) -> str:
+    args = "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"args": list(words), **keys}.items())
+    return f"[mcp_servers.stub]\ncommand = {json.dumps(sys.executable)}\n{args}"
+
+
+def in_plan(line: str) -> str:
+    return f"[templates.drill.phases.plan]\n{line}\n"
+
+
+SEES = "import os, sys; sys.exit('WFE_SEEN' not in os.environ)"
+WRITES = "open('{}', 'w').write('''{}''')"
+JUNIT = WRITES.format("r.xml", '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>')
+COVERAGE = WRITES.format("c.json", json.dumps({"totals": {"percent_covered": 50}}))
+SARIF = WRITES.format(
+    "s.json", json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": []}]})
+)
+MANY = "import random; open('log', 'w').write(str(random.random()))"
+CALLS = "calls.jsonl"
+
+TABLE: dict[str, Row] = {
+    "checks.*.argv": Row(what_a_check_shows, check("pass"), check("raise SystemExit(1)")),
+    "checks.*.cwd": Row(what_a_check_shows, check("open('here')"), check("open('here')", cwd="sub")),
+    "checks.*.env": Row(what_a_check_shows, check(SEES), check(SEES, env=["WFE_SEEN"])),
+    "checks.*.timeout": Row(
+        what_a_check_shows, check("import time; time.sleep(1)"), check("import time; time.sleep(1)", timeout="50ms")
+    ),
+    "checks.*.junit": Row(what_a_check_shows, check(JUNIT), check(JUNIT, junit="r.xml")),
+    "checks.*.coverage": Row(what_a_check_shows, check(COVERAGE), check(COVERAGE, coverage="c.json")),
+    "checks.*.sarif": Row(what_a_check_shows, check(SARIF), check(SARIF, sarif="s.json")),
+    "checks.*.writes": Row(what_a_check_shows, check(MANY), check(MANY, writes=["log"])),
+    "mcp_servers.*.command": Row(
+        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS).replace(sys.executable, "no-such-program")
+    ),
+    "mcp_servers.*.args": Row(what_a_call_answers, server(str(STUB), CALLS), server("-c", "pass")),
+    "mcp_servers.*.env": Row(
+        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS, env=["WFE_SEEN"])
+    ),
+    "mcp_servers.*.url": Row(
+        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{origin}/elsewhere"',
+    ),
+    "http.allow": Row(
+        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        '[mcp_servers.stub]\nurl = "{url}"',
+    ),
+    "templates.*.phases.*.approver": Row(who_is_asked, in_plan('approver = "human"'), in_plan('approver = "skip"')),
+    "templates.*.phases.*.max_retries": Row(how_a_phase_ends, "", in_plan("max_retries = 0")),
+    "templates.*.phases.*.allow_rewrite": Row(whether_it_starts, "", in_plan("allow_rewrite = true")),
+    "templates.*.phases.*.timeout": Row(how_a_phase_ends, "", in_plan('timeout = "2h"')),
+    "templates.*.phases.*.auto_proceed": Row(how_a_phase_ends, "", in_plan("auto_proceed = false")),
+    "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
+    "auto": Row(whether_it_goes_on, "", "auto = false"),
+    "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
+}  # fmt: skip
+
+NOT_USED_YET = {"artifacts.on_mismatch", "runs.stale_after", "roles.*.provider", "roles.*.model"}
+"""By name: what configuration may say already, and nothing reads."""
+
+SHOWN_ELSEWHERE: dict[str, str] = {}
+"""Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
+
+
+def keys_of(model: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every key that a config.toml may have, with its description; a name of the person's own is ``*``."""
+    for name, field in model.model_fields.items():
+        yield from _below(field.annotation, f"{above}{name}", field.description or "")
+
+
+def _below(kind: Any, path: str, description: str) -> Iterator[tuple[str, str]]:
+    if get_origin(kind) is dict:
+        yield from _below(get_args(kind)[1], f"{path}.*", description)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from keys_of(kind, f"{path}.")
+    else:
+        yield path, description
+
+
+@pytest.mark.requirement("B-08", "S0-37")
+@pytest.mark.parametrize("key", TABLE)
+def test_the_key_changes_what_happens(
+    tmp_path: Path, scene: Scene, stub: Stub, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("WFE_SEEN", "1")
+    scene.engine.environment["WFE_SEEN"] = "1"
+    scene.write("sub/here")
+    row = TABLE[key]
+    seen = list[object]()
+    for text in (row.one, row.other):
+        scene.write(".wfe/config.toml", text.replace("{origin}", stub.origin).replace("{url}", stub.url))
+        scene.trust_config()
+        seen.append(row.see(scene))
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.requirement("B-08")
+def test_every_key_has_a_row_or_says_that_nothing_uses_it_yet() -> None:
+    keys = dict(keys_of(Settings))
+    unused = {key for key, description in keys.items() if "Not used yet" in description}
+    assert unused == NOT_USED_YET
+    assert {*TABLE, *SHOWN_ELSEWHERE} == set(keys) - unused
+
+
+def test_what_is_shown_elsewhere_is_there() -> None:
+    for place in SHOWN_ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), place
