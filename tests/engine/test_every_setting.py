@@ -20,6 +20,7 @@ from tests.tools.stub import STUB, Stub, running_stub
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.providers import connection_of, connections_of, rates_of
 from wfe_mcp.workspace.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,24 @@ def whether_it_goes_on(scene: Scene) -> object:
     return scene.do(run, "plan").waiting_on
 
 
+def who_answers(scene: Scene) -> object:
+    scene.engine.environment |= {"OPENAI_API_KEY": "a-key-of-openai", "OTHER_KEY": "another-key"}
+    try:
+        found = connections_of(scene.engine, "second")
+    except Refused as no:
+        return no.message
+    return [(each, each.api_key) for each in found], rates_of(scene.engine, found[0].provider)
+
+
+def who_fills_the_roles(scene: Scene) -> object:
+    run = scene.start(phase("plan", role="maker"), roles={"maker": {"provider": "second"}})
+    with scene.store.read() as tx:
+        record = scene.engine.load(tx, run).record
+        plan, frozen = scene.engine.plans.of_run(tx, record), tx.document(record.frozen_sha256)
+    role = plan.template.roles[plan.phases["plan"].role or ""].provider
+    return connection_of(scene.engine, role or "", frozen=frozen)
+
+
 # the table
 
 
@@ -108,6 +127,21 @@ def server(*words: str, **keys: object) -> str:
 
 def in_plan(line: str) -> str:
     return f"[templates.drill.phases.plan]\n{line}\n"
+
+
+def local(line: str = "", role: str = "") -> str:
+    """A role filled by a server of models on this machine, and ``line`` of its provider's table."""
+    table = '[providers.local]\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    return f'[roles.second]\nprovider = "local"\nmodel = "m"\n{role}\n{table}{line}\n'
+
+
+def agent(line: str = "") -> str:
+    """A role filled by a command-line agent."""
+    return f'[roles.second]\nprovider = "mine"\n[providers.mine]\nkind = "codex"\n{line}\n'
+
+
+def in_template(role: str, line: str) -> str:
+    return f'[roles.second]\nprovider = "codex"\n[templates.drill.{role}]\n{line}\n'
 
 
 SEES = "import os, sys; sys.exit('WFE_SEEN' not in os.environ)"
@@ -151,15 +185,59 @@ TABLE: dict[str, Row] = {
     "templates.*.phases.*.allow_rewrite": Row(whether_it_starts, "", in_plan("allow_rewrite = true")),
     "templates.*.phases.*.timeout": Row(how_a_phase_ends, "", in_plan('timeout = "2h"')),
     "templates.*.phases.*.auto_proceed": Row(how_a_phase_ends, "", in_plan("auto_proceed = false")),
+    "templates.*.phases.*.role": Row(
+        who_fills_the_roles, in_template("phases.plan", ""),
+        in_template("phases.plan", 'role = "third"\n[roles.third]\nprovider = "claude-code"'),
+    ),
+    "templates.*.phases.*.provider": Row(
+        who_fills_the_roles, in_template("phases.plan", ""), in_template("phases.plan", 'provider = "claude-code"')
+    ),
+    "templates.*.phases.*.model": Row(
+        who_fills_the_roles, in_template("phases.plan", ""), in_template("phases.plan", 'model = "m"')
+    ),
+    "templates.*.roles.*.provider": Row(
+        who_fills_the_roles, "[roles.second]\nprovider = 'codex'", in_template("roles.maker", 'provider = "claude-code"')
+    ),
+    "templates.*.roles.*.model": Row(
+        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        in_template("roles.maker", 'provider = "codex"\nmodel = "m"'),
+    ),
+    "templates.*.roles.*.fs_ability": Row(
+        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        in_template("roles.maker", 'provider = "codex"\nfs_ability = "none"'),
+    ),
+    "providers.*.kind": Row(who_answers, agent(), agent().replace("codex", "gemini-cli")),
+    "providers.*.enabled": Row(who_answers, agent(), agent("enabled = false")),
+    "providers.*.base_url": Row(who_answers, local(), local().replace("127.0.0.1:1", "127.0.0.1:2")),
+    "providers.*.key": Row(
+        who_answers, '[roles.second]\nprovider = "openai"\nmodel = "m"',
+        '[roles.second]\nprovider = "openai"\nmodel = "m"\n[providers.openai]\nkey = "env:OTHER_KEY"',
+    ),
+    "providers.*.connect_timeout": Row(who_answers, local(), local('connect_timeout = "2s"')),
+    "providers.*.response_timeout": Row(who_answers, local(), local('response_timeout = "2s"')),
+    "providers.*.total_timeout": Row(who_answers, local(), local('total_timeout = "2s"')),
+    "providers.*.max_tokens": Row(who_answers, local(), local("max_tokens = 9")),
+    "providers.*.temperature": Row(who_answers, local(), local("temperature = 0.5")),
+    "providers.*.argv": Row(who_answers, agent(), agent('argv = ["my-codex"]')),
+    "providers.*.fs_ability": Row(who_answers, agent(), agent('fs_ability = "none"')),
+    "providers.*.options.*": Row(who_answers, agent(), agent('options.sandbox = "read-only"')),
+    "providers.*.concurrency": Row(who_answers, local(), local("concurrency = 1")),
+    "providers.*.requests_per_minute": Row(who_answers, local(), local("requests_per_minute = 1")),
+    "roles.*.provider": Row(who_answers, "[roles.second]\nprovider = 'codex'", "[roles.second]\nprovider = 'manual'"),
+    "roles.*.model": Row(who_answers, agent(), agent().replace('"mine"', '"mine"\nmodel = "m"')),
+    "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
+    "roles.*.fs_ability": Row(who_answers, local(), local(role='fs_ability = "local-read"')),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }  # fmt: skip
 
-NOT_USED_YET = {"artifacts.on_mismatch", "runs.stale_after", "roles.*.provider", "roles.*.model"}
+NOT_USED_YET = {"artifacts.on_mismatch", "runs.stale_after"}
 """By name: what configuration may say already, and nothing reads."""
 
-SHOWN_ELSEWHERE: dict[str, str] = {}
+SHOWN_ELSEWHERE: dict[str, str] = {
+    "templates.*.roles.*.fallback": "tests/engine/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks"
+}
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
 
 

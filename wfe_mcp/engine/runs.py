@@ -15,11 +15,14 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.engine.configured import configured
+from wfe_mcp.engine.roles import freeze_roles
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
+    from wfe_mcp.engine.configured import MadeRoles
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store.records import LoadedRun
@@ -55,9 +58,9 @@ def start_run(
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
                       f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
     chosen = find_template(engine, template)
-    plan = _configured(engine, chosen, settings)
+    plan, made = configured(engine, chosen, settings)
     given = _checked_inputs(plan, inputs)
-    frozen = _frozen(plan, settings, engine)
+    frozen = _frozen(plan, settings, engine) | _roles(engine, plan, settings, made)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun
 
@@ -91,31 +94,6 @@ def is_for_people(settings: LoadedSettings, template: str) -> bool:
     return any(allowed is not None and name not in allowed for allowed in lists)
 
 
-def _configured(engine: Engine, plan: Plan, settings: LoadedSettings) -> Plan:
-    """The plan with what configuration changes in its phases. Refuses ``invalid_template``."""
-    changed = settings.settings.templates.get(plan.template.name)
-    if changed is None or not changed.phases:
-        return plan
-    from wfe_mcp.workflow.overrides import PhaseOverride, overridden
-
-    overrides = {
-        name: PhaseOverride(
-            phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed
-        )
-        for name, phase in changed.phases.items()
-    }
-    definition = overridden(plan.definition, overrides)
-    engine.plans.report(definition)
-    return engine.plans.of(definition)
-
-
-def _whole(duration: str | None) -> str | None:
-    """The duration as templates write it: configuration takes ``1.5h`` too."""
-    from wfe_mcp.workspace.settings import seconds
-
-    return f"{round(seconds(duration) * 1000)}ms" if duration and "." in duration else duration
-
-
 def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
     from wfe_mcp.artifacts.validate import validate
 
@@ -130,6 +108,11 @@ def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
         raise Refused("bad_argument", f"The inputs of template {plan.template.name!r} are not right: {faults[0].message}",
                       "Fix the listed inputs and call start_run again.", details)  # fmt: skip
     return given
+
+
+def _roles(engine: Engine, plan: Plan, settings: LoadedSettings, made: MadeRoles) -> dict[str, Any]:
+    """Who fills the roles, as it is configured and trusted now."""
+    return freeze_roles(settings, engine.plans.report(plan.definition).requires.roles, made)
 
 
 def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, Any]:

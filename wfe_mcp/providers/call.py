@@ -15,21 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from wfe_mcp.workspace.kinds import KINDS, FsAbility, ProviderKind
+
 __all__ = [
     "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "Limits", "Listener",
     "ProviderFault", "ProviderKind", "Question", "ShouldStop", "Silent", "Task", "Tool", "ToolResult", "Usage", "Worked",
     "never",
 ]  # fmt: skip
-
-ProviderKind = Literal[
-    "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
-]
-KINDS: tuple[ProviderKind, ...] = (
-    "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
-)  # fmt: skip
-
-FsAbility = Literal["local-write", "local-read", "write-only", "none"]
-"""What a provider can do with files of the project; decides the paragraph on where the output goes (S0-43)."""
 
 FaultKind = Literal[
     "wrong_key", "wrong_model", "no_route", "tls", "rate_limited", "overloaded", "timeout", "unparsable", "refused",

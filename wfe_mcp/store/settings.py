@@ -64,6 +64,10 @@ class SettingRows(Rows):
             self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
         self._log("SecretSet" if value is not None else "SecretForgotten", name, value, by, at)
 
+    def note_setting(self, type_: str, name: str, by: By, at: datetime) -> None:
+        """Log a change of something that is not kept here, such as a key in the system's keyring."""
+        self._log(type_, name, None, by, at)
+
     def trust(self, project_id: str, path_key: str, sha256: str, by: By, at: datetime) -> None:
         """A person trusts the bytes ``sha256`` of ``path_key`` in this project."""
         if not self.is_trusted(project_id, path_key, sha256):

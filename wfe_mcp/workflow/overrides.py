@@ -6,6 +6,7 @@
     max_retries = 2        at most 2 attempts after the first one; 0: none
     allow_rewrite = true   the phase's opinion gates take a reviewer's rewrite
     timeout, auto_proceed  the phase's own
+    role = "<role>"        who works in the phase: a role of the template, else a configured one
 
 The result is a definition like any other: it is linted and frozen into the run, while the run keeps the name, version
 and sha256 of the template it came from. A key that would have no effect is refused, never passed over.
@@ -32,16 +33,21 @@ class PhaseOverride:
     allow_rewrite: bool | None = None
     timeout: str | None = None
     auto_proceed: bool | None = None
+    role: str | None = None
 
 
-def overridden(definition: Mapping[str, Any], overrides: Mapping[str, PhaseOverride]) -> dict[str, Any]:
+def overridden(
+    definition: Mapping[str, Any], overrides: Mapping[str, PhaseOverride], roles: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """``definition``, whose form is right, with ``overrides`` by phase id, inside loops ``build.code``.
 
-    Refuses ``invalid_template``: phases that are not there and keys without effect, by their place in configuration.
+    ``roles``: configured role by the template's role that it fills from now on. Refuses ``invalid_template``: what is
+    not there and keys without effect, by their place in configuration.
     """
     made: dict[str, Any] = copy.deepcopy(dict(definition))
     phases = dict(_phases(made["phases"], ""))
     faults: list[Detail] = []
+    _fill(made, roles or {}, faults)
     for name, override in overrides.items():
         at = ("templates", str(made["name"]), "phases", name)
         if name not in phases:
@@ -55,6 +61,19 @@ def overridden(definition: Mapping[str, Any], overrides: Mapping[str, PhaseOverr
                       "Mend the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
                       tuple(faults))  # fmt: skip
     return made
+
+
+def _fill(template: dict[str, Any], roles: Mapping[str, str], faults: list[Detail]) -> None:
+    """Another configured role fills each of ``roles``."""
+    known: dict[str, Any] = template.get("roles", {})
+    for name, configured in roles.items():
+        if name in known:
+            known[name]["provider"] = configured
+            continue
+        near = nearest(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"its roles are {', '.join(known) or 'none'}"
+        at = pointer("templates", str(template["name"]), "roles", name)
+        faults.append(Detail(at, f"the template has no role {name!r}; {hint}", sorted(known), name))
 
 
 def _phases(phases: list[dict[str, Any]], above: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -76,6 +95,8 @@ def _change(
         _set_attempts(phase, defaults, override.max_retries + 1)
     if override.approver is not None:
         _set_approver(template, phase, defaults, override.approver)
+    if override.role is not None:
+        _set_role(template, phase, override.role, at, faults)
     if override.allow_rewrite is not None:
         opinions = [gate for gate in _own(phase, defaults, "gates") if gate["kind"] == "opinion"]
         for gate in opinions:
@@ -83,6 +104,18 @@ def _change(
         if not opinions:
             message = f"phase {phase['id']!r} has no opinion gate, so there is no rewrite to allow"
             faults.append(Detail(pointer(*at, "allow_rewrite"), message))
+
+
+def _set_role(
+    template: dict[str, Any], phase: dict[str, Any], role: str, at: tuple[str, ...], faults: list[Detail]
+) -> None:
+    kind = phase.get("kind", template.get("defaults", {}).get("kind", "agent"))
+    if kind not in {"agent", "llm"}:
+        message = f"phase {phase['id']!r} is of kind {kind}, so no role works in it"
+        faults.append(Detail(pointer(*at, "role"), message, got=role))
+        return
+    phase["role"] = role
+    template.setdefault("roles", {}).setdefault(role, {"provider": role})
 
 
 def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: int) -> None:

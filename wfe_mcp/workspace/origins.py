@@ -4,10 +4,11 @@ An origin is scheme, host and port. ``[http] allow`` of trusted configuration na
 http or at an address that is not public; everything else is https to the internet.
 """
 
+import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-__all__ = ["origin_fault", "origin_of"]
+__all__ = ["is_loopback", "origin_fault", "origin_of"]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -33,3 +34,14 @@ def origin_fault(url: str, allow: Iterable[str]) -> str:
     if origin.startswith("https:") or origin in {origin_of(each) for each in allow}:
         return ""
     return f"plain http to {origin} is not allowed: use https, or name it in [http] allow of trusted configuration"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is on this machine: ``localhost`` or a loopback address, written out."""
+    if origin_of(url) is None:
+        return False
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

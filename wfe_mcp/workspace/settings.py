@@ -6,6 +6,7 @@ Rules:
 1. Tables merge key by key, everything else replaces; each dotted key has one origin.
 2. Project configuration counts only when ``trusted`` says so for the sha256 of the very bytes that are used.
 3. A fault is a problem to report, never a reason not to start: the faulty key is left out, the others count.
+4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
 """
 
 import tomllib
@@ -23,12 +24,13 @@ from wfe_mcp.workspace.checks import CheckSettings, FrozenCheck, find_checks, se
 from wfe_mcp.workspace.config_file import CONFIG_FILE, ConfigWritten, write_config
 from wfe_mcp.workspace.files import read_if_there
 from wfe_mcp.workspace.location import user_config_file
-from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, RoleSettings, Settings
+from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings, kind_of
+from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, Settings
 
 __all__ = [
     "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "FrozenServer", "LoadedSettings",
-    "McpServerSettings", "Origin", "PhaseSettings", "RoleSettings", "Settings", "find_checks", "load_settings",
-    "seconds", "write_config",
+    "McpServerSettings", "Origin", "PhaseSettings", "ProviderSettings", "RoleSettings", "Settings", "find_checks",
+    "load_settings", "seconds", "write_config",
 ]  # fmt: skip
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
@@ -167,6 +169,7 @@ def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
 
 def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dict[str, Origin]]:
     """The layers, lowest first, as one. What lacks a required key in all of them is left out, with a problem."""
+    _leave_keys_at_home(layers, problems)
     values: Document = {}
     origins: dict[str, Origin] = {}
     for layer in layers:
@@ -181,7 +184,7 @@ def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dic
 def _complete(values: Document, problems: list[Detail]) -> Settings:
     while True:
         try:
-            return _without_faulty_servers(Settings.model_validate(values), values, problems)
+            return _without_faulty_tables(Settings.model_validate(values), values, problems)
         except ValidationError as exc:
             # Every layer is valid in itself, so only required keys can be missing, each in a table of its own.
             for error in exc.errors(include_url=False, include_input=False):
@@ -193,14 +196,33 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
                 _remove(values, path[:-1])
 
 
-def _without_faulty_servers(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
-    """A server may be put together from several layers, so that only the whole shows whether it can be used."""
-    for name, server in settings.mcp_servers.items():
-        fault = server.fault(settings.http.allow)
+def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
+    """A table may be put together from several layers, so that only the whole shows whether it can be used."""
+    allow = settings.http.allow
+    looked_at = [
+        *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
+        *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
+    ]
+    for table, name, fault in looked_at:
         if fault:
-            problems.append(Detail(pointer("mcp_servers", name), f"[mcp_servers.{name}] does not count: {fault}"))
-            _remove(values, ["mcp_servers", name])
+            problems.append(Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}"))
+            _remove(values, [table, name])
     return Settings.model_validate(values)
+
+
+def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
+    """Take from the project's layer every address that a key would go to: the user alone says where (rule 4)."""
+    tables: list[Document] = [layer.values.get("providers", {}) for layer in layers if layer.name == "project"]
+    for name, table in (item for each in tables for item in each.items()):
+        whole: Document = {}
+        for layer in layers:
+            _merge(whole, layer.values.get("providers", {}).get(name, {}))
+        provider = ProviderSettings.model_validate(whole)
+        kind = kind_of(name, provider)
+        if "base_url" in table and kind is not None and provider.needs_key(kind):
+            del table["base_url"]
+            what = f"[providers.{name}] has a key, so a project does not say where it goes: name base_url in your own configuration"
+            problems.append(Detail(pointer("providers", name, "base_url"), what))
 
 
 def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
@@ -224,6 +246,7 @@ _EXPECTED = {
     "model_attributes_type": "a table",
     "bool_type": "true or false",
     "int_type": "a whole number",
+    "float_type": "a number",
     "greater_than_equal": "a number that is not negative",
     "too_short": "at least one entry",
 }
@@ -239,7 +262,9 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
         return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
     said = context.get("error") or context.get("expected") or error["msg"]
     expected = _EXPECTED.get(error["type"], str(said))
-    return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, _short(error["input"]))
+    # What was written where a provider's key or address is expected may be a key.
+    got = None if path[0] == "providers" else _short(error["input"])
+    return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)
 
 
 def _keys_at(path: list[str | int]) -> list[str]:

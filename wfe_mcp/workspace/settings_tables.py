@@ -9,24 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
 from wfe_mcp.workspace.origins import origin_fault
+from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
 __all__ = [
     "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
-    "RoleSettings", "RunSettings", "Settings", "TemplateSettings",
+    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings",
 ]  # fmt: skip
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RoleSettings(_Table):
-    """One ``[roles.<name>]`` table: a provider and its model."""
-
-    provider: str = Field(
-        description='The provider, such as `"openai"`. Not used yet: templates may name the role, no model is called.'
-    )
-    model: str | None = Field(default=None, description="The provider's name of the model. Not used yet.")
 
 
 class McpServerSettings(_Table):
@@ -79,6 +71,11 @@ class PhaseSettings(_Table):
     )
     timeout: Duration | None = Field(default=None, description='The longest that one attempt may run: `"1h"`.')
     auto_proceed: bool | None = Field(default=None, description="Whether the run goes on by itself after this phase.")
+    role: Name | None = Field(
+        default=None, description="Who works in this phase: a role of the template, else one of `[roles]`."
+    )
+    provider: Name | None = Field(default=None, description="Instead of a role: a provider, with `model`.")
+    model: str | None = Field(default=None, description="The model in this phase; alone: another one of the same role.")
 
 
 class TemplateSettings(_Table):
@@ -86,6 +83,9 @@ class TemplateSettings(_Table):
 
     phases: dict[str, PhaseSettings] = Field(
         default={}, description="What changes, by the phase's id, inside a loop `build.code`."
+    )
+    roles: dict[Name, RoleSettings] = Field(
+        default={}, description="Who fills a role of this template, instead of what it names."
     )
 
 
@@ -136,7 +136,16 @@ class Settings(_Table):
     """Everything that configuration can say."""
 
     checks: dict[Name, CheckSettings] = Field(default={}, description="Named commands; command gates name them.")
-    roles: dict[Name, RoleSettings] = Field(default={}, description="Named models; the roles of templates name them.")
+    providers: dict[Name, ProviderSettings] = Field(
+        default={},
+        description="Where models are reached. The kinds `anthropic`, `openai`, `gemini`, `claude-code`, `codex`, "
+        "`gemini-cli` and `manual` are providers of these names without a table.",
+    )
+    roles: dict[Name, RoleSettings] = Field(
+        default={},
+        description="Named models; the roles of templates name them. `[roles.default]` fills the roles of templates that "
+        "have no table.",
+    )
     mcp_servers: dict[Name, McpServerSettings] = Field(
         default={}, description="Named MCP servers; the steps of templates name them."
     )

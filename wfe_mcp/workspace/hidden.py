@@ -1,0 +1,49 @@
+"""Which values must nobody see, and how do they stay out of logs and messages?
+
+Every key that this process resolves is registered here; what is written for people passes ``without_hidden``. It is the
+second wall: the first one is that nobody puts a key into a text.
+"""
+
+import base64
+import logging
+from urllib.parse import quote, quote_plus
+
+__all__ = ["HidingFormatter", "hide", "without_hidden"]
+
+_SHOWN = "[hidden]"
+_SHORTEST = 8
+"""Shorter values would take common words with them."""
+
+_forms: set[str] = set()
+
+
+def hide(value: str) -> None:
+    """From now on ``value`` is shown nowhere, nor quoted for an address, nor in base64."""
+    if len(value) >= _SHORTEST:
+        _forms.update({value, quote(value, safe=""), quote_plus(value), *_in_base64(value.encode())})
+
+
+def without_hidden(text: str) -> str:
+    """``text`` with every hidden value replaced."""
+    # A copy, because another thread may register one meanwhile; the longest first, because one may hold another.
+    for form in sorted(_forms.copy(), key=len, reverse=True):
+        text = text.replace(form, _SHOWN)
+    return text
+
+
+class HidingFormatter(logging.Formatter):
+    """Formats a record, its traceback too, without hidden values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line or lines of ``record``."""
+        return without_hidden(super().format(record))
+
+
+def _in_base64(value: bytes) -> set[str]:
+    """What of ``value`` is the same wherever it stands in a longer text that is encoded, as in ``user:value``."""
+    found: set[str] = set()
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + value).decode().rstrip("=")
+        kept = encoded[-(-before * 8 // 6) :]
+        found.add(kept[:-1] if (before + len(value)) % 3 else kept)
+    return found
