@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from tests.docs.conftest import Reader
 
-ELSEWHERE = {"docs/how-to/test-your-template.md"}
-"""Executed by tests/testing/test_template_howto.py."""
+ELSEWHERE = {"docs/how-to/test-your-template.md", "docs/how-to/write-your-own-template.md"}
+"""Executed by tests/testing/test_template_howto.py and tests/docs/test_write_template.py."""
 
 
 EXECUTED = ("add-a-check", "import-a-workflow", "recover-after-a-crash", "template-versions", "when-a-gate-says-no")
