@@ -139,7 +139,9 @@ def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str,
     """One row per key that holds a value; ``NAME`` stands for a name of the user's."""
     inner: object = schema.get("additionalProperties")
     if isinstance(inner, dict):
-        yield from _setting_rows(f"{key}.NAME", _resolved(cast("Schema", inner), root), root)
+        # The values of a plain map say nothing of themselves: their map does.
+        told = {"description": schema["description"], "default": None, **_resolved(cast("Schema", inner), root)}
+        yield from _setting_rows(f"{key}.NAME", told, root)
     elif "properties" in schema:
         for name, given in schema["properties"].items():
             yield from _setting_rows(f"{key}.{name}", _resolved(given, root), root)

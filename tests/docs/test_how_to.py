@@ -24,7 +24,14 @@ ELSEWHERE = {"docs/how-to/test-your-template.md", "docs/how-to/write-your-own-te
 """Executed by tests/testing/test_template_howto.py and tests/docs/test_write_template.py."""
 
 
-EXECUTED = ("add-a-check", "import-a-workflow", "recover-after-a-crash", "template-versions", "when-a-gate-says-no")
+EXECUTED = (
+    "add-a-check",
+    "hand-over-standards",
+    "import-a-workflow",
+    "recover-after-a-crash",
+    "template-versions",
+    "when-a-gate-says-no",
+)
 
 
 @pytest.mark.parametrize("page", EXECUTED)

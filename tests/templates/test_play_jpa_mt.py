@@ -163,3 +163,46 @@ def test_a_review_that_never_passes_ends_in_a_blocked_run(project: Playground):
 
     assert played.last["run_state"] == "blocked"
     assert project.problems(played.run) == []
+
+
+STANDARDS = """
+[context.standards]
+rules = ["docs/rules.yaml"]
+[context.standards.layers]
+storage = ["docs/storage.md"]
+web = ["docs/web.md"]
+[context.standards.scopes]
+domain = ["storage"]
+api = ["storage", "web"]
+[context.standards.prefixes]
+_universal = ["MT-"]
+api = ["API-"]
+"""
+
+
+@pytest.mark.requirement("S0-49")
+def test_the_standards_of_the_scope_are_given_to_who_writes_and_to_who_judges(project: Playground):
+    config = (project.root / ".wfe" / "config.toml").read_text(encoding="utf-8")
+    rules = "MT-2: every query sees one tenant\nAPI-1: controllers speak DTOs\n"
+    project.write({
+        "docs/storage.md": "Keys are long.\n", "docs/web.md": "Web is JSON.\n", "docs/rules.yaml": rules,
+        ".wfe/config.toml": config + STANDARDS,
+    })  # fmt: skip
+    project.trust()
+
+    played = play(project, HAPPY)
+
+    assert played.last["run_state"] == "completed"
+    for phase, given in (("plan", False), ("generate", True), ("review", True), ("accept", False)):
+        prompt = (project.root / ".wfe" / "runs" / played.run / phase / "1" / "prompt.md").read_text(encoding="utf-8")
+        assert ("Context: standards (scope domain, sha256 " in prompt) is given, phase
+        assert ("Keys are long." in prompt, "MT-2: every query sees one tenant" in prompt) == (given, given)
+        assert "Web is JSON." not in prompt
+
+
+def test_a_project_without_standards_is_told_so_and_goes_on(project: Playground):
+    played = play(project, HAPPY)
+
+    prompt = (project.root / ".wfe" / "runs" / played.run / "review" / "1" / "prompt.md").read_text(encoding="utf-8")
+    assert "Context: standards\nThis project has no such bundle" in prompt
+    assert played.last["run_state"] == "completed"

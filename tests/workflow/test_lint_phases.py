@@ -110,23 +110,6 @@ def test_an_output_folder_may_depend_on_the_run(plain: Document) -> None:
     assert told(plain) == []
 
 
-def test_context_names_earlier_artifacts(plain: Document) -> None:
-    plain["phases"][1]["context"] = ["plan", "review", "plam", "change"]
-
-    assert [(detail.path, detail.message) for detail in lint(plain).errors] == [
-        ("/phases/1/context/1", "artifact 'review' is not there: phase 'review' makes it, and comes later"),
-        (
-            "/phases/1/context/2",
-            "no artifact is called 'plam'; did you mean 'plan'?; standards bundles are not available yet",
-        ),
-        (
-            "/phases/1/context/3",
-            "artifact 'change' is not there: it is the phase's own and exists once it is submitted: "
-            "gates, on_fail and next see it",
-        ),
-    ]
-
-
 @pytest.mark.parametrize("name", ["in", "two words", "9th", "naïve"])
 def test_an_input_can_be_named_in_an_expression(plain: Document, name: str) -> None:
     plain["inputs"]["properties"][name] = {}

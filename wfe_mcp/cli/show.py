@@ -23,6 +23,7 @@ def show(door: Door, run: Run) -> None:
 
     from wfe_mcp.views import answers
     from wfe_mcp.views.artifacts import inputs_of
+    from wfe_mcp.views.runs import context_view
 
     engine, run = door.engine, door.at(run)
     answer = answers.status(engine, door.by, run, "full")
@@ -30,6 +31,8 @@ def show(door: Door, run: Run) -> None:
     story = {
         "inputs": inputs_of(engine, found.loaded), "attempts": _attempts(door, found), "decisions": _decisions(door, found),
     }  # fmt: skip
+    if found.context:
+        story["context"] = [context_view(bundle, files=True) for bundle in found.context]
     answer = replace(answer, data=answer.data | story)
     door.tell(answer, lambda screen: _tell(screen, answer))
 
@@ -109,6 +112,11 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
     screen.line(f"{data['template']} {data['version']}, started {data['started_at']}, last change {data['updated_at']}")
     for name, value in data["inputs"].items():
         screen.line(f"  {name}: {shortened(str(value), 200)}")
+    for bundle in data.get("context", []):
+        scope = f", scope {bundle['scope']}" if "scope" in bundle else ""
+        screen.line(
+            f"  context {bundle['bundle']}{scope}, sha256 {bundle['sha256'][:12]}: {shortened(', '.join(bundle['files']), 200)}"
+        )
     for attempt in data["attempts"]:
         _tell_attempt(screen, attempt)
     for one in data["decisions"]:

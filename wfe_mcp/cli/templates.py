@@ -120,7 +120,9 @@ def _project_names(door: Door) -> "ProjectNames | None":
     if loaded.project_file is None:
         return None
     known = loaded.pending or loaded.settings
-    return ProjectNames(frozenset(known.checks), frozenset(known.roles), frozenset(known.mcp_servers))
+    return ProjectNames(
+        frozenset(known.checks), frozenset(known.roles), frozenset(known.mcp_servers), context=frozenset(known.context)
+    )
 
 
 def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":

@@ -36,6 +36,7 @@ def mirror(turn: Turn) -> None:
 
 def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
     from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.engine.context import cut_bundles
     from wfe_mcp.engine.prompts import prompt_of
     from wfe_mcp.workspace import mirror as files
 
@@ -44,6 +45,8 @@ def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:
         files.write_feedback(*place, _feedback_text(attempt))
     if attempt.phase not in turn.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
         files.write_prompt(*place, prompt_of(turn, attempt))
+        for name, text in cut_bundles(turn, attempt):
+            files.write_context(*place, name, text)
     if attempt.revision and (old is None or old.revision != attempt.revision):
         revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
         if revision is not None and turn.plan.has_artifact(attempt.phase):

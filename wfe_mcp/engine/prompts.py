@@ -12,9 +12,11 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.scope import feedback_of, roots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model import Phase, StepsPhase
 
 __all__ = ["fenced_feedback", "prompt_of"]
 
@@ -26,22 +28,35 @@ def prompt_of(turn: Turn, attempt: Attempt) -> str:
     """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, scan
     from wfe_mcp.workflow.model import StepsPhase
-    from wfe_mcp.workflow.prompts import prompt_text, render, render_context
+    from wfe_mcp.workflow.prompts import prompt_text, render
 
     phase, nonce = turn.plan.phase(attempt.phase), turn.run.id
     written = prompt_text(phase)
     try:
         asked = [part.text for part in scan(written) if part.is_expression]
-        named = "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context)])
+        named = "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context if isinstance(name, str))])
         values = roots(turn, attempt, named, own_vars=False)  # the same before the steps run and after
         text = render(written, values, turn.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
                       "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
-    handed = [(name, values["artifacts"][name]) for name in phase.context if name in values["artifacts"]]
-    context = render_context(handed, nonce=nonce)
     listed = _steps_in_words(turn, attempt, phase) if isinstance(phase, StepsPhase) else ""
-    return "\n\n".join(part for part in (text, listed, context) if part)
+    return "\n\n".join(
+        part for part in (text, listed, *_handed_over(turn, attempt, phase, values["artifacts"])) if part
+    )
+
+
+def _handed_over(turn: Turn, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
+    """What ``context`` names, in its order: artifacts as they are now, bundles as the run froze them."""
+    from wfe_mcp.engine.context import artifact_names, handed_bundle
+    from wfe_mcp.workflow.prompts import render_context
+
+    made = artifact_names(turn.plan)
+    for entry in phase.context:
+        if not isinstance(entry, str) or entry not in made:
+            yield handed_bundle(turn, attempt, entry)
+        elif entry in artifacts:
+            yield render_context([(entry, artifacts[entry])], nonce=turn.run.id)
 
 
 def _steps_in_words(turn: Turn, attempt: Attempt, phase: StepsPhase) -> str:

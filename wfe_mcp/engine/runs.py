@@ -1,7 +1,7 @@
 """How does a run begin?
 
-The template is chosen, checked against the project and frozen with the checks, roles and servers it names; from then
-on nothing outside changes what the run follows (B-20).
+The template is chosen, checked against the project and frozen with the checks, roles, servers and context bundles it
+names; from then on nothing outside changes what the run follows (B-20).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.configured import configured
+from wfe_mcp.engine.context import bundles_of
 from wfe_mcp.engine.roles import freeze_roles
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
@@ -23,6 +24,7 @@ from wfe_mcp.engine.turns import turn_in
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.configured import MadeRoles
+    from wfe_mcp.engine.context import Bundle
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store.records import LoadedRun
@@ -60,7 +62,9 @@ def start_run(
     chosen = find_template(engine, template)
     plan, made = configured(engine, chosen, settings)
     given = _checked_inputs(plan, inputs)
-    frozen = _frozen(plan, settings, engine) | _roles(engine, plan, settings, made)
+    _refuse_missing(plan, settings, engine)
+    bundles = bundles_of(engine.root, plan, settings, given)
+    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun
 
@@ -70,6 +74,8 @@ def start_run(
             if known is not None:
                 return engine.load(tx, known)
         document = tx.keep_document(plan.definition)
+        for bundle in bundles:
+            tx.keep_document(bundle.parts)
         state = RunState()
         events = decide(state, StartRun(spec=plan.spec, auto=goes_on, by=by, at=engine.clock()))
         for event in events:
@@ -110,25 +116,35 @@ def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _refuse_missing(plan: Plan, settings: LoadedSettings, engine: Engine) -> None:
+    """In a project with trusted configuration, what the template names must be there."""
+    from wfe_mcp.workflow.lint import ProjectNames, lint
+
+    requires = engine.plans.report(plan.definition).requires
+    checks, servers, context = settings.settings.checks, settings.settings.mcp_servers, settings.settings.context
+    missing = [name for name in requires.checks if name not in checks]
+    missing += [name for name in requires.servers if name not in servers]
+    missing += [name for name in requires.context if name not in context]
+    if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
+        project = ProjectNames(
+            frozenset(checks), frozenset(settings.settings.roles), frozenset(servers),
+            context=frozenset(context),
+        )  # fmt: skip
+        errors = lint(plan.definition, project).errors
+        if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
+            raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
+                          "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
+
+
 def _roles(engine: Engine, plan: Plan, settings: LoadedSettings, made: MadeRoles) -> dict[str, Any]:
     """Who fills the roles, as it is configured and trusted now."""
     return freeze_roles(settings, engine.plans.report(plan.definition).requires.roles, made)
 
 
-def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, Any]:
+def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
     """What the run may use, as it is configured and trusted now."""
-    from wfe_mcp.workflow.lint import ProjectNames, lint
-
     requires = engine.plans.report(plan.definition).requires
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
-    missing = [name for name in requires.checks if name not in checks]
-    missing += [name for name in requires.servers if name not in servers]
-    if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
-        project = ProjectNames(frozenset(checks), frozenset(settings.settings.roles), frozenset(servers))
-        errors = lint(plan.definition, project).errors
-        if errors:  # a check with if_missing "note" may be missing
-            raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
-                          "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
     return {
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
@@ -136,6 +152,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine) -> dict[str, A
         "servers": {
             name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
         },
+        "context": [bundle.frozen() for bundle in bundles],
         "http_allow": list(settings.settings.http.allow),
         "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
     }

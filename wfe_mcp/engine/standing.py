@@ -6,7 +6,7 @@ One reading of a run that every door shows: who is waited for, what is in the wa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
@@ -15,6 +15,8 @@ from wfe_mcp.engine.phases import claimable
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import RunState
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
@@ -31,7 +33,7 @@ WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 class Standing:
     """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader.
 
-    ``steps``: those of every attempt that the server works or has worked.
+    ``steps``: those of every attempt that the server works or has worked. ``context``: the bundles the run has frozen.
     """
 
     loaded: LoadedRun
@@ -40,6 +42,7 @@ class Standing:
     startable: tuple[PhasePath, ...]
     blockers: tuple[str, ...]
     steps: tuple[StepRecord, ...] = ()
+    context: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def sleeps(self) -> bool:
@@ -67,7 +70,8 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     steps = tuple(tx.steps(loaded.record.id)) if has_steps else ()
     untrusted = _untrusted(loaded, steps)
     waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted))
-    return Standing(loaded, plan, waiting_on, startable, (*_blockers(loaded, plan), *untrusted), steps)
+    context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
+    return Standing(loaded, plan, waiting_on, startable, (*_blockers(loaded, plan), *untrusted), steps, context)
 
 
 def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ class Turn:
 
     @property
     def frozen(self) -> dict[str, Any]:
-        """Checks, roles, servers and allowed environment as they were when the run started."""
+        """Checks, roles, servers, context bundles and allowed environment as they were when the run started."""
         return self.tx.document(self.loaded.record.frozen_sha256)
 
     def enqueue(self, kind: str, queue: str, **job: Any) -> str:

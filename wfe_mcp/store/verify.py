@@ -3,9 +3,10 @@
 events   numbered without a gap, each hash right, each naming the hash before it
 tail     the run row names the last event; an anchor kept elsewhere names one that must still be there
 states   run row and attempt rows are what a replay of the events gives
-content  documents and artifact revisions still have their sha256
+content  documents, context bundles and artifact revisions still have their sha256
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ _REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, RE
     REVISION.c.run_id == bindparam("run_id")
 )
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
+
+_OTHER = "the content is not what its sha256 names"
 
 
 class VerifyRows(EventRows):
@@ -88,13 +91,22 @@ class VerifyRows(EventRows):
     def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
         for name in ("definition", "spec", "inputs", "frozen"):
             sha256 = run[f"{name}_sha256"]
-            content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
-            if content is None or sha256_hex(content) != sha256:
-                yield Problem(f"document '{name}'", "the content is not what its sha256 names")
+            content = self._document_of(sha256)
+            if content is None:
+                yield Problem(f"document '{name}'", _OTHER)
+            elif name == "frozen":
+                for bundle in json.loads(content).get("context", ()):
+                    if self._document_of(bundle["sha256"]) is None:
+                        yield Problem(f"context bundle '{bundle['name']}'", _OTHER)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             if sha256_hex(row.content) != row.sha256:
                 where = f"revision {row.revision} of '{row.phase}'"
-                yield Problem(where, "the content is not what its sha256 names")
+                yield Problem(where, _OTHER)
+
+    def _document_of(self, sha256: str) -> str | None:
+        """The kept text; None when it is gone or was changed."""
+        content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
+        return content if content is not None and sha256_hex(content) == sha256 else None
 
 
 def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from wfe_mcp.core.model import AttemptStatus, VerdictKind
 from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from wfe_mcp.core.model import Attempt, LoopState, Verdict
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import EventRecord, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["attempt_view", "brief", "event_view", "full", "run_row", "step_view", "summary"]
+__all__ = ["attempt_view", "brief", "context_view", "event_view", "full", "run_row", "step_view", "summary"]
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
 """How many phases and blockers are shown, and how many characters of each text."""
 _BRIEF_CHARS = 900
 _FULL_CHARS = 7_500
+_BUNDLES = 10
 
 
 def summary(standing: Standing) -> str:
@@ -87,6 +89,8 @@ def full(standing: Standing) -> dict[str, Any]:
         "started_at": run.created_at.isoformat(timespec="seconds"),
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
     }
+    if standing.context:
+        about["context"] = [context_view(bundle) for bundle in standing.context[:_BUNDLES]]
     about.pop("more_phases", None)
     views = (
         about | {"phases": [attempt_view(standing, attempt, chars) for attempt in state.open_attempts]}
@@ -94,6 +98,13 @@ def full(standing: Standing) -> dict[str, Any]:
     )
     smallest = about | {"phases": [_short(standing, attempt) for attempt in state.open_attempts]}
     return next((view for view in views if len(canonical_json(view)) <= _FULL_CHARS), smallest)
+
+
+def context_view(bundle: Mapping[str, Any], *, files: bool = False) -> dict[str, Any]:
+    """A bundle that the run has frozen: which bytes, and with ``files`` made of what."""
+    told = {"bundle": bundle["name"], "scope": bundle.get("scope", ""), "sha256": bundle["sha256"]}
+    more = {"files": bundle["files"], "rules": bundle.get("rules", [])} if files else {}
+    return {key: value for key, value in (told | more).items() if value}
 
 
 def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:

@@ -47,7 +47,10 @@ def kept_view(kept: KeptVersion) -> dict[str, Any]:
 
 def requires_view(requires: Requires) -> dict[str, list[str]]:
     """What a template needs of configuration."""
-    return {"checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers)}
+    return {
+        "checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers),
+        "context": list(requires.context),
+    }  # fmt: skip
 
 
 def version_row(record: TemplateRecord) -> dict[str, Any]:

@@ -202,10 +202,11 @@ def _tagged_models(annotation: object, found: dict[str, type[BaseModel]]) -> dic
 
 
 def _tags() -> dict[str, type[BaseModel]]:
-    from wfe_mcp.workflow.model import Gate, OnFail, Phase
+    from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase
 
-    return {tag: m for union in (Phase, Gate, OnFail) for tag, m in _tagged_models(cast("Any", union), {}).items()}
+    unions = (Phase, Gate, OnFail, Handed)
+    return {tag: model for union in unions for tag, model in _tagged_models(cast("Any", union), {}).items()}
 
 
 _TAGS = _tags()
-"""The model behind each tag; phase kinds, gate kinds and ``do`` rules share no name."""
+"""The model behind each tag; phase kinds, gate kinds, ``do`` rules and what context hands over share no name."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Phase
 
 __all__ = [
-    "MAX_TOTAL", "MAX_VALUE", "default_prompt", "fenced", "prompt_text", "render", "render_context",
+    "MAX_BUNDLE", "MAX_TOTAL", "MAX_VALUE", "bundle_text", "default_prompt", "fenced", "prompt_text", "render",
+    "render_bundle", "render_context",
 ]  # fmt: skip
 
 MAX_INLINE = 200
@@ -30,6 +31,12 @@ MAX_VALUE = 20_000
 
 MAX_TOTAL = 200_000
 """Characters of all fenced values of a prompt."""
+
+
+_MAX_NAMED = 50
+
+MAX_BUNDLE = 60_000
+"""Characters of one standards bundle."""
 
 
 def prompt_text(phase: "Phase") -> str:
@@ -74,6 +81,30 @@ def render(text: str, roots: Mapping[str, object], expressions: Expressions, *, 
 def render_context(artifacts: Sequence[tuple[str, object]], *, nonce: str = "") -> str:
     """The artifacts that ``context`` hands over, by name, each fenced; "" when there are none."""
     return "\n\n".join(f"Context: {name}\n{fenced(as_text(value), name, nonce=nonce)}" for name, value in artifacts)
+
+
+def bundle_text(parts: Sequence[tuple[str, str]]) -> str:
+    """The files of a bundle, (path, text), as one text."""
+    return "\n\n".join(f"# {path}\n\n{text.strip()}" for path, text in parts)
+
+
+def render_bundle(heading: str, parts: Sequence[tuple[str, str]], *, place: str, nonce: str = "") -> str:
+    """A standards bundle below its heading, fenced. What does not fit is named, and ``place`` is where the whole is."""
+    text = bundle_text(parts)
+    if len(text) <= MAX_BUNDLE:
+        return f"{heading}\n{fenced(text, heading, nonce=nonce, limit=MAX_BUNDLE)}"
+    shown, left, room = list[tuple[str, str]](), list[str](), MAX_BUNDLE
+    for path, content in parts:
+        size = len(path) + len(content) + 6
+        if size <= room:
+            shown.append((path, content))
+            room -= size
+        else:
+            left.append(path)
+    named = "\n".join(left[:_MAX_NAMED]) + (f"\nand {len(left) - _MAX_NAMED} more" if len(left) > _MAX_NAMED else "")
+    text = "\n\n".join(part for part in (bundle_text(shown), f"Too long to be here:\n{named}") if part)
+    block = fenced(text, heading, nonce=nonce, limit=len(text))
+    return f"{heading}\n{block}\nThe whole bundle, as this run froze it: {place}"
 
 
 def fenced(content: str, label: str, *, nonce: str = "", limit: int = MAX_VALUE) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workflow.load import MAX_BYTES, read_text
 
-__all__ = ["MAX_DEPTH", "Lines", "read_yaml"]
+__all__ = ["MAX_DEPTH", "Lines", "read_yaml", "yaml_value"]
 
 MAX_DEPTH = 20
 """Lists and maps inside each other."""
@@ -48,8 +48,12 @@ class Lines:
 
 def read_yaml(file: Path) -> tuple[object, Lines]:
     """The value in ``file``. Refuses by line: invalid_template, too_large, unknown_template (nothing there)."""
-    text = read_text(file, "YAML")
-    # 20 ms: only who imports YAML pays.
+    return yaml_value(read_text(file, "YAML"), str(file))
+
+
+def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
+    """The value in ``text``, which came from ``shown``. Refuses by line: invalid_template."""
+    # 20 ms: only who reads YAML pays.
     import yaml
 
     reading = _Reading()
@@ -57,11 +61,11 @@ def read_yaml(file: Path) -> tuple[object, Lines]:
         _read_events(yaml.SafeLoader(text), reading)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        raise _invalid(file, mark.line + 1 if mark else 1, fault.problem or "it is no YAML") from None
+        raise _invalid(shown, mark.line + 1 if mark else 1, fault.problem or "it is no YAML") from None
     except yaml.YAMLError as fault:  # a character that YAML does not know, such as NUL
-        raise _invalid(file, 1, str(fault).splitlines()[0]) from None
+        raise _invalid(shown, 1, str(fault).splitlines()[0]) from None
     except _Fault as fault:
-        raise _invalid(file, fault.line, fault.message) from None
+        raise _invalid(shown, fault.line, fault.message) from None
     return reading.value, Lines(reading.lines)
 
 
@@ -171,7 +175,7 @@ def _scalar(loader: Any, event: Any, line: int) -> object:
     return value
 
 
-def _invalid(file: Path, line: int, message: str) -> Refused:
+def _invalid(shown: str, line: int, message: str) -> Refused:
     detail = Detail(f"line {line}", message)
-    return Refused("invalid_template", f"{file} cannot be read, line {line}: {message}.",
+    return Refused("invalid_template", f"{shown} cannot be read, line {line}: {message}.",
                    f"Mend the line; at most {MAX_BYTES:,} bytes of plain YAML are read.", (detail,))  # fmt: skip

@@ -1,7 +1,7 @@
 """Where do people see, and edit, what the database holds?
 
     .wfe/runs/<run>/<phase path>/<attempt>/
-        prompt.md  feedback.md  evidence/
+        prompt.md  feedback.md  evidence/  context/ (bundles too long for the prompt)
         artifact.json, artifact.md, or the folder artifact/
 
 Rules:
@@ -19,7 +19,7 @@ from wfe_mcp.workspace.folders import walk
 
 __all__ = [
     "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "read_artifact_file", "read_edited",
-    "write_artifact", "write_feedback", "write_gitignore", "write_prompt",
+    "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
 ]  # fmt: skip
 
 Rendered = tuple[str, str] | Mapping[str, str]
@@ -60,6 +60,11 @@ def artifact_path(run: str, phase: str, attempt: int, rendered: Rendered) -> str
 def write_prompt(root: Path, run: str, phase: str, attempt: int, text: str) -> str:
     """Write ``prompt.md``; its path relative to the root."""
     return _write(root, f"{attempt_folder(run, phase, attempt)}/prompt.md", text)
+
+
+def write_context(root: Path, run: str, phase: str, attempt: int, name: str, text: str) -> str:
+    """Write a bundle that is too long for the prompt; its path relative to the root."""
+    return _write(root, f"{attempt_folder(run, phase, attempt)}/context/{name}", text)
 
 
 def write_feedback(root: Path, run: str, phase: str, attempt: int, text: str) -> str:

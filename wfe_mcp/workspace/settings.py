@@ -202,6 +202,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
     looked_at = [
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
+        *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
     ]
     for table, name, fault in looked_at:
         if fault:

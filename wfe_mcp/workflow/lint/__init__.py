@@ -1,11 +1,13 @@
 """Is a definition a template that can run, and what does it need of configuration?
 
 Everything is reported at once, each fault with a JSON pointer into the definition as written, the reason, and the
-nearest valid name. Without a project, checks, roles and servers are only listed as required; in one they must exist.
+nearest valid name. Without a project, checks, roles, servers and context bundles are only listed as required; in
+one they must exist.
 """
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.form import place_of
+from wfe_mcp.workflow.lint.context import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.mending import mended
@@ -28,12 +30,14 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
         phase_rules(work.template, seen, found)
         step_rules(work.template, seen, found)
         gate_rules(work.template, seen, found)
+        context_rules(seen, found)
         found.errors += expression_faults(work.template, seen)
         later = [_placed(detail, work.definition) for detail in not_yet(work.template)]
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
-    requires = Requires(tuple(sorted(found.checks)), tuple(sorted(found.roles)), tuple(sorted(found.servers)))
+    needed = (found.checks, found.roles, found.servers, found.context)
+    requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
     return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))
 

@@ -53,7 +53,7 @@ def _phase_faults(view: PhaseView) -> Iterator[Detail]:
     nested = ("steps", "compensate", "for_each", "until", "phases")
     for field in set_fields(view.phase, view.pointer, skip=nested):
         key = field.pointer.removeprefix(view.pointer).split("/")[1]
-        yield from _fault(field, view.judged if key in _JUDGED else view.before)
+        yield from _fault(field, _frozen(view) if key == "context" else view.judged if key in _JUDGED else view.before)
     for key in ("steps", "compensate"):
         scope = view.judged if key in _JUDGED else view.before
         steps: tuple[Step, ...] = getattr(view.phase, key, ())
@@ -63,6 +63,11 @@ def _phase_faults(view: PhaseView) -> Iterator[Detail]:
             scope = with_step(scope, step)
     if isinstance(view.phase, LoopPhase):
         yield from _loop_faults(view, view.phase)
+
+
+def _frozen(view: PhaseView) -> Scope:
+    """What is known when the run starts: a bundle is frozen then."""
+    return {"inputs": view.before["inputs"]}
 
 
 def _loop_faults(view: PhaseView, loop: LoopPhase) -> Iterator[Detail]:

@@ -4,7 +4,7 @@
 2. ``needs`` names siblings, once each, without a circle.
 3. A goto leads to the phase itself or an earlier one, here or around; ``$complete`` stands at the top level only.
 4. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
-5. ``context`` names earlier artifacts; roles are the template's.
+5. Roles are the template's.
 """
 
 import re
@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import pointer
 from wfe_mcp.core.spec import COMPLETE
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.known import Fields, SchemaNode
+from wfe_mcp.workflow.lint.known import SchemaNode
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.lint.used_names import used_names
@@ -50,7 +50,6 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Finding
         _identity(view, found)
         _needs(view, found)
         _output(view, makers, found)
-        _context(view, found)
         _jumps(view, found)
         role_is_known(view.phase.role, f"{view.pointer}/role", template, found)
         _worker(view, template, found)
@@ -178,23 +177,6 @@ def is_inside(path: str) -> bool:
         and ".." not in parts
         and ":" not in parts[0].split("${")[0]
     )
-
-
-def _context(view: PhaseView, found: Findings) -> None:
-    artifacts = cast("Fields", view.before["artifacts"])
-    for position, name in enumerate(view.phase.context):
-        at = f"{view.pointer}/context/{position}"
-        if name in artifacts.known:
-            continue
-        if name in artifacts.hidden:
-            found.error(at, f"artifact {name!r} is not there: {artifacts.hidden[name]}", list(artifacts.names), name)
-        else:
-            found.error(
-                at,
-                f"no artifact is called {name!r}{did_you_mean(name, artifacts.names)}; standards bundles are not available yet",
-                list(artifacts.names),
-                name,
-            )
 
 
 def _jumps(view: PhaseView, found: Findings) -> None:

@@ -19,15 +19,17 @@ class ProjectNames:
     roles: frozenset[str] = frozenset()
     servers: frozenset[str] = frozenset()
     tools: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    context: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """What a template needs of configuration, sorted: checks, configured roles, MCP servers."""
+    """What a template needs of configuration, sorted: checks, configured roles, MCP servers, context bundles."""
 
     checks: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Findings:
     checks: set[str] = field(default_factory=set[str])
     roles: set[str] = field(default_factory=set[str])
     servers: set[str] = field(default_factory=set[str])
+    context: set[str] = field(default_factory=set[str])
 
     def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
         """The template cannot run as it is."""

@@ -18,9 +18,11 @@ from wfe_mcp.workflow.model.gates import (
 from wfe_mcp.workflow.model.phases import (
     BUILTINS,
     AgentPhase,
+    BundleRef,
     Defaults,
     FlowPhase,
     ForEach,
+    Handed,
     HttpCall,
     HumanPhase,
     LlmCall,
@@ -51,9 +53,9 @@ from wfe_mcp.workflow.model.rules import (
 from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
 
 __all__ = [
-    "BUILTINS", "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "CommandGate", "CompensateRule",
-    "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
-    "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
+    "BUILTINS", "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "BundleRef", "CommandGate",
+    "CompensateRule", "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
+    "Handed", "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
     "Output", "PauseRule", "Phase", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",
     "StepRetry", "StepsPhase", "SubflowRule", "Template", "Until", "WaitHumanRule", "Webhook", "all_phases", "duration_s",
 ]  # fmt: skip

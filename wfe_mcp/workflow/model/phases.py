@@ -5,7 +5,7 @@ Every kind has the keys of ``PhaseKeys``; ``defaults`` takes the same keys and f
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from wfe_mcp.workflow.model.base import (
     Condition,
@@ -26,7 +26,7 @@ from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
 
 __all__ = [
-    "BUILTINS", "AgentPhase", "Defaults", "FlowPhase", "ForEach", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
+    "BUILTINS", "AgentPhase", "BundleRef", "Defaults", "FlowPhase", "ForEach", "Handed", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
     "Output", "Phase", "PhaseBase", "PhaseKeys", "Step", "StepOutput", "StepsPhase", "Until",
 ]  # fmt: skip
 
@@ -106,6 +106,30 @@ class Step(Shape):
     output: StepOutput | None = Field(default=None, description="The schema of the result.")
 
 
+class BundleRef(Shape):
+    """A standards bundle of the project's configuration, handed over with the prompt."""
+
+    bundle: Label = Field(
+        description="The name of the bundle; its files stand in trusted configuration (`[context.NAME]`)."
+    )
+    scope: Text | None = Field(
+        default=None,
+        description="Which of the bundle's scopes. `${…}` sees only `inputs`: the bundle is frozen when the run starts.",
+    )
+    optional: bool = Field(default=False, description="The run also starts in a project without such a bundle.")
+
+
+def _context_kind(entry: object) -> str:
+    return "<bundle>" if isinstance(entry, dict | BundleRef) else "<text>"
+
+
+Handed = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[BundleRef, Tag("<bundle>")],
+    Discriminator(_context_kind),
+]
+"""What ``context`` hands over: an earlier artifact or a bundle by its name, or a bundle with its scope."""
+
+
 class PhaseKeys(Shape):
     """The keys of every kind of phase."""
 
@@ -118,8 +142,8 @@ class PhaseKeys(Shape):
     prompt: Prompt | None = Field(
         default=None, description="What to do; `${…}` is filled in once. Absent: made from title and output."
     )
-    context: Many[str] = Field(
-        default=(), description="Earlier artifacts (later: standards bundles) handed over with the prompt."
+    context: Many[Handed] = Field(
+        default=(), description="Earlier artifacts and standards bundles by name, handed over with the prompt as data."
     )
     output: Output | None = Field(
         default=None, description="The artifact to produce; agent, llm and human phases need it."

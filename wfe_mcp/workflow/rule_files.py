@@ -1,0 +1,140 @@
+"""Which rules does a rule file hold?
+
+    YAML, JSON   {"rules": …} or … itself:   {id: text or object}   or   [{"id": …, …}]
+    Markdown     ## SEC-1 …      the heading with what stands below it
+                 - SEC-1: …      the item
+
+An id in Markdown is capitals and digits with a number at the end, ``SEC-1`` or ``JPA-MT-004``. What stands in a Markdown
+file outside of rules is left out: it belongs into ``files``.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+
+__all__ = ["Rule", "rules_of"]
+
+_ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+"
+_HEADING = re.compile(r"(#{1,6})\s+(.*)")
+_RULE_HEADING = re.compile(rf"\W{{0,4}}({_ID})(?![A-Za-z0-9-])")
+_RULE_ITEM = re.compile(rf"\s*[-*+]\s+\W{{0,4}}({_ID})(?![A-Za-z0-9-])")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_DATA = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as it is handed over; ``text`` begins with its id."""
+
+    id: str
+    text: str
+
+
+def rules_of(path: str, text: str) -> list[Rule]:
+    """The rules in ``text``, in its order. Refuses ``unavailable``: no rule file, none in it, or an id used twice."""
+    suffix = f".{path.rpartition('.')[2].lower()}"
+    if suffix in _DATA:
+        found = list(_of_data(path, _value(path, text, is_json=suffix == ".json")))
+    elif suffix in {".md", ".markdown"}:
+        found = list(_of_markdown(text))
+    else:
+        raise _refused(f"'{path}' is no rule file: YAML, JSON and Markdown are read")
+    if not found:
+        raise _refused(f"'{path}' holds no rule")
+    ids = [rule.id for rule in found]
+    for number, name in enumerate(ids):
+        if name in ids[:number]:
+            raise _refused(f"'{path}' holds the rule {name!r:.80} twice")
+    return found
+
+
+def _value(path: str, text: str, *, is_json: bool) -> object:
+    from wfe_mcp.workflow.yaml_lines import yaml_value
+
+    try:
+        return json.loads(text, object_pairs_hook=_each_key_once) if is_json else yaml_value(text, f"'{path}'")[0]
+    except (ValueError, RecursionError) as exc:
+        raise _refused(f"'{path}' is no JSON: {exc}") from None
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+    if twice is not None:
+        raise ValueError(f"the key {twice!r:.80} stands there twice")
+    return dict(pairs)
+
+
+def _of_data(path: str, value: object) -> Iterator[Rule]:
+    if isinstance(value, dict) and "rules" in value:
+        value = cast("dict[str, object]", value)["rules"]
+    if isinstance(value, dict):
+        for name, told in cast("dict[str, object]", value).items():
+            yield _rule(name, told)
+        return
+    if not isinstance(value, list):
+        raise _refused(f"'{path}' holds no rules: write {{\"rules\": {{id: text}}}} or a list of objects with an 'id'")
+    for number, entry in enumerate(cast("list[object]", value)):
+        told = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+        name = told.get("id")
+        if not isinstance(name, str) or not name.strip():
+            raise _refused(f"rule {number + 1} of '{path}' has no 'id'")
+        yield _rule(name, {key: told[key] for key in told if key != "id"})
+
+
+def _rule(name: str, told: object) -> Rule:
+    """``SEC-1: text``, or the id and each of its keys on a line."""
+    if not isinstance(told, dict):
+        return Rule(name, f"{name}: {_plain(told)}")
+    lines = [f"  {key}: {_plain(value)}" for key, value in cast("dict[str, object]", told).items()]
+    return Rule(name, "\n".join([f"{name}:", *lines]))
+
+
+def _plain(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else canonical_json(value)
+
+
+def _of_markdown(text: str) -> Iterator[Rule]:
+    """Line by line: a rule ends before the next rule, or a heading that is not below its own."""
+    rule, depth, lines, fence = "", 0, list[str](), ""
+    for line in text.splitlines():
+        fence, was_code = _fenced(line, fence), bool(fence)
+        begins, level = ("", 0) if fence or was_code else _begins(line)
+        heading = None if fence or was_code else _HEADING.match(line)
+        if rule and (begins or (heading and len(heading[1]) <= depth)):
+            yield Rule(rule, "\n".join(lines).strip())
+            rule = ""
+        if begins:
+            rule, depth, lines = begins, level, []
+        if rule:
+            lines.append(line.rstrip())
+    if rule:
+        yield Rule(rule, "\n".join(lines).strip())
+
+
+def _begins(line: str) -> tuple[str, int]:
+    """The id of the rule that begins here and how deep its heading is; an item ends at any heading."""
+    heading = _HEADING.match(line)
+    if heading:
+        found = _RULE_HEADING.match(heading[2])
+        return (found[1], len(heading[1])) if found else ("", 0)
+    item = _RULE_ITEM.match(line)
+    return (item[1], 6) if item else ("", 0)
+
+
+def _fenced(line: str, fence: str) -> str:
+    """The fence that is open after ``line``: what stands between fences is code, and no heading."""
+    found = _FENCE.match(line)
+    if fence:
+        closes = found is not None and found[1].startswith(fence) and not line.strip(" `~\t")
+        return "" if closes else fence
+    return found[1] if found else ""
+
+
+def _refused(message: str) -> Refused:
+    return Refused("unavailable", f"{message}.", "Mend the file, or name another one in .wfe/config.toml.")
