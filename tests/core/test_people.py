@@ -435,8 +435,8 @@ def test_a_stop_for_a_person_is_ended_by_a_person_whoever_made_it():
 def test_only_a_person_raises_what_a_run_may_spend():
     scene = run_of(phase("plan"))
     scene.give(scene.command(c.Pause, by=AGENT))
-    for more in ({"max_cost_usd": 5.0}, {"max_tokens": 9}):
-        assert scene.refused(scene.command(c.Resume, by=AGENT, **more)).code == "needs_human"
+    assert scene.refused(scene.command(c.Resume, by=AGENT, max_cost_usd=5.0)).code == "needs_human"
+    assert scene.refused(scene.command(c.Resume, by=AGENT, max_tokens=9)).code == "needs_human"
     scene.give(scene.command(c.Resume, by=HUMAN, max_cost_usd=5.0))
     scene.give(scene.command(c.Pause, by=AGENT))
     scene.give(scene.command(c.Resume, by=HUMAN, max_tokens=1000))

@@ -55,19 +55,6 @@ def what_a_call_answers(scene: Scene) -> object:
     return scene.do(run, "after").state
 
 
-def what_is_handed_over(scene: Scene) -> object:
-    scene.write("a.md", "## A-1 first\n\n## B-1 second\n")
-    scene.write("b.md", "third")
-    run = scene.start(phase("plan", context=[{"bundle": "standards", "scope": "s"}]))
-    with scene.store.read() as tx:
-        (bundle,) = tx.document(scene.engine.load(tx, run).record.frozen_sha256)["context"]
-        return [part["text"] for part in tx.document(bundle["sha256"])]
-
-
-def bundle(text: str) -> str:
-    return f"[context.standards]\n{text}"
-
-
 def how_a_phase_ends(scene: Scene) -> object:
     run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 3}")), phase("build"))
     deadline = scene.begin(run).data.get("deadline")
@@ -240,16 +227,6 @@ TABLE: dict[str, Row] = {
     "roles.*.model": Row(who_answers, agent(), agent().replace('"mine"', '"mine"\nmodel = "m"')),
     "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
     "roles.*.fs_ability": Row(who_answers, local(), local(role='fs_ability = "local-read"')),
-    "context.*.files": Row(what_is_handed_over, bundle('files = ["a.md"]'), bundle('files = ["b.md"]')),
-    "context.*.layers.*": Row(what_is_handed_over, bundle('layers._universal = ["a.md"]'), bundle('layers._universal = ["b.md"]')),
-    "context.*.scopes.*": Row(
-        what_is_handed_over, bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = ["x"]'),
-        bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = []'),
-    ),
-    "context.*.rules": Row(what_is_handed_over, bundle('files = ["b.md"]'), bundle('files = ["b.md"]\nrules = ["a.md"]')),
-    "context.*.prefixes.*": Row(
-        what_is_handed_over, bundle('rules = ["a.md"]\nprefixes.s = ["A"]'), bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]')
-    ),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
@@ -259,7 +236,11 @@ NOT_USED_YET = {"artifacts.on_mismatch", "runs.stale_after"}
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
-    "templates.*.roles.*.fallback": "tests/engine/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks"
+    "templates.*.roles.*.fallback": "tests/engine/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks",
+    "budget.cost_per_run": "tests/engine/test_budgets.py::test_the_smaller_cap_of_template_and_configuration_counts",
+    "budget.tokens_per_run": "tests/engine/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",
+    "budget.cost_per_day": "tests/engine/test_budgets.py::test_a_day_is_capped_over_all_runs_and_begins_anew",
+    "budget.tokens_per_day": "tests/engine/test_budgets.py::test_the_tokens_of_a_day_are_capped_too",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
 

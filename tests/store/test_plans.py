@@ -11,6 +11,8 @@ from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fo
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus, Stage
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.call_records import CallPurpose, NewCall, NewToolCall, Used
+from wfe_mcp.store.job_records import ClaimLimits, Limit
 from wfe_mcp.store.records import DecisionRecord, NewJob, NewRequest
 
 Statement = tuple[str, Any]
@@ -64,7 +66,16 @@ def a_job(tx: Tx) -> None:
     tx.lost_jobs(NOW)
     tx.jobs(RunId("R-2"))
     tx.jobs()
-    tx.job_is_due(["local"], NOW)
+    limits = ClaimLimits({"local": Limit(1, 60)}, {"openai": Limit(1, 60)})
+    tx.job_is_due(["local"], NOW, limits)
+    tx.jobs(queues=["local"], limit=5)
+    tx.queues(["local"])
+    tx.open_queues()
+    tx.position(job, NOW)
+    call = tx.begin_call(NewCall(tx.project_id("/p/.git", "/p"), CallPurpose.WORK, "openai", "m", run_id=RunId("R-2")))
+    tx.end_call(call, Used())
+    tool = tx.begin_tool_call(NewToolCall(RunId("R-2"), PLAN, 1, "read_file", {}))
+    tx.end_tool_call(tool, "", ok=True, duration_ms=1)
 
 
 def reading(tx: Tx) -> None:
@@ -94,6 +105,13 @@ def reading(tx: Tx) -> None:
     tx.template_marks(project)
     tx.is_trusted(project, "a", "b")
     tx.get_secret("pin")
+    tx.usage(run_id=run, phase=PLAN, attempt=1)
+    tx.usage(project_id=project, since=NOW)
+    tx.usage(since=NOW)
+    tx.model_calls(run)
+    tx.tool_calls(run, PLAN, 1)
+    tx.calls_since("openai", NOW)
+    tx.calls_in_flight("openai", NOW)
 
 
 def test_no_statement_of_a_call_reads_a_whole_table(store: Store, url: str) -> None:

@@ -258,7 +258,6 @@ def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -
         ("/phases/1/gates/0/expect", {"no_new_skips": True}, "/phases/1/gates/0/expect/no_new_skips"),
         ("/phases/1/gates/0/expect", {"coverage_floor": 90}, "/phases/1/gates/0/expect/coverage_floor"),
         ("/phases/1/gates/0/expect", {"max_duration": "5m"}, "/phases/1/gates/0/expect/max_duration"),
-        ("/limits", {"max_cost": 1.5}, "/limits/max_cost"),
         ("/webhooks", [{"url": "https://example.org"}], "/webhooks"),
     ],
 )

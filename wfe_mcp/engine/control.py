@@ -50,14 +50,20 @@ def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -
 
 
 def control(
-    engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = ""
-) -> LoadedRun:
-    """Pause, resume, cancel, proceed, or switch automatic mode."""
+    engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = "",
+    max_cost_usd: float | None = None, max_tokens: int | None = None,
+) -> LoadedRun:  # fmt: skip
+    """Pause, resume, cancel, proceed, or switch automatic mode.
+
+    ``max_cost_usd``, ``max_tokens``: what a person who resumes lets the run spend in all from now on.
+    """
+    if any(raised is not None and not 0 < raised < float("inf") for raised in (max_cost_usd, max_tokens)):
+        raise Refused("bad_argument", "What a run may spend is more than nothing.", "Give an amount above zero.")
     with turn(engine, run_id, by) as current:
         on: dict[str, Any] = {"by": by, "at": current.at}
         commands: dict[Action, c.Command] = {
             "pause": c.Pause(reason=reason, **on),
-            "resume": c.Resume(**on),
+            "resume": c.Resume(max_cost_usd=max_cost_usd, max_tokens=max_tokens, **on),
             "cancel": c.Cancel(reason=reason, **on),
             "proceed": c.Proceed(phase=PhasePath(phase) if phase else None, **on),
             "auto_on": c.SetAuto(auto=True, **on),

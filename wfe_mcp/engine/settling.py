@@ -149,6 +149,10 @@ def _quick(turn: Turn, attempt: Attempt, index: int) -> Judgement:
 def _keep_jobs(turn: Turn) -> None:
     """Jobs follow the state: one for each gate that reads the world, one for each time that must be kept."""
     before = turn.loaded.state
+    if before.status is RunStatus.PAUSED and turn.state.status is not RunStatus.PAUSED:
+        for attempt in turn.state.open_attempts:
+            if attempt.status is AttemptStatus.GATING:
+                enqueue_gate(turn, attempt)  # its job may have been suspended with the run
     for path in turn.state.changed_since(before):
         now, was = turn.attempt(path), before.attempts.get(path, (None,))[-1]
         if (

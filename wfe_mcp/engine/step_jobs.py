@@ -22,7 +22,7 @@ from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
 from wfe_mcp.engine.trees import bound_tree, files_at_start
 from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.engine.worktree import busy_tree
-from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome
+from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
 
@@ -56,6 +56,9 @@ class StepJobs:
             if not stopped.may_have_happened:
                 self._not_begun(context.job)
             raise ChildStopped(context.stop.reason) from None
+        except Suspended:
+            self._not_begun(context.job)
+            raise
         told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
         return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
 

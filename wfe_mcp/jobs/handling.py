@@ -6,6 +6,7 @@ inside the transaction that ends the job, after the fence check: a worker that l
     return Outcome(result, apply)    done
     raise RetryLater(reason)         not now; also any other exception, which is logged
     raise Refused(...)               never: trying again would not change it (but `unavailable` is retried)
+    raise Suspended(reason)          its run was paused under it: whoever resumes the run starts the work anew
     raise ChildStopped               we were told to stop; ``context.run_child`` raises it by itself
 """
 
@@ -15,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, run_child
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records import JobRecord
 
-__all__ = ["ChildStopped", "Handler", "JobContext", "Outcome", "RetryLater", "Stop", "mark_of"]
+__all__ = ["ChildStopped", "Handler", "JobContext", "Outcome", "RetryLater", "Stop", "Suspended", "mark_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class RetryLater(Exception):
     def __init__(self, reason: str, after_s: float | None = None) -> None:
         super().__init__(reason)
         self.after_s = after_s
+
+
+class Suspended(Exception):
+    """The run that the job works for was paused: the job is over, and changes nothing."""
 
 
 class ChildStopped(Exception):
@@ -68,6 +73,10 @@ class Stop:
         """True once anybody asked."""
         return self._flag.is_set()
 
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but no longer than until somebody asks; True when somebody did."""
+        return self._flag.wait(seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
@@ -86,9 +95,12 @@ class JobContext:
         timeout_s: float,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         log_path: Path | None = None,
+        stdin: bytes = b"",
+        on_line: Callable[[str], object] | None = None,
+        should_stop: Callable[[], bool] = never,
     ) -> ChildResult:
         """``jobs.child.run_child`` on behalf of this job: its process group is on the job's row before anybody waits,
-        and it ends when the job must stop. Raises ChildStopped then.
+        and it ends when the job must stop. Raises ChildStopped then, also when ``should_stop`` said so in between.
         """
         result = run_child(
             argv,
@@ -98,10 +110,12 @@ class JobContext:
             max_output_bytes=max_output_bytes,
             log_path=log_path,
             on_started=self._note_child,
-            should_stop=lambda: self.stop.is_asked,
+            should_stop=lambda: self.stop.is_asked or should_stop(),
             mark=mark_of(self.job.id, self.job.fence),
+            stdin=stdin,
+            on_line=on_line,
         )
-        if result.cancelled:
+        if result.cancelled and self.stop.is_asked:
             raise ChildStopped(self.stop.reason)
         return result
 

@@ -22,7 +22,7 @@ from typing import Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.ending import ApplyFailed, Endings, GaveUp
 from wfe_mcp.jobs.family import end_family
-from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, mark_of
+from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.heart import Heart, Running
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
@@ -197,6 +197,8 @@ class Worker:
             outcome = self._handlers.get(job.kind, _unknown)(context)
         except ChildStopped:
             return lambda: self._end_stopped(job, context.stop.reason, endings)
+        except Suspended as suspended:
+            outcome = Outcome({"suspended": str(suspended)})
         except RetryLater as later:
             reason, after_s = str(later), later.after_s
             return lambda: endings.failed(job, reason, after_s)

@@ -5,7 +5,8 @@
       └──fail with time─┘└──cancel_done────→ cancelled
 
 Rules:
-1. ``claim`` is one UPDATE: two claimers never get the same job. Each claim raises ``fence``.
+1. ``claim`` is one UPDATE: two claimers never get the same job. Each claim raises ``fence``. Limits are counted in the
+   same transaction, under the write lock (``queues.py``).
 2. Every later write names the fence and meets a row only while the claim holds; a late one answers False.
 3. A lease that has run out makes the job due again, unless its effect is non_repeatable or its tries are used up:
    those are in ``lost_jobs``, for a decision.
@@ -17,14 +18,16 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable, and_, bindparam, func, insert, select, update
+from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.job_records import ClaimLimits
 from wfe_mcp.store.layout import JOB
 from wfe_mcp.store.model_calls import LOSE_CALLS
+from wfe_mcp.store.queues import QueueRows
 from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import columns_for
 
 __all__ = ["JobRows"]
 
@@ -34,15 +37,18 @@ _BY_ID = _SELECT.where(JOB.c.id == bindparam("id_"))
 _BY_KEY = select(JOB.c.id).where(JOB.c.dedupe_key == bindparam("key_"))
 _NEW = insert(JOB)
 
-_OURS = JOB.c.queue.in_(bindparam("queues", expanding=True))
-_LIVE = and_(~JOB.c.cancel_requested, _OURS)
+_LIVE = and_(~JOB.c.cancel_requested, JOB.c.queue.in_(bindparam("queues", expanding=True)))
+_HAS_PLACE = and_(
+    JOB.c.queue.not_in(bindparam("full_queues", expanding=True)),
+    or_(JOB.c.limit_key.is_(None), JOB.c.limit_key.not_in(bindparam("full_keys", expanding=True))),
+)
 _LOST = and_(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_until < bindparam("now"))
 _REPEATABLE = and_(JOB.c.effect != Effect.NON_REPEATABLE, JOB.c.tries < JOB.c.max_attempts)
 _FIRST_LOST = select(JOB.c.id).where(_LOST, _LIVE, _REPEATABLE).order_by(JOB.c.lease_until).limit(1)
 _FIRST_QUEUED = (
     select(JOB.c.id)
-    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.run_at <= bindparam("now"), _LIVE)
-    .order_by(JOB.c.priority, JOB.c.run_at)
+    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.run_at <= bindparam("now"), _LIVE, _HAS_PLACE)
+    .order_by(JOB.c.priority, JOB.c.run_at, JOB.c.created_at)
     .limit(1)
 )
 _FIRST_DUE = func.coalesce(_FIRST_LOST.scalar_subquery(), _FIRST_QUEUED.scalar_subquery())
@@ -83,7 +89,7 @@ _RELEASE = (
 _LOST_JOBS = _SELECT.where(_LOST).order_by(JOB.c.lease_until)
 
 
-class JobRows(Rows):
+class JobRows(QueueRows):
     """The job table."""
 
     def enqueue(self, new: NewJob) -> str:
@@ -100,13 +106,18 @@ class JobRows(Rows):
         self._run(_NEW, values)
         return job_id
 
-    def job_is_due(self, queues: Sequence[str], now: datetime) -> bool:
+    def job_is_due(self, queues: Sequence[str], now: datetime, limits: ClaimLimits | None = None) -> bool:
         """True when ``claim`` would find something; asking does not take the write lock."""
-        return self._connection.execute(_DUE, {"queues": list(queues), "now": now}).scalar() is not None
+        return self._connection.execute(_DUE, self._within(limits, queues, now)).scalar() is not None
 
-    def claim(self, owner: str, queues: Sequence[str], lease_s: float, now: datetime) -> JobRecord | None:
-        """Take the most urgent due job for ``lease_s`` seconds; one whose lease ran out comes first."""
-        values = {"owner": owner, "queues": list(queues), "now": now, "until": now + timedelta(seconds=lease_s)}
+    def claim(
+        self, owner: str, queues: Sequence[str], lease_s: float, now: datetime, limits: ClaimLimits | None = None
+    ) -> JobRecord | None:
+        """Take the most urgent due job for ``lease_s`` seconds; one whose lease ran out comes first.
+
+        ``limits``: what may run and begin at once, over all processes. A lost job has its place already.
+        """
+        values = self._within(limits, queues, now) | {"owner": owner, "until": now + timedelta(seconds=lease_s)}
         job = self._first(JobRecord, _CLAIM, values)
         if job is not None and job.tries > 1:
             self._run(LOSE_CALLS, {"job": job.id})
@@ -144,16 +155,22 @@ class JobRows(Rows):
         run_id: RunId | None = None,
         phase: PhasePath | None = None,
         attempt: int | None = None,
+        *,
+        reason: str | None = None,
     ) -> int:
-        """Cancel what waits and ask what runs to stop; how many jobs that met. Name a job or a run."""
+        """Cancel what waits and ask what runs to stop; how many jobs that met. Name a job or a run.
+
+        ``reason``: why somebody asked; None where the attempt is over, so that nobody needs to be told.
+        """
         if job_id is None and run_id is None:
             raise ValueError("name a job or a run")
         named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
         those = [column == value for column, value in named if value is not None]
         waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
         running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
-        ended = {"status": JobStatus.CANCELLED, "cancel_requested": True, "finished_at": self._clock()}
-        return self._run(waiting.values(ended)) + self._run(running.values(cancel_requested=True))
+        asked = {"cancel_requested": True, "cancel_reason": reason}
+        ended = asked | {"status": JobStatus.CANCELLED, "finished_at": self._clock()}
+        return self._run(waiting.values(ended)) + self._run(running.values(asked))
 
     def release_owner(self, owner: str, at: datetime) -> int:
         """The owner is gone: its leases end at ``at``, so that its jobs are due (or lost) right after it."""
@@ -178,13 +195,24 @@ class JobRows(Rows):
         attempt: int | None = None,
         statuses: Sequence[JobStatus] = (),
         limit: int = 1000,
+        *,
+        queues: Sequence[str] | None = None,
     ) -> list[JobRecord]:
-        """Jobs of a run, phase or attempt, or in some statuses; newest first."""
+        """Jobs of a run, phase or attempt, in some statuses, in some queues; newest first."""
         named = ((JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
         query = _SELECT.where(*(column == value for column, value in named if value is not None))
         if statuses:
             query = query.where(JOB.c.status.in_(statuses))
+        if queues is not None:
+            query = query.where(JOB.c.queue.in_(queues))
         return self._all(JobRecord, query.order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit))
+
+    def _within(self, limits: ClaimLimits | None, queues: Sequence[str], now: datetime) -> dict[str, Any]:
+        limits = limits or ClaimLimits()
+        # Never an empty list: SQLAlchemy would make a subquery of it, which SQLite runs for each row.
+        full_queues = [*self.full_queues(limits, queues, now)] or [""]
+        full_keys = [*self.full_keys(limits, now)] or [""]
+        return {"queues": list(queues), "now": now, "full_queues": full_queues, "full_keys": full_keys}
 
     def _end(
         self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None

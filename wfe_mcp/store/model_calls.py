@@ -12,7 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, or_, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
@@ -149,6 +149,12 @@ class ModelCallRows(Rows):
         """When the calls to ``provider`` after ``since`` began, oldest first: over all projects, it is one account."""
         query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since)
         return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
+
+    def calls_in_flight(self, provider: str, since: datetime) -> int:
+        """Calls to ``provider`` that are being made: for a job, or begun after ``since``."""
+        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED)
+        query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
+        return int(self._connection.execute(query).scalar_one())
 
     def begin_tool_call(self, new: NewToolCall) -> str:
         """A model is about to use a tool; the id of that use."""

@@ -14,7 +14,6 @@ from wfe_mcp.workflow.model import (
     CompensateRule,
     Expect,
     FlowPhase,
-    Limits,
     LlmPhase,
     OpinionGate,
     Shape,
@@ -41,7 +40,6 @@ NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (Expect, "max_duration"): None,
     (SubflowRule, "do"): None,
     (CompensateRule, "do"): None,
-    (Limits, "max_cost"): None,
     (Template, "webhooks"): None,
 }
 
