@@ -14,6 +14,7 @@ import pytest
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.family import end_family, family
+from wfe_mcp.jobs.lines import MAX_LINE_BYTES
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")
 
@@ -228,3 +229,69 @@ def test_a_program_is_looked_up_in_the_environment_of_the_child(tmp_path: Path) 
     program.chmod(0o755)
     result = run_child(["hello"], cwd=tmp_path, env={"PATH": str(tmp_path)}, timeout_s=60)
     assert result.output_tail == "hello\n"
+
+
+def test_lines_are_heard_while_the_child_runs_in_the_thread_that_waits(tmp_path: Path) -> None:
+    heard: list[str] = []
+    go = tmp_path / "go"
+
+    def hear(line: str) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        heard.append(line)
+        go.write_text("x")  # the child says its second line only once its first was heard
+
+    code = (
+        "import pathlib, sys, time\nprint('one \u20ac', flush=True)\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+        "print('not a line', file=sys.stderr, flush=True)\nsys.stdout.write('two\\r\\nthree')"
+    )
+    log = tmp_path / "log"
+    result = python(code, tmp_path, on_line=hear, log_path=log, timeout_s=60)
+    assert (heard, result.exit_code) == (["one \u20ac", "two", "three"], 0)
+    assert "not a line" in log.read_text() and "three" in result.output_tail
+
+
+def test_no_line_is_lost_however_many_there_are(tmp_path: Path) -> None:
+    heard: list[str] = []
+    result = python("for number in range(30_000): print(number)", tmp_path, on_line=heard.append)
+    assert result.exit_code == 0 and heard == [str(number) for number in range(30_000)]
+
+
+def test_a_line_without_end_is_cut_and_logged_whole(tmp_path: Path) -> None:
+    heard: list[str] = []
+    result = python("print('x' * 9_000_000); print('end')", tmp_path, on_line=heard.append)
+    assert [len(line) for line in heard] == [MAX_LINE_BYTES, 3]
+    assert result.output_bytes == 9_000_005
+
+
+def test_a_child_that_never_stops_talking_still_ends_in_time(tmp_path: Path) -> None:
+    heard: list[str] = []
+    result = python("while True: print('x')", tmp_path, timeout_s=0.5, on_line=heard.append, max_output_bytes=1_000)
+    assert result.timed_out and heard
+
+
+def test_a_child_ends_when_whoever_listens_fails(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def fail(_line: str) -> None:
+        raise RuntimeError("no more")
+
+    def note(pid: int, _at: float) -> None:
+        pids.append(pid)
+
+    with pytest.raises(RuntimeError, match="no more"):
+        python(
+            "import time; print('x', flush=True); time.sleep(600)",
+            tmp_path,
+            on_line=fail,
+            on_started=note,
+        )
+    assert not lives(pids[0])
+
+
+def test_a_child_reads_what_it_is_given_and_nothing_otherwise(tmp_path: Path) -> None:
+    code = "import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"
+    given = b"\x00prompt \xff" * 500_000  # more than any pipe holds
+    assert python(code, tmp_path, stdin=given).output_tail.strip() == hashlib.sha256(given).hexdigest()
+    assert python(code, tmp_path).output_tail.strip() == hashlib.sha256(b"").hexdigest()
+    assert python("pass", tmp_path, stdin=given).exit_code == 0  # whoever does not read is not waited for

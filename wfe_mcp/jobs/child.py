@@ -1,7 +1,8 @@
 """How does a program run under our eyes, and surely end?
 
 Rules:
-1. argv, never a shell. Its own session (a process group on Windows), no standard input, a scrubbed environment.
+1. argv, never a shell. Its own session (a process group on Windows), a scrubbed environment, and no standard input
+   but the bytes it is given: what is long or private goes there, since everybody sees an argv.
 2. Pid and start time are handed to ``on_started`` before anybody waits: whoever takes our work over can end it.
 3. When it exits, times out or is stopped, everything it started ends too; what survives is named in the result.
 """
@@ -11,20 +12,22 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.family import end_family
+from wfe_mcp.jobs.lines import Lines
 from wfe_mcp.jobs.output import CappedLog
 from wfe_mcp.workspace.process import started_at
 
-__all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "run_child"]
+__all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "never", "run_child"]
 
 MAX_OUTPUT_BYTES = 10_000_000
 _TICK_S = 0.05
@@ -72,7 +75,8 @@ def _ignore_start(pid: int, started_at: float) -> None:
     pass
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Nobody asks the child to stop."""
     return False
 
 
@@ -85,35 +89,41 @@ def run_child(
     max_output_bytes: int = MAX_OUTPUT_BYTES,
     log_path: Path | None = None,
     on_started: Callable[[int, float], object] = _ignore_start,
-    should_stop: Callable[[], bool] = _never,
+    should_stop: Callable[[], bool] = never,
     mark: str | None = None,
+    stdin: bytes = b"",
+    on_line: Callable[[str], object] | None = None,
 ) -> ChildResult:
     """Run ``argv`` in ``cwd`` until it exits, ``timeout_s`` is over or ``should_stop`` says so.
 
     ``on_started(pid, started_at)`` is called before waiting; when it raises, the child is ended and the error goes on.
+    ``on_line`` hears each line of standard output while the child runs, in this thread, under the same condition; then
+    the error output goes to the log only.
     Refuses (ChildNotStarted): an unknown program, a missing directory.
     """
     mark = mark or uuid.uuid4().hex
     program = _program(argv, cwd, env)
     log = CappedLog(log_path, max_output_bytes)
+    lines = Lines(on_line) if on_line else None
     began = time.monotonic()
     try:
-        child = _start([program, *argv[1:]], cwd, {**env, MARK: mark})
+        child = _start([program, *argv[1:]], cwd, {**env, MARK: mark}, stdin, is_split=lines is not None)
         # None: it has already ended; a time that is right within a second names it as well.
         start = started_at(child.pid) or time.time()
         try:
             on_started(child.pid, start)
-            reader = threading.Thread(target=_drain, args=(child.stdout, log), name="wfe-output", daemon=True)
-            reader.start()
-            why = _wait(child, reader, began + timeout_s, should_stop)
+            readers = [_reader(child.stdout, log, lines), _reader(child.stderr, log, None)]
+            why = _wait(child, readers[0], lines, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
             survivors = end_family(child.pid, start, mark)
             # Whoever survived may hold the pipe open: what it says later is not evidence.
-            reader.join(_DRAIN_S)
+            _drain_last(readers, lines)
         except BaseException:
             end_family(child.pid, start, mark)
             raise
         finally:
+            if lines is not None:
+                lines.close()
             _close(child)
     finally:
         log.close()
@@ -146,41 +156,87 @@ def _program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
     return found
 
 
-def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes, *, is_split: bool
+) -> subprocess.Popen[bytes]:
     flags = 0
     if sys.platform == "win32":  # pragma: no cover - Windows
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
-        return subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=sys.platform != "win32",
-            creationflags=flags,
-        )
+        with _input(stdin) as given:
+            return subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=dict(env),
+                stdin=given,
+                stdout=subprocess.PIPE,
+                # Apart where lines are heard: an error in the middle of a line would make it unreadable.
+                stderr=subprocess.PIPE if is_split else subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=sys.platform != "win32",
+                creationflags=flags,
+            )
     except (OSError, ValueError) as exc:
         raise ChildNotStarted(f"{argv[0]!r} could not be started: {exc}.") from exc
 
 
-def _drain(pipe: IO[bytes] | None, log: CappedLog) -> None:
+@contextlib.contextmanager
+def _input(stdin: bytes) -> Generator[IO[bytes] | int]:
+    """A file without a name rather than a pipe: nobody has to feed it, and a child that never reads blocks nobody."""
+    if not stdin:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
+
+
+def _reader(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> threading.Thread:
+    reader = threading.Thread(target=_drain, args=(pipe, log, lines), name="wfe-output", daemon=True)
+    reader.start()
+    return reader
+
+
+def _drain(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> None:
     # ValueError: the log or the pipe was closed under us, because a survivor still holds the other end.
     with contextlib.suppress(OSError, ValueError):
         while pipe is not None and (piece := pipe.read(_PIECE_BYTES)):
             log.write(piece)
+            if lines is not None:
+                lines.feed(piece)
+    if lines is not None:
+        lines.end()
 
 
-def _wait(child: subprocess.Popen[bytes], reader: threading.Thread, end: float, should_stop: Callable[[], bool]) -> str:
+def _drain_last(readers: Sequence[threading.Thread], lines: Lines | None) -> None:
+    end = time.monotonic() + _DRAIN_S
+    for reader in readers:
+        while lines is not None and reader.is_alive() and time.monotonic() < end:
+            lines.deliver(_TICK_S)
+        reader.join(max(0.0, end - time.monotonic()))
+    if lines is not None:
+        lines.close()  # a survivor that goes on talking is heard no more
+        while lines.deliver():
+            pass
+
+
+def _wait(
+    child: subprocess.Popen[bytes],
+    reader: threading.Thread,
+    lines: Lines | None,
+    end: float,
+    should_stop: Callable[[], bool],
+) -> str:
     """Why waiting ended: exited, timed_out or cancelled. The end of the output is the quickest sign of an exit."""
     while child.poll() is None:
         if should_stop():
             return "cancelled"
         if time.monotonic() >= end:
             return "timed_out"
-        if reader.is_alive():
+        if reader.is_alive() and lines is not None:
+            lines.deliver(_TICK_S)
+        elif reader.is_alive():
             reader.join(_TICK_S)
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -192,5 +248,6 @@ def _close(child: subprocess.Popen[bytes]) -> None:
     """Let nothing of the child stay with us: neither a zombie nor an open pipe."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_DRAIN_S)
-    if child.stdout is not None:
-        child.stdout.close()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()

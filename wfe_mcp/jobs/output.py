@@ -9,6 +9,7 @@ The sha256 is that of the log as written, so that anybody can check the file aga
 import hashlib
 import os
 import re
+import threading
 from pathlib import Path
 
 __all__ = ["CappedLog", "plain_text"]
@@ -35,10 +36,15 @@ class CappedLog:
         self._hash = hashlib.sha256()
         self._file = None if path is None else os.fdopen(_open_new(path), "wb")
         self._written = 0
+        self._lock = threading.Lock()
         self.total_bytes = 0
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece: the head goes to the file at once, the rest waits for ``close``."""
+        """Take the next piece: the head goes to the file at once, the rest waits for ``close``. From any thread."""
+        with self._lock:
+            self._take(piece)
+
+    def _take(self, piece: bytes) -> None:
         self.total_bytes += len(piece)
         self._recent = (self._recent + piece)[-_TAIL_BYTES:]
         head, rest = piece[: self._head_left], piece[self._head_left :]

@@ -1,0 +1,77 @@
+"""How does what a child prints reach whoever listens, line by line, while it runs?
+
+    reader's thread:  feed(piece) ──► lines ──► a bounded queue
+    caller's thread:                            deliver() ──► on_line(line)
+
+Rules:
+1. ``on_line`` is called in the thread that waits for the child, never in the reader's.
+2. Who listens slowly slows the child down, as a full pipe would; nothing is lost and nothing piles up.
+3. A line beyond ``MAX_LINE_BYTES`` is cut; the log holds all of it.
+"""
+
+import queue
+import time
+from collections.abc import Callable
+
+__all__ = ["MAX_LINE_BYTES", "Lines"]
+
+MAX_LINE_BYTES = 4_000_000
+_MAX_WAITING = 1_000
+_TICK_S = 0.05
+
+
+class Lines:
+    """The lines of one child on their way to ``on_line``."""
+
+    def __init__(self, on_line: Callable[[str], object]) -> None:
+        self._on_line = on_line
+        self._waiting: queue.Queue[str] = queue.Queue(_MAX_WAITING)
+        self._begun = bytearray()
+        self._is_closed = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of output. Blocks while the queue is full."""
+        *ended, rest = piece.split(b"\n")
+        for part in ended:
+            self._grow(part)
+            self._put()
+        self._grow(rest)
+
+    def end(self) -> None:
+        """There is no more output: what has no line break at its end is a line too."""
+        if self._begun:
+            self._put()
+
+    def deliver(self, within_s: float = 0.0) -> bool:
+        """Hand over all lines that wait; when there is none yet, wait ``within_s`` for the first. False: none came."""
+        try:
+            line = self._waiting.get(timeout=within_s) if within_s else self._waiting.get_nowait()
+        except queue.Empty:
+            return False
+        until = time.monotonic() + _TICK_S
+        while True:
+            self._on_line(line)
+            # Back to the caller now and then: a child that never stops talking must still end in time.
+            if time.monotonic() >= until:
+                return True
+            try:
+                line = self._waiting.get_nowait()
+            except queue.Empty:
+                return True
+
+    def close(self) -> None:
+        """Nobody listens any more: what still comes is dropped."""
+        self._is_closed = True
+
+    def _grow(self, part: bytes) -> None:
+        self._begun += part[: MAX_LINE_BYTES - len(self._begun)]
+
+    def _put(self) -> None:
+        line = self._begun.decode(errors="replace").removesuffix("\r")
+        self._begun.clear()
+        while not self._is_closed:
+            try:
+                return self._waiting.put(line, timeout=_TICK_S)
+            except queue.Full:
+                continue
+        return None
