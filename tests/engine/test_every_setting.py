@@ -55,6 +55,19 @@ def what_a_call_answers(scene: Scene) -> object:
     return scene.do(run, "after").state
 
 
+def what_is_handed_over(scene: Scene) -> object:
+    scene.write("a.md", "## A-1 first\n\n## B-1 second\n")
+    scene.write("b.md", "third")
+    run = scene.start(phase("plan", context=[{"bundle": "standards", "scope": "s"}]))
+    with scene.store.read() as tx:
+        (bundle,) = tx.document(scene.engine.load(tx, run).record.frozen_sha256)["context"]
+        return [part["text"] for part in tx.document(bundle["sha256"])]
+
+
+def bundle(text: str) -> str:
+    return f"[context.standards]\n{text}"
+
+
 def how_a_phase_ends(scene: Scene) -> object:
     run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 3}")), phase("build"))
     deadline = scene.begin(run).data.get("deadline")
@@ -227,6 +240,16 @@ TABLE: dict[str, Row] = {
     "roles.*.model": Row(who_answers, agent(), agent().replace('"mine"', '"mine"\nmodel = "m"')),
     "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
     "roles.*.fs_ability": Row(who_answers, local(), local(role='fs_ability = "local-read"')),
+    "context.*.files": Row(what_is_handed_over, bundle('files = ["a.md"]'), bundle('files = ["b.md"]')),
+    "context.*.layers.*": Row(what_is_handed_over, bundle('layers._universal = ["a.md"]'), bundle('layers._universal = ["b.md"]')),
+    "context.*.scopes.*": Row(
+        what_is_handed_over, bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = ["x"]'),
+        bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = []'),
+    ),
+    "context.*.rules": Row(what_is_handed_over, bundle('files = ["b.md"]'), bundle('files = ["b.md"]\nrules = ["a.md"]')),
+    "context.*.prefixes.*": Row(
+        what_is_handed_over, bundle('rules = ["a.md"]\nprefixes.s = ["A"]'), bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]')
+    ),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
+from wfe_mcp.workspace.context import ContextSettings
 from wfe_mcp.workspace.limit_tables import BudgetSettings
 from wfe_mcp.workspace.origins import origin_fault
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
@@ -149,6 +150,9 @@ class Settings(_Table):
     )
     mcp_servers: dict[Name, McpServerSettings] = Field(
         default={}, description="Named MCP servers; the steps of templates name them."
+    )
+    context: dict[Name, ContextSettings] = Field(
+        default={}, description="Bundles of standards and knowledge; the phases of templates name them in `context`."
     )
     templates: dict[str, TemplateSettings] = Field(
         default={}, description="What this project changes in a template, by the template's name."
