@@ -37,8 +37,8 @@ class Turn:
     Said: ``text``, then ``calls``, then ``value`` (as the call of the output tool, or as JSON where a JSON answer was
     asked for in another way). ``auto``: the smallest value that the asked schema accepts. ``stop``: why it ends.
 
-    Refused: ``status`` of 400 and more, with ``message`` and ``retry_after`` (sent as it is: seconds, or an HTTP date).
-    ``error_type`` is the vendor's own word, where it is not the usual one of the status.
+    Refused: ``status`` of 300 and more, with ``message`` and ``retry_after`` (sent as it is: seconds, or an HTTP date);
+    ``location`` is where a redirect leads. ``error_type`` is the vendor's own word, where it is not the usual one of the status.
 
     Broken: ``malformed`` sends no JSON; ``stall`` says the first half and then nothing more, ``cut`` hangs up there;
     ``drip_s`` waits that long between any two pieces; ``hold`` sends nothing at all, not even a status.
@@ -55,6 +55,7 @@ class Turn:
     message: str = ""
     error_type: str = ""
     retry_after: str | None = None
+    location: str | None = None
     malformed: bool = False
     stall: bool = False
     cut: bool = False

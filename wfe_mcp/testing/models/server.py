@@ -2,7 +2,7 @@
 
     POST /v1/messages                     Anthropic Messages          base_url = origin
     POST /v1/responses                    OpenAI Responses            base_url = origin/v1
-    POST /v1/chat/completions             OpenAI Chat Completions     base_url = origin/v1
+    POST /v1/chat/completions             OpenAI Chat Completions     base_url = origin/v1, or origin/engines/v1
     POST /v1beta/models/MODEL:VERB        Gemini                      base_url = origin
     GET  /v1/models, /v1beta/models       the models it has
     GET  /_asked                          every request for a model's answer so far, as JSON
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "ModelServer"]
 
 _APIS: dict[str, tuple[str, ModuleType]] = {
-    "/messages": ("anthropic", anthropic),
-    "/responses": ("responses", responses),
-    "/chat/completions": ("chat", chat),
+    "/v1/messages": ("anthropic", anthropic),
+    "/v1/responses": ("responses", responses),
+    "/v1/chat/completions": ("chat", chat),
+    "/engines/v1/chat/completions": ("chat", chat),
 }
+_MODELS = ("/v1/models", "/engines/v1/models", "/v1beta/models")
 _SECRET = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie"})
 _CLOSED_S = 600.0
 
@@ -168,7 +170,7 @@ class _Answers(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         if path == "/_asked":
             self._json(200, {"count": owner.count, "asked": [asdict(each) for each in list(owner.asked)]})
-        elif not path.endswith("/models"):
+        elif path not in _MODELS:
             self._json(404, {"error": {"message": f"there is nothing at {path}"}})
         elif not owner.right(headers):
             api = anthropic if "anthropic-version" in headers else chat
@@ -191,8 +193,9 @@ class _Answers(BaseHTTPRequestHandler):
         if turn.hold:
             owner.wait_closed(None)
             self.close_connection = True
-        elif turn.status >= 400:
-            more = {} if turn.retry_after is None else {"Retry-After": turn.retry_after}
+        elif turn.status >= 300:
+            more = {"Retry-After": turn.retry_after, "Location": turn.location}
+            more = {name: value for name, value in more.items() if value is not None}
             self._json(turn.status, words.failed(turn.status, turn.message or "no", turn.error_type), more)
         elif turn.malformed:
             self._whole(200, b"<html>busy", "text/event-stream" if wanted.stream else "application/json")
@@ -240,7 +243,7 @@ class _Answers(BaseHTTPRequestHandler):
 def _api(path: str) -> tuple[str, ModuleType] | None:
     if path.startswith("/v1beta/models/"):
         return "gemini", gemini
-    return next((found for end, found in _APIS.items() if path.endswith(end)), None)
+    return _APIS.get(path)
 
 
 def _framed(frame: dict[str, Any], api: str) -> bytes:

@@ -1,0 +1,73 @@
+"""How is a model asked one question over HTTP?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question, ShouldStop, Silent, never
+from wfe_mcp.providers.faults import VENDORS, fault
+from wfe_mcp.providers.running import Ended, Watch, finish
+from wfe_mcp.workspace.origins import is_loopback, origin_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HTTP_KINDS", "ask", "checked", "plainly"]
+
+HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
+"""The kinds of provider that are asked over HTTP, so here."""
+
+T = TypeVar("T")
+
+
+def ask(
+    connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Answer:  # fmt: skip
+    """The answer of a model, by one streamed request. Raises ProviderFault; ``stopped`` when ``should_stop`` said so.
+
+    Blocks this thread, which must not be that of an event loop. What ``listener.before_call`` raises comes out as it is.
+    """
+    checked(connection)
+    heard = listener or Silent()
+
+    async def answered(watch: Watch) -> Answer:
+        # 0.5 s of CPU and more, on the first call of a process: not before one is made.
+        from wfe_mcp.providers.sdk.asked import answer
+
+        return await answer(connection, question, heard, watch)
+
+    def asked() -> Answer:
+        try:
+            return finish(answered, should_stop)
+        except Ended:
+            raise fault("stopped", connection) from None
+
+    return plainly(asked)
+
+
+def checked(connection: Connection) -> None:
+    """Refuse what cannot be asked over HTTP: another kind, no key, no model, no address, a key in plain text."""
+    if connection.kind not in HTTP_KINDS:
+        raise fault("not_http", connection)
+    if connection.kind in VENDORS and not connection.api_key:
+        raise fault("no_key", connection)
+    if not connection.model:
+        raise fault("no_model", connection)
+    if connection.base_url is None:
+        if connection.kind not in VENDORS:
+            raise fault("no_address", connection)
+    elif not is_loopback(connection.base_url):
+        why = origin_fault(connection.base_url, connection.allow)
+        if why:
+            raise fault("plain_http", connection, why=why)
+
+
+def plainly(call: Callable[[], T]) -> T:
+    """What ``call`` returns. A fault comes out alone: nothing that was raised on the way, and no frame that holds a key."""
+    kept: ProviderFault
+    try:
+        return call()
+    except ProviderFault as raised:
+        kept = raised
+    kept.__cause__ = kept.__context__ = None
+    raise kept.with_traceback(None)

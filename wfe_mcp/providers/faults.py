@@ -1,0 +1,185 @@
+"""What went wrong with a provider, in our words, and what can be done about it?
+
+Rules:
+1. One row per way to fail: the kind, what happened, what to do next. No row names an SDK, and none holds a key.
+2. What a provider itself says is quoted only where it helps, shortened, and never with the key in it.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from wfe_mcp.providers.call import Connection, FaultKind, ProviderFault, ProviderKind, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["address_of", "chain", "fault", "is_tls", "quoted", "retry_after_s", "status_fault"]
+
+VENDORS: dict[ProviderKind, str] = {
+    "anthropic": "https://api.anthropic.com",
+    "openai": "https://api.openai.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com",
+}
+"""Where a vendor is when no base_url says otherwise."""
+
+_TEST = "Then try it: wfe-mcp providers test {provider}"
+_LIST = "See the models it has: wfe-mcp providers test {provider}"
+
+_ROWS: dict[str, tuple[FaultKind, str, str]] = {
+    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Give it one: wfe-mcp providers add. {_TEST}"),
+    "no_model": ("not_configured", "No model is named for provider {provider!r}.",
+                 f"Name one in its role or provider. {_LIST}"),
+    "no_address": ("not_configured", "Provider {provider!r} of kind {kind} has no base_url.",
+                   "Name the address of its API, such as http://127.0.0.1:11434/v1"),
+    "plain_http": ("not_configured", "Provider {provider!r}: {why}.",
+                   "A key must not travel in plain text to another machine."),
+    "not_http": ("not_configured", "Provider {provider!r} of kind {kind} is not asked over HTTP.",
+                 "Name a provider of another kind for this role."),
+    "no_api": ("not_configured", "{address} answers, and is no API of kind {kind} (HTTP {status}).",
+               f"Check base_url of provider {{provider!r}}; most end with /v1. {_TEST}"),
+    "moved": ("not_configured", "{address} points elsewhere, where no key is sent (HTTP {status}).",
+              f"Set base_url of provider {{provider!r}} to the address itself. {_TEST}"),
+    "not_installed": ("not_installed", "Provider {provider!r} of kind {kind} needs the extra {extra!r}, not installed.",
+                      "Install it: uv tool install 'wfe-mcp[{extra}]' (or pip install 'wfe-mcp[{extra}]')."),
+    "wrong_key": ("wrong_key", "Provider {provider!r} refused the key.",
+                  f"Check the key, and that it is one of {{address}}. {_TEST}"),
+    "forbidden": ("wrong_key", "The key of provider {provider!r} may not use model {model!r}.",
+                  f"Use a key that may, or another model. {_LIST}"),
+    "wrong_model": ("wrong_model", "Provider {provider!r} has no model {model!r}.", f"Name another one. {_LIST}"),
+    "no_route": ("no_route", "Provider {provider!r} cannot be reached at {address}: {why}.",
+                 f"Check that it runs, base_url, network and proxy. {_TEST}"),
+    "cut": ("no_route", "Provider {provider!r} hung up in the middle of its answer.", "Ask again."),
+    "tls": ("tls", "The certificate of {address} is not trusted: {why}.",
+            "Check base_url; where it is your own authority, name its certificate in SSL_CERT_FILE. " + _TEST),
+    "rate_limited": ("rate_limited", "Provider {provider!r} gets too many requests{wait}.", "Wait, or use another model."),
+    "no_quota": ("refused", "The account of provider {provider!r} has no quota or credit left.",
+                 "Top it up with the vendor, or name another provider."),
+    "overloaded": ("overloaded", "Provider {provider!r} is overloaded or out of order (HTTP {status}){wait}.",
+                   "Wait, or use another model."),
+    "silent": ("timeout", "Provider {provider!r} said nothing for {response_s:g} s.",
+               "Ask again; where its models are slow, raise its response time-out."),
+    "too_slow": ("timeout", "Provider {provider!r} was not done after {total_s:g} s.",
+                 "Ask again, or ask for less; where its models are slow, raise its total time-out."),
+    "too_long": ("refused", "The prompt is longer than model {model!r} can read.",
+                 "Hand over less, or name a model with a larger context."),
+    "refused": ("refused", "Provider {provider!r} refused the request (HTTP {status}){said}.",
+                "Check the options of the provider."),
+    "declined": ("refused", "Model {model!r} declined to answer{said}.", "Word the task differently, or name another model."),
+    "unreadable": ("unparsable", "Provider {provider!r} sent an answer that cannot be read: {why}.",
+                   "Ask again, or name another model."),
+    "no_value": ("unparsable", "Model {model!r} did not answer in the form that was asked for: {why}.",
+                 "Ask again, or name another model."),
+    "cut_off": ("unparsable", "Model {model!r} was cut off after {max_tokens} tokens, before the end of its answer.",
+                "Raise max_tokens of provider {provider!r}."),
+    "stopped": ("stopped", "The call of provider {provider!r} was stopped.", ""),
+    "other": ("other", "Provider {provider!r} failed{said}.", f"{_TEST}"),
+}  # fmt: skip
+
+_MOST = 300
+NOTHING = Usage()
+
+
+def fault(
+    row: str,
+    connection: Connection,
+    *,
+    usage: Usage = NOTHING,
+    retry_after_s: float | None = None,
+    why: str = "",
+    said: str = "",
+    status: int = 0,
+    extra: str = "",
+) -> ProviderFault:
+    """The fault of a row of the table. ``said``: what the provider says itself; ``why``: our own words."""
+    kind, message, hint = _ROWS[row]
+    wait = "" if retry_after_s is None else f"; it asks to wait {math.ceil(retry_after_s)} s"
+    words = {
+        "provider": connection.provider, "kind": connection.kind, "model": connection.model, "status": status,
+        "address": address_of(connection), "response_s": connection.response_s, "total_s": connection.total_s,
+        "max_tokens": connection.max_tokens, "wait": wait, "extra": extra, "why": quoted(why, connection),
+        "said": f": {quoted(said, connection)}" if said else "",
+    }  # fmt: skip
+    return ProviderFault(kind, message.format(**words), hint.format(**words), retry_after_s=retry_after_s, usage=usage)
+
+
+def status_fault(
+    connection: Connection,
+    status: int,
+    *,
+    said: str = "",
+    ours: bool = True,
+    headers: Mapping[str, str] | None = None,
+    usage: Usage = NOTHING,
+) -> ProviderFault:
+    """The fault of an HTTP status. ``ours``: the body has the shape of an error of this API."""
+    row = _STATUS.get(status) or ("overloaded" if status >= 500 else "refused")
+    if row == "wrong_model" and not ours:
+        row = "no_api"
+    wait = retry_after_s(headers or {}) if row in ("rate_limited", "overloaded") else None
+    return fault(row, connection, usage=usage, retry_after_s=wait, said=said, status=status)
+
+
+_STATUS = {
+    401: "wrong_key", 402: "no_quota", 403: "forbidden", 404: "wrong_model", 408: "silent", 413: "too_long",
+    429: "rate_limited",
+}  # fmt: skip
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """What Retry-After asks for, in seconds: a number, or a date (RFC 9110). None when it says nothing that counts.
+
+    ``headers`` in lower case. ``retry-after-ms`` is what vendors send beside it.
+    """
+    for name, unit in (("retry-after-ms", 1_000.0), ("retry-after", 1.0)):
+        given = headers.get(name, "")
+        try:
+            seconds = float(given) / unit
+        except ValueError:
+            continue
+        return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    try:
+        until = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def address_of(connection: Connection) -> str:
+    """``scheme://host[:port]`` of the provider; nothing else of its address, which may hold more than it should."""
+    parts = urlsplit(connection.base_url or VENDORS.get(connection.kind, ""))
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}"
+
+
+def quoted(said: str, connection: Connection) -> str:
+    """What somebody else said: on one line, short, without the key."""
+    said = " ".join(said.split())
+    if connection.api_key:
+        said = said.replace(connection.api_key, "…")
+    return said if len(said) <= _MOST else f"{said[:_MOST]}…"
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and what it was raised from, in that order, each once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_tls(error: BaseException) -> str:
+    """What TLS found fault with, in OpenSSL's words; empty when it was something else."""
+    for each in chain(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return each.verify_message
+        if isinstance(each, ssl.SSLError):
+            return (each.reason or str(each)).replace("_", " ").lower()
+    return ""

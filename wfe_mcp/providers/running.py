@@ -1,0 +1,83 @@
+"""How does work that waits on the network end as soon as nobody wants it any more?
+
+the thread of the call:  loop ──► task: the call or the tool loop
+                            └──► every 0.2 s: should_stop()? out of time? ──► cancel the task
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from wfe_mcp.providers.call import ShouldStop
+
+__all__ = ["Ended", "Watch", "finish"]
+
+T = TypeVar("T")
+_TICK_S = 0.2
+
+
+class Ended(Exception):
+    """The work was cancelled by us: stopped, or out of time."""
+
+    def __init__(self, why: Literal["stopped", "timed_out"]) -> None:
+        super().__init__(why)
+        self.why: Literal["stopped", "timed_out"] = why
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the work can see of its watch. ``ending``: it was told to end, so that a cancellation is ours."""
+
+    ending: bool = False
+
+
+def finish(
+    work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None = None
+) -> T:  # fmt: skip
+    """What ``work`` returns. Raises Ended as soon as ``should_stop`` answers True or ``total_s`` seconds are over.
+
+    Runs in this thread, which must have no event loop that runs.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(_watched(work, should_stop, total_s))
+    finally:
+        _close(loop)
+
+
+async def _watched(
+    work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None
+) -> T:
+    loop, watch = asyncio.get_running_loop(), Watch()
+    end = None if total_s is None else loop.time() + total_s
+    task = asyncio.ensure_future(work(watch))
+    try:
+        while not (await asyncio.wait({task}, timeout=_TICK_S))[0]:
+            if should_stop():
+                raise Ended("stopped")
+            if end is not None and loop.time() >= end:
+                raise Ended("timed_out")
+        return task.result()
+    finally:
+        if not task.done():
+            watch.ending = True
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # heard, so that nobody logs it as forgotten
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is left. Threads are not waited for: a name server that does not answer must not hold us up."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

@@ -1,0 +1,140 @@
+"""How is one request to a model made, so that it is announced, counted and reported in every case?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelRequest,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+    UserPromptPart,
+)
+from pydantic_ai.models.wrapper import WrapperModel
+
+from wfe_mcp.providers.call import Estimate, ProviderFault, Usage
+from wfe_mcp.providers.faults import fault
+from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
+from wfe_mcp.providers.sdk.failures import failure
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from pydantic_ai import RunContext
+    from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+    from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.usage import RequestUsage
+
+    from wfe_mcp.providers.call import Connection, Listener
+    from wfe_mcp.providers.running import Watch
+
+__all__ = ["Counted", "Tally", "said_in", "usage_of"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the calls of one question or task used and said so far. ``text``: of the last call that said anything."""
+
+    usage: Usage = field(default_factory=Usage)
+    text: str = ""
+    fresh: bool = True
+
+    def say(self, piece: str) -> None:
+        """A piece of text; the first one of a call replaces what the call before said."""
+        self.text = piece if self.fresh else self.text + piece
+        self.fresh = False
+
+
+class Counted(WrapperModel):
+    """A model whose every request goes through ``before_call`` and ``after_call``. Raises ProviderFault, no SDK's error."""
+
+    def __init__(self, wrapped: Model, connection: Connection, listener: Listener, tally: Tally, watch: Watch) -> None:
+        super().__init__(wrapped)
+        self._connection, self._listener, self._tally, self._watch = connection, listener, tally, watch
+
+    @contextlib.asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """The streamed answer to one HTTP request."""
+        most = Estimate(tokens_in(messages, model_request_parameters), self._connection.max_tokens)
+        self._listener.before_call(self._connection, most)
+        self._tally.fresh = True
+        stream: StreamedResponse | None = None
+        try:
+            async with super().request_stream(
+                messages, model_settings, model_request_parameters, run_context
+            ) as stream:  # fmt: skip
+                yield stream
+        except BaseException as error:
+            used = self._used(stream)
+            found = self._fault(error, used)
+            self._listener.after_call(self._connection, used, found or fault("stopped", self._connection, usage=used))
+            if found is None or isinstance(error, asyncio.CancelledError):
+                raise
+            raise found from None
+        self._listener.after_call(self._connection, self._used(stream), None)
+
+    def _used(self, stream: StreamedResponse | None) -> Usage:
+        used = Usage(requests=1) if stream is None else usage_of(stream.usage)
+        self._tally.usage += used
+        return used
+
+    def _fault(self, error: BaseException, used: Usage) -> ProviderFault | None:
+        if isinstance(error, ProviderFault):
+            return error
+        if isinstance(error, asyncio.CancelledError):
+            # Cancelled by our watch, or by the time limit of one call, which pydantic-ai keeps.
+            return fault("stopped" if self._watch.ending else "too_slow", self._connection, usage=used)
+        return failure(error, self._connection, used)
+
+
+def usage_of(used: RequestUsage) -> Usage:
+    """What one request used, in our words."""
+    return Usage(1, used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
+
+
+def said_in(event: object) -> str:
+    """The piece of text in an event of a stream; empty when it is something else."""
+    match event:
+        case PartStartEvent(part=TextPart(content=content)):
+            return content
+        case PartDeltaEvent(delta=TextPartDelta(content_delta=content)):
+            return content
+        case _:
+            return ""
+
+
+def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
+    """About how many tokens a request is: messages, instructions, tools."""
+    tools = [*parameters.function_tools, *parameters.output_tools]
+    said = sum(tokens_of(f"{tool.name}{tool.description}{json.dumps(tool.parameters_json_schema)}") for tool in tools)
+    for message in messages:
+        if isinstance(message, ModelRequest) and message.instructions:
+            said += tokens_of(message.instructions)
+        said += sum(tokens_of_part(part) for part in message.parts)
+    return said
+
+
+def tokens_of_part(part: object) -> int:
+    """About how many tokens a part of a message is."""
+    match part:
+        case UserPromptPart(content=content) if not isinstance(content, str):
+            return sum(IMAGE_TOKENS if isinstance(each, BinaryContent) else tokens_of(str(each)) for each in content)
+        case ToolCallPart():
+            return tokens_of(part.tool_name + part.args_as_json_str())
+        case _:
+            return tokens_of(str(getattr(part, "content", "")))

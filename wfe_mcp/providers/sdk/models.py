@@ -1,0 +1,98 @@
+"""Which model of pydantic-ai is a connection, and over which HTTP client is it asked?
+
+Rules:
+1. One request is one HTTP request: the SDKs' own retries are off and redirects are not followed, so that every call is
+   counted and no key goes to another address.
+2. What an environment variable says to an SDK counts for nothing: key and address are the connection's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, assert_never
+
+import httpx2
+
+from wfe_mcp.providers.faults import VENDORS, fault
+from wfe_mcp.workspace.origins import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from pydantic_ai.models import Model
+    from pydantic_ai.settings import ModelSettings
+
+    from wfe_mcp.providers.call import Connection
+
+__all__ = ["model_of", "settings_of"]
+
+_NO_KEY = "none"
+
+
+@contextlib.asynccontextmanager
+async def model_of(connection: Connection) -> AsyncGenerator[Model]:
+    """The model, with an HTTP client of its own that ends with it. Raises ProviderFault for what is not configured."""
+    timeout = httpx2.Timeout(
+        connect=connection.connect_s, read=connection.response_s, write=connection.response_s, pool=connection.connect_s
+    )
+    # A provider on this machine is not asked through a proxy.
+    async with httpx2.AsyncClient(
+        timeout=timeout, follow_redirects=False, trust_env=not is_loopback(connection.base_url or "")
+    ) as http:
+        yield _model(connection, http)
+
+
+def settings_of(connection: Connection) -> ModelSettings:
+    """What is said with every request."""
+    settings: ModelSettings = {"max_tokens": connection.max_tokens, "request_timeout": connection.total_s}
+    if connection.temperature is not None:
+        settings["temperature"] = connection.temperature
+    return settings
+
+
+def _model(connection: Connection, http: httpx2.AsyncClient) -> Model:
+    key, address = connection.api_key or _NO_KEY, connection.base_url or VENDORS.get(connection.kind)
+    match connection.kind:
+        case "anthropic":
+            from anthropic import AsyncAnthropic
+            from pydantic_ai.models.anthropic import AnthropicModel
+            from pydantic_ai.providers.anthropic import AnthropicProvider
+
+            vendor = AsyncAnthropic(api_key=key, base_url=address, http_client=http, max_retries=0)
+            return AnthropicModel(connection.model, provider=AnthropicProvider(anthropic_client=vendor))
+        case "openai":
+            from openai import AsyncOpenAI
+            from pydantic_ai.models.openai import OpenAIResponsesModel
+            from pydantic_ai.providers.openai import OpenAIProvider
+
+            client = AsyncOpenAI(api_key=key, base_url=address, http_client=http, max_retries=0)
+            return OpenAIResponsesModel(connection.model, provider=OpenAIProvider(openai_client=client))
+        case "openai-compatible":
+            from openai import AsyncOpenAI
+            from pydantic_ai.models.openai import OpenAIChatModel
+            from pydantic_ai.profiles.openai import OpenAIModelProfile
+            from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+            client = AsyncOpenAI(api_key=key, base_url=address, http_client=http, max_retries=0)
+            # Local servers know max_tokens longer than its successor, and not every one knows strict tools.
+            profile = OpenAIModelProfile(
+                openai_chat_supports_max_completion_tokens=False, openai_supports_strict_tool_definition=False
+            )
+            provider = OpenAICompatibleProvider(connection.provider, openai_client=client, profile=profile)
+            return OpenAIChatModel(connection.model, provider=provider)
+        case "gemini":
+            return _gemini(connection, key, http)
+        case "claude-code" | "codex" | "gemini-cli" | "manual":
+            raise fault("not_http", connection)
+        case _:
+            assert_never(connection.kind)
+
+
+def _gemini(connection: Connection, key: str, http: httpx2.AsyncClient) -> Model:
+    try:
+        from pydantic_ai.models.google import GoogleModel
+        from pydantic_ai.providers.google import GoogleProvider
+    except ImportError as error:
+        raise fault("not_installed", connection, extra="gemini") from error
+    provider = GoogleProvider(api_key=key, base_url=connection.base_url, http_client=http)
+    return GoogleModel(connection.model, provider=provider)
