@@ -170,7 +170,7 @@ def template_keys() -> Lines:
     yield ""
     yield "Every key of the format. Unknown keys are errors; `wfe-mcp templates lint FILE` reports all faults at once. Editors"
     yield "take [the JSON Schema](../../schemas/template.schema.json). What is marked *not available yet* is known to the"
-    yield "format and refused by lint."
+    yield "format and refused by lint. An example shows the key with what it needs beside it; each is linted by a test."
     for section in reference():
         yield from ("", f"## {section.title}", "", section.meaning, "")
         rows = [
@@ -179,10 +179,11 @@ def template_keys() -> Lines:
                 key.type,
                 _code(key.default) if key.default else "",
                 key.meaning + (f" *{key.not_yet[0].upper()}{key.not_yet[1:]}.*" if key.not_yet else ""),
+                _code(key.example),
             )
             for key in section.keys
         ]
-        yield from _table(("key", "type", "default", "meaning"), rows)
+        yield from _table(("key", "type", "default", "meaning", "example"), rows)
 
 
 def schemas() -> Lines:
@@ -389,7 +390,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "commands.md": ("wfe_mcp/cli", commands),
     "configuration.md": ("wfe_mcp/workspace/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
-    "templates.md": ("wfe_mcp/workflow/model", template_keys),
+    "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
     "transitions.md": ("wfe_mcp/core/moves.py", transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
 }

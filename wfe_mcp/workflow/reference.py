@@ -3,11 +3,13 @@
 This is the data of the generated reference; every key, its type, default and meaning come from the models.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic.fields import FieldInfo
 
+from wfe_mcp.workflow.examples import EXAMPLES
 from wfe_mcp.workflow.lint.not_yet import NOT_YET
 from wfe_mcp.workflow.model import (
     AgentPhase,
@@ -59,13 +61,14 @@ __all__ = ["Key", "Section", "reference"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. ``default``: as JSON text, empty when the key is required or simply absent."""
+    """One key. ``default`` and ``example``: as JSON text; no default when the key is required or simply absent."""
 
     name: str
     type: str
     default: str
     meaning: str
     required: bool
+    example: str
     not_yet: str = ""
 
 
@@ -118,7 +121,7 @@ def _section(title: str, model: type[Shape], schema: dict[str, Any]) -> Section:
     properties = (schema if model is Template else schema["$defs"][model.__name__])["properties"]
     shared = set(PhaseBase.model_fields) if issubclass(model, PhaseBase) and model is not AgentPhase else set[str]()
     keys = tuple(
-        _key(model, info.alias or name, info, properties[info.alias or name])
+        _key(title, model, info.alias or name, info, properties[info.alias or name])
         for name, info in model.model_fields.items()
         if name not in shared
     )
@@ -126,7 +129,7 @@ def _section(title: str, model: type[Shape], schema: dict[str, Any]) -> Section:
     return Section(title, meaning.replace("``", "`"), keys)
 
 
-def _key(model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any]) -> Key:
+def _key(title: str, model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any]) -> Key:
     kind = takes(info)
     words = _UNIONS.get(name) or _words(schema)
     return Key(
@@ -135,8 +138,16 @@ def _key(model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any])
         default=_default(schema),
         meaning=info.description or "",
         required=info.is_required(),
+        example=_example(title, name),
         not_yet=_not_yet(model, name),
     )
+
+
+def _example(section: str, name: str) -> str:
+    """The key first, then what it needs beside it, without the braces around."""
+    part = EXAMPLES[section][name]
+    ordered = {name: part[name]} | part
+    return json.dumps(ordered, ensure_ascii=False)[1:-1]
 
 
 def _default(schema: dict[str, Any]) -> str:
