@@ -59,6 +59,8 @@ SPEC = (
         "join", "left", "right", gates=(GateSpec("report"),), next=(NextRule("left", "again", 2), NextRule("plan", "anew")),
         on_fail=(FailRule("backoff", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("block")),
     ),
+    phase("mend", "left", goto_only=True, when="worth it", next=(NextRule("left", "anew", 1),)),
+    phase("proof", "mend", on_fail=(FailRule("goto", 2, PhasePath("mend")),), next=(NextRule("mend", "again", 1),)),
     phase("person", "join", kind="human", on_fail=(FailRule("fail"),), gates=(GateSpec("expr"),)),
     *each(
         "walk", "plan", on_item_fail="continue", max_parallel=2, skip="agent", timeout_s=90, gates=(GateSpec("approval"),),

@@ -62,6 +62,19 @@ def test_a_phase_goes_back_by_its_condition_and_the_loop_ends(scene: Scene) -> N
     assert told(scene.status(run)) == [("start_phase", "done")]
 
 
+def test_a_phase_that_only_a_jump_begins_is_offered_after_the_jump_alone(scene: Scene) -> None:
+    review = phase("review", next=[{"if": "${artifacts.review_note.title == 'again'}", "goto": "revise"}])
+    run = scene.start(phase("plan"), phase("revise", enter="goto_only"), review)
+    scene.do(run, "plan")
+    assert told(scene.status(run)) == [("start_phase", "review")]
+    assert refused(answers.start_phase, scene.engine, AGENT, run, "revise").code == "illegal_transition"
+    scene.do(run, "review", {"title": "again"})
+    assert told(scene.status(run)) == [("start_phase", "revise")]
+    scene.do(run, "revise")
+    scene.do(run, "review")
+    assert scene.state(run).status == "completed"
+
+
 def test_a_jump_whose_condition_fails_blocks_the_run(scene: Scene) -> None:
     run = scene.start(phase("plan", next=[{"if": "${inputs.goal == 'x'}", "goto": "plan"}]))
     assert scene.do(run, "plan").run_state == "blocked"

@@ -249,7 +249,6 @@ def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -
     [
         ("/phases/0/kind", "llm", "/phases/0/kind"),
         ("/phases/0/locks", ["db"], "/phases/0/locks"),
-        ("/phases/0/enter", "goto_only", "/phases/0/enter"),
         ("/phases/0/compensate", [{"id": "undo", "builtin": "git.reset"}], "/phases/0/compensate"),
         ("/phases/0/on_fail", [{"do": "subflow", "template": "fix"}], "/phases/0/on_fail/0/do"),
         ("/phases/0/on_fail", [{"do": "compensate"}], "/phases/0/on_fail/0/do"),

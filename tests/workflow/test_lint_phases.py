@@ -82,6 +82,45 @@ def test_rules_that_are_never_reached_are_warnings(plain: Document) -> None:
     ]
 
 
+def revised(plain: Document) -> Document:
+    """The review sends the run to a phase that nothing else begins."""
+    revise = {"id": "revise", "enter": "goto_only", "output": {"artifact": "revised", "schema": "change@1"}}
+    plain["phases"].insert(2, revise)
+    plain["phases"][3]["next"] = [{"if": "${artifacts.review.verdict == 'fail'}", "goto": "revise"}]
+    return plain
+
+
+def test_a_phase_that_only_a_jump_begins_stands_before_the_one_that_jumps(plain: Document) -> None:
+    report = lint(revised(plain))
+    assert (report.errors, report.warnings) == ((), ())
+
+    plain["phases"].append(plain["phases"].pop(2))
+    assert told(plain) == [
+        (
+            "/phases/2/next/0/goto",
+            "'revise' is not before 'review': a goto leads to the phase itself or an earlier one; "
+            "declare 'revise' before 'review'",
+        )
+    ]
+
+
+def test_a_phase_that_only_a_jump_begins_and_none_leads_to_is_worth_a_warning(plain: Document) -> None:
+    revised(plain)["phases"][3]["next"] = []
+
+    assert [(detail.path, detail.message) for detail in lint(plain).warnings] == [
+        ("/phases/2/enter", "nothing jumps to 'revise', so it is left out unless a person goes back to it")
+    ]
+
+
+@pytest.mark.parametrize("keys", [{"next": [{"goto": "revise"}]}, {"on_fail": [{"do": "goto", "phase": "revise"}]}])
+def test_who_jumps_to_it_needs_it(plain: Document, keys: Document) -> None:
+    revised(plain)["phases"][3] |= {"needs": ["code"], "next": [], "on_fail": []} | keys
+
+    assert [detail.message for detail in lint(plain).warnings] == [
+        "'review' does not need 'revise', so that both begin again at once; add it to its needs"
+    ]
+
+
 @pytest.mark.parametrize("kind", ["agent", "human", "llm"])
 def test_a_phase_that_works_says_what_it_produces(plain: Document, kind: str) -> None:
     plain["phases"][2] = {"id": "review", "kind": kind}

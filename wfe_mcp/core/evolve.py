@@ -191,7 +191,8 @@ def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
         event.phase, event.attempt, last.iteration, last.before, event.status, holder=event.holder,
         lease_until=event.lease_until, started_at=event.started_at, deadline=event.deadline,
         not_before=event.not_before, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
-        when=last.when, gates_before_passed=event.status is not AttemptStatus.PENDING, role=event.role,
+        when=last.when, entered=last.entered, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        role=event.role,
     )  # fmt: skip
     return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})
 
@@ -201,7 +202,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
         state = drop_items(state, path)
         new = fresh(state, path, event.iteration)
         if path == event.target:
-            new = replace(new, feedback=event.feedback, role=event.role)
+            new = replace(new, feedback=event.feedback, role=event.role, entered=True)
         tries = state.attempts[path]
         state = replace(state, attempts={**state.attempts, path: (*tries[:-1], superseded(tries[-1]), new)})
     for path, key in event.reopened:

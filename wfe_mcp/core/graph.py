@@ -4,7 +4,7 @@ Paths of a run; those of the template work too, where no loop is around. A phase
 """
 
 from wfe_mcp.core.paths import PhasePath, item_of, name_of, seen_from
-from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.core.spec import COMPLETE, RunSpec
 
 __all__ = ["downstream", "meant_by", "outwards", "upstream"]
 
@@ -21,10 +21,18 @@ def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
 
 
 def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
-    """Where a jump from ``path`` may lead: what it needs in its item, then around each loop, and these loops."""
-    found = upstream(spec, path)
+    """Where a jump from ``path`` may lead: what it needs in its item and what its own rules name, then around each loop,
+    and these loops.
+    """
+    found = upstream(spec, path) | _targets(spec, path)
     item = item_of(path)
     return found if item is None else found | {item[0]} | outwards(spec, item[0])
+
+
+def _targets(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
+    phase = spec.phase(path)
+    named = (*(rule.goto for rule in phase.next if rule.goto != COMPLETE), *(rule.goto for rule in phase.on_fail))
+    return frozenset(seen_from(path, PhasePath(goto)) for goto in named if goto)
 
 
 def meant_by(spec: RunSpec, path: PhasePath, name: str) -> PhasePath:

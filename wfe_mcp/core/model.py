@@ -141,6 +141,7 @@ class Attempt:
 
     ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
     ``role``: who works this try instead of the phase's own role: a configured role, or ``client``.
+    ``entered``: a jump led here, in this lineage of tries.
     """
 
     phase: PhasePath
@@ -171,6 +172,7 @@ class Attempt:
     human_only: bool = False
     held: bool = False
     when: bool | None = None
+    entered: bool = False
     next_rule: int = 0
     judged: bool = False
     forced: bool = False

@@ -13,7 +13,7 @@ from typing import Literal
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["Question", "needs_are_met", "pass_is_over", "questions"]
+__all__ = ["Question", "is_passed_over", "needs_are_met", "pass_is_over", "questions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,16 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
     return all(state.current(need).is_settled for need in state.needs(path))
 
 
+def is_passed_over(state: RunState, attempt: Attempt) -> bool:
+    """True for a phase that begins only where a jump leads to it, while none has."""
+    return state.phase(attempt.phase).goto_only and not attempt.entered
+
+
 def _question(state: RunState, attempt: Attempt) -> Question | None:
     spec = state.phase(attempt.phase)
     match attempt.status:
         case AttemptStatus.PENDING if spec.when is not None and attempt.when is None:
-            if needs_are_met(state, attempt.phase):
+            if needs_are_met(state, attempt.phase) and not is_passed_over(state, attempt):
                 return Question("when", attempt.phase, attempt.number, 0, spec.when)
         case AttemptStatus.READY if spec.loop is not None and spec.loop.items is not None:
             return Question("items", attempt.phase, attempt.number, 0, spec.loop.items)

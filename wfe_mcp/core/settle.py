@@ -20,7 +20,7 @@ from wfe_mcp.core.guards import busy_phases, current_gate, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import beside, item_of, seen_from
-from wfe_mcp.core.questions import needs_are_met
+from wfe_mcp.core.questions import is_passed_over, needs_are_met
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
 
 __all__ = ["completed", "deadline", "go_to", "jump", "open_phase", "reopen", "settle"]
@@ -166,6 +166,10 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
     match attempt.status:
         case AttemptStatus.FAILED if not attempt.human_only:
             yield _on_fail(state, attempt, at, holder_alive=holder_alive)
+        case AttemptStatus.PENDING if is_passed_over(state, attempt):
+            if needs_are_met(state, attempt.phase):
+                reason = "it begins only where a jump leads to it, and none did"
+                yield [e.PhaseSkipped(phase=attempt.phase, attempt=attempt.number, reason=reason)]
         case AttemptStatus.PENDING if attempt.not_before is None and (attempt.when or spec.when is None):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]

@@ -76,6 +76,7 @@ class LoopSpec:
 class PhaseSpec:
     """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
     ``served``: the server works it (steps, models), not the connected client.
+    ``goto_only``: it begins only where a jump led to it.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -93,6 +94,7 @@ class PhaseSpec:
     auto_proceed: bool | None = None
     exclusive: bool = False
     served: bool = False
+    goto_only: bool = False
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
 

@@ -31,7 +31,6 @@ NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (Step, "llm"): None,
     (PhaseKeys, "locks"): None,
     (PhaseKeys, "compensate"): None,
-    (PhaseKeys, "enter"): frozenset({"goto_only"}),
     (OpinionGate, "kind"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Expect, "min_tests"): None,

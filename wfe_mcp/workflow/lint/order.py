@@ -15,6 +15,7 @@ class Order:
     """The phases of one list by index. Names that are unknown are left out; a cycle ends where it closes."""
 
     def __init__(self, phases: Sequence[Phase]) -> None:
+        self.phases = tuple(phases)
         self.ids = tuple(phase.id for phase in phases)
         self._index = {name: index for index, name in reversed(list(enumerate(self.ids)))}
         self._needs = [self._needed(index, phase.needs) for index, phase in enumerate(phases)]

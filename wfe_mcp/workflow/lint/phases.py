@@ -2,9 +2,8 @@
 
 1. Ids are unique in their list and differ from the phases around them, since a goto looks outwards by name.
 2. ``needs`` names siblings, once each, without a circle.
-3. A goto leads to the phase itself or an earlier one, here or around; ``$complete`` stands at the top level only.
-4. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
-5. Roles are the template's.
+3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
+4. Roles are the template's.
 """
 
 import re
@@ -12,7 +11,6 @@ from typing import cast
 
 from wfe_mcp.artifacts.registry import check_schema, schema_names
 from wfe_mcp.core.errors import pointer
-from wfe_mcp.core.spec import COMPLETE
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import SchemaNode
@@ -22,16 +20,11 @@ from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import (
     LOOP_KEY,
     AgentPhase,
-    BlockRule,
-    FailureRule,
-    GotoRule,
     HumanPhase,
     LlmPhase,
     LoopPhase,
     OpinionGate,
-    PauseRule,
     Template,
-    WaitHumanRule,
     all_phases,
 )
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
@@ -50,7 +43,6 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Finding
         _identity(view, found)
         _needs(view, found)
         _output(view, makers, found)
-        _jumps(view, found)
         role_is_known(view.phase.role, f"{view.pointer}/role", template, found)
         _worker(view, template, found)
         if isinstance(view.phase, LoopPhase):
@@ -177,52 +169,6 @@ def is_inside(path: str) -> bool:
         and ".." not in parts
         and ":" not in parts[0].split("${")[0]
     )
-
-
-def _jumps(view: PhaseView, found: Findings) -> None:
-    for position, step in enumerate(view.phase.next):
-        at = f"{view.pointer}/next/{position}"
-        if step.goto != COMPLETE:
-            _target(view, step.goto, f"{at}/goto", found)
-        elif view.around:
-            found.error(
-                f"{at}/goto", "'$complete' ends the run: it stands at the top level only", _targets(view), COMPLETE
-            )
-        if step.if_ is None and position + 1 < len(view.phase.next):
-            found.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
-    for position, rule in enumerate(view.phase.on_fail or ()):
-        if isinstance(rule, GotoRule):
-            _target(view, rule.phase, f"{view.pointer}/on_fail/{position}/phase", found)
-        if isinstance(rule, WaitHumanRule | BlockRule | FailureRule | PauseRule) and position + 1 < len(
-            view.phase.on_fail or ()
-        ):
-            found.warn(f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies")
-
-
-def _target(view: PhaseView, name: str, at: str, found: Findings) -> None:
-    """A jump looks for ``name`` in its own list, then outwards."""
-    for place in (view, *reversed(view.around)):
-        target = place.order.index_of(name)
-        if target is None:
-            continue
-        if not place.order.can_jump(place.index, target):
-            found.error(
-                at,
-                f"{name!r} is not before {view.phase.id!r}: a goto leads to the phase itself or an earlier one; to leave phases out, use 'when'",
-                _targets(view),
-                name,
-            )
-        return
-    found.error(at, f"unknown phase {name!r}{did_you_mean(name, tuple(_targets(view)))}", _targets(view), name)
-
-
-def _targets(view: PhaseView) -> list[str]:
-    return [
-        name
-        for place in (view, *reversed(view.around))
-        for index, name in enumerate(place.order.ids)
-        if place.order.can_jump(place.index, index)
-    ]
 
 
 def _worker(view: PhaseView, template: Template, found: Findings) -> None:

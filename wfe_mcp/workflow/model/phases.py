@@ -170,7 +170,7 @@ class PhaseKeys(Shape):
     locks: Many[Text] = Field(default=(), description="Names that no two phases hold at once.")
     enter: Literal["needs", "goto_only"] = Field(
         default="needs",
-        description="`needs`: begins when its needs are over; `goto_only`: only when something jumps to it.",
+        description="`needs`: begins when its needs are over; `goto_only`: left out unless something jumps to it.",
     )
     compensate: Many[Step] = Field(default=(), description="Steps that undo the phase.")
 
