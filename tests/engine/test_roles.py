@@ -80,7 +80,7 @@ def test_a_missing_key_names_the_variable(scene: Scene) -> None:
     configure(scene, SECOND)
     no = refused(connection_of, scene.engine, "second")
     assert (no.code, "OPENAI_API_KEY is not set" in no.message) == ("unavailable", True)
-    assert "wfe-mcp providers add openai" in no.hint
+    assert "wfe-mcp providers key openai" in no.hint
 
 
 def test_a_provider_that_is_turned_off_is_not_called(scene: Scene, mine: Path) -> None:

@@ -9,94 +9,276 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.roles import Filled, fallbacks, filled, provider_now
-from wfe_mcp.engine.secrets import key_of
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.engine.connections import Rates, connection_of, connections_of, rates_of
+from wfe_mcp.engine.roles import provider_names, provider_now
+from wfe_mcp.engine.secrets import forget_key, is_there, keep_key
+from wfe_mcp.workspace.kinds import KIND_FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from wfe_mcp.core.model import By
     from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.workspace.kinds import ProviderKind
+    from wfe_mcp.workspace.provider_tables import FrozenProvider
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["Rates", "connection_of", "connections_of", "rates_of"]
+__all__ = [
+    "ProviderLine", "Rates", "Removed", "RoleLine", "add", "connection_of", "connections_of", "disable", "enable",
+    "give_key", "listed", "rates_of", "remove", "roles", "set_role",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """How much a provider may be asked, over all runs; None: as much as its queue takes."""
+class ProviderLine:
+    """A provider as people see it.
 
-    concurrency: int | None = None
-    requests_per_minute: int | None = None
-
-
-def connection_of(
-    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
-) -> Connection:
-    """The connection of a role, a provider, or ``provider/model``, with its key.
-
-    ``frozen``: the settings a run keeps. ``declared``: the name is the configured role of a template, which
-    ``[roles.default]`` fills where it has no table.
-    Refuses ``bad_argument``: no such name; ``needs_trust``; ``unavailable``: off, without a key or a model.
+    ``where``: its address or program, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
+    ``has_key``: whether there is one. ``layer``: whose configuration names it, ``built in`` without a table.
+    ``trusted`` False: it stands in configuration that does not count yet. ``roles``: those that it fills.
     """
+
+    name: str
+    kind: ProviderKind
+    where: str
+    key: str
+    has_key: bool
+    enabled: bool
+    layer: str
+    trusted: bool
+    roles: tuple[str, ...] = ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a call can be tried."""
+        return self.enabled and self.trusted and (self.has_key or not self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLine:
+    """A configured role; ``fault`` says why it cannot be used."""
+
+    name: str
+    provider: str
+    model: str
+    fallback: tuple[str, ...]
+    layer: str
+    trusted: bool
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """``key``: whether a key went too. ``roles``: those that still name the provider."""
+
+    key: bool
+    roles: tuple[str, ...]
+
+
+def listed(engine: Engine) -> list[ProviderLine]:
+    """Every provider: those with a table by name, then those that need none."""
     loaded = engine.settings()
-    return _connection(engine, loaded, filled(loaded, name, frozen, declared=declared), frozen)
+    lines = [_line(engine, loaded, name, provider_now(loaded, name)) for name in provider_names(loaded.settings)]
+    if loaded.pending is not None:
+        from dataclasses import replace
+
+        waiting = replace(loaded, settings=loaded.pending)
+        new = [name for name in loaded.pending.providers if name not in loaded.settings.providers]
+        lines += [_line(engine, waiting, name, provider_now(waiting, name), trusted=False) for name in new]
+    return sorted(lines, key=lambda line: line.layer == "built in")
 
 
-def connections_of(
-    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
-) -> tuple[Connection, ...]:
-    """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out."""
+def roles(engine: Engine) -> list[RoleLine]:
+    """Every configured role by name, those that wait for trust among them."""
     loaded = engine.settings()
-    first = filled(loaded, name, frozen, declared=declared)
-    found = [_connection(engine, loaded, first, frozen)]
-    for each in fallbacks(loaded, first, frozen):
-        try:
-            found.append(_connection(engine, loaded, each, frozen))
-        except Refused:
-            continue
-    return tuple(found)
+    known = loaded.settings.roles
+    every = {**(loaded.pending.roles if loaded.pending is not None else {}), **known}
+    return [
+        RoleLine(
+            name, role.provider, role.model or "", tuple(role.fallback), ", ".join(_layers(loaded, f"roles.{name}.")) or "project",
+            name in known, _fault(engine, name),
+        )
+        for name, role in sorted(every.items())
+    ]  # fmt: skip
 
 
-def rates_of(engine: Engine, provider: str) -> Rates:
-    """How much the provider may be asked, as it is configured now: a person lowers it while runs are open."""
-    found = provider_now(engine.settings(), provider)
-    return Rates() if found is None else Rates(found.concurrency, found.requests_per_minute)
+def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | None = None) -> ProviderLine:
+    """Write ``[providers.<name>]`` into the user's own configuration, and keep ``key`` where the table says.
+
+    Refuses ``bad_argument`` for what a table may not hold, and ``conflict`` where the user has one of this name.
+    """
+    from wfe_mcp.workspace.toml_tables import with_table
+    from wfe_mcp.workspace.user_config import change_user_config
+
+    loaded = engine.settings()
+    provider = _checked(loaded, name, table)
+    if "user" in _layers(loaded, f"providers.{name}."):
+        raise Refused("conflict", f"Your configuration has a provider '{name}' already.",
+                      f"Give it another key with wfe-mcp providers key {name}, or take it out first: wfe-mcp providers remove {name}")  # fmt: skip
+    if key is not None:
+        _keep(engine, by, provider, key)
+    try:
+        change_user_config(lambda text: with_table(text, ("providers", name), dict(table)))
+    except Refused:
+        if key is not None and provider.key is not None:
+            forget_key(engine, by, name, provider.key)
+        raise
+    return line_of(engine, name)
 
 
-def _connection(
-    engine: Engine,
-    loaded: LoadedSettings,
-    found: Filled,
-    frozen: Mapping[str, Any] | None = None,
-    *,
-    needs_model: bool = True,
-) -> Connection:
-    from wfe_mcp.providers.call import Connection
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
+    """From now on the key of ``name`` is at ``place``, where ``key`` is kept; one that is kept elsewhere goes."""
+    known = _known(engine, name)
+    provider = _checked(engine.settings(), name, {"kind": known.kind, "key": place})
+    if key is not None:
+        _keep(engine, by, provider, key)
+    _set(name, "key", place)
+    if known.key and known.key != place:
+        forget_key(engine, by, name, known.key)
+    return line_of(engine, name)
 
-    role, provider = found.role, found.provider
-    now = loaded.settings.providers.get(provider.name)
-    if now is not None and not now.enabled:
-        raise Refused("unavailable", f"Provider '{provider.name}' is turned off.",
-                      f"Turn it on: wfe-mcp providers enable {provider.name}")  # fmt: skip
-    if needs_model and not role.model and KIND_FACTS[provider.kind].is_network:
-        raise Refused("unavailable", f"'{role.name}' names no model of provider '{provider.name}'.",
-                      f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL")  # fmt: skip
-    return Connection(
-        provider=provider.name,
-        kind=provider.kind,
-        model=role.model,
-        api_key=None if provider.key is None else key_of(engine, provider.name, provider.key),
-        base_url=provider.base_url,
-        allow=tuple((frozen or {}).get("http_allow", loaded.settings.http.allow)),
-        connect_s=provider.connect_s,
-        response_s=provider.response_s,
-        total_s=provider.total_s,
-        max_tokens=provider.max_tokens,
-        temperature=provider.temperature,
-        argv=provider.argv,
-        fs_ability=role.fs_ability or provider.fs_ability,
-        options=provider.options,
+
+def enable(engine: Engine, name: str) -> ProviderLine:
+    """Let models of this provider be called again."""
+    return _turn(engine, name, on=True)
+
+
+def disable(engine: Engine, name: str) -> ProviderLine:
+    """Call no model of this provider, also in runs that are open."""
+    return _turn(engine, name, on=False)
+
+
+def remove(engine: Engine, by: By, name: str) -> Removed:
+    """Take ``[providers.<name>]`` out of the user's own configuration, and its key from where we keep it."""
+    from wfe_mcp.workspace.toml_tables import without_table
+    from wfe_mcp.workspace.user_config import change_user_config
+
+    known = _known(engine, name)
+    if known.layer == "built in":
+        raise Refused("bad_argument", f"Provider '{name}' is built in, so there is nothing to take out.",
+                      f"Turn it off: wfe-mcp providers disable {name}")  # fmt: skip
+    if "user" not in known.layer.split(", "):
+        raise Refused("bad_argument", f"Provider '{name}' stands in the project's configuration.",
+                      "Take it out of .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+    change_user_config(lambda text: without_table(text, ("providers", name)))
+    gone = bool(known.key) and forget_key(engine, by, name, known.key)
+    return Removed(gone, known.roles)
+
+
+def set_role(
+    engine: Engine, name: str, provider: str, model: str = "", fallback: Sequence[str] | None = None
+) -> RoleLine:
+    """Let ``provider`` and ``model`` fill the role, in the user's own configuration. ``fallback`` None: as it is."""
+    from wfe_mcp.workspace.toml_tables import with_value, without_value
+    from wfe_mcp.workspace.user_config import change_user_config
+
+    known = _known(engine, provider)
+    if not model and KIND_FACTS[known.kind].is_network:
+        raise Refused("bad_argument", f"Provider '{provider}' has many models, and none is named.",
+                      f"See those it has: wfe-mcp providers test {provider}")  # fmt: skip
+    table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
+    table |= {} if fallback is None else {"fallback": list(fallback)}
+    _refuse_faults("roles", name, table)
+
+    def changed(text: str) -> str:
+        for key, value in table.items():
+            text = with_value(text, ("roles", name), key, value)
+        return text if model else without_value(text, ("roles", name), "model")
+
+    change_user_config(changed)
+    return next(line for line in roles(engine) if line.name == name)
+
+
+def line_of(engine: Engine, name: str) -> ProviderLine:
+    """The line of the provider ``name``, which must be there."""
+    return next(line for line in listed(engine) if line.name == name)
+
+
+def _line(
+    engine: Engine, loaded: LoadedSettings, name: str, found: FrozenProvider | None, *, trusted: bool = True
+) -> ProviderLine:
+    assert found is not None, "it was listed a moment ago"
+    key = found.key or ""
+    table = loaded.settings.providers.get(name)
+    return ProviderLine(
+        name=name,
+        kind=found.kind,
+        where=found.base_url or " ".join(found.argv or KIND_FACTS[found.kind].argv),
+        key=key,
+        has_key=bool(key) and is_there(engine, name, key),
+        enabled=table is None or table.enabled,
+        layer="project" if not trusted else ", ".join(_layers(loaded, f"providers.{name}.")) or "built in",
+        trusted=trusted,
+        roles=tuple(role for role, settings in sorted(loaded.settings.roles.items()) if settings.provider == name),
     )
+
+
+def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:
+    """The layers that have a say in a table, the highest first."""
+    found = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
+    return [layer for layer in ("flag", "environment", "project", "user") if layer in found]
+
+
+def _fault(engine: Engine, role: str) -> str:
+    try:
+        connection_of(engine, role)
+    except Refused as refused:
+        return f"{refused.message} {refused.hint}"
+    return ""
+
+
+def _known(engine: Engine, name: str) -> ProviderLine:
+    """The provider ``name``. Refuses ``bad_argument`` with the nearest names."""
+    lines = {line.name: line for line in listed(engine)}
+    if name in lines:
+        return lines[name]
+    near = nearest(name, lines)
+    hint = f"Did you mean '{near[0]}'?" if near else f"Providers: {', '.join(lines)}."
+    raise Refused("bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}")  # fmt: skip
+
+
+def _checked(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
+    """The provider that ``table`` makes. Refuses ``bad_argument`` with every fault, and never repeats a value."""
+    from wfe_mcp.workspace.provider_tables import ProviderSettings
+
+    _refuse_faults("providers", name, table)
+    provider = ProviderSettings.model_validate(dict(table))
+    fault = provider.fault(name, loaded.settings.http.allow)
+    if fault:
+        raise Refused("bad_argument", f"Provider '{name}' cannot be used: {fault}.", "See: docs/how-to/add-a-second-model.md")  # fmt: skip
+    return provider.frozen(name)
+
+
+def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
+    from wfe_mcp.workspace.settings import table_faults
+
+    faults = table_faults(what, name, table)
+    if faults:
+        said = faults[0].message.removeprefix("this: ")
+        raise Refused("bad_argument", f"That is no table [{what}.{name}]: {said}.", "See: wfe-mcp config show", tuple(faults))  # fmt: skip
+
+
+def _keep(engine: Engine, by: By, provider: FrozenProvider, key: str) -> None:
+    if provider.key == "keyring" or provider.key == "stored":
+        keep_key(engine, by, provider.name, key, provider.key)
+        return
+    raise Refused("bad_argument", f"Provider '{provider.name}' takes its key from {provider.key or 'nowhere'}, so none is kept.",
+                  "Say where to keep it: keyring, or stored (encrypted in the database).")  # fmt: skip
+
+
+def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
+    _known(engine, name)
+    _set(name, "enabled", on)
+    line = line_of(engine, name)
+    if line.enabled is not on:
+        raise Refused("conflict", f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
+                      "Change [providers] in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+    return line
+
+
+def _set(name: str, key: str, value: object) -> None:
+    from wfe_mcp.workspace.toml_tables import with_value
+    from wfe_mcp.workspace.user_config import change_user_config
+
+    change_user_config(lambda text: with_value(text, ("providers", name), key, value))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from wfe_mcp.workspace.settings import LoadedSettings, Settings
 
-__all__ = ["DEFAULT", "Filled", "fallbacks", "filled", "freeze_roles", "known_names", "provider_now"]
+__all__ = [
+    "DEFAULT", "Filled", "fallbacks", "filled", "freeze_roles", "known_names", "provider_names", "provider_now",
+]  # fmt: skip
 
 DEFAULT = "default"
 """The role whose settings hold for the roles of templates that have none (S0-44)."""

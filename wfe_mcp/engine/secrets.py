@@ -119,7 +119,7 @@ def _to_keyring(provider: str, key: str) -> None:
 
 
 _NO_KEYRING = (
-    "Name a variable that holds it (--key env:NAME), unlock or install a keyring, or say --stored: the key is then "
+    "Name a variable that holds it (--key env:NAME), unlock or install a keyring, or say --key stored: it is then "
     "encrypted in the database, its key file beside it."
 )
 
@@ -143,7 +143,7 @@ def _opened(provider: str, sealed: str) -> str:
         return _fernet().decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise Refused("unavailable", f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
-                      f"Put the right key file back, or keep the key anew: wfe-mcp providers remove {provider}, then add it.") from None  # fmt: skip
+                      f"Put the right key file back, or keep the key anew: wfe-mcp providers key {provider}") from None  # fmt: skip
 
 
 def _fernet(*, make: bool = False) -> Fernet:
@@ -158,13 +158,13 @@ def _fernet(*, make: bool = False) -> Fernet:
         mode = path.stat().st_mode
     except OSError as error:
         raise Refused("unavailable", f"The key file {path} cannot be read: {error.strerror}.",
-                      "Put it back from a backup, or remove the provider and add it again.") from None  # fmt: skip
+                      "Put it back from a backup, or keep the key anew: wfe-mcp providers key NAME") from None  # fmt: skip
     if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
         raise Refused("unavailable", f"Others may read the key file {path}.", f"Run: chmod 600 '{path}'")
     try:
         return Fernet(content)
     except ValueError:
-        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and add the providers again.") from None  # fmt: skip
+        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and keep the keys anew: wfe-mcp providers key NAME") from None  # fmt: skip
 
 
 def _make_key_file(path: Path, content: bytes) -> None:
@@ -194,8 +194,8 @@ def _missing(place: str) -> str:
 
 def _mend(provider: str, place: str) -> str:
     if place.startswith("env:"):
-        return f"Set {place.removeprefix('env:')} where wfe-mcp starts, or keep a key: wfe-mcp providers add {provider}"
-    return f"Keep one: wfe-mcp providers add {provider}"
+        return f"Set {place.removeprefix('env:')} where wfe-mcp starts, or keep a key: wfe-mcp providers key {provider}"
+    return f"Keep one: wfe-mcp providers key {provider}"
 
 
 def _name(provider: str) -> str:

@@ -20,7 +20,8 @@ _forms: set[str] = set()
 def hide(value: str) -> None:
     """From now on ``value`` is shown nowhere, nor quoted for an address, nor in base64."""
     if len(value) >= _SHORTEST:
-        _forms.update({value, quote(value, safe=""), quote_plus(value), *_in_base64(value.encode())})
+        quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
+        _forms.update({value, *quoted, *_in_base64(value.encode())})
 
 
 def without_hidden(text: str) -> str:

@@ -30,7 +30,7 @@ from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, P
 __all__ = [
     "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "FrozenServer", "LoadedSettings",
     "McpServerSettings", "Origin", "PhaseSettings", "ProviderSettings", "RoleSettings", "Settings", "find_checks",
-    "load_settings", "seconds", "write_config",
+    "load_settings", "seconds", "table_faults", "write_config",
 ]  # fmt: skip
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
@@ -93,6 +93,15 @@ def load_settings(
         project_file=None if sha256 is None else project_path,
         project_sha256=sha256,
     )
+
+
+def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
+    """What is wrong with a table ``[what.name]`` that somebody is about to write; a missing key may stand elsewhere."""
+    faults: list[Detail] = []
+    values: Document = {}
+    _merge(values, {what: {name: table}})
+    _valid(values, "this", faults)
+    return faults
 
 
 @dataclass(frozen=True, slots=True)

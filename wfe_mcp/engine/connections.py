@@ -1,0 +1,99 @@
+"""How is the model behind a name reached? Role, provider and key, put together for the call that is about to be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.roles import Filled, fallbacks, filled, provider_now
+from wfe_mcp.engine.secrets import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.workspace.settings import LoadedSettings
+
+__all__ = ["Rates", "connected", "connection_of", "connections_of", "rates_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How much a provider may be asked, over all runs; None: as much as its queue takes."""
+
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+
+
+def connection_of(
+    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
+) -> Connection:
+    """The connection of a role, a provider, or ``provider/model``, with its key.
+
+    ``frozen``: the settings a run keeps. ``declared``: the name is the configured role of a template, which
+    ``[roles.default]`` fills where it has no table.
+    Refuses ``bad_argument``: no such name; ``needs_trust``; ``unavailable``: off, without a key or a model.
+    """
+    loaded = engine.settings()
+    return connected(engine, loaded, filled(loaded, name, frozen, declared=declared), frozen)
+
+
+def connections_of(
+    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
+) -> tuple[Connection, ...]:
+    """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out."""
+    loaded = engine.settings()
+    first = filled(loaded, name, frozen, declared=declared)
+    found = [connected(engine, loaded, first, frozen)]
+    for each in fallbacks(loaded, first, frozen):
+        try:
+            found.append(connected(engine, loaded, each, frozen))
+        except Refused:
+            continue
+    return tuple(found)
+
+
+def rates_of(engine: Engine, provider: str) -> Rates:
+    """How much the provider may be asked, as it is configured now: a person lowers it while runs are open."""
+    found = provider_now(engine.settings(), provider)
+    return Rates() if found is None else Rates(found.concurrency, found.requests_per_minute)
+
+
+def connected(
+    engine: Engine,
+    loaded: LoadedSettings,
+    found: Filled,
+    frozen: Mapping[str, Any] | None = None,
+    *,
+    needs_model: bool = True,
+) -> Connection:
+    """The connection of who was found behind a name. Refuses ``unavailable``: off, without a key or a model."""
+    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.workspace.kinds import KIND_FACTS
+
+    role, provider = found.role, found.provider
+    now = loaded.settings.providers.get(provider.name)
+    if now is not None and not now.enabled:
+        raise Refused("unavailable", f"Provider '{provider.name}' is turned off.",
+                      f"Turn it on: wfe-mcp providers enable {provider.name}")  # fmt: skip
+    if needs_model and not role.model and KIND_FACTS[provider.kind].is_network:
+        raise Refused("unavailable", f"'{role.name}' names no model of provider '{provider.name}'.",
+                      f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL")  # fmt: skip
+    return Connection(
+        provider=provider.name,
+        kind=provider.kind,
+        model=role.model,
+        api_key=None if provider.key is None else key_of(engine, provider.name, provider.key),
+        base_url=provider.base_url,
+        allow=tuple((frozen or {}).get("http_allow", loaded.settings.http.allow)),
+        connect_s=provider.connect_s,
+        response_s=provider.response_s,
+        total_s=provider.total_s,
+        max_tokens=provider.max_tokens,
+        temperature=provider.temperature,
+        argv=provider.argv,
+        fs_ability=role.fs_ability or provider.fs_ability,
+        options=provider.options,
+    )
