@@ -14,8 +14,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.backend import JobBackend
 from wfe_mcp.jobs.backoff import PRIORITY, backoff_s
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater
+from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended
+from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.job_records import ClaimLimits, Limit
 from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
 
 ENDLESS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
@@ -88,6 +90,68 @@ def test_jobs_run_side_by_side_up_to_the_number_of_slots(scene: Scene) -> None:
     assert len(worker.running) == 2 and scene.status(jobs[2]) is JobStatus.QUEUED
     release.set()
     until(lambda: all(scene.status(job) is JobStatus.DONE for job in jobs))
+
+
+def test_a_long_job_of_one_queue_takes_no_place_of_another(scene: Scene) -> None:
+    release = threading.Event()
+    handle, is_up = deaf(release)
+    long = [scene.enqueue("deaf") for _ in range(5)]
+    worker = scene.worker({"deaf": handle, "work": done}, slots={"command": 2, "timer": 1})
+    worker.start()
+    until(is_up)
+    quick = scene.enqueue(queue="timer")
+    worker.wake()
+    until(lambda: scene.status(quick) is JobStatus.DONE)
+    until(lambda: len(worker.running) == 2)
+    assert sum(scene.status(job) is JobStatus.QUEUED for job in long) == 3
+    release.set()
+    until(lambda: all(scene.status(job) is JobStatus.DONE for job in long))
+
+
+def test_a_worker_claims_within_the_limits_of_the_moment(scene: Scene) -> None:
+    allowed = [WorkLimits(ClaimLimits({"command": Limit(per_minute=1)}))]
+    first, second = scene.enqueue(), scene.enqueue()
+    worker = scene.worker({"work": done}, limits=lambda: allowed[-1])
+    assert worker.work_one() and not worker.work_one()
+    allowed.append(WorkLimits())
+    assert worker.work_one() and scene.status(first) is scene.status(second) is JobStatus.DONE
+
+
+def test_a_job_has_the_time_limit_of_its_queue_unless_it_has_one(scene: Scene, tmp_path: Path) -> None:
+    handle, _ = endless(tmp_path)
+    limits = WorkLimits(timeouts={"command": 0.05})
+    job = scene.enqueue("endless")
+    scene.worker({"endless": handle}, limits=lambda: limits).work_one()
+    assert scene.job(job).error == "it took longer than 0.05 s"
+
+
+def test_what_somebody_cancelled_for_a_reason_is_told(scene: Scene, tmp_path: Path) -> None:
+    told: list[tuple[str | None, str]] = []
+
+    def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
+        found = tx.job(job.id)
+        assert found is not None and found.status is JobStatus.CANCELLED
+        told.append((job.cancel_reason, reason))
+
+    handle, is_up = endless(tmp_path)
+    job = scene.enqueue("endless")
+    worker = scene.worker({"endless": handle}, gave_up=gave_up)
+    worker.start()
+    until(is_up)
+    with scene.store.tx() as tx:
+        tx.request_cancel(job_id=job, reason="it was cancelled by ada")
+    worker.wake()
+    until(lambda: scene.status(job) is JobStatus.CANCELLED)
+    assert told == [("it was cancelled by ada", "it was cancelled by ada")]
+
+
+def test_a_job_of_a_paused_run_ends_without_a_result_of_its_own(scene: Scene) -> None:
+    def pause(_: JobContext) -> Outcome:
+        raise Suspended("the budget is used up")
+
+    job = scene.enqueue("pause")
+    scene.worker({"pause": pause}).work_one()
+    assert scene.status(job) is JobStatus.DONE and scene.job(job).result == {"suspended": "the budget is used up"}
 
 
 def test_the_most_urgent_job_goes_first(scene: Scene) -> None:
@@ -258,7 +322,7 @@ def test_an_outcome_that_comes_after_a_cancel_is_not_written(scene: Scene) -> No
 
 def test_a_job_that_takes_too_long_is_ended_and_tried_again(scene: Scene, tmp_path: Path) -> None:
     handle, _ = endless(tmp_path)
-    job = scene.enqueue("endless", payload={"timeout_s": 0.05})
+    job = scene.enqueue("endless", timeout_s=0.05)
     scene.worker({"endless": handle}).work_one()
     assert scene.status(job) is JobStatus.QUEUED
     assert scene.job(job).error == "it took longer than 0.05 s"

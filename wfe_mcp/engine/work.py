@@ -12,42 +12,50 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
 from wfe_mcp.engine.step_jobs import FileJobs, StepJobs, step_gave_up
-from wfe_mcp.engine.turn import queue_of
 from wfe_mcp.engine.turns import turn, turn_in
 from wfe_mcp.jobs.handling import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.jobs.ending import GaveUp
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
-__all__ = ["new_worker", "start_worker", "tend_open_runs"]
-
-_QUEUES = ("command", "timer", "step")
+__all__ = ["gave_up_of", "new_worker", "start_worker", "tend_open_runs"]
 
 
-def start_worker(engine: Engine, *, slots: int = 2) -> Worker:
+def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
-    worker = new_worker(engine, slots=slots)
+    worker = new_worker(engine, kinds)
     worker.start()
     return worker
 
 
-def new_worker(engine: Engine, *, slots: int = 2) -> Worker:
-    """A worker of ``engine`` that works when it is told to (``work_one``)."""
+def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+    """A worker of ``engine`` for queues of these kinds; it works when it is told to (``work_one``)."""
     handlers = {
         "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
     }  # fmt: skip
+    queues = queue_names(engine, kinds)
     worker = Worker(
-        lambda: engine.store, engine.identity, handlers, engine.clock,
-        tuple(queue_of(kind, engine.project_id) for kind in _QUEUES), slots=slots, gave_up=_GaveUp(engine),
+        lambda: engine.store, engine.identity, handlers, engine.clock, queues,
+        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)}, gave_up=gave_up_of(engine),
+        limits=work_limits(engine),
     )  # fmt: skip
     engine.wakers.append(worker.wake)
     return worker
+
+
+def gave_up_of(engine: Engine) -> GaveUp:
+    """What it means for its attempt that a job will not be tried again, or that somebody cancelled it."""
+    return _GaveUp(engine)
 
 
 def tend_open_runs(engine: Engine) -> None:
@@ -115,7 +123,9 @@ class _GaveUp:
     def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
         from wfe_mcp.engine.judging import judged_attempt
 
-        if job.kind == "step":
+        if job.cancel_reason is not None and job.kind != "gate":
+            end_for_person(self._engine, tx, job, reason)
+        elif job.kind == "step":
             step_gave_up(self._engine, tx, job)
         if job.kind != "gate" or job.run_id is None:
             return

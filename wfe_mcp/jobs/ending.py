@@ -3,7 +3,7 @@
     Outcome                    done, and what it writes, in one transaction
     failed, tries left         queued again, after a backoff
     failed, no tries left      failed; ``gave_up`` writes what that means, in the same transaction
-    asked to cancel            cancelled
+    asked to cancel            cancelled; when somebody gave a reason, ``gave_up`` writes what that means
     we shut down, or vanished  queued again at once; a non-repeatable one is parked for a person instead
 
 Every ending names the fence. One that comes too late changes nothing and answers False.
@@ -12,7 +12,7 @@ Every ending names the fence. One that comes too late changes nothing and answer
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core.errors import Refused
@@ -27,7 +27,7 @@ __all__ = ["ApplyFailed", "Endings", "GaveUp"]
 _LOG = logging.getLogger(__name__)
 
 GaveUp = Callable[[Tx, JobRecord, str], object]
-"""Writes what it means that a job will not be tried again, for a reason."""
+"""Writes what it means that a job will not be tried again, for a reason; ``cancel_reason`` tells that somebody asked."""
 
 
 class ApplyFailed(Exception):
@@ -80,19 +80,26 @@ class Endings:
     def cancelled(self, job: JobRecord) -> bool:
         """It stopped because somebody asked it to."""
         with self.store.tx() as tx:
-            return tx.cancel_done(job.id, job.fence)
+            return self._cancelled(tx, job)
 
     def _done(self, job: JobRecord, outcome: Outcome) -> bool:
         try:
             with self.store.tx() as tx:
                 row = tx.job(job.id)
                 if row is not None and row.cancel_requested:
-                    tx.cancel_done(job.id, job.fence)
+                    self._cancelled(tx, job)
                     return False
                 _finish(tx, job, outcome)
         except _ClaimLost:
             return False
         return True
+
+    def _cancelled(self, tx: Tx, job: JobRecord) -> bool:
+        row = tx.job(job.id)
+        if row is None or row.cancel_reason is None:  # its attempt is over: nobody needs to be told
+            return tx.cancel_done(job.id, job.fence)
+        asked = replace(job, cancel_requested=True, cancel_reason=row.cancel_reason)
+        return self._told(tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence))
 
     def _given_up(self, job: JobRecord, reason: str) -> bool:
         with self.store.tx() as tx:

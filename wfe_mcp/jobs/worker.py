@@ -1,6 +1,6 @@
 """Who works off the job table in this process?
 
-    dispatcher thread   poll → take over → claim while a slot is free ─┐
+    dispatcher thread   poll → take over → claim, per free slot ───────┐
     one thread per job  handler → ending, fenced                      ←┘
     heart thread        leases, cancels, time limits (only while something runs)
 
@@ -24,6 +24,7 @@ from wfe_mcp.jobs.ending import ApplyFailed, Endings, GaveUp
 from wfe_mcp.jobs.family import end_family
 from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.heart import Heart, Running
+from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
 from wfe_mcp.store.records import JobRecord
@@ -37,7 +38,7 @@ _STORE_PAUSE_S = 0.1
 
 
 class Worker:
-    """Works off ``queues`` with at most ``slots`` jobs at a time. A job's payload may set ``timeout_s``, its time limit.
+    """Works off ``queues``, at most ``slots`` jobs of each at a time, within ``limits``, which are asked before each claim.
 
     ``store_factory`` is called once, in the dispatcher thread, until it answers; whoever made the store closes it.
     ``gave_up(tx, job, reason)`` runs in the transaction that ends a job for ever without a result.
@@ -51,7 +52,7 @@ class Worker:
         clock: Callable[[], datetime],
         queues: Sequence[str],
         *,
-        slots: int = 2,
+        slots: int | Mapping[str, int] = 2,
         poll_s: float = 1.0,
         lease_s: float = 30.0,
         beat_s: float = 10.0,
@@ -61,14 +62,15 @@ class Worker:
         backoff_cap_s: float = 300.0,
         rng: Callable[[], float] = random.random,
         gave_up: GaveUp | None = None,
+        limits: Callable[[], WorkLimits] = WorkLimits,
     ) -> None:
         self._store_factory, self._identity, self._handlers, self._clock = store_factory, identity, handlers, clock
         self._owner = holder_id(identity)
         self._queues, self._poll_s, self._take_over_s, self._lease_s = tuple(queues), poll_s, take_over_s, lease_s
         self._backoff: dict[str, Any] = {"base_s": backoff_base_s, "cap_s": backoff_cap_s, "random": rng}
         self._beat: dict[str, float] = {"lease_s": lease_s, "beat_s": beat_s, "watch_s": watch_s}
-        self._gave_up = gave_up
-        self._slots = threading.Semaphore(slots)
+        self._gave_up, self._limits = gave_up, limits
+        self._slots = Slots(slots)
         self._wakeup, self._stopping = threading.Event(), threading.Event()
         self._opening = threading.Lock()
         self._open: tuple[Store, Endings, Heart] | None = None
@@ -112,7 +114,7 @@ class Worker:
     def work_one(self) -> bool:
         """Claim one due job and work it off in this thread. False when nothing is due."""
         self._look_for_orphans()
-        job = self._claim()
+        job = self._claim(self._queues)
         if job is None:
             return False
         self._work(job)
@@ -129,22 +131,19 @@ class Worker:
             self._wakeup.clear()
 
     def _fill_slots(self) -> None:
-        while not self._stopping.is_set() and self._slots.acquire(blocking=False):
-            job: JobRecord | None = None
-            try:
-                job = self._claim()
-            finally:
-                if job is None:
-                    self._slots.release()
+        while not self._stopping.is_set():
+            free = self._slots.free(self._queues)
+            job = self._claim(free) if free else None
             if job is None:
                 return
+            self._slots.take(job.queue)
             self._spawn(lambda job=job: self._work_in_slot(job), f"wfe-{job.kind}")
 
     def _work_in_slot(self, job: JobRecord) -> None:
         try:
             self._work(job)
         finally:
-            self._slots.release()
+            self._slots.give_back(job.queue)
             self._wakeup.set()
 
     def _spawn(self, target: Callable[[], object], name: str) -> None:
@@ -166,20 +165,24 @@ class Worker:
             take_over(store, self._identity, self._clock, endings, self._queues)
             self._next_take_over = time.monotonic() + self._take_over_s
 
-    def _claim(self) -> JobRecord | None:
+    def _claim(self, queues: Sequence[str]) -> JobRecord | None:
         store, _, _ = self._parts()
         now = self._clock()
         with store.read() as tx:
             # Asked without the write lock: an idle server must not queue before those who write.
-            if not tx.job_is_due(self._queues, now):
+            if not tx.job_is_due(queues, now):
+                return None
+        limits = self._limits().claims
+        with store.read() as tx:
+            if not tx.job_is_due(queues, now, limits):
                 return None
         with store.tx() as tx:
-            return tx.claim(self._owner, self._queues, self._lease_s, now)
+            return tx.claim(self._owner, queues, self._lease_s, now, limits)
 
     def _work(self, job: JobRecord) -> None:
         store, endings, heart = self._parts()
-        limit_s = job.payload.get("timeout_s")
-        overdue_at = time.monotonic() + limit_s if isinstance(limit_s, int | float) else None
+        limit_s = job.timeout_s or self._limits().timeouts.get(job.queue)
+        overdue_at = None if limit_s is None else time.monotonic() + limit_s
         running = Running(job, overdue_at=overdue_at)
         with heart.beating(running):
             if self._stopping.is_set():
@@ -187,16 +190,16 @@ class Worker:
             if job.tries > 1:
                 # The claim before ours may have ended by its lease alone; what it started must not work beside us.
                 end_family(None, None, mark_of(job.id, job.fence - 1))
-            end = self._handle(JobContext(job, store, running.stop), endings)
+            end = self._handle(JobContext(job, store, running.stop), endings, limit_s)
             self._survive(end)
 
-    def _handle(self, context: JobContext, endings: Endings) -> Callable[[], object]:
+    def _handle(self, context: JobContext, endings: Endings, limit_s: float | None) -> Callable[[], object]:
         """Run the handler; the answer says how the claim ends."""
         job = context.job
         try:
             outcome = self._handlers.get(job.kind, _unknown)(context)
         except ChildStopped:
-            return lambda: self._end_stopped(job, context.stop.reason, endings)
+            return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
         except Suspended as suspended:
             outcome = Outcome({"suspended": str(suspended)})
         except RetryLater as later:
@@ -224,12 +227,12 @@ class Worker:
                 _LOG.exception("what should follow job %s (%s) did not", job.id, job.kind)
         return is_written
 
-    def _end_stopped(self, job: JobRecord, reason: str, endings: Endings) -> object:
+    def _end_stopped(self, job: JobRecord, reason: str, endings: Endings, limit_s: float | None) -> object:
         match reason:
             case "cancelled":
                 return endings.cancelled(job)
             case "overdue":
-                return endings.failed(job, f"it took longer than {job.payload['timeout_s']} s")
+                return endings.failed(job, f"it took longer than {limit_s:g} s")
             case "shutdown":
                 return endings.handed_back(job, "the process that worked on it ended.")
             case _:
