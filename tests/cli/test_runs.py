@@ -332,3 +332,34 @@ def test_a_submission_under_its_gates_is_taken_back_without_a_pin(cli: Terminal)
     engine.close()
     answer = cli.json("reject", run, "build", "--feedback", "too early").document
     assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("running", 2)
+
+
+def test_stale_runs_are_listed_and_one_command_puts_them_away(cli: Terminal) -> None:
+    old = cli.start("note")
+    cli.clock.forward(days=8)
+    new = cli.start("note")
+
+    listed = cli.json("list").data["runs"]
+    assert {row["run"]: row.get("stale", False) for row in listed} == {old: True, new: False}
+    assert [row["run"] for row in cli.json("list", "--stale").data["runs"]] == [old]
+    assert cli.json("list", "--stale", "--status", "paused").data["runs"] == []
+    assert cli.json("list", "--stale", "--status", "completed").refusal == "bad_argument"
+    assert "running STALE" in cli("list").out
+
+    said = cli("cancel", "--stale", "--reason", "too old")
+    assert said.out.startswith("1 stale run(s) cancelled and archived")
+    assert (cli.state(old), cli.state(new)) == ("cancelled", "running")
+    assert "cancelled archived" in cli("list").out
+    assert cli.json("cancel", "--stale").data["runs"] == []
+    assert [cli("cancel").code, cli("cancel", new, "--stale").code] == [2, 2]
+
+
+@pytest.mark.requirement("S2-23")
+def test_runs_are_found_by_what_triggered_them(cli: Terminal) -> None:
+    pushed = cli.start("note", "--triggered-by", "push", "--external-id", "gh-77")
+    cli.start("note", "--triggered-by", "schedule")
+
+    (row,) = cli.json("list", "--triggered-by", "push").data["runs"]
+    assert (row["run"], row["external_id"]) == (pushed, "gh-77")
+    assert [row["run"] for row in cli.json("list", "--external-id", "gh-77").data["runs"]] == [pushed]
+    assert cli.json("list", "--external-id", "gh-78").data["runs"] == []

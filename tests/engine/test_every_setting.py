@@ -93,6 +93,12 @@ def what_the_environment_gives(scene: Scene) -> object:
     return scene.do(scene.start(phase("plan", gate, on_fail=[{"do": "wait_human"}])), "plan").state
 
 
+def whether_it_is_stale(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    scene.clock.advance(days=1)
+    return scene.status(run).data.get("stale")
+
+
 def whether_it_goes_on(scene: Scene) -> object:
     run = scene.start(phase("plan"), phase("build"))
     return scene.do(run, "plan").waiting_on
@@ -252,10 +258,11 @@ TABLE: dict[str, Row] = {
     ),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
+    "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }  # fmt: skip
 
-NOT_USED_YET = {"artifacts.on_mismatch", "runs.stale_after"}
+NOT_USED_YET = {"artifacts.on_mismatch"}
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
@@ -264,9 +271,6 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "budget.tokens_per_run": "tests/engine/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",
     "budget.cost_per_day": "tests/engine/test_budgets.py::test_a_day_is_capped_over_all_runs_and_begins_anew",
     "budget.tokens_per_day": "tests/engine/test_budgets.py::test_the_tokens_of_a_day_are_capped_too",
-    "queues.*.concurrency": "tests/engine/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
-    "queues.*.per_minute": "tests/engine/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
-    "queues.*.timeout": "tests/engine/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
 

@@ -15,6 +15,9 @@ Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", 
 Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Begun at or after: 2h, 7d, or 2026-11-20[T08:00].")
 ]
+Stale = Annotated[bool, typer.Option("--stale", help="Only open runs untouched for runs.stale_after.")]
+TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs started because of it.")]
+ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only the runs of this id elsewhere.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 Cursor = Annotated[str, typer.Option("--cursor", metavar="RUN", help="Go on after this run (the answer's cursor).")]
 
@@ -24,11 +27,15 @@ def list_runs(
     template: Template = "",
     status: Status = None,
     since: Since = "",
+    stale: Stale = False,
+    triggered_by: TriggeredBy = "",
+    external_id: ExternalId = "",
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
     """List the runs of this project, newest first."""
     from wfe_mcp.core.model import RunStatus
+    from wfe_mcp.engine.stale import MAY_BE_STALE, is_stale, stale_before
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
@@ -38,13 +45,19 @@ def list_runs(
             near = nearest(name, set(RunStatus))
             hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(RunStatus)}."
             raise Refused("bad_argument", f"{name!r} is no status of a run.", hint)
+    wanted = [RunStatus(name) for name in names]
+    if stale:
+        wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
+        if not wanted:
+            raise Refused("bad_argument", "A run that is over is never stale.", "Leave --status or --stale out.")
     begun = _moment(since, door.engine.clock()) if since else None
     with door.engine.store.read() as tx:
         page = tx.list_runs(
-            door.engine.project_id, template or None, [RunStatus(name) for name in names] or None, begun, limit,
-            cursor or None,
+            door.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
+            untouched_since=stale_before(door.engine) if stale else None, triggered_by=triggered_by or None,
+            external_id=external_id or None,
         )  # fmt: skip
-    rows = [run_row(record) for record in page.runs]
+    rows = [run_row(record, stale=is_stale(door.engine, record)) for record in page.runs]
     data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
     more = f"; more: --cursor {page.cursor}" if page.cursor else ""
     door.tell(Envelope(True, summary=f"{len(rows)} run(s){more}", data=data))

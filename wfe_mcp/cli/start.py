@@ -17,12 +17,18 @@ Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="How lists call the run.")]
 Auto = Annotated[bool | None, typer.Option("--auto/--no-auto", help="Go on by itself after each phase, or wait.")]
+TriggeredBy = Annotated[
+    str, typer.Option("--triggered-by", metavar="TEXT", help="What made you start it: a push, a schedule, an issue.")
+]
+ExternalId = Annotated[
+    str, typer.Option("--external-id", metavar="TEXT", help="What the run is called there, such as a CI run's id.")
+]
 Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key starts the same run once.")]
 
 
 def start(
     door: Door, template: Template, pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
-    key: Key = "", pin_fd: PinFd = None,
+    key: Key = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run of TEMPLATE in this project. One that policy.templates keeps from agents asks for your PIN."""
     from wfe_mcp.engine.runs import is_for_people
@@ -31,7 +37,8 @@ def start(
     given = _object(inputs) | _pairs(door, template, pairs or [])
     asks = pin_fd is not None or is_for_people(door.engine.settings(), template)
     by = door.person(pin_fd, f"start {template}") if asks else door.by
-    door.tell(answers.start_run(door.engine, by, template, given, title, auto=auto, idempotency_key=key))
+    origin = {"triggered_by": triggered_by, "external_id": external_id}
+    door.tell(answers.start_run(door.engine, by, template, given, title, auto=auto, idempotency_key=key, **origin))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -127,7 +127,11 @@ def _runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
     screen.table(
         ("run", "state", "template", "waits for", "title", "updated"),
         [
-            (run["run"], run["state"], run["template"], run.get("waiting_on", ""), shortened(run["title"], 60), run["updated_at"])
+            (run["run"], run["state"] + _marks(run), run["template"], run.get("waiting_on", ""), shortened(run["title"], 60), run["updated_at"])
             for run in runs
         ],
     )  # fmt: skip
+
+
+def _marks(run: dict[str, Any]) -> str:
+    return (" STALE" if run.get("stale") else "") + (" archived" if run.get("archived") else "")

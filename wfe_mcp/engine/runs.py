@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["is_for_people", "start_run"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ORIGIN_CHARS = 200
 
 
 def start_run(
@@ -44,12 +45,16 @@ def start_run(
     title: str = "",
     auto: bool | None = None,
     idempotency_key: str | None = None,
+    triggered_by: str = "",
+    external_id: str = "",
 ) -> LoadedRun:
     """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
 
+    ``triggered_by``: what made somebody start it; ``external_id``: what it is called there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
-    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto})
+    origin = _origin(triggered_by=triggered_by, external_id=external_id)
+    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **origin})
     if idempotency_key:
         with engine.store.read() as tx:
             known = tx.run_for_key(engine.project_id, idempotency_key, args)
@@ -85,7 +90,7 @@ def start_run(
             worktree=str(engine.root), template=plan.template.name,
             template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
             title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
-            idempotency_key=idempotency_key, args_sha256=args,
+            idempotency_key=idempotency_key, args_sha256=args, **origin,
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
         with turn_in(engine, tx, record.id, by) as turn:
@@ -98,6 +103,15 @@ def is_for_people(settings: LoadedSettings, template: str) -> bool:
     name = template.partition("@")[0]
     lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
     return any(allowed is not None and name not in allowed for allowed in lists)
+
+
+def _origin(**given: str) -> dict[str, str]:
+    """Where the run comes from, as far as it was said."""
+    for name, text in given.items():
+        if len(text) > _ORIGIN_CHARS or not text.isprintable():
+            raise Refused("bad_argument", f"{name} is one line of at most {_ORIGIN_CHARS} characters.", "Shorten it.",
+                          (Detail(pointer(name), "is too long or no single line"),))  # fmt: skip
+    return {name: text for name, text in given.items() if text}
 
 
 def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to create. ``definition_sha256`` names a kept document; ``frozen`` holds checks, roles, servers, context."""
+    """A run to create. ``definition_sha256`` names a kept document; ``frozen`` holds checks, roles, servers, context.
+
+    ``triggered_by``: what made somebody start it, such as a push; ``external_id``: what it is called there. Or empty.
+    """
 
     id: RunId
     project_id: str
@@ -64,6 +67,8 @@ class NewRun:
     inputs: Mapping[str, Any]
     frozen: Mapping[str, Any]
     driver: str | None = None
+    triggered_by: str = ""
+    external_id: str = ""
     idempotency_key: str | None = None
     args_sha256: str = ""
 
@@ -84,6 +89,8 @@ class RunRecord:
     frozen_sha256: str
     title: str
     driver: str | None
+    triggered_by: str
+    external_id: str
     status: RunStatus
     iteration: int
     auto: bool

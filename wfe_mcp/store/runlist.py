@@ -51,9 +51,20 @@ class RunListRows(Rows):
         since: datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
+        *,
+        untouched_since: datetime | None = None,
+        triggered_by: str | None = None,
+        external_id: str | None = None,
     ) -> RunPage:
-        """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects."""
+        """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
+
+        ``untouched_since``: nothing has happened in them since then.
+        """
         query = _SELECT
+        exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
+        query = query.where(*(column == value for column, value in exactly.items() if value is not None))
+        if untouched_since is not None:
+            query = query.where(RUN.c.updated_at < untouched_since)
         if project_id is not None:
             query = query.where(RUN.c.project_id == project_id)
         if template is not None:

@@ -92,6 +92,8 @@ class RunRows(EventRows):
             frozen_sha256=frozen,
             title=new.title,
             driver=new.driver,
+            triggered_by=new.triggered_by,
+            external_id=new.external_id,
             status=state.status,
             iteration=state.iteration,
             auto=state.auto,

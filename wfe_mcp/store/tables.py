@@ -101,6 +101,8 @@ class Run(Row, table=True):
     frozen_sha256: str = Field(foreign_key="document.sha256")
     title: str
     driver: str | None
+    triggered_by: str
+    external_id: str
     status: RunStatus = Field(sa_column=Column(Word(RunStatus), nullable=False))
     iteration: int
     auto: bool

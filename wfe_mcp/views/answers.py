@@ -15,6 +15,7 @@ from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates, versions
+from wfe_mcp.engine.stale import is_stale
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
@@ -76,14 +77,15 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
 
 def start_run(
     engine: Engine, by: By, template: str, inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
-    auto: bool | None = None, idempotency_key: str = "",
+    auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
 ) -> Envelope:  # fmt: skip
     """Create a run and say which phase is first."""
     if driver:
         raise _not_yet("driver", "Models as workers are not built yet: the connected client works the phases.")
     loaded = runs.start_run(
-        engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None
-    )
+        engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
+        triggered_by=triggered_by, external_id=external_id,
+    )  # fmt: skip
     return status(engine, by, loaded.record.id)
 
 
@@ -94,7 +96,10 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     found = standing_of(engine, run)
     view = run_views.full(found) if detail == "full" else run_views.brief(found)
     warnings = artifact_views.warnings(engine, found)
-    return _envelope(found, run_views.summary(found), view | ({"warnings": warnings} if warnings else {}))
+    summary = run_views.summary(found)
+    if is_stale(engine, found.loaded.record):
+        view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
+    return _envelope(found, summary, view | ({"warnings": warnings} if warnings else {}))
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -310,9 +315,16 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
         return Envelope(True, summary="No run is open in this project.", next=(first,), data={"runs": []})
     if len(found) == 1:
         return status(engine, by, found[0].loaded.record.id)
-    lines = [run_views.run_row(one.loaded.record) | {"waiting_on": one.waiting_on} for one in found]
+    lines = [
+        run_views.run_row(one.loaded.record, stale=is_stale(engine, one.loaded.record)) | {"waiting_on": one.waiting_on}
+        for one in found
+    ]
     moves = [move for one in found for move in next_moves(one)[:1]]
     return Envelope(True, summary=f"{len(found)} open runs", next=tuple(moves[:3]), data={"runs": lines})
+
+
+def _day(found: Standing) -> str:
+    return found.loaded.record.updated_at.date().isoformat()
 
 
 def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:

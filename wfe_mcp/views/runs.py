@@ -88,6 +88,7 @@ def full(standing: Standing) -> dict[str, Any]:
         "worktree": run.worktree,
         "started_at": run.created_at.isoformat(timespec="seconds"),
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
+        **_told_of(run),
     }
     if standing.context:
         about["context"] = [context_view(bundle) for bundle in standing.context[:_BUNDLES]]
@@ -143,14 +144,21 @@ def _second(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat(timespec="seconds")
 
 
-def run_row(run: RunRecord) -> dict[str, Any]:
+def run_row(run: RunRecord, *, stale: bool = False) -> dict[str, Any]:
     """One line of a list of runs."""
-    return {
+    row: dict[str, Any] = {
         "run": run.id, "title": run.title, "template": run.template, "state": str(run.status),
         "iteration": run.iteration, "tainted": run.tainted,
         "started_at": run.created_at.isoformat(timespec="seconds"),
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
     }  # fmt: skip
+    return row | _told_of(run) | ({"stale": True} if stale else {})
+
+
+def _told_of(run: RunRecord) -> dict[str, Any]:
+    """What is said of few runs: what started them, and that they were put away."""
+    told = {"triggered_by": run.triggered_by, "external_id": run.external_id, "archived": run.archived_at is not None}
+    return {key: value for key, value in told.items() if value}
 
 
 def event_view(event: EventRecord) -> dict[str, Any]:

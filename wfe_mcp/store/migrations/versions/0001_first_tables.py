@@ -71,6 +71,8 @@ def upgrade() -> None:
         sa.Column("frozen_sha256", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("driver", sa.String(), nullable=True),
+        sa.Column("triggered_by", sa.String(), nullable=False),
+        sa.Column("external_id", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("iteration", sa.Integer(), nullable=False),
         sa.Column("auto", sa.Boolean(), nullable=False),
