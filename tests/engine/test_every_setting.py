@@ -271,6 +271,9 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "budget.tokens_per_run": "tests/engine/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",
     "budget.cost_per_day": "tests/engine/test_budgets.py::test_a_day_is_capped_over_all_runs_and_begins_anew",
     "budget.tokens_per_day": "tests/engine/test_budgets.py::test_the_tokens_of_a_day_are_capped_too",
+    "queues.*.concurrency": "tests/engine/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
+    "queues.*.per_minute": "tests/engine/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
+    "queues.*.timeout": "tests/engine/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
 from wfe_mcp.workspace.context import ContextSettings
-from wfe_mcp.workspace.limit_tables import BudgetSettings
+from wfe_mcp.workspace.limit_tables import BudgetSettings, LimitedQueue, QueueSettings
 from wfe_mcp.workspace.origins import origin_fault
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
@@ -156,6 +156,9 @@ class Settings(_Table):
     )
     templates: dict[str, TemplateSettings] = Field(
         default={}, description="What this project changes in a template, by the template's name."
+    )
+    queues: dict[LimitedQueue, QueueSettings] = Field(
+        default={}, description="How much background work is done at once, by its queue."
     )
     budget: BudgetSettings = Field(default=BudgetSettings(), description="What calls to models may use.")
     http: HttpSettings = Field(
