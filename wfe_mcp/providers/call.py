@@ -74,7 +74,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls used. Tokens are the provider's own count; ``cost_usd`` only where the provider itself says it."""
+    """What calls used. Tokens are the provider's own count, 0 where a call broke off before it said so.
+
+    ``input_tokens`` has the cached ones in it. ``cost_usd`` only where the provider itself says it.
+    """
 
     requests: int = 0
     input_tokens: int = 0
@@ -204,7 +207,8 @@ class Task:
 class Worked:
     """How a task ended. Only ``done`` carries a ``value``.
 
-    ``text`` is readable as a partial result: what was said last, or the last output that was found invalid.
+    ``text`` is readable as a partial result: what was said last, or the last output that was found invalid. ``why``: what
+    ended it, in a sentence; empty for ``done``.
     """
 
     ending: Literal["done", "tool_limit", "timed_out", "cancelled", "no_answer"]
@@ -212,6 +216,7 @@ class Worked:
     text: str
     usage: Usage
     model: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How does work that waits on the network end as soon as nobody wants it any more?
+"""How does work that waits on the network end as soon as nobody wants it any more, and what is left of it then?
 
 the thread of the call:  loop ──► task: the call or the tool loop
                             └──► every 0.2 s: should_stop()? out of time? ──► cancel the task
@@ -7,15 +7,17 @@ the thread of the call:  loop ──► task: the call or the tool loop
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from wfe_mcp.providers.call import ShouldStop
 
-__all__ = ["Ended", "Watch", "finish"]
+__all__ = ["Ended", "Tally", "Watch", "finish"]
 
 T = TypeVar("T")
 _TICK_S = 0.2
@@ -34,6 +36,20 @@ class Watch:
     """What the work can see of its watch. ``ending``: it was told to end, so that a cancellation is ours."""
 
     ending: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the calls of one question or task used and said so far. ``text``: of the last call that said anything."""
+
+    usage: Usage = field(default_factory=Usage)
+    text: str = ""
+    fresh: bool = True
+
+    def say(self, piece: str) -> None:
+        """A piece of text; the first one of a call replaces what the call before said."""
+        self.text = piece if self.fresh else self.text + piece
+        self.fresh = False
 
 
 def finish(

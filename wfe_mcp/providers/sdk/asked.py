@@ -18,7 +18,8 @@ from pydantic_ai.tools import ToolDefinition
 
 from wfe_mcp.providers.call import Answer
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.providers.sdk.calls import Counted, Tally, said_in
+from wfe_mcp.providers.running import Tally
+from wfe_mcp.providers.sdk.calls import Counted, said_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ def _form(connection: Connection, question: Question) -> ModelRequestParameters 
 
 def _read(response: ModelResponse, connection: Connection, question: Question, usage: Usage) -> Answer:
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
-    if response.finish_reason == "content_filter":
-        raise fault("declined", connection, usage=usage, said=text)
     if response.finish_reason == "length":
         raise fault("cut_off", connection, usage=usage)
     value: dict[str, Any] | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.messages import (
@@ -35,23 +34,9 @@ if TYPE_CHECKING:
     from pydantic_ai.usage import RequestUsage
 
     from wfe_mcp.providers.call import Connection, Listener
-    from wfe_mcp.providers.running import Watch
+    from wfe_mcp.providers.running import Tally, Watch
 
-__all__ = ["Counted", "Tally", "said_in", "usage_of"]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the calls of one question or task used and said so far. ``text``: of the last call that said anything."""
-
-    usage: Usage = field(default_factory=Usage)
-    text: str = ""
-    fresh: bool = True
-
-    def say(self, piece: str) -> None:
-        """A piece of text; the first one of a call replaces what the call before said."""
-        self.text = piece if self.fresh else self.text + piece
-        self.fresh = False
+__all__ = ["Counted", "said_in", "usage_of"]
 
 
 class Counted(WrapperModel):
@@ -79,6 +64,7 @@ class Counted(WrapperModel):
                 messages, model_settings, model_request_parameters, run_context
             ) as stream:  # fmt: skip
                 yield stream
+                self._given(stream)
         except BaseException as error:
             used = self._used(stream)
             found = self._fault(error, used)
@@ -87,6 +73,11 @@ class Counted(WrapperModel):
                 raise
             raise found from None
         self._listener.after_call(self._connection, self._used(stream), None)
+
+    def _given(self, stream: StreamedResponse) -> None:
+        """Raise when the answer is that there is none."""
+        if stream.get().finish_reason == "content_filter":
+            raise fault("declined", self._connection, usage=usage_of(stream.usage), said=self._tally.text)
 
     def _used(self, stream: StreamedResponse | None) -> Usage:
         used = Usage(requests=1) if stream is None else usage_of(stream.usage)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import httpx2
 from pydantic_ai import exceptions as ai
 
-from wfe_mcp.providers.faults import chain, fault, is_tls, status_fault
+from wfe_mcp.providers.faults import fault, said_in_body, status_fault, transport_fault
 
 if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, ProviderFault, Usage
@@ -27,7 +27,7 @@ def failure(error: BaseException, connection: Connection, usage: Usage) -> Provi
         case ai.ModelHTTPError():
             return _of_status(error, connection, usage)
         case ai.ModelConnectionError() | httpx2.HTTPError() | httpx2.StreamError():
-            return _of_transport(error, connection, usage)
+            return transport_fault(error, connection, usage)
         case ai.ModelAPIError():
             return _of_no_status(error, connection, usage)
         case ai.UnexpectedModelBehavior():
@@ -55,7 +55,7 @@ def _of_no_status(error: ai.ModelAPIError, connection: Connection, usage: Usage)
 
 def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -> ProviderFault:
     body = error.body
-    said = _said(body)
+    said = said_in_body(body)
     if isinstance(error, ai.ModelAuthenticationError) and error.status_code not in (401, 403):
         return fault("wrong_key", connection, usage=usage)
     if error.status_code == 200:  # an error inside a stream that names no status
@@ -63,43 +63,6 @@ def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -
     return status_fault(
         connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage
     )  # fmt: skip
-
-
-def _said(body: object) -> str:
-    """The message in a body of the shape that these APIs use for errors; empty for any other body."""
-    if not isinstance(body, dict):
-        return ""
-    inner = cast("dict[str, Any]", body)
-    inner = inner.get("error", inner)
-    message = cast("dict[str, Any]", inner).get("message") if isinstance(inner, dict) else None
-    return message if isinstance(message, str) else ""
-
-
-def _of_transport(error: BaseException, connection: Connection, usage: Usage) -> ProviderFault:
-    tls = is_tls(error)
-    if tls:
-        return fault("tls", connection, usage=usage, why=tls)
-    for each in chain(error):
-        match each:
-            case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
-                return fault("no_route", connection, usage=usage, why=f"no connection in {connection.connect_s:g} s")
-            case httpx2.ConnectError() | httpx2.UnsupportedProtocol() | httpx2.ProxyError():
-                return fault("no_route", connection, usage=usage, why=_os_words(each))
-            case httpx2.TimeoutException():
-                return fault("silent", connection, usage=usage)
-            case httpx2.TransportError():
-                return fault("cut", connection, usage=usage)
-            case _:
-                continue
-    return fault("cut", connection, usage=usage)
-
-
-def _os_words(error: BaseException) -> str:
-    """What the operating system says, without its numbers: ``Connection refused``."""
-    for each in chain(error):
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror
-    return "the connection failed"
 
 
 def _why(error: ai.UnexpectedModelBehavior) -> str:

@@ -1,0 +1,169 @@
+"""Does a provider answer, which models does it have, and which ones run on this machine?
+
+Rules:
+1. A list of models costs nothing and is asked for first; only a real, smallest call says that key and model work.
+2. Nothing here raises for what a provider does: a test that fails is an answer. ``list_models`` alone raises.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.providers.asking import ask, checked, plainly
+from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
+from wfe_mcp.providers.faults import VENDORS, fault, said_in_body, status_fault, transport_fault
+from wfe_mcp.workspace.origins import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LOCAL", "Local", "Tested", "find_local", "list_models", "try_connection"]
+
+LOCAL: Mapping[str, tuple[int, str]] = {
+    "Ollama": (11434, "/v1"),
+    "LM Studio": (1234, "/v1"),
+    "vLLM": (8000, "/v1"),
+    "Docker Model Runner": (12434, "/engines/v1"),
+}
+"""Programs that run models on this machine: the port and path where each usually is."""
+
+_QUESTION = Question("Answer with the one word: ok")
+_MOST_TOKENS = 512
+_MOST_BYTES = 4_000_000
+_MOST_S = 30.0
+_LOCAL_S = 1.0
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a test found. ``latency_s``: of the real call, None when none was answered.
+
+    ``model_found``: None when nothing could be found out. ``models``: what the provider lists, empty when it lists nothing.
+    """
+
+    latency_s: float | None
+    model_found: bool | None
+    models: tuple[str, ...]
+    usage: Usage
+    fault: ProviderFault | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the provider can be used as it is."""
+        return self.fault is None
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A program on this machine that serves models. ``needs_key``: it does not even list them without one."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+    needs_key: bool = False
+
+
+def try_connection(
+    connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Tested:  # fmt: skip
+    """Lists the models, then asks the smallest question there is: one call, which ``listener`` hears like every call."""
+    try:
+        models = list_models(connection)
+    except ProviderFault as raised:
+        if raised.kind in ("no_route", "tls", "not_configured", "not_installed"):
+            return Tested(None, None, (), raised.usage, raised)
+        models = ()  # not everybody lists what they have; whether the key is right is for the call to say
+    least = replace(connection, max_tokens=min(connection.max_tokens, _MOST_TOKENS))
+    began = monotonic()
+    try:
+        usage = ask(least, _QUESTION, listener, should_stop).usage
+    except ProviderFault as raised:
+        # A model that thinks longer than the smallest question allows has answered all the same.
+        if raised.kind != "unparsable" or not raised.usage.output_tokens:
+            found = False if raised.kind == "wrong_model" else connection.model in models or None
+            return Tested(None, found, models, raised.usage, _with_names(raised, connection, models))
+        usage = raised.usage
+    return Tested(monotonic() - began, True, models, usage, None)
+
+
+def list_models(connection: Connection) -> tuple[str, ...]:
+    """The names of the models that a provider has, in its order. Raises ProviderFault."""
+    checked(replace(connection, model=connection.model or "any"))
+    return plainly(lambda: _names(_get(connection), connection))
+
+
+def find_local(places: Mapping[str, tuple[int, str]] = LOCAL) -> list[Local]:
+    """The programs that serve models on this machine, at their usual ``places``: name → (port, path)."""
+    return [found for name, (port, path) in places.items() if (found := _local(name, f"http://127.0.0.1:{port}{path}"))]
+
+
+def _local(name: str, base_url: str) -> Local | None:
+    connection = Connection(name, "openai-compatible", base_url=base_url, connect_s=_LOCAL_S, response_s=_LOCAL_S)
+    try:
+        return Local(name, base_url, list_models(connection))
+    except ProviderFault as raised:
+        return Local(name, base_url, (), needs_key=True) if raised.kind == "wrong_key" else None
+
+
+def _with_names(raised: ProviderFault, connection: Connection, models: tuple[str, ...]) -> ProviderFault:
+    if raised.kind != "wrong_model" or not models:
+        return raised
+    near = nearest(connection.model, models) or models[:_NAMED]
+    raised.hint = f"Name another one; nearest of the {len(models)} it has: {', '.join(near)}."
+    return raised
+
+
+def _get(connection: Connection) -> object:
+    """The JSON that lists the models."""
+    import httpx2  # 75 ms of CPU
+
+    base_url = (connection.base_url or VENDORS[connection.kind]).rstrip("/")
+    key = connection.api_key or ""
+    path, headers = {
+        "anthropic": ("/v1/models?limit=1000", {"x-api-key": key, "anthropic-version": "2023-06-01"}),
+        "gemini": ("/v1beta/models?pageSize=1000", {"x-goog-api-key": key}),
+    }.get(connection.kind, ("/models", {"authorization": f"Bearer {key}"} if key else {}))
+    until = monotonic() + _MOST_S
+    silence = min(connection.response_s, _MOST_S)
+    timeout = httpx2.Timeout(connect=connection.connect_s, read=silence, write=silence, pool=silence)
+    content = b""
+    try:
+        with (
+            httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=not is_loopback(base_url)) as http,
+            http.stream("GET", f"{base_url}{path}", headers=headers) as answer,
+        ):
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES or monotonic() > until:
+                    break
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
+        raise transport_fault(error, connection) from None
+    if 300 <= answer.status_code < 400:
+        raise fault("moved", connection, status=answer.status_code)
+    said = _json(content)
+    if answer.status_code != 200:
+        told = said_in_body(said)
+        raise status_fault(connection, answer.status_code, said=told, ours=bool(told), headers=answer.headers)
+    return said
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _names(said: object, connection: Connection) -> tuple[str, ...]:
+    given = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    every = given.get("models" if connection.kind == "gemini" else "data")
+    if not isinstance(every, list):
+        raise fault("unreadable", connection, why="it lists no models")
+    entries = [cast("dict[str, Any]", each) for each in cast("list[object]", every) if isinstance(each, dict)]
+    names = [entry.get("name" if connection.kind == "gemini" else "id") for entry in entries]
+    return tuple(name.removeprefix("models/") for name in names if isinstance(name, str))

@@ -1,0 +1,41 @@
+"""How does a model over HTTP work on a task with tools?"""
+
+from __future__ import annotations
+
+from wfe_mcp.providers.asking import checked, plainly
+from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
+from wfe_mcp.providers.running import Ended, Tally, Watch, finish
+
+__all__ = ["work"]
+
+
+def work(
+    connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Worked:  # fmt: skip
+    """How the task ended: done, or at one of its limits with what was said last.
+
+    Raises ProviderFault when the provider fails; its usage is that of all calls so far. Blocks this thread, which must not
+    be that of an event loop. What ``listener`` or ``task.validate`` raise comes out as it is.
+    """
+    checked(connection)
+    heard, tally = listener or Silent(), Tally()
+
+    async def working(watch: Watch) -> Worked:
+        # 0.5 s of CPU and more, on the first call of a process: not before one is made.
+        from wfe_mcp.providers.sdk.worked import worked
+
+        return await worked(connection, task, heard, tally, watch)
+
+    def done() -> Worked:
+        try:
+            return finish(working, should_stop, task.limits.total_s)
+        except ProviderFault as fault:
+            fault.usage = tally.usage
+            raise
+        except Ended as ended:
+            if ended.why == "stopped":
+                return Worked("cancelled", None, tally.text, tally.usage, connection.model, "It was stopped.")
+            why = f"It was not done after {task.limits.total_s:g} s, which is the limit."
+            return Worked("timed_out", None, tally.text, tally.usage, connection.model, why)
+
+    return plainly(done)
