@@ -1,0 +1,144 @@
+"""How does Claude Code work for us? ``claude -p`` with a stream of JSON (S0-42).
+
+What it prints was recorded from version 2.1; a line that we do not know means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.providers.agents.agent import (
+    NETWORK,
+    Agent,
+    Ended,
+    Given,
+    Heard,
+    Said,
+    Speaks,
+    ToolBegan,
+    ToolDone,
+    Trouble,
+    Used,
+    content_text,
+    count,
+    given,
+    listed,
+    records,
+    word,
+    words_of,
+)  # fmt: skip
+from wfe_mcp.providers.call import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.providers.call import Connection, FaultKind, Task
+
+__all__ = ["CLAUDE_CODE"]
+
+_READING = ("Read", "Grep", "Glob")
+_FAULTS: dict[str, FaultKind] = {
+    "authentication_failed": "wrong_key", "rate_limit": "rate_limited", "overloaded": "overloaded",
+    "model_not_found": "wrong_model", "billing_error": "refused", "invalid_request": "refused",
+    "oauth_org_not_allowed": "wrong_key",
+}  # fmt: skip
+_STATUSES: dict[int, FaultKind] = {
+    401: "wrong_key",
+    403: "wrong_key",
+    404: "wrong_model",
+    429: "rate_limited",
+    529: "overloaded",
+}
+
+
+def _arguments(connection: Connection, task: Task) -> list[str]:
+    options = connection.options
+    writes = connection.fs_ability == "local-write"
+    allowed = options.get("allowed_tools", (*_READING, "Write", "Edit") if writes else _READING)
+    model = ["--model", connection.model] if connection.model else []
+    folders = words_of(options.get("add_dirs"))
+    return [
+        "-p", "--output-format", "stream-json", "--verbose",
+        *model,
+        "--permission-mode", str(options.get("permission_mode", "acceptEdits" if writes else "default")),
+        *listed("--allowedTools", allowed),
+        *listed("--disallowedTools", options.get("disallowed_tools")),
+        *listed("--max-turns", options.get("max_turns", task.limits.requests)),
+        *listed("--max-budget-usd", options.get("max_budget_usd")),
+        *(["--add-dir", *folders] if folders else []),
+        # Without its servers: ours among them would offer the agent the very run that it works for.
+        *([] if options.get("mcp_servers") else ["--strict-mcp-config"]),
+    ]  # fmt: skip
+
+
+def _hear(record: Given) -> Iterator[Heard]:
+    match record.get("type"):
+        case "system" if record.get("subtype") == "init":
+            yield Speaks(word(record, "model"))
+        case "assistant":
+            yield from _message(record)
+        case "user":
+            for block in records(given(record, "message"), "content"):
+                if block.get("type") == "tool_result":
+                    text = content_text(block.get("content"))
+                    yield ToolDone(word(block, "tool_use_id"), text, block.get("is_error") is not True)
+        case "result":
+            yield from _result(record)
+        case _:
+            pass
+
+
+def _message(record: Given) -> Iterator[Heard]:
+    blocks = records(given(record, "message"), "content")
+    if error := word(record, "error"):
+        # Not the model speaks here: Claude Code says what failed as if it were an answer.
+        yield Trouble("\n".join(word(block, "text") for block in blocks), _FAULTS.get(error))
+        return
+    for block in blocks:
+        if block.get("type") == "text":
+            yield Said(word(block, "text"))
+        elif block.get("type") == "tool_use":
+            yield ToolBegan(word(block, "id"), word(block, "name"), given(block, "input"))
+
+
+def _result(record: Given) -> Iterator[Heard]:
+    used, cost = given(record, "usage"), record.get("total_cost_usd")
+    read, written = count(used, "cache_read_input_tokens"), count(used, "cache_creation_input_tokens")
+    yield Used(
+        Usage(
+            count(record, "num_turns"),
+            count(used, "input_tokens") + read + written,
+            count(used, "output_tokens"),
+            read,
+            written,
+            float(cost) if isinstance(cost, int | float) else None,
+        )
+    )
+    subtype, text = word(record, "subtype"), word(record, "result")
+    if subtype in {"error_max_turns", "error_max_budget_usd"}:
+        yield Ended("tool_limit")
+    elif record.get("is_error") is True or subtype != "success":
+        status = record.get("api_error_status")
+        why = text or "; ".join(words_of(record.get("errors"))) or subtype
+        yield Trouble(why, _STATUSES.get(status) if isinstance(status, int) else None)
+        yield Ended("failed")
+    else:
+        yield Ended("done", text)
+
+
+CLAUDE_CODE = Agent(
+    program=("claude",),
+    key="ANTHROPIC_API_KEY",
+    variables=(
+        *NETWORK,
+        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR",
+        "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_GIT_BASH_PATH",
+    ),
+    options=(
+        "permission_mode", "allowed_tools", "disallowed_tools", "max_turns", "max_budget_usd", "add_dirs", "mcp_servers",
+    ),
+    install="npm install -g @anthropic-ai/claude-code",
+    login="run `claude` once and log in there, or set ANTHROPIC_API_KEY",
+    arguments=_arguments,
+    hear=_hear,
+)  # fmt: skip

@@ -1,0 +1,119 @@
+"""How does Codex work for us? ``codex exec --json``, which reads its prompt from standard input.
+
+What it prints was recorded from version 0.169; a line that we do not know means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.providers.agents.agent import (
+    NETWORK,
+    Agent,
+    Ended,
+    Given,
+    Heard,
+    Said,
+    ToolBegan,
+    ToolDone,
+    Trouble,
+    Used,
+    content_text,
+    count,
+    given,
+    listed,
+    records,
+    word,
+    words_of,
+)  # fmt: skip
+from wfe_mcp.providers.call import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.providers.call import Connection, Task
+
+__all__ = ["CODEX"]
+
+
+def _arguments(connection: Connection, _task: Task) -> list[str]:
+    options = connection.options
+    sandbox = "workspace-write" if connection.fs_ability == "local-write" else "read-only"
+    return [
+        "exec", "--json", "--skip-git-repo-check", "--color", "never",
+        "--sandbox", str(options.get("sandbox", sandbox)),
+        *listed("--model", connection.model or None),
+        *listed("--profile", options.get("profile")),
+        *(word for folder in words_of(options.get("add_dirs")) for word in ("--add-dir", folder)),
+        *(word for setting in words_of(options.get("config")) for word in ("-c", setting)),
+        "-",
+    ]  # fmt: skip
+
+
+def _hear(record: Given) -> Iterator[Heard]:
+    item = given(record, "item")
+    match record.get("type"):
+        case "item.started":
+            if began := _began(item):
+                yield began
+        case "item.completed":
+            yield from _completed(item)
+        case "turn.completed":
+            yield Used(_usage(given(record, "usage")))
+            yield Ended("done")
+        case "turn.failed":
+            yield Trouble(word(given(record, "error"), "message"))
+            yield Ended("failed")
+        case "error":
+            # "Reconnecting… 1/5" comes this way too: only the end of the turn says whether it mattered.
+            yield Trouble(word(record, "message"))
+        case _:
+            pass
+
+
+def _began(item: Given) -> ToolBegan | None:
+    match item.get("type"):
+        case "command_execution":
+            return ToolBegan(word(item, "id"), "shell", {"command": word(item, "command")})
+        case "file_change":
+            changes = [{"path": word(each, "path"), "kind": word(each, "kind")} for each in records(item, "changes")]
+            return ToolBegan(word(item, "id"), "apply_patch", {"changes": changes})
+        case "mcp_tool_call":
+            name = f"{word(item, 'server')}.{word(item, 'tool')}"
+            return ToolBegan(word(item, "id"), name, given(item, "arguments"))
+        case "web_search":
+            return ToolBegan(word(item, "id"), "web_search", {"query": word(item, "query")})
+        case _:
+            return None
+
+
+def _completed(item: Given) -> Iterator[Heard]:
+    if item.get("type") == "agent_message":
+        yield Said(word(item, "text"))
+    elif began := _began(item):
+        output = word(item, "aggregated_output") or content_text(given(item, "result").get("content"))
+        text = output or word(given(item, "error"), "message")
+        yield ToolDone(began.id, text, item.get("status") not in {"failed", "declined"}, began)
+
+
+def _usage(used: Given) -> Usage:
+    """Codex counts cached tokens among the input, as we do."""
+    return Usage(
+        1,
+        count(used, "input_tokens"),
+        count(used, "output_tokens"),
+        count(used, "cached_input_tokens"),
+        count(used, "cache_write_input_tokens"),
+    )
+
+
+CODEX = Agent(
+    program=("codex",),
+    key="OPENAI_API_KEY",
+    variables=(*NETWORK, "OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_HOME", "CODEX_API_KEY"),
+    options=("sandbox", "profile", "add_dirs", "config"),
+    install="npm install -g @openai/codex",
+    login="run `codex login`, or set OPENAI_API_KEY",
+    arguments=_arguments,
+    hear=_hear,
+)

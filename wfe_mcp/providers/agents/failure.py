@@ -1,0 +1,117 @@
+"""What went wrong with a command-line agent, in our words, and what can a person do about it?
+
+Agents have no common form for errors: what one says itself counts first, then the words in which vendors fail.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from wfe_mcp.providers.call import ProviderFault, Usage
+
+if TYPE_CHECKING:
+    from wfe_mcp.providers.agents.agent import Agent, Trouble
+    from wfe_mcp.providers.call import Connection, FaultKind
+
+__all__ = ["fault", "trouble_fault"]
+
+_TEST = "Then try it: wfe-mcp providers test {provider}"
+
+_ROWS: dict[FaultKind, tuple[str, str]] = {
+    "not_installed": ("Provider {provider!r} needs the program {program!r}, which is not on PATH.",
+                      "Install it ({install}), or name its place in `argv` of the provider. " + _TEST),
+    "not_configured": ("Provider {provider!r} cannot be used{said}.", "Correct it in config.toml. " + _TEST),
+    "wrong_key": ("Provider {provider!r} ({program}) is not let in{said}.", "Log in: {login}. " + _TEST),
+    "wrong_model": ("Provider {provider!r} ({program}) has no such model ({model}){said}.",
+                    "Name another one, or none for its default."),
+    "no_route": ("Provider {provider!r} ({program}) cannot reach its vendor{said}.",
+                 "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST),
+    "tls": ("Provider {provider!r} ({program}) does not trust the certificate of its vendor{said}.",
+            "Where it is your own authority, name its certificate in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS."),
+    "rate_limited": ("Provider {provider!r} ({program}) reached a limit of its vendor{said}.",
+                     "Wait, or use another provider."),
+    "overloaded": ("The vendor of provider {provider!r} ({program}) is overloaded or out of order{said}.",
+                   "Wait, or use another provider."),
+    "timeout": ("Provider {provider!r} ({program}) did not end in time{said}.",
+                "Ask again, or raise its time-outs."),
+    "unparsable": ("Provider {provider!r} ({program}) did not answer in the form that was asked for{said}.",
+                   "Ask again, or name another provider."),
+    "refused": ("Provider {provider!r} ({program}) refused to work{said}.",
+                "Check its account and the options of the provider."),
+    "stopped": ("The work of provider {provider!r} was stopped.", ""),
+    "other": ("Provider {provider!r} ({program}) failed{said}.", "Its log says more. " + _TEST),
+}  # fmt: skip
+
+_WORDS: tuple[tuple[FaultKind, str], ...] = (
+    ("refused", r"credit balance|insufficient.quota|billing|\b402\b"),
+    ("tls", r"certificate|self.signed|\bCERT_"),
+    ("rate_limited", r"\b429\b|rate.?limit|too many requests|usage limit|quota|RESOURCE_EXHAUSTED"),
+    ("wrong_key", r"\b40[13]\b|unauthori[sz]ed|unauthenticated|authentication|api.?key|not logged in|log ?in\b|oauth|"
+                  r"auth method"),
+    ("wrong_model", r"\bmodel\b[^\n]{0,100}(not found|not exist|unknown|not supported)|model_not_found|\b404\b[^\n]{0,40}model|"
+                    r"\bmodel: "),
+    ("overloaded", r"\b(529|50[0234])\b|overloaded|unavailable|at capacity|internal (server )?error"),
+    ("no_route", r"ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ConnectionRefused|fetch failed|unable to connect|failed to connect|"
+                 r"error sending request|stream disconnected|network"),
+)  # fmt: skip
+"""Read from top to bottom; the first row that matches says what it was."""
+
+_WAIT = re.compile(
+    r"(?:again|retry|resets?)\s+(?:in|after)\s+(\d{1,6}(?:\.\d{1,6})?)\s*(ms|s|m|h)|retryDelay\W{1,5}(\d{1,6})",
+    re.IGNORECASE,
+)
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
+_MOST = 300
+
+
+def fault(
+    kind: FaultKind, agent: Agent, connection: Connection, said: str = "", *,
+    usage: Usage | None = None, retry_after_s: float | None = None,
+) -> ProviderFault:  # fmt: skip
+    """The fault of a row of the table. ``said``: what the agent says itself."""
+    message, hint = _ROWS[kind]
+    shown = " ".join(said.split())
+    if connection.api_key:
+        shown = shown.replace(connection.api_key, "…")
+    words = {
+        "provider": connection.provider, "program": (connection.argv or agent.program)[0], "model": connection.model or "its default",
+        "install": agent.install, "login": agent.login, "said": f": {shown[:_MOST].rstrip('.')}" if shown else "",
+    }  # fmt: skip
+    return ProviderFault(
+        kind, message.format(**words), hint.format(**words), usage=usage or Usage(), retry_after_s=retry_after_s
+    )
+
+
+def trouble_fault(
+    agent: Agent, connection: Connection, trouble: Trouble | None, exit_code: int | None, tail: str, usage: Usage
+) -> ProviderFault:
+    """What an agent that failed means. ``tail``: the end of all it printed, for when it told of no trouble."""
+    said = trouble.message if trouble and trouble.message else _last_words(tail)
+    kind = (trouble.kind if trouble else None) or agent.exits.get(exit_code or 0) or _kind(said)
+    passes = kind in {"rate_limited", "overloaded"}
+    wait = ((trouble.retry_after_s if trouble else None) or _wait_s(said)) if passes else None
+    if kind == "other":
+        said = f"exit code {exit_code}; {said}" if said else f"exit code {exit_code}"
+    return fault(kind, agent, connection, said, usage=usage, retry_after_s=wait)
+
+
+def _kind(said: str) -> FaultKind:
+    for kind, pattern in _WORDS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return kind
+    return "other"
+
+
+def _wait_s(said: str) -> float | None:
+    found = _WAIT.search(said)
+    if found is None:
+        return None
+    return float(found[3]) if found[3] else float(found[1]) * _UNITS_S[found[2].lower()]
+
+
+def _last_words(tail: str) -> str:
+    """The last lines of what it printed that are no records of its stream and no lines of a stack."""
+    lines = [line.strip() for line in tail.splitlines()]
+    told = [line for line in lines if line and not line.startswith(("{", "}", "at "))]
+    return " ".join(told[-5:])

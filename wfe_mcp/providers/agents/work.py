@@ -1,0 +1,296 @@
+"""How does a command-line agent work on a task of ours?
+
+    prompt + where the output goes ──stdin──► the agent, in the project or a worktree
+                    listener ◄── lines of JSON ──┘
+                    output   ◄── the file it was told to write, else the last JSON block of its answer
+
+Rules:
+1. The prompt never stands in the argv: it may be longer than one can be, and everybody on the machine sees those.
+2. The agent gets variables by name, and the key that is configured for it; nothing else of our environment.
+3. It ends by itself, or by one of our bounds: time, silence while none of its tools runs, number of tool calls, a stop.
+   What it said until then is a partial result.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.providers.agents.agent import words_of
+from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
+from wfe_mcp.providers.agents.codex import CODEX
+from wfe_mcp.providers.agents.failure import fault, trouble_fault
+from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
+from wfe_mcp.providers.agents.hearing import Hearing
+from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
+from wfe_mcp.providers.output import clear_place, output_paragraph, value_at, value_in, with_paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from wfe_mcp.providers.agents.agent import Agent
+    from wfe_mcp.providers.call import Connection, ProviderKind, Question, ShouldStop
+
+__all__ = ["AGENT_KINDS", "Ran", "RunProgram", "Surroundings", "ask_agent", "run_agent"]
+
+_AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
+
+AGENT_KINDS: tuple[ProviderKind, ...] = tuple(_AGENTS)
+"""The kinds of provider that are programs, so here."""
+
+_ENV_OPTION = "env"
+"""Names of more variables that may pass to the agent: an option that every kind has."""
+
+_CHARACTERS_PER_TOKEN = 4
+
+
+class Ran(Protocol):
+    """How a child ended, as far as it matters here."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """None when it was ended by us."""
+        ...
+
+    @property
+    def timed_out(self) -> bool:
+        """Its time was over."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """``should_stop`` said so."""
+        ...
+
+    @property
+    def output_tail(self) -> str:
+        """The end of all it printed."""
+        ...
+
+
+class RunProgram(Protocol):
+    """What runs the child: ``jobs.child.run_child``, or that of a job's context."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout_s: float,
+        log_path: Path | None,
+        stdin: bytes,
+        on_line: Callable[[str], object],
+        should_stop: Callable[[], bool],
+    ) -> Ran:
+        """Run ``argv`` to its end, and hand over each line that it prints."""
+        ...
+
+
+Why = Literal["ended", "cancelled", "timed_out", "silent", "tool_limit"]
+
+_ENDINGS: dict[Why, Literal["cancelled", "timed_out", "tool_limit"]] = {
+    "cancelled": "cancelled", "timed_out": "timed_out", "silent": "timed_out", "tool_limit": "tool_limit",
+}  # fmt: skip
+_WHY: dict[Why, str] = {
+    "cancelled": "It was stopped.",
+    "timed_out": "It was not done after {total_s:g} s.",
+    "silent": "It said nothing for {response_s:g} s, and no tool of its own ran.",
+    "tool_limit": "It reached a limit: {tool_calls} tool calls, or one of its own.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where an agent works. ``environment``: the variables of a child that may see these names (``child_env``).
+
+    ``log_path``: where all it prints is kept.
+    """
+
+    root: Path
+    run: RunProgram
+    environment: Callable[[Iterable[str]], Mapping[str, str]]
+    log_path: Path | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+def run_agent(
+    connection: Connection,
+    task: Task,
+    around: Surroundings,
+    listener: Listener | None = None,
+    should_stop: ShouldStop = never,
+    *,
+    place: str,
+) -> Worked:
+    """Let the agent work on ``task`` in the project. ``place``: where its output goes, relative to the root.
+
+    Raises ProviderFault: not installed, not let in, a limit of its vendor, any other failure.
+    """
+    agent = _agent(connection)
+    if connection.fs_ability in {"local-write", "write-only"}:
+        clear_place(around.root, place)
+    prompt = with_paragraph(_whole(task), connection.fs_ability, place, task.schema)
+    why, heard = _worked(agent, connection, task, prompt, around, listener or Silent(), should_stop)
+    model = heard.model or connection.model
+    if why != "ended":
+        return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _told(why, connection, task))
+    value = _value(around.root, place, heard)
+    if value is None:
+        why_not = f"It ended with neither a file '{place}' nor a block of JSON in its answer."
+        return Worked("no_answer", None, heard.answer, heard.usage, model, why_not)
+    return Worked("done", value, heard.answer, heard.usage, model)
+
+
+def ask_agent(
+    connection: Connection,
+    question: Question,
+    around: Surroundings,
+    listener: Listener | None = None,
+    should_stop: ShouldStop = never,
+) -> Answer:
+    """The answer of the agent to a question, for which it may read the project and change nothing.
+
+    Raises ProviderFault: as ``run_agent``, and when no answer came of it.
+    """
+    agent = _agent(connection)
+    if question.images:
+        raise fault("not_configured", agent, connection, "a command-line agent is shown no pictures")
+    reading = replace(connection, fs_ability="local-read")
+    task = Task(question.prompt, question.schema or {}, question.system)
+    prompt = _whole(task)
+    if question.schema is not None:
+        prompt = f"{prompt}\n\n{output_paragraph('none', '', question.schema)}"
+    why, heard = _worked(agent, reading, task, prompt, around, listener or Silent(), should_stop)
+    if why == "cancelled":
+        raise fault("stopped", agent, connection, usage=heard.usage)
+    if why != "ended":
+        kind = "other" if why == "tool_limit" else "timeout"
+        raise fault(kind, agent, connection, _told(why, connection, task), usage=heard.usage)
+    value = value_in(heard.answer) if question.schema is not None else None
+    if question.schema is not None and value is None:
+        raise fault("unparsable", agent, connection, heard.answer, usage=heard.usage)
+    return Answer(heard.answer, value, heard.usage, heard.model or connection.model)
+
+
+def _agent(connection: Connection) -> Agent:
+    agent = _AGENTS.get(connection.kind)
+    if agent is None:
+        message = f"Provider {connection.provider!r} of kind {connection.kind} is no command-line agent."
+        raise ProviderFault("not_configured", message, f"Name one of kind {', '.join(AGENT_KINDS)}.")
+    for option in connection.options:
+        known = (*agent.options, _ENV_OPTION)
+        if option not in known:
+            near = ", ".join(nearest(option, known)) or ", ".join(known)
+            raise fault("not_configured", agent, connection, f"{option!r} is no option of its kind; there is {near}")
+    return agent
+
+
+def _whole(task: Task) -> str:
+    return f"{task.system.rstrip()}\n\n{task.prompt}" if task.system else task.prompt
+
+
+def _total_s(connection: Connection, task: Task) -> float:
+    return min(connection.total_s, task.limits.total_s or connection.total_s)
+
+
+def _told(why: Why, connection: Connection, task: Task) -> str:
+    return _WHY[why].format(
+        total_s=_total_s(connection, task), response_s=connection.response_s, tool_calls=task.limits.tool_calls
+    )
+
+
+def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
+    try:
+        value = value_at(root, place)
+    except Refused:  # a link or the like where the file should be: it does not count
+        value = None
+    return value if value is not None else value_in(heard.all_said)
+
+
+def _worked(
+    agent: Agent, connection: Connection, task: Task, prompt: str, around: Surroundings, listener: Listener,
+    should_stop: ShouldStop,
+) -> tuple[Why, Hearing]:  # fmt: skip
+    """Run the agent once. Announced and reported as one call: how many it makes itself is known only at its end."""
+    env = dict(around.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
+    if connection.api_key:
+        env[agent.key] = connection.api_key
+    argv = (*(connection.argv or agent.program), *agent.arguments(connection, task))
+    _require_program(agent, connection, argv[0], around.root, env)
+    heard = Hearing(agent, listener, around.clock, heard_at=around.clock())
+    bounds = _Bounds(connection, task, heard, should_stop)
+    listener.before_call(connection, Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
+    try:
+        ran = around.run(
+            argv,
+            cwd=around.root,
+            env=env,
+            timeout_s=_total_s(connection, task),
+            log_path=around.log_path,
+            stdin=prompt.encode(errors="replace"),
+            on_line=heard.line,
+            should_stop=bounds.are_met,
+        )
+        heard.close()
+    except BaseException as exc:
+        # The job was told to stop, or the child could not be run: that is for whoever runs it to say.
+        failed = exc if isinstance(exc, ProviderFault) else fault("stopped", agent, connection)
+        listener.after_call(connection, heard.usage, failed)
+        raise
+    why = bounds.why(ran)
+    failed = _failure(agent, connection, heard, ran) if why == "ended" else None
+    listener.after_call(connection, heard.usage, failed)
+    if failed is not None:
+        raise failed
+    return why, heard
+
+
+def _failure(agent: Agent, connection: Connection, heard: Hearing, ran: Ran) -> ProviderFault | None:
+    """Why it failed; None when it did not. What it says of its end counts before its exit code."""
+    is_done = heard.ended.how == "done" if heard.ended else ran.exit_code == 0
+    if is_done:
+        return None
+    return trouble_fault(agent, connection, heard.trouble, ran.exit_code, ran.output_tail, heard.usage)
+
+
+@dataclass(slots=True)
+class _Bounds:
+    """Rule 3: what ends the work from outside."""
+
+    connection: Connection
+    task: Task
+    heard: Hearing
+    should_stop: ShouldStop
+    met: Why = "ended"
+
+    def are_met(self) -> bool:
+        """True once the agent must be ended; asked while it runs."""
+        if self.should_stop():
+            self.met = "cancelled"
+        elif self.heard.tool_calls > self.task.limits.tool_calls:
+            self.met = "tool_limit"
+        elif self.heard.silent_s() > self.connection.response_s:
+            self.met = "silent"
+        return self.met != "ended"
+
+    def why(self, ran: Ran) -> Why:
+        """What the end means."""
+        if ran.timed_out:
+            return "timed_out"
+        if ran.cancelled:
+            return "cancelled" if self.met == "ended" else self.met
+        return "tool_limit" if self.heard.ended and self.heard.ended.how == "tool_limit" else "ended"
+
+
+def _require_program(agent: Agent, connection: Connection, name: str, root: Path, env: Mapping[str, str]) -> None:
+    # A path is relative to where the agent runs; a bare name is looked for as the child would be.
+    is_path = bool(os.path.dirname(name))  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
+    found = (root / name).is_file() if is_path else shutil.which(name, path=env.get("PATH", os.defpath))
+    if not found:
+        raise fault("not_installed", agent, connection)

@@ -1,0 +1,105 @@
+"""Where does a worker without our tools put its output, and how is it found again?
+
+    local-write   a file in the project, named in the prompt
+    local-read    the last block of JSON in its answer, which is saved under the name in the prompt
+    write-only    a file to download, named in the prompt; a person brings it to its place
+    none          the last block of JSON in its answer
+
+Rules (S0-43):
+1. The prompt ends with one paragraph that says so, and with the schema.
+2. The file counts before the answer; in an answer the last block counts that is a JSON object.
+3. Nothing is validated here: the value walks the same way as every submitted artifact.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files import read_if_there, write_atomic
+from wfe_mcp.workspace.folders import walk
+from wfe_mcp.workspace.paths import parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from wfe_mcp.workspace.kinds import FsAbility
+
+__all__ = ["clear_place", "output_paragraph", "value_at", "value_in", "with_paragraph"]
+
+_PARAGRAPHS: dict[FsAbility, str] = {
+    "local-write": "When the work is done, write your output as JSON into the file `{place}` (relative to the project's "
+    "root), and nothing else into that file. If you cannot write it, end your answer with that JSON in one ```json block.",
+    "local-read": "You may read the project's files. End your answer with your output as JSON in exactly one ```json "
+    "block; it will be saved as `{place}`.",
+    "write-only": "Make one file for download named `{name}` that holds your output as JSON and nothing else; it will be "
+    "saved as `{place}`. If you cannot make files, end your answer with that JSON in one ```json block.",
+    "none": "End your answer with your output as JSON in exactly one ```json block.",
+}
+
+
+def output_paragraph(ability: FsAbility, place: str, schema: Mapping[str, Any]) -> str:
+    """What the end of a prompt says of the output. ``place``: its path, relative to the project root."""
+    text = _PARAGRAPHS[ability].format(place=place, name=place.rpartition("/")[2])
+    shown = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return f"## Your output\n\n{text}\n\nIt must be one JSON object that matches this JSON Schema:\n\n```json\n{shown}\n```\n"
+
+
+def with_paragraph(prompt: str, ability: FsAbility, place: str, schema: Mapping[str, Any]) -> str:
+    """The whole text for a worker: what it shall do, then where the output goes."""
+    return f"{prompt.rstrip()}\n\n{output_paragraph(ability, place, schema)}"
+
+
+def clear_place(root: Path, place: str) -> None:
+    """Make the folder of ``place``, and take away what an earlier try left there: it is no answer to this one."""
+    parts = parts_of(place)
+    write_atomic(root, place, b"")  # makes the folders, and refuses what is no plain file
+    with walk(root, parts[:-1]) as folder:
+        folder.remove(parts[-1])
+
+
+def value_at(root: Path, place: str) -> dict[str, Any] | None:
+    """The object in the file at ``place``, as JSON or as text with a block of it; None when there is none.
+
+    Refuses (T5): a link, a hard link, a device.
+    """
+    content = read_if_there(root, place)
+    return None if content is None else value_in(content.decode(errors="replace"))
+
+
+def value_in(text: str) -> dict[str, Any] | None:
+    """The last JSON object among the fenced blocks of an answer, else the whole of it; None when there is none."""
+    for block in reversed([*_blocks(text)]):
+        if (value := _object(block)) is not None:
+            return value
+    return _object(text)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    text = text.removeprefix("\ufeff").strip()
+    if not text.startswith("{"):
+        return None
+    try:
+        value = parse_json(text)
+    except Refused:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """What stands between fences, in order. A block that is never closed goes to the end: answers get cut off."""
+    fence, held = "", list[str]()
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        if not fence and bare.startswith(("```", "~~~")):
+            fence, held = bare[: len(bare) - len(bare.lstrip(bare[0]))], []
+        elif fence and bare.startswith(fence) and not bare.strip(fence[0]):
+            yield "".join(held)
+            fence = ""
+        elif fence:
+            held.append(line)
+    if fence:
+        yield "".join(held)
