@@ -363,3 +363,15 @@ def test_runs_are_found_by_what_triggered_them(cli: Terminal) -> None:
     assert (row["run"], row["external_id"]) == (pushed, "gh-77")
     assert [row["run"] for row in cli.json("list", "--external-id", "gh-77").data["runs"]] == [pushed]
     assert cli.json("list", "--external-id", "gh-78").data["runs"] == []
+
+
+@pytest.mark.requirement("S2-16")
+def test_show_brings_the_manifest_of_the_run(cli: Terminal) -> None:
+    first, second = cli.start("note"), cli.start("note")
+    for run in (first, second):
+        cli.hand_in(run, "draft")
+    made = cli.json("show", first).data["manifest"]
+    assert made["score"] == {"runs": 2, "same_outputs": 2, "share": 1.0}
+    assert made["outputs_hash"] == cli.json("show", second).data["manifest"]["outputs_hash"]
+    told = f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}; 2 of 2 run(s)"
+    assert told in cli("show", first).out

@@ -11,6 +11,7 @@ from tests.engine.step_scene import artifact, rows, steps, told, tool, with_stub
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
 from wfe_mcp.engine import control, phases, submissions
+from wfe_mcp.store.records import NO_GATE
 from wfe_mcp.views import answers
 
 
@@ -403,3 +404,21 @@ def test_a_loop_until_sees_what_its_steps_assigned(scene: Scene, stub: Stub) -> 
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     assert len(stub.called("flaky")) == 2
+
+
+def test_a_check_that_runs_as_a_step_leaves_evidence_like_a_gate_each_time(scene: Scene) -> None:
+    code = "import pathlib, sys; sys.exit(0 if pathlib.Path('ignored/seen').exists() else pathlib.Path('ignored/seen').write_text('x'))"
+    (scene.root / "ignored").mkdir()
+    scene.check("test", code)
+    retry = {"max_attempts": 2, "backoff": "none"}
+    run = scene.start(steps({"id": "tests", "check": "test", "retry": retry}))
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    with scene.store.read() as tx:
+        first, second = tx.evidence(scene.engine.load(tx, run).record.id)
+    assert (first.data["verdict"], second.data["verdict"]) == ("fail", "pass")
+    assert (second.kind, second.gate, second.data["step"], second.phase) == ("command", NO_GATE, "tests", "ci")
+    assert (second.data["check"], second.data["exit_code"]) == ("test", 0)
+    assert second.tree == second.data["tree"]["after"]
+    assert second.head == scene.git("rev-parse", "HEAD").strip()
+    assert second.log_path is not None

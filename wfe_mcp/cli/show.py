@@ -21,6 +21,7 @@ def show(door: Door, run: Run) -> None:
     """Tell the whole story of the run: every try, its evidence, who decided."""
     from dataclasses import replace
 
+    from wfe_mcp.engine.manifest import manifest
     from wfe_mcp.views import answers
     from wfe_mcp.views.artifacts import inputs_of
     from wfe_mcp.views.runs import context_view
@@ -31,6 +32,8 @@ def show(door: Door, run: Run) -> None:
     story = {
         "inputs": inputs_of(engine, found.loaded), "attempts": _attempts(door, found), "decisions": _decisions(door, found),
     }  # fmt: skip
+    with engine.store.read() as tx:
+        story["manifest"] = manifest(tx, found.loaded)
     if found.context:
         story["context"] = [context_view(bundle, files=True) for bundle in found.context]
     answer = replace(answer, data=answer.data | story)
@@ -45,7 +48,7 @@ def _attempts(door: Door, found: "Standing") -> list[dict[str, Any]]:
     with door.engine.store.read() as tx:
         for path, tries in found.loaded.state.attempts.items():
             evidence = [
-                {"id": each.id, "attempt": each.attempt, "gate": each.kind, "log": each.log_path, "tree": each.tree, "head": each.head}
+                {"id": each.id, "attempt": each.attempt, "gate": each.kind, "step": each.data.get("step"), "log": each.log_path, "tree": each.tree, "head": each.head}
                 for each in tx.evidence(run, path)
             ]  # fmt: skip
             for attempt in tries:
@@ -123,5 +126,14 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         said = one.get("comment") or one.get("reason") or ""
         screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"
                     + (f": {shortened(said, 200)}" if said else ""), one["decision"])  # fmt: skip
+    _tell_manifest(screen, data["manifest"])
     for text in data.get("blockers", []):
         screen.line(f"! {text}", "yellow")
+
+
+def _tell_manifest(screen: "Screen", made: dict[str, Any]) -> None:
+    score = made.get("score")
+    agreed = (
+        f"; {score['same_outputs']} of {score['runs']} run(s) with these inputs gave these outputs" if score else ""
+    )
+    screen.line(f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}{agreed}")

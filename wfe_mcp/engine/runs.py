@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
@@ -160,6 +161,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[
     requires = engine.plans.report(plan.definition).requires
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
     return {
+        "engine": f"wfe-mcp {__version__}",
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
         },

@@ -7,7 +7,7 @@ wait     nothing: the job was due only when the time was over
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +19,7 @@ from wfe_mcp.tools.fault import ToolFault
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store.records import RunRecord
     from wfe_mcp.store.step_records import StepRecord
     from wfe_mcp.workflow.model import Step
@@ -49,12 +50,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a call: its value, or a fault in words for a person."""
+    """What came of a call: its value, or a fault in words for a person.
+
+    ``served_by``: the MCP server that answered; ``judgement``: what a check showed.
+    """
 
     value: Any = None
     fault: str = ""
     may_have_happened: bool = False
     needs_trust: bool = False
+    served_by: str = ""
+    judgement: Judgement | None = None
 
 
 def make(engine: Engine, call: Call, context: JobContext) -> Answer:
@@ -91,12 +97,13 @@ def _tool(engine: Engine, call: Call, context: JobContext) -> Answer:
         return found
     server = FrozenServer.model_validate(found)
     env = child_env(server.env, engine.environment) | {MARK: mark_of(context.job.id, context.job.fence)}
-    return Answer(
-        call_tool(
-            server, tool, call.row.input or {}, timeout_s=call.limit_s(TOOL_TIMEOUT_S), env=env,
-            cwd=Path(call.run.worktree), key=call.row.idempotency_key, should_stop=lambda: context.stop.is_asked,
-        )
+    served: list[str] = []
+    value = call_tool(
+        server, tool, call.row.input or {}, timeout_s=call.limit_s(TOOL_TIMEOUT_S), env=env,
+        cwd=Path(call.run.worktree), key=call.row.idempotency_key, should_stop=lambda: context.stop.is_asked,
+        on_server=served.append,
     )  # fmt: skip
+    return Answer(value, served_by="".join(served))
 
 
 def _http(call: Call, context: JobContext) -> dict[str, Any]:
@@ -132,7 +139,8 @@ def _check(engine: Engine, call: Call, context: JobContext) -> Answer:
     told = ("exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
     value |= {key: judgement.data[key] for key in told if key in judgement.data}
-    return Answer(value, "" if judgement.kind is VerdictKind.PASS else judgement.message)
+    fault = "" if judgement.kind is VerdictKind.PASS else judgement.message
+    return Answer(value, fault, judgement=judgement)
 
 
 def _configured(engine: Engine, call: Call, what: str, name: str) -> dict[str, Any] | Answer:
@@ -160,8 +168,9 @@ def _checked(call: Call, answer: Answer) -> Answer:
         return answer
     checked = validate(call.step.output.schema_, answer.value)
     if not checked.faults:
-        return Answer(checked.value)
+        return replace(answer, value=checked.value)
     first = checked.faults[0]
     where = f" at {first.path}" if first.path else ""
     safe = is_repeatable(call.row) or (call.step.http is not None and call.step.http.method in _SAFE_METHODS)
-    return Answer(None, f"the result does not match its schema{where}: {first.message}", may_have_happened=not safe)
+    fault = f"the result does not match its schema{where}: {first.message}"
+    return replace(answer, value=None, fault=fault, may_have_happened=not safe)

@@ -10,11 +10,12 @@ Rules:
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.step_calls import Answer, Call, make
@@ -29,8 +30,9 @@ from wfe_mcp.tools.fault import StepStopped
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.store.records import EvidenceRecord, JobRecord
     from wfe_mcp.workflow.model import Step, StepRetry, StepsPhase
 
 __all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
@@ -160,7 +162,23 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: Answer) -> None:
     with turn_in(engine, tx, job.run_id, SYSTEM) as current:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
+            if answer.judgement is not None:
+                tx.add_evidence(_evidence(current, row, answer.judgement))
+            row = replace(row, served_by=answer.served_by)
             tx.save_step(_ended(current, row, _step(current, row), answer))
+
+
+def _evidence(current: Turn, row: StepRecord, found: Judgement) -> EvidenceRecord:
+    """What a check that ran as a step showed, as a command gate keeps it."""
+    from wfe_mcp.store.records import NO_GATE, EvidenceRecord
+
+    seen = {name: found.data.get(name, {}).get("after") for name in ("tree", "head")}
+    return EvidenceRecord(
+        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=row.run_id, phase=row.phase, attempt=row.attempt,
+        iteration=current.attempt(row.phase).iteration, stage=Stage.BEFORE, gate=NO_GATE, kind=found.evidence_kind or "command",
+        sha256=None, data=found.data | {"step": row.step, "verdict": str(found.kind)}, log_path=found.log_path,
+        at=current.at, **seen,
+    )  # fmt: skip
 
 
 def _ended(current: Turn, row: StepRecord, step: Step, answer: Answer) -> StepRecord:

@@ -336,6 +336,7 @@ STEP_RUN = Table(
     Column("error", Text, nullable=False),
     Column("input", JsonText, nullable=True),
     Column("output", JsonText, nullable=True),
+    Column("served_by", String, nullable=False),
     Index(None, "run_id", "idempotency_key"),
 )
 

@@ -200,9 +200,16 @@ class RefusedSubmission:
     at: datetime
 
 
+NO_GATE = -1
+"""The place of what is no gate."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceRecord:
-    """What a gate saw: exit codes, counts, hashes, and the tree and revision it is about."""
+    """What a gate saw: exit codes, counts, hashes, and the tree and revision it is about.
+
+    ``gate``: its place among those of its stage, or ``NO_GATE`` when a check ran as the step that ``data`` names.
+    """
 
     id: str
     run_id: RunId

@@ -37,6 +37,7 @@ class StepStatus(StrEnum):
 class StepRecord:
     """One step of one attempt. ``does``: what it calls, in words; ``carried``: the attempt that really ran it.
 
+    ``served_by``: the name and version of the MCP server that answered, in its own words.
     ``enqueued`` counts its jobs, ``tries`` those that began; ``job_id`` is the one whose answer counts.
     """
 
@@ -58,3 +59,4 @@ class StepRecord:
     error: str = ""
     input: Any = None
     output: Any = None
+    served_by: str = ""

@@ -278,6 +278,7 @@ class StepRun(Row, table=True):
     error: str = Field(sa_type=Text)
     input: Any = Field(sa_type=JsonText, nullable=True)
     output: Any = Field(sa_type=JsonText, nullable=True)
+    served_by: str
 
 
 class Secret(Row, table=True):

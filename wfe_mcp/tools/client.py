@@ -34,6 +34,7 @@ KEY_META = "wfe/idempotency-key"
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
 _SHOWN = 2_000
+_NAME_CHARS = 200
 _DOUBTFUL = frozenset({-32000, -32001})
 """JSON-RPC codes of the SDK: the connection closed, nobody answered in time."""
 
@@ -81,13 +82,18 @@ def list_tools(
 
 def call_tool(
     server: FrozenServer, tool: str, params: Mapping[str, Any], *, timeout_s: float, env: Mapping[str, str], cwd: Path,
-    key: str | None = None, should_stop: ShouldStop = never,
+    key: str | None = None, should_stop: ShouldStop = never, on_server: Callable[[str], None] | None = None,
 ) -> object:  # fmt: skip
-    """What ``tool`` answers: its structured content, else its text, as JSON where it is some. Raises ToolFault, StepStopped."""
+    """What ``tool`` answers: its structured content, else its text, as JSON where it is some. Raises ToolFault, StepStopped.
+
+    ``on_server`` is told the server's own name and version, once it has answered.
+    """
 
     async def ask(client: "Client", sent: Callable[[], None]) -> object:
         sent()
         found = await client.call_tool(tool, dict(params), meta={KEY_META: key} if key else None)
+        if on_server is not None and client.server_info is not None:
+            on_server(f"{client.server_info.name} {client.server_info.version}".strip()[:_NAME_CHARS])
         return _value(found, f"{server.name}.{tool}")
 
     return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)

@@ -377,6 +377,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("input", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
+        sa.Column("served_by", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_step_run_run_id")),
         sa.PrimaryKeyConstraint("run_id", "phase", "attempt", "step", name=op.f("pk_step_run")),
     )
