@@ -1,6 +1,7 @@
 """Which runs has nobody touched for long, and what does putting them away do?"""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_the_time_is_that_of_configuration(scene: Scene) -> None:
 @pytest.mark.requirement("S2-23")
 def test_a_run_knows_what_triggered_it_and_what_it_is_called_there(scene: Scene) -> None:
     scene.define(phase("plan"))
-    origin = {"triggered_by": "push", "external_id": "gh-77"}
+    origin: dict[str, Any] = {"triggered_by": "push", "external_id": "gh-77"}
     run = str(answers.start_run(scene.engine, AGENT, "drill", idempotency_key="k", **origin).run)
     shown = answers.status(scene.engine, AGENT, run, "full").data
     assert {name: shown[name] for name in origin} == origin
