@@ -303,6 +303,14 @@ def test_a_schema_that_holds_itself_is_worked_with_all_the_same(connect: Connect
     assert "#/$defs/node" in str(server.asked[0].body)
 
 
+def test_a_long_conversation_is_kept_by_the_vendor_between_its_calls() -> None:
+    with ModelServer([reading("a"), DONE]) as server:
+        connection = Connection("second", "anthropic", "claude-x", "k", server.origin)
+        work(connection, Task("Do it", VERDICT, tools=(reader(contents),)))
+
+    assert all("cache_control" in str(asked.body) for asked in server.asked)
+
+
 @pytest.mark.requirement("S1-12")
 def test_older_tool_results_are_left_out_when_the_context_fills_and_the_task_never_is(connect: Connect) -> None:
     def long(given: dict[str, Any]) -> ToolResult:

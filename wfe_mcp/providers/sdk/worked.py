@@ -86,7 +86,8 @@ def _agent(
         model,
         output_type=[ToolOutput(form, name=_OUTPUT, description=_HOW), TextOutput(in_words)],
         instructions=instructions or None,
-        model_settings=settings_of(connection),
+        # Every turn sends the conversation again: kept by the vendor it costs a tenth.
+        model_settings={**settings_of(connection), "cache": True},
         # What a tool is called with is the model's to mend, as often as it may answer at all.
         retries={"tools": limits.requests, "output": limits.invalid_outputs},
         tools=Workbench(task.tools, listener, limits.tool_calls).tools(),
