@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.agents.agent import Agent
     from wfe_mcp.providers.call import Connection, ProviderKind, Question, ShouldStop
 
-__all__ = ["AGENT_KINDS", "Ran", "RunProgram", "Surroundings", "ask_agent", "run_agent"]
+__all__ = ["AGENTS", "AGENT_KINDS", "Ran", "RunProgram", "Surroundings", "ask_agent", "run_agent"]
 
-_AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
+AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 
-AGENT_KINDS: tuple[ProviderKind, ...] = tuple(_AGENTS)
+AGENT_KINDS: tuple[ProviderKind, ...] = tuple(AGENTS)
 """The kinds of provider that are programs, so here."""
 
 _ENV_OPTION = "env"
@@ -179,7 +179,7 @@ def ask_agent(
 
 
 def _agent(connection: Connection) -> Agent:
-    agent = _AGENTS.get(connection.kind)
+    agent = AGENTS.get(connection.kind)
     if agent is None:
         message = f"Provider {connection.provider!r} of kind {connection.kind} is no command-line agent."
         raise ProviderFault("not_configured", message, f"Name one of kind {', '.join(AGENT_KINDS)}.")
