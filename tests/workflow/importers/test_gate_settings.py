@@ -44,6 +44,27 @@ def test_a_workflow_section_becomes_tables_of_configuration() -> None:
     assert [detail.path for detail in imported.not_carried] == ["/workflow/defaults/approval_provider"]
 
 
+@pytest.mark.requirement("S0-35", "S0-44")
+def test_who_works_is_the_phases_provider() -> None:
+    imported = from_gate_settings({
+        "providers": {"planner": "manual", "reviewer": "gemini-cli", "reviser": "codex", "default": "claude-code",
+                      "claude-code": {"fs_ability": "none"}},
+        "workflow": {"review": {"response": {"ai_provider": "codex"}, "prompt": {"ai_provider": "x"}}},
+    })  # fmt: skip
+
+    phases = Settings.model_validate(tomllib.loads(imported.toml())).templates["plan_generate_review"].phases
+    assert {name: phase.provider for name, phase in phases.items()} == {
+        "plan": None, "generate": "claude-code", "review": "codex",
+    }  # fmt: skip
+    assert [detail.path for detail in imported.not_carried] == [
+        "/providers/claude-code", "/workflow/review/prompt/ai_provider", "/providers/reviser",
+    ]  # fmt: skip
+    assert (
+        "must be manual"
+        in refusal({"workflow": {"plan": {"response": {"ai_provider": 3}}}})["/workflow/plan/response/ai_provider"]
+    )
+
+
 @pytest.mark.requirement("S0-36")
 def test_the_older_gate_map_becomes_the_same() -> None:
     imported = from_gate_settings({
@@ -75,7 +96,6 @@ def test_without_an_approver_a_person_is_asked() -> None:
 
 def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     response: dict[str, Any] = {
-        "ai_provider": "x",
         "approver_config": {},
         "approval_max_retries": 0,
         "approval_allow_rewrite": True,
@@ -83,7 +103,7 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     told = lost({"hash_prompts": True, "workflow": {"plan": {"response": response}}})
 
     assert list(told) == [
-        "/hash_prompts", "/workflow/plan/response/ai_provider", "/workflow/plan/response/approver_config",
+        "/hash_prompts", "/workflow/plan/response/approver_config",
         "/workflow/plan/response/approval_allow_rewrite",
     ]  # fmt: skip
     assert (
@@ -93,13 +113,13 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
 
 def test_revising_is_another_attempt_and_a_prompt_is_never_tried_again() -> None:
     told = lost({"workflow": {
-        "defaults": {"approval_max_retries": 1, "ai_provider": "x"},
+        "defaults": {"approval_max_retries": 1, "ai_provider": "x", "approver_config": {}},
         "plan": {"prompt": {"approval_max_retries": 2, "approval_allow_rewrite": True}},
         "revise": {"response": {"approval_provider": "skip"}},
     }})  # fmt: skip
 
     assert list(told) == [
-        "/workflow/defaults/ai_provider", "/workflow/plan/prompt/approval_max_retries",
+        "/workflow/defaults/approver_config", "/workflow/plan/prompt/approval_max_retries",
         "/workflow/plan/prompt/approval_allow_rewrite", "/workflow/revise/response/approval_provider",
     ]  # fmt: skip
     assert "another attempt at 'generate'" in told["/workflow/revise/response/approval_provider"]

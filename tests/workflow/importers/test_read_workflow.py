@@ -69,13 +69,13 @@ def test_settings_in_yaml_are_known_by_what_they_say_and_by_their_name(tmp_path:
 
 @pytest.mark.requirement("S0-35")
 def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path) -> None:
-    text = "hash_prompts: true\nworkflow:\n  plan:\n    response:\n      ai_provider: claude\n"
+    text = "hash_prompts: true\nworkflow:\n  plan:\n    response:\n      approver_config: {}\n"
     lost = read_workflow(written(tmp_path, "config.yml", text)).not_carried
     assert [(each.path, each.message) for each in lost] == [
         ("line 1", "hash_prompts: 'hash_prompts' is no gate setting"),
         (
             "line 5",
-            "workflow.plan.response.ai_provider: who works is said by the run's driver or the phase's role",
+            "workflow.plan.response.approver_config: what a reviewer looks at is said by the opinion gate's criteria",
         ),
     ]
 

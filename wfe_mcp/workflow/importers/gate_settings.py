@@ -6,6 +6,8 @@
     approval_provider, approver     manual: human; skip: skip; a provider's key: the role of that name
     approval_max_retries            max_retries: both count the tries after the first
     approval_allow_rewrite          allow_rewrite, where a role gives its opinion
+    ai_provider                     provider: who works; manual is the connected client
+    providers.planner, generator …  the same, for the phase of that role; providers.default for the others
 
 A phase here has one approver, before and after work: the one of the response counts. Its ``revise`` is another attempt
 at ``generate`` here. The old program never read its ``workflow`` section (S0-37); here it takes effect.
@@ -31,10 +33,9 @@ _MAP_KEYS = {
 }  # fmt: skip
 _STAGE = re.compile(r"([a-z]+)\.([a-z]+)")
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_NOT_OURS = {
-    "ai_provider": "who works is said by the run's driver or the phase's role",
-    "approver_config": "what a reviewer looks at is said by the opinion gate's criteria",
-}
+_ROLES = {"planner": "plan", "generator": "generate", "reviewer": "review", "reviser": "revise"}
+_CRITERIA = "what a reviewer looks at is said by the opinion gate's criteria"
+_ANSWER_ONLY = ("ai_provider", "approval_max_retries", "approval_allow_rewrite")
 
 Place = tuple[str, ...]
 Given = dict[str, tuple[Any, Place]]
@@ -70,11 +71,14 @@ def from_gate_settings(document: Mapping[str, Any]) -> ImportedSettings:
 def _workflow(document: Mapping[str, Any], found: Findings) -> dict[tuple[str, str], Given]:
     """The ``workflow`` section: ``defaults``, then each phase and stage over them."""
     for key in document:
-        if key not in {"workflow", "profile"}:
+        if key not in {"workflow", "profile", "providers"}:
             found.lose(pointer(key), f"{key!r} is no gate setting")
     section = _object(document["workflow"], ("workflow",), found)
     defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
-    stages: dict[tuple[str, str], Given] = {(phase, stage): dict(defaults) for phase in _PHASES for stage in _STAGES}
+    works = _providers(document.get("providers", {}), found)
+    stages: dict[tuple[str, str], Given] = {
+        (phase, stage): works.get((phase, stage), {}) | defaults for phase in _PHASES for stage in _STAGES
+    }
     for phase, given in section.items():
         if phase == "defaults":
             continue
@@ -84,6 +88,20 @@ def _workflow(document: Mapping[str, Any], found: Findings) -> dict[tuple[str, s
                 if _known(stage, _STAGES, at, found):
                     stages[phase, stage] |= _keys(keys, at, found)
     return stages
+
+
+def _providers(value: object, found: Findings) -> dict[tuple[str, str], Given]:
+    """Who works, by phase: the role's own provider, else the default one."""
+    given = _object(value, ("providers",), found)
+    works: dict[tuple[str, str], Given] = {}
+    for key, named in given.items():
+        if (key not in _ROLES and key != "default") or not isinstance(named, str):
+            found.lose(pointer("providers", key), "how a provider is reached stands in [providers] of .wfe/config.toml")
+    for role, phase in _ROLES.items():
+        key = role if isinstance(given.get(role), str) else "default"
+        if isinstance(given.get(key), str):
+            works[phase, "response"] = {"ai_provider": (given[key], ("providers", key))}
+    return works
 
 
 def _gate_map(document: Mapping[str, Any], found: Findings) -> dict[tuple[str, str], Given]:
@@ -114,13 +132,7 @@ def _keys(value: object, at: Place, found: Findings) -> Given:
 def _phase(stages: Mapping[str, Given], found: Findings) -> dict[str, Any]:
     """One table of our configuration, from what was said of the prompt and of the response."""
     prompt, response = stages["prompt"], stages["response"]
-    for given in (prompt, response):
-        for key, why in _NOT_OURS.items():
-            if key in given:
-                found.lose(pointer(*given[key][1]), why)
-    for key in ("approval_max_retries", "approval_allow_rewrite"):
-        if key in prompt and not _is_default(prompt[key][1]):
-            found.lose(pointer(*prompt[key][1]), "a prompt is made by the template, so only its answer is tried again")
+    _tell_lost(prompt, response, found)
     approver = _approver(response, found) or "human"  # manual was the default
     made: dict[str, Any] = {"approver": approver}
     before = _approver(prompt, found)
@@ -135,7 +147,26 @@ def _phase(stages: Mapping[str, Given], found: Findings) -> dict[str, Any]:
             found.error(pointer(*at), "must be a whole number, at least 0", 0, retries)
     if "approval_allow_rewrite" in response:
         _rewrite(made, response, found)
+    if "ai_provider" in response:
+        _provider(made, response, found)
     return made
+
+
+def _tell_lost(prompt: Given, response: Given, found: Findings) -> None:
+    for given in (prompt, response):
+        if "approver_config" in given:
+            found.lose(pointer(*given["approver_config"][1]), _CRITERIA)
+    for key in _ANSWER_ONLY:
+        if key in prompt and not _is_default(prompt[key][1]):
+            found.lose(pointer(*prompt[key][1]), "a prompt is made by the template; only its answer is worked on")
+
+
+def _provider(made: dict[str, Any], response: Given, found: Findings) -> None:
+    provider, at = response["ai_provider"]
+    if not isinstance(provider, str) or not _ROLE.fullmatch(provider):
+        found.error(pointer(*at), "must be manual or the key of a provider", None, provider)
+    elif provider != "manual":
+        made["provider"] = provider
 
 
 def _revise(stages: Mapping[str, Given], found: Findings) -> None:
@@ -148,7 +179,7 @@ def _revise(stages: Mapping[str, Given], found: Findings) -> None:
 
 def _is_default(at: Place) -> bool:
     """Whether it was said of every phase at once."""
-    return at[:2] == ("workflow", "defaults") or at[0] == "default_approver"
+    return at[:2] in {("workflow", "defaults"), ("providers", "default")} or at[0] == "default_approver"
 
 
 def _rewrite(made: dict[str, Any], response: Given, found: Findings) -> None:
