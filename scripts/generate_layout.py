@@ -72,8 +72,19 @@ def _table(table: Table) -> str:
         if index.dialect_kwargs or index.unique:
             raise ValueError(f"{index.name} is a kind of index that nobody has written out yet")
         lines.append(f"Index(None, {_names(list(index.columns))})")
-    body = "".join(f"    {line},\n" for line in lines)
+    body = "".join(f"    {line}\n" for line in _packed(lines))
     return f'\n{table.name.upper()} = Table(\n    "{table.name}",\n    METADATA,\n{body})\n'
+
+
+def _packed(words: list[str], width: int = 120) -> list[str]:
+    """The words with their commas, as many to a line as fit."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) + 6 <= width:
+            lines[-1] += f" {word},"
+        else:
+            lines.append(f"{word},")
+    return lines
 
 
 def _names(columns: list[Column[object]]) -> str:

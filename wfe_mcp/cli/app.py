@@ -28,6 +28,7 @@ from wfe_mcp.cli import (
     doctor,
     force_accept,
     init,
+    jobs,
     log,
     mcp,
     pause,
@@ -39,6 +40,7 @@ from wfe_mcp.cli import (
     show,
     skip,
     start,
+    stats,
     status,
     submit,
     template_import,
@@ -47,6 +49,7 @@ from wfe_mcp.cli import (
     trust,
     verify,
     watch,
+    worker,
 )
 from wfe_mcp.cli.door import Door, World, command
 
@@ -87,12 +90,17 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("templates export", templates.export),
     ("mcp list", mcp.list_all),
     ("mcp test", mcp.try_out),
+    ("jobs list", jobs.list_all),
+    ("jobs show", jobs.show),
+    ("jobs cancel", jobs.cancel),
+    ("worker", worker.worker),
     ("start", start.start),
     ("status", status.status),
     ("watch", watch.watch),
     ("list", runs.list_runs),
     ("show", show.show),
     ("log", log.log),
+    ("stats", stats.stats),
     ("submit", submit.submit),
     ("approve", approve.approve),
     ("reject", reject.reject),
@@ -114,6 +122,7 @@ NOUNS = {
     "config": "Which settings hold here?",
     "templates": "Which workflows are there?",
     "mcp": "Which MCP servers may steps call?",
+    "jobs": "What is worked in the background?",
     "artifact": "What did a phase produce?",
 }
 

@@ -8,7 +8,7 @@ import typer
 from wfe_mcp.cli.door import Door
 from wfe_mcp.core.errors import Refused, nearest
 
-__all__ = ["list_runs"]
+__all__ = ["list_runs", "moment"]
 
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
 Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in it; repeatable.")]
@@ -50,7 +50,7 @@ def list_runs(
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
             raise Refused("bad_argument", "A run that is over is never stale.", "Leave --status or --stale out.")
-    begun = _moment(since, door.engine.clock()) if since else None
+    begun = moment(since, door.engine.clock()) if since else None
     with door.engine.store.read() as tx:
         page = tx.list_runs(
             door.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
@@ -63,7 +63,7 @@ def list_runs(
     door.tell(Envelope(True, summary=f"{len(rows)} run(s){more}", data=data))
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime) -> datetime:
     """A time, or a duration before ``now``. A date without a zone is this machine's."""
     from wfe_mcp.workspace.settings import seconds
 

@@ -25,6 +25,7 @@ def show(door: Door, run: Run) -> None:
     from wfe_mcp.views import answers
     from wfe_mcp.views.artifacts import inputs_of
     from wfe_mcp.views.runs import context_view
+    from wfe_mcp.views.usage import usage_of_run
 
     engine, run = door.engine, door.at(run)
     answer = answers.status(engine, door.by, run, "full")
@@ -36,6 +37,8 @@ def show(door: Door, run: Run) -> None:
         story["manifest"] = manifest(tx, found.loaded)
     if found.context:
         story["context"] = [context_view(bundle, files=True) for bundle in found.context]
+    if found.spending is not None:
+        story["usage"] = usage_of_run(engine, found)
     answer = replace(answer, data=answer.data | story)
     door.tell(answer, lambda screen: _tell(screen, answer))
 
@@ -108,6 +111,7 @@ def _tell_attempt(screen: "Screen", attempt: dict[str, Any]) -> None:
 
 def _tell(screen: "Screen", answer: "Envelope") -> None:
     from wfe_mcp.cli.telling import where
+    from wfe_mcp.views.usage import usage_lines
 
     data = answer.data
     screen.line(answer.summary, "bold")
@@ -120,6 +124,8 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         screen.line(
             f"  context {bundle['bundle']}{scope}, sha256 {bundle['sha256'][:12]}: {shortened(', '.join(bundle['files']), 200)}"
         )
+    for line in usage_lines(data.get("usage")):
+        screen.line(f"  {line}")
     for attempt in data["attempts"]:
         _tell_attempt(screen, attempt)
     for one in data["decisions"]:

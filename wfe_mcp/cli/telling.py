@@ -40,6 +40,8 @@ def tell(screen: Screen, envelope: Envelope) -> None:
         screen.line(f"! {text}", "yellow")
     for verdict in data.get("verdicts", []):
         screen.line(f"  {verdict_line(verdict)}")
+    if "spent" in data:
+        screen.line(f"  models: {data['spent']}")
     if "last_verdict" in data and envelope.error is None:
         screen.line(f"  last verdict, {data['last_verdict']['phase']}: {verdict_line(data['last_verdict'])}")
     for line in _next_lines(envelope):

@@ -17,7 +17,8 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.engine.budgets import OverBudget, caps, overspend, pause_over_budget, used, worst_case
+from wfe_mcp.engine.budgets import OverBudget, overspend, pause_over_budget, used, worst_case
+from wfe_mcp.engine.caps import caps
 from wfe_mcp.jobs.handling import ChildStopped, JobContext
 from wfe_mcp.store.call_records import CallPurpose, NewCall, NewToolCall, Used
 

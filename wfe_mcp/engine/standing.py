@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.caps import Spending, spending
 from wfe_mcp.engine.phases import claimable
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
@@ -34,6 +35,7 @@ class Standing:
     """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader.
 
     ``steps``: those of every attempt that the server works or has worked. ``context``: the bundles the run has frozen.
+    ``spending``: what its calls to models have used; None before the first.
     """
 
     loaded: LoadedRun
@@ -43,6 +45,7 @@ class Standing:
     blockers: tuple[str, ...]
     steps: tuple[StepRecord, ...] = ()
     context: tuple[Mapping[str, Any], ...] = ()
+    spending: Spending | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -71,7 +74,9 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     untrusted = _untrusted(loaded, steps)
     waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted))
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
-    return Standing(loaded, plan, waiting_on, startable, (*_blockers(loaded, plan), *untrusted), steps, context)
+    blockers = (*_blockers(loaded, plan), *untrusted)
+    spent = spending(engine, tx, loaded, plan)
+    return Standing(loaded, plan, waiting_on, startable, blockers, steps, context, spent)
 
 
 def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from wfe_mcp.store.rows import Rows, columns_for
 
 __all__ = ["LOSE_CALLS", "ModelCallRows", "UsageBy"]
 
-UsageBy = Literal["template", "role", "provider", "model", "purpose", "day"]
+UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 
 MAX_OUTPUT_CHARS = 200_000
 MAX_INPUT_CHARS = 100_000
@@ -85,6 +85,7 @@ _SUMS: dict[str, ColumnElement[Any]] = {
 _TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
 _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
     "template": func.coalesce(RUN.c.template, ""),
+    "phase": func.coalesce(_CALL.phase, ""),
     "role": _CALL.role,
     "provider": _CALL.provider,
     "model": _CALL.model,
@@ -133,11 +134,11 @@ class ModelCallRows(Rows):
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(
-        self, by: UsageBy, *, project_id: str | None = None, since: datetime | None = None
+        self, by: UsageBy, *, run_id: RunId | None = None, project_id: str | None = None, since: datetime | None = None
     ) -> list[tuple[str, UsageRecord]]:
-        """The same, one line for each template, role, model or (UTC) day; the dearest first, days newest first."""
+        """The same, one line for each template, phase, role, model or (UTC) day; the dearest first, days newest first."""
         key = _GROUPS[by].label("key_")
-        query = select(key, *_TOTALS).where(*_which(None, None, None, project_id, since)).group_by(key)
+        query = select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since)).group_by(key)
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
         found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]

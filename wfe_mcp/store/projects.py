@@ -1,6 +1,7 @@
 """Which projects, and which content by its sha256, does the store know?"""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select
@@ -13,6 +14,7 @@ from wfe_mcp.store.sqlite import insert_new
 __all__ = ["ProjectRows"]
 
 _PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
+_ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
 _NEW_PROJECT = insert(PROJECT)
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
 _NEW_DOCUMENT = insert_new(DOCUMENT)
@@ -34,6 +36,11 @@ class ProjectRows(Rows):
         """The id of the project ``key``, if it is known; writes nothing."""
         found = self._connection.execute(_PROJECT, {"key": key}).scalar()
         return None if found is None else str(found)
+
+    def project_roots(self, ids: Sequence[str]) -> dict[str, str]:
+        """The folders of these projects by id, where each was first seen; unknown ids are left out."""
+        rows = self._connection.execute(_ROOTS, {"ids": list(ids)}) if ids else ()
+        return {str(row.id): str(row.root) for row in rows}
 
     def keep_document(self, value: object) -> str:
         """Keep a JSON value; its sha256. Keeping it again costs nothing."""

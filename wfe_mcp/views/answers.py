@@ -231,10 +231,13 @@ def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Env
 
 
 def control_run(
-    engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = ""
-) -> Envelope:
-    """Pause, resume, cancel, proceed, automatic mode."""
-    loaded = control.control(engine, by, run, action, phase=phase or None, reason=reason)
+    engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = "", *,
+    max_cost_usd: float | None = None, max_tokens: int | None = None,
+) -> Envelope:  # fmt: skip
+    """Pause, resume, cancel, proceed, automatic mode; a person who resumes may raise what the run may spend."""
+    loaded = control.control(
+        engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
+    )
     found = standing_of(engine, loaded.record.id)
     return _envelope(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
 from wfe_mcp.store.step_records import StepStatus
+from wfe_mcp.views.usage import spent_line, usage_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,7 @@ def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[s
         "blockers": [_clipped(text, chars) for text in standing.blockers[:blockers]],
         "more_blockers": max(0, len(standing.blockers) - blockers),
         "tainted": state.tainted,
+        "spent": spent_line(standing.spending),
     }
     view: dict[str, Any] = {
         "template": standing.loaded.record.template,
@@ -90,6 +92,8 @@ def full(standing: Standing) -> dict[str, Any]:
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
         **_told_of(run),
     }
+    if standing.spending is not None:
+        about["usage"] = usage_view(standing.spending.usage)
     if standing.context:
         about["context"] = [context_view(bundle) for bundle in standing.context[:_BUNDLES]]
     about.pop("more_phases", None)
