@@ -387,6 +387,23 @@ def test_a_child_that_starts_after_the_claim_was_lost_is_ended(scene: Scene, tmp
     assert seen == ["lost"]
 
 
+def test_a_handler_may_end_its_child_and_go_on_with_what_it_said(scene: Scene, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def ask(context: JobContext) -> Outcome:
+        code = "import sys, time; print(sys.stdin.read().upper(), flush=True); time.sleep(600)"
+        result = context.run_child(
+            [sys.executable, "-c", code], cwd=tmp_path, env=child_env(), timeout_s=600,
+            stdin=b"hello", on_line=heard.append, should_stop=lambda: bool(heard),
+        )  # fmt: skip
+        return Outcome({"cancelled": result.cancelled, "heard": heard})
+
+    job = scene.enqueue("ask")
+    assert scene.worker({"ask": ask}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+    assert heard == ["HELLO"]
+
+
 def test_stopping_hands_the_work_back_at_once(scene: Scene, tmp_path: Path) -> None:
     handle, is_up = endless(tmp_path)
     job = scene.enqueue("endless")

@@ -1,5 +1,6 @@
 """With which arguments does each agent start?"""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from wfe_mcp.providers.agents.agent import Agent
 from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
-from wfe_mcp.providers.call import Connection
+from wfe_mcp.providers.call import Connection, Tool, ToolResult
 
 
 def line(agent: Agent, *, limits: dict[str, Any] | None = None, **connection: Any) -> str:
@@ -73,3 +74,14 @@ def test_gemini_cli_starts_with_a_stream_and_no_servers() -> None:
 @pytest.mark.parametrize("ability", ["local-read", "write-only", "none"])
 def test_an_agent_that_must_not_write_here_may_only_read(agent: Agent, reading: str, ability: str) -> None:
     assert f"{reading} " in line(agent, fs_ability=ability)
+
+
+@pytest.mark.requirement("S0-42")
+def test_claude_code_may_use_what_the_phase_names_in_its_own_words() -> None:
+    tools = tuple(
+        Tool(name, "", {}, lambda _: ToolResult("")) for name in ("read", "search", "edit", "git_commit", "run_check")
+    )
+    connection = Connection("p", "claude-code", fs_ability="local-write", options={"allowed_tools": ["WebFetch"]})
+    words = list(CLAUDE_CODE.arguments(connection, replace(task(), tools=tools)))
+    allowed = words[words.index("--allowedTools") + 1]
+    assert allowed == "Read,Grep,Edit,Bash(git add:*),Bash(git commit:*)"

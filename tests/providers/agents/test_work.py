@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from wfe_mcp.providers.call import (
     ProviderKind,
     Question,
     Silent,
+    Tool,
+    ToolResult,
     Usage,
     Worked,
 )
@@ -145,6 +148,21 @@ def test_an_agent_gets_variables_by_name_and_the_key_that_is_its_own(stub: Stub,
     assert (env[key], env["HTTPS_PROXY"], env["MINE"]) == ("sk-key", "http://proxy", "x")
     assert "canary" not in env.values()
     assert "sk-key" not in repr(stub.ear.events) + repr(stub.seen["argv"]) + stub.seen["prompt"]
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("names", "writes"), [(["read", "git"], False), (["read", "edit"], True), (["bash"], True), ([], True)]
+)
+def test_a_phase_without_a_tool_that_writes_lets_the_agent_only_read(
+    stub: Stub, kind: ProviderKind, names: list[str], writes: bool
+) -> None:
+    stub.replays(kind, "done")
+    tools = tuple(Tool(name, "", {}, lambda _: ToolResult("")) for name in names)
+    run_agent(stub.connection(kind), replace(task(), tools=tools), stub.around(), stub.ear, place=PLACE)
+    writing = {"claude-code": "acceptEdits", "codex": "workspace-write", "gemini-cli": "auto_edit"}[kind]
+    assert (writing in stub.seen["argv"]) == writes
+    assert (f"into the file `{PLACE}`" in stub.seen["prompt"]) == writes
 
 
 @kinds

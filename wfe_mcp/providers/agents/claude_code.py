@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["CLAUDE_CODE"]
 
 _READING = ("Read", "Grep", "Glob")
+_OURS: dict[str, tuple[str, ...]] = {
+    "read": ("Read",), "list": ("Glob",), "search": ("Grep",), "write": ("Write",), "edit": ("Edit",), "bash": ("Bash",),
+    "git": tuple(f"Bash(git {word}:*)" for word in ("status", "diff", "log", "show", "blame")),
+    "git_commit": ("Bash(git add:*)", "Bash(git commit:*)"),
+}  # fmt: skip
+"""Names in a phase's ``tools_allowed`` → what Claude Code calls the same."""
 _FAULTS: dict[str, FaultKind] = {
     "authentication_failed": "wrong_key", "rate_limit": "rate_limited", "overloaded": "overloaded",
     "model_not_found": "wrong_model", "billing_error": "refused", "invalid_request": "refused",
@@ -54,7 +60,8 @@ _STATUSES: dict[int, FaultKind] = {
 def _arguments(connection: Connection, task: Task) -> list[str]:
     options = connection.options
     writes = connection.fs_ability == "local-write"
-    allowed = options.get("allowed_tools", (*_READING, "Write", "Edit") if writes else _READING)
+    named = [theirs for tool in task.tools for theirs in _OURS.get(tool.name, ())]
+    allowed = named or options.get("allowed_tools", (*_READING, "Write", "Edit") if writes else _READING)
     model = ["--model", connection.model] if connection.model else []
     folders = words_of(options.get("add_dirs"))
     return [

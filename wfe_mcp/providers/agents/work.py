@@ -46,6 +46,9 @@ AGENT_KINDS: tuple[ProviderKind, ...] = tuple(AGENTS)
 _ENV_OPTION = "env"
 """Names of more variables that may pass to the agent: an option that every kind has."""
 
+_WRITING = {"write", "edit", "bash", "git_commit"}
+"""Tools by which a phase lets its worker change files."""
+
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -130,9 +133,13 @@ def run_agent(
 ) -> Worked:
     """Let the agent work on ``task`` in the project. ``place``: where its output goes, relative to the root.
 
+    Of ``task.tools`` only the names count: without one that writes, the agent may only read; none at all leaves it to
+    its options. Nobody asks ``task.validate``: the output is judged where it is submitted.
     Raises ProviderFault: not installed, not let in, a limit of its vendor, any other failure.
     """
     agent = _agent(connection)
+    if connection.fs_ability == "local-write" and task.tools and not _WRITING & {tool.name for tool in task.tools}:
+        connection = replace(connection, fs_ability="local-read")
     if connection.fs_ability in {"local-write", "write-only"}:
         clear_place(around.root, place)
     prompt = with_paragraph(_whole(task), connection.fs_ability, place, task.schema)
