@@ -32,6 +32,12 @@ __all__ = ["expression_faults"]
 MAX_SOURCE = 10_000
 """Characters of one expression: nobody reads a longer one."""
 
+_FUNCTIONS = (
+    "all", "exists", "exists_one", "filter", "map", "has", "size", "contains", "startsWith", "endsWith", "matches", "int",
+    "double", "string", "bool", "type", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getHours",
+)  # fmt: skip
+"""What CEL knows and a template has use for."""
+
 _JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CEL_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
@@ -156,8 +162,17 @@ def _undeclared(name: str, source: str, scope: Scope, at: str) -> Detail:
         return Detail(at, "'item' exists only in a loop", sorted(scope), root)
     if root in ROOTS and root not in scope:
         return Detail(at, f"{root!r} does not exist here", sorted(scope), root)
-    what = "function" if re.search(rf"\b{re.escape(root)}\s*\(", source) and root not in scope else "name"
-    return Detail(at, f"unknown {what} {name!r}{did_you_mean(root, tuple(sorted(scope)))}", sorted(scope), name)
+    if root not in scope and re.search(rf"\b{re.escape(root)}\s*\(", source):
+        return _not_callable(name, at)
+    return Detail(at, f"unknown name {name!r}{did_you_mean(root, tuple(sorted(scope)))}", sorted(scope), name)
+
+
+def _not_callable(name: str, at: str) -> Detail:
+    if name in _FUNCTIONS:
+        return Detail(at, f"the function {name!r} does not take these arguments", None, name)
+    near = nearest(name, _FUNCTIONS, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_FUNCTIONS)}"
+    return Detail(at, f"unknown function {name!r}{hint}", list(_FUNCTIONS), name)
 
 
 def _type(kind: str) -> str:
