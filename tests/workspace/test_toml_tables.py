@@ -86,6 +86,11 @@ def test_line_ends_stay_what_they_are() -> None:
     assert made.count("\n") == made.count("\r\n")
 
 
+def test_a_text_that_ends_like_a_comment_is_none() -> None:
+    text = '[a]\nb = """\n# no comment"""\n'
+    assert with_value(text, ("a",), "c", 1) == f"{text}c = 1\n"
+
+
 @pytest.mark.parametrize(
     "text", ["providers.a.enabled = true\n", "providers = {a = {enabled = true}}\n", "[providers]\na = {enabled = true}\n"]
 )  # fmt: skip
@@ -108,7 +113,7 @@ VALUES = st.one_of(st.booleans(), st.integers(-5, 5), st.text("ab[]#='\"\n\\", m
 TABLES = st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TABLES, NAMES, NAMES, VALUES)
 def test_whatever_is_there_only_what_was_meant_changes(
     tables: dict[str, dict[str, Any]], table: str, key: str, value: object

@@ -156,6 +156,8 @@ def _end_of_statements(lines: list[str], begin: int, limit: int) -> int:
     """Where the statements from ``begin`` end: the blank lines and comments before ``limit`` belong to what follows."""
     end = limit
     while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        if not _is_whole("".join(lines[: end - 1])):  # no comment: the last line of a text of several lines
+            break
         end -= 1
     return end
 
