@@ -19,6 +19,7 @@ import typer
 from wfe_mcp.cli.options import AsJson, InProject
 from wfe_mcp.cli.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.hidden import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,9 +145,8 @@ def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., i
             raise
         except Exception as error:
             log.exception("%s failed", context.command_path)
-            door.refuse(
-                Refused("internal", f"{type(error).__name__}: {error}", "This is our fault: please report it with the traceback above.")
-            )  # fmt: skip
+            said = without_hidden(f"{type(error).__name__}: {error}")
+            door.refuse(Refused("internal", said, "This is our fault: please report it with the traceback above."))
         finally:
             door.close()
         return door.exit_code

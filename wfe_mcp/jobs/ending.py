@@ -21,6 +21,7 @@ from wfe_mcp.jobs.handling import Outcome
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records import Effect, JobRecord
 from wfe_mcp.store.step_records import IN_DOUBT
+from wfe_mcp.workspace.hidden import without_hidden
 
 __all__ = ["ApplyFailed", "Endings", "GaveUp"]
 
@@ -63,6 +64,7 @@ class Endings:
 
     def failed(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
         """Try again later, or give up when the tries are used up or it failed ``for_good``."""
+        reason = without_hidden(reason)  # it may be the text of any exception, and it is kept
         if for_good or job.tries >= job.max_attempts:
             return self._given_up(job, reason)
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s

@@ -26,13 +26,16 @@ from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.front import Front
 from wfe_mcp.server.place import Place
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
+from wfe_mcp.workspace.hidden import HidingFormatter
 
 __all__ = ["run"]
 
 
 def run(front: Front, project: str) -> int:
     """Serve until the client leaves or the process is told to end. The exit code is always 0."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="wfe-mcp: %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     if sys.platform == "win32":  # pragma: no cover
         from mcp.os.win32.utilities import rebind_std_handle_to_fd
 
