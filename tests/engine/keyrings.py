@@ -54,3 +54,10 @@ class Locked(Safe):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         raise KeyringLocked("Failed to unlock the collection!")
+
+
+class Telling(Safe):
+    """Says in its error what it was given."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise RuntimeError(f"org.freedesktop.Secret: no collection for {username}={password}")

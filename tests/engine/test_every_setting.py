@@ -20,7 +20,7 @@ from tests.tools.stub import STUB, Stub, running_stub
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.providers import connection_of, connections_of, rates_of
+from wfe_mcp.engine.providers import connection_of, connections_of
 from wfe_mcp.workspace.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ def who_answers(scene: Scene) -> object:
         found = connections_of(scene.engine, "second")
     except Refused as no:
         return no.message
-    return [(each, each.api_key) for each in found], rates_of(scene.engine, found[0].provider)
+    return [(each, each.api_key) for each in found]
 
 
 def who_fills_the_roles(scene: Scene) -> object:
@@ -240,8 +240,6 @@ TABLE: dict[str, Row] = {
     "providers.*.argv": Row(who_answers, agent(), agent('argv = ["my-codex"]')),
     "providers.*.fs_ability": Row(who_answers, agent(), agent('fs_ability = "none"')),
     "providers.*.options.*": Row(who_answers, agent(), agent('options.sandbox = "read-only"')),
-    "providers.*.concurrency": Row(who_answers, local(), local("concurrency = 1")),
-    "providers.*.requests_per_minute": Row(who_answers, local(), local("requests_per_minute = 1")),
     "roles.*.provider": Row(who_answers, "[roles.second]\nprovider = 'codex'", "[roles.second]\nprovider = 'manual'"),
     "roles.*.model": Row(who_answers, agent(), agent().replace('"mine"', '"mine"\nmodel = "m"')),
     "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
@@ -266,6 +264,8 @@ NOT_USED_YET = {"artifacts.on_mismatch"}
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "providers.*.concurrency": "tests/engine/test_calls.py::test_only_so_many_calls_of_a_provider_are_in_flight",
+    "providers.*.requests_per_minute": "tests/engine/test_calls.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",
     "templates.*.roles.*.fallback": "tests/engine/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks",
     "budget.cost_per_run": "tests/engine/test_budgets.py::test_the_smaller_cap_of_template_and_configuration_counts",
     "budget.tokens_per_run": "tests/engine/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",

@@ -33,6 +33,7 @@ from wfe_mcp.cli import (
     mcp,
     pause,
     proceed,
+    providers,
     reject,
     retry,
     runs,
@@ -52,6 +53,7 @@ from wfe_mcp.cli import (
     worker,
 )
 from wfe_mcp.cli.door import Door, World, command
+from wfe_mcp.workspace.hidden import HidingFormatter
 
 __all__ = ["app", "main"]
 
@@ -88,6 +90,14 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("templates archive", template_versions.archive),
     ("templates import", template_import.import_file),
     ("templates export", templates.export),
+    ("providers list", providers.list_all),
+    ("providers add", providers.add),
+    ("providers test", providers.try_out),
+    ("providers remove", providers.remove),
+    ("providers enable", providers.enable),
+    ("providers disable", providers.disable),
+    ("providers key", providers.key),
+    ("providers role", providers.role),
     ("mcp list", mcp.list_all),
     ("mcp test", mcp.try_out),
     ("jobs list", jobs.list_all),
@@ -121,6 +131,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
 NOUNS = {
     "config": "Which settings hold here?",
     "templates": "Which workflows are there?",
+    "providers": "Which models may be called?",
     "mcp": "Which MCP servers may steps call?",
     "jobs": "What is worked in the background?",
     "artifact": "What did a phase produce?",
@@ -204,9 +215,9 @@ def _wants_json(words: Sequence[str]) -> bool:
 def _set_up_streams() -> None:
     """Log to standard error; let no character that the terminal's encoding lacks end a command."""
     level = os.environ.get("WFE_LOG", "WARNING").upper()
-    logging.basicConfig(
-        level=logging.getLevelNamesMapping().get(level, logging.WARNING), format="%(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(HidingFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.getLevelNamesMapping().get(level, logging.WARNING), handlers=[handler])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -57,6 +57,8 @@ def _findings(door: Door) -> Iterator[Finding]:
     yield from _configuration(door)
     yield from _checks(door)
     yield from _mcp_servers(door)
+    yield from _providers(door)
+    yield from _models_here(door)
     yield from _people(door)
     yield from _servers(door)
 
@@ -131,6 +133,40 @@ def _mcp_servers(door: Door) -> Iterator[Finding]:
             yield Finding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
         else:
             yield Finding(f"MCP server {server.name}", "ok", f"{server.where}; wfe-mcp mcp test asks it")
+
+
+def _providers(door: Door) -> Iterator[Finding]:
+    """Those that somebody configured, by a table or as a role; the others need nothing."""
+    from wfe_mcp.engine.providers import listed, roles
+
+    for line in listed(door.engine):
+        if line.layer == "built in" and not line.roles:
+            continue
+        if not line.trusted:
+            yield Finding(f"provider {line.name}", "note", "waits for you: wfe-mcp trust")
+        elif not line.enabled:
+            yield Finding(f"provider {line.name}", "note", f"turned off: wfe-mcp providers enable {line.name}")
+        elif line.key and not line.has_key:
+            told = f"no key at {line.key}: wfe-mcp providers key {line.name}"
+            yield Finding(f"provider {line.name}", "problem" if line.roles else "note", told)
+        else:
+            key = f"key at {line.key}; " if line.key else ""
+            yield Finding(f"provider {line.name}", "ok", f"{key}wfe-mcp providers test {line.name} asks it")
+    for role in roles(door.engine):
+        if role.fault:
+            yield Finding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
+        else:
+            yield Finding(f"role {role.name}", "ok", " ".join(filter(None, (role.provider, role.model))))
+
+
+def _models_here(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.probing import installed_agents, local_servers
+
+    for server in local_servers():
+        models = "wants a key" if server.needs_key else f"{len(server.models)} model(s)"
+        yield Finding(server.name, "ok", f"{server.base_url}, {models}")
+    for agent in installed_agents(door.engine):
+        yield Finding(agent.kind, "ok", f"{agent.version or 'version unknown'}, {agent.program}")
 
 
 def _people(door: Door) -> Iterator[Finding]:

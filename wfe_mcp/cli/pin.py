@@ -1,7 +1,7 @@
-"""How does the PIN come in?
+"""How does a PIN, or a provider's key, come in?
 
 From the terminal itself (never standard input by chance, never an argument or a variable), or from the file descriptor
-that ``--pin-fd`` names. Where neither is there, the answer is no, with what to do.
+that ``--pin-fd`` or ``--key-fd`` names. Where neither is there, the answer is no, with what to do.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from wfe_mcp.core.model import Assurance, By, Channel
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
 
-__all__ = ["actor", "at_terminal", "person", "read_pin", "settle_pin"]
+__all__ = ["actor", "at_terminal", "person", "read_key", "read_pin", "settle_pin"]
 
-_MOST_BYTES = 4096
+_MOST_BYTES = 16_384
 
 
 def actor() -> str:
@@ -59,7 +59,7 @@ def settle_pin(engine: Engine, pin_fd: int | None) -> By:
 def read_pin(pin_fd: int | None, prompt: str) -> str:
     """The PIN from ``pin_fd``, else typed unseen at the terminal."""
     if pin_fd is not None and not os.isatty(pin_fd):
-        return _from_descriptor(pin_fd)
+        return _from_descriptor(pin_fd, "--pin-fd")
     if not at_terminal():
         raise Refused("needs_human", "This needs a person's PIN, and there is no terminal to ask at.",
                       "Run the command in a terminal of your own, or hand the PIN over with --pin-fd N.")  # fmt: skip
@@ -67,6 +67,18 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
         return getpass.getpass(prompt)
     except EOFError:
         raise Refused("needs_human", "No PIN was given.", "Nothing has changed; run the command again.") from None
+
+
+def read_key(key_fd: int | None, provider: str) -> str | None:
+    """The key from ``key_fd``, else typed unseen at the terminal; None where nobody can be asked."""
+    if key_fd is not None and not os.isatty(key_fd):
+        return _from_descriptor(key_fd, "--key-fd").strip()
+    if not at_terminal():
+        return None
+    try:
+        return getpass.getpass(f"Key of {provider} (it is not shown): ").strip()
+    except EOFError:
+        return None
 
 
 def at_terminal() -> bool:
@@ -80,14 +92,16 @@ def at_terminal() -> bool:
     return True
 
 
-def _from_descriptor(pin_fd: int) -> str:
+def _from_descriptor(descriptor: int, option: str) -> str:
     found = b""
     try:
-        while len(found) <= _MOST_BYTES and (more := os.read(pin_fd, _MOST_BYTES)):
+        while len(found) <= _MOST_BYTES and (more := os.read(descriptor, _MOST_BYTES)):
             found += more
         return found.decode()
     except OSError as error:
-        raise Refused("bad_argument", f"--pin-fd {pin_fd} cannot be read: {error.strerror}.",
-                      "Give an open file descriptor, for example: printf 'PIN' | wfe-mcp … --pin-fd 0") from None  # fmt: skip
+        raise Refused("bad_argument", f"{option} {descriptor} cannot be read: {error.strerror}.",
+                      f"Give an open file descriptor, for example: wfe-mcp … {option} 0 < FILE") from None  # fmt: skip
     except UnicodeDecodeError:
-        raise Refused("bad_argument", "The PIN is no UTF-8 text.", "Give it as text.") from None
+        raise Refused(
+            "bad_argument", f"What {option} {descriptor} gives is no UTF-8 text.", "Give it as text."
+        ) from None

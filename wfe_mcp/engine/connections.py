@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.roles import Filled, fallbacks, filled, provider_now
+from wfe_mcp.engine.roles import Filled, fallbacks, filled
 from wfe_mcp.engine.secrets import key_of
 
 if TYPE_CHECKING:
@@ -16,15 +15,7 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["Rates", "connected", "connection_of", "connections_of", "rates_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """How much a provider may be asked, over all runs; None: as much as its queue takes."""
-
-    concurrency: int | None = None
-    requests_per_minute: int | None = None
+__all__ = ["connected", "connection_of", "connections_of"]
 
 
 def connection_of(
@@ -53,12 +44,6 @@ def connections_of(
         except Refused:
             continue
     return tuple(found)
-
-
-def rates_of(engine: Engine, provider: str) -> Rates:
-    """How much the provider may be asked, as it is configured now: a person lowers it while runs are open."""
-    found = provider_now(engine.settings(), provider)
-    return Rates() if found is None else Rates(found.concurrency, found.requests_per_minute)
 
 
 def connected(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.engine.connections import Rates, connection_of, connections_of, rates_of
+from wfe_mcp.engine.connections import connection_of, connections_of
+from wfe_mcp.engine.probing import Tried, models_of, try_out
 from wfe_mcp.engine.roles import provider_names, provider_now
 from wfe_mcp.engine.secrets import forget_key, is_there, keep_key
 from wfe_mcp.workspace.kinds import KIND_FACTS
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.settings import LoadedSettings
 
 __all__ = [
-    "ProviderLine", "Rates", "Removed", "RoleLine", "add", "connection_of", "connections_of", "disable", "enable",
-    "give_key", "listed", "rates_of", "remove", "roles", "set_role",
+    "ProviderLine", "Removed", "RoleLine", "Tried", "add", "connection_of", "connections_of", "disable", "enable",
+    "give_key", "listed", "models_of", "remove", "roles", "set_role", "try_out",
 ]  # fmt: skip
 
 

@@ -145,8 +145,6 @@ class ProviderSettings(_Table):
             argv=tuple(self.argv or ()),
             fs_ability=self.fs_ability or facts.fs_ability,
             options=self.options,
-            concurrency=self.concurrency,
-            requests_per_minute=self.requests_per_minute,
             from_project=from_project,
         )
 
@@ -171,8 +169,6 @@ class FrozenProvider(BaseModel):
     argv: tuple[str, ...] = ()
     fs_ability: FsAbility
     options: dict[str, Any] = {}
-    concurrency: int | None = None
-    requests_per_minute: int | None = None
     from_project: bool = False
 
 

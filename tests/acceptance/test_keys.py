@@ -1,0 +1,157 @@
+"""Does a key reach anybody but the provider it belongs to? Looked for in all that wfe-mcp writes and says.
+
+Real processes with their debug logs on, a keyring by the library's own switch, and models on loopback.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.testing.models.script import Turn
+from wfe_mcp.testing.models.server import ModelServer
+from wfe_mcp.testing.stdio_client import StdioClient
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = {name: f"sk-canary-{name}/0123456789+{name}" for name in ("keyring", "stored", "variable")}
+KINDS = {"keyring": "openai", "stored": "anthropic", "variable": "openai-compatible"}
+PATIENCE_S = 180
+SERVE = "import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2); sys.argv[1:] = ['serve']; from wfe_mcp.__main__ import main; sys.exit(main())"
+
+
+@dataclass
+class House:
+    """One user's machine: home, project and database below ``place``; the keyring is elsewhere."""
+
+    place: Path
+    keyring: Path
+    backend: str = "Safe"
+    said: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.project = self.place / "project"
+        (self.project / ".wfe" / "templates").mkdir(parents=True)
+        roles = {name: {"provider": name} for name in KEYS}
+        output = {"artifact": "note", "schema": {"type": "object"}}
+        phase = {"id": "plan", "role": "keyring", "prompt": "Do it.", "output": output}
+        made = {"format": "wfe/1", "name": "keys", "version": "1.0.0", "roles": roles, "phases": [phase]}
+        (self.project / ".wfe" / "templates" / "keys.json").write_text(json.dumps(made))
+
+    @property
+    def env(self) -> dict[str, str]:
+        dropped = ("WFE_", "XDG_", "ANTHROPIC_", "OPENAI_", "GEMINI_", "PYTHON")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        home = str(self.place / "home")
+        return kept | {
+            "HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "PYTHONPATH": str(ROOT),
+            "WFE_LOG": "DEBUG", "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "MY_KEY": KEYS["variable"],
+            "PYTHON_KEYRING_BACKEND": f"tests.engine.keyrings.{self.backend}", "WFE_TEST_KEYRING": str(self.keyring),
+        }  # fmt: skip
+
+    def __call__(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """A command, whatever it answers; both its streams are kept."""
+        argv = [sys.executable, "-m", "wfe_mcp", *words]
+        done = subprocess.run(
+            argv, cwd=self.project, env=self.env, input=given, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        self.said += [done.stdout, done.stderr]
+        return done
+
+    def shown(self) -> list[str]:
+        """Every name of a place where a key is found, in plain or encoded."""
+        places = {f"file {file}": file.read_bytes() for file in self.place.rglob("*") if file.is_file()}
+        places |= {f"answer {number}: {said[:80]}": said.encode() for number, said in enumerate(self.said)}
+        forms = [form for key in KEYS.values() for form in (key.encode(), base64.b64encode(key.encode())[:-4])]
+        return [place for place, content in places.items() if any(form in content for form in forms)]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path / "house", tmp_path / "keyring.json")
+
+
+@pytest.fixture
+def vendors() -> Iterator[dict[str, ModelServer]]:
+    """A server per key. The first call of each is answered; the second says back what it was given; then nonsense."""
+    running: dict[str, ModelServer] = {}
+    try:
+        for name, key in KEYS.items():
+            turns = (Turn(text="ok"), Turn(status=400, message=f"what is {key}?"), Turn(malformed=True))
+            running[name] = ModelServer(turns, key=key, models=("m",)).__enter__()
+        yield running
+    finally:
+        for server in running.values():
+            server.__exit__(None, None, None)
+
+
+def address(server: ModelServer, name: str) -> str:
+    return server.origin if KINDS[name] == "anthropic" else server.v1
+
+
+def add(house: House, name: str, server: ModelServer) -> subprocess.CompletedProcess[str]:
+    kind = ("--kind", KINDS[name], "--base-url", address(server, name), "--json")
+    if name == "variable":
+        return house("providers", "add", name, *kind, "--key", "env:MY_KEY")
+    return house("providers", "add", name, *kind, "--key", name, "--key-fd", "0", given=KEYS[name])
+
+
+@pytest.mark.requirement("S1-23", "S1-20")
+def test_a_key_goes_to_its_provider_and_nowhere_else(house: House, vendors: dict[str, ModelServer]) -> None:
+    for name, server in vendors.items():
+        assert add(house, name, server).returncode == 0, house.said[-2:]
+        assert house("providers", "role", name, name, "m").returncode == 0
+    assert set(json.loads(house.keyring.read_text()).values()) == {KEYS["keyring"]}
+
+    for name, server in vendors.items():
+        assert house("providers", "test", name, "--json").returncode == 0, house.said[-2:]
+        assert house("providers", "test", name, "--json").returncode == 1, "it says back what it was given"
+        assert house("providers", "test", name).returncode == 1, "nonsense"
+        assert server.count == 3, "the right key came each time"
+
+    pin = house("init", "--yes", "--pin-fd", "0", given="correct horse")
+    assert pin.returncode == 0, pin.stderr
+    assert house("trust", "--yes", "--pin-fd", "0", given="correct horse").returncode == 0
+    run = json.loads(house("start", "keys", "--json").stdout)["run"]
+    for words in (
+        ("show", run), ("log", run), ("verify",), ("doctor",), ("providers", "list"), ("config", "show", "--origin"),
+        ("templates", "export", "keys"),
+    ):  # fmt: skip
+        house(*words, "--json")
+
+    log = house.place / "serve.log"
+    agent = StdioClient([sys.executable, "-c", SERVE, str(log)], cwd=house.project, env=house.env)
+    try:
+        agent.connect()
+        house.said.append(json.dumps([
+            agent.call("list_templates", name="keys"), agent.call("start_run", template="keys"),
+            agent.call("status", run=run, detail="full"), agent.call("start_phase", run=run),
+        ]))  # fmt: skip
+    finally:
+        agent.close()
+
+    for name in vendors:
+        assert house("providers", "remove", name).returncode == 0
+    assert json.loads(house.keyring.read_text()) == {}
+    assert house.shown() == []
+
+
+@pytest.mark.parametrize(("backend", "said"), [("Readable", "keeps a key safe"), ("Forgetful", "did not keep the key"),
+                                               ("Locked", "Failed to unlock"), ("Telling", "no collection for")])  # fmt: skip
+def test_a_keyring_that_does_not_do_is_refused_and_never_replaced_in_silence(
+    house: House, backend: str, said: str
+) -> None:
+    house.backend = backend
+    words = ("providers", "add", "openai", "--key", "keyring", "--key-fd", "0")
+    told = [house(*words, given=KEYS["keyring"]), house(*words, "--json", given=KEYS["keyring"])]
+    assert [done.returncode for done in told] == [1, 1]
+    assert said in told[0].stderr
+    error = json.loads(told[1].stdout)["error"]
+    assert (error["code"], "--key env:NAME" in error["hint"], "--key stored" in error["hint"]) == ("unavailable", True, True)  # fmt: skip
+    assert not house.keyring.exists()
+    assert house.shown() == []
