@@ -35,6 +35,7 @@ def test_a_command_sees_no_key_of_ours(root: Path, monkeypatch: pytest.MonkeyPat
     assert "canary" not in given.says("bash", command="env")
 
 
+@pytest.mark.requirement("S1-09")
 def test_a_command_ends_at_its_time_limit_with_what_it_said_so_far(root: Path) -> None:
     said = trusted(root).refuses("bash", command="echo so far; sleep 600", timeout_s=1)
     assert "time limit" in said and "so far" in said

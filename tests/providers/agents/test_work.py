@@ -261,6 +261,7 @@ def test_lines_that_are_no_records_are_passed_over(stub: Stub, kind: ProviderKin
     assert work(stub, stub.connection(kind)).value == BLOCK
 
 
+@pytest.mark.requirement("S1-09")
 def test_time_that_is_over_leaves_what_was_said(stub: Stub) -> None:
     stub.plays(first_line("codex"), text_line("codex", "Half of it"), ("sleep", 600))
     worked = work(stub, stub.connection("codex"), total_s=5.0)
