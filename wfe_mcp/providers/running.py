@@ -72,20 +72,18 @@ async def _watched(
     loop, watch = asyncio.get_running_loop(), Watch()
     end = None if total_s is None else loop.time() + total_s
     task = asyncio.ensure_future(work(watch))
+    why: Literal["stopped", "timed_out"] | None = None
     try:
-        while not (await asyncio.wait({task}, timeout=_TICK_S))[0]:
-            if should_stop():
-                raise Ended("stopped")
-            if end is not None and loop.time() >= end:
-                raise Ended("timed_out")
-        return task.result()
+        while why is None and not (await asyncio.wait({task}, timeout=_TICK_S))[0]:
+            why = "stopped" if should_stop() else "timed_out" if end is not None and loop.time() >= end else None
     finally:
         if not task.done():
             watch.ending = True
             task.cancel()
             await asyncio.wait({task})
-            if not task.cancelled():
-                task.exception()  # heard, so that nobody logs it as forgotten
+    if why is None or not (task.cancelled() or task.exception()):
+        return task.result()
+    raise Ended(why)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
