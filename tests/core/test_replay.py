@@ -53,8 +53,8 @@ def test_every_event_of_the_log_has_a_name_that_finds_it():
 
 SPEC = (
     phase("plan", gates=(GateSpec("expr"), GateSpec("approval")), auto_proceed=True),
-    phase("left", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True, skip="agent", timeout_s=60),
-    phase("right", "plan", when="inputs.right", gates_before=(GateSpec("expr"), GateSpec("approval", "client"))),
+    phase("left", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True, skip="agent", timeout_s=60, locks=("one",)),
+    phase("right", "plan", when="inputs.right", locks=("one", "two"), gates_before=(GateSpec("expr"), GateSpec("approval", "client"))),
     phase(
         "join", "left", "right", gates=(GateSpec("report"),), next=(NextRule("left", "again", 2), NextRule("plan", "anew")),
         on_fail=(FailRule("backoff", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("block")),
@@ -71,9 +71,9 @@ SPEC = (
         ),
     ),
     *each(
-        "outer", "plan",
+        "outer", "plan", locks=("a",),
         body=(
-            *loop("passes", until="enough", until_max=2, body=(phase("draft", gates=(GateSpec("report"),)),)),
+            *loop("passes", until="enough", until_max=2, locks=("b",), body=(phase("draft", gates=(GateSpec("report"),)),)),
             phase("note", "passes", gates_before=(GateSpec("approval", "agent"),), auto_proceed=True),
         ),
     ),

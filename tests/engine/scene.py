@@ -147,8 +147,9 @@ class Scene:
             tx.trust(self.engine.project_id, str(settings.project_file), settings.project_sha256, HUMAN, self.clock())
 
     def define(self, *phases: dict[str, Any], name: str = "drill", trusted: bool = True, **keys: Any) -> dict[str, Any]:
-        """A template of the project."""
-        inputs = {"type": "object", "properties": {"goal": {"type": "string", "minLength": 1}}}
+        """A template of the project; ``schema`` is that of its inputs."""
+        goal = {"type": "object", "properties": {"goal": {"type": "string", "minLength": 1}}}
+        inputs = keys.pop("schema", goal)
         made: dict[str, Any] = {
             "format": "wfe/1", "name": name, "version": "1.0.0", "title": "A drill", "inputs": inputs,
             "phases": list(phases), **keys,

@@ -248,7 +248,6 @@ def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -
     ("path", "value", "pointer"),
     [
         ("/phases/0/kind", "llm", "/phases/0/kind"),
-        ("/phases/0/locks", ["db"], "/phases/0/locks"),
         ("/phases/0/compensate", [{"id": "undo", "builtin": "git.reset"}], "/phases/0/compensate"),
         ("/phases/0/on_fail", [{"do": "subflow", "template": "fix"}], "/phases/0/on_fail/0/do"),
         ("/phases/0/on_fail", [{"do": "compensate"}], "/phases/0/on_fail/0/do"),
@@ -273,7 +272,6 @@ def test_what_the_format_knows_but_we_cannot_do_is_refused_at_its_place(
 
 def test_asking_for_nothing_of_what_is_not_available_is_fine(plain: Document) -> None:
     put(plain, "/webhooks", [])
-    put(plain, "/phases/0/locks", [])
     put(plain, "/phases/0/enter", "needs")
     put(plain, "/phases/1/gates/0/expect", {"exit_code": 0, "no_new_skips": False, "min_tests": None})
 

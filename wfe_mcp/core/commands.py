@@ -45,7 +45,8 @@ class StartRun(Command):
 class Answer(PhaseCommand):
     """The value of a due question (``questions.py``); ``error`` when its evaluation failed.
 
-    To ``items``: the ``keys`` in order, and the sha256 of the document that holds the items' values.
+    To ``items``: the ``keys`` in order, and the sha256 of the document that holds the items' values. To ``locks``: the
+    names as ``keys``.
     """
 
     kind: str

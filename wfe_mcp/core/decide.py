@@ -50,7 +50,12 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     attempt = state.current(command.phase)
     on: Any = {"phase": attempt.phase, "attempt": attempt.number}
     if command.error and command.kind != "next":
-        what = {"when": "The condition 'when'", "items": "The items of the loop", "until": "The condition 'until'"}
+        what = {
+            "when": "The condition 'when'",
+            "locks": "The names of its locks",
+            "items": "The items of the loop",
+            "until": "The condition 'until'",
+        }
         reason = f"{what[command.kind]} could not be evaluated: {command.error}"
         return [e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
     match command.kind:
@@ -58,6 +63,8 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
             return [e.WhenAnswered(value=True, **on)]
         case "when":
             return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
+        case "locks":
+            return [e.LocksNamed(locks=tuple(sorted(set(command.keys))), **on)]
         case "items":
             ends = deadline(state, state.phase(attempt.phase), command.at)
             return [loop_opened(attempt, command.keys, command.items, command.at, ends)]

@@ -11,11 +11,44 @@ from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Stage, Verdict
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "EVENTS", "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven", "AttemptFailed", "AttemptOpened", "AutoSwitched",
-    "Event", "GateJudged", "GatesOpened", "HumanAwaited", "ItemClosed", "ItemOpened", "LeaseLost", "LoopFinished",
-    "LoopOpened", "NextJudged", "OpinionOverruled", "PhaseCompleted", "PhaseForced", "PhaseProceeded", "PhaseReady", "PhaseSkipped", "PhaseStarted", "RevisionSubmitted", "RunBlocked", "RunCancelled",
-    "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted", "SubmissionRefused",
-    "TreeChanged", "WentTo", "WhenAnswered",
+    "EVENTS",
+    "ApprovalAsked",
+    "ApprovalAwaited",
+    "ApprovalGiven",
+    "AttemptFailed",
+    "AttemptOpened",
+    "AutoSwitched",
+    "Event",
+    "GateJudged",
+    "GatesOpened",
+    "HumanAwaited",
+    "ItemClosed",
+    "ItemOpened",
+    "LeaseLost",
+    "LocksNamed",
+    "LoopFinished",
+    "LoopOpened",
+    "NextJudged",
+    "OpinionOverruled",
+    "PhaseCompleted",
+    "PhaseForced",
+    "PhaseProceeded",
+    "PhaseReady",
+    "PhaseSkipped",
+    "PhaseStarted",
+    "RevisionSubmitted",
+    "RunBlocked",
+    "RunCancelled",
+    "RunCompleted",
+    "RunFailed",
+    "RunPaused",
+    "RunReopened",
+    "RunResumed",
+    "RunStarted",
+    "SubmissionRefused",
+    "TreeChanged",
+    "WentTo",
+    "WhenAnswered",
 ]  # fmt: skip
 
 
@@ -46,6 +79,13 @@ class WhenAnswered(AttemptEvent):
     """The condition of the phase is true or false."""
 
     value: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocksNamed(AttemptEvent):
+    """The names that the phase will lock, sorted; it holds them from its claim."""
+
+    locks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +356,7 @@ class RunCancelled(Event):
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        RunStarted, WhenAnswered, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
+        RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
         SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
         PhaseCompleted, PhaseForced,
         AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,

@@ -95,6 +95,8 @@ def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa
     match event:
         case e.WhenAnswered(value=value):
             return {"when": value}
+        case e.LocksNamed(locks=locks):
+            return {"locks": locks}
         case e.NextJudged(rule=rule, done=done):
             return {"next_rule": rule + 1, "judged": done}
         case e.PhaseReady():
@@ -191,7 +193,7 @@ def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
         event.phase, event.attempt, last.iteration, last.before, event.status, holder=event.holder,
         lease_until=event.lease_until, started_at=event.started_at, deadline=event.deadline,
         not_before=event.not_before, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
-        when=last.when, entered=last.entered, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        when=last.when, entered=last.entered, locks=last.locks, gates_before_passed=event.status is not AttemptStatus.PENDING,
         role=event.role,
     )  # fmt: skip
     return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})

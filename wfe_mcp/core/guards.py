@@ -9,15 +9,14 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.graph import outwards
+from wfe_mcp.core.holding import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import item_of, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = [
-    "GUARDS", "busy_phases", "current_gate", "illegal", "missing", "not_of_a_loop", "stopped_phases", "tree_holder",
-]  # fmt: skip
+__all__ = ["GUARDS", "current_gate", "illegal", "missing", "not_of_a_loop", "stopped_phases"]
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -54,55 +53,14 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
                        "Take another ready phase, or wait: the lease ends when its holder is gone.")  # fmt: skip
     if state.status is RunStatus.PAUSED:
         return illegal("The run is paused: nothing new starts.", "resume the run first.")
-    if tree_holder(state, command.phase) is not None:
-        return _tree_is_taken(state, command.phase)
+    held = taken(state, command.phase)
+    if held is not None:
+        return held
     busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
         return Refused("not_ready", f"The template lets {state.spec.max_parallel} phase(s) run at once; open: {', '.join(busy)}.",
                        f"Finish {busy[0]!r} first.")  # fmt: skip
     return None
-
-
-def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]:
-    """The phases, without ``besides``, that take a place of ``max_parallel``."""
-    busy = {AttemptStatus.RUNNING, AttemptStatus.GATING}
-    return tuple(
-        other.phase
-        for other in state.open_attempts
-        if other.status in busy and other.phase != besides and state.phase(other.phase).loop is None
-    )
-
-
-def tree_holder(state: RunState, path: PhasePath) -> PhasePath | None:
-    """Who else has the working tree that ``path`` needs for itself; None when it is free or not needed.
-
-    It is a phase's from claim to completion; the lock dies with the lease, except under a running gate. A loop has it
-    while its own gates run, not while its items are worked.
-    """
-    if not state.phase(path).exclusive:
-        return None
-    for other in state.open_attempts:
-        if other.phase != path and state.phase(other.phase).exclusive and _holds_tree(state, other):
-            return other.phase
-    return None
-
-
-def _holds_tree(state: RunState, attempt: Attempt) -> bool:
-    match attempt.status:
-        case AttemptStatus.RUNNING:
-            return attempt.phase not in state.loops
-        case AttemptStatus.GATING:
-            return True
-        case _:
-            return attempt.status is AttemptStatus.AWAITING and attempt.holder is not None
-
-
-def _tree_is_taken(state: RunState, path: PhasePath) -> Refused | None:
-    holder = tree_holder(state, path)
-    if holder is None:
-        return None
-    return Refused("leased", f"Phase {holder!r} of this run holds the working tree: its gates read it.",
-                   f"Finish {holder!r} first.")  # fmt: skip
 
 
 def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
@@ -231,7 +189,7 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
         return _person(f"Phase {command.phase!r} was stopped for a person.")
     if attempt.stage is Stage.BEFORE:
         return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
-    return _is_left(state, command.phase) or _tree_is_taken(state, command.phase)
+    return _is_left(state, command.phase) or taken(state, command.phase)
 
 
 def _is_stopped(state: RunState, attempt: Attempt) -> bool:

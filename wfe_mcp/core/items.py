@@ -75,7 +75,7 @@ def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> Ru
     found, attempt = state.loops[loop], state.current(loop)
     if attempt.status is not AttemptStatus.RUNNING:
         tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
-        goes_on = replace(tries[-1], status=AttemptStatus.RUNNING, started_at=attempt.started_at)
+        goes_on = replace(tries[-1], status=AttemptStatus.RUNNING, started_at=attempt.started_at, locks=attempt.locks)
         state = replace(state, attempts={**state.attempts, loop: (*tries[:-1], goes_on)})
     failed = tuple(other for other in found.failed if other != key)
     again = replace(found, attempt=state.current(loop).number, open=(*found.open, key), failed=failed, finished=False)

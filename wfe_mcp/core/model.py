@@ -141,7 +141,7 @@ class Attempt:
 
     ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
     ``role``: who works this try instead of the phase's own role: a configured role, or ``client``.
-    ``entered``: a jump led here, in this lineage of tries.
+    ``entered``: a jump led here, in this lineage of tries. ``locks``: their names, once they are known.
     """
 
     phase: PhasePath
@@ -173,6 +173,7 @@ class Attempt:
     held: bool = False
     when: bool | None = None
     entered: bool = False
+    locks: tuple[str, ...] | None = None
     next_rule: int = 0
     judged: bool = False
     forced: bool = False

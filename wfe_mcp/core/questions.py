@@ -1,7 +1,8 @@
 """Which conditions must somebody evaluate before the run can go on?
 
-    when     a pending phase's needs are met       items    a for_each loop may open
-    next     a phase has completed                 until    a pass of the loop is over
+    when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
+    locks    … and it is not skipped               until    a pass of the loop is over
+    next     a phase has completed
 
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
@@ -10,17 +11,18 @@ same transaction; the answer is in the log, so that a replay needs no expression
 from dataclasses import dataclass
 from typing import Literal
 
+from wfe_mcp.core.holding import lock_holder
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.spec import PhasePath, PhaseSpec
 
-__all__ = ["Question", "is_passed_over", "needs_are_met", "pass_is_over", "questions"]
+__all__ = ["Question", "is_passed_over", "is_told", "needs_are_met", "pass_is_over", "questions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is due: a condition, or the items of a loop. ``rule`` is the index in ``next``; 0 for the others."""
 
-    kind: Literal["when", "items", "until", "next"]
+    kind: Literal["when", "locks", "items", "until", "next"]
     phase: PhasePath
     attempt: int
     rule: int
@@ -40,6 +42,12 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
     return all(state.current(need).is_settled for need in state.needs(path))
 
 
+def is_told(state: RunState, attempt: Attempt) -> bool:
+    """True when a pending phase may open as far as conditions go: it is not to be skipped, and its locks have names."""
+    spec = state.phase(attempt.phase)
+    return (spec.when is None or bool(attempt.when)) and (not spec.locks or attempt.locks is not None)
+
+
 def is_passed_over(state: RunState, attempt: Attempt) -> bool:
     """True for a phase that begins only where a jump leads to it, while none has."""
     return state.phase(attempt.phase).goto_only and not attempt.entered
@@ -48,11 +56,12 @@ def is_passed_over(state: RunState, attempt: Attempt) -> bool:
 def _question(state: RunState, attempt: Attempt) -> Question | None:
     spec = state.phase(attempt.phase)
     match attempt.status:
-        case AttemptStatus.PENDING if spec.when is not None and attempt.when is None:
-            if needs_are_met(state, attempt.phase) and not is_passed_over(state, attempt):
-                return Question("when", attempt.phase, attempt.number, 0, spec.when)
-        case AttemptStatus.READY if spec.loop is not None and spec.loop.items is not None:
-            return Question("items", attempt.phase, attempt.number, 0, spec.loop.items)
+        case AttemptStatus.PENDING if not is_told(state, attempt) and not is_passed_over(state, attempt):
+            if needs_are_met(state, attempt.phase):
+                return _before_it_opens(spec, attempt)
+        case AttemptStatus.READY if spec.loop is not None and (spec.loop.items is not None or spec.locks):
+            if lock_holder(state, attempt.phase) is None:
+                return Question("items", attempt.phase, attempt.number, 0, spec.loop.items or "")
         case AttemptStatus.RUNNING if spec.loop is not None and spec.loop.until is not None:
             if pass_is_over(state, attempt.phase):
                 return Question("until", attempt.phase, attempt.number, 0, spec.loop.until)
@@ -63,6 +72,12 @@ def _question(state: RunState, attempt: Attempt) -> Question | None:
         case _:
             pass
     return None
+
+
+def _before_it_opens(spec: PhaseSpec, attempt: Attempt) -> Question:
+    if spec.when is not None and attempt.when is None:
+        return Question("when", attempt.phase, attempt.number, 0, spec.when)
+    return Question("locks", attempt.phase, attempt.number, 0, "\n".join(spec.locks))
 
 
 def pass_is_over(state: RunState, path: PhasePath) -> bool:

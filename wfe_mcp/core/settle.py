@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
-from wfe_mcp.core.guards import busy_phases, current_gate, tree_holder
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.holding import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import beside, item_of, seen_from
-from wfe_mcp.core.questions import is_passed_over, needs_are_met
+from wfe_mcp.core.questions import is_passed_over, is_told, needs_are_met
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
 
 __all__ = ["completed", "deadline", "go_to", "jump", "open_phase", "reopen", "settle"]
@@ -65,9 +66,7 @@ def reopen(
     """The next try at the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
     note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
-    unasked = (
-        spec.when is not None and attempt.when is None
-    )  # its evaluation failed: it is asked again, never taken for true
+    unasked = not is_told(state, attempt)  # an evaluation failed: it is asked again, never taken for true
     opened = e.AttemptOpened(
         phase=attempt.phase,
         attempt=attempt.number + 1,
@@ -170,10 +169,10 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
             if needs_are_met(state, attempt.phase):
                 reason = "it begins only where a jump leads to it, and none did"
                 yield [e.PhaseSkipped(phase=attempt.phase, attempt=attempt.number, reason=reason)]
-        case AttemptStatus.PENDING if attempt.not_before is None and (attempt.when or spec.when is None):
+        case AttemptStatus.PENDING if attempt.not_before is None and is_told(state, attempt):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]
-        case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None:
+        case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:
             yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
             rule = spec.next[attempt.next_rule]

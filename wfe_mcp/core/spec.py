@@ -76,7 +76,7 @@ class LoopSpec:
 class PhaseSpec:
     """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
     ``served``: the server works it (steps, models), not the connected client.
-    ``goto_only``: it begins only where a jump led to it.
+    ``goto_only``: it begins only where a jump led to it. ``locks``: names, as opaque texts, that no two phases hold.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -95,6 +95,7 @@ class PhaseSpec:
     exclusive: bool = False
     served: bool = False
     goto_only: bool = False
+    locks: tuple[str, ...] = ()
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
 

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["evaluated_items", "loop_sha256"]
 
 
-def evaluated_items(turn: Turn, attempt: Attempt) -> tuple[tuple[str, ...], str]:
+def evaluated_items(turn: Turn, attempt: Attempt) -> tuple[tuple[str, ...], str | None]:
     """The keys in the order of the walk, and the document of the values. Raises ExpressionError."""
     walk = turn.plan.loop(attempt.phase).for_each
-    assert walk is not None, "only for_each has items"
+    if walk is None:  # ``until``: the first pass
+        return ("1",), None
     found = turn.plan.expressions.evaluate(walk.in_, roots(turn, attempt, walk.in_))
     if not isinstance(found, list):
         raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(found).__name__}")

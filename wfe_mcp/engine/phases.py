@@ -15,11 +15,11 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import LEASE, Engine
+from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.trees import files_at_start
 from wfe_mcp.engine.turns import turn
-from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.plans import Plan
@@ -52,7 +52,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     with turn(engine, run_id, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
-            busy = busy_tree(engine, current.tx, current.loaded, path)
+            busy = held_elsewhere(engine, current.tx, current.run, current.state, path)
             if busy is not None:
                 raise busy
         claim(current, path, holder, tree, head)
@@ -101,9 +101,9 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
 def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, by: By, holder: str) -> Refused | None:
     """Why ``attempt`` cannot be claimed by somebody who does not hold it; None when it can."""
     if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(attempt):
-        return busy_tree(engine, tx, loaded, attempt.phase)
+        return held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
     command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())
-    return refusal(loaded.state, command) or busy_tree(engine, tx, loaded, attempt.phase)
+    return refusal(loaded.state, command) or held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
 
 
 def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:

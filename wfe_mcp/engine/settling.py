@@ -47,15 +47,26 @@ def settle(turn: Turn) -> None:
 
 
 def _answer_one(turn: Turn) -> bool:
-    due = questions(turn.state)
-    if due:
-        turn.give(_answer(turn, due[0]))
-    return bool(due)
+    for question in questions(turn.state):
+        if question.kind == "items" and _waits_for_lock(turn, turn.attempt(question.phase)):
+            continue
+        turn.give(_answer(turn, question))
+        return True
+    return False
+
+
+def _waits_for_lock(turn: Turn, attempt: Attempt) -> bool:
+    if not attempt.locks:
+        return False
+    from wfe_mcp.engine.locks import waits_for_lock
+
+    return waits_for_lock(turn, attempt)
 
 
 def _answer(turn: Turn, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
     from wfe_mcp.engine.items import evaluated_items
+    from wfe_mcp.engine.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = turn.attempt(question.phase)
@@ -68,6 +79,8 @@ def _answer(turn: Turn, question: Question) -> c.Answer:
         if question.kind == "items":
             keys, document = evaluated_items(turn, attempt)
             return c.Answer(keys=keys, items=document, **on)
+        if question.kind == "locks":
+            return c.Answer(keys=lock_names(turn, attempt), **on)
         seen = roots(turn, attempt, question.text, own=question.kind == "next", item=last)
         return c.Answer(value=turn.plan.expressions.is_true(question.text, seen), **on)
     except ExpressionError as exc:

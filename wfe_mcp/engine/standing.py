@@ -12,6 +12,7 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.engine.caps import Spending, spending
+from wfe_mcp.engine.holding import held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.phases import claimable
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
@@ -72,11 +73,25 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     has_steps = any(phase.kind == "steps" for phase in loaded.state.spec.phases)
     steps = tuple(tx.steps(loaded.record.id)) if has_steps else ()
     untrusted = _untrusted(loaded, steps)
-    waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted))
+    elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
+    waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted), elsewhere=bool(elsewhere))
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
-    blockers = (*_blockers(loaded, plan), *untrusted)
+    blockers = (*_blockers(loaded, plan), *untrusted, *elsewhere)
     spent = spending(engine, tx, loaded, plan)
     return Standing(loaded, plan, waiting_on, startable, blockers, steps, context, spent)
+
+
+def _elsewhere(engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> tuple[str, ...]:
+    """Ready phases that another run keeps from beginning, as sentences."""
+    ready = (attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY)
+    held = (
+        (lock_elsewhere if loaded.state.phase(attempt.phase).loop else held_elsewhere)(
+            engine, tx, loaded.record, loaded.state, attempt.phase
+        )
+        for attempt in ready
+        if attempt.phase not in startable
+    )
+    return tuple(refused.message for refused in held if refused is not None)
 
 
 def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
@@ -93,7 +108,9 @@ def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, .
     )
 
 
-def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_trust: bool) -> WaitingOn:
+def _waiting_on(
+    loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_trust: bool, elsewhere: bool
+) -> WaitingOn:
     state = loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
         return "none"
@@ -108,7 +125,7 @@ def _waiting_on(loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_tr
     statuses = {attempt.status for attempt in state.open_attempts}
     if any(_is_worked_by_server(state, attempt) for attempt in state.open_attempts):
         return "job"
-    if AttemptStatus.GATING in statuses or any(attempt.not_before for attempt in state.open_attempts):
+    if elsewhere or AttemptStatus.GATING in statuses or any(attempt.not_before for attempt in state.open_attempts):
         return "job"
     return "human" if state.status is RunStatus.WAITING else "agent"
 

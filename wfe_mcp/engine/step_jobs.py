@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.holding import BUSY_S, held_elsewhere
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.step_calls import Answer, Call, make
 from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
 from wfe_mcp.engine.trees import bound_tree, files_at_start
 from wfe_mcp.engine.turns import turn_in
-from wfe_mcp.engine.worktree import busy_tree
 from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Step, StepRetry, StepsPhase
 
 __all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
-
-BUSY_S = 5.0
-"""How long a phase waits before it looks again whether another run has left the working tree."""
 
 
 class StepJobs:
@@ -125,7 +122,7 @@ class FileJobs:
             attempt = _attempt(current, job)
             if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
                 return
-            if busy_tree(self._engine, tx, current.loaded, attempt.phase) is None:
+            if held_elsewhere(self._engine, tx, current.run, current.state, attempt.phase) is None:
                 begin_phase(current, attempt, tree, head)
                 return
             later = current.at + timedelta(seconds=BUSY_S)

@@ -134,7 +134,8 @@ def _claim(turn: Turn, attempt: Attempt) -> bool:
     command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
     if refusal(turn.state, command) is not None:
         return False
-    if turn.state.phase(attempt.phase).exclusive or _reads_files(turn, attempt.phase):
+    needs = turn.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
+    if needs or _reads_files(turn, attempt.phase):
         _ask_for_files(turn, attempt, "claim")
         return False
     return begin_phase(turn, attempt)

@@ -18,11 +18,11 @@ from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
+from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.phases import claim, free_dead_leases
 from wfe_mcp.engine.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.trees import tree_later
 from wfe_mcp.engine.turns import turn
-from wfe_mcp.engine.worktree import busy_tree
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
@@ -113,7 +113,7 @@ def _take_hold(
 
 
 def _claim(current: Turn, phase: PhasePath, holder: str, tree: str | None) -> None:
-    busy = busy_tree(current.engine, current.tx, current.loaded, phase)
+    busy = held_elsewhere(current.engine, current.tx, current.run, current.state, phase)
     if busy is not None:
         raise busy
     claim(current, phase, holder, tree)

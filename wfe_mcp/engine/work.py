@@ -105,6 +105,8 @@ class _Timers:
                     "by": SYSTEM,
                     "at": current.at,
                 }
+                if job.payload["timer"] == "locks":
+                    return  # the turn itself looks again
                 command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
                 try:
                     current.give(command)

@@ -17,7 +17,17 @@ from wfe_mcp.core.events import EVENTS, Event, RunStarted
 from wfe_mcp.core.model import Attempt, RunState
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
-__all__ = ["attempt_row", "event_of", "normal", "payload_of", "run_row", "spec_of", "spec_text", "state_of"]
+__all__ = [
+    "attempt_of",
+    "attempt_row",
+    "event_of",
+    "normal",
+    "payload_of",
+    "run_row",
+    "spec_of",
+    "spec_text",
+    "state_of",
+]
 
 T = TypeVar("T")
 
@@ -77,6 +87,11 @@ def attempt_row(run_id: str, state: RunState, attempt: Attempt) -> dict[str, Any
         "not_before": attempt.not_before,
         "state": _adapter(Attempt).dump_json(attempt).decode(),
     }
+
+
+def attempt_of(text: str) -> Attempt:
+    """The attempt whose row has this state text."""
+    return _adapter(Attempt).validate_json(text)
 
 
 def normal(column: str, text: str) -> str:

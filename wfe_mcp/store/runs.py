@@ -67,6 +67,20 @@ _EXCLUSIVE = (
     )
     .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
+_LOCKING = (
+    select(ATTEMPT.c.run_id, ATTEMPT.c.state)
+    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
+    .where(
+        RUN.c.project_id == bindparam("project_id"),
+        RUN.c.status.not_in(_ENDED),
+        RUN.c.archived_at.is_(None),
+        ATTEMPT.c.status.in_(
+            (AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED)
+        ),
+        ATTEMPT.c.state.contains('"locks":["', autoescape=True),
+    )
+    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
+)
 _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 
 
@@ -195,6 +209,11 @@ class RunRows(EventRows):
     def exclusive_holders(self, worktree: str) -> list[OpenAttempt]:
         """The attempts that have this working tree for themselves: claimed, and not completed yet."""
         return self._all(OpenAttempt, _EXCLUSIVE, {"worktree": worktree})
+
+    def lock_holders(self, project_id: str) -> list[tuple[RunId, Attempt]]:
+        """The attempts of the project's open runs that have locks and may hold them (``core/holding.py`` knows)."""
+        rows = self._connection.execute(_LOCKING, {"project_id": project_id})
+        return [(RunId(row.run_id), codec.attempt_of(row.state)) for row in rows]
 
     def archive_run(self, run_id: RunId, at: datetime) -> None:
         """Take a run off the list of open ones; it stays readable."""

@@ -93,6 +93,7 @@ def _phases(
             exclusive=any(gate.kind in _EXCLUSIVE for gate in gates) or _runs_checks(phase),
             served=_is_served(phase, roles),
             goto_only=phase.enter == "goto_only",
+            locks=phase.locks,
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase) else None,
         )

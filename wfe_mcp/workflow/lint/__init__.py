@@ -11,6 +11,7 @@ from wfe_mcp.workflow.lint.context import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules
+from wfe_mcp.workflow.lint.locks import lock_rules
 from wfe_mcp.workflow.lint.mending import mended
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
@@ -30,6 +31,7 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
         seen = views(work.template)
         phase_rules(work.template, seen, found)
         jump_rules(seen, found)
+        lock_rules(seen, found)
         step_rules(work.template, seen, found)
         gate_rules(work.template, seen, found)
         context_rules(seen, found)

@@ -29,7 +29,6 @@ NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (FlowPhase, "kind"): None,
     (LlmPhase, "kind"): None,
     (Step, "llm"): None,
-    (PhaseKeys, "locks"): None,
     (PhaseKeys, "compensate"): None,
     (OpinionGate, "kind"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),

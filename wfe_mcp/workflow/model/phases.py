@@ -167,7 +167,10 @@ class PhaseKeys(Shape):
     )
     skip: Literal["never", "human", "agent"] = Field(default="human", description="Who may skip the phase.")
     checkpoint: bool = Field(default=True, description="Keep a checkpoint when the phase completes.")
-    locks: Many[Text] = Field(default=(), description="Names that no two phases hold at once.")
+    locks: Many[Text] = Field(
+        default=(),
+        description="Names that no two phases of the project hold at once, from claim to completion; a list names several.",
+    )
     enter: Literal["needs", "goto_only"] = Field(
         default="needs",
         description="`needs`: begins when its needs are over; `goto_only`: left out unless something jumps to it.",

@@ -1,0 +1,100 @@
+"""Could two phases wait for each other's locks for ever?
+
+Who takes all its locks at its claim waits with empty hands. A loop is another matter: it holds its locks while a phase
+inside waits for more.
+
+    loop a holds x, a phase in it needs y  │  loop b holds y, a phase in it needs x      each may wait for the other
+
+Rules:
+1. Seen from all loops, locks are taken in one order. A circle is an error at each lock that closes it, naming both.
+2. Two names are the same lock when they may become the same text: ``scope:${…}`` and ``scope:db``.
+3. A lock that a loop around the phase has by the same text is held already.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wfe_mcp.workflow.expressions import ExpressionError, scan
+from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.scope import PhaseView
+
+__all__ = ["lock_rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """``holder`` has locked ``first`` while ``phase`` waits for ``then``, written at ``pointer``."""
+
+    holder: str
+    first: str
+    phase: str
+    then: str
+    pointer: str
+
+
+def lock_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
+    """No two loops take locks in opposite order."""
+    orders = [order for view in views for order in _orders(view)]
+    for order in orders:
+        other = _closes(order, orders)
+        if other is not None:
+            found.error(
+                order.pointer,
+                f"{order.phase!r} waits for the lock {order.then!r} while {order.holder!r} holds {order.first!r}, and "
+                f"{other.phase!r} waits for {other.then!r} while {other.holder!r} holds {other.first!r}: each may wait for "
+                "the other for ever; take both locks at one place, or in the same order",
+                None,
+                order.then,
+            )
+
+
+def _orders(view: PhaseView) -> list[_Order]:
+    held = [(outer.phase.id, name) for outer in view.around for name in outer.phase.locks]
+    return [
+        _Order(holder, first, view.phase.id, then, f"{view.pointer}/locks/{position}")
+        for position, then in enumerate(view.phase.locks)
+        if then not in {name for _, name in held}
+        for holder, first in held
+    ]
+
+
+def _closes(start: _Order, orders: Sequence[_Order]) -> _Order | None:
+    """The order that leads back to what ``start`` holds; itself when its own two locks may be the same."""
+    reached, seen = [start], {id(start)}
+    while reached:
+        order = reached.pop()
+        if _may_be_one(order.then, start.first):
+            return order
+        following = [one for one in orders if id(one) not in seen and _may_be_one(order.then, one.first)]
+        seen |= {id(one) for one in following}
+        reached += following
+    return None
+
+
+def _may_be_one(left: str, right: str) -> bool:
+    try:
+        patterns = [_pattern(left), _pattern(right)]
+    except ExpressionError:  # told with the other expressions
+        return False
+    (before, after, left_fills), (start, end, right_fills) = patterns
+    if not left_fills and not right_fills:
+        return left == right
+    if not left_fills:
+        return _fits(left, start, end)
+    if not right_fills:
+        return _fits(right, before, after)
+    return (before.startswith(start) or start.startswith(before)) and (after.endswith(end) or end.endswith(after))
+
+
+def _fits(text: str, before: str, after: str) -> bool:
+    return re.fullmatch(f"{re.escape(before)}.*{re.escape(after)}", text, re.DOTALL) is not None
+
+
+def _pattern(name: str) -> tuple[str, str, bool]:
+    """What stands before the first expression of ``name`` and after the last, and whether there is one."""
+    parts = scan(name)
+    fills = any(part.is_expression for part in parts)
+    first = "" if not parts or parts[0].is_expression else parts[0].text
+    last = "" if not parts or parts[-1].is_expression else parts[-1].text
+    return first, last, fills
