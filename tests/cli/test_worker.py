@@ -149,6 +149,24 @@ def test_the_job_of_a_worker_that_was_killed_is_done_by_the_next_one(project: Pl
         until(lambda: state(project, run) == "completed")
 
 
+@pytest.mark.requirement("S4-27")
+def test_a_job_is_cancelled_from_another_terminal_with_all_it_started(project: Playground) -> None:
+    run = hand_in(project, "waits")
+    with worker(project):
+        until(lambda: is_up(project) and job(project, run).child_pid is not None)
+        found = job(project, run)
+        child = found.child_pid
+        argv = [sys.executable, "-m", "wfe_mcp", "jobs", "cancel", found.id, "--json", "--project", str(project.root)]
+        said = subprocess.run(
+            argv, cwd=project.root, env=project.environment | {"PYTHONPATH": str(Path.cwd())}, capture_output=True,
+            text=True, check=True, timeout=120,
+        )  # fmt: skip
+        assert json.loads(said.stdout)["data"]["jobs"] == [{"job": found.id, "state": "cancelling"}]
+        until(lambda: job(project, run).status is JobStatus.CANCELLED)
+        assert child is not None and started_at(child) is None
+    assert state(project, run) == "failed"
+
+
 def test_a_worker_takes_only_the_queues_it_is_told(project: Playground) -> None:
     run = hand_in(project, "quick")
     with worker(project, "--queues", "timer,llm"):
