@@ -3,6 +3,7 @@
     python scripts/check_wheel.py
 
 An editable install proves nothing here: it finds templates/ and schemas/ beside the package, a wheel must carry them.
+The sample package of docs/examples is installed beside it, and its template must be found.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from pins import ROOT, uv
 
 CARRIED = ("templates", "schemas")
+SAMPLE = "docs/examples/acme-wfe"
 
 
 def main() -> int:
@@ -28,12 +30,13 @@ def main() -> int:
             print(f"{wheel.name} lacks {len(missing)} files of the checkout:", *missing, sep="\n  ")
             print("Next: see [tool.hatch.build.targets.wheel] in pyproject.toml.")
             return 1
-        bin_folder = installed(wheel, work / "venv")
+        bin_folder = installed(wheel, work / "venv", ROOT / SAMPLE)
         home = work / "home"
         home.mkdir()
         commands = [
             [str(bin_folder / "wfe-mcp"), "--version"],
             [str(bin_folder / "wfe-mcp"), "templates", "list"],
+            [str(bin_folder / "wfe-mcp"), "templates", "show", "acme_ticket"],
             [str(bin_folder / "python"), "-m", "wfe_mcp", "--help"],
         ]
         failed = [command for command in commands if not answers(command, work, home)]
@@ -50,11 +53,13 @@ def files_missing_in(wheel: Path) -> list[str]:
     return [name for name in listed.stdout.splitlines() if f"wfe_mcp/{name}" not in carried]
 
 
-def installed(wheel: Path, venv: Path) -> Path:
-    """The folder of commands of a new environment that holds the wheel and the pinned versions of what it needs."""
+def installed(wheel: Path, venv: Path, sample: Path) -> Path:
+    """The folder of commands of a new environment with the wheel, the pinned versions of what it needs, and ``sample``."""
     subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
     # run in the checkout, where uv reads the pins
-    subprocess.run([uv(), "pip", "install", "--quiet", "--python", str(venv), str(wheel)], check=True, cwd=ROOT)
+    subprocess.run(
+        [uv(), "pip", "install", "--quiet", "--python", str(venv), str(wheel), str(sample)], check=True, cwd=ROOT
+    )
     return venv / ("Scripts" if os.name == "nt" else "bin")
 
 

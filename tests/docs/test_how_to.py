@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from tests.docs.conftest import Reader
 
-ELSEWHERE = {"docs/how-to/test-your-template.md", "docs/how-to/write-your-own-template.md"}
-"""Executed by tests/testing/test_template_howto.py and tests/docs/test_write_template.py."""
+ELSEWHERE = {
+    "docs/how-to/extend-with-a-package.md",
+    "docs/how-to/test-your-template.md",
+    "docs/how-to/write-your-own-template.md",
+}
+"""Executed or held against by tests/testing/test_template_howto.py, test_write_template.py and test_extend.py."""
 
 
 EXECUTED = (

@@ -1,7 +1,8 @@
 """Which artifact schemas are there, and what does each look like?
 
-A schema is named ``plan@1`` or given inline as JSON Schema. Models load by name, when first asked for: all of them
-together take longer to build than a phase that needs one should wait.
+A schema is named ``plan@1``, ``acme.ticket@1`` when an installed package brings it, or given inline as JSON Schema.
+Models load by name, when first asked for: all of them together take longer to build than a phase that needs one should
+wait.
 """
 
 import copy
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.artifacts.inline import schema_faults
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.models.base import Artifact
 
-__all__ = ["check_schema", "json_schema", "model_of", "schema_names"]
+__all__ = ["check_schema", "installed_model", "json_schema", "known_schemas", "model_of", "schema_names"]
 
 _MODELS = {
     "spec@1": "Spec",
@@ -43,8 +45,21 @@ def schema_names() -> tuple[str, ...]:
     return tuple(_MODELS)
 
 
+def known_schemas() -> tuple[str, ...]:
+    """The shipped schemas, then those of installed packages."""
+    return (*_MODELS, *plugins("artifact_schemas"))
+
+
 def model_of(name: str) -> "type[Artifact]":
-    """The Pydantic model of a shipped schema. Refuses: bad_argument with the nearest name."""
+    """The Pydantic model of a shipped or installed schema. Refuses: bad_argument with the nearest name; unavailable."""
+    plugin = None if name in _MODELS else plugins("artifact_schemas").get(name)
+    if plugin is not None:
+        try:
+            return installed_model(plugin)
+        except PlugInFault as fault:
+            raise Refused(
+                "unavailable", f"{fault}.", "Ask the user to mend or remove the package: wfe-mcp doctor"
+            ) from fault
     if name not in _MODELS:
         detail = _unknown(name)
         raise Refused("bad_argument", f"There is no schema {name[:80]!r}.", f"Use {detail.expected}.", (detail,))
@@ -52,8 +67,26 @@ def model_of(name: str) -> "type[Artifact]":
     return getattr(module, _MODELS[name])
 
 
+@functools.cache
+def installed_model(plugin: PlugIn) -> "type[Artifact]":
+    """The model that a package brings. Raises PlugInFault when it is none, or its JSON Schema cannot be told."""
+    from wfe_mcp.artifacts.models.base import Artifact
+
+    model: object = plugin.load()
+    if not (isinstance(model, type) and issubclass(model, Artifact)):
+        raise plugin.fault("a schema is a class that derives from wfe_mcp.artifacts.models.base.Artifact")
+    try:
+        full = model.model_json_schema()
+        schema = _slim(full, full.get("$defs", {}))
+    except (Exception, RecursionError) as fault:
+        raise plugin.fault(f"its JSON Schema cannot be told ({type(fault).__name__}: {fault})") from fault
+    if not schema.get("examples"):
+        raise plugin.fault("it has no example: model_config = example({…})")
+    return model
+
+
 def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a shipped name (with one complete example), or the inline ``schema`` itself.
+    """JSON Schema 2020-12 of a name (with one complete example), or the inline ``schema`` itself.
 
     Self-contained, small, and the caller's own copy. Refuses: bad_argument, invalid_template.
     """
@@ -69,7 +102,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
 def check_schema(schema: object) -> list[Detail]:
     """Why ``schema`` (a name or an inline JSON Schema) cannot be used, with pointers into it; empty when it can."""
     if isinstance(schema, str):
-        return [] if schema in _MODELS else [_unknown(schema)]
+        return _name_faults(schema)
     if not isinstance(schema, dict):
         return [Detail("", "a schema is a name or a JSON Schema", 'plan@1 or {"type": "object"}', str(schema)[:80])]
     try:
@@ -79,10 +112,24 @@ def check_schema(schema: object) -> list[Detail]:
     return schema_faults(cast("dict[str, Any]", schema))
 
 
+def _name_faults(name: str) -> list[Detail]:
+    if name in _MODELS:
+        return []
+    plugin = plugins("artifact_schemas").get(name)
+    if plugin is None:
+        return [_unknown(name)]
+    try:
+        installed_model(plugin)
+    except PlugInFault as fault:
+        return [Detail("", str(fault), None, name)]
+    return []
+
+
 def _unknown(name: str) -> Detail:
-    near = nearest(name[:80], _MODELS, 1)
+    known = known_schemas()
+    near = nearest(name[:80], known, 1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
-    return Detail("", f"no schema is named {name[:80]!r}{meant}", f"one of {', '.join(_MODELS)}", name[:80])
+    return Detail("", f"no schema is named {name[:80]!r}{meant}", f"one of {', '.join(known)}", name[:80])
 
 
 @functools.cache

@@ -67,9 +67,17 @@ def _against_model(name: str, value: dict[str, Any]) -> Validated:
         stored = model.model_validate(value).model_dump(exclude_unset=True)
     except ValidationError as exc:
         schema = json_schema(name)
-        faults = [_explain(error, schema) for error in exc.errors(include_url=False)]
+        faults = [_told(error, schema) for error in exc.errors(include_url=False)]
     faults += model.contradictions(value)
     return Validated(stored, bounded(faults))
+
+
+def _told(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
+    """The fault in our words; in Pydantic's, where the model of a package has a form that ours never have."""
+    try:
+        return _explain(error, schema)
+    except (KeyError, IndexError, TypeError):
+        return Detail(pointer(*error["loc"]), error["msg"][:190])
 
 
 def _explain(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:

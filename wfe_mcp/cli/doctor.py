@@ -59,6 +59,7 @@ def _findings(door: Door) -> Iterator[Finding]:
     yield from _mcp_servers(door)
     yield from _providers(door)
     yield from _models_here(door)
+    yield from _plugins()
     yield from _people(door)
     yield from _servers(door)
 
@@ -167,6 +168,18 @@ def _models_here(door: Door) -> Iterator[Finding]:
         yield Finding(server.name, "ok", f"{server.base_url}, {models}")
     for agent in installed_agents(door.engine):
         yield Finding(agent.kind, "ok", f"{agent.version or 'version unknown'}, {agent.program}")
+
+
+def _plugins() -> Iterator[Finding]:
+    """What installed packages add; the code of all of it is loaded."""
+    from wfe_mcp.engine.plugins import plugins_seen
+    from wfe_mcp.resources import plugin_faults
+
+    for seen in plugins_seen():
+        level = "problem" if seen.fault else "ok"
+        yield Finding(f"{seen.kind} {seen.name}", level, seen.fault or f"of the package {seen.package}")
+    for fault in plugin_faults():
+        yield Finding("package", "problem", fault)
 
 
 def _people(door: Door) -> Iterator[Finding]:

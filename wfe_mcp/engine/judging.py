@@ -25,7 +25,7 @@ from wfe_mcp.gates.judgement import Judgement, undecided
 from wfe_mcp.store.records import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.filled import filled
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, PluginGate
 from wfe_mcp.workspace.mirror import evidence_folder
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
         if attempt is None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
-        values = roots(current, attempt, gate.model_dump_json(), own=attempt.stage is Stage.AFTER)
+        named = f"{gate.model_dump_json()} {_judged_artifact(current, attempt, gate)}"
+        values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
         scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
     tree = scene.tree_now()
     if tree != attempt.tree and attempt.tree is not None:
@@ -70,6 +71,8 @@ def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
             return _judge_command(gate, scene, run)
+        if isinstance(gate, PluginGate):
+            return _judge_plugin(gate, scene, run)
         return Judged(_judge_quickly(gate, scene), scene.tree_now())
     except ExpressionError as exc:
         step = "ask the user to mend the template, or to skip the phase."
@@ -157,6 +160,32 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     )  # fmt: skip
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
     return Judged(judgement, scene.tree_now(), head(scene.root), changed)
+
+
+def _judged_artifact(current: Turn, attempt: Attempt, gate: Gate) -> str:
+    """What a gate of a package sees although its ``with`` does not name it."""
+    name = current.plan.artifact_name(attempt.phase) if isinstance(gate, PluginGate) else None
+    return "" if name is None else f"artifacts.{name}"
+
+
+def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
+    from wfe_mcp.gates.plugin import GateScene, judge_plugin
+    from wfe_mcp.workspace.git import changed_paths, head
+
+    attempt, root = scene.attempt, scene.root
+    name = scene.turn.plan.artifact_name(attempt.phase)
+    judgement = judge_plugin(
+        gate.use,
+        GateScene(
+            root, gate.with_, scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
+            attempt.tree_at_start, attempt.head_at_start,
+            evidence_folder(root, scene.turn.run.id, attempt.phase, attempt.number), scene.engine.environment, run,
+        ),
+    )  # fmt: skip
+    tree = scene.tree_now()
+    moved = attempt.tree is not None and tree is not None and tree != attempt.tree
+    changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
+    return Judged(judgement, tree, head(root), changed)
 
 
 def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:

@@ -18,6 +18,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.configured import configured
 from wfe_mcp.engine.context import bundles_of
+from wfe_mcp.engine.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.roles import freeze_roles
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
@@ -132,10 +133,11 @@ def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_missing(plan: Plan, settings: LoadedSettings, engine: Engine) -> None:
-    """In a project with trusted configuration, what the template names must be there."""
+    """What packages bring must be installed, and in a project with trusted configuration the rest must be there too."""
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
     requires = engine.plans.report(plan.definition).requires
+    refuse_absent(plan.template.name, requires.plugins)
     checks, servers, context = settings.settings.checks, settings.settings.mcp_servers, settings.settings.context
     missing = [name for name in requires.checks if name not in checks]
     missing += [name for name in requires.servers if name not in servers]
@@ -169,6 +171,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[
             name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
         },
         "context": [bundle.frozen() for bundle in bundles],
+        "plugins": versions_of(requires.plugins),
         "http_allow": list(settings.settings.http.allow),
         "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
     }

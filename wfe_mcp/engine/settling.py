@@ -1,7 +1,7 @@
 """What must be evaluated before a command's transaction can commit?
 
     due conditions ──► Answer        prompt under gates ──► OpenGates (its sha256)
-    expr, report   ──► RecordVerdict files, git, command ──► a job (they read the world outside)
+    expr, report   ──► RecordVerdict files, git, command, plugin ──► a job (they read the world outside)
     deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
     steps          ──► a job each, by and for the server (``steps.py``)
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SYSTEM", "enqueue_gate", "settle"]
 
 _QUICK = {"expr", "report"}
-_IN_JOBS = {"files", "git", "command"}
+_IN_JOBS = {"files", "git", "command", "plugin"}
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 

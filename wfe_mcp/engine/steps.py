@@ -111,8 +111,9 @@ def does(step: Step) -> str:
 
 
 def is_repeatable(row: StepRecord) -> bool:
-    """False for calls to the outside: a second one could do harm."""
-    return row.does.split(" ", 1)[0] not in {"tool", "http"}
+    """False for calls to the outside, and for actions of installed packages: a second one could do harm."""
+    kind, _, name = row.does.partition(" ")
+    return kind not in {"tool", "http"} and not (kind == "builtin" and "." in name)
 
 
 def passed(row: StepRecord, step: Step) -> bool:

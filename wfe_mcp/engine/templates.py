@@ -1,8 +1,8 @@
 """Which templates can this project start?
 
-    .wfe/templates  >  saved or imported, the newest version  >  shipped        the first found by name wins
+    .wfe/templates  >  saved or imported, the newest version  >  shipped, or of an installed package
 
-A name that is not shipped needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
+The first found by name wins. A name that is neither shipped nor installed needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
 put a template out of use by its name, whichever of the three it is, or one kept version as ``NAME@VERSION``: what it
 shadowed counts again.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store.template_records import TemplateMark, TemplateRecord
-    from wfe_mcp.workflow.catalogue import CatalogueEntry
+    from wfe_mcp.workflow.catalogue import CatalogueEntry, PackageTemplate
 
 __all__ = ["Offer", "find_template", "known_templates", "offers", "template_definition", "trust_key"]
 
@@ -31,6 +31,7 @@ __all__ = ["Offer", "find_template", "known_templates", "offers", "template_defi
 class Offer:
     """A template that can be named: where it comes from and its definition.
 
+    ``source``: shipped, package, project or stored. ``package``: the installed package and its version.
     ``state``: empty, or why it does not start here: ``disabled`` or ``archived``.
     """
 
@@ -42,6 +43,12 @@ class Offer:
     definition: dict[str, Any]
     default: bool = False
     state: str = ""
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether a person installed it, with us or with another package: then it needs no trust of its own."""
+        return self.source in {"shipped", "package"}
 
 
 def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list[Offer]:
@@ -62,7 +69,7 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
         and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
     # A project's own default comes before the one that is shipped.
-    return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.source == "shipped", offer.name))
+    return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.is_installed, offer.name))
 
 
 def known_templates(engine: Engine) -> list[str]:
@@ -91,7 +98,7 @@ def find_template(engine: Engine, name: str) -> Plan:
                       f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
     engine.plans.report(offer.definition)
     plan = engine.plans.of(offer.definition)
-    if offer.source != "shipped":
+    if not offer.is_installed:
         with engine.store.read() as tx:
             trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), plan.sha256)
         if not trusted:
@@ -107,11 +114,13 @@ def trust_key(name: str) -> str:
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     """How to read each template, by name; what the project has shadows what is shipped."""
-    from wfe_mcp.workflow.catalogue import project_templates, shipped_templates
+    from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
     found: dict[str, Callable[[], Offer]] = {}
     for entry in shipped_templates():
         found[entry.name] = partial(_read, "shipped", entry)
+    for brought in package_templates():
+        found[brought.name] = partial(_brought, brought)
     with engine.store.read() as tx:
         marks = tx.template_marks(engine.project_id)
         for record in reversed(tx.templates(engine.project_id)):  # the newest comes last, and stays
@@ -162,6 +171,10 @@ def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
 
 def _read(source: str, entry: CatalogueEntry) -> Offer:
     return _offer(source, entry.read().value)
+
+
+def _brought(template: PackageTemplate) -> Offer:
+    return replace(_offer("package", template.read().value), package=template.plugin.package)
 
 
 def _stored(engine: Engine, record: TemplateRecord) -> Offer:

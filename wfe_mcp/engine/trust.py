@@ -55,7 +55,7 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[Pending]:
     with engine.store.read() as tx:
         for name, offer in templates.items():
             sha256 = digest(offer.definition)
-            if offer.source != "shipped" and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
+            if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
                 found.append(Pending(name, "template", trust_key(offer.name), sha256, offer.source))
     return found
 

@@ -60,7 +60,7 @@ def keep_version(
                       "Fix what the details name and try again.", report.errors)  # fmt: skip
     template, sha256 = parse(given), digest(given)
     before = parent or _known(engine, template.name)
-    kept = {name: list(getattr(report.requires, name)) for name in ("checks", "roles", "servers", "context")}
+    kept = {name: list(getattr(report.requires, name)) for name in ("checks", "roles", "servers", "context", "plugins")}
     new = NewTemplate(
         engine.project_id, source, template.name, template.version, given, sha256, template.title,
         template.description, kept, None if before is None or before.definition == given else before.definition,

@@ -96,9 +96,9 @@ def _names(
     from wfe_mcp.engine.templates import offers
 
     if isinstance(ref, ResourceTemplateReference) and argument == "name" and "schemas" in str(ref.uri):
-        from wfe_mcp.artifacts.registry import schema_names
+        from wfe_mcp.artifacts.registry import known_schemas
 
-        return schema_names()
+        return known_schemas()
     match argument:
         case "run":
             with engine.store.read() as tx:
@@ -135,10 +135,11 @@ def _template(engine: Engine, name: str) -> object:
 
 def _schema(engine: Engine, name: str) -> dict[str, Any]:
     del engine
-    from wfe_mcp.artifacts.registry import json_schema, schema_names
+    from wfe_mcp.artifacts.registry import json_schema, known_schemas
 
-    if name not in schema_names():
-        near = nearest(name, schema_names())
-        hint = f"Did you mean {near[0]!r}?" if near else f"Schemas: {', '.join(schema_names())}."
+    known = known_schemas()
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Schemas: {', '.join(known)}."
         raise Refused("bad_argument", f"No artifact schema is called {name!r}.", hint)
     return json_schema(name)

@@ -1,22 +1,67 @@
 """Which actions does a step have without any server?
 
-Later an entry-point group adds more; the names that lint knows stand in ``workflow.model.BUILTINS``.
+Ours stand in ``ACTIONS`` (lint knows them as ``workflow.model.BUILTINS``). Installed packages add more in the
+entry-point group ``wfe_mcp.step_builtins``, named ``namespace.name``: each is called with the parameters as a dict and
+answers JSON. Nobody can say what those do, so a call that was cut off is never repeated by itself.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.resources import PlugInFault, plugins
 from wfe_mcp.tools.fault import ToolFault
 
-__all__ = ["ACTIONS", "act"]
+__all__ = ["ACTIONS", "act", "installed_action"]
+
+MAX_RESULT_CHARS = 900_000
 
 _LOG = logging.getLogger(__name__)
 
 
 def act(name: str, params: Mapping[str, Any]) -> object:
     """The result of the built-in action ``name``. Raises ToolFault."""
-    return ACTIONS[name](dict(params))
+    if name in ACTIONS:
+        return ACTIONS[name](dict(params))
+    try:
+        action = installed_action(name)
+    except PlugInFault as fault:
+        raise ToolFault(str(fault)) from fault
+    return _acted(name, action, dict(params))
+
+
+def installed_action(name: str) -> Callable[[dict[str, Any]], object]:
+    """The action ``name`` of an installed package. Raises PlugInFault."""
+    plugin = plugins("step_builtins").get(name)
+    if plugin is None:
+        raise PlugInFault(f"no installed package brings the action {name!r}")
+    action: object = plugin.load()
+    if not callable(action):
+        raise plugin.fault("an action is a function that takes the parameters as a dict")
+    return action
+
+
+def _acted(name: str, action: Callable[[dict[str, Any]], object], params: dict[str, Any]) -> object:
+    """What ``action`` answers. Its own ToolFault says what happened; after any other exception nobody knows."""
+    try:
+        result = action(params)
+    except ToolFault:
+        raise
+    except (Exception, SystemExit) as fault:
+        _LOG.exception("the action %s failed", name)
+        raise ToolFault(
+            f"the action {name!r} failed ({type(fault).__name__}: {fault})", may_have_happened=True
+        ) from fault
+    try:
+        size = len(canonical_json(result))
+    except (TypeError, ValueError) as fault:
+        raise ToolFault(f"the action {name!r} answered no JSON: {fault}", may_have_happened=True) from fault
+    if size > MAX_RESULT_CHARS:
+        raise ToolFault(
+            f"the action {name!r} answered more than {MAX_RESULT_CHARS:,} characters", may_have_happened=True
+        )
+    return result
 
 
 def _set(params: dict[str, Any]) -> object:

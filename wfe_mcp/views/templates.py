@@ -18,15 +18,20 @@ def template_line(offer: Offer) -> dict[str, Any]:
     line: dict[str, Any] = {"name": offer.name, "title": offer.title, "version": offer.version}
     extra = {
         "default": offer.default, "state": offer.state, "description": offer.description,
-        "source": offer.source if offer.source != "shipped" else "",
+        "source": "" if offer.source == "shipped" else _source(offer),
     }  # fmt: skip
     return line | {key: value for key, value in extra.items() if value} | {"inputs": inputs_schema(offer)}
 
 
 def template_view(offer: Offer) -> dict[str, Any]:
     """The whole definition with its inputs first."""
-    found = {"template": offer.definition, "source": offer.source}
+    found = {"template": offer.definition, "source": _source(offer)}
     return found | ({"state": offer.state} if offer.state else {})
+
+
+def _source(offer: Offer) -> str:
+    """Where it comes from; for what a package brings, which and in which version."""
+    return f"{offer.source} {offer.package}".strip()
 
 
 def kept_view(kept: KeptVersion) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def requires_view(requires: Requires) -> dict[str, list[str]]:
     """What a template needs of configuration."""
     return {
         "checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers),
-        "context": list(requires.context),
+        "context": list(requires.context), "plugins": list(requires.plugins),
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Which templates are there?
 
     shipped     templates/<name>/ of the package
+    package     what installed packages bring (entry points); never the name of a shipped one
     project     <root>/.wfe/templates/<name>/ or <name>.json; shadows a shipped one of the same name
 
 Cheap: nothing is read before ``read``, and then only JSON. Whether a definition is right is ``lint``'s question,
@@ -9,16 +10,20 @@ whether it may run the engine's (trust).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import PlugIn, PlugInFault, plugins, shipped
 from wfe_mcp.workflow.load import digest, load_definition
 
-__all__ = ["CatalogueEntry", "Definition", "Origin", "project_templates", "shipped_templates"]
+__all__ = [
+    "CatalogueEntry", "Definition", "Origin", "PackageTemplate", "package_templates", "project_templates",
+    "shipped_templates",
+]  # fmt: skip
 
-Origin = Literal["shipped", "project"]
+Origin = Literal["shipped", "package", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +44,31 @@ class CatalogueEntry:
 
     def read(self) -> Definition:
         """The definition as it lies there now. Refuses: invalid_template, also when it has another name; too_large."""
-        value = load_definition(self.path)
-        if value.get("name") != self.name:
+        return _named(self.name, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageTemplate:
+    """A template that an installed package brings: its entry point leads to the path of a folder or JSON file."""
+
+    plugin: PlugIn
+
+    @property
+    def name(self) -> str:
+        """The name of the entry point, which is the template's."""
+        return self.plugin.name
+
+    def read(self) -> Definition:
+        """The definition. Refuses: unavailable when the package's code cannot be loaded, and what ``CatalogueEntry`` does."""
+        try:
+            path: object = self.plugin.load()
+            if not isinstance(path, str | PathLike):
+                raise self.plugin.fault("a template is the path of a folder with a template.json, or of a JSON file")
+        except PlugInFault as fault:
             raise Refused(
-                "invalid_template",
-                f"{self.path} holds a template that is called {value.get('name')!r}.",
-                "Give the folder or file the template's name.",
-                (
-                    Detail(
-                        "/name",
-                        f"the name differs from that of its folder or file, {self.name!r}",
-                        self.name,
-                        value.get("name"),
-                    ),
-                ),
-            )
-        return Definition(value, digest(value))
+                "unavailable", f"{fault}.", "Ask the user to mend or remove the package: wfe-mcp doctor"
+            ) from fault
+        return _named(self.name, Path(cast("str | PathLike[str]", path)))
 
 
 def shipped_templates() -> tuple[CatalogueEntry, ...]:
@@ -62,9 +76,26 @@ def shipped_templates() -> tuple[CatalogueEntry, ...]:
     return tuple(_entries(shipped("templates"), "shipped"))
 
 
+def package_templates() -> tuple[PackageTemplate, ...]:
+    """The templates that installed packages bring, by name."""
+    return tuple(PackageTemplate(plugin) for plugin in plugins("templates").values())
+
+
 def project_templates(root: Path) -> tuple[CatalogueEntry, ...]:
     """The templates of the project at ``root``, by name. They count only once trusted."""
     return tuple(_entries(root / ".wfe" / "templates", "project"))
+
+
+def _named(name: str, path: Path) -> Definition:
+    value = load_definition(path)
+    if value.get("name") != name:
+        raise Refused(
+            "invalid_template",
+            f"{path} holds a template that is called {value.get('name')!r}.",
+            f"Give it the name {name!r}, or its folder, file or entry point the template's.",
+            (Detail("/name", f"the name differs from that of its place, {name!r}", name, value.get("name")),),
+        )
+    return Definition(value, digest(value))
 
 
 def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:

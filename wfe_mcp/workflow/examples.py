@@ -216,6 +216,11 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "expires": {"expires": "24h"},
         "phrase": {"phrase": "YES MERGE"},
     },
+    "plugin gate": {
+        "kind": {"kind": "plugin"},
+        "use": {"use": "acme.no_todo"},
+        "with": {"with": {"words": ["TODO", "FIXME"]}},
+    },
     "on_fail retry": {"do": {"do": "retry"}, "max_attempts": {"max_attempts": 2}},
     "on_fail backoff": {
         "do": {"do": "backoff"},

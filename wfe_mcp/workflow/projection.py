@@ -3,9 +3,9 @@
 ``project`` gives the core's own frozen projection (``core/spec.py``): ids, needs, limits, rules and gates, durations
 in seconds, conditions as opaque text.
 
-    exclusive     the phase has a command or git gate, or a step that runs a check: the working tree is its own
+    exclusive     the phase has a command or git gate, one of a package, or a step that runs a check: the working tree is its own
     served        the phase has steps, a model (``llm``), or a role that names a provider: the server works it
-    binds_tree    a command, git or files gate: its evidence is void when the files change
+    binds_tree    a command, git or files gate, or one of a package: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
 """
@@ -46,8 +46,8 @@ from wfe_mcp.workflow.model import (
 
 __all__ = ["project"]
 
-_BINDS_TREE = frozenset({"command", "git", "files"})
-_EXCLUSIVE = frozenset({"command", "git"})
+_BINDS_TREE = frozenset({"command", "git", "files", "plugin"})
+_EXCLUSIVE = frozenset({"command", "git", "plugin"})
 
 
 def project(template: Template) -> RunSpec:

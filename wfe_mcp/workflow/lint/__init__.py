@@ -40,7 +40,7 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
-    needed = (found.checks, found.roles, found.servers, found.context)
+    needed = (found.checks, found.roles, found.servers, found.context, found.plugins)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
     return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from wfe_mcp.workflow.lint.known import Fields
 from wfe_mcp.workflow.lint.phases import check_is_known, is_inside, role_is_known
+from wfe_mcp.workflow.lint.plugins import plugin_gate
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, ReportGate, Template
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate, ReportGate, Template
 
 __all__ = ["gate_rules"]
 
@@ -33,6 +34,8 @@ def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, 
                 _report(gate, here, view, found, before=at.endswith("prompt_gates"))
             case OpinionGate():
                 _opinion(gate, here, template, found)
+            case PluginGate():
+                plugin_gate(gate, here, found)
             case _:  # expr: its condition is an expression; approval: its form says all
                 pass
 

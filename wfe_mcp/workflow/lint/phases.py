@@ -9,11 +9,12 @@
 import re
 from typing import cast
 
-from wfe_mcp.artifacts.registry import check_schema, schema_names
+from wfe_mcp.artifacts.registry import check_schema
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import SchemaNode
+from wfe_mcp.workflow.lint.plugins import schema_is_usable
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.lint.used_names import used_names
@@ -147,9 +148,7 @@ def _output(view: PhaseView, makers: dict[str, str], found: Findings) -> None:
             output.artifact,
         )
     makers.setdefault(output.artifact, view.phase.id)
-    for detail in check_schema(output.schema_):
-        expected = list(schema_names()) if isinstance(output.schema_, str) else detail.expected
-        found.error(f"{at}/schema{detail.path}", detail.message, expected, detail.got)
+    schema_is_usable(output.schema_, f"{at}/schema", found)
     if output.write_to is not None and not is_inside(output.write_to):
         found.error(
             f"{at}/write_to",

@@ -24,12 +24,15 @@ class ProjectNames:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """What a template needs of configuration, sorted: checks, configured roles, MCP servers, context bundles."""
+    """What a template needs of configuration, sorted: checks, configured roles, MCP servers, context bundles, and what
+    installed packages must bring.
+    """
 
     checks: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Findings:
     roles: set[str] = field(default_factory=set[str])
     servers: set[str] = field(default_factory=set[str])
     context: set[str] = field(default_factory=set[str])
+    plugins: set[str] = field(default_factory=set[str])
 
     def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
         """The template cannot run as it is."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from wfe_mcp.artifacts.registry import check_schema
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
+from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import BUILTINS, Step, StepsPhase, Template
+from wfe_mcp.workflow.model import Step, StepsPhase, Template
 
 __all__ = ["step_rules"]
 
@@ -41,20 +41,14 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) 
             role_is_known(step.llm.role, f"{here}/llm/role", template, found)
         if step.tool is not None:
             _tool(step.tool, f"{here}/tool", found)
-        for detail in check_schema(step.output.schema_) if step.output else ():
-            found.error(f"{here}/output/schema{detail.path}", detail.message, detail.expected, detail.got)
+        if step.output is not None:
+            schema_is_usable(step.output.schema_, f"{here}/output/schema", found)
 
 
 def _builtins(steps: Sequence[Step], at: str, found: Findings) -> None:
     for position, step in enumerate(steps):
-        if step.builtin is not None and step.builtin not in BUILTINS:
-            hint = did_you_mean(step.builtin, BUILTINS)
-            found.error(
-                f"{at}/{position}/builtin",
-                f"no action {step.builtin!r} is built in{hint}",
-                list(BUILTINS),
-                step.builtin,
-            )
+        if step.builtin is not None:
+            builtin_is_known(step.builtin, f"{at}/{position}/builtin", found)
 
 
 def _artifact(phase: StepsPhase, at: str, found: Findings) -> None:

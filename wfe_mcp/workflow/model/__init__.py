@@ -13,6 +13,7 @@ from wfe_mcp.workflow.model.gates import (
     Gate,
     GitGate,
     OpinionGate,
+    PluginGate,
     ReportGate,
 )  # fmt: skip
 from wfe_mcp.workflow.model.phases import (
@@ -56,6 +57,6 @@ __all__ = [
     "BUILTINS", "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "BundleRef", "CommandGate",
     "CompensateRule", "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
     "Handed", "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
-    "Output", "PauseRule", "Phase", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",
+    "Output", "PauseRule", "Phase", "PluginGate", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",
     "StepRetry", "StepsPhase", "SubflowRule", "Template", "Until", "WaitHumanRule", "Webhook", "all_phases", "duration_s",
 ]  # fmt: skip

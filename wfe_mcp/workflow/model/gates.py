@@ -1,13 +1,14 @@
 """What can a gate ask for?"""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Label, Many, Prompt, Shape, Text, choice, tagged
+from wfe_mcp.workflow.model.base import Condition, Duration, Json, Label, Many, Prompt, Shape, Text, choice, tagged
 
 __all__ = [
-    "ApprovalGate", "CommandGate", "Expect", "ExprGate", "FilesGate", "Gate", "GitGate", "OpinionGate", "ReportGate",
+    "ApprovalGate", "CommandGate", "Expect", "ExprGate", "FilesGate", "Gate", "GitGate", "OpinionGate", "PluginGate",
+    "ReportGate",
 ]  # fmt: skip
 
 
@@ -163,6 +164,20 @@ class ApprovalGate(Shape):
     phrase: str | None = Field(default=None, min_length=1, description="Words the person must type.")
 
 
+class PluginGate(Shape):
+    """A gate that an installed package brings."""
+
+    kind: Literal["plugin"] = Field(
+        description="`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them)."
+    )
+    use: str = Field(
+        min_length=1, description="Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`."
+    )
+    with_: Json[dict[str, Any]] = Field(
+        default={}, alias="with", description="What the gate is told; the package says what it takes."
+    )
+
+
 Gate = Annotated[
     Annotated[ExprGate, Tag("<expr>")]
     | Annotated[FilesGate, Tag("<files>")]
@@ -170,6 +185,7 @@ Gate = Annotated[
     | Annotated[ReportGate, Tag("<report>")]
     | Annotated[CommandGate, Tag("<command>")]
     | Annotated[OpinionGate, Tag("<opinion>")]
-    | Annotated[ApprovalGate, Tag("<approval>")],
+    | Annotated[ApprovalGate, Tag("<approval>")]
+    | Annotated[PluginGate, Tag("<plugin>")],
     tagged("kind"),
 ]

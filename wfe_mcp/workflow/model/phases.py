@@ -91,7 +91,11 @@ class Step(Shape):
     tool: str | None = Field(default=None, description="`server.tool`: a tool of a configured MCP server.")
     check: Label | None = Field(default=None, description="A check of the project's configuration.")
     http: HttpCall | None = Field(default=None, description="An HTTP request.")
-    builtin: str | None = Field(default=None, min_length=1, description="A built-in action: `set`, `fail`, `log`.")
+    builtin: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A built-in action (`set`, `fail`, `log`), or `namespace.name` of an installed package.",
+    )
     wait: Duration | None = Field(default=None, description="Wait this long.")
     llm: LlmCall | None = Field(default=None, description="A model call.")
     params: Json[dict[str, Any]] = Field(default={}, description="Parameters of the tool or built-in action.")

@@ -1,0 +1,64 @@
+"""Is what a template takes from installed packages there?
+
+Names with a namespace (``acme.no_todo``) come from packages. Without a project they are only required; in one the
+package must be installed.
+"""
+
+from typing import Any
+
+from wfe_mcp.artifacts.registry import check_schema, known_schemas
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.resources import Group, PlugInFault, plugins
+from wfe_mcp.workflow.faults import did_you_mean
+from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.model import BUILTINS, PluginGate
+from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
+
+__all__ = ["builtin_is_known", "plugin_gate", "schema_is_usable"]
+
+
+def schema_is_usable(schema: str | dict[str, Any], at: str, found: Findings) -> None:
+    """The schema is ours, of a package, or an inline one without a fault."""
+    if isinstance(schema, str) and "." in schema and not _is_installed("artifact_schemas", schema, at, found):
+        return
+    for detail in check_schema(schema):
+        expected = list(known_schemas()) if isinstance(schema, str) else detail.expected
+        found.error(f"{at}{detail.path}", detail.message, expected, detail.got)
+
+
+def builtin_is_known(name: str, at: str, found: Findings) -> None:
+    """The action is ours, or of a package."""
+    if "." in name:
+        _is_installed("step_builtins", name, at, found)
+    elif name not in BUILTINS:
+        found.error(at, f"no action {name!r} is built in{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
+
+
+def plugin_gate(gate: PluginGate, at: str, found: Findings) -> None:
+    """The gate is installed and takes what it is told; values that come from expressions are checked when it judges."""
+    if "." not in gate.use:
+        valid = list(plugins("gates"))
+        hint = did_you_mean(gate.use, valid) or "; it is called namespace.name"
+        found.error(f"{at}/use", f"no package brings a gate {gate.use!r}{hint}", valid or "namespace.name", gate.use)
+        return
+    if not _is_installed("gates", gate.use, f"{at}/use", found):
+        return
+    try:
+        judge = judge_of(plugins("gates")[gate.use])
+    except PlugInFault as fault:
+        found.error(f"{at}/use", str(fault), None, gate.use)
+        return
+    if "${" not in canonical_json(gate.with_):
+        for detail in with_faults(judge, gate.with_):
+            found.error(f"{at}/with{detail.path}", detail.message, detail.expected, detail.got)
+
+
+def _is_installed(group: Group, name: str, at: str, found: Findings) -> bool:
+    found.plugins.add(name)
+    known = plugins(group)
+    if name in known:
+        return True
+    if found.project is not None:
+        hint = did_you_mean(name, list(known)) or "; install the one that does (wfe-mcp doctor lists what is there)"
+        found.error(at, f"no installed package brings {name!r}{hint}", list(known), name)
+    return False

@@ -1,0 +1,38 @@
+"""What does the gate of an installed package take, and what judges?
+
+The entry point (group ``wfe_mcp.gates``) leads to a function ``(GateScene) -> Judgement``; ``gates/plugin.py`` calls it.
+It may carry ``with_schema``, the JSON Schema of the gate's ``with``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from wfe_mcp.artifacts.registry import check_schema
+from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.resources import PlugIn
+
+__all__ = ["judge_of", "with_faults"]
+
+_ANYTHING: dict[str, Any] = {"type": "object"}
+
+
+def judge_of(plugin: PlugIn) -> Callable[[Any], object]:
+    """The function that judges. Raises PlugInFault."""
+    judge: object = plugin.load()
+    if not callable(judge):
+        raise plugin.fault("a gate is a function that takes a GateScene and returns a Judgement")
+    faults = check_schema(_schema_of(judge))
+    if faults:
+        raise plugin.fault(f"its with_schema is no usable JSON Schema: {faults[0].message}")
+    return judge
+
+
+def with_faults(judge: Callable[[Any], object], given: Mapping[str, Any]) -> tuple[Detail, ...]:
+    """What is wrong with ``given``, the gate's ``with`` once its expressions have values."""
+    return validate(_schema_of(judge), dict(given)).faults
+
+
+def _schema_of(judge: object) -> dict[str, Any]:
+    found: object = getattr(judge, "with_schema", _ANYTHING)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {"type": "with_schema must be a dict"}
