@@ -167,6 +167,21 @@ def test_another_key_replaces_the_one_before_wherever_that_was(scene: Scene, min
     assert not secrets.is_there(scene.engine, "openai", "stored"), "the old one is not left behind"
 
 
+def test_a_server_of_ones_own_gets_a_key_and_keeps_its_address(scene: Scene, mine: Path) -> None:
+    providers.add(scene.engine, HUMAN, "local", LOCAL)
+    providers.give_key(scene.engine, HUMAN, "local", "stored", KEY)
+    assert written(mine)["providers"]["local"] == {**LOCAL, "key": "stored"}
+    assert providers.connection_of(scene.engine, "local/m").api_key == KEY
+
+
+def test_a_provider_of_the_project_gets_no_key_here(scene: Scene) -> None:
+    scene.write(".wfe/config.toml", '[providers.here]\nkind = "openai"\n')
+    scene.trust_config()
+    no = refused(providers.give_key, scene.engine, HUMAN, "here", "stored", KEY)
+    assert (no.code, ".wfe/config.toml" in no.hint) == ("bad_argument", True)
+    assert not secrets.is_there(scene.engine, "here", "stored")
+
+
 @pytest.mark.requirement("S1-05", "S0-44")
 def test_a_role_gets_a_provider_a_model_and_fallbacks(scene: Scene, mine: Path) -> None:
     scene.engine.environment["OPENAI_API_KEY"] = KEY

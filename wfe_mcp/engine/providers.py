@@ -118,7 +118,7 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
         raise Refused("conflict", f"Your configuration has a provider '{name}' already.",
                       f"Give it another key with wfe-mcp providers key {name}, or take it out first: wfe-mcp providers remove {name}")  # fmt: skip
     if key is not None:
-        _keep(engine, by, provider, key)
+        _keep(engine, by, name, provider.key or "", key)
     try:
         change_user_config(lambda text: with_table(text, ("providers", name), dict(table)))
     except Refused:
@@ -131,9 +131,10 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
     """From now on the key of ``name`` is at ``place``, where ``key`` is kept; one that is kept elsewhere goes."""
     known = _known(engine, name)
-    provider = _checked(engine.settings(), name, {"kind": known.kind, "key": place})
+    _refuse_projects(known)
+    _refuse_faults("providers", name, {"key": place})
     if key is not None:
-        _keep(engine, by, provider, key)
+        _keep(engine, by, name, place, key)
     _set(name, "key", place)
     if known.key and known.key != place:
         forget_key(engine, by, name, known.key)
@@ -159,9 +160,7 @@ def remove(engine: Engine, by: By, name: str) -> Removed:
     if known.layer == "built in":
         raise Refused("bad_argument", f"Provider '{name}' is built in, so there is nothing to take out.",
                       f"Turn it off: wfe-mcp providers disable {name}")  # fmt: skip
-    if "user" not in known.layer.split(", "):
-        raise Refused("bad_argument", f"Provider '{name}' stands in the project's configuration.",
-                      "Take it out of .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+    _refuse_projects(known)
     change_user_config(lambda text: without_table(text, ("providers", name)))
     gone = bool(known.key) and forget_key(engine, by, name, known.key)
     return Removed(gone, known.roles)
@@ -260,11 +259,17 @@ def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
         raise Refused("bad_argument", f"That is no table [{what}.{name}]: {said}.", "See: wfe-mcp config show", tuple(faults))  # fmt: skip
 
 
-def _keep(engine: Engine, by: By, provider: FrozenProvider, key: str) -> None:
-    if provider.key == "keyring" or provider.key == "stored":
-        keep_key(engine, by, provider.name, key, provider.key)
+def _refuse_projects(line: ProviderLine) -> None:
+    if line.layer != "built in" and "user" not in line.layer.split(", "):
+        raise Refused("bad_argument", f"Provider '{line.name}' stands in the project's configuration.",
+                      "Change it in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+
+
+def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
+    if place == "keyring" or place == "stored":
+        keep_key(engine, by, name, key, place)
         return
-    raise Refused("bad_argument", f"Provider '{provider.name}' takes its key from {provider.key or 'nowhere'}, so none is kept.",
+    raise Refused("bad_argument", f"Provider '{name}' takes its key from {place or 'nowhere'}, so none is kept.",
                   "Say where to keep it: keyring, or stored (encrypted in the database).")  # fmt: skip
 
 
