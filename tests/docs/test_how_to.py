@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter
 
-from tests.docs.conftest import ROOT, blocks_of
+from tests.docs.conftest import ROOT, Reader, blocks_of
 from wfe_mcp.server.tools import tools
+from wfe_mcp.testing.models.process import models_running
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 from wfe_mcp.workflow.model import Gate
 from wfe_mcp.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.docs.conftest import Reader
 
 ELSEWHERE = {
     "docs/how-to/extend-with-a-package.md",
@@ -45,8 +44,23 @@ def test_the_task_is_done_as_the_page_tells_it(reader: Reader, root: Path, page:
     assert len(told) >= 4
 
 
+def test_a_second_model_is_added_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+    with models_running(models=("qwen3-coder",)) as models:
+        with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
+        told = with_models.follow(root / "docs/how-to/add-a-second-model.md")
+        assert models.count == 2, "the page says how many calls a test is"
+
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize("block", blocks_of(ROOT / "docs/how-to/add-a-second-model.md"), ids=lambda block: block.place)
+def test_what_the_page_on_models_shows_is_valid(block: Any) -> None:
+    if block.language == "toml":
+        Settings.model_validate(tomllib.loads(block.text))
+
+
 def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
-    executed = {"first-run.md", *(f"{page}.md" for page in EXECUTED)}
+    executed = {"first-run.md", "add-a-second-model.md", *(f"{page}.md" for page in EXECUTED)}
     languages = {
         (page.name, block.language)
         for page in sorted((root / "docs").rglob("*.md"))
