@@ -26,7 +26,7 @@ class Connect(Protocol):
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> ProviderKind:
-    """Each kind that is asked over HTTP and needs no extra."""
+    """Each kind that is asked over HTTP and needs no extra; test_gemini.py has the one that does."""
     return request.param
 
 

@@ -226,12 +226,3 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_sent(connection: Con
     assert says in fault.value.message
     assert fault.value.hint
     assert heard.before == []
-
-
-def test_gemini_names_the_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "google.genai", None)
-    with pytest.raises(ProviderFault) as fault:
-        ask(Connection("g", "gemini", "gemini-x", KEY), Question("?"))
-
-    assert fault.value.kind == "not_installed"
-    assert "wfe-mcp[gemini]" in fault.value.hint

@@ -20,8 +20,8 @@ def failure(error: BaseException, connection: Connection, usage: Usage) -> Provi
     for kind, row in _ROWS:
         if isinstance(error, kind):
             return fault(row, connection, usage=usage, status=529)
-    status = getattr(error.__cause__, "status_code", 0)
-    if 300 <= status < 400:
+    status = getattr(error.__cause__, "status_code", getattr(error.__cause__, "code", 0))  # the latter of google-genai
+    if isinstance(status, int) and 300 <= status < 400:
         return fault("moved", connection, usage=usage, status=status)
     match error:
         case ai.ModelHTTPError():

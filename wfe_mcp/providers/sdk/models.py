@@ -81,18 +81,18 @@ def _model(connection: Connection, http: httpx2.AsyncClient) -> Model:
             provider = OpenAICompatibleProvider(connection.provider, openai_client=client, profile=profile)
             return OpenAIChatModel(connection.model, provider=provider)
         case "gemini":
-            return _gemini(connection, key, http)
+            return _gemini(connection, key, address, http)
         case "claude-code" | "codex" | "gemini-cli" | "manual":
             raise fault("not_http", connection)
         case _:
             assert_never(connection.kind)
 
 
-def _gemini(connection: Connection, key: str, http: httpx2.AsyncClient) -> Model:
+def _gemini(connection: Connection, key: str, address: str | None, http: httpx2.AsyncClient) -> Model:
     try:
         from pydantic_ai.models.google import GoogleModel
         from pydantic_ai.providers.google import GoogleProvider
     except ImportError as error:
         raise fault("not_installed", connection, extra="gemini") from error
-    provider = GoogleProvider(api_key=key, base_url=connection.base_url, http_client=http)
+    provider = GoogleProvider(api_key=key, base_url=address, http_client=http)
     return GoogleModel(connection.model, provider=provider)
