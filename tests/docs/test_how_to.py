@@ -33,6 +33,7 @@ EXECUTED = (
     "import-a-workflow",
     "recover-after-a-crash",
     "template-versions",
+    "watch-and-cancel-jobs",
     "when-a-gate-says-no",
 )
 
@@ -82,6 +83,13 @@ def test_what_the_page_on_checks_shows_is_valid(block: Any) -> None:
             assert gate.kind == "command"
         case _:
             assert block.language in {"sh", "text"}
+
+
+@pytest.mark.parametrize("page", ["set-a-budget", "watch-and-cancel-jobs"])
+def test_what_the_pages_on_limits_set_is_valid(root: Path, page: str) -> None:
+    shown = [block for block in blocks_of(root / f"docs/how-to/{page}.md") if block.language == "toml"]
+
+    assert [Settings.model_validate(tomllib.loads(block.text)) for block in shown]
 
 
 def test_the_answer_that_the_agent_sees_is_an_envelope_of_calls_that_exist(root: Path) -> None:
