@@ -159,7 +159,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_stopped_while_the_model_ta
     with server, pytest.raises(ProviderFault) as fault:
         ask(connect(server), Question("?"), heard, stop.is_set)
 
-    assert fault.value.kind == "stopped"
+    assert (fault.value.kind, fault.value.usage.requests) == ("stopped", 1)
     assert heard.ends == ["stopped"]
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 import sys
+import threading
 import traceback
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.asking import ask
-from wfe_mcp.providers.call import FAULTS, Connection, ProviderFault, Question
+from wfe_mcp.providers.call import FAULTS, Connection, Estimate, ProviderFault, Question
 from wfe_mcp.providers.faults import retry_after_s, status_fault
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer
@@ -124,6 +125,17 @@ def test_a_model_that_drips_for_ever_is_no_silence_and_ends_at_the_total_limit(c
     assert fault.value.kind == "timeout"
     assert fault.value.message == "Provider 'second' was not done after 1 s."
     assert heard.ends == ["timeout"]
+    assert fault.value.usage.requests == 1
+
+
+def test_waiting_for_its_turn_is_no_part_of_a_call(connect: Connect) -> None:
+    class Queue(Heard):
+        def before_call(self, connection: Connection, estimate: Estimate) -> None:
+            super().before_call(connection, estimate)
+            threading.Event().wait(1.2)
+
+    with ModelServer([Turn(text="ok")]) as server:
+        assert ask(connect(server, total_s=1.0), Question("?"), Queue()).text == "ok"
 
 
 def test_a_slow_model_within_its_limits_is_answered(connect: Connect) -> None:

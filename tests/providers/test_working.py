@@ -197,6 +197,18 @@ def test_a_task_out_of_time_ends_in_the_middle_of_an_answer_with_what_was_said(c
     assert heard.ends == ["stopped"]
 
 
+def test_a_call_of_a_task_that_lasts_too_long_is_a_fault_of_the_provider(connect: Connect) -> None:
+    heard = Heard()
+    with (
+        ModelServer([reading("a"), Turn(text="slow " * 20, drip_s=0.3)]) as server,
+        pytest.raises(ProviderFault) as fault,
+    ):
+        work(connect(server, total_s=1.0), Task("Review it", VERDICT, tools=(reader(contents),)), heard)
+
+    assert (fault.value.kind, fault.value.usage.requests) == ("timeout", 2)
+    assert heard.ends == ["answered", "timeout"]
+
+
 def test_a_task_is_cancelled_in_the_middle_of_an_answer(connect: Connect) -> None:
     stop = threading.Event()
     heard = Heard(spoken=lambda _: stop.set())

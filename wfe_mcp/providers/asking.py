@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question, ShouldStop, Silent, never
 from wfe_mcp.providers.faults import VENDORS, fault
-from wfe_mcp.providers.running import Ended, Watch, finish
+from wfe_mcp.providers.running import Ended, Tally, Watch, finish
 from wfe_mcp.workspace.origins import is_loopback, origin_fault
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ def ask(
     Blocks this thread, which must not be that of an event loop. What ``listener.before_call`` raises comes out as it is.
     """
     checked(connection)
-    heard = listener or Silent()
+    heard, tally = listener or Silent(), Tally()
 
     async def answered(watch: Watch) -> Answer:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
         from wfe_mcp.providers.sdk.asked import answer
 
-        return await answer(connection, question, heard, watch)
+        return await answer(connection, question, heard, tally, watch)
 
     def asked() -> Answer:
         try:
             return finish(answered, should_stop)
-        except Ended:
-            raise fault("stopped", connection) from None
+        except Ended as ended:
+            raise fault("too_slow" if ended.why == "too_slow" else "stopped", connection, usage=tally.usage) from None
 
     return plainly(asked)
 

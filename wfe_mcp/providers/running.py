@@ -21,21 +21,34 @@ __all__ = ["Ended", "Tally", "Watch", "finish"]
 
 T = TypeVar("T")
 _TICK_S = 0.2
+Why = Literal["stopped", "timed_out", "too_slow"]
 
 
 class Ended(Exception):
-    """The work was cancelled by us: stopped, or out of time."""
+    """The work was cancelled by us: stopped, out of time, or in a call that takes too long."""
 
-    def __init__(self, why: Literal["stopped", "timed_out"]) -> None:
+    def __init__(self, why: Why) -> None:
         super().__init__(why)
-        self.why: Literal["stopped", "timed_out"] = why
+        self.why: Why = why
 
 
 @dataclass(slots=True)
 class Watch:
-    """What the work can see of its watch. ``ending``: it was told to end, so that a cancellation is ours."""
+    """What the work and its watch tell each other.
 
-    ending: bool = False
+    ``call_until``: when the call that is made must be done, on the clock of the loop. A limit of the SDK would not do: it
+    counts the time that a listener takes before the call, which waits there for its turn. ``ending``: why the work was
+    told to end.
+    """
+
+    call_until: float | None = None
+    ending: Why | None = None
+
+    def due(self, now: float, end: float | None) -> Why | None:
+        """Why the work must end now, if it must."""
+        if end is not None and now >= end:
+            return "timed_out"
+        return "too_slow" if self.call_until is not None and now >= self.call_until else None
 
 
 @dataclass(slots=True)
@@ -55,7 +68,7 @@ class Tally:
 def finish(
     work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None = None
 ) -> T:  # fmt: skip
-    """What ``work`` returns. Raises Ended as soon as ``should_stop`` answers True or ``total_s`` seconds are over.
+    """What ``work`` returns. Raises Ended when ``should_stop`` answers True, ``total_s`` seconds are over or a call lasts.
 
     Runs in this thread, which must have no event loop that runs.
     """
@@ -72,18 +85,17 @@ async def _watched(
     loop, watch = asyncio.get_running_loop(), Watch()
     end = None if total_s is None else loop.time() + total_s
     task = asyncio.ensure_future(work(watch))
-    why: Literal["stopped", "timed_out"] | None = None
     try:
-        while why is None and not (await asyncio.wait({task}, timeout=_TICK_S))[0]:
-            why = "stopped" if should_stop() else "timed_out" if end is not None and loop.time() >= end else None
+        while watch.ending is None and not (await asyncio.wait({task}, timeout=_TICK_S))[0]:
+            watch.ending = "stopped" if should_stop() else watch.due(loop.time(), end)
     finally:
         if not task.done():
-            watch.ending = True
+            watch.ending = watch.ending or "stopped"
             task.cancel()
             await asyncio.wait({task})
-    if why is None or not (task.cancelled() or task.exception()):
+    if watch.ending is None or not (task.cancelled() or task.exception()):
         return task.result()
-    raise Ended(why)
+    raise Ended(watch.ending)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

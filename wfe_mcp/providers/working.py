@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wfe_mcp.providers.asking import checked, plainly
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
+from wfe_mcp.providers.faults import fault
 from wfe_mcp.providers.running import Ended, Tally, Watch, finish
 
 __all__ = ["work"]
@@ -29,10 +30,12 @@ def work(
     def done() -> Worked:
         try:
             return finish(working, should_stop, task.limits.total_s)
-        except ProviderFault as fault:
-            fault.usage = tally.usage
+        except ProviderFault as raised:
+            raised.usage = tally.usage
             raise
         except Ended as ended:
+            if ended.why == "too_slow":
+                raise fault("too_slow", connection, usage=tally.usage) from None
             if ended.why == "stopped":
                 return Worked("cancelled", None, tally.text, tally.usage, connection.model, "It was stopped.")
             why = f"It was not done after {task.limits.total_s:g} s, which is the limit."

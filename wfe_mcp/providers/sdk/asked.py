@@ -18,7 +18,6 @@ from pydantic_ai.tools import ToolDefinition
 
 from wfe_mcp.providers.call import Answer
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.providers.running import Tally
 from wfe_mcp.providers.sdk.calls import Counted, said_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
 
     from wfe_mcp.providers.call import Connection, Listener, Question, Usage
-    from wfe_mcp.providers.running import Watch
+    from wfe_mcp.providers.running import Tally, Watch
 
 __all__ = ["answer"]
 
@@ -34,9 +33,10 @@ _TOOL = "answer"
 _IN_PROMPT = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n{schema}"
 
 
-async def answer(connection: Connection, question: Question, listener: Listener, watch: Watch) -> Answer:
+async def answer(
+    connection: Connection, question: Question, listener: Listener, tally: Tally, watch: Watch
+) -> Answer:  # fmt: skip
     """The answer. Raises ProviderFault."""
-    tally = Tally()
     async with model_of(connection) as model:
         counted = Counted(model, connection, listener, tally, watch)
         async with model_request_stream(

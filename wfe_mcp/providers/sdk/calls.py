@@ -58,6 +58,7 @@ class Counted(WrapperModel):
         most = Estimate(tokens_in(messages, model_request_parameters), self._connection.max_tokens)
         self._listener.before_call(self._connection, most)
         self._tally.fresh = True
+        self._watch.call_until = asyncio.get_running_loop().time() + self._connection.total_s
         stream: StreamedResponse | None = None
         try:
             async with super().request_stream(
@@ -80,6 +81,7 @@ class Counted(WrapperModel):
             raise fault("declined", self._connection, usage=usage_of(stream.usage), said=self._tally.text)
 
     def _used(self, stream: StreamedResponse | None) -> Usage:
+        self._watch.call_until = None
         used = Usage(requests=1) if stream is None else usage_of(stream.usage)
         self._tally.usage += used
         return used
@@ -88,8 +90,7 @@ class Counted(WrapperModel):
         if isinstance(error, ProviderFault):
             return error
         if isinstance(error, asyncio.CancelledError):
-            # Cancelled by our watch, or by the time limit of one call, which pydantic-ai keeps.
-            return fault("stopped" if self._watch.ending else "too_slow", self._connection, usage=used)
+            return fault("too_slow" if self._watch.ending == "too_slow" else "stopped", self._connection, usage=used)
         return failure(error, self._connection, used)
 
 

@@ -40,7 +40,6 @@ def failure(error: BaseException, connection: Connection, usage: Usage) -> Provi
 
 # Before the rows of HTTP statuses: the same status has several meanings, and errors inside a stream have none.
 _ROWS: tuple[tuple[type[BaseException], str], ...] = (
-    (ai.ModelRequestTimeout, "too_slow"),
     (ai.ModelQuotaExceededError, "no_quota"),
     (ai.ModelContextWindowExceededError, "too_long"),
     (ai.ContentFilterError, "declined"),

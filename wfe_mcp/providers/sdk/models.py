@@ -44,7 +44,7 @@ async def model_of(connection: Connection) -> AsyncGenerator[Model]:
 
 def settings_of(connection: Connection) -> ModelSettings:
     """What is said with every request."""
-    settings: ModelSettings = {"max_tokens": connection.max_tokens, "request_timeout": connection.total_s}
+    settings: ModelSettings = {"max_tokens": connection.max_tokens}
     if connection.temperature is not None:
         settings["temperature"] = connection.temperature
     return settings
