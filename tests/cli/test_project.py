@@ -208,7 +208,8 @@ def test_the_same_name_and_version_with_other_content_is_a_conflict(cli: Termina
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "code"), [("a.yaml", "a: 1", "invalid_template"), ("a.json", '{"jobs": []}', "invalid_template")]
+    ("name", "content", "code"),
+    [("a.yaml", "a: 1", "invalid_template"), ("a.json", '{"jobs": []}', "invalid_template")],
 )
 def test_other_formats_are_recognised_and_refused(cli: Terminal, name: str, content: str, code: str) -> None:
     (cli.root / name).write_text(content)

@@ -34,3 +34,11 @@ def scene(tmp_path: Path, blank: Path) -> Iterator[Scene]:
     made = Scene(tmp_path / "project", Store.open(url, clock=clock), clock, environment(tmp_path))
     yield made
     made.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this test, where the user's own configuration is."""
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME", "USERPROFILE", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    return tmp_path / "home"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, approval, expr, phase, refused
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import runs
 from wfe_mcp.views import answers
 
@@ -38,11 +39,12 @@ def test_approver_human_asks_a_person(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("B-08", "S0-35")
-def test_a_role_as_approver_needs_opinions(scene: Scene) -> None:
+def test_a_role_as_approver_gives_its_opinion_instead(scene: Scene) -> None:
     configure(scene, '[templates.drill.phases.plan]\napprover = "second"\n[roles.second]\nprovider = "x"\n')
     scene.define(phase("plan", approval()))
-    no = refused(answers.start_run, scene.engine, AGENT, "drill")
-    assert (no.code, no.details[0].path) == ("invalid_template", "/phases/0/gates/0/kind")
+    run = answers.start_run(scene.engine, AGENT, "drill").run
+    assert run is not None
+    assert [gate.kind for gate in scene.state(run).phase(PhasePath("plan")).gates] == ["opinion"]
 
 
 @pytest.mark.requirement("B-08", "S0-32")

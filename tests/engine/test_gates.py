@@ -222,9 +222,9 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
         assert [one.status for one in tx.jobs(scene.engine.load(tx, run).record.id)] == [JobStatus.CANCELLED]
 
     from wfe_mcp.engine.judging import Judged, judge, record
-    from wfe_mcp.jobs.child import run_child
+    from wfe_mcp.jobs.handling import JobContext, Stop
 
-    assert judge(scene.engine, job, run_child) is None
+    assert judge(scene.engine, JobContext(job, scene.store, Stop())) is None
     seen = scene.events(run)
     with scene.store.tx() as tx:
         record(scene.engine, tx, job, Judged(None))

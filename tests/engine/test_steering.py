@@ -190,14 +190,16 @@ def test_a_completed_phase_is_reopened_by_a_person(scene: Scene) -> None:
     assert "once more" in scene.begin(run).data["feedback"][0]["message"]
 
 
-@pytest.mark.parametrize(("argument", "call"), [("role", "retry"), ("driver", "start")])
-def test_arguments_whose_feature_is_not_built_yet_say_so(scene: Scene, argument: str, call: str) -> None:
+@pytest.mark.parametrize("call", ["retry", "start"])
+def test_a_worker_that_nobody_configured_is_refused_before_anything_happens(scene: Scene, call: str) -> None:
     run = scene.start(phase("plan"))
+    seen = scene.events(run)
     if call == "retry":
-        no = refused(answers.retry_phase, scene.engine, AGENT, run, "plan", role="second")
+        no = refused(answers.retry_phase, scene.engine, AGENT, run, "plan", role="nobody")
     else:
-        no = refused(answers.start_run, scene.engine, AGENT, "drill", driver="second")
-    assert (no.code, argument in no.message) == ("unavailable", True)
+        no = refused(answers.start_run, scene.engine, AGENT, "drill", driver="nobody")
+    assert (no.code, "nobody" in no.message) == ("bad_argument", True)
+    assert scene.events(run) == seen
 
 
 def test_approving_goes_on_behind_a_pause(scene: Scene) -> None:

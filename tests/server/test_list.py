@@ -28,6 +28,7 @@ DESIGN = {
     "skip_phase": "run* phase* reason*",
     "control_run": "run* action* phase reason",
     "read_artifact": "run* phase artifact revision pointer against",
+    "second_opinion": "run phase question reviewers wait_s",
     "save_template": "definition* dry_run",
 }
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}

@@ -219,9 +219,7 @@ async def test_features_of_later_versions_say_so(connect: Connect) -> None:
         run = await drill(agent)
         await submitted(agent, run, "plan")
         answers = [
-            await call(agent, "start_run", template="drill", inputs={"goal": "x"}, driver="second"),
-            await call(agent, "retry_phase", run=run, phase="signed", role="second"),
             await call(agent, "read_artifact", run=run, artifact="plan_note", against="another-run"),
         ]
 
-    assert [answer["error"]["code"] for answer in answers] == ["unavailable"] * 3
+    assert [answer["error"]["code"] for answer in answers] == ["unavailable"]

@@ -105,7 +105,6 @@ def test_a_reviewer_is_named_once(plain: Document) -> None:
 
     assert [path for path, _ in told(plain)] == [
         "/phases/0/gates/0/criteria",
-        "/phases/0/gates/0/kind",
         "/phases/0/gates/0/reviewers/1",
     ]
 

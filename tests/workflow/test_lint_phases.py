@@ -123,7 +123,8 @@ def test_who_jumps_to_it_needs_it(plain: Document, keys: Document) -> None:
 
 @pytest.mark.parametrize("kind", ["agent", "human", "llm"])
 def test_a_phase_that_works_says_what_it_produces(plain: Document, kind: str) -> None:
-    plain["phases"][2] = {"id": "review", "kind": kind}
+    plain["roles"] = {"second": {"provider": "second"}}
+    plain["phases"][2] = {"id": "review", "kind": kind, "role": "second"}
 
     assert told(plain) == [("/phases/2/output", f"'output' is missing: a phase of kind {kind!r} produces an artifact")]
 
@@ -166,15 +167,33 @@ def test_a_role_is_declared_before_it_is_used(plain: Document) -> None:
     assert told(plain) == []
 
 
-def test_an_agent_phase_whose_role_has_a_provider_is_worked_by_the_client_for_now(plain: Document) -> None:
+def test_a_role_with_a_provider_is_required_of_the_project(plain: Document) -> None:
     plain["roles"] = {"planner": {"provider": "second"}}
     plain["phases"][0]["role"] = "planner"
 
     report = lint(plain)
 
-    assert report.ok
-    assert [detail.path for detail in report.warnings] == ["/phases/0/role"]
+    assert (report.ok, report.warnings) == (True, ())
     assert report.requires.roles == ("second",)
+
+
+def test_an_llm_phase_says_which_model_works_it(plain: Document) -> None:
+    plain["roles"] = {"planner": {}}
+    plain["phases"][0] |= {"kind": "llm", "role": "planner"}
+
+    assert [path for path, _ in told(plain)] == ["/phases/0/role"]
+
+
+def test_tools_of_a_phase_that_the_server_works_are_the_servers(plain: Document) -> None:
+    plain["roles"] = {"planner": {"provider": "second"}}
+    plain["phases"][0] |= {"role": "planner", "tools_allowed": ["read", "serach", "bash"]}
+
+    (fault,) = told(plain)
+
+    assert fault[0] == "/phases/0/tools_allowed/1"
+    assert "did you mean 'search'" in fault[1]
+    plain["roles"]["planner"] = {}
+    assert told(plain) == [], "what a client calls its tools is its own affair"
 
 
 def test_a_loop_walks_or_repeats_but_not_both_and_not_neither(design: Document) -> None:
@@ -289,14 +308,6 @@ def test_a_check_step_needs_the_projects_check(design: Document) -> None:
 
     assert lint(design).requires.checks == ("lint", "test")
     assert [path for path, _ in told(design, project)] == ["/phases/2/steps/0/check"]
-
-
-def test_a_steps_phase_is_available_and_a_model_call_in_it_is_not(design: Document) -> None:
-    design["phases"][2]["steps"].append({"id": "ask", "llm": {"role": "reviewer", "prompt": "x"}})
-
-    missing = [(each.path, each.message) for each in lint(design).errors if "/phases/2" in each.path]
-
-    assert missing == [("/phases/2/steps/1/llm", "'llm' is not available yet")]
 
 
 @pytest.mark.requirement("B-18")

@@ -179,13 +179,22 @@ def test_a_jump_is_looked_up_from_the_inside_outwards() -> None:
 
 
 def test_what_is_not_available_yet_is_not_projected(design: Document) -> None:
+    design["phases"][3]["gates"].append({"kind": "approval", "assurance": "passkey"})
+
     with pytest.raises(Refused) as told:
         projected(design)
 
     assert told.value.code == "unavailable"
-    assert [detail.path for detail in told.value.details] == [
-        "/phases/3/gates/0/kind",
-    ]
+    assert [detail.path for detail in told.value.details] == ["/phases/3/gates/1/assurance"]
+
+
+def test_the_server_works_steps_models_and_roles_that_name_a_provider(plain: Document) -> None:
+    plain["roles"] = {"planner": {"provider": "second"}, "coder": {}}
+    plain["phases"][0]["role"] = "planner"
+    plain["phases"][1]["role"] = "coder"
+    plain["phases"][2] |= {"kind": "llm", "role": "planner"}
+
+    assert [one.served for one in projected(plain).phases] == [True, False, True]
 
 
 @pytest.mark.parametrize("rule", [{"do": "subflow", "template": "fix"}, {"do": "compensate"}])

@@ -31,6 +31,7 @@ from wfe_mcp.cli import (
     jobs,
     log,
     mcp,
+    opinion,
     pause,
     proceed,
     providers,
@@ -124,6 +125,9 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("cancel", cancel.cancel),
     ("artifact show", artifact.show),
     ("artifact diff", artifact.diff),
+    ("opinion ask", opinion.ask),
+    ("opinion show", opinion.show),
+    ("opinion overrule", opinion.overrule),
     ("verify", verify.verify),
 )
 """Every command, in the order of ``--help``. Two words are a noun and what to do with it."""
@@ -135,6 +139,7 @@ NOUNS = {
     "mcp": "Which MCP servers may steps call?",
     "jobs": "What is worked in the background?",
     "artifact": "What did a phase produce?",
+    "opinion": "What do other models think?",
 }
 
 

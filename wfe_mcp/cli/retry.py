@@ -12,7 +12,14 @@ __all__ = ["retry"]
 Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
 
 
-def retry(door: Door, run: Run, phase: Phase, feedback: Feedback = "", pin_fd: PinFd = None) -> None:
+Role = Annotated[
+    str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client for the agent.")
+]
+
+
+def retry(
+    door: Door, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
+) -> None:  # fmt: skip
     """Open a new attempt of PHASE. After a stop this asks for your PIN."""
     from wfe_mcp.cli.moved import moved
     from wfe_mcp.cli.who import who
@@ -21,7 +28,7 @@ def retry(door: Door, run: Run, phase: Phase, feedback: Feedback = "", pin_fd: P
     from wfe_mcp.engine import control
 
     engine, run = door.engine, door.at(run, phase)
-    probe = Retry(phase=PhasePath(phase), feedback=feedback, by=door.by, at=engine.clock())
+    probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=door.by, at=engine.clock())
     by = who(door, run, probe, pin_fd, f"retry {phase}")
-    control.retry(engine, by, run, phase, feedback)
+    control.retry(engine, by, run, phase, feedback, role or None)
     door.tell(moved(engine, run, phase, f"{phase}: a new attempt is open"))

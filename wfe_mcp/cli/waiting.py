@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.door import Door
 
-__all__ = ["at_work", "wait_for_gates"]
+__all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
 
 POLL_S = 0.2
 
@@ -53,4 +53,15 @@ def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:
         return
     with at_work(door) as wait, door.screen.busy(f"The gates of {phase} run"):
         while not gates_are_done(door.engine, run, phase, attempt):
+            wait()
+
+
+def wait_for_opinions(door: Door, job: str) -> None:
+    """Return once everybody who was asked by hand has answered, or nobody will."""
+    from wfe_mcp.views.opinions import is_done
+
+    if is_done(door.engine, job):
+        return
+    with at_work(door) as wait, door.screen.busy("Asking other models"):
+        while not is_done(door.engine, job):
             wait()

@@ -199,6 +199,9 @@ def _is_stopped(state: RunState, attempt: Attempt) -> bool:
 
 def _retry(state: RunState, command: c.Retry) -> Refused | None:
     attempt = state.current(command.phase)
+    if command.role is not None and state.phase(command.phase).kind not in {"agent", "llm"}:
+        return Refused("bad_argument", f"Phase {command.phase!r} is of kind {state.phase(command.phase).kind!r}: no role works it.",
+                       "Retry it without a role.")  # fmt: skip
     closed = _loop_is_closed(state, command.phase)
     if closed is not None:
         return illegal(f"Loop {closed!r} around phase {command.phase!r} is {state.current(closed).status}.",

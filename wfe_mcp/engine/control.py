@@ -9,8 +9,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath
 from wfe_mcp.engine.phases import free_dead_leases
+from wfe_mcp.engine.roles import filled
 from wfe_mcp.engine.turns import turn
 
 if TYPE_CHECKING:
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["Action", "control", "force_accept", "retry", "skip"]
+__all__ = ["Action", "control", "force_accept", "overrule", "retry", "skip"]
 
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
 
 
-def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "") -> LoadedRun:
-    """Open a new attempt of ``phase``."""
+def retry(
+    engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None
+) -> LoadedRun:  # fmt: skip
+    """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``."""
     with turn(engine, run_id, by) as current:
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
-        current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, by=by, at=current.at))
+        if role is not None and role != CLIENT_ROLE:
+            filled(engine.settings(), role, current.frozen)  # refuses a role that nobody fills
+        current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
     return current.loaded
 
 
@@ -46,6 +51,13 @@ def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -
     with turn(engine, run_id, by) as current:
         revision, sha256 = _draft(current, path)
         current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=by, at=current.at))
+    return current.loaded
+
+
+def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Decide against the models of the opinion gate that ``phase`` stands at; the gates after it judge as ever."""
+    with turn(engine, run_id, by) as current:
+        current.give(c.Overrule(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
     return current.loaded
 
 

@@ -25,14 +25,17 @@ from wfe_mcp.gates.judgement import Judgement, undecided
 from wfe_mcp.store.records import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.filled import filled
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, PluginGate
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate
 from wfe_mcp.workspace.mirror import evidence_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.jobs.child import RunChild
+    from wfe_mcp.jobs.handling import JobContext
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
@@ -52,8 +55,9 @@ class Judged:
     changed: tuple[str, ...] = ()
 
 
-def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
-    """Judge the gate that ``job`` names; None when the answer would come too late."""
+def judge(engine: Engine, context: JobContext) -> Judged | None:
+    """Judge the gate that the job names; None when the answer would come too late. Raises what ``opinions`` raises."""
+    job = context.job
     assert job.run_id is not None
     assert job.phase is not None
     with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
@@ -64,15 +68,18 @@ def judge(engine: Engine, job: JobRecord, run: RunChild) -> Judged | None:
         named = f"{gate.model_dump_json()} {_judged_artifact(current, attempt, gate)}"
         values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
         scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
+        review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
     tree = scene.tree_now()
     if tree != attempt.tree and attempt.tree is not None:
         return Judged(None, tree)
+    if review is not None:
+        return Judged(review(context), scene.tree_now())
     try:
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, run)
+            return _judge_command(gate, scene, context.run_child)
         if isinstance(gate, PluginGate):
-            return _judge_plugin(gate, scene, run)
+            return _judge_plugin(gate, scene, context.run_child)
         return Judged(_judge_quickly(gate, scene), scene.tree_now())
     except ExpressionError as exc:
         step = "ask the user to mend the template, or to skip the phase."
@@ -133,6 +140,40 @@ def judged_attempt(current: Turn, job: JobRecord) -> Attempt | None:
     asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
     now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
     return attempt if attempt.status is AttemptStatus.GATING and asked == now else None
+
+
+def _review(
+    current: Turn, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]
+) -> Callable[[JobContext], Judgement]:
+    """How the reviewers are asked, once the transaction that read the question is over."""
+    from wfe_mcp.engine.opinions import About, judge_by_opinions, reviewers_of
+    from wfe_mcp.engine.reviews import about_gate, changed_files, question_of, with_changes
+
+    engine, run, frozen = current.engine, current.run, current.frozen
+    roles = {name: current.plan.template.roles[name].provider or name for name in gate.reviewers}
+    try:
+        subject = about_gate(current, attempt, gate, values)
+    except ExpressionError as exc:
+        told = undecided(
+            "opinion", f"The criteria could not be filled in: {exc}.", "ask the user to mend the template."
+        )
+        return lambda _context: told
+    schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
+
+    def asked(context: JobContext) -> Judgement:
+        reviewers = reviewers_of(engine, roles, frozen)
+        untrusted = next((each for each in reviewers if each.needs_trust), None)
+        if untrusted is not None:
+            told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
+            return Judgement(VerdictKind.AWAITING, told.message, told.data, told.evidence_kind)
+        changes = changed_files(Path(run.worktree), attempt, schema) if schema else ""
+        about = About(
+            run.project_id, question_of(with_changes(subject, changes)), subject.sha256, "gate", run.id, attempt.phase,
+            attempt.number,
+        )  # fmt: skip
+        return judge_by_opinions(engine, context, gate, reviewers, about)
+
+    return asked
 
 
 def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:

@@ -7,6 +7,7 @@ names; from then on nothing outside changes what the run follows (B-20).
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp import __version__
@@ -19,12 +20,13 @@ from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.configured import configured
 from wfe_mcp.engine.context import bundles_of
 from wfe_mcp.engine.plugins import refuse_absent, versions_of
-from wfe_mcp.engine.roles import freeze_roles
+from wfe_mcp.engine.roles import filled, freeze_roles
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
+    from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.configured import MadeRoles
     from wfe_mcp.engine.context import Bundle
     from wfe_mcp.engine.desk import Engine
@@ -47,16 +49,19 @@ def start_run(
     title: str = "",
     auto: bool | None = None,
     idempotency_key: str | None = None,
+    driver: str = "",
     triggered_by: str = "",
     external_id: str = "",
 ) -> LoadedRun:
     """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
 
+    ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
     ``triggered_by``: what made somebody start it; ``external_id``: what it is called there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
     origin = _origin(triggered_by=triggered_by, external_id=external_id)
-    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **origin})
+    more = origin | ({"driver": driver} if driver else {})
+    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
         with engine.store.read() as tx:
             known = tx.run_for_key(engine.project_id, idempotency_key, args)
@@ -71,7 +76,8 @@ def start_run(
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine)
     bundles = bundles_of(engine.root, plan, settings, given)
-    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made)
+    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
+    spec = _driven(plan.spec) if driver else plan.spec
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun
 
@@ -84,7 +90,7 @@ def start_run(
         for bundle in bundles:
             tx.keep_document(bundle.parts)
         state = RunState()
-        events = decide(state, StartRun(spec=plan.spec, auto=goes_on, by=by, at=engine.clock()))
+        events = decide(state, StartRun(spec=spec, auto=goes_on, by=by, at=engine.clock()))
         for event in events:
             state = evolve(state, event)
         new = NewRun(
@@ -92,7 +98,7 @@ def start_run(
             worktree=str(engine.root), template=plan.template.name,
             template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
             title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
-            idempotency_key=idempotency_key, args_sha256=args, **origin,
+            idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
         with turn_in(engine, tx, record.id, by) as turn:
@@ -153,9 +159,17 @@ def _refuse_missing(plan: Plan, settings: LoadedSettings, engine: Engine) -> Non
                           "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
 
 
-def _roles(engine: Engine, plan: Plan, settings: LoadedSettings, made: MadeRoles) -> dict[str, Any]:
-    """Who fills the roles, as it is configured and trusted now."""
-    return freeze_roles(settings, engine.plans.report(plan.definition).requires.roles, made)
+def _roles(engine: Engine, plan: Plan, settings: LoadedSettings, made: MadeRoles, driver: str) -> dict[str, Any]:
+    """Who fills the roles and drives the run, as it is configured and trusted now. Refuses a driver that is nobody."""
+    names = engine.plans.report(plan.definition).requires.roles
+    if driver:
+        filled(settings, driver)
+    return freeze_roles(settings, [*names, driver] if driver else names, made)
+
+
+def _driven(spec: RunSpec) -> RunSpec:
+    """The phases that the connected client would work are the server's."""
+    return replace(spec, phases=tuple(replace(one, served=one.served or one.kind == "agent") for one in spec.phases))
 
 
 def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
     expr, report   ──► RecordVerdict files, git, command, plugin ──► a job (they read the world outside)
     deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
     steps          ──► a job each, by and for the server (``steps.py``)
+    models         ──► a job for the whole phase (``driven.py``)
 
 Rules:
 1. It repeats until nothing is due: each answer can open the next question.
@@ -21,6 +22,7 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.questions import Question, questions
+from wfe_mcp.engine.driven import settle_driven
 from wfe_mcp.engine.prompts import prompt_of
 from wfe_mcp.engine.requests import SYSTEM, reissue
 from wfe_mcp.engine.scope import roots
@@ -33,13 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["SYSTEM", "enqueue_gate", "settle"]
 
 _QUICK = {"expr", "report"}
-_IN_JOBS = {"files", "git", "command", "plugin"}
+_IN_JOBS = {"files": "command", "git": "command", "command": "command", "plugin": "command", "opinion": "llm"}
+"""Gates that read the world outside, and the queue of the jobs that do."""
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
 def settle(turn: Turn) -> None:
     """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
-    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn) or settle_steps(turn):
+    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn) or settle_steps(turn) or settle_driven(turn):
         pass
     reissue(turn)
     _keep_jobs(turn)
@@ -216,4 +219,6 @@ def enqueue_gate(turn: Turn, attempt: Attempt) -> None:
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
     alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
-        turn.enqueue("gate", queue="command", payload=payload, **on)
+        asked = getattr(turn.plan.gates(attempt)[attempt.gate], "max_attempts", None)
+        tries = {} if asked is None else {"max_attempts": asked}
+        turn.enqueue("gate", queue=_IN_JOBS[gate[0]], payload=payload, **tries, **on)

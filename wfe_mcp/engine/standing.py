@@ -144,7 +144,7 @@ def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
                 found.append(_awaiting(loaded, plan, attempt))
             case AttemptStatus.FAILED:
                 found.append(
-                    f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp retry|skip|force-accept {run} {typed(attempt.phase)}"
+                    f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp {_decisions(state, attempt)} {run} {typed(attempt.phase)}"
                 )
             case AttemptStatus.COMPLETED if attempt.held:
                 found.append(f"{attempt.phase} is done and held; a person says: wfe-mcp proceed {run}")
@@ -155,6 +155,11 @@ def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
             case _:
                 pass
     return tuple(found)
+
+
+def _decisions(state: RunState, attempt: Attempt) -> str:
+    gate = current_gate(state, attempt)
+    return "retry|skip|force-accept|opinion overrule" if gate and gate[0] == "opinion" else "retry|skip|force-accept"
 
 
 _STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}

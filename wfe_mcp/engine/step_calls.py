@@ -2,21 +2,24 @@
 
 tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
 check    a frozen check, under our eyes                       builtin   set, fail, log
-wait     nothing: the job was due only when the time was over
+llm      one question to a model                              wait      nothing: the job was due when the time was over
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.handling import JobContext, mark_of
+from wfe_mcp.jobs.handling import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.gates.judgement import Judgement
@@ -28,18 +31,25 @@ __all__ = ["Answer", "Call", "make"]
 
 TOOL_TIMEOUT_S = 300.0
 HTTP_TIMEOUT_S = 10.0
+LLM_TRIES = 3
+"""How often a model that does not answer is asked by one job, before its fallbacks."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's."""
+    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's.
+
+    ``roles``: the template's roles → the configured ones.
+    """
 
     run: RunRecord
     attempt: Attempt
     step: Step
     row: StepRecord
     frozen: dict[str, Any]
+    roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
     def limit_s(self, usual: float) -> float:
         """How long the call may take."""
@@ -80,6 +90,8 @@ def _made(engine: Engine, call: Call, context: JobContext) -> Answer:
         return _check(engine, call, context)
     if step.http is not None:
         return Answer(_http(call, context))
+    if step.llm is not None:
+        return _llm(engine, call, context, step.llm.role)
     if step.builtin is not None:
         from wfe_mcp.tools.builtins import act
 
@@ -104,6 +116,37 @@ def _tool(engine: Engine, call: Call, context: JobContext) -> Answer:
         on_server=served.append,
     )  # fmt: skip
     return Answer(value, served_by="".join(served))
+
+
+def _llm(engine: Engine, call: Call, context: JobContext, role: str) -> Answer:
+    """One question to a model: its text, or the value that the step's ``output`` asks for."""
+    from wfe_mcp.artifacts.registry import json_schema
+    from wfe_mcp.engine.asking import answer
+    from wfe_mcp.engine.calls import recording
+    from wfe_mcp.engine.providers import connections_of
+    from wfe_mcp.providers.call import ProviderFault, Question
+    from wfe_mcp.store.call_records import CallPurpose
+
+    schema = None if call.step.output is None else json_schema(call.step.output.schema_)
+    named = call.roles.get(role) or role
+    try:
+        connections = connections_of(engine, named, frozen=call.frozen, declared=True)
+    except Refused as refused:
+        return Answer(None, f"{refused.message} {refused.hint}".strip(), needs_trust=refused.code == "needs_trust")
+    fault = ""
+    for connection in connections:
+        listener = recording(engine, context, purpose=CallPurpose.STEP, role=role)
+        try:
+            given = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
+        except ProviderFault as raised:
+            if raised.kind == "stopped":
+                raise ChildStopped(context.stop.reason) from None
+            if raised.passes and context.job.tries < LLM_TRIES:
+                raise RetryLater(raised.message, raised.retry_after_s) from None
+            fault = f"{raised.message} {raised.hint}".strip()
+            continue
+        return Answer({"text": given.text} if schema is None else given.value)
+    return Answer(None, fault)
 
 
 def _http(call: Call, context: JobContext) -> dict[str, Any]:

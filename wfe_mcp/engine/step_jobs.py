@@ -83,7 +83,8 @@ class StepJobs:
                 return None
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
             tx.save_step(row)
-            return Call(current.run, attempt, _step(current, row), row, current.frozen)
+            roles = {name: role.provider for name, role in current.plan.template.roles.items()}
+            return Call(current.run, attempt, _step(current, row), row, current.frozen, roles)
 
     def _not_begun(self, job: JobRecord) -> None:
         """Nothing was sent: the step stands as before it began, so that whoever works it next begins it."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SERVER",
     "begin_phase",
+    "claim_by_server",
     "does",
     "hand_in",
     "is_repeatable",
@@ -65,7 +66,7 @@ def settle_steps(turn: Turn) -> bool:
     worked = [attempt for attempt in turn.state.open_attempts if turn.state.phase(attempt.phase).kind == "steps"]
     return any(
         (attempt.status is AttemptStatus.RUNNING and _go_on(turn, attempt))
-        or (attempt.status is AttemptStatus.READY and _claim(turn, attempt))
+        or (attempt.status is AttemptStatus.READY and claim_by_server(turn, attempt))
         for attempt in worked
     )
 
@@ -107,6 +108,8 @@ def does(step: Step) -> str:
         return f"tool {step.tool}"
     if step.http is not None:
         return f"http {step.http.method}"
+    if step.llm is not None:
+        return f"llm {step.llm.role}"
     return next(f"{kind} {getattr(step, kind)}" for kind in ("check", "builtin", "wait") if getattr(step, kind))
 
 
@@ -131,7 +134,8 @@ def trust_given(turn: Turn) -> None:
                     turn.tx.save_step(replace(row, status=StepStatus.READY, error=""))
 
 
-def _claim(turn: Turn, attempt: Attempt) -> bool:
+def claim_by_server(turn: Turn, attempt: Attempt) -> bool:
+    """The server claims a phase that is its own. False when not now, or when the files are read first."""
     command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
     if refusal(turn.state, command) is not None:
         return False
@@ -200,6 +204,7 @@ def _new(turn: Turn, attempt: Attempt, position: int, step: Step) -> StepRecord:
     """The step's turn has come: its condition, its parameters and its key have their values from now on."""
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.workflow.prompts import render
 
     row = StepRecord(turn.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
     values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)))
@@ -208,6 +213,10 @@ def _new(turn: Turn, attempt: Attempt, position: int, step: Step) -> StepRecord:
             row = replace(row, status=StepStatus.SKIPPED, finished_at=turn.at)
         else:
             row = _due(turn, row, filled(step, values, turn.plan.expressions))
+            if step.llm is not None:
+                # As written, not as filled: a prompt is rendered in one pass, and values stand in it as data (B-15).
+                prompt = render(step.llm.prompt, values, turn.plan.expressions, nonce=turn.run.id)
+                row = replace(row, input={"prompt": prompt})
     except ExpressionError as exc:
         row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=turn.at)
     turn.tx.save_step(row)
@@ -237,7 +246,7 @@ def _enqueue(turn: Turn, row: StepRecord) -> None:
 
     safe, number = is_repeatable(row), row.enqueued + 1
     job = turn.enqueue(
-        "step", queue="step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
+        "step", queue="llm" if row.does.startswith("llm ") else "step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
         effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE, max_attempts=_REPEATABLE_TRIES if safe else 1,
         dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
+from wfe_mcp.engine.driven import is_driven
 from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.phases import claim, free_dead_leases
 from wfe_mcp.engine.revisions import Receipt, store_revision, write_output
@@ -101,7 +102,7 @@ def _take_hold(
     if meant.number != tries[-1].number:
         raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
                       "Call start_phase and work on the open attempt.")  # fmt: skip
-    if meant.status is AttemptStatus.RUNNING and meant.holder != holder:
+    if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
         if current.engine.is_alive(meant.holder, meant.lease_until):
             raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
                           "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip

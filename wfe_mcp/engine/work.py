@@ -12,6 +12,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import driven, outages, second_opinion
+from wfe_mcp.engine.driven_jobs import DrivenJobs, driven_gave_up
+from wfe_mcp.engine.opinion_jobs import OpinionJobs
 from wfe_mcp.engine.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
@@ -42,6 +45,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it works when it is told to (``work_one``)."""
     handlers = {
         "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
+        second_opinion.JOB: OpinionJobs(engine), driven.JOB: DrivenJobs(engine),
     }  # fmt: skip
     queues = queue_names(engine, kinds)
     worker = Worker(
@@ -77,8 +81,13 @@ class _Gates:
 
     def __call__(self, context: JobContext) -> Outcome:
         from wfe_mcp.engine.judging import judge, record
+        from wfe_mcp.engine.opinions import Outage
 
-        judged = judge(self._engine, context.job, context.run_child)
+        try:
+            judged = judge(self._engine, context)
+        except Outage as outage:
+            reason, after_s = outage.reason, outage.after_s
+            return Outcome({"outage": reason}, lambda tx: outages.pause(self._engine, tx, context.job, reason, after_s))
         if judged is None:
             return Outcome({"stale": True})
         return Outcome(
@@ -98,6 +107,9 @@ class _Timers:
 
         def apply(tx: Tx) -> None:
             assert job.run_id is not None
+            if job.payload["timer"] == "resume":
+                outages.go_on(self._engine, tx, job)
+                return
             with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
                 on: dict[str, Any] = {
                     "phase": PhasePath(job.phase or ""),
@@ -129,6 +141,8 @@ class _GaveUp:
             end_for_person(self._engine, tx, job, reason)
         elif job.kind == "step":
             step_gave_up(self._engine, tx, job)
+        elif job.kind == driven.JOB:
+            driven_gave_up(self._engine, tx, job, reason)
         if job.kind != "gate" or job.run_id is None:
             return
         with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:

@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.layout import OPINION
-from wfe_mcp.store.opinion_records import OpinionRecord
+from wfe_mcp.store.opinion_records import AskedBy, OpinionRecord
 from wfe_mcp.store.rows import Rows, columns_for
 
 __all__ = ["OpinionRows"]
@@ -16,13 +16,16 @@ _NEW = insert(OPINION)
 _SELECT = select(*columns_for(OpinionRecord, OPINION))
 _SAME = _SELECT.where(
     OPINION.c.project_id == bindparam("project_id_"),
+    OPINION.c.asked_by == bindparam("asked_by_"),
     OPINION.c.reviewer == bindparam("reviewer_"),
     OPINION.c.question_sha256 == bindparam("question_"),
     OPINION.c.artifact_sha256 == bindparam("artifact_"),
     OPINION.c.provider == bindparam("provider_"),
     OPINION.c.model == bindparam("model_"),
 ).order_by(OPINION.c.at.desc())
-_OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(OPINION.c.at, OPINION.c.id)
+_OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
+    OPINION.c.at, literal_column("opinion.rowid")
+)
 _OF_PHASE = _OF_RUN.where(OPINION.c.phase == bindparam("phase_"))
 
 
@@ -34,10 +37,10 @@ class OpinionRows(Rows):
         self._run(_NEW, asdict(opinion))
 
     def known_opinion(
-        self, project_id: str, reviewer: str, provider: str, model: str, question: str, artifact: str
+        self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
         """What this reviewer, filled by the same model, said to exactly the same question about the same bytes."""
-        values = {"project_id_": project_id, "reviewer_": reviewer, "provider_": provider, "model_": model,
+        values = {"project_id_": project_id, "asked_by_": asked_by, "reviewer_": reviewer, "provider_": provider, "model_": model,
                   "question_": question, "artifact_": artifact}  # fmt: skip
         return self._first(OpinionRecord, _SAME, values)
 

@@ -80,11 +80,9 @@ def start_run(
     auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
 ) -> Envelope:  # fmt: skip
     """Create a run and say which phase is first."""
-    if driver:
-        raise _not_yet("driver", "Models as workers are not built yet: the connected client works the phases.")
     loaded = runs.start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
-        triggered_by=triggered_by, external_id=external_id,
+        driver=driver, triggered_by=triggered_by, external_id=external_id,
     )  # fmt: skip
     return status(engine, by, loaded.record.id)
 
@@ -218,9 +216,7 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
 
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
     """Open a new attempt."""
-    if role:
-        raise _not_yet("role", "Another model as worker is not built yet.")
-    loaded = control.retry(engine, by, run, phase, feedback)
+    loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
     return _moved(engine, loaded.record.id, phase, "a new attempt is open")
 
 
@@ -358,9 +354,3 @@ def _prompt_view(claim: Claim) -> str:
         return claim.prompt
     place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
     return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
-
-
-def _not_yet(argument: str, why: str) -> Refused:
-    return Refused(
-        "unavailable", f"The argument {argument!r} cannot be used yet. {why}", f"Call again without {argument}."
-    )

@@ -14,10 +14,7 @@ from wfe_mcp.workflow.model import (
     CompensateRule,
     Expect,
     FlowPhase,
-    LlmPhase,
-    OpinionGate,
     Shape,
-    Step,
     SubflowRule,
     Template,
 )
@@ -27,10 +24,7 @@ __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (FlowPhase, "kind"): None,
-    (LlmPhase, "kind"): None,
-    (Step, "llm"): None,
     (PhaseKeys, "compensate"): None,
-    (OpinionGate, "kind"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Expect, "min_tests"): None,
     (Expect, "no_new_skips"): None,

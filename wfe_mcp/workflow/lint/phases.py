@@ -20,6 +20,7 @@ from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import (
     LOOP_KEY,
+    SERVER_TOOLS,
     AgentPhase,
     HumanPhase,
     LlmPhase,
@@ -172,11 +173,21 @@ def is_inside(path: str) -> bool:
 
 def _worker(view: PhaseView, template: Template, found: Findings) -> None:
     role = template.roles.get(view.phase.role or "")
-    if isinstance(view.phase, AgentPhase) and role and role.provider:
-        found.warn(
+    if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
+        found.error(
             f"{view.pointer}/role",
-            f"the server cannot work agent phases yet: the connected client works as {view.phase.role!r}",
+            "an llm phase names a role with a 'provider': who is to work it?",
+            list(template.roles),
         )
+    for position, tool in enumerate(view.phase.tools_allowed):
+        if (isinstance(view.phase, LlmPhase) or (role and role.provider)) and tool not in SERVER_TOOLS:
+            hint = did_you_mean(tool, SERVER_TOOLS) or f"; the server's are {', '.join(SERVER_TOOLS)}"
+            found.error(
+                f"{view.pointer}/tools_allowed/{position}",
+                f"the server has no tool {tool!r}{hint}",
+                list(SERVER_TOOLS),
+                tool,
+            )
 
 
 def _loop(view: PhaseView, loop: LoopPhase, found: Findings) -> None:

@@ -18,6 +18,7 @@ from wfe_mcp.workflow.model.gates import (
 )  # fmt: skip
 from wfe_mcp.workflow.model.phases import (
     BUILTINS,
+    SERVER_TOOLS,
     AgentPhase,
     BundleRef,
     Defaults,
@@ -54,7 +55,7 @@ from wfe_mcp.workflow.model.rules import (
 from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
 
 __all__ = [
-    "BUILTINS", "LOOP_KEY", "ROOTS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "BundleRef", "CommandGate",
+    "BUILTINS", "LOOP_KEY", "ROOTS", "SERVER_TOOLS", "AgentPhase", "ApprovalGate", "BackoffRule", "BlockRule", "BundleRef", "CommandGate",
     "CompensateRule", "Defaults", "Expect", "ExprGate", "FailureRule", "FilesGate", "FlowPhase", "ForEach", "Gate", "GitGate", "GotoRule",
     "Handed", "HttpCall", "HumanPhase", "Limits", "LlmCall", "LlmPhase", "LoopPhase", "NextStep", "OnFail", "OpinionGate",
     "Output", "PauseRule", "Phase", "PluginGate", "ReportGate", "Retry", "RetryRule", "Role", "Shape", "Step", "StepOutput",

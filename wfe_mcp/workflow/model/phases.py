@@ -26,8 +26,27 @@ from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
 
 __all__ = [
-    "BUILTINS", "AgentPhase", "BundleRef", "Defaults", "FlowPhase", "ForEach", "Handed", "HttpCall", "HumanPhase", "LlmCall", "LlmPhase", "LoopPhase",
-    "Output", "Phase", "PhaseBase", "PhaseKeys", "Step", "StepOutput", "StepsPhase", "Until",
+    "BUILTINS",
+    "SERVER_TOOLS",
+    "AgentPhase",
+    "BundleRef",
+    "Defaults",
+    "FlowPhase",
+    "ForEach",
+    "Handed",
+    "HttpCall",
+    "HumanPhase",
+    "LlmCall",
+    "LlmPhase",
+    "LoopPhase",
+    "Output",
+    "Phase",
+    "PhaseBase",
+    "PhaseKeys",
+    "Step",
+    "StepOutput",
+    "StepsPhase",
+    "Until",
 ]  # fmt: skip
 
 
@@ -55,6 +74,10 @@ class Output(Shape):
 
 BUILTINS = ("fail", "log", "set")
 """The built-in actions of steps; ``tools/builtins.py`` does them."""
+
+
+SERVER_TOOLS = ("read", "list", "search", "write", "edit", "run_check", "git", "git_commit", "bash")
+"""What a model that the server drives may be given; ``engine/toolbox`` makes them."""
 
 
 class LlmCall(Shape):

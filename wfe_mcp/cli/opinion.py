@@ -1,0 +1,90 @@
+"""``wfe-mcp opinion``: what do other models think, and who decides against them?"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.door import Door
+from wfe_mcp.cli.options import Phase, PinFd, Reason, Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+
+__all__ = ["ask", "overrule", "show"]
+
+SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; none: only the question.")]
+SomePhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="One of its phases.")]
+Question = Annotated[str, typer.Option("--question", metavar="TEXT", help="What to ask; none: whether it may go on.")]
+Reviewers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reviewer", metavar="NAME", help="A configured role or provider; again for another. Default: the first role."
+    ),
+]
+
+
+def ask(
+    door: Door, run: SomeRun = "", phase: SomePhase = "", question: Question = "", reviewer: Reviewers = None
+) -> None:
+    """Ask other models about PHASE, RUN or a question, and wait for what they say."""
+    from wfe_mcp.cli.waiting import wait_for_opinions
+    from wfe_mcp.engine.second_opinion import ask as put
+    from wfe_mcp.views.opinions import answered
+
+    engine = door.engine
+    job = put(
+        engine,
+        door.by,
+        run=door.at(run, phase) if run else "",
+        phase=phase,
+        question=question,
+        reviewers=reviewer or (),
+    )
+    wait_for_opinions(door, job)
+    answer = answered(engine, job, question)
+    door.tell(answer, lambda screen: _tell(screen, answer.data.get("opinions", [])))
+
+
+def show(door: Door, run: Run, phase: SomePhase = "") -> None:
+    """Every opinion of RUN (or of PHASE): of its gates and by hand, oldest first."""
+    from wfe_mcp.engine.second_opinion import known
+    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.envelope import Envelope
+
+    found = standing_of(door.engine, door.at(run, phase) if phase else run)
+    said = known(door.engine, found.loaded.record.id, phase or None)
+    told = f"{len(said)} opinion(s)"
+    answer = Envelope(True, found.loaded.record.id, summary=told, data={"opinions": said})
+    door.tell(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
+
+
+def overrule(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+    """Decide against the models of the opinion gate that PHASE stands at. Asks for your PIN; the reason stays visible."""
+    from wfe_mcp.cli.moved import moved
+    from wfe_mcp.cli.who import who
+    from wfe_mcp.core.commands import Overrule
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine import control
+
+    engine, run = door.engine, door.at(run, phase)
+    probe = Overrule(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
+    by = who(door, run, probe, pin_fd, f"overrule the opinion on {phase}")
+    control.overrule(engine, by, run, phase, reason)
+    door.tell(moved(engine, run, phase, f"You overruled the opinion on {phase}"))
+
+
+def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:
+    for each in opinions:
+        opinion = each.get("opinion")
+        place = f" on {each['phase']} (attempt {each['attempt']})" if each.get("phase") else ""
+        if opinion is None:
+            screen.line(f"{each['reviewer']}: {each['fault']}", "yellow")
+            continue
+        screen.line(f"{each['reviewer']} ({each['model'] or each['provider']}){place}: {opinion['verdict']}", "bold")
+        if opinion.get("summary"):
+            screen.line(f"  {opinion['summary']}")
+        for finding in opinion["findings"]:
+            where = f"{finding['file']}:{finding['line']} " if finding.get("file") and finding.get("line") else ""
+            screen.line(f"  {finding['severity']}: {where}{finding['title']}")
+        if opinion.get("suggestion"):
+            screen.line(f"  suggests:\n{opinion['suggestion']}")

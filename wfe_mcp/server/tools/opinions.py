@@ -1,0 +1,33 @@
+"""What do other models think?"""
+
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+
+from wfe_mcp.server.call import Call
+from wfe_mcp.views import opinions
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["second_opinion"]
+
+
+async def second_opinion(
+    call: Call,
+    run: str = "",
+    phase: str = "",
+    question: str = "",
+    reviewers: Annotated[
+        list[str] | None, Field(description="configured roles; default: another vendor than you")
+    ] = None,
+    wait_s: Annotated[int, Field(ge=0, le=45)] = 20,
+) -> Envelope:
+    """Ask other models to review a phase's result, or any question. Advice: it never counts for a gate. The same call
+    again waits for the answer.
+    """
+    found = await call.answer(opinions.asked, run=run, phase=phase, question=question, reviewers=reviewers)
+    job = opinions.waited_for(found)
+    if job is None or not wait_s:
+        return found
+    await call.until(partial(opinions.is_done, call.engine, job), wait_s)
+    return await call.place.in_thread(partial(opinions.answered, call.engine, job, question))
