@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, Scene, phase, refused
 from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.engine.context import bundles_here
 from wfe_mcp.views import answers
 
 CONFIG = """
@@ -312,3 +313,15 @@ def test_a_scope_that_chooses_nothing_is_refused(scene: Scene) -> None:
     configure(scene, config)
 
     assert "nothing in it is for the scope 'api'" in refused(start, scene, SCOPED, inputs={"goal": "api"}).message
+
+
+def test_each_bundle_is_looked_at_in_each_of_its_scopes(scene: Scene) -> None:
+    configure(scene, CONFIG + '[context.plain]\nfiles = ["docs/general.md"]\n[context.wrong]\nfiles = ["docs/*.rst"]\n')
+
+    seen = list(bundles_here(scene.root, scene.engine.settings().settings.context))
+
+    assert [(each.name, each.scope, each.files) for each in seen if not each.fault] == [
+        ("plain", "", 1), ("standards", "domain", 5), ("standards", "api", 6),
+    ]  # fmt: skip
+    (wrong,) = [each for each in seen if each.fault]
+    assert (wrong.name, "no file matches 'docs/*.rst'" in wrong.fault) == ("wrong", True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
+from tests.engine.test_steps_survive import WORKER
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.plugins import plugins_seen
@@ -265,6 +266,35 @@ def test_an_action_that_fails_fails_its_step_and_is_never_repeated_by_itself(
     with scene.store.read() as tx:
         (row,) = tx.steps(scene.engine.load(tx, run).record.id, PhasePath("ci"), 1)
     assert (str(row.status), words in row.error) == (status, True), row.error
+
+
+HANGS = """
+import os, threading
+def hangs(params):
+    with open(params["file"], "a") as file:
+        file.write("called\\n")
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.requirement("B-28")
+def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scene, site: Path, tmp_path: Path) -> None:
+    install(site, "acme-hangs", {"wfe_mcp.step_builtins": {"acme.hangs": "hanging:hangs"}}, {"hanging.py": HANGS})
+    calls = tmp_path / "calls"
+    step = {"id": "act", "builtin": "acme.hangs", "params": {"file": str(calls)}}
+    run = scene.start({"id": "ci", "kind": "steps", "steps": [step], "on_fail": [{"do": "retry", "max_attempts": 9}]})
+    argv = [sys.executable, "-c", WORKER, f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root)]
+    path = os.pathsep.join([str(ROOT), str(site)])
+    with subprocess.Popen(argv, env={**scene.environment, "PYTHONPATH": path}) as worker:
+        while not calls.exists():
+            assert worker.poll() is None
+        worker.kill()
+
+    scene.work()
+
+    tried = scene.attempt(run, "ci")
+    assert (tried.number, tried.human_only, "may have had its effect" in tried.reason) == (1, True, True)
+    assert calls.read_text(encoding="utf-8") == "called\n"
 
 
 def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:

@@ -56,6 +56,7 @@ def _findings(door: Door) -> Iterator[Finding]:
     yield from _git(door)
     yield from _configuration(door)
     yield from _checks(door)
+    yield from _context(door)
     yield from _mcp_servers(door)
     yield from _providers(door)
     yield from _models_here(door)
@@ -124,6 +125,15 @@ def _checks(door: Door) -> Iterator[Finding]:
         found = (folder / program).exists() if is_path else shutil.which(program) is not None
         level, what = ("ok", "found") if found else ("problem", "not found; install it, or correct .wfe/config.toml")
         yield Finding(f"check {name}", level, f"{' '.join(check.argv)}: {program} {what}")
+
+
+def _context(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.context import bundles_here
+
+    loaded = door.engine.settings()
+    for bundle in bundles_here(door.engine.root, (loaded.pending or loaded.settings).context):
+        topic = f"context {bundle.name}" + (f", scope {bundle.scope}" if bundle.scope else "")
+        yield Finding(topic, "problem" if bundle.fault else "ok", bundle.fault or f"{bundle.files} file(s)")
 
 
 def _mcp_servers(door: Door) -> Iterator[Finding]:

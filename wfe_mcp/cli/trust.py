@@ -52,6 +52,8 @@ def _show(door: Door, one: "Pending") -> None:
         settings = door.engine.settings()
         for name, check in sorted((settings.pending or settings.settings).checks.items()):
             door.screen.line(f"  check {name}: {' '.join(check.argv)}")
+        for name, bundle in sorted((settings.pending or settings.settings).context.items()):
+            door.screen.line(f"  context {name}: {', '.join(bundle.named)}")
         for problem in settings.problems:
             door.screen.line(f"  ! {problem.message}", "yellow")
         return

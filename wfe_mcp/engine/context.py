@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.context import ContextSettings
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["Bundle", "artifact_names", "bundles_of", "cut_bundles", "handed_bundle"]
+__all__ = ["Bundle", "SeenBundle", "artifact_names", "bundles_here", "bundles_of", "cut_bundles", "handed_bundle"]
 
 MAX_FILE_BYTES = 200_000
 MAX_BUNDLE_BYTES = 1_000_000
@@ -51,6 +51,26 @@ class Bundle:
         told |= {"scope": self.scope} if self.scope else {}
         told |= {"rules": list(self.rules)} if self.rules else {}
         return told | {"files": [part["path"] for part in self.parts]}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBundle:
+    """A configured bundle in one scope, looked at now. ``fault``: why no run could have it, empty when it could."""
+
+    name: str
+    scope: str
+    files: int
+    fault: str = ""
+
+
+def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Iterator[SeenBundle]:
+    """Every bundle of configuration in each of its scopes."""
+    for name, told in sorted(configured.items()):
+        for scope in told.scope_names or ("",):
+            try:
+                yield SeenBundle(name, scope, len(_put_together(root, name, scope, told).parts))
+            except Refused as refused:
+                yield SeenBundle(name, scope, 0, f"{refused.message} {refused.hint}")
 
 
 def artifact_names(plan: Plan) -> frozenset[str]:

@@ -81,6 +81,12 @@ class ContextSettings(BaseModel):
         """The scopes that the bundle tells apart; empty when it is the same in each."""
         return tuple(dict.fromkeys([*self.scopes, *(name for name in self.prefixes if name != UNIVERSAL)]))
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every path and glob that the bundle names, in whatever scope."""
+        layered = [glob for globs in self.layers.values() for glob in globs]
+        return tuple(dict.fromkeys([*self.files, *layered, *self.rules]))
+
     def fault(self) -> str:
         """Why the bundle cannot be used; empty when it can."""
         if not (self.files or self.rules or any(self.layers.values())):
