@@ -111,7 +111,31 @@ def test_all_work_of_a_run_is_cancelled_at_once(cli: Terminal, engine: Engine) -
     enqueue(engine)
     assert [each["state"] for each in cli.json("jobs", "cancel", "--run", run).data["jobs"]] == ["cancelled"]
     assert [each["kind"] for each in cli.json("jobs", "list", "--status", "queued").data["jobs"]] == ["opinion"]
-    assert cli("jobs", "cancel", "--run", run).out.startswith("no job of this run waits or works")
+    assert cli("jobs", "cancel", "--run", run).out.startswith("no such job waits or works")
+
+
+def test_all_work_of_the_project_is_cancelled_at_once(cli: Terminal, engine: Engine) -> None:
+    gating(cli, engine)
+    enqueue(engine)
+    assert len(cli.json("jobs", "cancel", "--all").data["jobs"]) == 2
+    assert cli.json("jobs", "list", "--status", "queued,running").data["jobs"] == []
+
+
+@pytest.mark.requirement("S4-27")
+def test_waiting_for_a_job_tells_how_it_ended(cli: Terminal, engine: Engine) -> None:
+    jobs = {enqueue(engine) for _ in range(3)}
+    with engine.store.tx() as tx:
+        for is_good in (True, False):
+            job = tx.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
+            assert job is not None
+            end = tx.finish(job.id, job.fence, {}) if is_good else tx.fail(job.id, job.fence, "no route", None)
+            assert end
+    ended = {each["job"]: each["state"] for each in cli.json("jobs", "list").data["jobs"]}
+    assert sorted(ended.values()) == ["done", "failed", "queued"]
+    for job_id, state in ended.items():
+        said = cli.json("jobs", "wait", job_id, "--timeout", "0")
+        assert (said.code, said.data["state"]) == (0 if state == "done" else 1, state)
+    assert jobs == set(ended)
 
 
 def test_a_running_job_is_told_to_stop(cli: Terminal, engine: Engine) -> None:

@@ -4,8 +4,10 @@ import json
 from importlib import import_module
 from typing import Any, cast
 
+from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase
 from wfe_mcp.engine import approvals, control
+from wfe_mcp.engine.budgets import pause_over_budget
 from wfe_mcp.views import answers, runs
 from wfe_mcp.views.envelope import LIMIT_BYTES
 
@@ -38,6 +40,19 @@ def test_a_brief_status_is_brief_on_a_run_of_twenty_phases(scene: Scene) -> None
     assert tokens(json.dumps(found.to_dict(), separators=(",", ":"))) <= 400
     shown = found.data["phases"]
     assert len(shown) + found.data["more_phases"] == 20
+
+
+def test_a_brief_status_is_brief_with_a_budget_that_is_used_up(scene: Scene) -> None:
+    run = crowd(scene)
+    heard = listener(scene, job(scene, run, "implementation_of_part_00"))
+    heard.before_call(MODEL, DOLLAR)
+    heard.after_call(MODEL, dollars(0.987), None)
+    with scene.store.tx() as tx:
+        pause_over_budget(scene.engine, tx, run, "The next call of openai gpt-4o may use up to $1.00, " * 4)
+    found = scene.status(run)
+    assert found.data["spent"] == "$0.99, 110 tokens"
+    assert tokens(found.to_text()) <= 400, found.to_text()
+    assert tokens(json.dumps(found.to_dict(), separators=(",", ":"))) <= 400
 
 
 def test_a_full_status_names_every_phase_and_still_fits(scene: Scene) -> None:

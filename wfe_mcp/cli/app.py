@@ -103,6 +103,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("mcp test", mcp.try_out),
     ("jobs list", jobs.list_all),
     ("jobs show", jobs.show),
+    ("jobs wait", jobs.wait),
     ("jobs cancel", jobs.cancel),
     ("worker", worker.worker),
     ("start", start.start),

@@ -1,5 +1,6 @@
 """``wfe-mcp jobs``: what is worked in the background, whose turn is next, and how is it stopped?"""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,9 @@ from wfe_mcp.cli.options import Reason
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
 
-__all__ = ["cancel", "list_all", "show"]
+__all__ = ["cancel", "list_all", "show", "wait"]
+
+_LOOK_S = 0.5
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The job, or the first characters of its id.")]
 Jobs = Annotated[
@@ -20,6 +23,8 @@ OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Only jobs of t
 AllOfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Every job of this run that waits or works.")]
 Queue = Annotated[list[str] | None, typer.Option("--queue", metavar="QUEUE", help="Only jobs of it; repeatable.")]
 Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only jobs in it; repeatable.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every job of this project that waits or works.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="The longest to wait.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
@@ -62,7 +67,28 @@ def show(door: Door, job: Job) -> None:
     door.tell(answer, tell)
 
 
-def cancel(door: Door, jobs: Jobs = None, run: AllOfRun = "", reason: Reason = "") -> None:
+def wait(door: Door, job: Job, timeout: Timeout = 120.0) -> None:
+    """Wait until a job is over. Exit code 0 when it is done, 1 when it failed, was cancelled or is not over yet."""
+    from wfe_mcp.engine.queues import find_job
+    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.jobs import job_view
+
+    end = time.monotonic() + timeout
+    with door.screen.busy(f"Job {job} is worked"):
+        while True:
+            found = find_job(door.engine, job)
+            if found.job.status not in {JobStatus.QUEUED, JobStatus.RUNNING} or time.monotonic() >= end:
+                break
+            time.sleep(_LOOK_S)
+    view = job_view(found)
+    told = f"job {view['job']} ({view['kind']}): {view['state']}" + (f": {view['error']}" if "error" in view else "")
+    door.tell(Envelope(found.job.status is JobStatus.DONE, summary=told, data=view))
+
+
+def cancel(
+    door: Door, jobs: Jobs = None, run: AllOfRun = "", everything: Everything = False, reason: Reason = ""
+) -> None:
     """Cancel jobs: what waits is over, what runs is ended with all it started.
 
     A cancelled gate is an error of the gate; other work of the server waits for a person then.
@@ -74,20 +100,22 @@ def cancel(door: Door, jobs: Jobs = None, run: AllOfRun = "", reason: Reason = "
     from wfe_mcp.views.envelope import Envelope
 
     wanted = list(jobs or [])
-    if run:
+    if run or everything:
         is_open = (JobStatus.QUEUED, JobStatus.RUNNING)
-        found = job_standings(door.engine, statuses=is_open, run=door.at(run), limit=10_000)
+        found = job_standings(door.engine, statuses=is_open, run=door.at(run) if run else "", limit=10_000)
         wanted += [each.job.id for each in found if each.job.kind not in {"timer", "files"}]
     elif not wanted:
         raise Refused(
-            "bad_argument", "Nothing is named to cancel.", "Name a job, or a run with --run; see: wfe-mcp jobs list"
+            "bad_argument",
+            "Nothing is named to cancel.",
+            "Name a job, a run with --run, or --all; see: wfe-mcp jobs list",
         )
     ended = [cancel_job(door.engine, door.by, each, gave_up_of(door.engine), reason) for each in wanted]
     states = [
         {"job": each.id, "state": "cancelling" if each.status is JobStatus.RUNNING else str(each.status)}
         for each in ended
     ]
-    told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "no job of this run waits or works"
+    told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "no such job waits or works"
     door.tell(Envelope(True, summary=told, data={"jobs": states}))
 
 

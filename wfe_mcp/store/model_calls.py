@@ -83,6 +83,9 @@ _SUMS: dict[str, ColumnElement[Any]] = {
     "reserved_usd": _sum(func.coalesce(_CALL.reserved_usd, 0.0), _IS_OPEN),
 }
 _TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
+_OF_RUN = select(*_TOTALS).where(_CALL.run_id == bindparam("run"))
+"""Built once: every answer about a run asks it."""
+
 _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
     "template": func.coalesce(RUN.c.template, ""),
     "phase": func.coalesce(_CALL.phase, ""),
@@ -130,6 +133,8 @@ class ModelCallRows(Rows):
         project_id: str | None = None, since: datetime | None = None,
     ) -> UsageRecord:  # fmt: skip
         """What calls used together: those of a run (a phase of it), of a project, of all; begun at or after ``since``."""
+        if run_id is not None and (phase, attempt, project_id, since) == (None, None, None, None):
+            return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
         query = select(*_TOTALS).where(*_which(run_id, phase, attempt, project_id, since))
         return UsageRecord(*self._connection.execute(query).one())
 

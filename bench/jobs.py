@@ -1,0 +1,113 @@
+"""How soon is a cancelled job over, with all it started, and how quickly is a job claimed?"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.figures import Figure, median, percentile
+from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome
+from wfe_mcp.jobs.worker import Worker
+from wfe_mcp.store import Store
+from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
+from wfe_mcp.workspace.process import started_at, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.scene import Scene
+
+__all__ = ["measure"]
+
+_FOREVER = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']); time.sleep(600)"
+_QUEUE = "bench"
+
+
+def measure(scene: Scene, times: int) -> list[Figure]:
+    """Milliseconds from a cancel that another process writes to the end of a command (with a grandchild) and of a call."""
+    store = Store.open(scene.environment["WFE_DATABASE_URL"], clock=_now)
+    handlers = {"command": _command, "call": _call}
+    worker = Worker(lambda: store, this_process(), handlers, _now, (_QUEUE,), poll_s=0.05)
+    worker.start()
+    try:
+        commands = [_cancelled(store, worker, "command") for _ in range(times)]
+        calls = [_cancelled(store, worker, "call") for _ in range(times)]
+    finally:
+        worker.stop()
+    claims = _claims(store, times * 20)
+    store.close()
+    left = sum(1 for _, pid in commands if pid is not None and started_at(pid) is not None)
+    return [
+        Figure("cancel to the end of a running command, p50", median([ms for ms, _ in commands]), "ms"),
+        Figure("cancel to the end of a running command, p99", percentile([ms for ms, _ in commands], 99), "ms"),
+        Figure("processes left of cancelled commands", left, "processes", 0),
+        Figure("cancel to the end of a running call to a model, p50", median([ms for ms, _ in calls]), "ms"),
+        Figure("claim of a job, p50", median(claims), "ms"),
+        Figure("claim of a job, p99", percentile(claims, 99), "ms"),
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _command(context: JobContext) -> Outcome:
+    context.run_child([sys.executable, "-S", "-c", _FOREVER], cwd=Path.cwd(), env=child_env(), timeout_s=600)
+    return Outcome()
+
+
+def _call(context: JobContext) -> Outcome:
+    if context.stop.wait(600):
+        raise ChildStopped(context.stop.reason)
+    return Outcome()
+
+
+def _cancelled(store: Store, worker: Worker, kind: str) -> tuple[float, int | None]:
+    """Milliseconds until it was over, and the child that it had."""
+    with store.tx() as tx:
+        job = tx.enqueue(NewJob(kind, _QUEUE, {}))
+    worker.wake()
+    _until(lambda: _is_up(_job(store, job), kind))
+    pid = _job(store, job).child_pid
+    began = time.perf_counter()
+    with store.tx() as tx:  # and no wake: this is what another process does
+        tx.request_cancel(job)
+    _until(lambda: _job(store, job).status is JobStatus.CANCELLED)
+    return (time.perf_counter() - began) * 1000, pid
+
+
+def _is_up(job: JobRecord, kind: str) -> bool:
+    return job.status is JobStatus.RUNNING and (kind == "call" or job.child_pid is not None)
+
+
+def _claims(store: Store, times: int) -> list[float]:
+    with store.tx() as tx:
+        for _ in range(times):
+            tx.enqueue(NewJob("nothing", _QUEUE, {}))
+    found: list[float] = []
+    for _ in range(times):
+        began = time.perf_counter()
+        with store.tx() as tx:
+            tx.claim("bench", [_QUEUE], 60, _now())
+        found.append((time.perf_counter() - began) * 1000)
+    return found
+
+
+def _job(store: Store, job: str) -> JobRecord:
+    with store.read() as tx:
+        found = tx.job(job)
+    assert found is not None, "it was just enqueued"
+    return found
+
+
+def _until(happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happens():
+        if time.monotonic() > end:
+            raise TimeoutError
+        threading.Event().wait(0.002)
