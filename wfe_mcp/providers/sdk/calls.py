@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Counted", "said_in", "usage_of"]
 
+_FRAME_TOKENS = 350
+"""What vendors add to a request with tools; Anthropic says 346."""
+_PART_TOKENS = 10
+"""What stands around each part of a message: roles, ids, names."""
+
 
 class Counted(WrapperModel):
     """A model whose every request goes through ``before_call`` and ``after_call``. Raises ProviderFault, no SDK's error."""
@@ -114,6 +119,7 @@ def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) 
     """About how many tokens a request is: messages, instructions, tools."""
     tools = [*parameters.function_tools, *parameters.output_tools]
     said = sum(tokens_of(f"{tool.name}{tool.description}{json.dumps(tool.parameters_json_schema)}") for tool in tools)
+    said += (_FRAME_TOKENS if tools else 0) + _PART_TOKENS * sum(len(message.parts) for message in messages)
     for message in messages:
         if isinstance(message, ModelRequest) and message.instructions:
             said += tokens_of(message.instructions)

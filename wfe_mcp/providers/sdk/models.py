@@ -3,7 +3,8 @@
 Rules:
 1. One request is one HTTP request: the SDKs' own retries are off and redirects are not followed, so that every call is
    counted and no key goes to another address.
-2. What an environment variable says to an SDK counts for nothing: key and address are the connection's.
+2. Key and address are the connection's, whatever ANTHROPIC_API_KEY, OPENAI_BASE_URL and their like say. What adds to a
+   request on purpose (ANTHROPIC_CUSTOM_HEADERS, OPENAI_ORG_ID) is left to the SDK.
 """
 
 from __future__ import annotations
