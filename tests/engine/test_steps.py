@@ -369,6 +369,14 @@ def test_gates_on_files_judge_what_the_steps_changed(scene: Scene) -> None:
     assert tried.tree_at_start != tried.tree
 
 
+def test_a_gate_before_the_first_step_may_look_at_the_files(scene: Scene) -> None:
+    scene.check("good", "print('fine')")
+    run = scene.start(steps({"id": "good", "check": "good"}, prompt_gates=[{"kind": "git", "branch": "*"}]))
+    scene.work()
+    assert told(scene, run) == {"good": "done"}
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
 def test_results_that_are_too_much_together_are_left_out_largest_first(scene: Scene) -> None:
     def said(step: str, text: str) -> dict[str, object]:
         return {"id": step, "builtin": "set", "params": {"text": text}}

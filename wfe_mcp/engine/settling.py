@@ -176,7 +176,7 @@ def _keep_jobs(turn: Turn) -> None:
             and was.status is AttemptStatus.GATING
             and (was.number != now.number or now.status is not AttemptStatus.GATING)
         ):
-            turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
+            _cancel_judging(turn, was)
         if now == was:
             continue
         if now.status is AttemptStatus.GATING:
@@ -187,6 +187,16 @@ def _keep_jobs(turn: Turn) -> None:
                     "timer", phase=path, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
                     dedupe_key=f"timer:{kind}:{turn.run.id}:{path}:{now.number}:{moment.isoformat()}",
                 )  # fmt: skip
+
+
+def _cancel_judging(turn: Turn, was: Attempt) -> None:
+    """Nobody waits for this verdict any more. Whoever works the phase next has enqueued in this very turn: that stays."""
+    from wfe_mcp.store.records import JobStatus
+
+    on: dict[str, Any] = {"phase": was.phase, "attempt": was.number}
+    for job in turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on):
+        if job.kind == "gate" or job.payload.get("timer") in {"timeout", "wake"}:
+            turn.tx.request_cancel(job.id)
 
 
 def _seal(turn: Turn) -> None:
