@@ -183,6 +183,14 @@ def test_lint_of_what_is_no_json_or_not_there(cli: Terminal) -> None:
     assert cli.json("templates", "lint", "nobody").refusal == "unknown_template"
 
 
+def test_lint_has_nothing_to_say_on_what_is_shipped(empty: Terminal) -> None:
+    from wfe_mcp.resources import shipped
+
+    for folder in sorted(shipped("templates").glob("*/template.json")):
+        said = empty("templates", "lint", folder.parent.name)
+        assert (said.code, said.out, said.err) == (0, "", ""), folder.parent.name
+
+
 def test_without_a_project_configuration_checks_are_only_listed(empty: Terminal) -> None:
     said = empty.json("templates", "lint", "quick_fix")
     assert (said.code, said.document["requires"]["checks"]) == (0, ["test"])

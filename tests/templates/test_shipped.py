@@ -13,6 +13,7 @@ import pytest
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.resources import shipped
+from wfe_mcp.testing.playground import Playground
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import LintReport, ProjectNames, lint
 from wfe_mcp.workflow.load import digest, load_definition, parse
@@ -49,10 +50,15 @@ def gates(of: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def working(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The phases in which somebody works: those inside loops, and not the loops."""
+    """The phases in which somebody works: those inside loops, and neither the loops nor what the server does itself."""
+    yield from (each for each in leaves(phases) if each.get("kind") != "steps")
+
+
+def leaves(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The phases of all depths that are no loops."""
     for each in phases:
         if "phases" in each:
-            yield from working(each["phases"])
+            yield from leaves(each["phases"])
         else:
             yield each
 
@@ -73,14 +79,28 @@ def example_in(prompt: str) -> object:
 
 def test_these_templates_are_shipped() -> None:
     assert {
+        "ci_failure_handler",
         "compound",
+        "dependency_update",
+        "fix_deploy_failure",
+        "issue_to_pr",
+        "issue_triage",
         "jpa_mt",
         "milestones",
         "plan_generate_review",
+        "pr_review_workflow",
         "quick_fix",
         "role_pipeline",
         "spec_driven",
     } <= set(TEMPLATES)
+
+
+def test_one_answer_lists_them_all(project: Playground) -> None:
+    with project.agent() as agent:
+        data = agent.call("list_templates")["data"]
+    assert sorted(line["name"] for line in data["templates"]) == TEMPLATES
+    assert all(line["inputs"]["required"] for line in data["templates"])
+    assert "cut" not in data
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -104,28 +124,39 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "checks"),
+    ("name", "checks", "servers"),
     [
-        ("compound", ("test",)),
-        ("jpa_mt", ("test",)),
-        ("milestones", ("test",)),
-        ("plan_generate_review", ("test",)),
-        ("quick_fix", ("test",)),
-        ("role_pipeline", ("security", "test")),
-        ("spec_driven", ("test",)),
+        ("ci_failure_handler", ("push", "test"), ("github",)),
+        ("compound", ("test",), ()),
+        ("dependency_update", ("push", "test"), ("github",)),
+        ("fix_deploy_failure", ("push", "test"), ("deploy", "github", "observability")),
+        ("issue_to_pr", ("push", "test"), ("github",)),
+        ("issue_triage", (), ("github",)),
+        ("jpa_mt", ("test",), ()),
+        ("milestones", ("test",), ()),
+        ("plan_generate_review", ("test",), ()),
+        ("pr_review_workflow", (), ("github",)),
+        ("quick_fix", ("test",), ()),
+        ("role_pipeline", ("security", "test"), ()),
+        ("spec_driven", ("test",), ()),
     ],
 )
-def test_a_template_requires_checks_and_nothing_else(name: str, checks: tuple[str, ...]) -> None:
+def test_a_template_requires_checks_and_servers_and_nothing_else(
+    name: str, checks: tuple[str, ...], servers: tuple[str, ...]
+) -> None:
     requires = report(name).requires
-    assert (requires.checks, requires.roles, requires.servers) == (checks, (), ())
+    assert (requires.checks, requires.roles, requires.servers) == (checks, (), servers)
+    assert [word for word in (*servers, *checks) if word not in template(name)["description"]] == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_project_with_a_test_check_can_start_it_and_one_without_is_told(name: str) -> None:
-    assert lint(template(name), ProjectNames(checks=frozenset({"test"}))).errors == ()
+def test_a_project_with_what_it_requires_can_start_it_and_one_without_is_told(name: str) -> None:
+    servers = report(name).requires.servers
+    there = ProjectNames(checks=frozenset({"test", "push"}), servers=frozenset(servers))
+    assert lint(template(name), there).errors == ()
     missing = lint(template(name), ProjectNames())
     assert bool(missing.errors) is (name not in NEEDS_NO_CHECK)
-    assert {fault.path.rsplit("/", 1)[1] for fault in missing.errors} <= {"check"}
+    assert {fault.path.rsplit("/", 1)[1] for fault in missing.errors} <= {"check", "tool"}
 
 
 @pytest.mark.parametrize(("name", "each"), all_phases())
@@ -168,7 +199,31 @@ def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
     assert files == {each["id"] for each in working(template(name)["phases"])}
 
 
+@pytest.mark.requirement("S2-19")
 @pytest.mark.parametrize("name", TEMPLATES)
+def test_what_cannot_be_undone_waits_for_words_that_a_person_types(name: str) -> None:
+    for each in leaves(template(name)["phases"]):
+        called = {step.get("tool") for step in each.get("steps", ())}
+        if called & {"github.merge_pull_request", "deploy.rollback_service"}:
+            (asked,) = each["prompt_gates"]
+            assert (asked["kind"], asked["assurance"]) == ("approval", "human")
+            assert asked["phrase"].startswith("YES ")
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_call_that_makes_something_is_never_repeated_unasked(name: str) -> None:
+    for each in leaves(template(name)["phases"]):
+        for step in each.get("steps", ()):
+            reads = (
+                str(step.get("tool"))
+                .rsplit(".", 1)[-1]
+                .startswith(("get_", "list_", "issue_read", "pull_request_read"))
+            )
+            reads = reads or str(step.get("params", {}).get("method")).startswith(("get_", "list_"))
+            assert reads or "retry" not in step, (each["id"], step["id"])
+
+
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if not report(name).requires.servers])
 def test_the_last_word_is_a_persons_and_comes_after_the_evidence(name: str) -> None:
     last = template(name)["phases"][-1]["gates"]
     assert last[-1] == {"kind": "approval", "assurance": "human"}
@@ -274,7 +329,8 @@ def test_a_release_without_a_way_back_is_not_put_before_a_person(release: dict[s
 def test_a_prompt_still_renders_when_a_person_skipped_a_phase_before_it(name: str) -> None:
     given = {key: wanted["examples"][0] for key, wanted in template(name)["inputs"]["properties"].items()}
     texts: list[object] = []
-    walk(Expressions.of(parse(template(name))), template(name)["phases"], {"inputs": given, "artifacts": {}}, texts)
+    roots = {"inputs": given, "artifacts": {}, "vars": {}, "run": {"id": "r-1", "iteration": 1}}
+    walk(Expressions.of(parse(template(name))), template(name)["phases"], roots, texts)
     assert texts
     assert [text for text in texts if not isinstance(text, str) or "${" in text] == []
 
@@ -299,9 +355,11 @@ def walk(
             names = {artifact for made in done.values() for artifact in made}
             kept |= {one: {key: made[one] for key, made in done.items() if one in made} for one in names}
             continue
-        texts.append(expressions.evaluate(each["prompt"], seen))
-        if each.get("skip") == "never":
-            kept[each["output"]["artifact"]] = example_in(each["prompt"])
+        if each.get("kind") != "steps":
+            texts.append(expressions.evaluate(each["prompt"], seen))
+        if each.get("skip") == "never" and "output" in each:
+            made = example_in(each["prompt"]) if "prompt" in each else each["output"]["schema"]["examples"][0]
+            kept[each["output"]["artifact"]] = made
     return kept
 
 

@@ -21,7 +21,7 @@ from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
-from wfe_mcp.views.templates import kept_view, template_line, template_view
+from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
@@ -53,14 +53,14 @@ def list_templates(
             data=template_view(offer),
         )  # fmt: skip
     found = templates.offers(engine, query, all_states=all_states)
+    lines = template_lines(found[:_SHOWN])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+        if lines[index]["inputs"] == inputs_schema(offer) else Next("list_templates", {"name": offer.name})
         for index, offer in enumerate(found[:3]) if not offer.state
     )  # fmt: skip
     what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
-    return Envelope(
-        True, summary=what, next=starts, data={"templates": [template_line(offer) for offer in found[:_SHOWN]]}
-    )
+    return Envelope(True, summary=what, next=starts, data={"templates": lines})
 
 
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:

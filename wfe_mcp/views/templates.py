@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from wfe_mcp.engine.templates import Offer
     from wfe_mcp.engine.versions import KeptVersion
     from wfe_mcp.store.template_records import TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
-__all__ = ["inputs_schema", "kept_view", "requires_view", "template_line", "template_view", "version_row"]
+__all__ = ["inputs_schema", "kept_view", "requires_view", "template_lines", "template_view", "version_row"]
+
+_MANY_BYTES = 7_500
+"""What the lines of all templates may take; an answer has 10 kB."""
 
 
-def template_line(offer: Offer) -> dict[str, Any]:
+def template_lines(offers: Sequence[Offer]) -> list[dict[str, Any]]:
+    """A line each. Where all are too many for one answer, only the first says everything about its inputs."""
+    lines = [_line(offer) for offer in offers]
+    if len(json.dumps(lines)) <= _MANY_BYTES:
+        return lines
+    return [*lines[:1], *(line | {"inputs": _named(line["inputs"])} for line in lines[1:])]
+
+
+def _line(offer: Offer) -> dict[str, Any]:
     """One line: name, title, what to give it."""
     line: dict[str, Any] = {"name": offer.name, "title": offer.title, "version": offer.version}
     extra = {
@@ -21,6 +35,12 @@ def template_line(offer: Offer) -> dict[str, Any]:
         "source": "" if offer.source == "shipped" else _source(offer),
     }  # fmt: skip
     return line | {key: value for key, value in extra.items() if value} | {"inputs": inputs_schema(offer)}
+
+
+def _named(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Which inputs there are, without what they must look like."""
+    kinds = {name: {"type": one["type"]} if "type" in one else {} for name, one in inputs.get("properties", {}).items()}
+    return {"type": "object", "required": inputs.get("required", []), "properties": kinds}
 
 
 def template_view(offer: Offer) -> dict[str, Any]:

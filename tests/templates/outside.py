@@ -1,0 +1,125 @@
+"""The world outside a played template: GitHub and the like as real MCP servers, and an agent that commits."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from wfe_mcp.testing.agent import Envelope
+from wfe_mcp.testing.playground import Playground
+
+SERVERS = Path(__file__).with_name("tool_servers.py")
+CHECK = 'import os, sys\nsys.exit(os.path.exists("broken.txt"))\n'
+CHECKS = {"test": [sys.executable, "-S", "check.py"], "push": ["git", "push", "-q", "origin", "HEAD"]}
+REPO = {"owner": "ada", "repo": "engine"}
+
+
+class Outside:
+    """What lies outside: ``calls`` are those that the servers saw."""
+
+    def __init__(self, project: Playground) -> None:
+        self.project = project
+        self.folder = project.folder / "outside"
+        self.folder.mkdir()
+        self.answer()
+        self.remote = self.folder / "remote.git"
+        project.git("branch", "-M", "main")
+        project.git("init", "-q", "--bare", "-b", "main", str(self.remote))
+        project.git("remote", "add", "origin", str(self.remote))
+        project.git("push", "-q", "origin", "main")
+
+    def answer(self, **tools: list[Any]) -> None:
+        """From now on, a tool (``issue_read__get`` for its method) answers so, call by call; others as usual."""
+        answers = {name.replace("__", "."): given for name, given in tools.items()}
+        (self.folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+
+    def calls(self, tool: str = "") -> list[dict[str, Any]]:
+        """The calls so far without owner and repo, of ``tool`` or all."""
+        file = self.folder / "calls.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        seen: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [
+            {key: value for key, value in call.items() if key not in REPO}
+            for call in seen
+            if tool in {"", call["tool"]}
+        ]
+
+    @property
+    def called(self) -> list[str]:
+        """The names of the tools that were called, in order."""
+        return [call["tool"] for call in self.calls()]
+
+    def log(self, branch: str) -> list[str]:
+        """First lines of what was pushed to ``branch`` beyond main, oldest first."""
+        return self.project.git(
+            "--git-dir", str(self.remote), "log", "--reverse", "--format=%s", f"main..{branch}"
+        ).splitlines()
+
+
+@contextmanager
+def reach(project: Playground, *names: str) -> Generator[Outside]:
+    """The servers ``names`` run, and the project's configuration, trusted, knows where."""
+    outside = Outside(project)
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(_running(outside.folder, name)) for name in names}
+        origins = {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if _answers(port)}
+        tables = "".join(f'\n[mcp_servers.{name}]\nurl = "{origin}/mcp"\n' for name, origin in origins.items())
+        config = project.root / ".wfe" / "config.toml"
+        before = config.read_text(encoding="utf-8")
+        config.write_text(f"{before}{tables}\n[http]\nallow = {json.dumps([*origins.values()])}\n", encoding="utf-8")
+        project.trust()
+        yield outside
+
+
+class Committer:
+    """An agent that works on the branch that waits at GitHub, commits with ``message``, and says which commit it was."""
+
+    def __init__(self, project: Playground, call: Any, phase: str, message: str) -> None:
+        self._project, self._call, self._phase, self._message = project, call, phase, message
+
+    def __call__(self, tool: str, /, **arguments: Any) -> Envelope:
+        if "wait_s" in arguments:  # who asks for a person just after they were needed would wait for long
+            arguments["wait_s"] = 3
+        if tool == "submit_artifact" and arguments["phase"] == self._phase:
+            arguments["artifact"] = arguments["artifact"] | {"commit": self._commit()}
+        return self._call(tool, **arguments)
+
+    def _commit(self) -> str:
+        git = self._project.git
+        git("fetch", "-q", "origin")
+        (branch,) = (
+            name for name in git("branch", "-r", "--format=%(refname:lstrip=3)").split() if name not in {"main", "HEAD"}
+        )
+        git("switch", "-q", branch)
+        git("add", ".", ":!.wfe")
+        git("commit", "-q", "--allow-empty", "-m", self._message)
+        return git("rev-parse", "HEAD").strip()
+
+
+@contextmanager
+def _running(folder: Path, name: str) -> Generator[int]:
+    """The port of a server that has been started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    argv = [sys.executable, str(SERVERS), str(folder), name, str(port)]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        try:
+            yield port
+        finally:
+            child.kill()
+
+
+def _answers(port: int) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,131 @@
+"""``ci_failure_handler``, played to its end: mended, run again, or left to people; a wrong diagnosis is made anew."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
+from tests.templates.scene import count, messages, started, told
+from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.playground import Playground
+
+INPUTS = {**REPO, "run_id": 4711}
+CODE: dict[str, Any] = {
+    "kind": "code",
+    "description": "mean() divides by zero",
+    "evidence": ["test: ZeroDivisionError"],
+    "affected_files": ["calc.py"],
+    "fix_instructions": "Refuse an empty list",
+}
+OTHER: dict[str, Any] = {"evidence": ["test: ZeroDivisionError"]}
+FLAKY, PEOPLE = (OTHER | {"kind": kind, "description": "The runner was full"} for kind in ("flaky", "infrastructure"))
+FIX = Work({"summary": "mean() refuses an empty list"}, {"calc.py": "def mean(n): ...\n"})
+BROKEN = Work({"summary": "broke it"}, {"broken.txt": ""})
+MENDED = Work({"summary": "mended it"}, {"broken.txt": None, "calc.py": "def mean(n): ...\n"})
+LOOK = ["actions_get.get_workflow_run", "actions_list.list_workflow_jobs", "get_job_logs"]
+MESSAGE = "Fix CI: refuse an empty list"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+        yield made
+
+
+@pytest.fixture
+def outside(project: Playground) -> Generator[Outside]:
+    with reach(project, "github") as made:
+        yield made
+
+
+def play(project: Playground, script: Script) -> Played:
+    with project.agent() as agent:
+        call = Committer(project, agent.call, "fix", MESSAGE)
+        return drive(call, project.root, "ci_failure_handler", INPUTS, script)
+
+
+@pytest.mark.requirement("S2-28")
+def test_a_fault_of_the_code_is_mended_on_a_branch_and_proposed(project: Playground, outside: Outside):
+    played = play(project, {"diagnose": [Work(CODE)], "fix": [FIX]})
+
+    assert (played.last["run_state"], played.codes, started(played)) == ("completed", [], ["diagnose", "fix"])
+    assert "ZeroDivisionError" in told(played, "diagnose")[0]["prompt"]
+    assert outside.called == [
+        *LOOK, "create_branch", "create_pull_request", "list_pull_requests", "issue_write.update", "add_issue_comment",
+    ]  # fmt: skip
+    assert outside.calls("get_job_logs") == [
+        {"tool": "get_job_logs", "run_id": 4711, "failed_only": True, "return_content": True, "tail_lines": 500}
+    ]
+    (proposed,) = outside.calls("create_pull_request")
+    assert (proposed["head"], proposed["base"]) == ("fix/ci-4711", "main")
+    assert outside.calls("issue_write.update")[0]["labels"] == ["automated-fix", "ci"]
+    assert outside.log("fix/ci-4711") == [MESSAGE]
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "then"),
+    [(FLAKY, "actions_run_trigger.rerun_failed_jobs"), (PEOPLE, "issue_write.create")],
+    ids=["flaky", "infrastructure"],
+)
+def test_what_is_no_fault_of_the_code_is_run_again_or_reported(
+    project: Playground, outside: Outside, diagnosis: dict[str, Any], then: str
+):
+    played = play(project, {"diagnose": [Work(diagnosis)]})
+
+    assert played.last["run_state"] == "completed"
+    assert outside.called == [*LOOK, then]
+    assert project.problems(played.run) == []
+
+
+def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_anew(project: Playground, outside: Outside):
+    again = CODE | {"description": "calc.py is missing"}
+    script = {
+        "diagnose": [Work(CODE | {"affected_files": []}), Work(CODE), Work(again)],
+        "fix": [BROKEN, BROKEN, MENDED],
+    }
+
+    played = play(project, script)
+
+    assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * 3)
+    assert started(played)[-2:] == ["diagnose", "fix"]
+    assert "check" in messages(told(played, "diagnose")[-1])
+    assert count(project, played.run, "WentTo") == 1
+    assert outside.called.count("create_branch") == 1
+    assert outside.calls("create_pull_request")[0]["title"] == "Fix CI: calc.py is missing"
+    assert project.problems(played.run) == []
+
+
+def test_what_is_still_broken_then_waits_for_a_person(project: Playground, outside: Outside):
+    played = play(project, {"diagnose": [Work(CODE)] * 2, "fix": [BROKEN] * 4})
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert outside.called == [*LOOK, "create_branch"]
+
+
+def test_a_run_that_did_not_fail_is_left_alone(project: Playground, outside: Outside):
+    well = {
+        "id": 4711,
+        "name": "CI",
+        "status": "completed",
+        "conclusion": "success",
+        "head_branch": "main",
+        "head_sha": "0a1",
+    }
+    outside.answer(actions_get__get_workflow_run=[well])
+
+    played = play(project, {})
+
+    assert (played.last["run_state"], outside.called) == ("completed", LOOK)
+
+
+def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+    with project.agent() as agent:
+        call = Committer(project, agent.call, "fix", MESSAGE)
+        steps = follow(call, first="start_run", arguments={"template": "ci_failure_handler", "inputs": INPUTS})
+
+    assert steps[-1].answer["run_state"] == "completed"
+    assert outside.called[-1] == "add_issue_comment"

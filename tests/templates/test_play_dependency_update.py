@@ -1,0 +1,125 @@
+"""``dependency_update``, played to its end: what CI refuses goes back, and only a person merges."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
+from tests.templates.scene import messages, started, told
+from wfe_mcp.engine import approvals
+from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.throwaway import stand_in
+
+INPUTS = {**REPO, "ecosystem": "pip", "workflow": "ci.yml"}
+ATTRS: dict[str, Any] = {"name": "attrs", "from": "24.1.0", "to": "24.2.0", "kind": "minor", "why": "Mends a leak"}
+UPDATES = Work({"updates": [ATTRS]})
+DONE = Work({"summary": "attrs 24.2.0"}, {"requirements.txt": "attrs==24.2.0\n"})
+AGAIN = Work({"summary": "attrs 24.2.0, pinned"}, {"requirements.txt": "attrs==24.2.0\nsix==1\n"})
+BROKEN = Work({"summary": "attrs 24.2.0"}, {"broken.txt": ""})
+HAPPY: Script = {"check": [UPDATES], "update": [DONE]}
+CI = ["actions_run_trigger.run_workflow", "actions_list.list_workflow_runs"]
+RED, GREEN = ({"status": "completed", "conclusion": said} for said in ("failure", "success"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+        yield made
+
+
+@pytest.fixture
+def outside(project: Playground) -> Generator[Outside]:
+    with reach(project, "github") as made:
+        yield made
+
+
+def play(project: Playground, script: Script, **inputs: Any) -> Played:
+    with project.agent() as agent:
+        call = Committer(project, agent.call, "update", "Update attrs")
+        return drive(call, project.root, "dependency_update", INPUTS | inputs, script)
+
+
+@pytest.mark.requirement("S2-28")
+def test_updates_are_made_tested_here_and_in_ci_and_proposed(project: Playground, outside: Outside):
+    played = play(project, HAPPY)
+
+    assert (played.last["run_state"], played.codes, started(played)) == ("completed", [], ["check", "update"])
+    branch = f"deps/pip-{played.run}"
+    assert outside.called == ["create_branch", *CI, "create_pull_request"]
+    assert outside.calls(CI[0]) == [{"tool": CI[0], "workflow_id": "ci.yml", "ref": branch}]
+    (proposed,) = outside.calls("create_pull_request")
+    assert (proposed["title"], proposed["head"]) == ("Update 1 pip package(s)", branch)
+    assert outside.log(branch) == ["Update attrs"]
+    assert project.problems(played.run) == []
+
+
+def test_nothing_to_update_touches_nothing(project: Playground, outside: Outside):
+    played = play(project, {"check": [Work({"updates": []})]})
+
+    assert (played.last["run_state"], outside.called) == ("completed", [])
+
+
+def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playground, outside: Outside):
+    outside.answer(actions_list__list_workflow_runs=[RED, GREEN])
+
+    played = play(project, {"check": [UPDATES], "update": [DONE, AGAIN]})
+
+    assert played.last["run_state"] == "completed"
+    assert outside.called == ["create_branch", *CI, *CI, "create_pull_request"]
+    assert "success" in messages(told(played, "update")[-1])
+    assert outside.log(f"deps/pip-{played.run}") == ["Update attrs"] * 2
+    assert project.problems(played.run) == []
+
+
+def test_an_update_that_breaks_the_tests_here_is_left_out(project: Playground, outside: Outside):
+    left = Work({"updates": [ATTRS], "left_out": ["six: breaks the tests"]})
+    mended = Work(DONE.artifact, {"broken.txt": None})
+
+    played = play(project, {"check": [UPDATES, left], "update": [BROKEN, BROKEN, mended]})
+
+    assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * 2)
+    assert "six: breaks the tests" in outside.calls("create_pull_request")[0]["body"]
+    assert outside.called.count("create_branch") == 1
+    assert project.problems(played.run) == []
+
+
+def test_what_ci_refuses_again_and_again_waits_for_a_person(project: Playground, outside: Outside):
+    outside.answer(actions_list__list_workflow_runs=[RED])
+
+    played = play(project, {"check": [UPDATES], "update": [DONE, AGAIN, DONE]})
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "create_pull_request" not in outside.called
+
+
+@pytest.mark.requirement("S2-19")
+def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside: Outside):
+    from wfe_mcp.core.errors import Refused
+
+    played = play(project, HAPPY, merge=True)
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "merge_pull_request" not in outside.called
+    person = stand_in(project.engine)
+    with pytest.raises(Refused, match="YES MERGE"):
+        approvals.decide(project.engine, person, played.run, "merge")
+    approvals.decide(project.engine, person, played.run, "merge", phrase="YES MERGE")
+    with project.agent() as agent:
+        assert agent.call("status", run=played.run, wait_s=45)["run_state"] == "completed"
+    assert outside.calls("merge_pull_request") == [
+        {"tool": "merge_pull_request", "pullNumber": 9, "merge_method": "squash"}
+    ]
+    assert project.problems(played.run) == []
+
+
+def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+    with project.agent() as agent:
+        call = Committer(project, agent.call, "update", "Update attrs")
+        steps = follow(call, first="start_run", arguments={"template": "dependency_update", "inputs": INPUTS})
+
+    assert steps[-1].answer["run_state"] == "completed"
+    assert outside.called[-1] == "create_pull_request"

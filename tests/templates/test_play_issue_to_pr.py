@@ -1,0 +1,149 @@
+"""``issue_to_pr``, played to its end: GitHub's tools are called as they must be, and an issue on hold stops it."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
+from tests.templates.scene import started, told
+from wfe_mcp.engine import control
+from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
+from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.throwaway import stand_in
+
+INPUTS = {**REPO, "issue_number": 7}
+OPEN: dict[str, Any] = {"number": 7, "title": "sub() ${1 + 1} is missing", "state": "open", "labels": ["bug"]}
+HELD = OPEN | {"labels": ["bug", "hold"]}
+FIX = Work({"summary": "sub() is there"}, {"sub.py": "def sub(a, b):\n    return a - b\n"})
+PASS = Work({"verdict": "pass", "findings": [], "summary": "Fixed, and tested"})
+FAIL = Work({"verdict": "fail", "findings": [{"severity": "high", "title": "sub(0.5, 1) fails"}], "summary": "No"})
+HAPPY: Script = {"fix": [FIX], "review": [PASS]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+        yield made
+
+
+@pytest.fixture
+def outside(project: Playground) -> Generator[Outside]:
+    with reach(project, "github") as made:
+        yield made
+
+
+def play(project: Playground, script: Script) -> Played:
+    with project.agent() as agent:
+        return drive(
+            Committer(project, agent.call, "fix", "Fix #7: add sub()"), project.root, "issue_to_pr", INPUTS, script
+        )
+
+
+@pytest.mark.requirement("S2-28")
+def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground, outside: Outside):
+    outside.answer(issue_read__get=[OPEN])
+
+    played = play(project, HAPPY)
+
+    assert played.last["run_state"] == "completed"
+    assert (played.codes, started(played)) == ([], ["fix", "review"])
+    issue = {"tool": "issue_read.get", "issue_number": 7}
+    assert outside.calls() == [
+        issue,
+        {"tool": "create_branch", "branch": "fix/7", "from_branch": "main"},
+        issue,
+        {
+            "tool": "create_pull_request", "title": "Fix #7: sub() ${1 + 1} is missing",
+            "body": "sub() is there\n\nReview: Fixed, and tested\n\nCloses #7", "head": "fix/7", "base": "main",
+            "draft": True,
+        },
+        {"tool": "list_pull_requests", "head": "ada:fix/7", "state": "open"},
+        {"tool": "issue_write.update", "issue_number": 9, "labels": ["automated-fix", "bug"]},
+    ]  # fmt: skip
+    assert outside.log("fix/7") == ["Fix #7: add sub()"]
+    assert project.problems(played.run) == []
+
+
+def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(project: Playground, outside: Outside):
+    broken = Work(FIX.artifact, {"broken.txt": ""})
+    mended = Work(FIX.artifact, {"broken.txt": None})
+    script = {"fix": [broken, mended, FIX], "review": [FAIL, PASS]}
+
+    played = play(project, script)
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == ["gate_failed"]
+    (back,) = told(played, "fix")[-1]["feedback"]
+    assert (back["from"], back["artifact"]) == ("review", "review")
+    assert outside.called.count("create_branch") == outside.called.count("create_pull_request") == 1
+    assert len(outside.log("fix/7")) == 3
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S2-12")
+def test_an_issue_on_hold_pauses_the_run_until_a_person_goes_on(project: Playground, outside: Outside):
+    outside.answer(issue_read__get=[HELD, OPEN])
+
+    played = play(project, HAPPY)
+
+    assert (played.last["run_state"], outside.called) == ("paused", ["issue_read.get"])
+    with project.agent() as agent:
+        no = agent.call("control_run", run=played.run, action="resume")
+        assert no["error"]["code"] == "needs_human"
+        person = stand_in(project.engine)
+        control.control(project.engine, person, played.run, "resume")
+        control.retry(project.engine, person, played.run, "issue")
+        call = Committer(project, agent.call, "fix", "Fix #7: add sub()")
+        over = resume(call, project.root, played.run, HAPPY)
+    assert over.last["run_state"] == "completed"
+    assert "create_pull_request" in outside.called
+
+
+@pytest.mark.requirement("S2-12")
+def test_an_issue_put_on_hold_while_it_was_worked_on_is_not_published(project: Playground, outside: Outside):
+    outside.answer(issue_read__get=[OPEN, OPEN | {"state": "HOLD"}])
+
+    played = play(project, HAPPY)
+
+    assert played.last["run_state"] == "paused"
+    assert outside.called == ["issue_read.get", "create_branch", "issue_read.get"]
+    assert outside.log("fix/7") == []
+
+
+def test_a_closed_issue_is_left_alone(project: Playground, outside: Outside):
+    outside.answer(issue_read__get=[OPEN | {"state": "closed"}])
+
+    played = play(project, {})
+
+    assert (played.last["run_state"], outside.called) == ("completed", ["issue_read.get"])
+
+
+def test_a_pull_request_that_github_refuses_once_is_opened_at_the_next_try(project: Playground, outside: Outside):
+    outside.answer(create_pull_request=[{"error": "502 Bad Gateway"}, {"id": "3", "url": "https://example.org/pull/9"}])
+
+    played = play(project, HAPPY)
+
+    assert played.last["run_state"] == "completed"
+    assert outside.called.count("create_pull_request") == 2
+    assert outside.called.count("list_pull_requests") == 1
+
+
+def test_a_branch_that_is_there_already_waits_for_a_person(project: Playground, outside: Outside):
+    project.git("push", "-q", "origin", "main:fix/7")
+
+    played = play(project, HAPPY)
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "already exists" in str(played.last)
+
+
+def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+    with project.agent() as agent:
+        call = Committer(project, agent.call, "fix", "Fix #7: as told")
+        steps = follow(call, first="start_run", arguments={"template": "issue_to_pr", "inputs": INPUTS})
+
+    assert steps[-1].answer["run_state"] == "completed"
+    assert outside.called[-1] == "issue_write.update"
