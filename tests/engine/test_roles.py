@@ -133,6 +133,27 @@ def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, min
     assert refused(connection_of, scene.engine, "second").code == "bad_argument", "a name that a person mistyped"
 
 
+def test_the_default_role_fills_no_name_that_means_somebody(scene: Scene, mine: Path) -> None:
+    mine.write_text('[roles.default]\nprovider = "codex"\n')
+    run = scene.start(phase("plan"), roles={"a": {"provider": "claude-code"}})
+    assert connection_of(scene.engine, "claude-code", frozen=kept(scene, run), declared=True).kind == "claude-code"
+    assert connection_of(scene.engine, "gemini-cli", declared=True).kind == "gemini-cli"
+
+
+def test_a_role_that_nobody_fills_is_refused_where_the_project_is_configured(scene: Scene, mine: Path) -> None:
+    configure(scene, "")
+    scene.define(phase("plan"), **reviewed())
+    no = refused(answers.start_run, scene.engine, AGENT, "drill")
+    assert (no.code, no.details[0].path) == ("invalid_template", "/roles/reviewer/provider")
+    for text in (
+        SECOND,
+        '[roles.default]\nprovider = "codex"\n',
+        '[templates.drill.roles.reviewer]\nprovider = "codex"\n',
+    ):
+        mine.write_text(text)
+        assert answers.start_run(scene.engine, AGENT, "drill").ok, text
+
+
 def test_fallbacks_come_in_order_without_those_that_cannot_be_used(scene: Scene, mine: Path) -> None:
     with_key(scene)
     mine.write_text(
@@ -176,7 +197,7 @@ def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path)
     mine.write_text('[templates.drill.roles.reviewer]\nprovider = "codex"\nfallback = ["claude-code"]\n')
     run = scene.start(phase("plan"), **reviewed())
     frozen = kept(scene, run)
-    (name,) = frozen["roles"]
+    name = next(each for each in frozen["roles"] if each not in {"codex", "claude-code"})
     mine.write_text("")
     assert [each.provider for each in connections_of(scene.engine, name, frozen=frozen)] == ["codex", "claude-code"]
 

@@ -114,6 +114,7 @@ def _definition(door: Door, source: str) -> object:
 
 def _project_names(door: Door) -> "ProjectNames | None":
     """What the project has, where it has a configuration at all; elsewhere names are only listed as required."""
+    from wfe_mcp.engine.roles import known_names
     from wfe_mcp.workflow.lint import ProjectNames
 
     loaded = door.engine.settings()
@@ -121,8 +122,9 @@ def _project_names(door: Door) -> "ProjectNames | None":
         return None
     known = loaded.pending or loaded.settings
     return ProjectNames(
-        frozenset(known.checks), frozenset(known.roles), frozenset(known.mcp_servers), context=frozenset(known.context)
-    )
+        frozenset(known.checks), frozenset(known_names(known)), frozenset(known.mcp_servers),
+        context=frozenset(known.context),
+    )  # fmt: skip
 
 
 def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":

@@ -1,6 +1,6 @@
 """Who stands behind a name: which role, provider and model?
 
-    the run's frozen tables   >   trusted configuration now   >   a provider's name   >   provider/model
+    the run's frozen tables  >  a role now  >  a provider's name, provider/model  >  [roles.default]
 
 A run keeps the roles that its template names, their fallbacks and their providers as they were at its start, without
 keys. Names that came later (another driver, a retry with another role) are looked up in the configuration as it is.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.workspace.provider_tables import FrozenProvider, FrozenRole, RoleSettings, builtin_provider
+from wfe_mcp.workspace.provider_tables import FrozenProvider, FrozenRole, builtin_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,16 +46,13 @@ def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[st
     declared = list(names)
     roles: dict[str, FrozenRole] = {}
     waiting = [*declared]
-    providers: set[str] = set()
     while waiting:
         name = waiting.pop(0)
-        role = extra.get(name) or _role_now(loaded, name) or (_from_default(loaded, name) if name in declared else None)
-        if role is None:
-            providers.add(name.partition("/")[0])
-        elif name not in roles:
+        role = extra.get(name) or _named(loaded, name, declared=name in declared)
+        if role is not None and name not in roles:
             roles[name] = role
-            providers.add(role.provider)
             waiting += role.fallback
+    providers = {role.provider for role in roles.values()}
     found = {name: provider for name in sorted(providers) if (provider := provider_now(loaded, name))}
     return {
         "roles": {name: role.model_dump(mode="json") for name, role in sorted(roles.items())},
@@ -76,7 +73,9 @@ def filled(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None =
         provider = FrozenProvider.model_validate(given) if given else _provider(loaded, role)
         _refuse_lapsed(loaded, role, provider)
         return Filled(role, provider, is_frozen=True)
-    role = _role_now(loaded, name) or (_from_default(loaded, name) if declared else None) or _spelled(loaded, name)
+    role = _named(loaded, name, declared=declared)
+    if role is None:
+        raise _nobody(loaded, name)
     return Filled(role, _provider(loaded, role))
 
 
@@ -113,15 +112,15 @@ def provider_names(settings: Settings) -> list[str]:
     return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if builtin_provider(kind))]))
 
 
-def _role_now(loaded: LoadedSettings, name: str) -> FrozenRole | None:
-    return _as_frozen(loaded, loaded.settings.roles.get(name), name, name)
-
-
-def _from_default(loaded: LoadedSettings, name: str) -> FrozenRole | None:
-    return _as_frozen(loaded, loaded.settings.roles.get(DEFAULT), name, DEFAULT)
-
-
-def _as_frozen(loaded: LoadedSettings, role: RoleSettings | None, name: str, table: str) -> FrozenRole | None:
+def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:
+    """The role that ``name`` means as it is configured and trusted now; None when it means nothing."""
+    roles = loaded.settings.roles
+    if name not in roles:
+        provider, _, model = name.partition("/")
+        if provider_now(loaded, provider) is not None:
+            return FrozenRole(name=name, provider=provider, model=model)
+    table = name if name in roles or not declared else DEFAULT
+    role = roles.get(table)
     return None if role is None else role.frozen(name, from_project=_is_projects(loaded, f"roles.{table}."))
 
 
@@ -130,18 +129,15 @@ def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
     return any(key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items())
 
 
-def _spelled(loaded: LoadedSettings, name: str) -> FrozenRole:
-    """The role that the name itself spells out. Refuses ``needs_trust`` and ``bad_argument``."""
-    if loaded.pending is not None and name in loaded.pending.roles:
-        raise _untrusted(f"Role '{name}'")
-    provider, _, model = name.partition("/")
-    waits = loaded.pending is not None and provider in loaded.pending.providers
-    if waits or provider_now(loaded, provider) is not None:
-        return FrozenRole(name=name, provider=provider, model=model)
+def _nobody(loaded: LoadedSettings, name: str) -> Refused:
+    """Why ``name`` means nothing: it waits for trust, or nobody configured it."""
+    waiting = loaded.pending
+    if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
+        return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
     near = nearest(name, known_names(loaded.settings))
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    raise Refused("bad_argument", f"No role or provider '{name}' is configured.",
-                  f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL")  # fmt: skip
+    return Refused("bad_argument", f"No role or provider '{name}' is configured.",
+                   f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL")  # fmt: skip
 
 
 def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:

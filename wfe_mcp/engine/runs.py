@@ -20,7 +20,7 @@ from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.configured import configured
 from wfe_mcp.engine.context import bundles_of
 from wfe_mcp.engine.plugins import refuse_absent, versions_of
-from wfe_mcp.engine.roles import filled, freeze_roles
+from wfe_mcp.engine.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
 
@@ -74,7 +74,7 @@ def start_run(
     chosen = find_template(engine, template)
     plan, made = configured(engine, chosen, settings)
     given = _checked_inputs(plan, inputs)
-    _refuse_missing(plan, settings, engine)
+    _refuse_missing(plan, settings, engine, made)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
     spec = _driven(plan.spec) if driver else plan.spec
@@ -138,21 +138,20 @@ def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _refuse_missing(plan: Plan, settings: LoadedSettings, engine: Engine) -> None:
+def _refuse_missing(plan: Plan, settings: LoadedSettings, engine: Engine, made: MadeRoles) -> None:
     """What packages bring must be installed, and in a project with trusted configuration the rest must be there too."""
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
     requires = engine.plans.report(plan.definition).requires
     refuse_absent(plan.template.name, requires.plugins)
     checks, servers, context = settings.settings.checks, settings.settings.mcp_servers, settings.settings.context
+    roles = {*known_names(settings.settings), *made}
     missing = [name for name in requires.checks if name not in checks]
     missing += [name for name in requires.servers if name not in servers]
     missing += [name for name in requires.context if name not in context]
+    missing += [name for name in requires.roles if name not in roles]
     if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
-        project = ProjectNames(
-            frozenset(checks), frozenset(settings.settings.roles), frozenset(servers),
-            context=frozenset(context),
-        )  # fmt: skip
+        project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
         errors = lint(plan.definition, project).errors
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
             raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",

@@ -33,6 +33,9 @@ from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
 
 __all__ = ["phase_rules"]
 
+_DEFAULT_ROLE = "default"
+"""The configured role that fills those of templates that have no table of their own (``engine.roles``)."""
+
 _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 
 
@@ -81,7 +84,9 @@ def _roles(template: Template, found: Findings) -> None:
         if role.provider is None:
             continue
         found.roles.add(role.provider)
-        if found.project and role.provider not in found.project.roles and name not in optional:
+        if not found.project or name in optional or _DEFAULT_ROLE in found.project.roles:
+            continue
+        if role.provider not in found.project.roles:
             valid = tuple(sorted(found.project.roles))
             found.error(
                 f"/roles{pointer(name)}/provider",

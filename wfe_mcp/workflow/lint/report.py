@@ -12,6 +12,7 @@ __all__ = ["Findings", "LintReport", "ProjectNames", "Requires"]
 class ProjectNames:
     """What the project's (and the user's) trusted configuration names.
 
+    ``roles``: providers too, which fill a role of their name; one called ``default`` fills every other.
     ``tools``: those of each server that was asked; nothing is said of tools of the others.
     """
 
