@@ -1,6 +1,7 @@
 """Providers of models at a terminal: list, add, test, keys, roles, and what doctor says of them."""
 
 import os
+import sqlite3
 import stat
 import sys
 import tomllib
@@ -170,6 +171,23 @@ def test_a_provider_is_turned_off_on_and_taken_out(cli: Terminal, models: ModelS
     gone = cli.json("providers", "remove", "second")
     assert (gone.code, gone.data["key"]) == (0, True)
     assert cli.json("providers", "test", "second").refusal == "bad_argument"
+
+
+def test_verify_tells_who_set_which_key_and_when_and_finds_one_that_was_put_there(
+    cli: Terminal, models: ModelServer
+) -> None:
+    added(cli, models)
+    said = cli.json("verify")
+    (change,) = said.data["keys"]
+    assert (change["provider"], change["what"], change["actor"]) == ("second", "SecretSet", "ada")
+    assert "Key of second: set 2026-11-20T08:00:00+00:00 by ada (cli)" in cli("verify").out
+    with sqlite3.connect(cli.database) as database:
+        database.execute("UPDATE secret SET value = 'x' || value WHERE name = 'provider_key:second'")
+    database.close()
+    said = cli.json("verify")
+    assert (said.code, said.data["problems"][0]["where"]) == (1, "secret 'provider_key:second'")
+    tried = cli.json("providers", "test", "second", "--model", "gpt-5.5")
+    assert (tried.refusal, "was not sealed with" in tried.document["error"]["message"]) == ("unavailable", True)
 
 
 def test_a_role_that_the_project_fills_stays_the_projects(cli: Terminal) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.screen import Screen
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import SettingEvent
 
 __all__ = ["verify"]
 
@@ -21,7 +22,7 @@ _PAGE = 500
 def verify(door: Door, run: Run = "") -> None:
     """Follow the log from nothing and compare it with what is stored; exit code 1 names what differs.
 
-    Also lists when a PIN was set or changed, and by whom.
+    Also lists when a PIN or the key of a provider was set or changed, and by whom.
     """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.views.envelope import Envelope
@@ -30,11 +31,7 @@ def verify(door: Door, run: Run = "") -> None:
     with door.engine.store.read() as tx:
         runs = [tx.find_run(door.engine.project_id, run).id] if run else list(_all_runs(tx, door.engine.project_id))
         problems += [_view("", one.where, one.message, one.seq) for one in tx.verify_settings()]
-        pins = [
-            {"at": event.at.isoformat(timespec="seconds"), "what": event.type, "actor": event.actor, "channel": str(event.channel)}
-            for event in tx.setting_events()
-            if event.name == "pin"
-        ]  # fmt: skip
+        told_of = list(tx.setting_events())
         for each in runs:
             problems += [_view(each, one.where, one.message, one.seq) for one in tx.verify_run(each)]
     for each in runs:
@@ -42,14 +39,26 @@ def verify(door: Door, run: Run = "") -> None:
             _view(each, path, "the file differs from the accepted artifact", None)
             for path in _changed_files(door, each)
         ]
+    pins = [_change(event) for event in told_of if event.name == "pin"]
+    keys = [_change(event) | {"provider": event.name.partition(":")[2]} for event in told_of if _is_key(event.name)]
     told = f"{len(runs)} run(s) intact" if not problems else f"{len(problems)} place(s) differ from the log"
     error = None
     if problems:
         error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
                         "Somebody changed it outside wfe-mcp; restore a backup, or find out who.")  # fmt: skip
     envelope = Envelope(not problems, run=runs[0] if run else None, summary=told, error=error,
-                        data={"runs": len(runs), "problems": problems, "pin": pins})  # fmt: skip
-    door.tell(envelope, lambda screen: _show(screen, told, problems, pins))
+                        data={"runs": len(runs), "problems": problems, "pin": pins, "keys": keys})  # fmt: skip
+    door.tell(envelope, lambda screen: _show(screen, told, problems, pins, keys))
+
+
+def _change(event: "SettingEvent") -> dict[str, Any]:
+    """When somebody set something or took it away; never what."""
+    at = event.at.isoformat(timespec="seconds")
+    return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
+
+
+def _is_key(name: str) -> bool:
+    return name.startswith(("provider_key:", "keyring:"))
 
 
 def _all_runs(tx: "Tx", project_id: str) -> "Iterator[Any]":
@@ -87,11 +96,20 @@ def _view(run: str, where: str, message: str, seq: int | None) -> dict[str, Any]
     return ({"run": run} if run else {}) | {"where": where, "message": message} | ({} if seq is None else {"seq": seq})
 
 
-def _show(screen: "Screen", told: str, problems: list[dict[str, Any]], pins: list[dict[str, Any]]) -> None:
+def _show(
+    screen: "Screen", told: str, problems: list[dict[str, Any]], pins: list[dict[str, Any]], keys: list[dict[str, Any]]
+) -> None:
     screen.line(told, "red" if problems else "green")
     for one in problems:
         screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}", "red")
-    for one in pins:
-        screen.line(
-            f"PIN: {'set' if one['what'] == 'SecretSet' else 'taken away'} {one['at']} by {one['actor']} ({one['channel']})"
-        )
+    for what, changes in (("PIN", pins), *((f"Key of {one['provider']}", [one]) for one in keys)):
+        for one in changes:
+            screen.line(
+                f"{what}: {_DONE.get(one['what'], one['what'])} {one['at']} by {one['actor']} ({one['channel']})"
+            )
+
+
+_DONE = {
+    "SecretSet": "set", "SecretForgotten": "taken away", "KeyPutIntoKeyring": "put into the keyring",
+    "KeyTakenFromKeyring": "taken from the keyring",
+}  # fmt: skip
