@@ -287,7 +287,7 @@ def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scen
     argv = [sys.executable, "-c", WORKER, f"sqlite:///{tmp_path / 'wfe.db'}", str(scene.root)]
     path = os.pathsep.join([str(ROOT), str(site)])
     with subprocess.Popen(argv, env={**scene.environment, "PYTHONPATH": path}) as worker:
-        while not calls.exists():
+        while not (calls.exists() and calls.read_text(encoding="utf-8")):
             assert worker.poll() is None
         worker.kill()
 
