@@ -76,6 +76,20 @@ def test_no_failure_shows_the_key_or_an_sdk(
     assert (fault.__cause__, fault.__context__) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("status", "fails"), [(429, {"rate_limited"}), (529, {"overloaded"}), (400, {"refused", "other"})]
+)
+def test_a_failure_inside_an_answer_that_has_begun_is_the_same(connect: Connect, status: int, fails: set[str]) -> None:
+    heard = Heard()
+    late = Turn(text="It is going to be", status=status, late=True, message="busy now")
+    with ModelServer([late]) as server, pytest.raises(ProviderFault) as fault:
+        ask(connect(server), Question("?"), heard)
+
+    assert fault.value.kind in fails
+    assert heard.texts
+    assert heard.ends == [fault.value.kind]
+
+
 def test_an_exhausted_account_is_no_rate_limit() -> None:
     with ModelServer([Turn(status=429, error_type="insufficient_quota")]) as server:
         fault = failed(Connection("second", "openai", "m", KEY, server.v1))

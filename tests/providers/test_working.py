@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -345,6 +346,22 @@ def test_older_tool_results_are_left_out_when_the_context_fills_and_the_task_nev
     assert "THE LAST ERROR " + "e" * 2_000 in sent[-1]
     assert max(map(len, sent)) < 36_000
     assert len([what for _, _, what in heard.tools if len(what) > 6_000]) == 5  # the originals were told
+
+
+def test_no_more_is_left_out_than_must_be_and_it_stays_so(connect: Connect) -> None:
+    def said(given: dict[str, Any]) -> ToolResult:
+        return ToolResult(f"BEGIN-{given['path']} " + "x" * 1_500)
+
+    with ModelServer([*(reading(str(n)) for n in range(9)), DONE]) as server:
+        limits = Limits(context_tokens=10_000, context_share=0.4)
+        work(connect(server), Task("Do it", VERDICT, tools=(reader(said),), limits=limits))
+
+    whole = [{n for n in range(9) if f"BEGIN-{n} {'x' * 200}" in str(asked.body)} for asked in server.asked]
+    gone = [set(range(turn)) - seen for turn, seen in enumerate(whole)]
+    assert gone[-1]
+    assert all(before <= after for before, after in pairwise(gone))  # what is gone stays gone, so the rest stays cached
+    assert len({frozenset(each) for each in gone}) < 5
+    assert 8 in whole[-1]
 
 
 def test_a_conversation_that_fits_is_left_alone(connect: Connect) -> None:

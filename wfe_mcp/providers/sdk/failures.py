@@ -42,7 +42,6 @@ def failure(error: BaseException, connection: Connection, usage: Usage) -> Provi
 _ROWS: tuple[tuple[type[BaseException], str], ...] = (
     (ai.ModelQuotaExceededError, "no_quota"),
     (ai.ModelContextWindowExceededError, "too_long"),
-    (ai.ContentFilterError, "declined"),
 )
 
 
@@ -53,12 +52,9 @@ def _of_no_status(error: ai.ModelAPIError, connection: Connection, usage: Usage)
 
 
 def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -> ProviderFault:
-    body = error.body
-    said = said_in_body(body)
+    said = said_in_body(error.body)
     if isinstance(error, ai.ModelAuthenticationError) and error.status_code not in (401, 403):
-        return fault("wrong_key", connection, usage=usage)
-    if error.status_code == 200:  # an error inside a stream that names no status
-        return fault("other", connection, usage=usage, said=said)
+        return fault("wrong_key", connection, usage=usage)  # Gemini says 400 and why
     return status_fault(
         connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage
     )  # fmt: skip

@@ -38,7 +38,8 @@ class Turn:
     asked for in another way). ``auto``: the smallest value that the asked schema accepts. ``stop``: why it ends.
 
     Refused: ``status`` of 300 and more, with ``message`` and ``retry_after`` (sent as it is: seconds, or an HTTP date);
-    ``location`` is where a redirect leads. ``error_type`` is the vendor's own word, where it is not the usual one of the status.
+    ``location`` is where a redirect leads. ``error_type`` is the vendor's own word, where it is not the usual one of the
+    status. ``late``: the refusal comes inside a stream that has begun with 200, after the first half of what is said.
 
     Broken: ``malformed`` sends no JSON; ``stall`` says the first half and then nothing more, ``cut`` hangs up there;
     ``drip_s`` waits that long between any two pieces; ``hold`` sends nothing at all, not even a status.
@@ -56,6 +57,7 @@ class Turn:
     error_type: str = ""
     retry_after: str | None = None
     location: str | None = None
+    late: bool = False
     malformed: bool = False
     stall: bool = False
     cut: bool = False

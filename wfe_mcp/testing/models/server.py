@@ -193,7 +193,7 @@ class _Answers(BaseHTTPRequestHandler):
         if turn.hold:
             owner.wait_closed(None)
             self.close_connection = True
-        elif turn.status >= 300:
+        elif turn.status >= 300 and not (turn.late and wanted.stream):
             more = {"Retry-After": turn.retry_after, "Location": turn.location}
             more = {name: value for name, value in more.items() if value is not None}
             self._json(turn.status, words.failed(turn.status, turn.message or "no", turn.error_type), more)
@@ -201,7 +201,12 @@ class _Answers(BaseHTTPRequestHandler):
             self._whole(200, b"<html>busy", "text/event-stream" if wanted.stream else "application/json")
         else:
             reply = reply_to(turn, wanted, owner.count, len(sent))
-            frames = words.frames(reply, wanted) if wanted.stream else [words.whole(reply, wanted)]
+            frames = list(words.frames(reply, wanted)) if wanted.stream else [words.whole(reply, wanted)]
+            if turn.late:
+                frames = [
+                    *frames[: len(frames) // 2],
+                    _late(words.failed(turn.status, turn.message or "no", turn.error_type)),
+                ]
             self._stream(frames, turn, api, stream=wanted.stream)
 
     def _stream(self, frames: Iterable[dict[str, Any]], turn: Turn, api: str, *, stream: bool) -> None:
@@ -249,6 +254,11 @@ def _api(path: str) -> tuple[str, ModuleType] | None:
 def _framed(frame: dict[str, Any], api: str) -> bytes:
     named = f"event: {frame['type']}\n" if api in ("anthropic", "responses") else ""
     return f"{named}data: {json.dumps(frame)}\n\n".encode()
+
+
+def _late(failed: dict[str, Any]) -> dict[str, Any]:
+    """A refusal as an event of a stream: the Responses API says it without a wrapping."""
+    return failed if failed.get("type") == "error" else {**failed, **failed["error"], "type": "error"}
 
 
 def _models(names: Sequence[str], path: str) -> dict[str, Any]:
