@@ -137,7 +137,7 @@ def test_nobody_works_on_the_loop_itself():
         assert refused.code == "illegal_transition"
         assert "build[a].code (ready)" in refused.hint
     waiting = run_of(phase("plan"), *each("build", "plan", body=(phase("code"),)))
-    assert "No item" in waiting.refused(waiting.command(c.StartPhase, "build", holder="h")).hint
+    assert "None of them is open" in waiting.refused(waiting.command(c.StartPhase, "build", holder="h")).hint
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
+from tests.core.test_flows import flow
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.model import AttemptStatus, RunState, RunStatus, VerdictKind
 from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule, PhasePath
 
 
 @pytest.mark.requirement("B-03")
@@ -70,6 +71,13 @@ SPEC = (
             phase("test", "code", gates=(GateSpec("expr"),), next=(NextRule("walk.code", "again", 1), NextRule("plan", "far", 1))),
         ),
     ),
+    *flow(
+        "release", "plan", gates=(GateSpec("approval"),), next=(NextRule("plan", "anew", 1),), on_fail=(FailRule("retry", 2),),
+        body=(
+            phase("tag", gates=(GateSpec("expr"),), next=(NextRule(COMPLETE, "enough"), NextRule("release.tag", "again", 1))),
+            *each("walk", "tag", body=(phase("note"),)),
+        ),
+    ),
     *each(
         "outer", "plan", locks=("a",),
         body=(
@@ -99,6 +107,8 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
             "value": dice.random() < 0.5,
             "error": dice.choice(["", "", "no"]),
             "keys": dice.choice([(), ("a",), ("a", "b", "c"), ("a", "a")]),
+            "revision": 1,
+            "sha256": "r" * 64,
         }
         return scene.command(c.Answer, move.phase, **told)
     if isinstance(move, c.RecordVerdict):

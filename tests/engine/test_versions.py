@@ -46,7 +46,8 @@ def names(scene: Scene, **keys: Any) -> list[str]:
 def test_what_an_agent_saves_starts_only_once_a_person_trusts_it(scene: Scene) -> None:
     saved = save(scene, trusted=False)
     assert (saved.ok, saved.data["template"], saved.data["version"]) == (True, "tiny", "1.0.0")
-    assert saved.data["requires"] == {"checks": [], "roles": [], "servers": [], "context": [], "plugins": []}
+    kinds = ("checks", "roles", "servers", "context", "plugins", "templates")
+    assert saved.data["requires"] == {kind: [] for kind in kinds}
     assert answers.list_templates(scene.engine, AGENT, **saved.next[0].args).data["template"] == definition()
 
     no = refused(answers.start_run, scene.engine, AGENT, "tiny")

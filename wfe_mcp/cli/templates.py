@@ -63,14 +63,14 @@ def show(door: Door, name: Name) -> None:
 
 def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
     """Find every fault of a template. Prints nothing when there is none; exit code 1 otherwise."""
+    from wfe_mcp.engine.templates import linted
     from wfe_mcp.views.templates import requires_view
-    from wfe_mcp.workflow.lint import lint as look
 
     try:
         definition, names = _definition(door, source), _project_names(door)
-        report = look(definition, names)
+        report = linted(door.engine, definition, names)
         if tools and report.requires.servers:
-            report = look(definition, _with_tools(door, names, report.requires.servers))
+            report = linted(door.engine, definition, _with_tools(door, names, report.requires.servers))
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
@@ -102,7 +102,7 @@ def export(door: Door, name: Name, target: Target = "") -> None:
     door.tell(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
 
 
-def _definition(door: Door, source: str) -> object:
+def _definition(door: Door, source: str) -> dict[str, Any]:
     from wfe_mcp.engine.templates import template_definition
     from wfe_mcp.workflow.load import load_definition
 

@@ -57,11 +57,10 @@ def _show(door: Door, one: "Pending") -> None:
         for problem in settings.problems:
             door.screen.line(f"  ! {problem.message}", "yellow")
         return
-    from wfe_mcp.engine.templates import template_definition
-    from wfe_mcp.workflow.lint import lint
+    from wfe_mcp.engine.templates import linted, template_definition
 
     offer = template_definition(door.engine, one.name)
-    report = lint(offer.definition)
+    report = linted(door.engine, offer.definition)
     door.screen.line(f"  {offer.title or offer.name} {offer.version}")
     door.screen.line(
         f"  needs checks: {', '.join(report.requires.checks) or 'none'}; roles: {', '.join(report.requires.roles) or 'none'}"

@@ -46,7 +46,7 @@ class Answer(PhaseCommand):
     """The value of a due question (``questions.py``); ``error`` when its evaluation failed.
 
     To ``items``: the ``keys`` in order, and the sha256 of the document that holds the items' values. To ``locks``: the
-    names as ``keys``.
+    names as ``keys``. To ``outputs``: the revision that holds them.
     """
 
     kind: str
@@ -55,6 +55,8 @@ class Answer(PhaseCommand):
     error: str = ""
     keys: tuple[str, ...] = ()
     items: str | None = None
+    revision: int = 0
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
             "when": "The condition 'when'",
             "locks": "The names of its locks",
             "items": "The items of the loop",
+            "outputs": "The outputs",
             "until": "The condition 'until'",
         }
         reason = f"{what[command.kind]} could not be evaluated: {command.error}"
@@ -68,6 +69,8 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
         case "items":
             ends = deadline(state, state.phase(attempt.phase), command.at)
             return [loop_opened(attempt, command.keys, command.items, command.at, ends)]
+        case "outputs":
+            return [e.RevisionSubmitted(revision=command.revision, sha256=command.sha256, **on)]
         case "until":
             return [pass_judged(state, attempt, holds=command.value)]
         case _:

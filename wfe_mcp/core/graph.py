@@ -37,7 +37,9 @@ def _targets(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
 
 def meant_by(spec: RunSpec, path: PhasePath, name: str) -> PhasePath:
     """What a jump from ``path`` to ``name`` means: an id is looked up in its item, then outwards; else a path as it is."""
-    seen = {name_of(target): target for target in (*outwards(spec, path), path)}
+    # Sorted by how far in they stand: in a flow the same id may stand around it too, and the nearest is meant.
+    known = sorted(outwards(spec, path), key=lambda target: target.count("."))
+    seen = {name_of(target): target for target in (*known, path)}
     return seen.get(name, PhasePath(name))
 
 

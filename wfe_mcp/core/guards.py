@@ -66,8 +66,10 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
 def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
     """The answer to work on a loop itself: its work is that of the phases inside."""
     inner = ", ".join(f"{other.phase} ({other.status})" for other in open_inside(state, attempt)[:5])
-    return illegal(f"Phase {attempt.phase!r} is a loop: nobody works on it, but on the phases of its items.",
-                   f"Open in it: {inner}." if inner else "No item of it is open now.")  # fmt: skip
+    spec = state.phase(attempt.phase).loop
+    what = "runs another template" if spec is not None and spec.flow else "is a loop"
+    return illegal(f"Phase {attempt.phase!r} {what}: nobody works on it, but on the phases inside.",
+                   f"Open in it: {inner}." if inner else "None of them is open now.")  # fmt: skip
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
@@ -209,7 +211,7 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
     if command.by.is_human:
         return None
     if state.phase(command.phase).loop is not None:
-        return _person(f"Phase {command.phase!r} is a loop: only a person begins it anew with all its items.")
+        return _person(f"Phase {command.phase!r} holds other phases: only a person begins it anew with all of them.")
     if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
         return _person(f"Phase {command.phase!r} is {attempt.status}: only a person reopens it.")
     return None

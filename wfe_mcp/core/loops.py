@@ -16,7 +16,7 @@ from datetime import datetime
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunState
 from wfe_mcp.core.paths import KEY
-from wfe_mcp.core.questions import needs_are_met
+from wfe_mcp.core.questions import items_are_over, needs_are_met
 
 __all__ = [
     "MAX_ITEMS", "all_items_are_over", "item_events", "loop_opened", "open_inside", "pass_judged", "passes_are_used_up",
@@ -84,7 +84,7 @@ def all_items_are_over(state: RunState, attempt: Attempt) -> bool:
     """True when nothing is left of a running loop but its own gates."""
     loop, spec = state.loops[attempt.phase], state.phase(attempt.phase).loop
     assert spec is not None, "only a loop has items"
-    return not loop.open and loop.begun == len(loop.keys) and (spec.until is None or loop.finished)
+    return items_are_over(state, attempt.phase) and (spec.until is None or loop.finished)
 
 
 def open_inside(state: RunState, attempt: Attempt) -> tuple[Attempt, ...]:

@@ -2,7 +2,7 @@
 
     when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
     locks    … and it is not skipped               until    a pass of the loop is over
-    next     a phase has completed
+    next     a phase has completed                 outputs  the phases of a flow are over
 
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
@@ -11,18 +11,18 @@ same transaction; the answer is in the log, so that a replay needs no expression
 from dataclasses import dataclass
 from typing import Literal
 
-from wfe_mcp.core.holding import lock_holder
+from wfe_mcp.core.holding import lock_holder, tree_holder
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
-from wfe_mcp.core.spec import PhasePath, PhaseSpec
+from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec
 
-__all__ = ["Question", "is_passed_over", "is_told", "needs_are_met", "pass_is_over", "questions"]
+__all__ = ["Question", "is_passed_over", "is_told", "items_are_over", "needs_are_met", "pass_is_over", "questions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is due: a condition, or the items of a loop. ``rule`` is the index in ``next``; 0 for the others."""
 
-    kind: Literal["when", "locks", "items", "until", "next"]
+    kind: Literal["when", "locks", "items", "until", "outputs", "next"]
     phase: PhasePath
     attempt: int
     rule: int
@@ -42,6 +42,18 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
     return all(state.current(need).is_settled for need in state.needs(path))
 
 
+def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | None:
+    path = attempt.phase
+    if attempt.status is AttemptStatus.READY:
+        due = (loop.items is not None or state.phase(path).locks) and lock_holder(state, path) is None
+        return Question("items", path, attempt.number, 0, loop.items or "") if due else None
+    if loop.until is not None and pass_is_over(state, path):
+        return Question("until", path, attempt.number, 0, loop.until)
+    if loop.outputs and items_are_over(state, path) and tree_holder(state, path) is None:
+        return Question("outputs", path, attempt.number, 0, "")
+    return None
+
+
 def is_told(state: RunState, attempt: Attempt) -> bool:
     """True when a pending phase may open as far as conditions go: it is not to be skipped, and its locks have names."""
     spec = state.phase(attempt.phase)
@@ -59,12 +71,8 @@ def _question(state: RunState, attempt: Attempt) -> Question | None:
         case AttemptStatus.PENDING if not is_told(state, attempt) and not is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
                 return _before_it_opens(spec, attempt)
-        case AttemptStatus.READY if spec.loop is not None and (spec.loop.items is not None or spec.locks):
-            if lock_holder(state, attempt.phase) is None:
-                return Question("items", attempt.phase, attempt.number, 0, spec.loop.items or "")
-        case AttemptStatus.RUNNING if spec.loop is not None and spec.loop.until is not None:
-            if pass_is_over(state, attempt.phase):
-                return Question("until", attempt.phase, attempt.number, 0, spec.loop.until)
+        case AttemptStatus.READY | AttemptStatus.RUNNING if spec.loop is not None:
+            return _of_loop(state, attempt, spec.loop)
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
             condition = spec.next[attempt.next_rule].condition
             if condition is not None:
@@ -82,5 +90,10 @@ def _before_it_opens(spec: PhaseSpec, attempt: Attempt) -> Question:
 
 def pass_is_over(state: RunState, path: PhasePath) -> bool:
     """True while the condition of an ``until`` loop is to be asked: nothing is open, and it did not hold yet."""
+    return items_are_over(state, path) and not state.loops[path].finished
+
+
+def items_are_over(state: RunState, path: PhasePath) -> bool:
+    """True when no item of an opened loop is left to open or to end."""
     loop = state.loops[path]
-    return not loop.open and loop.begun == len(loop.keys) and not loop.finished
+    return not loop.open and loop.begun == len(loop.keys)

@@ -125,7 +125,10 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
     """What a matching ``next`` rule causes. A used-up limit blocks the run; it is never passed over."""
     if rule.goto == COMPLETE:
         judged = e.NextJudged(phase=attempt.phase, attempt=attempt.number, rule=index, done=True)
-        return [judged, e.RunCompleted()]
+        flow = item_of(attempt.phase)  # a template that runs inside another ends there
+        if flow is None:
+            return [judged, e.RunCompleted()]
+        return [judged, e.ItemClosed(phase=flow[0], attempt=state.current(flow[0]).number, key=flow[1])]
     key = f"{attempt.phase}/next/{index}"
     if rule.max_uses is not None and state.jumps.get(key, 0) >= rule.max_uses:
         return [
@@ -185,8 +188,10 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
 def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     """Items that end or begin; at the end its own gates, as soon as nobody else works in the files they read."""
     yield list(item_events(state, attempt))
-    if all_items_are_over(state, attempt):
-        if not state.phase(attempt.phase).gates:
+    spec = state.phase(attempt.phase)
+    asks = spec.loop is not None and spec.loop.outputs  # the outputs of a flow come first, and go through its gates
+    if not asks and all_items_are_over(state, attempt):
+        if not spec.gates:
             yield [completed(state, attempt)]
         elif tree_holder(state, attempt.phase) is None:
             yield [e.GatesOpened(phase=attempt.phase, attempt=attempt.number, stage=Stage.AFTER)]

@@ -62,7 +62,8 @@ DEFAULT_ON_FAIL = (FailRule("retry", max_uses=3), FailRule("wait_human"))
 class LoopSpec:
     """How often the phases of a loop run: for each of ``items``, or until a condition holds (``until``), exactly one.
 
-    Both are opaque text. How items are keyed and ordered is for whoever evaluates them.
+    Both are opaque text. How items are keyed and ordered is for whoever evaluates them. ``flow``: the phases are those of
+    another template, and there is one item, which has its inputs. ``outputs``: they become the artifact of the flow.
     """
 
     items: str | None = None
@@ -70,6 +71,8 @@ class LoopSpec:
     on_item_fail: Literal["block", "continue"] = "block"
     until: str | None = None
     until_max: int = 1
+    flow: bool = False
+    outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def role_of(turn: Turn, attempt: Attempt) -> str:
     if attempt.role is not None:
         return attempt.role
     phase = turn.plan.phase(attempt.phase)
-    role = turn.plan.template.roles.get(phase.role or "")
+    role = turn.plan.template_of(attempt.phase).roles.get(phase.role or "")
     return (role.provider if role is not None else None) or turn.run.driver or phase.role or ""
 
 

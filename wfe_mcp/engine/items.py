@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluated_items", "loop_sha256"]
 
+ONLY = "1"
+"""The key of what a flow runs, and of the first pass of a loop that repeats."""
+
 
 def evaluated_items(turn: Turn, attempt: Attempt) -> tuple[tuple[str, ...], str | None]:
     """The keys in the order of the walk, and the document of the values. Raises ExpressionError."""
+    loop = turn.state.phase(attempt.phase).loop
+    if loop is not None and loop.flow:
+        from wfe_mcp.engine.flows import flow_inputs
+
+        return (ONLY,), turn.tx.keep_document({ONLY: {"index": 0, "value": flow_inputs(turn, attempt)}})
     walk = turn.plan.loop(attempt.phase).for_each
     if walk is None:  # ``until``: the first pass
-        return ("1",), None
+        return (ONLY,), None
     found = turn.plan.expressions.evaluate(walk.in_, roots(turn, attempt, walk.in_))
     if not isinstance(found, list):
         raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(found).__name__}")

@@ -150,7 +150,8 @@ def _review(
     from wfe_mcp.engine.reviews import about_gate, changed_files, question_of, with_changes
 
     engine, run, frozen = current.engine, current.run, current.frozen
-    roles = {name: current.plan.template.roles[name].provider or name for name in gate.reviewers}
+    declared = current.plan.template_of(attempt.phase).roles
+    roles = {name: declared[name].provider or name for name in gate.reviewers}
     try:
         subject = about_gate(current, attempt, gate, values)
     except ExpressionError as exc:

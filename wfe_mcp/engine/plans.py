@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import RunRecord
     from wfe_mcp.workflow.expressions import Expressions
     from wfe_mcp.workflow.lint import LintReport
-    from wfe_mcp.workflow.model import Gate, LoopPhase, Phase, Template
+    from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, Template
 
 __all__ = ["STEPS_REPORT", "Plan", "Plans", "checked", "plan_of"]
 
@@ -36,7 +36,10 @@ STEPS_REPORT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions."""
+    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
+
+    ``phases``: with those of the templates that it holds; ``held``: these, by the phase that holds them.
+    """
 
     definition: dict[str, Any]
     sha256: str
@@ -44,10 +47,26 @@ class Plan:
     spec: RunSpec
     expressions: Expressions
     phases: Mapping[str, Phase]
+    held: Mapping[str, Template]
 
     def phase(self, path: PhasePath) -> Phase:
         """The definition of a phase of the run."""
         return self.phases[declared(path)]
+
+    def template_of(self, path: PhasePath) -> Template:
+        """The template that the phase of the run stands in: the innermost flow's, else the run's."""
+        place = declared(path).rpartition(".")[0]
+        while place and place not in self.held:
+            place = place.rpartition(".")[0]
+        return self.held[place] if place else self.template
+
+    def flow(self, path: PhasePath) -> FlowPhase:
+        """The definition of a phase that runs another template."""
+        from wfe_mcp.workflow.model import FlowPhase
+
+        found = self.phase(path)
+        assert isinstance(found, FlowPhase), "the machine and the template know the same flows"
+        return found
 
     def loop(self, path: PhasePath) -> LoopPhase:
         """The definition of a phase that is a loop."""
@@ -118,17 +137,25 @@ def plan_of(definition: dict[str, Any]) -> Plan:
     from wfe_mcp.workflow.projection import project
 
     template = parse(definition)
-    phases = dict(_by_path(template.phases, ""))
-    return Plan(definition, digest(definition), template, project(template), Expressions.of(template), phases)
+    held: dict[str, Template] = {}
+    phases = dict(_by_path(template.phases, "", held))
+    expressions = Expressions.of(template, *held.values())
+    return Plan(definition, digest(definition), template, project(template), expressions, phases, held)
 
 
-def _by_path(phases: Sequence[Phase], before: str) -> Iterator[tuple[str, Phase]]:
-    from wfe_mcp.workflow.model import LoopPhase
+def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) -> Iterator[tuple[str, Phase]]:
+    """Every phase by its path; ``held`` is told of the templates that flows run."""
+    from wfe_mcp.workflow.flows import held_template
+    from wfe_mcp.workflow.model import FlowPhase, LoopPhase
 
     for phase in phases:
-        yield before + phase.id, phase
+        path = before + phase.id
+        yield path, phase
         if isinstance(phase, LoopPhase):
-            yield from _by_path(phase.phases, f"{before}{phase.id}.")
+            yield from _by_path(phase.phases, f"{path}.", held)
+        elif isinstance(phase, FlowPhase):
+            held[path] = held_template(phase)
+            yield from _by_path(held[path].phases, f"{path}.", held)
 
 
 class Plans:

@@ -123,12 +123,9 @@ def _origin(**given: str) -> dict[str, str]:
 
 
 def _checked_inputs(plan: Plan, inputs: dict[str, Any]) -> dict[str, Any]:
-    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.workflow.flows import inputs_of
 
-    schema = plan.template.inputs
-    properties: dict[str, Any] = schema.get("properties", {})
-    given: dict[str, Any] = {name: prop["default"] for name, prop in properties.items() if "default" in prop} | inputs
-    faults = validate({"type": "object", "additionalProperties": False, **schema}, given).faults
+    given, faults = inputs_of(plan.template, inputs)
     if faults:
         details = tuple(
             Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults

@@ -21,13 +21,15 @@ from wfe_mcp.core.paths import inside, item_of, name_of
 from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import RunRecord
 
-__all__ = ["feedback_of", "item_roots", "roots"]
+__all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
 
 
 def roots(
@@ -40,7 +42,7 @@ def roots(
     """
     seen = _Seen(turn, text)
     values: dict[str, Callable[[], Any]] = {
-        "inputs": lambda: turn.inputs,
+        "inputs": lambda: inputs_at(turn.tx, turn.run, turn.state, attempt.phase),
         "vars": lambda: seen.vars(attempt, own=own_vars, item=item),
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
         "run": lambda: _run(turn),
@@ -53,6 +55,25 @@ def roots(
     place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
     told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
     return told | seen.items(place)
+
+
+def inside_roots(turn: Turn, attempt: Attempt, text: str) -> dict[str, Any]:
+    """The values that the ``outputs`` of the template which runs in the phase of ``attempt`` see: all that was made in it."""
+    seen, key = _Seen(turn, text), turn.state.loops[attempt.phase].keys[0]
+    body = [inside(attempt.phase, key, phase.path) for phase in turn.state.spec.body(attempt.phase)]
+    return {
+        "inputs": inputs_at(turn.tx, turn.run, turn.state, body[0]), "run": _run(turn), "env": turn.frozen.get("env", {}),
+        "artifacts": seen.made_by(body), "vars": seen.assigned_by(body),
+    }  # fmt: skip
+
+
+def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
+    """The inputs of the template that the phase at ``path`` stands in."""
+    flow = _flow_around(state, path)
+    document = None if flow is None else state.loops[flow[0]].items
+    if flow is None or document is None:
+        return tx.document(run.inputs_sha256)
+    return tx.document(document)[flow[1]]["value"]
 
 
 def item_roots(name: str | None, key: str, index: int, count: int, value: object, done: object) -> dict[str, Any]:
@@ -94,7 +115,7 @@ class _Seen:
 
     def artifacts(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for place in (*_around(attempt.phase), attempt.phase):
+        for place in (*_around(self._state, attempt.phase), attempt.phase):
             before = upstream(self._state.spec, place)
             for path in self._beside(place):
                 if path in before:
@@ -104,10 +125,24 @@ class _Seen:
                 found |= self._made_by(inside(attempt.phase, item, phase.path))
         return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
 
+    def made_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
+        """What these phases made that is asked for."""
+        found: dict[str, Any] = {}
+        for path in paths:
+            found |= self._made_by(path)
+        return found
+
+    def assigned_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
+        """What the steps of these phases assigned."""
+        found: dict[str, Any] = {}
+        for path in paths:
+            found |= self._assigned_by(self._state.current(path))
+        return found
+
     def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
         """What steps assigned, in the same places. A skipped or failed one assigns nothing, but a check says how it failed."""
         found: dict[str, Any] = {}
-        for place in (*_around(attempt.phase), attempt.phase):
+        for place in (*_around(self._state, attempt.phase), attempt.phase):
             before = upstream(self._state.spec, place)
             for path in self._beside(place):
                 if path in before:
@@ -135,7 +170,7 @@ class _Seen:
         found: dict[str, Any] = {"item": {}}
         place = item_of(path)
         chain: list[tuple[PhasePath, str]] = []
-        while place is not None:
+        while place is not None and not _is_flow(self._state, place[0]):
             chain.insert(0, place)
             place = item_of(place[0])
         for loop, key in chain:
@@ -168,7 +203,7 @@ class _Seen:
         return [phase.path if place is None else inside(*place, phase.path) for phase in body]
 
     def _made_by(self, path: PhasePath, judged: Attempt | None = None) -> dict[str, Any]:
-        if path in self._state.loops:
+        if path in self._state.loops and not _is_flow(self._state, path):
             found: dict[str, Any] = {}
             for phase in self._state.spec.body(path):
                 found |= self._of_items(path, phase.path)
@@ -187,7 +222,7 @@ class _Seen:
         state = self._state.loops[loop]
         left = {*state.open, *state.failed}
         keys = [key for key in state.keys[: state.begun] if key not in left]
-        if self._state.spec.phase(phase).loop is not None:
+        if self._state.spec.phase(phase).loop is not None and not _is_flow(self._state, phase):
             found: dict[str, dict[str, Any]] = {}
             for key in keys:
                 inner = inside(loop, key, phase)
@@ -214,7 +249,22 @@ class _Seen:
         return name in self._words or "artifacts" in self._whole
 
 
-def _around(path: PhasePath) -> list[PhasePath]:
-    """The loops around ``path``, outermost first."""
+def _around(state: RunState, path: PhasePath) -> list[PhasePath]:
+    """The loops around ``path`` in its own template, outermost first."""
     place = item_of(path)
-    return [] if place is None else [*_around(place[0]), place[0]]
+    if place is None or _is_flow(state, place[0]):
+        return []
+    return [*_around(state, place[0]), place[0]]
+
+
+def _flow_around(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | None:
+    """The phase whose template ``path`` stands in, and the key; None in the template of the run."""
+    place = item_of(path)
+    while place is not None and not _is_flow(state, place[0]):
+        place = item_of(place[0])
+    return place
+
+
+def _is_flow(state: RunState, path: PhasePath) -> bool:
+    loop = state.phase(path).loop
+    return loop is not None and loop.flow

@@ -68,6 +68,7 @@ def _waits_for_lock(turn: Turn, attempt: Attempt) -> bool:
 
 def _answer(turn: Turn, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
+    from wfe_mcp.engine.flows import hand_in_outputs
     from wfe_mcp.engine.items import evaluated_items
     from wfe_mcp.engine.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
@@ -82,6 +83,8 @@ def _answer(turn: Turn, question: Question) -> c.Answer:
         if question.kind == "items":
             keys, document = evaluated_items(turn, attempt)
             return c.Answer(keys=keys, items=document, **on)
+        if question.kind == "outputs":
+            return c.Answer(**hand_in_outputs(turn, attempt), **on)
         if question.kind == "locks":
             return c.Answer(keys=lock_names(turn, attempt), **on)
         seen = roots(turn, attempt, question.text, own=question.kind == "next", item=last)

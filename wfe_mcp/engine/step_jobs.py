@@ -83,7 +83,7 @@ class StepJobs:
                 return None
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
             tx.save_step(row)
-            roles = {name: role.provider for name, role in current.plan.template.roles.items()}
+            roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
             return Call(current.run, attempt, _step(current, row), row, current.frozen, roles)
 
     def _not_begun(self, job: JobRecord) -> None:

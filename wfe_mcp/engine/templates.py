@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store.template_records import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry, PackageTemplate
+    from wfe_mcp.workflow.flows import Whole
+    from wfe_mcp.workflow.lint import LintReport, ProjectNames
 
-__all__ = ["Offer", "find_template", "known_templates", "offers", "template_definition", "trust_key"]
+__all__ = [
+    "Offer", "find_template", "known_templates", "linted", "offers", "template_definition", "trust_key", "whole_definition",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +95,64 @@ def template_definition(engine: Engine, name: str) -> Offer:
 
 
 def find_template(engine: Engine, name: str) -> Plan:
-    """The plan of the template called ``name``, ready to start. Refuses what is out of use and what nobody trusts yet."""
+    """The plan of the template called ``name`` with those that it runs inside, ready to start; its sha256 is its own.
+
+    Refuses what is out of use and what nobody trusts yet, inside too.
+    """
+    from wfe_mcp.workflow.load import digest
+
+    offer = _in_use(engine, name)
+    made = whole_definition(engine, offer.definition, ready=True)
+    engine.plans.report(made.definition)
+    _trusted(engine, offer, name)
+    return replace(engine.plans.of(made.definition), sha256=digest(offer.definition))
+
+
+def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
+    """``definition`` with the templates that it runs inside. ``ready``: refuses the first that cannot be started."""
+    from wfe_mcp.workflow.flows import whole
+
+    def find(name: str) -> dict[str, Any]:
+        if not ready:
+            return template_definition(engine, name).definition
+        return _trusted(engine, _in_use(engine, name), name).definition
+
+    made = whole(definition, find)
+    if ready and made.faults:
+        no = made.faults[0][1]
+        code = "invalid_template" if no.code == "unknown_template" else no.code
+        message = f"Template {definition.get('name')!r} runs another inside: {no.message}"
+        raise Refused(code, message, no.hint, tuple(detail for detail, _ in made.faults))
+    return made
+
+
+def linted(engine: Engine, definition: dict[str, Any], project: ProjectNames | None = None) -> LintReport:
+    """What lint says of ``definition`` with the templates that this project has for it to run inside."""
+    from wfe_mcp.workflow.lint import lint
+
+    made = whole_definition(engine, definition)
+    report = lint(made.definition, project)
+    return replace(report, errors=(*report.errors, *(detail for detail, _ in made.faults)))
+
+
+def _in_use(engine: Engine, name: str) -> Offer:
     offer = template_definition(engine, name)
     if offer.state:
         raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
                       f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
-    engine.plans.report(offer.definition)
-    plan = engine.plans.of(offer.definition)
+    return offer
+
+
+def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
+    from wfe_mcp.workflow.load import digest
+
     if not offer.is_installed:
         with engine.store.read() as tx:
-            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), plan.sha256)
+            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), digest(offer.definition))
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} comes from this {_origin(offer)} and nobody trusts it yet.",
                           f"Ask the user to look at it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
-    return plan
+    return offer
 
 
 def trust_key(name: str) -> str:

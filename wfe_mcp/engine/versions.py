@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.engine.templates import known_templates, template_definition
+from wfe_mcp.engine.templates import known_templates, template_definition, whole_definition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +54,14 @@ def keep_version(
     from wfe_mcp.workflow.load import digest, parse
 
     given = dict(definition)
-    report = lint(given)
+    report = lint(whole_definition(engine, given).definition)
     if report.faults:
         raise Refused("invalid_template", f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
                       "Fix what the details name and try again.", report.errors)  # fmt: skip
     template, sha256 = parse(given), digest(given)
     before = parent or _known(engine, template.name)
-    kept = {name: list(getattr(report.requires, name)) for name in ("checks", "roles", "servers", "context", "plugins")}
+    names = ("checks", "roles", "servers", "context", "plugins", "templates")
+    kept = {name: list(getattr(report.requires, name)) for name in names}
     new = NewTemplate(
         engine.project_id, source, template.name, template.version, given, sha256, template.title,
         template.description, kept, None if before is None or before.definition == given else before.definition,

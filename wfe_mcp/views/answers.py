@@ -329,7 +329,7 @@ def _day(found: Standing) -> str:
 def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
     attempt, plan = claim.attempt, claim.plan
     phase = plan.phase(attempt.phase)
-    inputs = artifact_views.inputs_of(engine, claim.loaded)
+    inputs = artifact_views.inputs_of(engine, claim.loaded, claim.attempt.phase)
     small = {name: value for name, value in inputs.items() if len(canonical_json(value)) <= _INPUT_CHARS}
     view: dict[str, Any] = {
         "attempt": attempt.number,

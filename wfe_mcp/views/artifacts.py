@@ -9,6 +9,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import declared
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.mirrors import unlike_sealed
+from wfe_mcp.engine.scope import inputs_at
 from wfe_mcp.views.difference import difference
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
 from wfe_mcp.views.parts import part_view
@@ -39,10 +40,10 @@ def gate_view(gate: Gate) -> dict[str, Any]:
     return gate.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def inputs_of(engine: Engine, loaded: LoadedRun) -> dict[str, Any]:
-    """What the run was started with."""
+def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> dict[str, Any]:
+    """What the run was started with; for a phase of a template that runs inside, what that one was given."""
     with engine.store.read() as tx:
-        return tx.document(loaded.record.inputs_sha256)
+        return inputs_at(tx, loaded.record, loaded.state, path)
 
 
 def warnings(engine: Engine, found: Standing) -> list[str]:
@@ -94,7 +95,9 @@ def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
 def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
     """The phase that is meant; inside a loop only its own path tells which item."""
     state, plan = found.loaded.state, found.plan
-    makers = {str(name): spec.path for spec in state.spec.phases if (name := plan.artifact_name(spec.path))}
+    # A template that runs inside may use a name again: without a path the outer one is meant.
+    outer_last = sorted(state.spec.phases, key=lambda spec: -spec.path.count("."))
+    makers = {str(name): spec.path for spec in outer_last if (name := plan.artifact_name(spec.path))}
     if phase in state.attempts:
         path = PhasePath(phase)
         if plan.has_artifact(path) and artifact in {"", plan.artifact_name(path) or path}:
@@ -104,7 +107,7 @@ def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
         if path in state.attempts:
             return path
         items = [one for one in state.attempts if declared(one) == path][:_NAMED]
-        raise Refused("bad_argument", f"Artifact {artifact!r} is made once for each item of a loop.",
+        raise Refused("bad_argument", f"Artifact {artifact!r} is made inside another phase, maybe more than once.",
                       f"Name the phase: {', '.join(items)}." if items else "No item of the loop is open yet.")  # fmt: skip
     wanted = artifact or phase
     open_paths = [attempt.phase for attempt in state.open_attempts]

@@ -37,7 +37,7 @@ def summary(standing: Standing) -> str:
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     done = sum(1 for attempt in top if attempt.is_settled)
     text = f"{run.title}: {state.status}, {done} of {len(top)} phases done"
-    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops]
+    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(standing, attempt)]
     text += "".join(f", {attempt.phase} {_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
@@ -177,11 +177,17 @@ def event_view(event: EventRecord) -> dict[str, Any]:
 def _short(standing: Standing, attempt: Attempt) -> dict[str, Any]:
     view: dict[str, Any] = {"phase": attempt.phase, "state": str(attempt.status), "attempt": attempt.number}
     loop = standing.loaded.state.loops.get(attempt.phase)
-    if loop is not None and loop.attempt == attempt.number:
+    if loop is not None and loop.attempt == attempt.number and _walks(standing, attempt):
         view["items"] = _progress(loop)
     if attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}:
         view["stage"] = str(attempt.stage)
     return view | ({"held": True} if attempt.held else {})
+
+
+def _walks(standing: Standing, attempt: Attempt) -> bool:
+    """True for an opened loop; what a flow runs is one thing, and tells by its own phases how far it is."""
+    spec = standing.loaded.state.phase(attempt.phase).loop
+    return attempt.phase in standing.loaded.state.loops and spec is not None and not spec.flow
 
 
 def _progress(loop: LoopState) -> str:

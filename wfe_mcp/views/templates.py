@@ -74,7 +74,7 @@ def requires_view(requires: Requires) -> dict[str, list[str]]:
     """What a template needs of configuration."""
     return {
         "checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers),
-        "context": list(requires.context), "plugins": list(requires.plugins),
+        "context": list(requires.context), "plugins": list(requires.plugins), "templates": list(requires.templates),
     }  # fmt: skip
 
 

@@ -104,6 +104,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "kind": {"kind": "flow"},
         "template": {"template": "quick_fix"},
         "with": {"with": {"problem": "${inputs.goal}"}},
+        "definition": {"definition": {"format": "wfe/1", "name": "quick_fix", "version": "1.0.0", "phases": [_BUILD]}},
     },
     "context bundle": {
         "bundle": {"bundle": "java"},

@@ -127,9 +127,10 @@ class Expressions:
         self._env: cel.Env | None = None
 
     @classmethod
-    def of(cls, template: "Template") -> "Expressions":
-        """For all expressions of ``template``."""
-        loops = [phase for phase in all_phases(template.phases) if isinstance(phase, LoopPhase)]
+    def of(cls, *templates: "Template") -> "Expressions":
+        """For all expressions of ``templates``: one and those it holds."""
+        phases = (phase for template in templates for phase in all_phases(template.phases))
+        loops = [phase for phase in phases if isinstance(phase, LoopPhase)]
         return cls(loop.for_each.as_ for loop in loops if loop.for_each and loop.for_each.as_)
 
     def evaluate(self, text: str, roots: Mapping[str, object]) -> object:

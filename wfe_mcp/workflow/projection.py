@@ -8,10 +8,12 @@ in seconds, conditions as opaque text.
     binds_tree    a command, git or files gate, or one of a package: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
+    flows         so do those of another template, ``release.tag``; their jumps look no further out than that template
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import (
     DEFAULT_ON_FAIL,
@@ -23,12 +25,14 @@ from wfe_mcp.core.spec import (
     PhaseSpec,
     RunSpec,
 )
+from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.model import (
     ApprovalGate,
     BackoffRule,
     BlockRule,
     FailureRule,
+    FlowPhase,
     Gate,
     GotoRule,
     LoopPhase,
@@ -87,7 +91,7 @@ def _phases(
             gates=tuple(_gate(gate) for gate in phase.gates),
             on_fail=_on_fail(phase.retry, phase.on_fail, seen),
             next=tuple(NextRule(seen.get(step.goto, step.goto), step.if_, step.max) for step in phase.next),
-            timeout_s=_seconds(phase.timeout),
+            timeout_s=_seconds(phase.timeout or _inner_timeout(phase)),
             skip=phase.skip,
             auto_proceed=phase.auto_proceed,
             exclusive=any(gate.kind in _EXCLUSIVE for gate in gates) or _runs_checks(phase),
@@ -95,13 +99,23 @@ def _phases(
             goto_only=phase.enter == "goto_only",
             locks=phase.locks,
             parent=parent,
-            loop=_loop(phase) if isinstance(phase, LoopPhase) else None,
+            loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
         )
         if isinstance(phase, LoopPhase):
             yield from _phases(phase.phases, here[phase.id], seen, roles)
+        elif isinstance(phase, FlowPhase):
+            inner = held_template(phase)
+            yield from _phases(inner.phases, here[phase.id], {}, inner.roles)
 
 
-def _loop(phase: LoopPhase) -> LoopSpec:
+def _inner_timeout(phase: Phase) -> str | None:
+    """A template that may take so long as a run may take so long as a flow."""
+    return held_template(phase).limits.timeout if isinstance(phase, FlowPhase) else None
+
+
+def _loop(phase: LoopPhase | FlowPhase) -> LoopSpec:
+    if isinstance(phase, FlowPhase):
+        return LoopSpec(items=canonical_json(phase.with_), flow=True, outputs=phase.output is not None)
     if phase.for_each is not None:
         walk = phase.for_each
         return LoopSpec(items=walk.in_, max_parallel=walk.max_parallel, on_item_fail=walk.on_item_fail)

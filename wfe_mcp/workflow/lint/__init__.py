@@ -9,10 +9,11 @@ from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.form import place_of
 from wfe_mcp.workflow.lint.context import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
+from wfe_mcp.workflow.lint.flows import flow_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules
 from wfe_mcp.workflow.lint.locks import lock_rules
-from wfe_mcp.workflow.lint.mending import mended
+from wfe_mcp.workflow.lint.mending import MENDED_TEMPLATE, mended
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
 from wfe_mcp.workflow.lint.report import Findings, LintReport, ProjectNames, Requires
@@ -31,6 +32,7 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
         seen = views(work.template)
         phase_rules(work.template, seen, found)
         jump_rules(seen, found)
+        flow_rules(seen, found)
         lock_rules(seen, found)
         step_rules(work.template, seen, found)
         gate_rules(work.template, seen, found)
@@ -40,7 +42,8 @@ def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
-    needed = (found.checks, found.roles, found.servers, found.context, found.plugins)
+    templates = found.templates - {MENDED_TEMPLATE}
+    needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
     return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))

@@ -56,7 +56,7 @@ def expression_faults(template: Template, views: tuple[PhaseView, ...]) -> Itera
 
 
 def _phase_faults(view: PhaseView) -> Iterator[Detail]:
-    nested = ("steps", "compensate", "for_each", "until", "phases")
+    nested = ("steps", "compensate", "for_each", "until", "phases", "definition")
     for field in set_fields(view.phase, view.pointer, skip=nested):
         key = field.pointer.removeprefix(view.pointer).split("/")[1]
         yield from _fault(field, _frozen(view) if key == "context" else view.judged if key in _JUDGED else view.before)

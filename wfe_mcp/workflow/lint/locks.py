@@ -12,12 +12,14 @@ Rules:
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wfe_mcp.workflow.expressions import ExpressionError, scan
+from wfe_mcp.workflow.lint.flows import held_views
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.model import FlowPhase
 
 __all__ = ["lock_rules"]
 
@@ -35,7 +37,7 @@ class _Order:
 
 def lock_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
     """No two loops take locks in opposite order."""
-    orders = [order for view in views for order in _orders(view)]
+    orders = list(_orders(views, (), ""))
     for order in orders:
         other = _closes(order, orders)
         if other is not None:
@@ -49,14 +51,20 @@ def lock_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
             )
 
 
-def _orders(view: PhaseView) -> list[_Order]:
-    held = [(outer.phase.id, name) for outer in view.around for name in outer.phase.locks]
-    return [
-        _Order(holder, first, view.phase.id, then, f"{view.pointer}/locks/{position}")
-        for position, then in enumerate(view.phase.locks)
-        if then not in {name for _, name in held}
-        for holder, first in held
-    ]
+def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], pointer: str) -> Iterator[_Order]:
+    """What is held while something is waited for; in a template that runs inside, at the ``pointer`` of its phase.
+
+    ``held``: (phase, lock) around the flow, its own too.
+    """
+    for view in views:
+        around = (*held, *((outer.phase.id, name) for outer in view.around for name in outer.phase.locks))
+        for position, then in enumerate(view.phase.locks):
+            if then not in {name for _, name in around}:
+                at = pointer or f"{view.pointer}/locks/{position}"
+                yield from (_Order(holder, first, view.phase.id, then, at) for holder, first in around)
+        if isinstance(view.phase, FlowPhase):
+            own = tuple((view.phase.id, name) for name in view.phase.locks)
+            yield from _orders(held_views(view.phase), (*around, *own), pointer or f"{view.pointer}/template")
 
 
 def _closes(start: _Order, orders: Sequence[_Order]) -> _Order | None:

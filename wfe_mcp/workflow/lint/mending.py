@@ -13,7 +13,10 @@ from wfe_mcp.workflow.faults import Fault
 from wfe_mcp.workflow.form import read_form
 from wfe_mcp.workflow.model import Template, all_phases
 
-__all__ = ["Mended", "mended"]
+__all__ = ["MENDED_TEMPLATE", "Mended", "mended"]
+
+MENDED_TEMPLATE = "mended"
+"""What a phase that has no form is said to run, so that the others keep their place."""
 
 _ROUNDS = 12
 _NEUTRAL: dict[str, Any] = {
@@ -94,7 +97,7 @@ def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) 
             _put_neutral(work, members, tuple(above), key, detail)
     elif above[-1:] == ["phases"]:
         _forget(work, parent[key])
-        parent[key] = {"id": f"mended_{len(work.places)}", "kind": "flow", "template": "mended"}
+        parent[key] = {"id": f"mended_{len(work.places)}", "kind": "flow", "template": MENDED_TEMPLATE}
     else:
         # The place of the others must not change: the whole list goes.
         _mend(work, tuple(above), 1, detail)

@@ -13,7 +13,6 @@ from wfe_mcp.workflow.model import (
     ApprovalGate,
     CompensateRule,
     Expect,
-    FlowPhase,
     Shape,
     SubflowRule,
     Template,
@@ -23,7 +22,6 @@ from wfe_mcp.workflow.model.phases import PhaseKeys
 __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
-    (FlowPhase, "kind"): None,
     (PhaseKeys, "compensate"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Expect, "min_tests"): None,

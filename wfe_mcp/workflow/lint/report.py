@@ -25,8 +25,8 @@ class ProjectNames:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """What a template needs of configuration, sorted: checks, configured roles, MCP servers, context bundles, and what
-    installed packages must bring.
+    """What a template needs, sorted: checks, configured roles, MCP servers, context bundles, what installed packages must
+    bring, and ``templates`` to run inside.
     """
 
     checks: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class Requires:
     servers: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Findings:
     servers: set[str] = field(default_factory=set[str])
     context: set[str] = field(default_factory=set[str])
     plugins: set[str] = field(default_factory=set[str])
+    templates: set[str] = field(default_factory=set[str])
 
     def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
         """The template cannot run as it is."""

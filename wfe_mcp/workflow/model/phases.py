@@ -284,8 +284,12 @@ class FlowPhase(PhaseBase):
     """Another template runs inside."""
 
     kind: Literal["flow"] = Field(description="`flow`: another template runs inside.")
-    template: str = Field(min_length=1, description="The template to run.")
+    template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
     with_: Json[dict[str, Any]] = Field(default={}, alias="with", description="Its inputs.")
+    definition: dict[str, Any] | None = Field(
+        default=None,
+        description="The template itself; filled in when a run starts, so that no later version changes it.",
+    )
 
 
 Phase = Annotated[

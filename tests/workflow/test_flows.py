@@ -1,0 +1,199 @@
+"""Which templates does a template hold, and can they run inside it?"""
+
+import copy
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workflow.flows import MAX_DEPTH, held_template, inputs_of, whole
+from wfe_mcp.workflow.lint import ProjectNames, lint
+from wfe_mcp.workflow.load import parse
+from wfe_mcp.workflow.model import FlowPhase
+from wfe_mcp.workflow.projection import project
+
+Document = dict[str, Any]
+NOTE = {"artifact": "note", "schema": {"type": "object"}}
+TITLED = {
+    "type": "object",
+    "required": ["title", "size"],
+    "properties": {"title": {"type": "string"}, "loud": {"type": "boolean"}, "size": {"type": "integer", "default": 3}},
+}
+
+
+def template(name: str, *phases: Document, **keys: Any) -> Document:
+    held = phases or ({"id": "note", "output": NOTE},)
+    return {"format": "wfe/1", "name": name, "version": "1.0.0", "phases": list(held), **keys}
+
+
+def flow(name: str, **keys: Any) -> Document:
+    return {"id": f"run_{name}", "kind": "flow", "template": name, **keys}
+
+
+def there(*templates: Document) -> Any:
+    known = {str(one["name"]): one for one in templates}
+
+    def find(name: str) -> Document:
+        if name not in known:
+            raise Refused("unknown_template", f"No template is called {name!r}.")
+        return known[name]
+
+    return find
+
+
+def test_a_template_holds_those_it_names_and_those_they_name_also_in_loops() -> None:
+    loop = {"id": "walk", "kind": "loop", "for_each": {"in": "${[1]}"}, "phases": [flow("b")]}
+    outer = template("outer", flow("a"), loop)
+    before = copy.deepcopy(outer)
+
+    made = whole(outer, there(template("a", flow("b")), template("b")))
+
+    assert made.faults == ()
+    assert made.definition["phases"][0]["definition"]["phases"][0]["definition"]["name"] == "b"
+    assert made.definition["phases"][1]["phases"][0]["definition"]["name"] == "b"
+    assert outer == before, "what was given is not changed"
+    assert whole(made.definition, there()).definition == made.definition, "what is there needs nothing from outside"
+
+
+def test_what_has_no_form_of_a_template_is_left_as_it_is() -> None:
+    for odd in ({"phases": 3}, {"phases": [3, {"kind": "flow"}, {"kind": "flow", "template": 3}]}, {}):
+        assert whole(odd, there()).definition == odd
+
+
+def test_what_cannot_be_put_in_is_told_at_its_place() -> None:
+    made = whole(template("outer", flow("gone"), flow("a")), there(template("a", flow("outer"))))
+
+    assert [(detail.path, detail.message) for detail, _ in made.faults] == [
+        ("/phases/0/template", "No template is called 'gone'"),
+        ("/phases/1/definition/phases/0/template", "Template 'outer' would hold itself: outer → a → outer"),
+    ]
+
+
+def test_no_more_than_five_stand_in_each_other() -> None:
+    chain = [template(f"t{number}", flow(f"t{number + 1}")) for number in range(MAX_DEPTH + 1)]
+
+    assert whole(chain[1], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults == ()
+    ((detail, refused),) = whole(chain[0], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults
+    assert refused.code == "invalid_template"
+    assert detail.message.startswith("More than 5 templates stand inside each other: t0 → t1")
+
+
+def test_a_template_that_is_not_there_yet_is_required_and_cannot_be_run() -> None:
+    outer = template("outer", flow("a"))
+    report = lint(outer)
+    assert (report.ok, report.requires.templates) == (True, ("a",))
+    phase = parse(outer).phases[0]
+    assert isinstance(phase, FlowPhase)
+    with pytest.raises(Refused, match="is not there yet"):
+        held_template(phase)
+    with pytest.raises(Refused, match="is not there yet"):
+        project(parse(outer))
+
+
+def test_what_it_needs_of_the_project_the_outer_one_needs() -> None:
+    gated = {"id": "note", "output": NOTE, "gates": [{"kind": "command", "check": "test"}], "role": "dev"}
+    call = {"id": "ci", "kind": "steps", "steps": [{"id": "say", "tool": "hub.say"}]}
+    a = template("a", gated, call, flow("later"), roles={"dev": {"provider": "second"}})
+    report = lint(template("outer", flow("a", definition=a)))
+
+    assert report.ok
+    needs = report.requires
+    assert (needs.checks, needs.roles, needs.servers, needs.templates) == (("test",), ("second",), ("hub",), ("later",))
+    inside = lint(
+        template("outer", flow("a", definition=a)),
+        ProjectNames(roles=frozenset({"second"}), servers=frozenset({"hub"})),
+    )
+    assert [error.path for error in inside.errors] == ["/phases/0/template"]
+    assert "at /phases/0/gates/0/check: the project has no check 'test'" in inside.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"title": "x"}, []),
+        (
+            {"title": "x", "titel": 1},
+            [("/phases/0/with/titel", "template 'a' has no input 'titel'; did you mean 'title'?")],
+        ),
+        ({"title": "x", "zzz": 1}, [("/phases/0/with/zzz", "template 'a' has no input 'zzz'")]),
+        ({}, [("/phases/0/with", "template 'a' needs the input 'title'")]),
+    ],
+)
+def test_with_gives_what_the_template_takes(given: Document, told: list[tuple[str, str]]) -> None:
+    outer = template("outer", flow("a", definition=template("a", inputs=TITLED), **{"with": given}))
+    assert [(error.path, error.message) for error in lint(outer).errors] == told
+
+
+def test_a_template_that_takes_anything_is_given_anything() -> None:
+    open_ = template("a", inputs={"type": "object", "additionalProperties": True})
+    assert lint(template("outer", flow("a", definition=open_, **{"with": {"odd": 1}}))).ok
+
+
+def test_defaults_of_inputs_fill_in_and_unknown_names_are_wrong() -> None:
+    inner = parse(template("a", inputs=TITLED))
+    assert inputs_of(inner, {"title": "x"}) == ({"title": "x", "size": 3}, ())
+    _, faults = inputs_of(inner, {"title": 1, "odd": 1})
+    assert len(faults) == 2
+
+
+def test_what_a_flow_hands_in_is_made_by_its_template() -> None:
+    outer = template("outer", flow("a", definition=template("a"), output=NOTE | {"editable": True}))
+    report = lint(outer)
+    assert [error.path for error in report.errors] == ["/phases/0/output/editable"]
+    assert [warning.path for warning in report.warnings] == ["/phases/0/output"]
+
+
+def test_locks_inside_are_in_one_order_with_those_around() -> None:
+    def holds(name: str, held: str, wanted: str) -> Document:
+        inner = template(name, {"id": f"in_{name}", "output": NOTE, "locks": [wanted]})
+        return flow(name, locks=[held], definition=inner)
+
+    assert lint(template("outer", holds("a", "x", "y"), holds("b", "y", "z"))).ok
+    errors = lint(template("outer", holds("a", "x", "y"), holds("b", "y", "x"))).errors
+    assert [error.path for error in errors] == ["/phases/0/template", "/phases/1/template"]
+    assert "'in_a' waits for the lock 'y' while 'run_a' holds 'x'" in errors[0].message
+
+
+def test_a_bundle_inside_names_its_scope() -> None:
+    def held(scope: str) -> Document:
+        note = {"id": "note", "output": NOTE, "context": [{"bundle": "java", "scope": scope}]}
+        return template("outer", flow("a", definition=template("a", note, inputs=TITLED), **{"with": {"title": "x"}}))
+
+    assert lint(held("api")).ok
+    (error,) = lint(held("${inputs.title}")).errors
+    assert error.path == "/phases/0/template"
+    assert "cannot be told when the run starts" in error.message
+
+
+def test_a_definition_that_is_no_template_is_told_at_the_name() -> None:
+    report = lint(template("outer", flow("a", locks=["x"], definition={"format": "wfe/1", "name": "a"})))
+    assert {error.path for error in report.errors} == {"/phases/0/template"}
+
+
+def test_the_machine_sees_the_phases_inside_with_jumps_that_stay_there() -> None:
+    review = {
+        "id": "review",
+        "output": {"artifact": "review", "schema": {"type": "object"}},
+        "next": [{"goto": "note", "max": 1}],
+    }
+    inner = template("a", {"id": "note", "output": NOTE, "role": "dev"}, review, roles={"dev": {"provider": "second"}},
+                     limits={"timeout": "5m"})  # fmt: skip
+    spec = project(
+        parse(
+            template(
+                "outer", flow("a", definition=inner, output=NOTE), {"id": "end", "output": NOTE | {"artifact": "end"}}
+            )
+        )
+    )
+
+    assert [phase.path for phase in spec.phases] == ["run_a", "run_a.note", "run_a.review", "end"]
+    outer, note, review_, end = spec.phases
+    assert outer.loop is not None
+    assert (outer.loop.flow, outer.loop.outputs, outer.timeout_s, note.parent, note.served) == (
+        True,
+        True,
+        300,
+        "run_a",
+        True,
+    )
+    assert (review_.next[0].goto, end.needs) == ("run_a.note", ("run_a",))

@@ -1,0 +1,120 @@
+"""Which other templates does a template hold, and how do they come into it?
+
+A phase of kind ``flow`` names a template. When a run starts, its definition is put beside the name, and those of the
+templates that this one names, and so on: one document holds all that the run will follow.
+
+    {"kind": "flow", "template": "tag", "with": {…}}  ──whole──►  … "definition": {"format": "wfe/1", "name": "tag", …}
+
+Rules:
+1. A template never holds itself, whatever the way round; at most ``MAX_DEPTH`` stand inside each other.
+2. A definition that stands there already stays: a frozen template needs nothing from outside.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.workflow.load import parse
+from wfe_mcp.workflow.model import FlowPhase, Template
+
+__all__ = ["MAX_DEPTH", "Whole", "held_template", "inputs_of", "whole"]
+
+MAX_DEPTH = 5
+"""Templates inside each other, the outermost not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A definition with those it names in it. ``faults``: what could not be put in, each with its refusal."""
+
+    definition: dict[str, Any]
+    faults: tuple[tuple[Detail, Refused], ...] = ()
+
+
+def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> Whole:
+    """``definition`` with all that it holds. ``find``: the definition of a name, or Refused."""
+    faults: list[tuple[Detail, Refused]] = []
+    filled = _filled(definition, (str(definition.get("name")),), find, faults)
+    return Whole(filled, tuple(faults))
+
+
+def held_template(shape: FlowPhase) -> Template:
+    """The template that runs inside. Refuses ``unknown_template`` while its definition was not put in."""
+    if shape.definition is None:
+        raise Refused("unknown_template", f"Template {shape.template!r} is not there yet: a run puts it in when it starts.",
+                      "Start a run of the template that names it.")  # fmt: skip
+    return _parsed(canonical_json(shape.definition))
+
+
+def inputs_of(template: Template, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Detail, ...]]:
+    """``given`` with the defaults of the template's inputs, and what is wrong with it; unknown names are wrong."""
+    from wfe_mcp.artifacts.validate import validate
+
+    schema = template.inputs
+    properties: dict[str, Any] = schema.get("properties", {})
+    inputs = {name: prop["default"] for name, prop in properties.items() if "default" in prop} | dict(given)
+    return inputs, validate({"type": "object", "additionalProperties": False, **schema}, inputs).faults
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Template:
+    return parse(json.loads(text))
+
+
+def _filled(
+    definition: dict[str, Any],
+    around: tuple[str, ...],
+    find: Callable[[str], dict[str, Any]],
+    faults: list[tuple[Detail, Refused]],
+    at: tuple[str | int, ...] = (),
+) -> dict[str, Any]:
+    """``definition`` with each flow filled. ``around``: the names of the templates it stands in, itself last."""
+    filled: dict[str, Any] = definition
+    for place, flow in _flows(definition, ()):
+        name = flow["template"]
+        try:
+            inner = flow.get("definition") or _found(name, around, find)
+        except Refused as refused:
+            faults.append((Detail(pointer(*at, *place, "template"), refused.message.rstrip("."), None, name), refused))
+            continue
+        own = cast("str", inner.get("name"))
+        inner = _filled(inner, (*around, str(own)), find, faults, (*at, *place, "definition"))
+        filled = _put(filled, place, flow | {"definition": inner})
+    return filled
+
+
+def _found(name: str, around: tuple[str, ...], find: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    base = name.partition("@")[0]
+    if base in around:
+        way = " → ".join((*around[around.index(base) :], base))
+        raise Refused("invalid_template", f"Template {base!r} would hold itself: {way}.", "Take one of them out.")
+    if len(around) > MAX_DEPTH:
+        raise Refused("invalid_template", f"More than {MAX_DEPTH} templates stand inside each other: {' → '.join((*around, base))}.",
+                      "Put the inner ones beside each other.")  # fmt: skip
+    return find(name)
+
+
+def _flows(value: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """Every phase that names a template, where it stands; those in loops too."""
+    phases = cast("dict[str, object]", value).get("phases") if isinstance(value, dict) else None
+    for index, phase in enumerate(cast("list[object]", phases)) if isinstance(phases, list) else ():
+        if isinstance(phase, dict):
+            given, place = cast("dict[str, Any]", phase), (*at, "phases", index)
+            if given.get("kind") == "flow" and isinstance(given.get("template"), str):
+                yield place, given
+            yield from _flows(given, place)
+
+
+def _put(value: Any, at: tuple[str | int, ...], new: object) -> Any:
+    """A copy of ``value`` with ``new`` at ``at``; what is not on the way is shared."""
+    if not at:
+        return new
+    if isinstance(value, list):
+        members = list(cast("list[object]", value))
+        members[cast("int", at[0])] = _put(members[cast("int", at[0])], at[1:], new)
+        return members
+    return {**value, at[0]: _put(value[at[0]], at[1:], new)}

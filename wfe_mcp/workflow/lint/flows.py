@@ -1,0 +1,103 @@
+"""Can the templates that a template holds run inside it?
+
+1. An inner template is free of errors itself; what it needs of configuration, the outer one needs.
+2. ``with`` gives every input that is required, and none that it does not know.
+3. What a flow hands in are the ``outputs`` of its template: nobody edits them.
+4. Context bundles are frozen when the run starts, when nobody knows the inputs of an inner template yet.
+5. A template that is not put in yet (``workflow/flows.py``) is listed as required.
+"""
+
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.workflow.flows import held_template
+from wfe_mcp.workflow.lint.report import Findings, LintReport
+from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.model import BundleRef, FlowPhase, Template
+
+__all__ = ["flow_rules", "held_views"]
+
+
+def flow_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
+    """Every rule on what runs inside, over all phases."""
+    for view in views:
+        if isinstance(view.phase, FlowPhase):
+            _flow(view.phase, view.pointer, found)
+            _handed_in(view.phase, view.pointer, found)
+
+
+def held_views(shape: FlowPhase) -> tuple[PhaseView, ...]:
+    """The phases of the inner template; none when it is not there or has not the form of one."""
+    from wfe_mcp.workflow.lint.scope import views
+
+    try:
+        return views(held_template(shape))
+    except Refused:
+        return ()
+
+
+def _flow(shape: FlowPhase, at: str, found: Findings) -> None:
+    if shape.definition is None:
+        found.templates.add(shape.template)
+        return
+    report = _report(shape.definition, found)
+    for name in ("checks", "roles", "servers", "context", "plugins", "templates"):
+        getattr(found, name).update(getattr(report.requires, name))
+    for error in report.errors:
+        found.error(
+            f"{at}/template",
+            f"template {shape.template!r} at {error.path or '/'}: {error.message}",
+            None,
+            shape.template,
+        )
+    if report.ok:
+        _bundles(shape, at, found)
+        _inputs(held_template(shape), shape, at, found)
+
+
+def _report(definition: dict[str, Any], found: Findings) -> LintReport:
+    # lint calls this rule for each template it holds: the circle is as deep as the templates are.
+    from wfe_mcp.workflow.lint import lint
+
+    return lint(definition, found.project)
+
+
+def _inputs(inner: Template, shape: FlowPhase, at: str, found: Findings) -> None:
+    schema = inner.inputs
+    properties = cast("dict[str, Any]", schema.get("properties", {}))
+    known = tuple(properties)
+    if "additionalProperties" not in schema:
+        for name in shape.with_:
+            if name not in properties:
+                near = nearest(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                found.error(
+                    f"{at}/with/{name}", f"template {shape.template!r} has no input {name!r}{hint}", list(known), name
+                )
+    for name in cast("list[str]", schema.get("required", [])):
+        if name not in shape.with_ and "default" not in properties.get(name, {}):
+            found.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)
+
+
+def _bundles(shape: FlowPhase, at: str, found: Findings) -> None:
+    for view in held_views(shape):
+        for ref in view.phase.context:
+            if isinstance(ref, BundleRef) and "${" in (ref.scope or ""):
+                found.error(
+                    f"{at}/template",
+                    f"the scope of the context bundle {ref.bundle!r} in template {shape.template!r} cannot be told when the run "
+                    "starts: its inputs are known only when the phase opens; name the scope there",
+                    "a scope without ${",
+                    ref.scope,
+                )
+
+
+def _handed_in(phase: FlowPhase, at: str, found: Findings) -> None:
+    if phase.output is None:
+        return
+    if phase.output.editable:
+        found.error(
+            f"{at}/output/editable", "what a flow hands in is made by its template: nobody edits it", False, True
+        )
+    if phase.definition is not None and not phase.definition.get("outputs"):
+        found.warn(f"{at}/output", f"template {phase.template!r} has no 'outputs': the artifact is always empty")
