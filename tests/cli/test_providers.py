@@ -1,5 +1,7 @@
 """Providers of models at a terminal: list, add, test, keys, roles, and what doctor says of them."""
 
+import contextlib
+import json
 import os
 import sqlite3
 import stat
@@ -16,6 +18,7 @@ from tests.providers.certificate import self_signed
 from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.workspace.location import user_config_file
 
+AGENTS = Path(__file__).resolve().parents[1] / "providers" / "agents" / "recorded"
 KEY = "sk-canary-0123456789abcdef"
 
 
@@ -75,6 +78,9 @@ def test_a_test_is_one_real_call_with_its_latency(cli: Terminal, models: ModelSe
     assert (said.code, tried["ok"], tried["model"], tried["model_found"]) == (0, True, "gpt-5.5-mini", True)
     assert tried["latency_s"] >= 0
     assert [each.model for each in models.asked] == ["gpt-5.5-mini"]
+    with contextlib.closing(sqlite3.connect(cli.database)) as database:
+        calls = database.execute("SELECT purpose, status, provider, model, role FROM model_call").fetchall()
+    assert calls == [("test", "done", "second", "gpt-5.5-mini", "reviewer")], "no call is hidden"
     assert cli.json("providers", "test", "second").data["tried"]["model"] == "gpt-5.5-mini", "a role of it names one"
     assert cli.json("providers", "test", "second", "--model", "gpt-5.5").data["tried"]["model"] == "gpt-5.5"
 
@@ -112,6 +118,25 @@ def test_an_untrusted_certificate_is_told_from_no_route(cli: Terminal, tmp_path:
         said = cli.json("providers", "test", "tls", "--model", "gpt-5.5")
     assert (said.code, said.data["tried"]["fault"]) == (1, "tls")
     assert "certificate" in said.document["error"]["message"]
+
+
+def test_a_command_line_agent_is_tried_as_the_program_it_is(cli: Terminal, tmp_path: Path) -> None:
+    program = tmp_path / "agent.py"
+    lines = (AGENTS / "codex" / "done.jsonl").read_text(encoding="utf-8")
+    program.write_text(f"import sys\nsys.stdin.read()\nprint({lines!r})\n", encoding="utf-8")
+    config = user_config_file()
+    config.parent.mkdir(parents=True)
+    argv = json.dumps([sys.executable, str(program)])
+    config.write_text(
+        f'[providers.helper]\nkind = "codex"\nargv = {argv}\n[providers.gone]\nkind = "codex"\nargv = ["no-such-agent"]\n'
+    )
+    said = cli.json("providers", "test", "helper")
+    assert (said.code, said.data["tried"]["kind"], said.data["tried"]["ok"]) == (0, "codex", True), said.out
+    said = cli.json("providers", "test", "gone")
+    assert (said.code, said.data["tried"]["fault"]) == (1, "not_installed")
+    assert (
+        cli.json("providers", "test", "manual").document["summary"] == "A person answers, so there is nothing to try."
+    )
 
 
 def test_a_variable_that_holds_the_key_is_named_and_nothing_is_asked(
@@ -181,9 +206,8 @@ def test_verify_tells_who_set_which_key_and_when_and_finds_one_that_was_put_ther
     (change,) = said.data["keys"]
     assert (change["provider"], change["what"], change["actor"]) == ("second", "SecretSet", "ada")
     assert "Key of second: set 2026-11-20T08:00:00+00:00 by ada (cli)" in cli("verify").out
-    with sqlite3.connect(cli.database) as database:
+    with contextlib.closing(sqlite3.connect(cli.database)) as database, database:
         database.execute("UPDATE secret SET value = 'x' || value WHERE name = 'provider_key:second'")
-    database.close()
     said = cli.json("verify")
     assert (said.code, said.data["problems"][0]["where"]) == (1, "secret 'provider_key:second'")
     tried = cli.json("providers", "test", "second", "--model", "gpt-5.5")

@@ -56,6 +56,21 @@ def test_a_role_is_a_provider_and_its_model_with_the_key_of_the_kinds_variable(s
     assert KEY not in repr(found)
 
 
+@pytest.mark.requirement("S0-41", "S0-43")
+def test_time_limits_and_file_ability_are_the_roles_then_the_providers_then_the_kinds(scene: Scene, mine: Path) -> None:
+    agent = '[roles.second]\nprovider = "codex"\n{role}\n[providers.codex]\n{provider}\n'
+    for role, provider, ability in (
+        ("", "", "local-write"),
+        ("", 'fs_ability = "local-read"', "local-read"),
+        ('fs_ability = "none"', 'fs_ability = "local-read"', "none"),
+    ):
+        mine.write_text(agent.format(role=role, provider=provider))
+        found = connection_of(scene.engine, "second")
+        assert (found.fs_ability, found.connect_s, found.response_s) == (ability, 10.0, 300.0)
+    with_key(scene)
+    assert connection_of(scene.engine, "openai/gpt-5.5").fs_ability == "none"
+
+
 def test_a_provider_is_a_name_too_alone_or_with_a_model(scene: Scene) -> None:
     with_key(scene)
     assert connection_of(scene.engine, "openai/gpt-5.5-mini").model == "gpt-5.5-mini"

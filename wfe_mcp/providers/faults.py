@@ -41,7 +41,7 @@ _TEST = "Then try it: wfe-mcp providers test {provider}"
 _LIST = "See the models it has: wfe-mcp providers test {provider}"
 
 _ROWS: dict[str, tuple[FaultKind, str, str]] = {
-    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Give it one: wfe-mcp providers add. {_TEST}"),
+    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Give it one: wfe-mcp providers key {{provider}}. {_TEST}"),
     "no_model": ("not_configured", "No model is named for provider {provider!r}.",
                  f"Name one in its role or provider. {_LIST}"),
     "no_address": ("not_configured", "Provider {provider!r} of kind {kind} has no base_url.",
