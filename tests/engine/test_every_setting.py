@@ -122,6 +122,12 @@ def who_fills_the_roles(scene: Scene) -> object:
     return connection_of(scene.engine, role or "", frozen=frozen)
 
 
+def whether_models_get_a_shell(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    with scene.store.read() as tx:
+        return tx.document(scene.engine.load(tx, run).record.frozen_sha256)["shell"]
+
+
 # the table
 
 
@@ -195,6 +201,7 @@ TABLE: dict[str, Row] = {
         what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
         '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{origin}/elsewhere"',
     ),
+    "tools.bash": Row(whether_models_get_a_shell, "", "[tools]\nbash = true"),
     "http.allow": Row(
         what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
         '[mcp_servers.stub]\nurl = "{url}"',

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.jobs.handling import JobContext
+    from wfe_mcp.providers.agents import Surroundings
 
-__all__ = ["answer"]
+__all__ = ["answer", "surroundings"]
 
 
 def answer(
@@ -29,4 +32,17 @@ def answer(
             f"Provider {connection.provider!r} is a person: it answers no question by itself.",
             "Name a model for the role, or use an approval gate.",
         )
-    raise ProviderFault("not_configured", f"Provider {connection.provider!r} cannot be asked yet.")
+    from wfe_mcp.providers.agents import ask_agent
+
+    around = surroundings(engine, context, engine.root)
+    return ask_agent(connection, question, around, listener, should_stop=lambda: context.stop.is_asked)
+
+
+def surroundings(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> Surroundings:
+    """Where a CLI agent works for a job: in ``root``, as a child of it, with the variables that it may see."""
+    from wfe_mcp.jobs.environment import MARK, child_env
+    from wfe_mcp.jobs.handling import mark_of
+    from wfe_mcp.providers.agents import Surroundings
+
+    mark = {MARK: mark_of(context.job.id, context.job.fence)}
+    return Surroundings(root, context.run_child, lambda names: child_env(names, engine.environment) | mark, log)

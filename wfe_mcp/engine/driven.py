@@ -84,9 +84,11 @@ def _enqueue(turn: Turn, attempt: Attempt) -> None:
     jobs = [job for job in turn.tx.jobs(turn.run.id, **on) if job.kind == JOB]
     if any(not was_suspended(job) for job in jobs):
         return
+    role = role_of(turn, attempt)
+    queue = _queue(turn, role)
     turn.enqueue(
-        JOB, queue=_queue(turn, role_of(turn, attempt)), payload={"role": role_of(turn, attempt)},
-        effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS, timeout_s=_LIMIT_S,
+        JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
+        timeout_s=None if queue == "manual" else _LIMIT_S,
         dedupe_key=f"{JOB}:{turn.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}", **on,
     )  # fmt: skip
 
@@ -98,7 +100,7 @@ def was_suspended(job: JobRecord) -> bool:
 
 
 def _queue(turn: Turn, role: str) -> str:
-    """CLI agents have a queue of their own: they take minutes, and the machine."""
+    """CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait."""
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.roles import filled
     from wfe_mcp.workspace.kinds import KIND_FACTS
@@ -107,4 +109,4 @@ def _queue(turn: Turn, role: str) -> str:
         kind = filled(turn.engine.settings(), role, turn.frozen, declared=True).provider.kind
     except Refused:  # the job says so, to everybody
         return "llm"
-    return "llm" if KIND_FACTS[kind].is_network else "agent"
+    return "manual" if kind == "manual" else "llm" if KIND_FACTS[kind].is_network else "agent"

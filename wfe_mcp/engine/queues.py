@@ -2,6 +2,7 @@
 
     timer    times of runs            command  gates that read files and run checks
     step     steps                    llm, agent, vision   models        webhook   who is told outside
+    manual   people who stand in for a model: nothing but waiting
 
 Rules:
 1. Each queue has its own places in a process, so that a model at work for minutes keeps no gate waiting.
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUEUES", "SLOTS", "JobStanding", "cancel_job", "end_for_person", "find_job", "job_standings", "queue_names", "queues_now", "work_limits"]  # fmt: skip
 
-SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 2, "agent": 2}
+SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 2, "agent": 2, "manual": 16}
 """Every queue, and how many of its jobs one process works at a time."""
 
 QUEUES = tuple(SLOTS)

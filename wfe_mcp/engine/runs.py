@@ -181,6 +181,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[
             name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
         },
         "context": [bundle.frozen() for bundle in bundles],
+        "shell": settings.settings.tools.bash,
         "plugins": versions_of(requires.plugins),
         "http_allow": list(settings.settings.http.allow),
         "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},

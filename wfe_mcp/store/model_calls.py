@@ -12,7 +12,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, literal_column, or_, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
@@ -65,7 +65,9 @@ _END_TOOL = (
         output_sha256=bindparam("sha256"), output_bytes=bindparam("size"),
     )
 )  # fmt: skip
-_TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(TOOL_CALL.c.started_at, TOOL_CALL.c.id)
+_TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
+    TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
+)
 
 
 def _sum(value: Any, condition: ColumnElement[bool] | None = None) -> ColumnElement[Any]:

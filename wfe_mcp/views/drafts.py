@@ -52,7 +52,7 @@ def draft_view(tx: Tx, found: Standing, phase: str, name: str, pointer: str) -> 
 
 def _drafts(tx: Tx, found: Standing, path: PhasePath) -> list[RefusedSubmission]:
     run = found.loaded.record.id
-    tries = (tried for tried in found.loaded.state.attempts[path] if tried.invalid)
+    tries = (tried for tried in found.loaded.state.attempts[path] if tried.invalid or tried.fail_kind)
     return [draft for tried in tries for draft in tx.refused(run, path, tried.number)]
 
 

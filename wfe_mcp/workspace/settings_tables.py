@@ -15,7 +15,7 @@ from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
 __all__ = [
     "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
-    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings",
+    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings",
 ]  # fmt: skip
 
 
@@ -88,6 +88,15 @@ class TemplateSettings(_Table):
     )
     roles: dict[Name, RoleSettings] = Field(
         default={}, description="Who fills a role of this template, instead of what it names."
+    )
+
+
+class ToolSettings(_Table):
+    """``bash``: what models that the server drives may be given besides the tools of the project's files."""
+
+    bash: bool = Field(
+        default=False,
+        description="Whether phases whose `tools_allowed` names `bash` get it: any command, as you, in the project.",
     )
 
 
@@ -164,6 +173,7 @@ class Settings(_Table):
     http: HttpSettings = Field(
         default=HttpSettings(), description="Addresses of plain http that steps, webhooks and providers may reach."
     )
+    tools: ToolSettings = Field(default=ToolSettings(), description="What models get that the server drives.")
     env: EnvSettings = Field(
         default=EnvSettings(), description="What expressions see as `env`: `${env.CI}` in a template."
     )

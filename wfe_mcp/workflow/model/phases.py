@@ -188,7 +188,11 @@ class PhaseKeys(Shape):
     )
     timeout: Duration | None = Field(default=None, description="A running attempt fails after this time.")
     retry: Retry | None = Field(default=None, description="Tries before the rules of `on_fail`.")
-    tools_allowed: Many[str] = Field(default=(), description="Tools the worker should keep to; empty: no limit.")
+    tools_allowed: Many[str] = Field(
+        default=(),
+        description="Tools the worker should keep to; empty: no limit. Where the server works the phase, they are its own: "
+        "`read` `list` `search` `write` `edit` `run_check` `git` `git_commit` `bash`; empty: all but the last two.",
+    )
     auto_proceed: bool | None = Field(
         default=None, description="Whether the run goes on by itself after this phase; absent: as the run says."
     )
