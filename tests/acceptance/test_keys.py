@@ -6,6 +6,7 @@ Real processes with their debug logs on, a keyring by the library's own switch, 
 import base64
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ KINDS = {"keyring": "openai", "stored": "anthropic", "variable": "openai-compati
 PATIENCE_S = 180
 EACH = "import json, sys; from wfe_mcp.cli.app import main; sys.exit(print(json.dumps([main(each) for each in json.loads(sys.argv[1])])))"
 SERVE = "import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2); sys.argv[1:] = ['serve']; from wfe_mcp.__main__ import main; sys.exit(main())"
+AT_TERMINAL = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 @dataclass
@@ -70,6 +72,35 @@ class House:
         )
         self.said += [done.stdout, done.stderr]
         return done
+
+    def typed(self, *words: str, asked: str, typed: str) -> int:
+        """A command at a terminal of its own, where ``typed`` is the answer to what it ``asked``; its exit code."""
+        ours, its = os.openpty()
+        argv = [sys.executable, "-c", AT_TERMINAL, sys.executable, "-m", "wfe_mcp", *words]
+        child = subprocess.Popen(argv, cwd=self.project, env=self.env, stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        seen = b""
+        try:
+            while piece := self._read(ours):
+                seen += piece
+                if asked and asked.encode() in seen:
+                    os.write(ours, f"{typed}\n".encode())
+                    asked = ""
+            return child.wait(PATIENCE_S)
+        finally:
+            child.kill()
+            child.wait()
+            os.close(ours)
+            self.said.append(seen.decode(errors="replace"))
+
+    @staticmethod
+    def _read(terminal: int) -> bytes:
+        """The next piece; empty when the other side is closed, or nothing comes for long."""
+        ready, _, _ = select.select([terminal], [], [], PATIENCE_S)
+        try:
+            return os.read(terminal, 65_536) if ready else b""
+        except OSError:  # how Linux says that nobody has it open any more
+            return b""
 
     def shown(self) -> list[str]:
         """Every name of a place where a key is found, in plain or encoded."""
@@ -145,6 +176,15 @@ def test_a_key_goes_to_its_provider_and_nowhere_else(house: House, vendors: dict
 
     assert house.each(*(("providers", "remove", name) for name in KEYS)) == [0, 0, 0]
     assert json.loads(house.keyring.read_text()) == {}
+    assert house.shown() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
+def test_a_key_typed_at_a_terminal_is_asked_for_and_not_shown(house: House) -> None:
+    words = ("providers", "add", "local", "--kind", "openai-compatible", "--base-url", "http://127.0.0.1:9/v1")
+    code = house.typed(*words, "--key", "stored", asked="it is not shown", typed=KEYS["stored"])
+    assert (code, "is in your configuration" in house.said[-1]) == (0, True), house.said[-1]
+    assert "stored: set" in house("providers", "list").stdout
     assert house.shown() == []
 
 
