@@ -23,18 +23,18 @@ def show(door: Door, run: Run) -> None:
 
     from wfe_mcp.engine.manifest import manifest
     from wfe_mcp.views import answers
-    from wfe_mcp.views.artifacts import inputs_of
     from wfe_mcp.views.runs import context_view
     from wfe_mcp.views.usage import usage_of_run
 
     engine, run = door.engine, door.at(run)
     answer = answers.status(engine, door.by, run, "full")
     found = answers.standing_of(engine, run)
-    story = {
-        "inputs": inputs_of(engine, found.loaded), "attempts": _attempts(door, found), "decisions": _decisions(door, found),
-    }  # fmt: skip
     with engine.store.read() as tx:
-        story["manifest"] = manifest(tx, found.loaded)
+        made: dict[str, Any] = {
+            "inputs": tx.document(found.loaded.record.inputs_sha256),
+            "manifest": manifest(tx, found.loaded),
+        }
+    story = made | {"attempts": _attempts(door, found), "decisions": _decisions(door, found)}
     if found.context:
         story["context"] = [context_view(bundle, files=True) for bundle in found.context]
     if found.spending is not None:
