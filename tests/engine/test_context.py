@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, Scene, phase, refused
+from tests.engine.scene import AGENT, GOOD, NOTE, Scene, phase, refused
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.engine.context import bundles_here
 from wfe_mcp.views import answers
@@ -325,3 +325,14 @@ def test_each_bundle_is_looked_at_in_each_of_its_scopes(scene: Scene) -> None:
     ]  # fmt: skip
     (wrong,) = [each for each in seen if each.fault]
     assert (wrong.name, "no file matches 'docs/*.rst'" in wrong.fault) == ("wrong", True)
+
+
+def test_a_template_inside_another_names_bundles_by_its_own_artifacts(scene: Scene) -> None:
+    """What the outer template calls ``standards`` is an artifact there, and means nothing to the inner one."""
+    configure(scene)
+    scene.define(phase("inner", context=["standards"]), name="held")
+    outer = phase("plan") | {"output": {"artifact": "standards", "schema": NOTE}}
+    run = scene.start(outer, {"id": "mend", "kind": "flow", "template": "held"})
+    scene.do(run, "plan", GOOD)
+
+    assert "Context: standards (sha256 " in prompt(scene, run, "mend[1].inner")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.workspace.context import files_matching
 from wfe_mcp.workspace.files import read_file
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.workflow.model import BundleRef, Phase
+    from wfe_mcp.workflow.model import BundleRef
     from wfe_mcp.workspace.context import ContextSettings
     from wfe_mcp.workspace.settings import LoadedSettings
 
@@ -73,9 +74,12 @@ def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Itera
                 yield SeenBundle(name, scope, 0, f"{refused.message} {refused.hint}")
 
 
-def artifact_names(plan: Plan) -> frozenset[str]:
-    """The artifacts of the template: in ``context`` such a name is never a bundle."""
-    return frozenset(phase.output.artifact for phase in plan.phases.values() if phase.output)
+def artifact_names(plan: Plan, path: PhasePath) -> frozenset[str]:
+    """The artifacts of the template that the phase stands in: in ``context`` such a name is never a bundle."""
+    from wfe_mcp.workflow.model import all_phases
+
+    own = all_phases(plan.template_of(path).phases)
+    return frozenset(phase.output.artifact for phase in own if phase.output)
 
 
 def bundles_of(root: Path, plan: Plan, settings: LoadedSettings, inputs: Mapping[str, Any]) -> list[Bundle]:
@@ -84,8 +88,8 @@ def bundles_of(root: Path, plan: Plan, settings: LoadedSettings, inputs: Mapping
     Refuses one that is missing (unless it is optional), not trusted yet, has no such scope, or cannot be read.
     """
     found: dict[tuple[str, str], Bundle] = {}
-    for phase in plan.phases.values():
-        for ref in _refs(plan, phase):
+    for path in plan.phases:
+        for ref in _refs(plan, PhasePath(path)):
             told = _settings_of(ref, plan, settings)
             if told is not None:
                 scope = _scope_of(ref, told, plan, inputs)
@@ -114,7 +118,7 @@ def cut_bundles(turn: Turn, attempt: Attempt) -> Iterator[tuple[str, str]]:
     """(file name, whole text) of each bundle that is too long for the prompt of ``attempt``."""
     from wfe_mcp.workflow.prompts import MAX_BUNDLE, bundle_text
 
-    for ref in _refs(turn.plan, turn.plan.phase(attempt.phase)):
+    for ref in _refs(turn.plan, attempt.phase):
         frozen = _frozen(turn, ref)
         parts: Parts = turn.tx.document(frozen["sha256"]) if frozen else []
         text = bundle_text([(part["path"], part["text"]) for part in parts])
@@ -122,13 +126,11 @@ def cut_bundles(turn: Turn, attempt: Attempt) -> Iterator[tuple[str, str]]:
             yield _file_name(frozen), text
 
 
-def _refs(plan: Plan, phase: Phase) -> list[BundleRef]:
+def _refs(plan: Plan, path: PhasePath) -> list[BundleRef]:
     from wfe_mcp.workflow.model import BundleRef
 
-    made = artifact_names(plan)
-    return [
-        BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in phase.context if entry not in made
-    ]
+    entries, made = plan.phase(path).context, artifact_names(plan, path)
+    return [BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in entries if entry not in made]
 
 
 def _settings_of(ref: BundleRef, plan: Plan, settings: LoadedSettings) -> ContextSettings | None:

@@ -51,7 +51,7 @@ def _handed_over(turn: Turn, attempt: Attempt, phase: Phase, artifacts: Mapping[
     from wfe_mcp.engine.context import artifact_names, handed_bundle
     from wfe_mcp.workflow.prompts import render_context
 
-    made = artifact_names(turn.plan)
+    made = artifact_names(turn.plan, attempt.phase)
     for entry in phase.context:
         if not isinstance(entry, str) or entry not in made:
             yield handed_bundle(turn, attempt, entry)
