@@ -250,3 +250,47 @@ def test_a_template_whose_gate_passes_by_itself_needs_no_worker(scene: Scene) ->
     scene.begin(run)
     done = answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     assert (done.state, done.run_state, told(done)) == ("completed", "completed", [])
+
+
+SKIPS = """
+import pathlib
+skipped = int(pathlib.Path("skips.txt").read_text())
+cases = "".join(f'<testcase classname="t" name="s{n}"><skipped/></testcase>' for n in range(skipped))
+pathlib.Path("report.xml").write_text(f'<testsuite tests="{skipped + 1}"><testcase classname="t" name="a"/>{cases}</testsuite>')
+"""
+
+
+def test_no_worker_moves_the_measure_of_skipped_tests(scene: Scene) -> None:
+    scene.check("test", SKIPS, junit="report.xml", writes=["report.xml"])
+    gate = command("test", no_new_skips=True)
+    scene.write("skips.txt", "1")
+    first = scene.start(phase("plan", gate))
+    assert scene.do(first, "plan").state == "completed"
+    assert "first to compare with" in str(evidence(scene, first)[-1])
+    scene.clock.advance(minutes=1)
+    run = scene.start(phase("plan", gate), name="again")
+    for _ in range(2):  # the failed try is no measure for the next one
+        scene.write("skips.txt", "2")
+        scene.clock.advance(minutes=1)
+        no = scene.do(run, "plan")
+        assert no.error is not None
+        assert "2 tests are skipped, 1 were before" in no.error.message
+    scene.write("skips.txt", "1")
+    assert scene.do(run, "plan").state == "completed"
+
+
+def test_in_a_run_without_a_past_the_first_count_is_the_measure(scene: Scene) -> None:
+    scene.check("test", SKIPS, junit="report.xml", writes=["report.xml"])
+    scene.write("skips.txt", "0")
+    run = scene.start(phase("plan", command("test")), phase("build", command("test", no_new_skips=True)))
+    scene.do(run, "plan")
+    scene.clock.advance(minutes=1)
+    scene.write("skips.txt", "3")
+    no = scene.do(run, "build")
+    assert no.error is not None
+    assert "3 tests are skipped, 0 were before" in no.error.message
+
+
+def evidence(scene: Scene, run: str) -> list[dict[str, Any]]:
+    with scene.store.read() as tx:
+        return [row.data for row in tx.evidence(scene.engine.load(tx, run).record.id)]

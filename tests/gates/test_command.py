@@ -296,3 +296,26 @@ def test_pytest_that_already_writes_a_report_keeps_it() -> None:
     assert reported_argv(own, Path("j.xml")) == (own, Path("own.xml"))
     apart = ("pytest", "--junit-xml", "own.xml")
     assert reported_argv(apart, Path("j.xml")) == (apart, Path("own.xml"))
+
+
+def test_enough_tests_coverage_and_speed_are_asked_of_what_the_check_showed(project: Project) -> None:
+    code = (
+        "import json, pathlib\n"
+        'pathlib.Path(\'r.xml\').write_text(\'<testsuite tests="2"><testcase classname="a" name="b"/>'
+        '<testcase classname="a" name="c"/></testsuite>\')\n'
+        "pathlib.Path('c.json').write_text(json.dumps({'totals': {'percent_covered': 75.5}}))\n"
+    )
+    check = script(project, code, junit="r.xml", coverage="c.json")
+    assert judge(project, check, min_tests=2, coverage_floor=75, max_duration="1m").kind is VerdictKind.PASS
+    no = judge(project, check, min_tests=3, coverage_floor=80, max_duration="1ms")
+    assert no.kind is VerdictKind.FAIL
+    assert "2 tests ran, expected at least 3" in no.message
+    assert "line coverage is 75.5 %, expected at least 80 %" in no.message
+    assert "expected at most 0.001 s" in no.message
+    assert (no.data["passed"], under(no.data, "expect")["min_tests"]) == (False, 3)
+
+
+def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> None:
+    judgement = judge(project, script(project, "pass"), coverage_floor=50)
+    assert judgement.kind is VerdictKind.ERROR
+    assert "set `junit` or `coverage`" in judgement.message

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.gates.expectation import Expectation, unmet
+from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.results import FailingTest, TestResults
 
 TWO_FAIL = TestResults(5, 1, 1, 0, (FailingTest("a::x"), FailingTest("a::y", "error")))
@@ -36,7 +36,7 @@ def test_an_expectation_is_read(value: dict[str, object], expectation: Expectati
         {"failing_tests": ["a", 1]},
         {"failing_tests": [" "]},
         {"failing_tests": {}},
-        {"min_tests": 3},
+        {"min_test": 3},
     ],
 )
 def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) -> None:
@@ -59,7 +59,7 @@ def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) 
     ],
 )
 def test_each_reason_why_not_is_told(value: dict[str, object], reasons: list[str]) -> None:
-    assert [fault.reason for fault in unmet(Expectation.of(value), 1, TWO_FAIL)] == reasons
+    assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, TWO_FAIL))] == reasons
 
 
 def test_what_is_expected_is_kept_with_the_evidence() -> None:
@@ -72,14 +72,50 @@ def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test() -> None:
     unittest_file = FailingTest("test_x (unittest.loader._FailedTest.test_x)", "error")
     pytest_file = FailingTest("tests/test_x.py::test_x", "error", "collection failure")
     for unloaded in (unittest_file, pytest_file):
-        found = unmet(
-            Expectation("nonzero", "some"), 1, TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
-        )
+        results = TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
+        found = unmet(Expectation("nonzero", "some"), Observed(1, results))
         assert [fault.reason for fault in found] == [
             f"0 tests failed, expected at least 1; not loaded at all, so proving nothing: {unloaded.id}"
         ]
 
 
 def test_where_nobody_can_tell_which_tests_failed_the_exit_code_answers_for_some() -> None:
-    assert unmet(Expectation("nonzero", "some"), 3, None) == ()
-    assert unmet(Expectation(None, "some"), 3, None)[0].is_unknowable
+    assert unmet(Expectation("nonzero", "some"), Observed(3)) == ()
+    assert unmet(Expectation(None, "some"), Observed(3))[0].is_unknowable
+
+
+RAN = TestResults(8, 0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "seen", "reasons"),
+    [
+        ({"min_tests": 8}, Observed(0, RAN), []),
+        ({"min_tests": 9}, Observed(0, RAN), ["8 tests ran, expected at least 9"]),
+        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=2), []),
+        ({"no_new_skips": True}, Observed(0, RAN), []),
+        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=1), ["2 tests are skipped, 1 were before"]),
+        ({"coverage_floor": 80}, Observed(0, coverage_percent=80.0), []),
+        (
+            {"coverage_floor": 80.5},
+            Observed(0, coverage_percent=80.25),
+            ["line coverage is 80.25 %, expected at least 80.5 %"],
+        ),
+        ({"max_duration": "1m"}, Observed(0, duration_s=60.0), []),
+        ({"max_duration": "1m"}, Observed(0, duration_s=61.04), ["it took 61.0 s, expected at most 60 s"]),
+    ],
+)
+def test_what_a_check_shows_besides_its_exit_code(value: dict[str, object], seen: Observed, reasons: list[str]) -> None:
+    assert [fault.reason for fault in unmet(Expectation.of(value), seen)] == reasons
+
+
+@pytest.mark.parametrize("value", [{"min_tests": 1}, {"no_new_skips": True}, {"coverage_floor": 1}])
+def test_what_nobody_counted_cannot_be_judged(value: dict[str, object]) -> None:
+    (fault,) = unmet(Expectation.of(value), Observed(0))
+    assert fault.is_unknowable
+
+
+def test_an_expectation_is_kept_with_the_evidence() -> None:
+    value = {"min_tests": 3, "no_new_skips": True, "coverage_floor": 80, "max_duration": "2m"}
+    kept = {"exit_code": 0, "min_tests": 3, "no_new_skips": True, "coverage_floor": 80, "max_duration_s": 120}
+    assert Expectation.of(value).as_data() == kept

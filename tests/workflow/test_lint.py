@@ -249,10 +249,6 @@ def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -
         ("/phases/0/on_fail", [{"do": "subflow", "template": "fix"}], "/phases/0/on_fail/0/do"),
         ("/phases/0/on_fail", [{"do": "compensate"}], "/phases/0/on_fail/0/do"),
         ("/phases/0/gates", [{"kind": "approval", "assurance": "passkey"}], "/phases/0/gates/0/assurance"),
-        ("/phases/1/gates/0/expect", {"min_tests": 3}, "/phases/1/gates/0/expect/min_tests"),
-        ("/phases/1/gates/0/expect", {"no_new_skips": True}, "/phases/1/gates/0/expect/no_new_skips"),
-        ("/phases/1/gates/0/expect", {"coverage_floor": 90}, "/phases/1/gates/0/expect/coverage_floor"),
-        ("/phases/1/gates/0/expect", {"max_duration": "5m"}, "/phases/1/gates/0/expect/max_duration"),
         ("/webhooks", [{"url": "https://example.org"}], "/webhooks"),
     ],
 )

@@ -199,9 +199,17 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
         None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
         evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
         environ=scene.engine.environment, run=run,
+        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
     )  # fmt: skip
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
     return Judged(judgement, scene.tree_now(), head(scene.root), changed)
+
+
+def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
+    run, attempt = scene.turn.run, scene.attempt
+    with scene.engine.store.read() as tx:
+        begun = attempt.started_at or scene.turn.at
+        return tx.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
 def _judged_artifact(current: Turn, attempt: Attempt, gate: Gate) -> str:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.check import Execution, execution
-from wfe_mcp.gates.expectation import Expectation, unmet
+from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
@@ -54,10 +55,12 @@ def run_check(
     if_missing: Literal["fail", "note"] = "fail",
     environ: Mapping[str, str] | None = None,
     run: RunChild = run_child,
+    skipped_before: int | None = None,
 ) -> Judgement:
     """Run the frozen check ``name`` in ``root`` and judge it. ``check`` None: the project has no such check.
 
     ``run`` is the job's ``run_child``, so that the child's process group is on record and a cancel reaches it.
+    ``skipped_before``: how many tests the check skipped before, where somebody knows; None: nothing to compare with.
     """
     if check is None:
         return _missing(name, if_missing, f"This project has no check {name!r}.")
@@ -83,9 +86,10 @@ def run_check(
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
     reports = read_reports(plan, root, old_reports, place.log)
     tests = reports.tests or results_printed(result.output_tail)
-    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan))
+    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan), skipped_before)
     judgement = _judged(facts)
-    return replace(judgement, data=_data(facts, root), evidence_kind=KIND, log_path=str(place.log))
+    data = _data(facts, root) | {"passed": judgement.kind is VerdictKind.PASS}
+    return replace(judgement, data=data, evidence_kind=KIND, log_path=str(place.log))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,12 @@ class _Facts:
     reports: Reports
     before: _Files
     after: _Files
+    skipped_before: int | None = None
+
+    def observed(self, exit_code: int) -> Observed:
+        return Observed(
+            exit_code, self.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before
+        )
 
 
 def _files(root: Path, plan: Execution) -> _Files:
@@ -138,7 +148,7 @@ def _judged(facts: _Facts) -> Judgement:
     if result.exit_code is None:
         why = f"{shown} was ended after {facts.check.timeout_s:g} s, its timeout.{_last_lines(facts)}"
         return failed(KIND, why, "find what hangs or is slow, mend it, then submit again.")
-    faults = unmet(facts.expectation, result.exit_code, facts.tests)
+    faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
         return passed(KIND, f"{shown} did what is expected: exit code {result.exit_code}{_counted(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
@@ -147,7 +157,7 @@ def _judged(facts: _Facts) -> Judgement:
         f"{shown} failed the gate: {reasons}{f' ({meaning})' if meaning else ''}{_counted(facts)}.{_last_lines(facts)}"
     )
     if all(fault.is_unknowable for fault in faults):
-        return undecided(KIND, why, "ask the user to set `junit` (the path of a JUnit report) for this check.")
+        return undecided(KIND, why, "ask the user to set `junit` or `coverage` (the path of a report) for this check.")
     return failed(KIND, why, _next_step(facts.expectation))
 
 
@@ -172,6 +182,12 @@ def _last_lines(facts: _Facts) -> str:
     return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed nothing."
 
 
+def _nothing_to_compare(facts: _Facts) -> list[str]:
+    if not facts.expectation.no_new_skips or facts.skipped_before is not None:
+        return []
+    return ["no earlier run of this check is known, so its skipped tests are the first to compare with"]
+
+
 def _data(facts: _Facts, root: Path) -> dict[str, Any]:
     result, before, after = facts.result, facts.before, facts.after
     changed: list[str] = []
@@ -191,7 +207,8 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
         "coverage_percent": facts.reports.coverage_percent,
         "security": facts.reports.security,
         "reports_sha256": facts.reports.sha256,
-        "notes": facts.reports.notes,
+        "skipped_before": facts.skipped_before,
+        "notes": [*facts.reports.notes, *_nothing_to_compare(facts)],
         "tree": {"before": before.tree, "after": after.tree, "changed": changed[:MAX_CHANGED_PATHS]},
         "head": {"before": before.head, "after": after.head},
         "survivors": list(result.survivors),

@@ -6,6 +6,10 @@ Pure: the facts come in, the reasons why not come out.
     failing_tests   a list of ids or globs, or one of them: each names a failing test, and no other test fails
                     a number: at least so many fail           "some": at least one fails
                     given without exit_code, any exit code will do
+    min_tests       at least so many tests ran; skipped ones did not
+    no_new_skips    no more are skipped than before (last pass before the run, else its first run in it)
+    coverage_floor  least line coverage, in percent
+    max_duration    the longest that the check itself may take
 """
 
 from collections.abc import Mapping
@@ -14,8 +18,11 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.gates.results import TestResults, is_named
+from wfe_mcp.workflow.model import Expect, duration_s
 
-__all__ = ["Expectation", "Unmet", "unmet"]
+__all__ = ["Expectation", "Observed", "Unmet", "unmet"]
+
+_KEYS = frozenset(Expect.model_fields)
 
 ExitCode = int | Literal["nonzero"] | None
 Failing = tuple[str, ...] | int | Literal["some"] | None
@@ -27,25 +34,49 @@ class Expectation:
 
     exit_code: ExitCode = 0
     failing_tests: Failing = None
+    min_tests: int | None = None
+    no_new_skips: bool = False
+    coverage_floor: float | None = None
+    max_duration_s: float | None = None
 
     @classmethod
     def of(cls, value: Mapping[str, object]) -> "Expectation":
         """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type."""
-        unknown = sorted(set(value) - {"exit_code", "failing_tests"})
+        unknown = sorted(set(value) - _KEYS)
         if unknown:
-            raise ValueError(f"expect.{unknown[0]} is not available")
+            raise ValueError(f"expect.{unknown[0]} is not known")
         failing = _failing(value.get("failing_tests"))
         exit_code = value.get("exit_code")
         if exit_code is None:
-            return cls(0 if failing is None else None, failing)
-        if exit_code != "nonzero" and (not isinstance(exit_code, int) or isinstance(exit_code, bool)):
+            exit_code = 0 if failing is None else None
+        elif exit_code != "nonzero" and (not isinstance(exit_code, int) or isinstance(exit_code, bool)):
             raise ValueError(f'expect.exit_code is {exit_code!r}; it is a number or "nonzero"')
-        return cls(cast("ExitCode", exit_code), failing)
+        duration = value.get("max_duration")
+        return cls(
+            cast("ExitCode", exit_code), failing, cast("int | None", value.get("min_tests")),
+            bool(value.get("no_new_skips")), cast("float | None", value.get("coverage_floor")),
+            None if duration is None else duration_s(str(duration)),
+        )  # fmt: skip
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON for the evidence."""
         named = list(self.failing_tests) if isinstance(self.failing_tests, tuple) else self.failing_tests
-        return {"exit_code": self.exit_code, **({} if named is None else {"failing_tests": named})}
+        more = {
+            "failing_tests": named, "min_tests": self.min_tests, "no_new_skips": self.no_new_skips or None,
+            "coverage_floor": self.coverage_floor, "max_duration_s": self.max_duration_s,
+        }  # fmt: skip
+        return {"exit_code": self.exit_code} | {key: value for key, value in more.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a check showed. ``skipped_before``: how many tests were skipped before; None: nobody knows."""
+
+    exit_code: int
+    results: TestResults | None = None
+    coverage_percent: float | None = None
+    duration_s: float = 0.0
+    skipped_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +87,54 @@ class Unmet:
     is_unknowable: bool = False
 
 
-def unmet(expectation: Expectation, exit_code: int, results: TestResults | None) -> tuple[Unmet, ...]:
+_UNCOUNTED = Unmet("which tests ran is not known: no test report and no summary that we can read", True)
+
+
+def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     """Every reason why the check did not do what is expected; empty when it did."""
     failing = expectation.failing_tests
-    if failing == "some" and results is None and expectation.exit_code is not None:
+    if failing == "some" and seen.results is None and expectation.exit_code is not None:
         failing = None
-    return (*_exit(expectation.exit_code, exit_code), *_tests(failing, results))
+    return (
+        *_exit(expectation.exit_code, seen.exit_code), *_tests(failing, seen.results),
+        *_enough(expectation.min_tests, seen.results), *_skips(expectation, seen),
+        *_coverage(expectation.coverage_floor, seen.coverage_percent),
+        *_duration(expectation.max_duration_s, seen.duration_s),
+    )  # fmt: skip
+
+
+def _enough(least: int | None, results: TestResults | None) -> tuple[Unmet, ...]:
+    if least is None:
+        return ()
+    if results is None:
+        return (_UNCOUNTED,)
+    ran = results.total - results.skipped
+    return () if ran >= least else (Unmet(f"{ran} tests ran, expected at least {least}"),)
+
+
+def _skips(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
+    if not expectation.no_new_skips:
+        return ()
+    if seen.results is None:
+        return (_UNCOUNTED,)
+    before = seen.skipped_before
+    if before is None or seen.results.skipped <= before:
+        return ()
+    return (Unmet(f"{seen.results.skipped} tests are skipped, {before} were before"),)
+
+
+def _coverage(floor: float | None, found: float | None) -> tuple[Unmet, ...]:
+    if floor is None:
+        return ()
+    if found is None:
+        return (Unmet("the coverage is not known: the check wrote no coverage report that we can read", True),)
+    return () if found >= floor else (Unmet(f"line coverage is {found:g} %, expected at least {floor:g} %"),)
+
+
+def _duration(most_s: float | None, took_s: float) -> tuple[Unmet, ...]:
+    if most_s is None or took_s <= most_s:
+        return ()
+    return (Unmet(f"it took {took_s:.1f} s, expected at most {most_s:g} s"),)
 
 
 def _failing(value: object) -> Failing:
@@ -97,7 +170,7 @@ def _tests(expected: Failing, results: TestResults | None) -> tuple[Unmet, ...]:
     if expected is None:
         return ()
     if results is None:
-        return (Unmet("which tests failed is not known: no test report and no summary that we can read", True),)
+        return (_UNCOUNTED,)
     if isinstance(expected, tuple):
         return _named(expected, results)
     least = 1 if expected == "some" else expected

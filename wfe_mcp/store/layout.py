@@ -191,7 +191,7 @@ EVIDENCE = Table(
     Column("gate", Integer, nullable=False), Column("kind", String, nullable=False),
     Column("sha256", String, nullable=True), Column("tree", String, nullable=True),
     Column("head", String, nullable=True), Column("log_path", String, nullable=True),
-    Column("at", UtcDateTime, nullable=False), Column("data", JsonText, nullable=False),
+    Column("at", UtcDateTime, nullable=False), Column("data", JsonText, nullable=False), Index(None, "kind", "at"),
     Index(None, "run_id", "phase", "attempt"),
 )
 

@@ -202,7 +202,7 @@ class RefusedSubmission(Row, table=True):
 class Evidence(Row, table=True):
     """What a gate saw."""
 
-    __table_args__ = (Index(None, "run_id", "phase", "attempt"),)
+    __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "kind", "at"))
 
     id: str = Field(primary_key=True)
     run_id: str = Field(foreign_key="run.id")

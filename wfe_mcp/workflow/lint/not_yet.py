@@ -12,7 +12,6 @@ from wfe_mcp.workflow.lint.fields import SetField, set_fields
 from wfe_mcp.workflow.model import (
     ApprovalGate,
     CompensateRule,
-    Expect,
     Shape,
     SubflowRule,
     Template,
@@ -24,10 +23,6 @@ __all__ = ["NOT_YET", "not_yet"]
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (PhaseKeys, "compensate"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),
-    (Expect, "min_tests"): None,
-    (Expect, "no_new_skips"): None,
-    (Expect, "coverage_floor"): None,
-    (Expect, "max_duration"): None,
     (SubflowRule, "do"): None,
     (CompensateRule, "do"): None,
     (Template, "webhooks"): None,

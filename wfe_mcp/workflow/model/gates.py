@@ -112,8 +112,14 @@ class Expect(Shape):
         default=None,
         description='Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.',
     )
-    min_tests: int | None = Field(default=None, ge=1, description="At least this many tests must have run.")
-    no_new_skips: bool = Field(default=False, description="No more tests are skipped than at the attempt's start.")
+    min_tests: int | None = Field(
+        default=None, ge=1, description="At least this many tests must have run; skipped ones did not."
+    )
+    no_new_skips: bool = Field(
+        default=False,
+        description="No more tests are skipped than when this check last passed before the run, else first ran in it; "
+        "where it never did, that is noted.",
+    )
     coverage_floor: float | None = Field(default=None, ge=0, le=100, description="Least line coverage in percent.")
     max_duration: Duration | None = Field(default=None, description="The check may take at most this long.")
 

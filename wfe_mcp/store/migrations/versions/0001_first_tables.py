@@ -192,6 +192,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_evidence")),
     )
     op.create_index(op.f("ix_evidence_run_id_phase_attempt"), "evidence", ["run_id", "phase", "attempt"])
+    op.create_index(op.f("ix_evidence_kind_at"), "evidence", ["kind", "at"])
     op.create_table(
         "idempotency",
         sa.Column("project_id", sa.String(), nullable=False),
