@@ -133,7 +133,6 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("retry_phase", "illegal_transition", on("later")),
     ("retry_phase", "leased", on("taken")),
     ("retry_phase", "needs_human", on("stuck")),
-    ("retry_phase", "bad_argument", on("taken", role="nobody")),
     ("second_opinion", "bad_argument", lambda _: {}),
     ("second_opinion", "unknown_run", lambda _: {"run": "nowhere", "question": "Why?", "reviewers": ["openai"]}),
     ("second_opinion", "unknown_phase", on("fre", reviewers=["openai"])),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.scene import BUILD, PLAN, Clock, create
@@ -141,6 +141,7 @@ def test_totals_are_told_by_template_role_model_and_day(store: Store, clock: Clo
         assert told("day") == [("2026-03-02", 3.0), ("2026-03-01", 0.5)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.one_of(st.none(), st.floats(0, 100)), st.booleans()), max_size=8))
 def test_reservations_and_use_always_add_up(calls: list[tuple[int, float | None, bool]]) -> None:
     import tempfile
