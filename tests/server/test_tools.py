@@ -184,6 +184,8 @@ async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect)
         run = await drill(agent)
         for phase in ("agreed", "asked", "signed", "plan", "checked"):
             await submitted(agent, run, phase)
+        for phase in ("agreed", "asked", "signed"):
+            await call(agent, "approve", run=run, phase=phase)
         asleep = anyio.Event()
         found: list[dict[str, object]] = []
 
