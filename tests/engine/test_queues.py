@@ -1,6 +1,7 @@
 """How much background work is done at once, whose turn it is, and what a cancelled job means."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from wfe_mcp.engine.control import control
 from wfe_mcp.engine.queues import QUEUES, cancel_job, find_job, job_standings, queue_names, queues_now, work_limits
 from wfe_mcp.engine.work import gave_up_of, new_worker
 from wfe_mcp.engine.work import start_worker as start
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.call_records import CallPurpose, NewCall
 from wfe_mcp.store.job_records import Limit, provider_key
 from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
 from wfe_mcp.views import answers
@@ -177,6 +180,31 @@ def test_jobs_are_listed_newest_first_by_queue_status_and_run(scene: Scene) -> N
     assert find_job(scene.engine, opinion[:12]).job.id == opinion
     assert refused(find_job, scene.engine, "job-").code == "bad_argument"
     assert refused(find_job, scene.engine, "nothing").hint == "See: wfe-mcp jobs list"
+
+
+def test_nobody_reads_within_a_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inner one would wait for a writer that waits for the outer one, until both give up."""
+    configure(scene, "[budget]", "cost_per_run = 5")
+    run, gate = gating(scene)
+    with scene.store.tx() as tx:
+        tx.begin_call(NewCall(scene.engine.project_id, CallPurpose.OPINION, "openai", "m", run_id=RunId(run)))
+    real, depth = Store.read, list[int]()
+
+    @contextmanager
+    def read(store: Store) -> Generator[Tx]:
+        assert not depth
+        depth.append(1)
+        try:
+            with real(store) as tx:
+                yield tx
+        finally:
+            depth.clear()
+
+    monkeypatch.setattr(Store, "read", read)
+    assert scene.status(run).data["spent"] == "$0.00 of $5.00, 0 tokens"
+    assert find_job(scene.engine, gate).position == 1
+    assert job_standings(scene.engine)
+    assert queues_now(scene.engine)
 
 
 # cancel

@@ -61,7 +61,7 @@ def spending(engine: Engine, tx: Tx, loaded: LoadedRun, plan: Plan) -> Spending 
     usage = tx.usage(run_id=loaded.record.id)
     if not usage.calls:
         return None
-    return Spending(usage, tuple(_of_run(engine.settings(), plan, loaded.state)))
+    return Spending(usage, tuple(_of_run(engine.settings(tx), plan, loaded.state)))
 
 
 def dollars(amount: float) -> str:

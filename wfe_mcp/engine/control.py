@@ -33,7 +33,7 @@ def retry(
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
-            filled(engine.settings(), role, current.frozen)  # refuses a role that nobody fills
+            filled(engine.settings(current.tx), role, current.frozen)  # refuses a role that nobody fills
         current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
     return current.loaded
 

@@ -94,11 +94,17 @@ class Engine:
         """The project's folder."""
         return self.project.root
 
-    def settings(self) -> LoadedSettings:
-        """The settings as they are now; project configuration counts only while its bytes are trusted."""
+    def settings(self, tx: Tx | None = None) -> LoadedSettings:
+        """The settings as they are now; project configuration counts only while its bytes are trusted.
+
+        ``tx``: the transaction that the caller is in. A second one beside it would wait for a writer that waits for it.
+        """
         from wfe_mcp.workspace.settings import load_settings
 
-        return load_settings(self.root, self.is_trusted, self.environment, self.overrides)
+        def trusted(path: Path, sha256: str) -> bool:
+            return self.is_trusted(path, sha256) if tx is None else tx.is_trusted(self.project_id, str(path), sha256)
+
+        return load_settings(self.root, trusted, self.environment, self.overrides)
 
     def is_trusted(self, path: Path, sha256: str) -> bool:
         """True when a person trusts exactly these bytes at this path."""

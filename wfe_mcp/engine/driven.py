@@ -85,10 +85,10 @@ def _enqueue(turn: Turn, attempt: Attempt) -> None:
     if any(not was_suspended(job) for job in jobs):
         return
     role = role_of(turn, attempt)
-    queue = _queue(turn, role)
+    queue, limit_key = _queue(turn, role)
     turn.enqueue(
         JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
-        timeout_s=None if queue == "manual" else _LIMIT_S,
+        timeout_s=None if queue == "manual" else _LIMIT_S, limit_key=limit_key,
         dedupe_key=f"{JOB}:{turn.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}", **on,
     )  # fmt: skip
 
@@ -99,14 +99,19 @@ def was_suspended(job: JobRecord) -> bool:
     return any(word in result for word in ("suspended", "outage", "stale"))
 
 
-def _queue(turn: Turn, role: str) -> str:
-    """CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait."""
+def _queue(turn: Turn, role: str) -> tuple[str, str | None]:
+    """The queue, and what limits it shares with others that call the same provider.
+
+    CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait.
+    """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.roles import filled
+    from wfe_mcp.store.job_records import provider_key
     from wfe_mcp.workspace.kinds import KIND_FACTS
 
     try:
-        kind = filled(turn.engine.settings(), role, turn.frozen, declared=True).provider.kind
+        provider = filled(turn.engine.settings(turn.tx), role, turn.frozen, declared=True).provider
     except Refused:  # the job says so, to everybody
-        return "llm"
-    return "manual" if kind == "manual" else "llm" if KIND_FACTS[kind].is_network else "agent"
+        return "llm", None
+    queue = "manual" if provider.kind == "manual" else "llm" if KIND_FACTS[provider.kind].is_network else "agent"
+    return queue, provider_key(provider.name)

@@ -181,7 +181,7 @@ def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
 def _standing(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobStanding]:
     now = engine.clock()
     queues = {each.queue: each for each in tx.queues(sorted({job.queue for job in jobs}))}
-    limits = _limits(engine.settings(), engine.project_id).claims.queues
+    limits = _limits(engine.settings(tx), engine.project_id).claims.queues
     standings: list[JobStanding] = []
     for job in jobs:
         position, usual = tx.position(job, now), queues[job.queue].average_run_s
