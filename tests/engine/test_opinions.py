@@ -216,3 +216,48 @@ def test_a_gate_that_waits_for_its_models_can_be_left_by_a_person(scene: Scene, 
         else:
             answers.retry_phase(scene.engine, HUMAN, run, "plan")
             assert scene.attempt(run, "plan").number == 2
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360f8cf00000003000100c9fe92ef0000000049454e44ae426082"
+)
+
+
+@pytest.mark.requirement("S4-27")
+def test_reviewers_see_the_pictures_that_the_gate_names(scene: Scene) -> None:
+    with server([opinion("fail"), opinion()]) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate(images=["shots/*.png"]), on_fail=STOP), roles=ROLES)
+        no = scene.do(run, "plan")
+        assert no.error is not None
+        assert "shots' does not exist" in no.error.message
+        (scene.root / "shots").mkdir()
+        control.retry(scene.engine, HUMAN, run, "plan")
+        no = scene.do(run, "plan")
+        assert no.error is not None
+        assert "There is no picture to look at: shots/*.png" in no.error.message
+        assert models.count == 0
+        (scene.root / "shots" / "home.png").write_bytes(PIXEL)
+        (scene.root / "shots" / "notes.txt").write_text("no picture")
+        control.retry(scene.engine, HUMAN, run, "plan")
+        scene.do(run, "plan")
+        control.retry(scene.engine, HUMAN, run, "plan")
+        (scene.root / "shots" / "home.png").write_bytes(PIXEL + b"\0")
+        assert scene.do(run, "plan").state == "completed"
+    assert models.count == 2
+    parts = models.asked[0].body["messages"][0]["content"]
+    assert [part["type"] for part in parts].count("image") == 1
+
+
+def test_too_many_pictures_are_not_sent(scene: Scene) -> None:
+    with server() as models:
+        configure(scene, models)
+        (scene.root / "shots").mkdir()
+        for number in range(9):
+            (scene.root / "shots" / f"{number}.png").write_bytes(PIXEL)
+        run = scene.start(phase("plan", gate(images=["shots/**"]), on_fail=STOP), roles=ROLES)
+        no = scene.do(run, "plan")
+    assert no.error is not None
+    assert "9 pictures match" in no.error.message
+    assert models.count == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.requests import SYSTEM
@@ -21,7 +22,7 @@ from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
-from wfe_mcp.gates.judgement import Judgement, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, undecided
 from wfe_mcp.store.records import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.filled import filled
@@ -147,7 +148,7 @@ def _review(
 ) -> Callable[[JobContext], Judgement]:
     """How the reviewers are asked, once the transaction that read the question is over."""
     from wfe_mcp.engine.opinions import About, judge_by_opinions, reviewers_of
-    from wfe_mcp.engine.reviews import about_gate, changed_files, question_of, with_changes
+    from wfe_mcp.engine.reviews import about_gate, changed_files, pictures, question_of, with_changes
 
     engine, run, frozen = current.engine, current.run, current.frozen
     declared = current.plan.template_of(attempt.phase).roles
@@ -167,9 +168,17 @@ def _review(
         if untrusted is not None:
             told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
             return Judgement(VerdictKind.AWAITING, told.message, told.data, told.evidence_kind)
-        changes = changed_files(Path(run.worktree), attempt, schema) if schema else ""
+        root = Path(run.worktree)
+        changes = changed_files(root, attempt, schema) if schema else ""
+        try:
+            names, images = pictures(root, gate.images)
+        except Refused as refused:
+            return failed("opinion", f"The pictures cannot be shown: {refused.message}", refused.hint or "name others.")
+        if gate.images and not names:
+            wanted = ", ".join(gate.images)
+            return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
         about = About(
-            run.project_id, question_of(with_changes(subject, changes)), subject.sha256, "gate", run.id, attempt.phase,
+            run.project_id, question_of(with_changes(subject, changes), images), subject.sha256, "gate", run.id, attempt.phase,
             attempt.number,
         )  # fmt: skip
         return judge_by_opinions(engine, context, gate, reviewers, about)

@@ -207,6 +207,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "quorum": {"quorum": 1},
         "if_missing": {"if_missing": "note"},
         "criteria": {"criteria": "Is it as small as it can be?"},
+        "images": {"images": ["shots/*.png"]},
         "allow_rewrite": {"allow_rewrite": True},
         "on_provider_error": {"on_provider_error": "warn"},
         "max_attempts": {"max_attempts": 2},

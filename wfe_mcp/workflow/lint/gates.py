@@ -98,6 +98,14 @@ def _opinion(gate: OpinionGate, at: str, template: Template, found: Findings) ->
             )
         if reviewer in gate.reviewers[:position]:
             found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is named twice", None, reviewer)
+    for position, glob in enumerate(gate.images):
+        if not is_inside(glob):
+            found.error(
+                f"{at}/images/{position}",
+                f"{glob!r} leaves the project: write a relative glob with / and without ..",
+                "a relative glob",
+                glob,
+            )
     if gate.quorum > len(gate.reviewers):
         found.error(
             f"{at}/quorum",

@@ -150,6 +150,11 @@ class OpinionGate(Shape):
     criteria: Prompt | None = Field(
         default=None, description='What the reviewers are to look at: a text, or `{"file": "prompts/review.md"}`.'
     )
+    images: Many[Text] = Field(
+        default=(),
+        description="Globs of pictures in the project that the reviewers see too, such as screenshots: "
+        '`["shots/*.png"]`; at most 8, of 5 MB each. A role whose model sees pictures fills the reviewer.',
+    )
     allow_rewrite: bool = Field(default=False, description="Hand a reviewer's rewrite to the next attempt.")
     on_provider_error: Literal["warn", "block"] = Field(
         default="block", description="When a reviewer cannot be reached: go on with a warning, or stop."
