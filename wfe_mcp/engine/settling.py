@@ -232,6 +232,8 @@ def enqueue_gate(turn: Turn, attempt: Attempt) -> None:
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
     alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
-        asked = getattr(turn.plan.gates(attempt)[attempt.gate], "max_attempts", None)
+        judge = turn.plan.gates(attempt)[attempt.gate]
+        asked = getattr(judge, "max_attempts", None)
         tries = {} if asked is None else {"max_attempts": asked}
-        turn.enqueue("gate", queue=_IN_JOBS[gate[0]], payload=payload, **tries, **on)
+        queue = "vision" if getattr(judge, "images", ()) else _IN_JOBS[gate[0]]
+        turn.enqueue("gate", queue=queue, payload=payload, **tries, **on)
