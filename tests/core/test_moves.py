@@ -53,8 +53,10 @@ completed / Proceed: completed
 completed / Retry: superseded +new
 completed / goto: superseded
 completed / rollback: rolled_back
+failed / Answer: failed
 failed / Cancel: cancelled
 failed / Edit: gating
+failed / EndCompensation: failed
 failed / ForceAccept: ready | completed
 failed / Overrule: gating | awaiting | ready | completed
 failed / Retry: superseded +new
@@ -154,6 +156,7 @@ running / Approve: running | waiting | completed | blocked | failed | paused
 running / AskApproval: running | waiting | completed | blocked | failed | paused
 running / Cancel: cancelled
 running / Edit: running | waiting | completed | blocked | failed | paused
+running / EndCompensation: running | waiting | completed | blocked | failed | paused
 running / FailAttempt: running | waiting | completed | blocked | failed | paused
 running / ForceAccept: running | waiting | completed | blocked | failed | paused
 running / LoseLease: running | waiting | completed | blocked | failed | paused
@@ -179,6 +182,7 @@ waiting / Approve: running | waiting | completed | blocked | failed | paused
 waiting / AskApproval: running | waiting | completed | blocked | failed | paused
 waiting / Cancel: cancelled
 waiting / Edit: running | waiting | completed | blocked | failed | paused
+waiting / EndCompensation: running | waiting | completed | blocked | failed | paused
 waiting / FailAttempt: running | waiting | completed | blocked | failed | paused
 waiting / ForceAccept: running | waiting | completed | blocked | failed | paused
 waiting / LoseLease: running | waiting | completed | blocked | failed | paused

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
-from tests.core.test_flows import flow
+from tests.core.test_flows import SYSTEM, flow
+from tests.core.test_recovery import mended
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
@@ -78,6 +79,14 @@ SPEC = (
             *each("walk", "tag", body=(phase("note"),)),
         ),
     ),
+    *mended(
+        "mended", "plan", gates=(GateSpec("expr"), GateSpec("approval")), next=(NextRule("mended", "again", 1),), locks=("c",),
+        on_fail=(FailRule("compensate"), FailRule("retry", 2), FailRule("subflow", 2), FailRule("compensate"), FailRule("goto", 1, PhasePath("plan"))),
+        body=(
+            phase("diagnose", gates=(GateSpec("expr"), GateSpec("approval")), on_fail=(FailRule("wait_human"),), next=(NextRule(COMPLETE, "enough"),)),
+            *each("walk", "diagnose", body=(phase("note"),)),
+        ),
+    ),
     *each(
         "outer", "plan", locks=("a",),
         body=(
@@ -94,12 +103,14 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
         scene.later(100)
     moves = [
         move
-        for move in legal_moves(scene.state, dice.choice([AGENT, HUMAN]), scene.at)
+        for move in legal_moves(scene.state, dice.choice([AGENT, HUMAN, HUMAN, SYSTEM]), scene.at)
         if not isinstance(move, c.Cancel) or dice.random() < 0.02
     ]
     if not moves:
         return None
     move = dice.choice(moves)
+    if isinstance(move, c.EndCompensation):
+        return scene.command(c.EndCompensation, move.phase, SYSTEM, fault=dice.choice(["", "", "no"]))
     if isinstance(move, c.Answer):
         told: dict[str, Any] = {
             "kind": move.kind,

@@ -106,7 +106,8 @@ def test_a_template_may_run_inside_a_loop_with_an_item_of_its_own(scene: Scene) 
     scene.submit(run, "walk[a].release[1].body[0].note", {"title": "A"})
     scene.do(run, "walk[b].release[1].body[0].note", {"title": "B"})
     said = scene.begin(run, "end").data["prompt"]
-    assert '{"a":{"tag":"A"},"b":{"tag":"B"}}' in said
+    assert '"a":{"tag":"A"}' in said
+    assert '"b":{"tag":"B"}' in said
 
 
 def test_templates_stand_in_each_other(scene: Scene) -> None:

@@ -197,3 +197,49 @@ def test_the_machine_sees_the_phases_inside_with_jumps_that_stay_there() -> None
         True,
     )
     assert (review_.next[0].goto, end.needs) == ("run_a.note", ("run_a",))
+
+
+def recovering(**keys: Any) -> Document:
+    rule = {"do": "subflow", "template": "a", "max_attempts": 2} | keys
+    return {"id": "code", "output": NOTE | {"artifact": "code"}, "on_fail": [rule]}
+
+
+def test_a_recovery_is_held_like_a_flow_also_in_the_defaults() -> None:
+    outer = template("outer", recovering(), {"id": "odd", "on_fail": [3, {"do": "subflow", "template": 3}]})
+    made = whole(outer | {"defaults": {"on_fail": [{"do": "subflow", "template": "gone"}]}}, there(template("a")))
+    assert made.definition["phases"][0]["on_fail"][0]["definition"]["name"] == "a"
+    assert [detail.path for detail, _ in made.faults] == ["/defaults/on_fail/0/template"]
+
+
+def test_lint_looks_into_a_recovery() -> None:
+    inner = template("a", {"id": "note", "output": NOTE, "prompt": "${inputs.nothing} ${inputs.title}"}, inputs=TITLED)
+    errors = lint(template("outer", recovering(definition=inner, **{"with": {"title": "${artifacts.code} ${"}}))).errors
+    assert {error.path for error in errors} == {"/phases/0/on_fail/0/template", "/phases/0/on_fail/0/with/title"}
+    assert lint(template("outer", recovering())).requires.templates == ("a",)
+    fine = template("a", inputs=TITLED)
+    assert lint(template("outer", recovering(definition=fine, **{"with": {"title": "${artifacts.code.title}"}}))).ok
+
+
+def test_a_phase_has_one_recovery_and_a_loop_or_flow_none() -> None:
+    twice = recovering() | {"on_fail": [{"do": "subflow", "template": "a"}, {"do": "subflow", "template": "b"}]}
+    held = {"id": "walk", "kind": "loop", "for_each": {"in": "${[1]}"}, "phases": [template("x")["phases"][0]]}
+    errors = lint(template("outer", twice, held | {"on_fail": [{"do": "subflow", "template": "a"}]})).errors
+    assert [error.path for error in errors] == ["/phases/0/on_fail/1", "/phases/1/on_fail/0"]
+
+
+def test_locks_of_a_recovery_are_in_one_order_with_those_around() -> None:
+    def walk(name: str, held: str, wanted: str) -> Document:
+        inner = template("a", {"id": f"in_{name}", "output": NOTE, "locks": [wanted]})
+        body = recovering(definition=inner) | {"output": {"artifact": name, "schema": {"type": "object"}}}
+        return {"id": name, "kind": "loop", "for_each": {"in": "${[1]}"}, "locks": [held], "phases": [body]}
+
+    errors = lint(template("outer", walk("b", "x", "y"), walk("c", "y", "x"))).errors
+    assert [error.path for error in errors] == ["/phases/0/phases/0", "/phases/1/phases/0"]
+
+
+def test_the_machine_sees_the_phases_of_a_recovery_below_the_phase_that_fails() -> None:
+    spec = project(parse(template("outer", recovering(definition=template("a"), **{"with": {"x": 1}}))))
+    code, note = spec.phases
+    assert (note.path, note.parent, code.loop) == ("code.note", "code", None)
+    assert code.recovery is not None
+    assert (code.recovery.items, code.on_fail[0].do, code.on_fail[0].max_uses) == ('{"x":1}', "subflow", 2)

@@ -6,9 +6,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, RunSpec
-from wfe_mcp.workflow.lint.not_yet import NOT_YET
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import CompensateRule
 from wfe_mcp.workflow.projection import project
 
 Document = dict[str, Any]
@@ -195,24 +193,6 @@ def test_the_server_works_steps_models_and_roles_that_name_a_provider(plain: Doc
     plain["phases"][2] |= {"kind": "llm", "role": "planner"}
 
     assert [one.served for one in projected(plain).phases] == [True, False, True]
-
-
-@pytest.mark.parametrize("rule", [{"do": "subflow", "template": "fix"}, {"do": "compensate"}])
-def test_a_rule_that_is_not_available_yet_is_not_projected(plain: Document, rule: Document) -> None:
-    plain["phases"][0]["on_fail"] = [rule]
-
-    with pytest.raises(Refused, match="not available yet"):
-        projected(plain)
-
-
-def test_a_rule_that_the_core_does_not_know_is_refused_even_without_its_row(
-    plain: Document, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain["phases"][0]["on_fail"] = [{"do": "compensate"}]
-    monkeypatch.delitem(NOT_YET, (CompensateRule, "do"))
-
-    with pytest.raises(Refused, match="The rule 'compensate' is not available yet"):
-        projected(plain)
 
 
 def test_a_step_that_runs_a_check_has_the_tree_for_itself(plain: Document) -> None:

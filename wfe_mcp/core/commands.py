@@ -11,7 +11,7 @@ from wfe_mcp.core.model import By, FailKind, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
+    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
     "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "SetAuto", "Skip", "StartPhase",
     "StartRun", "Submit", "TimeOut", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
@@ -206,6 +206,13 @@ class FailAttempt(PhaseCommand):
     reason: str
     kind: FailKind = FailKind.ERROR
     human_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCompensation(PhaseCommand):
+    """The steps that undo a failed attempt are over; ``fault``: why they failed."""
+
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

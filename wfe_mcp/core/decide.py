@@ -15,6 +15,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.loops import loop_opened, pass_judged
+from wfe_mcp.core.mending import recovery_opened
 from wfe_mcp.core.model import (
     Attempt,
     AttemptStatus,
@@ -49,6 +50,8 @@ def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
 def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     attempt = state.current(command.phase)
     on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    if command.kind == "recovery":
+        return [recovery_opened(attempt, command.items, command.error)]
     if command.error and command.kind != "next":
         what = {
             "when": "The condition 'when'",
@@ -243,6 +246,12 @@ def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
     return [failed, e.HumanAwaited(**on)] if command.human_only else [failed]
 
 
+def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Event]:
+    on: Any = {"phase": command.phase, "attempt": state.current(command.phase).number}
+    ended = e.MendingEnded(fault=command.fault, **on)
+    return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
+
+
 def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
     return [open_phase(state, state.current(command.phase))]
 
@@ -292,6 +301,6 @@ _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = 
     c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
     c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,
-    c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.Proceed: _proceed, c.SetAuto: _set_auto,
+    c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation, c.Proceed: _proceed, c.SetAuto: _set_auto,
     c.Pause: _pause, c.Resume: _resume, c.Cancel: _cancel,
 }  # fmt: skip

@@ -6,6 +6,7 @@ every fact that the next state needs: nothing is looked up again on replay.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Stage, Verdict
 from wfe_mcp.core.spec import PhasePath, RunSpec
@@ -28,6 +29,8 @@ __all__ = [
     "LocksNamed",
     "LoopFinished",
     "LoopOpened",
+    "MendingBegan",
+    "MendingEnded",
     "NextJudged",
     "OpinionOverruled",
     "PhaseCompleted",
@@ -36,6 +39,7 @@ __all__ = [
     "PhaseReady",
     "PhaseSkipped",
     "PhaseStarted",
+    "RecoveryOpened",
     "RevisionSubmitted",
     "RunBlocked",
     "RunCancelled",
@@ -208,6 +212,31 @@ class AttemptFailed(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MendingBegan(AttemptEvent):
+    """Rule ``rule`` of ``on_fail`` undoes the failed attempt (``compensate``), or lets the recovery ``key`` mend it."""
+
+    rule: int
+    what: Literal["compensate", "recover"]
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryOpened(AttemptEvent):
+    """The phases of the recovery ``key`` have attempts; ``items`` names the document with its inputs."""
+
+    key: str
+    items: str | None = None
+    feedback: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendingEnded(AttemptEvent):
+    """The attempt is undone, or its recovery is over; ``fault``: why that failed."""
+
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HumanAwaited(AttemptEvent):
     """The rules ended: only a person reopens the phase."""
 
@@ -359,7 +388,7 @@ EVENTS: dict[str, type[Event]] = {
         RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
         SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
         PhaseCompleted, PhaseForced,
-        AttemptFailed, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
+        AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
     )
 }  # fmt: skip

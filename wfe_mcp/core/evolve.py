@@ -14,10 +14,12 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.items import (
     close_items,
     drop_items,
+    end_recovery,
     ended,
     fresh,
     loop_event,
     open_again,
+    open_recovery,
     superseded,
     with_attempts,
 )  # fmt: skip
@@ -86,9 +88,14 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     changed = replace(tries[event.attempt - 1], **_changes(tries[event.attempt - 1], event))
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
     state = replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
-    if isinstance(event, _ENDS_LOOP) and event.phase in state.loops:
-        return close_items(state, event.phase, state.loops[event.phase].open)
-    return state
+    if isinstance(event, e.RecoveryOpened):
+        return open_recovery(state, event)
+    if event.phase not in state.loops:
+        return state
+    if state.phase(event.phase).loop is None:  # a recovery ends with the failure that it was to mend
+        goes_on = changed.status is AttemptStatus.FAILED and changed.mending
+        return state if goes_on else end_recovery(state, event.phase)
+    return close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
 
 
 def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa: C901 - one arm per event
@@ -154,7 +161,15 @@ def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa
         case e.AttemptFailed(kind=kind, reason=reason):
             return {
                 "status": AttemptStatus.FAILED, "fail_kind": kind, "reason": reason, "deadline": None, "asked": None,
+                "mending": "", "fail_rule": 0,
             }  # fmt: skip
+        case e.MendingBegan():
+            told = {"recovery": event.key, "recoveries": attempt.recoveries + 1} if event.what == "recover" else {}
+            return told | {"mending": event.what, "fail_rule": event.rule + 1, "holder": None, "lease_until": None}
+        case e.RecoveryOpened():
+            return {}
+        case e.MendingEnded(fault=fault):
+            return {"mending": "", "reason": f"{attempt.reason}\n{fault}" if fault else attempt.reason}
         case e.HumanAwaited():
             return {"human_only": True, "holder": None, "lease_until": None}
         case e.PhaseSkipped(reason=reason):
@@ -229,6 +244,8 @@ def _waits_for(state: RunState, attempt: Attempt) -> str:
     match attempt.status:
         case AttemptStatus.AWAITING:
             return "person"
+        case AttemptStatus.FAILED if attempt.phase in state.loops and attempt.mending:
+            return "nobody"  # the phases of its recovery tell
         case AttemptStatus.FAILED:
             return "person" if attempt.human_only else "work"
         case AttemptStatus.RUNNING if attempt.phase in state.loops:

@@ -104,6 +104,12 @@ def _answer(state: RunState, command: c.Answer) -> Refused | None:
     return illegal(f"No condition of phase {command.phase!r} is due.", "")
 
 
+def _end_compensation(state: RunState, command: c.EndCompensation) -> Refused | None:
+    if state.current(command.phase).mending == "compensate" and command.by.channel is Channel.SYSTEM:
+        return None
+    return illegal(f"Phase {command.phase!r} is not being undone.", "")
+
+
 def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
     attempt = state.current(command.phase)
     if attempt.stage is not None and attempt.sha256 is None:
@@ -206,8 +212,8 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
                        "Retry it without a role.")  # fmt: skip
     closed = _loop_is_closed(state, command.phase)
     if closed is not None:
-        return illegal(f"Loop {closed!r} around phase {command.phase!r} is {state.current(closed).status}.",
-                       f"Retry {closed!r} instead: it begins anew with all its items.")  # fmt: skip
+        return illegal(f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
+                       f"Retry {closed!r} instead: it begins anew with all that is inside.")  # fmt: skip
     if command.by.is_human:
         return None
     if state.phase(command.phase).loop is not None:
@@ -218,10 +224,15 @@ def _retry(state: RunState, command: c.Retry) -> Refused | None:
 
 
 def _loop_is_closed(state: RunState, path: PhasePath) -> PhasePath | None:
-    """The first loop around ``path`` that failed, was skipped or cancelled: no item of it can go on."""
+    """The first loop around ``path`` that failed, was skipped or cancelled, or recovery that is over: it cannot go on."""
+    closed = {AttemptStatus.FAILED, AttemptStatus.SKIPPED, AttemptStatus.CANCELLED}
     item = item_of(path)
     while item is not None:
-        if state.current(item[0]).status in {AttemptStatus.FAILED, AttemptStatus.SKIPPED, AttemptStatus.CANCELLED}:
+        loop = state.loops.get(item[0])
+        if state.phase(item[0]).loop is None:
+            if loop is None or item[1] not in loop.open:
+                return item[0]
+        elif state.current(item[0]).status in closed:
             return item[0]
         item = item_of(item[0])
     return None
@@ -335,7 +346,7 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
-    c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake,
+    c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
     c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
 }  # fmt: skip
 

@@ -80,8 +80,8 @@ def holds_locks(state: RunState, attempt: Attempt) -> bool:
             return attempt.stage is Stage.AFTER
         case AttemptStatus.AWAITING:
             return attempt.stage is Stage.AFTER and (is_loop or attempt.holder is not None)
-        case AttemptStatus.FAILED:  # its rules may go on with the same holder as soon as a paused run is resumed
-            return not attempt.human_only and attempt.holder is not None
+        case AttemptStatus.FAILED:  # its rules may go on with the same holder, and what undoes it works under its locks
+            return not attempt.human_only and (attempt.holder is not None or attempt.mending == "compensate")
         case _:
             return False
 

@@ -14,7 +14,8 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, LoopState, RunS
 from wfe_mcp.core.paths import PhasePath, inside
 
 __all__ = [
-    "LoopEvent", "close_items", "drop_items", "ended", "fresh", "loop_event", "open_again", "superseded", "with_attempts",
+    "LoopEvent", "close_items", "drop_items", "end_recovery", "ended", "fresh", "loop_event", "open_again", "open_recovery",
+    "superseded", "with_attempts",
 ]  # fmt: skip
 
 LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
@@ -57,6 +58,23 @@ def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunSta
             loops[attempt.phase] = replace(loops[attempt.phase], open=())
     loops[loop] = replace(loops[loop], open=tuple(key for key in loops[loop].open if key not in keys))
     return replace(state, loops=loops)
+
+
+def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
+    """The phases of a recovery begin inside the phase that failed, told what failed."""
+    told = replace(state.current(event.phase), feedback=event.feedback)
+    attempts = dict(state.attempts)
+    for phase in state.spec.body(event.phase):
+        path = inside(event.phase, event.key, phase.path)
+        attempts[path] = (fresh(state, path, state.iteration, told),)
+    opened = LoopState(event.attempt, (event.key,), begun=1, open=(event.key,), items=event.items)
+    return _with_loop(replace(state, attempts=attempts), event.phase, opened)
+
+
+def end_recovery(state: RunState, phase: PhasePath) -> RunState:
+    """The recovery of a failed phase is over; what was made in it stays as it is."""
+    state = close_items(state, phase, state.loops[phase].open)
+    return replace(state, loops={path: loop for path, loop in state.loops.items() if path != phase})
 
 
 def drop_items(state: RunState, loop: PhasePath) -> RunState:

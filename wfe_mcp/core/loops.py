@@ -19,7 +19,7 @@ from wfe_mcp.core.paths import KEY
 from wfe_mcp.core.questions import items_are_over, needs_are_met
 
 __all__ = [
-    "MAX_ITEMS", "all_items_are_over", "item_events", "loop_opened", "open_inside", "pass_judged", "passes_are_used_up",
+    "MAX_ITEMS", "all_items_are_over", "item_events", "left_for_a_person", "loop_opened", "open_inside", "pass_judged", "passes_are_used_up",
 ]  # fmt: skip
 
 MAX_ITEMS = 10_000
@@ -69,7 +69,7 @@ def item_events(state: RunState, attempt: Attempt) -> list[e.Event]:
             return [e.ItemClosed(phase=attempt.phase, attempt=attempt.number, key=key)]
         if any(_waits_for_person(other) for other in inner):
             stopped = True
-            if spec.on_item_fail == "continue" and not any(_is_at_work(state, other) for other in inner):
+            if spec.on_item_fail == "continue" and left_for_a_person(state, inner) is not None:
                 return [e.ItemClosed(phase=attempt.phase, attempt=attempt.number, key=key, failed=True)]
     if stopped and spec.on_item_fail == "block":
         return []
@@ -85,6 +85,12 @@ def all_items_are_over(state: RunState, attempt: Attempt) -> bool:
     loop, spec = state.loops[attempt.phase], state.phase(attempt.phase).loop
     assert spec is not None, "only a loop has items"
     return items_are_over(state, attempt.phase) and (spec.until is None or loop.finished)
+
+
+def left_for_a_person(state: RunState, inner: Sequence[Attempt]) -> Attempt | None:
+    """The phase among ``inner`` that waits for a person after a failure, once nothing else of them is at work."""
+    stopped = next((other for other in inner if _waits_for_person(other)), None)
+    return None if any(_is_at_work(state, other) for other in inner) else stopped
 
 
 def open_inside(state: RunState, attempt: Attempt) -> tuple[Attempt, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 from wfe_mcp.core.paths import inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
@@ -141,6 +141,8 @@ class Attempt:
 
     ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
     ``role``: who works this try instead of the phase's own role: a configured role, or ``client``.
+    ``mending``: what a rule does about its failure; ``fail_rule``: the rule of ``on_fail`` that follows. ``recovery``: the key
+    of the last of its ``recoveries``, each a template that runs inside it.
     ``entered``: a jump led here, in this lineage of tries. ``locks``: their names, once they are known.
     """
 
@@ -173,6 +175,10 @@ class Attempt:
     held: bool = False
     when: bool | None = None
     entered: bool = False
+    mending: Literal["", "compensate", "recover"] = ""
+    fail_rule: int = 0
+    recovery: str = ""
+    recoveries: int = 0
     locks: tuple[str, ...] | None = None
     next_rule: int = 0
     judged: bool = False

@@ -51,7 +51,7 @@ ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
         "ForceAccept": "ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
     "failed": {
-        "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
+        "Answer": "failed", "EndCompensation": "failed", "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
         "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back",
         "Cancel": "cancelled",
     },
@@ -69,7 +69,7 @@ from history, so no phase command has their name."""
 
 _RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
               "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Overrule", "Retry")  # fmt: skip
-_WORKING = ("Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RECORDING)
+_WORKING = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RECORDING)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase; a loop itself has none of it."""
@@ -177,6 +177,7 @@ def _candidates(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
         yield c.TimeOut(**on)
         yield c.FailAttempt(reason="failed", **on)
         yield c.Wake(**on)
+        yield c.EndCompensation(**on)
         yield c.LoseLease(**on)
         yield c.Withdraw(**on)
         yield c.TreeChange(tree=attempt.tree, **on)
@@ -203,7 +204,7 @@ _WORDS = {
     "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Overrule": "approve (overrule)", "Edit": "edit", "Proceed": "proceed",
     "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",
     "LoseLease": "end of lease", "RecordVerdict": "a gate's verdict", "OpenGates": "opening gates", "Wake": "wake",
-    "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step",
+    "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step", "EndCompensation": "the end of a compensation",
 }  # fmt: skip
 
 

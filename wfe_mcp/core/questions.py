@@ -3,6 +3,7 @@
     when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
     locks    … and it is not skipped               until    a pass of the loop is over
     next     a phase has completed                 outputs  the phases of a flow are over
+    recovery a failed phase is to be mended by another template
 
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
@@ -22,7 +23,7 @@ __all__ = ["Question", "is_passed_over", "is_told", "items_are_over", "needs_are
 class Question:
     """What is due: a condition, or the items of a loop. ``rule`` is the index in ``next``; 0 for the others."""
 
-    kind: Literal["when", "locks", "items", "until", "outputs", "next"]
+    kind: Literal["when", "locks", "items", "until", "outputs", "recovery", "next"]
     phase: PhasePath
     attempt: int
     rule: int
@@ -73,6 +74,10 @@ def _question(state: RunState, attempt: Attempt) -> Question | None:
                 return _before_it_opens(spec, attempt)
         case AttemptStatus.READY | AttemptStatus.RUNNING if spec.loop is not None:
             return _of_loop(state, attempt, spec.loop)
+        case AttemptStatus.FAILED if attempt.mending == "recover" and attempt.phase not in state.loops:
+            return Question(
+                "recovery", attempt.phase, attempt.number, 0, "" if spec.recovery is None else spec.recovery.items or ""
+            )
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
             condition = spec.next[attempt.next_rule].condition
             if condition is not None:

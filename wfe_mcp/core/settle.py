@@ -19,6 +19,7 @@ from wfe_mcp.core.graph import downstream
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.holding import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
+from wfe_mcp.core.mending import mending_begun, recovery_fault
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import beside, item_of, seen_from
 from wfe_mcp.core.questions import is_passed_over, is_told, needs_are_met
@@ -159,6 +160,8 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
     for attempt in reversed(state.open_attempts):  # inner loops first: what is over in them may end an item around
         if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
             yield from _loop_step(state, attempt)
+        elif attempt.mending == "recover" and attempt.phase in state.loops:
+            yield from _recovery_step(state, attempt, at)
     if all(attempt.is_settled for attempt in state.open_attempts):
         yield [e.RunCompleted()]
 
@@ -166,7 +169,7 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
 def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
     spec = state.phase(attempt.phase)
     match attempt.status:
-        case AttemptStatus.FAILED if not attempt.human_only:
+        case AttemptStatus.FAILED if not attempt.human_only and not attempt.mending:
             yield _on_fail(state, attempt, at, holder_alive=holder_alive)
         case AttemptStatus.PENDING if is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
@@ -197,6 +200,16 @@ def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
             yield [e.GatesOpened(phase=attempt.phase, attempt=attempt.number, stage=Stage.AFTER)]
 
 
+def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[list[e.Event]]:
+    """What ran inside the failed phase is over: a new try when it went well, else the next rule."""
+    fault = recovery_fault(state, attempt)
+    if fault is None:
+        return
+    ended = e.MendingEnded(phase=attempt.phase, attempt=attempt.number, fault=fault)
+    message = f"{attempt.reason}\nA recovery has run since: {attempt.recovery}."
+    yield [ended] if fault else [ended, reopen(state, attempt, at, message, holder_alive=False)]
+
+
 def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     gate = current_gate(state, attempt)
     if gate is not None:
@@ -210,6 +223,8 @@ def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
 
 def _on_fail(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> list[e.Event]:
     for index, rule in enumerate(state.phase(attempt.phase).on_fail):
+        if index < attempt.fail_rule:
+            continue
         events = _rule(state, attempt, at, index, rule, holder_alive=holder_alive)
         if events:
             return events
@@ -230,6 +245,8 @@ def _rule(
         case "backoff":
             later = at + timedelta(seconds=min(rule.max_s, rule.initial_s * 2 ** (tries - 1)))
             return [reopen(state, attempt, at, attempt.reason, holder_alive=False, not_before=later)]
+        case "compensate" | "subflow":
+            return mending_begun(state, attempt, index, rule)
         case "goto":
             key = f"{attempt.phase}/on_fail/{index}"
             used_up = state.jumps.get(key, 0) >= rule.max_uses or state.iteration >= state.spec.max_iterations

@@ -36,9 +36,11 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True)
 class FailRule:
-    """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff) or jumps (goto)."""
+    """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff), recoveries of it (subflow)
+    or jumps (goto).
+    """
 
-    do: Literal["retry", "goto", "wait_human", "block", "fail", "backoff", "pause"]
+    do: Literal["retry", "goto", "wait_human", "block", "fail", "backoff", "pause", "compensate", "subflow"]
     max_uses: int = 1
     goto: PhasePath | None = None
     initial_s: float = 2.0
@@ -79,7 +81,7 @@ class LoopSpec:
 class PhaseSpec:
     """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
     ``served``: the server works it (steps, models), not the connected client.
-    ``goto_only``: it begins only where a jump led to it. ``locks``: names, as opaque texts, that no two phases hold.
+    ``recovery``: how another template mends it, with its phases below ``path``. ``goto_only``: it begins only where a jump led to it. ``locks``: names, as opaque texts, that no two phases hold.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -101,6 +103,7 @@ class PhaseSpec:
     locks: tuple[str, ...] = ()
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
+    recovery: LoopSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.plans import recovery_of
 from wfe_mcp.engine.revisions import write_output
 from wfe_mcp.engine.scope import inside_roots, roots
 from wfe_mcp.workflow.expressions import ExpressionError
@@ -19,21 +20,38 @@ from wfe_mcp.workflow.flows import held_template, inputs_of
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.turn import Turn
+    from wfe_mcp.workflow.model import FlowPhase, SubflowRule
 
-__all__ = ["flow_inputs", "hand_in_outputs"]
+__all__ = ["flow_inputs", "hand_in_outputs", "recovery_inputs"]
 
 
 def flow_inputs(turn: Turn, attempt: Attempt) -> dict[str, Any]:
     """The inputs of the inner template. Raises ExpressionError."""
     phase = turn.plan.flow(attempt.phase)
-    written = canonical_json(phase.with_)
-    given = cast("dict[str, Any]", turn.plan.expressions.evaluate_json(phase.with_, roots(turn, attempt, written)))
-    inputs, faults = inputs_of(held_template(phase), given)
+    return _inputs(turn, phase, roots(turn, attempt, canonical_json(phase.with_)))
+
+
+def recovery_inputs(turn: Turn, attempt: Attempt) -> dict[str, Any]:
+    """The inputs of the template that mends a failed attempt: it sees what its gates saw, and why it failed.
+
+    Raises ExpressionError.
+    """
+    rule = recovery_of(turn.plan.phase(attempt.phase))
+    assert rule is not None, "only a phase with such a rule is mended"
+    seen = roots(turn, attempt, canonical_json(rule.with_), own=True)
+    failed = {"from": attempt.phase, "attempt": attempt.number, "message": attempt.reason}
+    made = {"artifact": turn.plan.artifact_name(attempt.phase)} if attempt.revision else {}
+    if seen["phase"]:
+        seen["phase"] = seen["phase"] | {"feedback": [*seen["phase"]["feedback"], failed | made]}
+    return _inputs(turn, rule, seen)
+
+
+def _inputs(turn: Turn, shape: FlowPhase | SubflowRule, seen: dict[str, Any]) -> dict[str, Any]:
+    given = cast("dict[str, Any]", turn.plan.expressions.evaluate_json(shape.with_, seen))
+    inputs, faults = inputs_of(held_template(shape), given)
     if faults:
-        where = f"/with{faults[0].path}"
-        raise ExpressionError(
-            "with", f"the inputs of template {phase.template!r} are not right at {where}: {faults[0].message}"
-        )
+        told = f"the inputs of template {shape.template!r} are not right at /with{faults[0].path}: {faults[0].message}"
+        raise ExpressionError("with", told)
     return inputs
 
 

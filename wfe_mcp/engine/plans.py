@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import RunRecord
     from wfe_mcp.workflow.expressions import Expressions
     from wfe_mcp.workflow.lint import LintReport
-    from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, Template
+    from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, SubflowRule, Template
 
-__all__ = ["STEPS_REPORT", "Plan", "Plans", "checked", "plan_of"]
+__all__ = ["STEPS_REPORT", "Plan", "Plans", "checked", "plan_of", "recovery_of"]
 
 
 STEPS_REPORT: dict[str, Any] = {
@@ -153,9 +153,17 @@ def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) ->
         yield path, phase
         if isinstance(phase, LoopPhase):
             yield from _by_path(phase.phases, f"{path}.", held)
-        elif isinstance(phase, FlowPhase):
-            held[path] = held_template(phase)
+        inside = phase if isinstance(phase, FlowPhase) else recovery_of(phase)
+        if inside is not None:
+            held[path] = held_template(inside)
             yield from _by_path(held[path].phases, f"{path}.", held)
+
+
+def recovery_of(phase: Phase) -> SubflowRule | None:
+    """The rule of a phase that runs another template when it fails."""
+    from wfe_mcp.workflow.model import SubflowRule
+
+    return next((rule for rule in phase.on_fail or () if isinstance(rule, SubflowRule)), None)
 
 
 class Plans:

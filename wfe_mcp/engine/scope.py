@@ -70,7 +70,8 @@ def inside_roots(turn: Turn, attempt: Attempt, text: str) -> dict[str, Any]:
 def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
     """The inputs of the template that the phase at ``path`` stands in."""
     flow = _flow_around(state, path)
-    document = None if flow is None else state.loops[flow[0]].items
+    opened = None if flow is None else state.loops.get(flow[0])
+    document = None if opened is None else opened.items
     if flow is None or document is None:
         return tx.document(run.inputs_sha256)
     return tx.document(document)[flow[1]]["value"]
@@ -266,5 +267,6 @@ def _flow_around(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | No
 
 
 def _is_flow(state: RunState, path: PhasePath) -> bool:
-    loop = state.phase(path).loop
-    return loop is not None and loop.flow
+    """True when the phases inside the phase at ``path`` are those of another template."""
+    spec = state.phase(path)
+    return spec.recovery is not None or (spec.loop is not None and spec.loop.flow)

@@ -68,7 +68,7 @@ def _waits_for_lock(turn: Turn, attempt: Attempt) -> bool:
 
 def _answer(turn: Turn, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
-    from wfe_mcp.engine.flows import hand_in_outputs
+    from wfe_mcp.engine.flows import hand_in_outputs, recovery_inputs
     from wfe_mcp.engine.items import evaluated_items
     from wfe_mcp.engine.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
@@ -83,6 +83,9 @@ def _answer(turn: Turn, question: Question) -> c.Answer:
         if question.kind == "items":
             keys, document = evaluated_items(turn, attempt)
             return c.Answer(keys=keys, items=document, **on)
+        if question.kind == "recovery":
+            inputs = {attempt.recovery: {"index": 0, "value": recovery_inputs(turn, attempt)}}
+            return c.Answer(items=turn.tx.keep_document(inputs), **on)
         if question.kind == "outputs":
             return c.Answer(**hand_in_outputs(turn, attempt), **on)
         if question.kind == "locks":
@@ -178,6 +181,7 @@ def _keep_jobs(turn: Turn) -> None:
             was is not None
             and was.status is AttemptStatus.GATING
             and (was.number != now.number or now.status is not AttemptStatus.GATING)
+            and now.mending != "compensate"  # its steps are jobs of the same attempt; a late gate finds nobody waiting
         ):
             _cancel_judging(turn, was)
         if now == was:

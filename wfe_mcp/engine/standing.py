@@ -142,6 +142,9 @@ def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
         match attempt.status:
             case AttemptStatus.AWAITING:
                 found.append(_awaiting(loaded, plan, attempt))
+            case AttemptStatus.FAILED if attempt.mending:
+                done = f"{attempt.recovery} runs inside it" if attempt.mending == "recover" else "it is being undone"
+                found.append(f"{attempt.phase} failed ({_first_line(attempt.reason)}); {done}")
             case AttemptStatus.FAILED:
                 found.append(
                     f"{attempt.phase} failed ({_first_line(attempt.reason)}); a person decides: wfe-mcp {_decisions(state, attempt)} {run} {typed(attempt.phase)}"

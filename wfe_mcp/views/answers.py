@@ -140,6 +140,7 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
         told = f"Revision {revision} of {phase} is stored, but a gate said no. {tried.reason}"
         hint = (
             "Mend it and submit again; the new attempt is yours already." if newest.status is AttemptStatus.RUNNING
+            else "A rule of this phase goes on by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
             else "The rules of this phase have ended: a person decides now." if newest.status is AttemptStatus.FAILED
             else "Call start_phase and try again."
         )  # fmt: skip

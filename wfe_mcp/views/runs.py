@@ -181,6 +181,8 @@ def _short(standing: Standing, attempt: Attempt) -> dict[str, Any]:
         view["items"] = _progress(loop)
     if attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}:
         view["stage"] = str(attempt.stage)
+    if attempt.mending:
+        view["mending"] = attempt.recovery if attempt.mending == "recover" else "compensate"
     return view | ({"held": True} if attempt.held else {})
 
 

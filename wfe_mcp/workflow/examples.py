@@ -236,7 +236,9 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "on_fail block": {"do": {"do": "block"}},
     "on_fail fail": {"do": {"do": "fail"}},
     "on_fail subflow": {
-        "do": {"do": "subflow"}, "template": {"template": "quick_fix"}, "max_attempts": {"max_attempts": 2},
+        "do": {"do": "subflow"}, "template": {"template": "quick_fix"},
+        "with": {"with": {"problem": "${phase.feedback[0].message}"}}, "max_attempts": {"max_attempts": 2},
+        "definition": {"definition": {"format": "wfe/1", "name": "quick_fix", "version": "1.0.0", "phases": [_BUILD]}},
     },
     "on_fail compensate": {"do": {"do": "compensate"}},
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """Which other templates does a template hold, and how do they come into it?
 
-A phase of kind ``flow`` names a template. When a run starts, its definition is put beside the name, and those of the
+A phase of kind ``flow`` names a template, and so does a rule ``subflow``. When a run starts, its definition is put beside the name, and those of the
 templates that this one names, and so on: one document holds all that the run will follow.
 
     {"kind": "flow", "template": "tag", "with": {…}}  ──whole──►  … "definition": {"format": "wfe/1", "name": "tag", …}
@@ -19,7 +19,7 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import FlowPhase, Template
+from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
 __all__ = ["MAX_DEPTH", "Whole", "held_template", "inputs_of", "whole"]
 
@@ -42,7 +42,7 @@ def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> 
     return Whole(filled, tuple(faults))
 
 
-def held_template(shape: FlowPhase) -> Template:
+def held_template(shape: FlowPhase | SubflowRule) -> Template:
     """The template that runs inside. Refuses ``unknown_template`` while its definition was not put in."""
     if shape.definition is None:
         raise Refused("unknown_template", f"Template {shape.template!r} is not there yet: a run puts it in when it starts.",
@@ -74,7 +74,9 @@ def _filled(
 ) -> dict[str, Any]:
     """``definition`` with each flow filled. ``around``: the names of the templates it stands in, itself last."""
     filled: dict[str, Any] = definition
-    for place, flow in _flows(definition, ()):
+    defaults = cast("object", definition.get("defaults"))
+    inherited = cast("dict[str, Any]", defaults).get("on_fail") if isinstance(defaults, dict) else None
+    for place, flow in (*_recoveries(inherited, ("defaults", "on_fail")), *_flows(definition, ())):
         name = flow["template"]
         try:
             inner = flow.get("definition") or _found(name, around, find)
@@ -106,7 +108,15 @@ def _flows(value: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             given, place = cast("dict[str, Any]", phase), (*at, "phases", index)
             if given.get("kind") == "flow" and isinstance(given.get("template"), str):
                 yield place, given
+            yield from _recoveries(given.get("on_fail"), (*place, "on_fail"))
             yield from _flows(given, place)
+
+
+def _recoveries(rules: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    for index, rule in enumerate(cast("list[object]", rules)) if isinstance(rules, list) else ():
+        given = cast("dict[str, Any]", rule) if isinstance(rule, dict) else {}
+        if given.get("do") == "subflow" and isinstance(given.get("template"), str):
+            yield (*at, index), given
 
 
 def _put(value: Any, at: tuple[str | int, ...], new: object) -> Any:

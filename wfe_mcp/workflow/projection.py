@@ -8,6 +8,7 @@ in seconds, conditions as opaque text.
     binds_tree    a command, git or files gate, or one of a package: its evidence is void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
+    recovery      what a rule ``subflow`` runs, ``code.diagnose``; no phase inside jumps out of it
     flows         so do those of another template, ``release.tag``; their jumps look no further out than that template
 """
 
@@ -31,6 +32,7 @@ from wfe_mcp.workflow.model import (
     ApprovalGate,
     BackoffRule,
     BlockRule,
+    CompensateRule,
     FailureRule,
     FlowPhase,
     Gate,
@@ -43,6 +45,7 @@ from wfe_mcp.workflow.model import (
     RetryRule,
     Role,
     StepsPhase,
+    SubflowRule,
     Template,
     WaitHumanRule,
     duration_s,
@@ -82,6 +85,7 @@ def _phases(
     for index, phase in enumerate(phases):
         before = (phases[index - 1].id,) if index else ()
         gates = (*phase.prompt_gates, *phase.gates)
+        recovery = next((rule for rule in phase.on_fail or () if isinstance(rule, SubflowRule)), None)
         yield PhaseSpec(
             path=here[phase.id],
             kind=phase.kind,
@@ -100,7 +104,11 @@ def _phases(
             locks=phase.locks,
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
+            recovery=None if recovery is None else LoopSpec(items=canonical_json(recovery.with_), flow=True),
         )
+        if recovery is not None:
+            inner = held_template(recovery)
+            yield from _phases(inner.phases, here[phase.id], {}, inner.roles)
         if isinstance(phase, LoopPhase):
             yield from _phases(phase.phases, here[phase.id], seen, roles)
         elif isinstance(phase, FlowPhase):
@@ -163,8 +171,10 @@ def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
             return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
         case WaitHumanRule() | BlockRule() | FailureRule() | PauseRule():
             return FailRule(rule.do)
-        case _:  # subflow, compensate: for who deletes its row of NOT_YET before the core knows it
-            raise Refused("unavailable", f"The rule {rule.do!r} is not available yet.", "Use another rule.")
+        case SubflowRule():
+            return FailRule("subflow", max_uses=rule.max_attempts)
+        case CompensateRule():
+            return FailRule("compensate")
 
 
 def _seconds(duration: str | None) -> float | None:

@@ -85,6 +85,8 @@ def _loop_faults(view: PhaseView, loop: LoopPhase) -> Iterator[Detail]:
 
 
 def _fault(field: SetField, scope: Scope) -> Iterator[Detail]:
+    if field.key == "definition":  # a template that runs inside is linted for itself
+        return
     for at, text in texts(field.value, field.pointer):
         if field.takes:
             yield from text_faults(text, field.takes, scope, at)

@@ -2,7 +2,7 @@
 
 1. An inner template is free of errors itself; what it needs of configuration, the outer one needs.
 2. ``with`` gives every input that is required, and none that it does not know.
-3. What a flow hands in are the ``outputs`` of its template: nobody edits them.
+3. A phase has one recovery; loops and flows have none: what can fail is inside them. What a flow hands in are the ``outputs`` of its template: nobody edits them.
 4. Context bundles are frozen when the run starts, when nobody knows the inputs of an inner template yet.
 5. A template that is not put in yet (``workflow/flows.py``) is listed as required.
 """
@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.lint.report import Findings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import BundleRef, FlowPhase, Template
+from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
 
 __all__ = ["flow_rules", "held_views"]
 
@@ -24,9 +24,28 @@ def flow_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
         if isinstance(view.phase, FlowPhase):
             _flow(view.phase, view.pointer, found)
             _handed_in(view.phase, view.pointer, found)
+        recoveries = [
+            (f"{view.pointer}/on_fail/{position}", rule)
+            for position, rule in enumerate(view.phase.on_fail or ())
+            if isinstance(rule, SubflowRule)
+        ]
+        for at, rule in recoveries:
+            _flow(rule, at, found)
+        _recoverable(view, recoveries, found)
 
 
-def held_views(shape: FlowPhase) -> tuple[PhaseView, ...]:
+def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], found: Findings) -> None:
+    for at, _ in recoveries[1:]:
+        found.error(at, "a phase has one recovery: its phases stand inside the phase that failed", "one rule 'subflow'")
+    if recoveries and isinstance(view.phase, LoopPhase | FlowPhase):
+        found.error(
+            recoveries[0][0],
+            f"{view.phase.id!r} holds other phases: the recovery belongs to those that can fail",
+            "a phase that is no loop and no flow",
+        )
+
+
+def held_views(shape: FlowPhase | SubflowRule) -> tuple[PhaseView, ...]:
     """The phases of the inner template; none when it is not there or has not the form of one."""
     from wfe_mcp.workflow.lint.scope import views
 
@@ -36,7 +55,7 @@ def held_views(shape: FlowPhase) -> tuple[PhaseView, ...]:
         return ()
 
 
-def _flow(shape: FlowPhase, at: str, found: Findings) -> None:
+def _flow(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
     if shape.definition is None:
         found.templates.add(shape.template)
         return
@@ -62,7 +81,7 @@ def _report(definition: dict[str, Any], found: Findings) -> LintReport:
     return lint(definition, found.project)
 
 
-def _inputs(inner: Template, shape: FlowPhase, at: str, found: Findings) -> None:
+def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
     schema = inner.inputs
     properties = cast("dict[str, Any]", schema.get("properties", {}))
     known = tuple(properties)
@@ -79,7 +98,7 @@ def _inputs(inner: Template, shape: FlowPhase, at: str, found: Findings) -> None
             found.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)
 
 
-def _bundles(shape: FlowPhase, at: str, found: Findings) -> None:
+def _bundles(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
     for view in held_views(shape):
         for ref in view.phase.context:
             if isinstance(ref, BundleRef) and "${" in (ref.scope or ""):

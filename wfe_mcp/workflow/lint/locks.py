@@ -19,7 +19,7 @@ from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.lint.flows import held_views
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import FlowPhase
+from wfe_mcp.workflow.model import FlowPhase, SubflowRule
 
 __all__ = ["lock_rules"]
 
@@ -62,6 +62,9 @@ def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], point
             if then not in {name for _, name in around}:
                 at = pointer or f"{view.pointer}/locks/{position}"
                 yield from (_Order(holder, first, view.phase.id, then, at) for holder, first in around)
+        for rule in view.phase.on_fail or ():
+            if isinstance(rule, SubflowRule):  # a failed phase holds no lock while it is mended
+                yield from _orders(held_views(rule), around, pointer or view.pointer)
         if isinstance(view.phase, FlowPhase):
             own = tuple((view.phase.id, name) for name in view.phase.locks)
             yield from _orders(held_views(view.phase), (*around, *own), pointer or f"{view.pointer}/template")

@@ -13,7 +13,6 @@ from wfe_mcp.workflow.model import (
     ApprovalGate,
     CompensateRule,
     Shape,
-    SubflowRule,
     Template,
 )
 from wfe_mcp.workflow.model.phases import PhaseKeys
@@ -22,9 +21,8 @@ __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (PhaseKeys, "compensate"): None,
-    (ApprovalGate, "assurance"): frozenset({"passkey"}),
-    (SubflowRule, "do"): None,
     (CompensateRule, "do"): None,
+    (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Template, "webhooks"): None,
 }
 

@@ -1,10 +1,10 @@
 """What happens when a phase fails, and where does the run go when it completes?"""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Label, PhaseId, Shape, tagged
+from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, tagged
 
 __all__ = [
     "BackoffRule", "BlockRule", "CompensateRule", "FailureRule", "GotoRule", "NextStep", "OnFail", "PauseRule",
@@ -56,15 +56,22 @@ class WaitHumanRule(Shape):
 
 
 class SubflowRule(Shape):
-    """Run another template, then try again."""
+    """Run another template inside the failed phase, then try again; when it fails, the next rule applies."""
 
     do: Literal["subflow"] = Field(description="`subflow`: run another template, then try again.")
-    template: Label = Field(description="The template to run.")
+    template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
+    with_: Json[dict[str, Any]] = Field(
+        default={}, alias="with", description="Its inputs; `phase.feedback` ends with why the phase failed."
+    )
     max_attempts: int = Field(default=1, ge=1, description="How often, in this iteration.")
+    definition: dict[str, Any] | None = Field(
+        default=None,
+        description="The template itself; filled in when a run starts, so that no later version changes it.",
+    )
 
 
 class CompensateRule(Shape):
-    """Run the phase's ``compensate`` steps."""
+    """Run the phase's ``compensate`` steps, then apply the next rule."""
 
     do: Literal["compensate"] = Field(description="`compensate`: run the phase's `compensate` steps.")
 

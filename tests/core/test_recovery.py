@@ -1,0 +1,219 @@
+"""How does another template mend a phase that failed?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.graph import outwards
+from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, PhaseSpec
+
+STOP = (FailRule("wait_human"),)
+RULES = (FailRule("retry", 1), FailRule("subflow", 2), FailRule("wait_human"))
+
+
+def mended(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tuple[PhaseSpec, ...]:
+    """A phase with a recovery, and the phases of that."""
+    gates: dict[str, Any] = {"gates": (GateSpec("expr"),), "on_fail": RULES}
+    first, *inner = each(path, *needs, body=body, **(gates | more))
+    return (replace(first, kind="agent", loop=None, recovery=LoopSpec(items="with", flow=True)), *inner)
+
+
+BODY = (phase("diagnose", on_fail=STOP, gates=(GateSpec("expr"),)), phase("fix", "diagnose"))
+
+
+def failed(*phases: PhaseSpec, **limits: Any) -> Scene:
+    """``code`` has failed and its recovery is open."""
+    scene = run_of(*(phases or (*mended("code", body=BODY), phase("end", "code"))), **limits)
+    fail(scene)
+    return scene
+
+
+def fail(scene: Scene) -> None:
+    scene.start("code")
+    scene.submit("code", revision=scene.attempt("code").revision + 1)
+    scene.judge("code", VerdictKind.FAIL, "red")
+    if scene.attempt("code").mending:
+        begin(scene)
+
+
+def begin(scene: Scene, error: str = "") -> None:
+    scene.give(scene.command(c.Answer, "code", kind="recovery", items="d" * 64, error=error))
+
+
+@pytest.mark.requirement("S3-22")
+def test_its_phases_run_inside_the_failed_phase_which_is_tried_anew_when_they_are_done():
+    scene = failed()
+    assert (scene.statuses["code"], scene.statuses["code[recovery-1].diagnose"]) == ("failed", "ready")
+    assert scene.state.status is RunStatus.RUNNING
+    assert scene.attempt("code[recovery-1].diagnose").feedback[0].message == "red"
+    scene.work("code[recovery-1].diagnose")
+    scene.work("code[recovery-1].fix")
+    assert (scene.statuses["code"], scene.attempt("code").number) == ("ready", 2)
+    assert "recovery-1" in scene.attempt("code").feedback[-1].message
+    assert scene.attempt("code[recovery-1].fix").status == "completed"
+    scene.work("code")
+    assert scene.statuses == {"code": "completed", "end": "ready"}
+
+
+def test_its_count_bounds_it_for_this_iteration():
+    scene = failed()
+    for key in ("recovery-1", "recovery-2"):
+        scene.work(f"code[{key}].diagnose")
+        scene.work(f"code[{key}].fix")
+        fail(scene)
+    assert (scene.statuses["code"], scene.attempt("code").human_only) == ("failed", True)
+    scene.give(scene.command(c.Retry, "code", HUMAN))
+    fail(scene)
+    assert scene.attempt("code").human_only
+
+
+def test_a_new_iteration_may_recover_again_under_a_new_key():
+    scene = run_of(phase("plan"), *mended("code", "plan", body=BODY, on_fail=(FailRule("subflow", 1), *STOP)))
+    scene.work("plan")
+    fail(scene)
+    scene.give(scene.command(c.Retry, "plan", HUMAN))
+    assert scene.attempt("code[recovery-1].diagnose").status == "superseded"
+    scene.work("plan")
+    fail(scene)
+    assert scene.statuses["code[recovery-2].diagnose"] == "ready"
+
+
+def test_a_recovery_that_leaves_a_phase_to_a_person_has_failed_and_the_next_rule_applies():
+    scene = failed()
+    scene.start("code[recovery-1].diagnose")
+    scene.submit("code[recovery-1].diagnose")
+    scene.judge("code[recovery-1].diagnose", VerdictKind.FAIL, "no idea")
+    assert (scene.statuses, scene.attempt("code").human_only) == ({"code": "failed", "end": "pending"}, True)
+    assert "'code[recovery-1].diagnose' no idea" in scene.attempt("code").reason
+    assert scene.state.status is RunStatus.WAITING
+    assert scene.attempt("code[recovery-1].fix").status == "skipped"
+
+
+def test_what_is_at_work_beside_it_is_waited_for():
+    beside = (phase("diagnose", on_fail=STOP, gates=(GateSpec("expr"),)), phase("log"))
+    scene = failed(*mended("code", body=beside), max_parallel=3)
+    scene.start("code[recovery-1].log", "h2")
+    scene.start("code[recovery-1].diagnose")
+    scene.submit("code[recovery-1].diagnose")
+    scene.judge("code[recovery-1].diagnose", VerdictKind.FAIL)
+    assert not scene.attempt("code").human_only
+    scene.submit("code[recovery-1].log")
+    assert scene.attempt("code").human_only
+
+
+def test_a_recovery_without_inputs_has_failed():
+    scene = run_of(*mended("code", body=BODY))
+    scene.start("code")
+    scene.submit("code")
+    scene.judge("code", VerdictKind.FAIL)
+    begin(scene, error="no such key")
+    assert scene.attempt("code").human_only
+    assert "could not begin: no such key" in scene.attempt("code").reason
+
+
+def test_complete_inside_ends_the_recovery():
+    body = (phase("diagnose", next=(NextRule(COMPLETE),)), phase("fix", "diagnose"))
+    scene = failed(*mended("code", body=body))
+    scene.work("code[recovery-1].diagnose")
+    assert (scene.statuses["code"], scene.attempt("code").number) == ("ready", 2)
+
+
+def test_a_person_is_waited_for_while_a_phase_inside_asks_one():
+    body = (phase("diagnose", gates=(GateSpec("approval"),)),)
+    scene = failed(*mended("code", body=body))
+    scene.work("code[recovery-1].diagnose")
+    assert scene.state.status is RunStatus.WAITING
+    scene.approve("code[recovery-1].diagnose")
+    assert scene.statuses["code"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "inside"),
+    [
+        (c.Retry, "ready", "superseded"), (c.Skip, "skipped", "cancelled"), (c.ForceAccept, "completed", "cancelled"),
+        (c.Edit, "gating", "cancelled"),
+    ],
+)  # fmt: skip
+def test_what_a_person_decides_of_the_failed_phase_ends_what_is_inside(
+    command: type[c.Command], status: str, inside: str
+):
+    scene = failed()
+    assert scene.refused(scene.command(c.Retry, "code", AGENT)).code == "needs_human"
+    told: dict[type[c.Command], dict[str, Any]] = {
+        c.Skip: {"reason": "r"},
+        c.ForceAccept: {"reason": "r"},
+        c.Edit: {"revision": 2, "sha256": "e" * 64},
+    }
+    scene.give(scene.command(command, "code", HUMAN, **told.get(command, {})))
+    assert scene.statuses["code"] == status
+    assert scene.attempt("code[recovery-1].diagnose").status == inside
+    assert not scene.state.loops
+    if command is c.Edit:
+        scene.judge("code", VerdictKind.FAIL)
+        begin(scene)
+        assert scene.statuses["code[recovery-2].diagnose"] == "ready"
+
+
+def test_pause_and_cancel_reach_inside():
+    scene = failed()
+    scene.give(scene.command(c.Pause))
+    assert (
+        scene.refused(scene.command(c.StartPhase, "code[recovery-1].diagnose", holder="h")).code == "illegal_transition"
+    )
+    scene.give(scene.command(c.Resume))
+    scene.start("code[recovery-1].diagnose")
+    scene.give(scene.command(c.Cancel))
+    assert {scene.attempt(path).status for path in ("code", "code[recovery-1].diagnose")} == {"cancelled"}
+
+
+def test_phases_inside_are_tried_again_while_it_is_open_and_not_after():
+    scene = failed()
+    diagnose = "code[recovery-1].diagnose"
+    scene.work(diagnose)
+    scene.give(scene.command(c.Retry, diagnose, HUMAN))
+    assert (scene.statuses[diagnose], scene.statuses["code"]) == ("ready", "failed")
+    scene.work(diagnose)
+    scene.work("code[recovery-1].fix")
+    said = scene.refused(scene.command(c.Retry, diagnose, HUMAN))
+    assert (said.code, "'code'" in said.hint) == ("illegal_transition", True)
+
+
+def test_a_person_inside_sends_the_run_back_to_what_failed_or_further():
+    body = (phase("diagnose", gates=(GateSpec("approval"),)),)
+    scene = run_of(phase("plan"), *mended("code", "plan", body=body))
+    scene.work("plan")
+    fail(scene)
+    diagnose = PhasePath("code[recovery-1].diagnose")
+    assert outwards(scene.state.spec, diagnose) == {"code", "plan"}
+    scene.work(diagnose)
+    scene.give(scene.command(c.Reject, diagnose, HUMAN, feedback="replan", to=PhasePath("plan")))
+    assert scene.statuses == {"plan": "ready", "code": "pending"}
+    assert scene.attempt(diagnose).status == "superseded"
+
+
+def test_in_a_loop_it_belongs_to_the_item():
+    inner = mended("code", body=BODY)
+    code, diagnose, fix = inner
+    body = tuple(
+        replace(one, path=PhasePath(f"build.{one.path}"), parent=PhasePath(f"build.{one.parent}" if one.parent else "build"),
+                needs=tuple(PhasePath(f"build.{need}") for need in one.needs)) for one in inner
+    )  # fmt: skip
+    loop, *_ = each("build", body=(code, diagnose, fix), on_item_fail="continue")
+    scene = run_of(loop, *body)
+    scene.items("build", "a", "b")
+    path = "build[a].code"
+    scene.start(path)
+    scene.submit(path)
+    scene.judge(path, VerdictKind.FAIL)
+    scene.give(scene.command(c.Answer, path, kind="recovery", items="d" * 64))
+    scene.start(f"{path}[recovery-1].diagnose")
+    scene.submit(f"{path}[recovery-1].diagnose")
+    scene.judge(f"{path}[recovery-1].diagnose", VerdictKind.FAIL)
+    assert scene.state.loops[PhasePath("build")].failed == ("a",)
+    assert scene.statuses["build[b].code"] == "ready"
