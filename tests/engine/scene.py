@@ -184,6 +184,12 @@ class Scene:
             assert done < 50, "the jobs never end"
         return done
 
+    def work_one(self) -> bool:
+        """Work off one job; False when none is due."""
+        if self._worker is None:
+            self._worker = new_worker(self.engine)
+        return self._worker.work_one()
+
     def close(self) -> None:
         if self._worker is not None:
             self._worker.stop()

@@ -252,7 +252,7 @@ def test_the_result_of_a_step_is_there_for_later_steps_and_phases(design: Docume
 def test_compensating_steps_see_what_the_phase_made(plain: Document) -> None:
     plain["phases"][1]["compensate"] = [{"id": "undo", "builtin": "git.reset", "params": {"a": "${artifacts.change}"}}]
 
-    assert [detail.path for detail in lint(plain).errors] == ["/phases/1/compensate"]
+    assert lint(plain).errors == ()
 
 
 def loop_of(design: Document) -> Document:

@@ -157,9 +157,13 @@ class _Seen:
         from wfe_mcp.workflow.model import StepsPhase
 
         phase = self._turn.plan.phase(attempt.phase)
-        if not isinstance(phase, StepsPhase) or not (so_far or attempt.status is AttemptStatus.COMPLETED):
+        if not (so_far or attempt.status is AttemptStatus.COMPLETED):
             return {}
-        names = {step.id: step.assign for step in phase.steps}
+        names = {step.id: step.assign for step in phase.steps} if isinstance(phase, StepsPhase) else {}
+        if so_far:
+            names |= {f"compensate.{step.id}": step.assign for step in phase.compensate}
+        if not names:
+            return {}
         return {
             name: row.output
             for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.number)

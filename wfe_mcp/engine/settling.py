@@ -26,7 +26,7 @@ from wfe_mcp.engine.driven import settle_driven
 from wfe_mcp.engine.prompts import prompt_of
 from wfe_mcp.engine.requests import SYSTEM, reissue
 from wfe_mcp.engine.scope import roots
-from wfe_mcp.engine.steps import settle_steps
+from wfe_mcp.engine.steps import settle_compensations, settle_steps
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
@@ -42,7 +42,14 @@ _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 def settle(turn: Turn) -> None:
     """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
-    while _answer_one(turn) or _judge_one(turn) or _wake_one(turn) or settle_steps(turn) or settle_driven(turn):
+    while (
+        _answer_one(turn)
+        or _judge_one(turn)
+        or _wake_one(turn)
+        or settle_steps(turn)
+        or settle_driven(turn)
+        or settle_compensations(turn)
+    ):
         pass
     reissue(turn)
     _keep_jobs(turn)

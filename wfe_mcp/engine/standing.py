@@ -14,6 +14,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.engine.caps import Spending, spending
 from wfe_mcp.engine.holding import held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.phases import claimable
+from wfe_mcp.engine.steps import has_steps, is_undone, is_worked
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     plan = engine.plans.of_run(tx, loaded.record)
     works = loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
-    has_steps = any(phase.kind == "steps" for phase in loaded.state.spec.phases)
-    steps = tuple(tx.steps(loaded.record.id)) if has_steps else ()
+    steps = tuple(tx.steps(loaded.record.id)) if has_steps(loaded.state.spec) else ()
     untrusted = _untrusted(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
     waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted), elsewhere=bool(elsewhere))
@@ -96,11 +96,7 @@ def _elsewhere(engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[Phase
 
 def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, ...]:
     """Steps that wait for trust, as sentences."""
-    running = {
-        (attempt.phase, attempt.number)
-        for attempt in loaded.state.open_attempts
-        if attempt.status is AttemptStatus.RUNNING
-    }
+    running = {(attempt.phase, attempt.number) for attempt in loaded.state.open_attempts if is_worked(attempt)}
     return tuple(
         f"{row.phase} step {row.step} {row.error}"
         for row in steps
@@ -132,7 +128,7 @@ def _waiting_on(
 
 def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
     works = {AttemptStatus.READY, AttemptStatus.RUNNING}
-    return attempt.status in works and state.is_served(attempt.phase)
+    return is_undone(attempt) or (attempt.status in works and state.is_served(attempt.phase))
 
 
 def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:

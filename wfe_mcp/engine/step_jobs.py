@@ -20,7 +20,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.holding import BUSY_S, held_elsewhere
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.step_calls import Answer, Call, make
-from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable
+from wfe_mcp.engine.steps import begin_phase, hand_in, is_repeatable, is_worked, step_of
 from wfe_mcp.engine.trees import bound_tree, files_at_start
 from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome, Suspended
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import EvidenceRecord, JobRecord
-    from wfe_mcp.workflow.model import Step, StepRetry, StepsPhase
+    from wfe_mcp.workflow.model import Step, StepRetry
 
 __all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
 
@@ -69,12 +69,7 @@ class StepJobs:
             turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
         ):
             row, attempt = _row(current, job), _attempt(current, job)
-            if (
-                row is None
-                or not _is_held(tx, job)
-                or attempt.number != job.attempt
-                or attempt.status is not AttemptStatus.RUNNING
-            ):
+            if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
                 return None
             if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
                 return None
@@ -209,5 +204,4 @@ def _attempt(current: Turn, job: JobRecord) -> Attempt:
 
 
 def _step(current: Turn, row: StepRecord) -> Step:
-    phase: StepsPhase = current.plan.phase(row.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    return next(step for step in phase.steps if step.id == row.step)
+    return step_of(current.plan.phase(row.phase), row.step)

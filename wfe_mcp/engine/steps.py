@@ -28,9 +28,9 @@ from wfe_mcp.engine.scope import roots
 from wfe_mcp.store.step_records import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.spec import PhasePath, RunSpec
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.workflow.model import Step, StepsPhase
+    from wfe_mcp.workflow.model import Phase, Step, StepsPhase
 
 __all__ = [
     "SERVER",
@@ -38,15 +38,24 @@ __all__ = [
     "claim_by_server",
     "does",
     "hand_in",
+    "has_steps",
     "is_repeatable",
+    "is_undone",
+    "is_worked",
     "leave",
     "passed",
+    "settle_compensations",
     "settle_steps",
+    "step_of",
     "trust_given",
+    "undoing_steps",
 ]
 
 SERVER = "server"
 """The holder of phases that the server works: every live process works on them, so it never dies."""
+
+_UNDO = "compensate."
+"""What the names of steps begin with that undo an attempt; no id holds a dot."""
 
 _GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
 _LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
@@ -58,7 +67,7 @@ _MOST_JOBS = 25
 
 def settle_steps(turn: Turn) -> bool:
     """Whatever is due in phases of steps. True when a command was given: then more may be due."""
-    if not any(phase.kind == "steps" for phase in turn.state.spec.phases):
+    if not has_steps(turn.state.spec):
         return False
     leave(turn)
     if turn.state.status not in _GOES_ON:
@@ -71,6 +80,44 @@ def settle_steps(turn: Turn) -> bool:
     )
 
 
+def settle_compensations(turn: Turn) -> bool:
+    """Whatever is due in attempts that are being undone. True when a command was given.
+
+    Last of all that is settled: what an attempt leaves behind is stopped before its undoing begins.
+    """
+    if turn.state.status not in _GOES_ON:
+        return False
+    return any(_undo(turn, attempt) for attempt in turn.state.open_attempts if is_undone(attempt))
+
+
+def has_steps(spec: RunSpec) -> bool:
+    """True when the server may have steps to do: a phase of steps, or one that undoes what failed."""
+    return any(phase.kind == "steps" or any(rule.do == "compensate" for rule in phase.on_fail) for phase in spec.phases)
+
+
+def is_undone(attempt: Attempt) -> bool:
+    """True while the steps of ``compensate`` undo the failed ``attempt``."""
+    return attempt.status is AttemptStatus.FAILED and attempt.mending == "compensate"
+
+
+def is_worked(attempt: Attempt) -> bool:
+    """True while steps of ``attempt`` are at work: its own, or those that undo it."""
+    return attempt.status is AttemptStatus.RUNNING or is_undone(attempt)
+
+
+def step_of(phase: Phase, name: str) -> Step:
+    """The step that a row is about; one that undoes carries ``compensate.`` before its id."""
+    from wfe_mcp.workflow.model import StepsPhase
+
+    own = phase.steps if isinstance(phase, StepsPhase) else ()
+    return next(step for step in (*own, *undoing_steps(phase)) if step.id == name)
+
+
+def undoing_steps(phase: Phase) -> list[Step]:
+    """The steps that undo a phase, under names that no other step of it has."""
+    return [step.model_copy(update={"id": f"{_UNDO}{step.id}"}) for step in phase.compensate]
+
+
 def leave(turn: Turn) -> None:
     """Steps of an attempt that is over: what waits is cancelled, what runs is stopped, and a call is in doubt."""
     before = turn.loaded.state
@@ -78,9 +125,11 @@ def leave(turn: Turn) -> None:
         if path not in before.attempts:
             continue
         was, now = before.attempts[path][-1], turn.state.attempts[path][-1]
-        is_over = now.number != was.number or now.status is not AttemptStatus.RUNNING
-        if turn.state.phase(path).kind == "steps" and was.status is AttemptStatus.RUNNING and is_over:
-            live = [row for row in turn.tx.steps(turn.run.id, path, was.number) if row.status in _LIVE]
+        undone = is_undone(was)
+        is_over = now.number != was.number or (undone, is_worked(now)) != (is_undone(now), True)
+        if is_worked(was) and is_over and (undone or turn.state.phase(path).kind == "steps"):
+            rows = turn.tx.steps(turn.run.id, path, was.number)
+            live = [row for row in rows if row.status in _LIVE and row.step.startswith(_UNDO) == undone]
             for row in live:
                 in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
                 status = StepStatus.UNKNOWN if in_doubt else StepStatus.CANCELLED
@@ -128,7 +177,7 @@ def passed(row: StepRecord, step: Step) -> bool:
 def trust_given(turn: Turn) -> None:
     """Steps that waited for trust are due again."""
     for attempt in turn.state.open_attempts:
-        if turn.state.phase(attempt.phase).kind == "steps" and attempt.status is AttemptStatus.RUNNING:
+        if is_worked(attempt) and has_steps(turn.state.spec):
             for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number):
                 if row.status is StepStatus.WAITING:
                     turn.tx.save_step(replace(row, status=StepStatus.READY, error=""))
@@ -182,6 +231,25 @@ def _go_on(turn: Turn, attempt: Attempt) -> bool:
     return True
 
 
+def _undo(turn: Turn, attempt: Attempt) -> bool:
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": turn.at}
+    phase = turn.plan.phase(attempt.phase)
+    for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
+        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step, own=True))
+        if passed(row, step):
+            continue
+        if row.status is StepStatus.READY:
+            _enqueue(turn, row)
+        if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
+            doubt = "failed" if row.status is StepStatus.FAILED else "may have had its effect, nobody knows"
+            turn.give(c.EndCompensation(fault=f"Step {row.step!r} ({row.does}) {doubt}: {row.error}", **on))
+            return True
+        return False
+    turn.give(c.EndCompensation(**on))
+    return True
+
+
 def _carried(turn: Turn, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
     """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
     tries = turn.state.attempts[attempt.phase]
@@ -200,19 +268,20 @@ def _carried(turn: Turn, attempt: Attempt, phase: StepsPhase) -> dict[str, StepR
     return kept
 
 
-def _new(turn: Turn, attempt: Attempt, position: int, step: Step) -> StepRecord:
+def _new(turn: Turn, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
     """The step's turn has come: its condition, its parameters and its key have their values from now on."""
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workflow.prompts import render
 
     row = StepRecord(turn.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
-    values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)))
+    values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own)
     try:
         if step.if_ is not None and not turn.plan.expressions.is_true(step.if_, values):
             row = replace(row, status=StepStatus.SKIPPED, finished_at=turn.at)
         else:
-            row = _due(turn, row, filled(step, values, turn.plan.expressions))
+            written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
+            row = _due(turn, row, filled(written, values, turn.plan.expressions))
             if step.llm is not None:
                 # As written, not as filled: a prompt is rendered in one pass, and values stand in it as data (B-15).
                 prompt = render(step.llm.prompt, values, turn.plan.expressions, nonce=turn.run.id)

@@ -55,6 +55,8 @@ def _will_move(standing: Standing, attempt: Attempt) -> bool:
     match attempt.status:
         case AttemptStatus.GATING:
             return True
+        case AttemptStatus.FAILED:
+            return attempt.mending == "compensate"
         case AttemptStatus.AWAITING:
             return attempt not in standing.unasked
         case AttemptStatus.PENDING:

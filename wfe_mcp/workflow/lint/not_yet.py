@@ -11,17 +11,13 @@ from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.lint.fields import SetField, set_fields
 from wfe_mcp.workflow.model import (
     ApprovalGate,
-    CompensateRule,
     Shape,
     Template,
 )
-from wfe_mcp.workflow.model.phases import PhaseKeys
 
 __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
-    (PhaseKeys, "compensate"): None,
-    (CompensateRule, "do"): None,
     (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Template, "webhooks"): None,
 }

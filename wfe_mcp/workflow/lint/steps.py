@@ -7,7 +7,7 @@ from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import Findings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import Step, StepsPhase, Template
+from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
 
 __all__ = ["step_rules"]
 
@@ -22,6 +22,21 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: Findings
             _builtins(view.phase.steps, f"{view.pointer}/steps", found)
             _artifact(view.phase, f"{view.pointer}/output/schema", found)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
+        _builtins(view.phase.compensate, f"{view.pointer}/compensate", found)
+        _compensates(view, found)
+
+
+def _compensates(view: PhaseView, found: Findings) -> None:
+    """The rule has steps to run, and the steps a rule that runs them."""
+    rules = [at for at, rule in enumerate(view.phase.on_fail or ()) if isinstance(rule, CompensateRule)]
+    for position in rules if not view.phase.compensate else ():
+        found.error(
+            f"{view.pointer}/on_fail/{position}",
+            "there is nothing to run: the phase has no 'compensate' steps",
+            "compensate",
+        )
+    if view.phase.compensate and not rules:
+        found.warn(f"{view.pointer}/compensate", "never run: no rule of 'on_fail' says do: compensate")
 
 
 def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) -> None:
