@@ -54,6 +54,16 @@ def working(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     yield from (each for each in leaves(phases) if each.get("kind") != "steps")
 
 
+def opinions(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each phase that other models look at, with its gate."""
+    return [
+        (each, gate)
+        for each in leaves(template(name)["phases"])
+        for gate in each.get("gates", ())
+        if gate["kind"] == "opinion"
+    ]
+
+
 def leaves(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The phases of all depths that are no loops."""
     for each in phases:
@@ -141,11 +151,12 @@ def test_title_description_and_inputs_say_what_the_template_is_for(name: str) ->
         ("spec_driven", ("test",), ()),
     ],
 )
-def test_a_template_requires_checks_and_servers_and_nothing_else(
+def test_a_template_requires_checks_servers_and_reviewers_that_may_be_missing(
     name: str, checks: tuple[str, ...], servers: tuple[str, ...]
 ) -> None:
     requires = report(name).requires
-    assert (requires.checks, requires.roles, requires.servers) == (checks, (), servers)
+    roles = ("reviewer", "second") if name == "compound" else ("reviewer",)
+    assert (requires.checks, requires.roles, requires.servers) == (checks, roles, servers)
     assert [word for word in (*servers, *checks) if word not in template(name)["description"]] == []
 
 
@@ -196,7 +207,48 @@ def test_a_copy_with_windows_line_ends_has_the_same_digest(name: str, tmp_path: 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
     files = {file.stem for file in (shipped("templates") / name / "prompts").iterdir()}
-    assert files == {each["id"] for each in working(template(name)["phases"])}
+    phases = [each["id"] for each in working(template(name)["phases"])]
+    assert files == {*phases, *(f"review-{each['id']}" for each, _ in opinions(name))}
+    for each, gate in opinions(name):
+        file = shipped("templates") / name / "prompts" / f"review-{each['id']}.md"
+        assert gate["criteria"] == file.read_text(encoding="utf-8").replace("\r\n", "\n"), each["id"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_another_model_looks_where_one_is_configured_and_nowhere_else(name: str) -> None:
+    assert opinions(name)
+    asked = {role for _, gate in opinions(name) for role in gate["reviewers"]}
+    assert asked == {role for role, told in template(name)["roles"].items() if "provider" in told}
+    assert asked.isdisjoint({each.get("role") for each in leaves(template(name)["phases"])})
+    for each, gate in opinions(name):
+        assert gate["if_missing"] == "note", each["id"]
+        assert gate.get("quorum", 1) <= len(gate["reviewers"])
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_models_look_after_the_evidence_and_before_the_person_who_decides_anyway(name: str) -> None:
+    for each, gate in opinions(name):
+        kinds = [one["kind"] for one in each["gates"]]
+        assert kinds[kinds.index("opinion") + 1 :] in ([], ["approval"]), each["id"]
+        a_person_follows = kinds[-1] == "approval" or name == "fix_deploy_failure"
+        assert (gate.get("on_provider_error") == "warn") is a_person_follows, each["id"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_reviewers_judge_by_asks_questions_says_what_fails_and_is_short(name: str) -> None:
+    o200k = import_module("rs_bpe.bpe").openai.o200k_base()
+    for each, gate in opinions(name):
+        assert gate["criteria"].count("?") >= 3, each["id"]
+        assert "\n`fail`: " in gate["criteria"], each["id"]
+        assert cast("int", o200k.count(gate["criteria"])) <= 220, each["id"]
+
+
+@pytest.mark.requirement("S0-32")
+@pytest.mark.parametrize(
+    ("name", "phases"), [("plan_generate_review", {"plan", "generate", "review"}), ("jpa_mt", {"plan", "generate"})]
+)
+def test_reviewers_of_what_was_ai_workflow_engine_may_hand_in_a_better_version(name: str, phases: set[str]) -> None:
+    assert {each["id"] for each, gate in opinions(name) if gate.get("allow_rewrite")} == phases
 
 
 @pytest.mark.requirement("S2-19")
