@@ -189,6 +189,24 @@ def test_a_busy_file_is_refused_with_the_advice_to_call_again(
         assert (said.code, said.hint, said.data) == ("unavailable", "Call again in a moment.", {"retry": True})
 
 
+def test_a_commit_that_a_reader_holds_up_is_refused_and_the_next_one_is_possible(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
+    opened = Store.open(url, clock=clock)
+    reader = raw(url)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM run").fetchone()
+
+    with pytest.raises(Refused, match="busy"), opened.tx() as tx:
+        create(tx, "R-1")
+    reader.close()
+    with opened.tx() as tx:
+        create(tx, "R-1")
+    opened.close()
+
+
 def test_a_thread_that_waits_long_for_its_turn_is_refused(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

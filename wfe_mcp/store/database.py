@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -109,11 +110,21 @@ class Store:
         with self._turn(), sqlite.refusals(self._path):
             if self._writer is None:
                 self._writer = self._write_engine.connect()
-            with self._writer.begin():
-                made = self._of(self._writer)
-                yield made
+            try:
+                with self._writer.begin():
+                    made = self._of(self._writer)
+                    yield made
+            finally:
+                self._end_what_is_open(self._writer)
         for tell in made.afterwards:
             tell()
+
+    @staticmethod
+    def _end_what_is_open(writer: Connection) -> None:
+        """With a rollback journal readers may hold a commit up for too long; the driver then leaves the transaction open."""
+        connection: Any = writer.connection.dbapi_connection
+        if connection is not None and connection.in_transaction:
+            connection.rollback()
 
     @contextmanager
     def read(self) -> Generator[Tx]:
