@@ -163,7 +163,7 @@ def test_a_clean_template_lints_silently(cli: Terminal) -> None:
     assert (said.code, said.out, said.err) == (0, "", "")
     assert cli.json("templates", "lint", "quick_fix").document == {
         "ok": True, "errors": [], "requires": {
-            "checks": ["test"], "roles": [], "servers": [], "context": [], "plugins": [], "templates": [],
+            "checks": ["test"], "roles": ["reviewer"], "servers": [], "context": [], "plugins": [], "templates": [],
         },
     }  # fmt: skip
 

@@ -58,7 +58,7 @@ def test_a_copy_has_its_own_name_and_waits_for_trust(cli: Terminal) -> None:
     said = cli("templates", "clone", "quick_fix", "my_fix", "--version", "7")
     assert said.out.splitlines() == [
         "Copied quick_fix to my_fix.",
-        "It needs checks: test.",
+        "It needs checks: test; roles: reviewer.",
         "A run starts from it once you trust it: wfe-mcp trust my_fix",
     ]
     assert cli.json("templates", "show", "my_fix").data["template"]["version"] == "7"

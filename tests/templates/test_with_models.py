@@ -1,0 +1,259 @@
+"""Every shipped template with other models as reviewers: they pass, they say fail once, they are not there."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, UNITTEST
+from tests.acceptance.test_role_pipeline import GOAL as TEAM_GOAL
+from tests.acceptance.test_role_pipeline import TEAM
+from tests.templates import outside
+from tests.templates import test_play_ci_failure_handler as ci_failure_handler
+from tests.templates import test_play_compound as compound
+from tests.templates import test_play_dependency_update as dependency_update
+from tests.templates import test_play_fix_deploy_failure as fix_deploy_failure
+from tests.templates import test_play_issue_to_pr as issue_to_pr
+from tests.templates import test_play_issue_triage as issue_triage
+from tests.templates import test_play_jpa_mt as jpa_mt
+from tests.templates import test_play_milestones as milestones
+from tests.templates import test_play_plan_generate_review as plan_generate_review
+from tests.templates import test_play_pr_review_workflow as pr_review_workflow
+from tests.templates import test_play_spec_driven as spec_driven
+from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
+from tests.templates.scene import CHECKS, FILES
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import approvals, control
+from wfe_mcp.resources import shipped
+from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.throwaway import stand_in
+
+FINDING = {"severity": "high", "title": "It divides by zero", "file": "calc.py", "line": 1}
+NO = opinion("fail", findings=[FINDING])
+
+
+@dataclass(frozen=True)
+class Play:
+    """How a template is played. ``looked``: the phases that models look at, as often as each is asked, in order.
+
+    ``commits``: the phase whose work is committed, and each message. ``servers``: those that its steps call.
+    """
+
+    inputs: dict[str, Any]
+    script: Script
+    looked: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=FILES.copy)
+    checks: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict[str, Sequence[str]](CHECKS))
+    servers: tuple[str, ...] = ()
+    answers: Mapping[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    commits: tuple[str, ...] = ()
+    phrase: str = ""
+
+
+OUTSIDE: dict[str, Any] = {"files": {"check.py": outside.CHECK}, "checks": outside.CHECKS, "servers": ("github",)}
+SERVICE: dict[str, Any] = OUTSIDE | {"servers": ("github", "deploy", "observability")}
+TASK = "milestone[M2].task[T-3].implement"
+PLAYS = {
+    "ci_failure_handler": Play(
+        ci_failure_handler.INPUTS,
+        {"diagnose": [Work(ci_failure_handler.CODE)], "fix": [ci_failure_handler.FIX]},
+        ("fix",), commits=("fix", ci_failure_handler.MESSAGE), **OUTSIDE,
+    ),
+    "compound": Play(compound.GOAL, compound.SCRIPT, ("plan", "plan", "synthesise")),
+    "dependency_update": Play(
+        dependency_update.INPUTS, dependency_update.HAPPY, ("check",), commits=("update", "Update attrs"), **OUTSIDE
+    ),
+    "fix_deploy_failure": Play(
+        fix_deploy_failure.INPUTS, {"diagnose": [fix_deploy_failure.FIX], "fix": [fix_deploy_failure.CHANGE]},
+        ("diagnose",), commits=("fix", "Fix shop: bound the cache"), phrase="YES ROLL BACK",
+        answers={"get_service_status": [fix_deploy_failure.DOWN, fix_deploy_failure.UP]},
+        **SERVICE,
+    ),
+    "issue_to_pr": Play(issue_to_pr.INPUTS, issue_to_pr.HAPPY, ("fix",), commits=("fix", "Fix #7: add sub()"), **OUTSIDE),
+    "issue_triage": Play(
+        issue_triage.INPUTS, issue_triage.HAPPY, ("classify",), servers=("github",),
+        answers={"issue_read__get": [issue_triage.ISSUE]},
+    ),
+    "jpa_mt": Play(
+        jpa_mt.INPUTS, jpa_mt.HAPPY, ("plan", "generate"),
+        files={"db/V7__invoice.sql": jpa_mt.SCHEMA, "check.py": jpa_mt.CHECK},
+        checks={"test": [sys.executable, "-S", "check.py"]},
+    ),
+    "milestones": Play(
+        {"plan": {"milestones": [milestones.READER]}}, milestones.one_task(), (TASK,),
+        files={"check.py": milestones.CHECK}, checks={"test": [sys.executable, "-S", "check.py"]},
+        commits=(TASK, "T-3: read the list", "amend T-3: read the list"),
+    ),
+    "plan_generate_review": Play(
+        plan_generate_review.INPUTS, plan_generate_review.SCRIPT, ("plan", "generate", "review")
+    ),
+    "pr_review_workflow": Play(pr_review_workflow.INPUTS, pr_review_workflow.HAPPY, ("review",), servers=("github",)),
+    "quick_fix": Play(PROBLEM, QUICK_FIX, ("fix",), files=BUGGED, checks={"test": UNITTEST}),
+    "role_pipeline": Play(TEAM_GOAL, TEAM, ("qa_tests", "dev"), files=BUGGED, checks={"test": UNITTEST}),
+    "spec_driven": Play(
+        spec_driven.INPUTS, spec_driven.SCRIPT, ("design", "implement[T-1].build", "implement[T-2].build")
+    ),
+}  # fmt: skip
+NAMES = pytest.mark.parametrize("name", PLAYS)
+
+
+def made(tmp_path: Path, name: str) -> Playground:
+    return Playground(tmp_path, files=PLAYS[name].files, checks=PLAYS[name].checks, environment=KEYS)
+
+
+def play(project: Playground, name: str, script: Script | None = None) -> Played:
+    """The template with its servers around it, and a person who says yes to everything."""
+    given = PLAYS[name]
+    with outside.reach(project, *given.servers) if given.servers else nullcontext() as world, project.agent() as agent:
+        if world is not None and given.answers:
+            world.answer(**given.answers)
+        return drive(
+            caller(project, agent.call, given), project.root, name, given.inputs,
+            given.script if script is None else script, person=person(project, given),
+        )  # fmt: skip
+
+
+def person(project: Playground, given: Play) -> Callable[[str, str], object]:
+    def decide(run: str, phase: str) -> object:
+        return approvals.decide(project.engine, stand_in(project.engine), run, phase, phrase=given.phrase)
+
+    return decide
+
+
+def caller(project: Playground, call: Callable[..., Any], given: Play) -> Callable[..., Any]:
+    if not given.commits:
+        return call
+    phase, *messages = given.commits
+    if given.servers:
+        return outside.Committer(project, call, phase, messages[0])
+    return milestones.Committer(project, call, {phase: messages})
+
+
+def criteria(name: str, phase: str) -> str:
+    """The file that says what a phase is judged by."""
+    own = phase.rsplit(".", 1)[-1]
+    return (shipped("templates") / name / "prompts" / f"review-{own}.md").read_text(encoding="utf-8")
+
+
+def opinions(project: Playground, run: str) -> list[tuple[str, str]]:
+    with project.engine.store.read() as tx:
+        return [(str(each.phase), each.verdict) for each in tx.opinions(RunId(run))]
+
+
+def notes(project: Playground, run: str) -> list[str]:
+    """What the opinion gates of a run said, phase by phase."""
+    with project.engine.store.read() as tx:
+        loaded = tx.load_run(RunId(run))
+    assert loaded is not None
+    tries = [each for attempts in loaded.state.attempts.values() for each in attempts]
+    return [one.message for each in tries for one in each.verdicts if "reviewer" in one.message]
+
+
+@NAMES
+def test_reviewers_that_pass_are_asked_what_the_template_says_and_stop_nobody(tmp_path: Path, name: str) -> None:
+    with made(tmp_path, name) as project, reviewers(project) as models:
+        played = play(project, name)
+
+        assert played.last["run_state"] == "completed"
+        assert "gate_failed" not in played.codes
+        looked = PLAYS[name].looked
+        assert sorted(opinions(project, played.run)) == sorted((phase, "pass") for phase in looked)
+        assert models.count == len(looked)
+        for phase in looked:
+            assert asked_for(models, criteria(name, phase)), phase
+        assert project.problems(played.run) == []
+        assert KEY not in str(played.steps)
+
+
+@NAMES
+def test_what_a_reviewer_finds_reaches_the_next_attempt_which_is_looked_at_anew(tmp_path: Path, name: str) -> None:
+    first = PLAYS[name].looked[0]
+    script = {**PLAYS[name].script, first: [PLAYS[name].script[first][0], *PLAYS[name].script[first]]}
+    with made(tmp_path, name) as project, reviewers(project, {"claude": [NO]}) as models:
+        played = play(project, name, script)
+
+        assert played.last["run_state"] == "completed"
+        assert played.codes.count("gate_failed") == 1
+        refused = next(answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed")
+        assert "reviewer (claude) says fail" in refused["error"]["message"]
+        assert "high: calc.py:1: It divides by zero" in refused["error"]["message"]
+        said = opinions(project, played.run)
+        assert [verdict for phase, verdict in said if phase == first].count("fail") == 1
+        with project.engine.store.read() as tx:
+            loaded = tx.load_run(RunId(played.run))
+        assert loaded is not None
+        second = loaded.state.attempts[PhasePath(first)][1]
+        assert "It divides by zero" in second.feedback[0].message
+        again = [each for each in models.asked if "What was wrong with earlier attempts" in str(each.body)]
+        assert len(again) == PLAYS[name].looked.count(first)
+        assert project.problems(played.run) == []
+
+
+@pytest.mark.parametrize("name", ["compound", "quick_fix"])
+def test_without_a_configured_reviewer_the_gates_pass_with_a_note(tmp_path: Path, name: str) -> None:
+    with made(tmp_path, name) as project, reviewers(project, roles=()) as models:
+        played = play(project, name)
+
+        assert played.last["run_state"] == "completed"
+        assert models.count == 0
+        said = notes(project, played.run)
+        assert len(said) == len(set(PLAYS[name].looked))
+        assert all(each.startswith("skipped: no reviewer is configured") for each in said), said
+
+
+def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(tmp_path: Path) -> None:
+    with made(tmp_path, "compound") as project, reviewers(project, roles=["reviewer"]) as models:
+        played = play(project, "compound")
+
+        assert played.last["run_state"] == "completed"
+        assert {each.model for each in models.asked} == {"claude"}
+        assert "1 of 1 reviewer(s) say pass, quorum 1." in "\n".join(notes(project, played.run))
+
+
+@pytest.mark.requirement("S1-28")
+def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_it(tmp_path: Path) -> None:
+    script = {**compound.SCRIPT, "plan": [*compound.SCRIPT["plan"]] * 2}
+    with made(tmp_path, "compound") as project, reviewers(project, {"gpt": [NO]}) as models:
+        played = play(project, "compound", script)
+
+        assert played.last["run_state"] == "completed"
+        assert sorted(asked_for(models, criteria("compound", "plan"))) == ["claude", "claude", "gpt", "gpt"]
+        assert asked_for(models, criteria("compound", "synthesise")) == ["claude"]
+        refused = next(answer["error"] for _, answer in played.steps if "gate_failed" in str(answer.get("error")))
+        assert "1 of 2 reviewer(s) say pass, the quorum is 2." in refused["message"]
+        assert "second (gpt) says fail" in refused["message"]
+
+
+@pytest.mark.requirement("S0-28")
+@pytest.mark.requirement("S0-32")
+@pytest.mark.requirement("S0-33")
+@pytest.mark.requirement("B-06")
+@pytest.mark.requirement("B-07")
+def test_a_better_version_is_handed_on_the_tries_end_and_a_person_has_the_last_word(tmp_path: Path) -> None:
+    name = "plan_generate_review"
+    better = opinion("fail", findings=[FINDING], suggestion="Plan lib/tools.py before sub.py.")
+    script = {**plan_generate_review.SCRIPT, "plan": [*plan_generate_review.SCRIPT["plan"]] * 3}
+    with made(tmp_path, name) as project, reviewers(project, {"claude": [better] * 3}) as models:
+        played = play(project, name, script)
+
+        assert models.count == 3, "the first answer and two after it, each looked at once"
+        assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+        refused = [answer["error"] for _, answer in played.steps if "gate_failed" in str(answer.get("error"))]
+        assert all(
+            "reviewer suggests instead:\nPlan lib/tools.py before sub.py." in each["message"] for each in refused
+        )
+        control.overrule(project.engine, stand_in(project.engine), played.run, "plan", "the order is on purpose")
+        with project.agent() as agent:
+            over = resume(agent.call, project.root, played.run, script, person=project.approve)
+        assert over.last["run_state"] == "completed"
+        with project.engine.store.read() as tx:
+            loaded = tx.load_run(RunId(played.run))
+        assert loaded is not None
+        assert not loaded.state.tainted
+        assert project.problems(played.run) == []
