@@ -107,6 +107,8 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_provider_asks(scene: Scene) -
         run = scene.start(phase("plan", gate()), roles=ROLES)
         scene.do(run, "plan")
         assert scene.attempt(run, "plan").status == "gating"
+        found = scene.status(run)
+        assert (found.waiting_on, found.next[0].tool) == ("reviewer", "status")
         scene.clock.advance(seconds=59)
         assert scene.work() == 0
         scene.clock.advance(seconds=2)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, gate, opinion, server
-from tests.engine.scene import AGENT, Scene, phase, refused
+from tests.engine.scene import AGENT, Scene, approval, command, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.engine import second_opinion
@@ -81,11 +81,13 @@ def test_a_rate_limit_is_waited_for_and_a_provider_that_stays_out_is_told(scene:
         scene.work()
         assert second_opinion.look(scene.engine, job).status == "done"
         found = ask(scene, question="Why?", reviewers=["second"])
-    assert found.summary == "second could not be asked"
+    assert found.error is not None
+    assert (found.error.code, found.next[0].why) == ("unavailable", "asks again")
+    assert found.error.message.startswith("No opinion came: second: Provider 'openai' refused the key.")
     assert KEY not in str(found)
 
 
-def test_a_question_that_failed_may_be_asked_again(scene: Scene) -> None:
+def test_a_question_that_failed_says_so_for_a_while_and_may_then_be_asked_again(scene: Scene) -> None:
     with server() as models:
         configure(scene, models)
         del scene.engine.environment["ANTHROPIC_API_KEY"]
@@ -94,7 +96,40 @@ def test_a_question_that_failed_may_be_asked_again(scene: Scene) -> None:
         assert no.error is not None
         assert "ANTHROPIC_API_KEY" in no.error.message
         scene.engine.environment["ANTHROPIC_API_KEY"] = KEY
+        assert opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"]).error is not None
+        scene.clock.advance(seconds=second_opinion.STANDS_S)
         assert ask(scene, question="Why?", reviewers=["first"]).ok
+
+
+def test_where_one_could_not_be_asked_only_that_one_is_asked_again(scene: Scene) -> None:
+    with server([opinion("concerns")], [Turn(status=401), opinion()]) as models:
+        configure(scene, models)
+        found = ask(scene, question="Why?", reviewers=["first", "second"])
+        assert found.ok
+        assert found.summary == "first says concerns; second could not be asked"
+        scene.clock.advance(seconds=second_opinion.STANDS_S)
+        again = ask(scene, question="Why?", reviewers=["first", "second"])
+        assert again.summary == "first says concerns; second says pass"
+        assert [asked.model for asked in models.asked].count("claude") == 1
+        assert ask(scene, question="Why?", reviewers=["first", "second"]).data == again.data
+    assert models.count == 3
+
+
+def test_the_question_about_a_phase_has_the_values_of_its_prompt_and_what_changed(scene: Scene) -> None:
+    build = phase("build", command("ok"), approval(), prompt="Build ${inputs.goal} now")
+    scene.check("ok", "pass")
+    with server() as models:
+        configure(scene, models)
+        run = scene.start(build, inputs={"goal": "a bridge"})
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 7\n")
+        scene.submit(run, "build")
+        ask(scene, run=run, phase="build", reviewers=["first"])
+    sent = str(models.asked[0].body)
+    assert "Build " in sent
+    assert "a bridge" in sent
+    assert "${inputs" not in sent
+    assert "+VALUE = 7" in sent
 
 
 def test_a_long_opinion_is_shortened_before_it_is_left_out(scene: Scene) -> None:

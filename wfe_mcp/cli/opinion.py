@@ -18,7 +18,9 @@ Question = Annotated[str, typer.Option("--question", metavar="TEXT", help="What 
 Reviewers = Annotated[
     list[str] | None,
     typer.Option(
-        "--reviewer", metavar="NAME", help="A configured role or provider; again for another. Default: the first role."
+        "--reviewer",
+        metavar="NAME",
+        help="A configured role or provider; again for another. Default: the first role.",
     ),
 ]
 
@@ -26,35 +28,29 @@ Reviewers = Annotated[
 def ask(
     door: Door, run: SomeRun = "", phase: SomePhase = "", question: Question = "", reviewer: Reviewers = None
 ) -> None:
-    """Ask other models about PHASE, RUN or a question, and wait for what they say."""
+    """Ask other models about PHASE, RUN or a question, and wait for what they say. Advice: it counts for no gate."""
     from wfe_mcp.cli.waiting import wait_for_opinions
     from wfe_mcp.engine.second_opinion import ask as put
     from wfe_mcp.views.opinions import answered
 
-    engine = door.engine
-    job = put(
-        engine,
-        door.by,
-        run=door.at(run, phase) if run else "",
-        phase=phase,
-        question=question,
-        reviewers=reviewer or (),
-    )
+    engine, run = door.engine, door.at(run, phase) if run else ""
+    job = put(engine, door.by, run=run, phase=phase, question=question, reviewers=reviewer or ())
     wait_for_opinions(door, job)
     answer = answered(engine, job, question)
-    door.tell(answer, lambda screen: _tell(screen, answer.data.get("opinions", [])))
+    if answer.error is not None:
+        raise answer.error
+    door.tell(answer, lambda screen: _tell(screen, answer.data["opinions"]))
 
 
 def show(door: Door, run: Run, phase: SomePhase = "") -> None:
     """Every opinion of RUN (or of PHASE): of its gates and by hand, oldest first."""
     from wfe_mcp.engine.second_opinion import known
-    from wfe_mcp.views.answers import standing_of
     from wfe_mcp.views.envelope import Envelope
 
-    found = standing_of(door.engine, door.at(run, phase) if phase else run)
-    said = known(door.engine, found.loaded.record.id, phase or None)
+    run = door.at(run, phase)
+    said = known(door.engine, run, phase or None)
     told = f"{len(said)} opinion(s)"
-    answer = Envelope(True, found.loaded.record.id, summary=told, data={"opinions": said})
+    answer = Envelope(True, run, summary=told, data={"opinions": said})
     door.tell(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
 
 
@@ -84,7 +80,15 @@ def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:
         if opinion.get("summary"):
             screen.line(f"  {opinion['summary']}")
         for finding in opinion["findings"]:
-            where = f"{finding['file']}:{finding['line']} " if finding.get("file") and finding.get("line") else ""
-            screen.line(f"  {finding['severity']}: {where}{finding['title']}")
+            screen.line(f"  {_finding(finding)}")
+        if opinion.get("more_findings"):
+            screen.line(f"  and {opinion['more_findings']} more")
         if opinion.get("suggestion"):
             screen.line(f"  suggests:\n{opinion['suggestion']}")
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    line = f":{finding['line']}" if finding.get("line") else ""
+    where = f"{finding['file']}{line}: " if finding.get("file") else ""
+    advice = f" ({finding['recommendation']})" if finding.get("recommendation") else ""
+    return f"{finding['severity']}: {where}{finding['title']}{advice}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.opinions import About, ask_all, reviewers_of
 from wfe_mcp.engine.reviews import about_text, question_of
@@ -28,11 +29,13 @@ class OpinionJobs:
         is_last = job.tries >= TRIES
         reviewers = reviewers_of(self._engine, {name: name for name in given["reviewers"]}, None)
         missing = [each for each in reviewers if not each.connections]
+        unfilled = [{"reviewer": each.name, "fault": each.fault} for each in missing]
         if len(missing) == len(reviewers):
-            return Outcome({"fault": missing[0].fault})
+            return Outcome({"opinions": unfilled})
         subject = about_text(
-            given["question"], tuple((heading, text) for heading, text in given["parts"]), given["sha256"], job.id
-        )
+            given["question"], tuple((heading, text) for heading, text in given["parts"]), given["sha256"],
+            sha256_of(given),  # who wrote the parts cannot know it, and the same question has the same
+        )  # fmt: skip
         about = About(
             self._engine.project_id, question_of(subject), given["sha256"], "call", given["run"],
             PhasePath(given["phase"]) if given["phase"] else None, given["attempt"],
@@ -48,4 +51,4 @@ class OpinionJobs:
             | ({"opinion": each.opinion} if each.opinion else {"fault": each.fault})
             for each in reviews
         ]
-        return Outcome({"opinions": said + [{"reviewer": each.name, "fault": each.fault} for each in missing]})
+        return Outcome({"opinions": said + unfilled})

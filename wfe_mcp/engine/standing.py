@@ -118,10 +118,12 @@ def _waiting_on(
         return "agent"
     if needs_trust:
         return "human"
-    statuses = {attempt.status for attempt in state.open_attempts}
     if any(_is_worked_by_server(state, attempt) for attempt in state.open_attempts):
         return "job"
-    if elsewhere or AttemptStatus.GATING in statuses or any(attempt.not_before for attempt in state.open_attempts):
+    gating = [attempt for attempt in state.open_attempts if attempt.status is AttemptStatus.GATING]
+    if gating and not elsewhere and all((current_gate(state, one) or ("",))[0] == "opinion" for one in gating):
+        return "reviewer"
+    if elsewhere or gating or any(attempt.not_before for attempt in state.open_attempts):
         return "job"
     return "human" if state.status is RunStatus.WAITING else "agent"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import second_opinion
+from wfe_mcp.views.answers import standing_of
 from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -16,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["answered", "asked", "is_done", "waited_for"]
 
-_ANSWER_CHARS = 7_500
+_ANSWER_BYTES = 7_500
+_SIZES = ((500, 1_000, 10_000), (500, 10, 10_000), (500, 4, 1_000), (200, 2, 200), (60, 1, 60))
+"""What is left of each opinion, step by step: characters of its suggestion, findings, characters of any other text."""
 _WAIT_S = 45
 
 
@@ -36,21 +42,37 @@ def is_done(engine: Engine, job: str) -> bool:
 def answered(engine: Engine, job: str, question: str = "") -> Envelope:
     """What was said, or who is waited for and how to wait."""
     found = second_opinion.look(engine, job)
-    on: dict[str, Any] = {"run": found.run, "phase": found.phase} if found.run else {}
+    again = {"run": found.run, "phase": found.phase, "question": question, "reviewers": list(found.reviewers)}
+    repeat = {key: value for key, value in again.items() if value}
     match found.status:
         case "waiting":
             told = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
-            again = {"question": question, "reviewers": list(found.reviewers), "wait_s": _WAIT_S} | on
-            move = Next("second_opinion", {key: value for key, value in again.items() if value}, why="waits for it")
-            return Envelope(
-                True, found.run, found.phase, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job}
-            )
+            move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
+            return _in_run(engine, found, Envelope(
+                True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job}
+            ))  # fmt: skip
         case "failed":
             refused = Refused("unavailable", f"No opinion came: {found.error}",
                               "Ask again later, or ask the user to look at: wfe-mcp providers test")  # fmt: skip
-            return Envelope(False, found.run, found.phase, summary="no opinion", data={"job": found.job}, error=refused)
+            move = Next("second_opinion", repeat, why="asks again")
+            return _in_run(
+                engine, found, Envelope(False, summary=refused.message, data={"job": found.job}, error=refused), move
+            )
         case _:
-            return Envelope(True, found.run, found.phase, summary=_summary(found), data={"opinions": _in_bounds(found)})
+            return _in_run(engine, found, Envelope(True, summary=_summary(found), data={"opinions": _in_bounds(found)}))
+
+
+def _in_run(engine: Engine, found: Asked, envelope: Envelope, *last: Next) -> Envelope:
+    """The answer with where its run stands; what can be done there comes before ``last``."""
+    if found.run is None:
+        return replace(envelope, next=envelope.next or last)
+    stands = standing_of(engine, found.run)
+    state = stands.loaded.state
+    of_phase = str(state.current(PhasePath(found.phase)).status) if found.phase else None
+    return replace(
+        envelope, run=found.run, phase=found.phase, state=of_phase or str(state.status), run_state=str(state.status),
+        waiting_on=envelope.waiting_on or stands.waiting_on, next=envelope.next or (*next_moves(stands)[:2], *last),
+    )  # fmt: skip
 
 
 def waited_for(found: Envelope) -> str | None:
@@ -69,30 +91,29 @@ def _summary(found: Asked) -> str:
 
 
 def _in_bounds(found: Asked) -> list[dict[str, Any]]:
-    """The opinions whole; where that is too much, without their suggestions, then with fewer findings."""
+    """The opinions whole; where that is too much: less of the suggestions, then of the findings, then of every text."""
     shown = [dict(each) for each in found.opinions]
-    for cut in (_whole, _without_suggestion, *(_with_findings(most) for most in (10, 4, 1))):
-        shown = [each | ({"opinion": cut(each["opinion"])} if "opinion" in each else {}) for each in shown]
-        if len(canonical_json(shown)) <= _ANSWER_CHARS:
+    for suggestion, findings, chars in _SIZES:
+        if len(canonical_json(shown).encode()) <= _ANSWER_BYTES:
             break
+        shown = [
+            _shortened(each, chars)
+            | ({"opinion": _cut(each["opinion"], suggestion, findings, chars)} if "opinion" in each else {})
+            for each in found.opinions
+        ]
     return shown
 
 
-def _whole(opinion: dict[str, Any]) -> dict[str, Any]:
-    return opinion
+def _cut(opinion: dict[str, Any], suggestion: int, most: int, chars: int) -> dict[str, Any]:
+    findings = [_shortened(each, chars) for each in opinion["findings"][:most]]
+    left_out = len(opinion["findings"]) - most
+    cut = _shortened(opinion, chars) | {"suggestion": _short(opinion.get("suggestion", ""), suggestion)}
+    return cut | {"findings": findings} | ({"more_findings": left_out} if left_out > 0 else {})
 
 
-def _without_suggestion(opinion: dict[str, Any]) -> dict[str, Any]:
-    return opinion | (
-        {"suggestion": opinion["suggestion"][:500] + " […]"} if len(opinion.get("suggestion", "")) > 500 else {}
-    )
+def _shortened(values: dict[str, Any], chars: int) -> dict[str, Any]:
+    return {key: _short(value, chars) if isinstance(value, str) else value for key, value in values.items()}
 
 
-def _with_findings(most: int) -> Any:
-    def cut(opinion: dict[str, Any]) -> dict[str, Any]:
-        left_out = len(opinion["findings"]) - most
-        if left_out <= 0:
-            return opinion
-        return opinion | {"findings": opinion["findings"][:most], "more_findings": left_out}
-
-    return cut
+def _short(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[:chars]} […]"

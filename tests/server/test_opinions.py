@@ -1,0 +1,161 @@
+"""What other models think, asked over MCP while a server works."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Connect, House, call, drill, submitted
+from wfe_mcp.testing.models.script import Turn
+from wfe_mcp.testing.models.server import Asked, ModelServer
+from wfe_mcp.workspace.location import user_config_file
+
+KEY = "sk-canary-0123456789abcdef"
+LONG = {"severity": "low", "title": "ü" * 300, "detail": "ß" * 3_000}
+
+
+def opinion(verdict: str = "pass", **more: Any) -> Turn:
+    return Turn(value={"verdict": verdict, "findings": [], "summary": f"I say {verdict}", **more})
+
+
+class Models:
+    """Two roles, ``first`` and ``second``, and what the models behind them say: by default that they have concerns."""
+
+    def __init__(self, house: House) -> None:
+        self.server = ModelServer({"claude": [self._say] * 20, "gpt": [self._say] * 20}, key=KEY)  # pyright: ignore[reportArgumentType] - a turn may be a function
+        self.said: list[Turn] = []
+        house.environment |= {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY}
+
+    def _say(self, asked: Asked) -> Turn:
+        del asked
+        return self.said.pop(0) if self.said else opinion("concerns")
+
+
+@pytest.fixture
+def models(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME", "USERPROFILE", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    made = Models(house)
+    with made.server as server:
+        file = user_config_file()
+        assert file.is_relative_to(tmp_path)
+        file.parent.mkdir(parents=True)
+        file.write_text(
+            f'[providers.anthropic]\nbase_url = "{server.origin}"\n[providers.openai]\nbase_url = "{server.v1}"\n'
+            '[roles.first]\nprovider = "anthropic"\nmodel = "claude"\n[roles.second]\nprovider = "openai"\nmodel = "gpt"\n',
+            encoding="utf-8",
+        )
+        yield made
+
+
+async def test_a_question_waits_for_the_answers_and_brings_them_typed(connect: Connect, models: Models) -> None:
+    models.said = [opinion("concerns", confidence=80)]
+    async with connect() as agent:
+        found = await call(
+            agent, "second_opinion", question="Is a mutex enough?", reviewers=["first", "second"], wait_s=45
+        )
+
+    assert found["ok"], found
+    assert [each["reviewer"] for each in found["data"]["opinions"]] == ["first", "second"]
+    assert {each["opinion"]["verdict"] for each in found["data"]["opinions"]} == {"concerns"}
+    assert {each["model"] for each in found["data"]["opinions"]} == {"claude", "gpt"}
+    assert KEY not in str(found)
+    assert models.server.count == 2
+
+
+async def test_without_waiting_it_says_who_is_asked_and_the_same_call_brings_the_answer(
+    connect: Connect, models: Models
+) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked", "A careful title")
+        first = await call(agent, "second_opinion", run=run, phase="asked", reviewers=["first"], wait_s=0)
+        assert first["ok"], first
+        assert (first["waiting_on"], first["state"], first["run_state"]) == ("reviewer", "awaiting", "running")
+        (move,) = first["next"]
+        assert move["args"] == {"run": run, "phase": "asked", "reviewers": ["first"], "wait_s": 45}
+        await call(agent, "start_phase", run=run, phase="plan")
+        found = await call(agent, move["tool"], **move["args"])
+        again = await call(agent, move["tool"], **move["args"])
+
+    assert found["data"] == again["data"]
+    assert found["data"]["opinions"][0]["opinion"]["summary"] == "I say concerns"
+    assert (found["phase"], found["state"], found["run_state"]) == ("asked", "awaiting", "running")
+    assert found["next"][0]["args"]["run"] == run
+    assert models.server.count == 1
+    assert "A careful title" in str(models.server.asked[0].body)
+    assert "Write asked." in str(models.server.asked[0].body)
+
+
+async def test_an_agent_names_configured_roles_and_neither_programs_nor_models(
+    connect: Connect, models: Models
+) -> None:
+    async with connect() as agent:
+        for name in ("claude-code", "openai", "openai/gpt", "frist"):
+            no = await call(agent, "second_opinion", question="Why?", reviewers=[name])
+            assert no["error"]["code"] == "bad_argument", name
+            assert "Known: first, second." in no["error"]["hint"]
+        assert "Did you mean 'first'?" in no["error"]["hint"]
+        nothing = await call(agent, "second_opinion")
+        odd = await call(agent, "second_opinion", phase="plan")
+
+    assert (nothing["error"]["code"], odd["error"]["code"]) == ("bad_argument", "bad_argument")
+    assert models.server.count == 0
+
+
+async def test_a_question_about_a_run_stays_the_same_when_the_run_moves_on(connect: Connect, models: Models) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        asked: dict[str, Any] = {"run": run, "question": "Is this the right goal?"}
+        first = await call(agent, "second_opinion", **asked, wait_s=45)
+        for phase in ("plan", "checked"):
+            await submitted(agent, run, phase)
+        await call(agent, "control_run", run=run, action="pause")
+        again = await call(agent, "second_opinion", **asked, wait_s=45)
+
+    assert first["data"] == again["data"]
+    assert models.server.count == 1
+    assert again["run_state"] == "paused"
+
+
+async def test_a_model_that_cannot_be_asked_is_told_with_what_can_be_done(connect: Connect, models: Models) -> None:
+    models.said = [Turn(status=401)]
+    async with connect() as agent:
+        run = await drill(agent)
+        no = await call(agent, "second_opinion", run=run, question="?", reviewers=["first"], wait_s=45)
+        same = await call(agent, "second_opinion", run=run, question="?", reviewers=["first"], wait_s=0)
+
+    assert (no["ok"], no["error"]["code"], no["run_state"]) == (False, "unavailable", "running")
+    assert "refused the key" in no["error"]["message"]
+    assert "wfe-mcp providers test" in no["error"]["hint"]
+    assert [move["tool"] for move in no["next"]] == ["start_phase", "start_phase", "second_opinion"]
+    assert same["error"] == no["error"], "who only looks again is told the same, not kept waiting"
+    assert models.server.count == 1
+
+
+async def test_nobody_configured_is_told_with_what_the_user_can_do(connect: Connect, house: House) -> None:
+    del house
+    async with connect() as agent:
+        no = await call(agent, "second_opinion", question="Why?")
+
+    assert no["error"]["code"] == "unavailable"
+    assert "wfe-mcp providers add" in no["error"]["hint"]
+
+
+async def test_an_answer_stays_within_its_bounds_whatever_models_write(connect: Connect, models: Models) -> None:
+    long = opinion("fail", findings=[LONG] * 30, suggestion="ö" * 20_000, summary="é" * 5_000)
+    models.said = [long, long]
+    async with connect() as agent:
+        result = await agent.call_tool(
+            "second_opinion", {"question": "?", "reviewers": ["first", "second"], "wait_s": 45}
+        )
+
+    found = result.structured_content
+    assert found is not None
+    for each in found["data"]["opinions"]:
+        opinions = each["opinion"]
+        assert opinions["verdict"] == "fail"
+        assert len(opinions["findings"]) + opinions["more_findings"] == 30
+    text = "".join(getattr(part, "text", "") for part in result.content)
+    assert len(text.encode()) <= 10_000
