@@ -243,3 +243,16 @@ def test_the_machine_sees_the_phases_of_a_recovery_below_the_phase_that_fails() 
     assert (note.path, note.parent, code.loop) == ("code.note", "code", None)
     assert code.recovery is not None
     assert (code.recovery.items, code.on_fail[0].do, code.on_fail[0].max_uses) == ('{"x":1}', "subflow", 2)
+
+
+def test_the_machine_knows_a_compensation_and_a_flow_may_hand_in_nothing() -> None:
+    undone = {
+        "id": "code",
+        "output": NOTE,
+        "on_fail": [{"do": "compensate"}],
+        "compensate": [{"id": "undo", "builtin": "log"}],
+    }
+    assert project(parse(template("outer", undone))).phases[0].on_fail[0].do == "compensate"
+    told = template("a", inputs=TITLED, outputs={"title": "${inputs.title}"})
+    held = flow("a", definition=told, output=NOTE, **{"with": {"title": "x"}})
+    assert (lint(template("outer", held)).errors, lint(template("outer", held)).warnings) == ((), ())
