@@ -115,7 +115,10 @@ def _string_end(text: str, position: int, start: int) -> int:
 
 def as_text(value: object) -> str:
     """A value inside text: text as it is, anything else as compact JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, str):
+        return value
+    # Sorted: CEL gives maps in any order, and the same prompt must be the same bytes in every process.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 class Expressions:
