@@ -54,14 +54,59 @@ def test_a_second_model_is_added_as_the_page_tells_it(reader: Reader, root: Path
     assert len(told) == 6
 
 
-@pytest.mark.parametrize("block", blocks_of(ROOT / "docs/how-to/add-a-second-model.md"), ids=lambda block: block.place)
-def test_what_the_page_on_models_shows_is_valid(block: Any) -> None:
+OPINIONS: list[dict[str, Any]] = [
+    {
+        "verdict": "concerns", "summary": "Enough for one process",
+        "findings": [
+            {"severity": "medium", "title": "A second process takes no notice of it", "file": "src/store.py", "line": 12,
+             "recommendation": "Lock the file"}
+        ],
+    },
+    {
+        "verdict": "fail", "summary": "Two things in one step",
+        "findings": [
+            {"severity": "high", "title": "Step S-1 is all there is", "recommendation": "Make two of it"}
+        ],
+    },
+]  # fmt: skip
+
+
+def test_a_second_opinion_is_asked_read_and_overruled_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+    script = {"qwen3-coder": [{"value": each} for each in OPINIONS]}
+    with models_running(script, models=("qwen3-coder",)) as models:
+        with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
+        told = with_models.follow(root / "docs/how-to/get-a-second-opinion.md")
+        assert models.count == 2
+        assert "Can each step be done alone?" in str(models.asked[1]["body"])
+
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        block
+        for page in ("add-a-second-model", "get-a-second-opinion")
+        for block in blocks_of(ROOT / f"docs/how-to/{page}.md")
+    ],
+    ids=lambda block: block.place,
+)
+def test_what_the_pages_on_models_show_is_valid(block: Any) -> None:
     if block.language == "toml":
         Settings.model_validate(tomllib.loads(block.text))
+    elif block.language == "json":
+        shown: dict[str, Any] = json.loads(block.text)
+        gate: Any = TypeAdapter(Gate).validate_python(shown | {"criteria": "the text of that file"})
+        assert gate.quorum == len(gate.reviewers)
 
 
 def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
-    executed = {"first-run.md", "add-a-second-model.md", *(f"{page}.md" for page in EXECUTED)}
+    executed = {
+        "first-run.md",
+        "add-a-second-model.md",
+        "get-a-second-opinion.md",
+        *(f"{page}.md" for page in EXECUTED),
+    }
     languages = {
         (page.name, block.language)
         for page in sorted((root / "docs").rglob("*.md"))

@@ -87,6 +87,13 @@ def test_a_role_gives_its_opinion_in_place_of_an_approval() -> None:
     assert (kept["gates"], kept["prompt_gates"], kept["roles"]["second"]) == ([opinion], [], {"provider": "other"})
 
 
+def test_an_opinion_that_is_asked_for_anyway_is_not_asked_twice_and_may_not_be_missing() -> None:
+    opinion = {"kind": "opinion", "reviewers": ["second"], "criteria": "Is it small?"}
+    lenient = opinion | {"if_missing": "note", "on_provider_error": "warn"}
+    made = changed({"gates": [EXPR, lenient, APPROVAL]}, PhaseOverride("second"))
+    assert made["gates"] == [EXPR, opinion]
+
+
 def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
     opinion = {"kind": "opinion", "reviewers": ["second"]}
     made = changed({"gates": [EXPR, opinion]}, PhaseOverride(allow_rewrite=True))

@@ -2,7 +2,7 @@
 
     approver = "skip"      the phase's approval gates go
     approver = "human"     they ask a person; one is added where there is none
-    approver = "<role>"    an opinion of that role takes their place
+    approver = "<role>"    an opinion of that role takes their place; one that is there already must then be given
     max_retries = 2        at most 2 attempts after the first one; 0: none
     allow_rewrite = true   the phase's opinion gates take a reviewer's rewrite
     timeout, auto_proceed  the phase's own
@@ -145,8 +145,18 @@ def _set_approver(template: dict[str, Any], phase: dict[str, Any], defaults: Map
             continue
         gates[:] = [gate for gate in gates if gate["kind"] != "approval"]
         if approver != "skip" and (asked or key == "gates"):
-            gates.append({"kind": "opinion", "reviewers": [approver]})
+            _let_decide(gates, approver)
             template.setdefault("roles", {}).setdefault(approver, {"provider": approver})
+
+
+def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:
+    """An opinion of ``approver`` decides: the one that is asked for anyway, which may no longer be missing, else a new one."""
+    own = [gate for gate in gates if gate["kind"] == "opinion" and gate["reviewers"] == [approver]]
+    for gate in own:
+        gate.pop("if_missing", None)
+        gate.pop("on_provider_error", None)
+    if not own:
+        gates.append({"kind": "opinion", "reviewers": [approver]})
 
 
 def _own(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
