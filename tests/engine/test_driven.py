@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, server
-from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, phase, refused
+from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, phase, refused, told
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine import control, phases, submissions
 from wfe_mcp.engine.desk import CLI_HOLDER
+from wfe_mcp.engine.queues import queue_names
+from wfe_mcp.engine.work import new_worker
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.views import answers
@@ -151,6 +153,23 @@ def test_an_outage_is_waited_for_then_pauses_the_run_and_it_goes_on_by_itself(sc
     assert models.count == 4
 
 
+def test_configuration_says_how_long_a_paused_run_waits_for_its_provider(scene: Scene) -> None:
+    with server([Turn(status=529)] * 3 + [DONE]) as models:
+        configure(scene, models, extra='[outage]\nwait = "30m"\n')
+        run = scene.start(model_phase(), roles=ROLES)
+        for _ in range(3):
+            scene.work()
+            scene.clock.advance(seconds=100)
+        waits = scene.status(run)
+        assert (waits.waiting_on, told(waits)) == ("job", [("status", ""), ("control_run", "resume")])
+        scene.clock.advance(minutes=10)
+        scene.work()
+        assert scene.state(run).status is RunStatus.PAUSED
+        scene.clock.advance(minutes=20)
+        scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
 def test_a_person_who_does_not_wait_resumes_the_run(scene: Scene) -> None:
     with server([Turn(status=529)] * 3 + [DONE]) as models:
         configure(scene, models)
@@ -278,3 +297,58 @@ def test_a_person_stands_in_for_a_model_by_two_files(scene: Scene) -> None:
     assert scene.state(run).status is RunStatus.COMPLETED
     assert "Write plan." in (scene.root / folder / "prompt.md").read_text()
     assert "minLength" in (scene.root / folder / "prompt.md").read_text()
+
+
+def test_who_stands_in_for_a_model_is_waited_for_and_told_where_the_files_are(scene: Scene) -> None:
+    with server() as models:
+        configure(scene, models, extra='[roles.me]\nprovider = "manual"\n')
+        scene.define(phase("plan"), name="driven")
+        run = answers.start_run(scene.engine, AGENT, "driven", driver="me").run or ""
+    found = scene.status(run)
+    assert found.waiting_on == "human"
+    assert f".wfe/runs/{run}/plan/1/manual/prompt.md" in found.data["blockers"][0]
+    assert f"wfe-mcp submit {run} plan --path FILE" in found.data["blockers"][0]
+
+
+def test_two_cli_agents_wait_for_each_other_in_one_folder(scene: Scene) -> None:
+    coder = f'[providers.claude-code]\nargv = {json.dumps([sys.executable])}\n[roles.coder]\nprovider = "claude-code"\n'
+    with server() as models:
+        configure(scene, models, extra=coder)
+        one, two = phase("plan", needs=[]), phase("build", needs=[])
+        scene.define(one, two, name="driven", limits={"max_parallel": 2})
+        first = answers.start_run(scene.engine, AGENT, "driven", driver="coder").run or ""
+        second = answers.start_run(scene.engine, AGENT, "driven", driver="coder").run or ""
+        by_role = scene.start(phase("plan"), name="own")
+        scene.begin(by_role, "plan")
+        answers.retry_phase(scene.engine, AGENT, by_role, "plan", role="coder")
+    now = scene.clock()
+    worker = new_worker(scene.engine, ["step", "timer"])
+    for _ in range(6):
+        worker.work_one()
+    worker.stop()
+    assert [scene.attempt(first, name).status for name in ("plan", "build")] == ["running", "ready"]
+    assert [scene.attempt(second, name).status for name in ("plan", "build")] == ["ready", "ready"]
+    with scene.store.tx() as tx:
+        claimed = [tx.claim("somebody", queue_names(scene.engine, ["agent"]), 60, now) for _ in range(2)]
+    assert claimed[0] is not None and claimed[1] is None
+
+
+@pytest.mark.requirement("S1-28")
+def test_the_tools_that_a_model_used_are_counted_in_full_and_read_one_by_one(scene: Scene) -> None:
+    with server([use("read", path="app.py"), use("read", path="nowhere.py"), DONE]) as models:
+        configure(scene, models)
+        run = scene.start(model_phase(tools_allowed=["read"]), roles=ROLES)
+        scene.work()
+    (plan,) = answers.status(scene.engine, AGENT, run, "full").data["phases"]
+    assert (plan["tools"]["calls"], plan["tools"]["failed"], plan["tools"]["names"]) == (2, 1, {"read": 2})
+    assert "tools" not in json.dumps(scene.status(run).data)
+    listed = answers.read_artifact(scene.engine, AGENT, run)
+    assert listed.data["tools"] == [{"artifact": "tools:1", "phase": "plan", "attempt": 1, "calls": 2}]
+    lines = answers.read_artifact(scene.engine, AGENT, run, phase="plan", artifact="tools:1").data["content"]
+    assert lines[0].startswith("read app.py: ok ")
+    whole = answers.read_artifact(scene.engine, AGENT, run, phase="plan", artifact="tools:1", pointer="/0/output")
+    assert "VALUE = 1" in whole.data["content"]
+    assert (
+        refused(answers.read_artifact, scene.engine, AGENT, run, phase="plan", artifact="tools:2").code
+        == "unknown_artifact"
+    )

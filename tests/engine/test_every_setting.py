@@ -278,6 +278,7 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "budget.tokens_per_run": "tests/engine/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",
     "budget.cost_per_day": "tests/engine/test_budgets.py::test_a_day_is_capped_over_all_runs_and_begins_anew",
     "budget.tokens_per_day": "tests/engine/test_budgets.py::test_the_tokens_of_a_day_are_capped_too",
+    "outage.wait": "tests/engine/test_driven.py::test_configuration_says_how_long_a_paused_run_waits_for_its_provider",
     "queues.*.concurrency": "tests/engine/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
     "queues.*.per_minute": "tests/engine/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
     "queues.*.timeout": "tests/engine/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",

@@ -1,10 +1,13 @@
 """``wfe-mcp show``: the whole story of a run."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import Run
-from wfe_mcp.cli.text import shortened
+from wfe_mcp.cli.text import indented, shortened
+from wfe_mcp.core.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
@@ -17,7 +20,13 @@ _TOLD = {"phase", "attempt", "sha256", "comment", "reason"}
 _DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
 
 
-def show(door: Door, run: Run) -> None:
+OfPhase = Annotated[str, typer.Option("--phase", metavar="PHASE", help="Only the tries at this phase.")]
+Tools = Annotated[
+    bool, typer.Option("--tools", help="Each tool that a model used, whole: what it was given and what it answered.")
+]
+
+
+def show(door: Door, run: Run, phase: OfPhase = "", tools: Tools = False) -> None:
     """Tell the whole story of the run: every try, its evidence, who decided."""
     from dataclasses import replace
 
@@ -26,7 +35,7 @@ def show(door: Door, run: Run) -> None:
     from wfe_mcp.views.runs import context_view
     from wfe_mcp.views.usage import usage_of_run
 
-    engine, run = door.engine, door.at(run)
+    engine, run = door.engine, door.at(run, phase or None)
     answer = answers.status(engine, door.by, run, "full")
     found = answers.standing_of(engine, run)
     with engine.store.read() as tx:
@@ -34,7 +43,13 @@ def show(door: Door, run: Run) -> None:
             "inputs": tx.document(found.loaded.record.inputs_sha256),
             "manifest": manifest(tx, found.loaded),
         }
-    story = made | {"attempts": _attempts(door, found), "decisions": _decisions(door, found)}
+    attempts = [one for one in _attempts(door, found) if phase in {"", one["phase"]}]
+    if not attempts:
+        near = nearest(phase, found.loaded.state.attempts)
+        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", f"Did you mean {near[0]!r}?" if near else "")
+    if tools:
+        attempts = [one | {"tool_calls": _tool_calls(door, run, one)} for one in attempts]
+    story = made | {"attempts": attempts, "decisions": _decisions(door, found)}
     if found.context:
         story["context"] = [context_view(bundle, files=True) for bundle in found.context]
     if found.spending is not None:
@@ -46,9 +61,11 @@ def show(door: Door, run: Run) -> None:
 def _attempts(door: Door, found: "Standing") -> list[dict[str, Any]]:
     """Every try, superseded ones too, in the order of the template."""
     from wfe_mcp.views.runs import attempt_view
+    from wfe_mcp.views.tool_calls import with_tools
 
     run, views = found.loaded.record.id, list[dict[str, Any]]()
     with door.engine.store.read() as tx:
+        found = with_tools(tx, found)
         for path, tries in found.loaded.state.attempts.items():
             evidence = [
                 {"id": each.id, "attempt": each.attempt, "gate": each.kind, "step": each.data.get("step"), "log": each.log_path, "tree": each.tree, "head": each.head}
@@ -62,6 +79,17 @@ def _attempts(door: Door, found: "Standing") -> list[dict[str, Any]]:
                 ]
                 views.append(attempt_view(found, attempt) | ({"evidence": own} if own else {}))
     return views
+
+
+def _tool_calls(door: Door, run: str, attempt: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every tool that a model used in the attempt, whole."""
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.views.tool_calls import tool_call_view
+
+    with door.engine.store.read() as tx:
+        calls = tx.tool_calls(RunId(run), PhasePath(attempt["phase"]), attempt["attempt"])
+    return [tool_call_view(call) for call in calls]
 
 
 def _decisions(door: Door, found: "Standing") -> list[dict[str, Any]]:
@@ -100,6 +128,7 @@ def _tell_attempt(screen: "Screen", attempt: dict[str, Any]) -> None:
         screen.line(f"  artifact {attempt['artifact']}, revision {attempt['revision']}, sha256 {attempt['sha256']}")
     for step in attempt.get("steps", []):
         screen.line(_step_line(step))
+    _tell_tools(screen, attempt)
     for verdict in attempt.get("verdicts", []):
         screen.line(f"  {verdict_line(verdict)}")
     for evidence in attempt.get("evidence", []):
@@ -107,6 +136,21 @@ def _tell_attempt(screen: "Screen", attempt: dict[str, Any]) -> None:
             screen.line(f"  log of {evidence['gate']}: {evidence['log']}")
     if attempt.get("reason") and attempt["state"] != "completed":
         screen.line(f"  {shortened(attempt['reason'], 300)}")
+
+
+def _tell_tools(screen: "Screen", attempt: dict[str, Any]) -> None:
+    """What a model did: in a line, or call by call where that was asked for."""
+    if "tools" not in attempt:
+        return
+    from wfe_mcp.views.tool_calls import tools_words
+
+    screen.line(f"  {tools_words(attempt['tools'])}")
+    for number, call in enumerate(attempt.get("tool_calls", []), 1):
+        ended = "did not end" if "ok" not in call else f"{'ok' if call['ok'] else 'failed'} after {call['ms']} ms"
+        screen.line(f"  {number}. {call['tool']} {ended}", "" if call.get("ok") else "failed")
+        for name, value in call["input"].items():
+            screen.line(indented(f"{name}: {value}"))
+        screen.line(indented(call.get("output", "")))
 
 
 def _tell(screen: "Screen", answer: "Envelope") -> None:

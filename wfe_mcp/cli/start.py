@@ -3,14 +3,17 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import PinFd
 
-__all__ = ["start"]
+if TYPE_CHECKING:
+    from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["Auto", "Driver", "Inputs", "Key", "Pairs", "Title", "begin", "start"]
 
 Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its name: wfe-mcp templates list.")]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
@@ -23,22 +26,36 @@ TriggeredBy = Annotated[
 ExternalId = Annotated[
     str, typer.Option("--external-id", metavar="TEXT", help="What the run is called there, such as a CI run's id.")
 ]
+Driver = Annotated[
+    str, typer.Option("--driver", metavar="ROLE", help="Who works the phases that an agent would: a configured role.")
+]
 Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key starts the same run once.")]
 
 
 def start(
     door: Door, template: Template, pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
-    key: Key = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "", pin_fd: PinFd = None,
+    key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
+    pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run of TEMPLATE in this project. One that policy.templates keeps from agents asks for your PIN."""
+    origin = {"triggered_by": triggered_by, "external_id": external_id}
+    door.tell(begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origin))
+
+
+def begin(
+    door: Door, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
+    driver: str, pin_fd: int | None, **origin: str,
+) -> "Envelope":  # fmt: skip
+    """Create the run that a command line describes. ``origin``: what it was triggered by, and its id there."""
     from wfe_mcp.engine.runs import is_for_people
     from wfe_mcp.views import answers
 
     given = _object(inputs) | _pairs(door, template, pairs or [])
     asks = pin_fd is not None or is_for_people(door.engine.settings(), template)
     by = door.person(pin_fd, f"start {template}") if asks else door.by
-    origin = {"triggered_by": triggered_by, "external_id": external_id}
-    door.tell(answers.start_run(door.engine, by, template, given, title, auto=auto, idempotency_key=key, **origin))
+    return answers.start_run(
+        door.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, **origin
+    )  # fmt: skip
 
 
 def _object(text: str) -> dict[str, Any]:

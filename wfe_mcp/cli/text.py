@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["clean", "columns_of", "shortened"]
+__all__ = ["clean", "columns_of", "indented", "shortened"]
 
 # Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -24,6 +24,11 @@ def shortened(text: str, most: int) -> str:
     first, _, more = text.strip().partition("\n")
     cut = len(first) > most or bool(more)
     return f"{first[: most - 1].rstrip()}…" if cut else first
+
+
+def indented(text: str) -> str:
+    """Each line of ``text`` behind what it belongs to."""
+    return "\n".join(f"     {line}" for line in text.rstrip().splitlines())
 
 
 def columns_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from wfe_mcp.cli.door import Door
 
-__all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
+__all__ = ["at_work", "told_to_stop", "wait_for_gates", "wait_for_opinions"]
 
 POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def at_work(door: Door) -> Generator[Callable[[], None]]:
-    """A worker of this process while the block runs. Yields how to wait for a change of a run, or one period."""
+def at_work(door: Door) -> Generator[Callable[[], bool]]:
+    """A worker of this process while the block runs. Yields how to wait for a change of a run, or one period.
+
+    That says whether this process itself has changed one.
+    """
     from wfe_mcp.engine.work import start_worker
 
     changed = threading.Event()
@@ -31,9 +36,10 @@ def at_work(door: Door) -> Generator[Callable[[], None]]:
     def heard(_run: str) -> None:
         changed.set()
 
-    def wait() -> None:
-        changed.wait(POLL_S)
+    def wait() -> bool:
+        heard = changed.wait(POLL_S)
         changed.clear()
+        return heard
 
     gc.enable()  # main() switched it off; from here on this process may live for hours
     door.engine.listeners.append(heard)
@@ -43,6 +49,26 @@ def at_work(door: Door) -> Generator[Callable[[], None]]:
     finally:
         worker.stop()
         door.engine.listeners.remove(heard)
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Generator[list[int]]:
+    """The signals by which somebody ended this process in an orderly way; empty until then."""
+    # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    before = {
+        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:

@@ -8,8 +8,9 @@ from wfe_mcp.cli.options import Run
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.views.feed import Happening
 
-__all__ = ["watch"]
+__all__ = ["follow", "watch"]
 
 _LOOKS = 10
 
@@ -17,41 +18,67 @@ _LOOKS = 10
 def watch(door: Door, run: Run) -> None:
     """Show what happens in the run until it ends or needs somebody.
 
-    Its gates run here too. An agent at work is not waited for by you, so it goes on while a client's server lives.
+    Its gates, steps and models work here too. An agent at work is not waited for by you, so it goes on while a client's
+    server lives.
+    """
+    from wfe_mcp.views import answers
+
+    run = door.at(run)
+    follow(door, run, shows_all=False)
+    door.tell(answers.status(door.engine, door.by, run, "brief" if door.screen.as_json else "full"))
+
+
+def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False) -> "Standing":
+    """Work on the run and show what happens, until it ends, needs somebody, or ``is_told`` to stop.
+
+    ``shows_all``: from the run's first event on, else only what is new.
     """
     from wfe_mcp.cli.waiting import at_work
     from wfe_mcp.engine.work import tend_open_runs
     from wfe_mcp.views import answers
+    from wfe_mcp.views.feed import Feed
 
-    engine, run = door.engine, door.at(run)
+    engine, by_hand = door.engine, list[str]()
+    began = engine.clock()
     with at_work(door) as wait:
         tend_open_runs(engine)
         found = answers.standing_of(engine, run)
-        seen = found.loaded.record.last_seq
-        while not _needs_somebody(door, found):
-            with door.screen.busy(f"{found.loaded.record.title}: {found.loaded.state.status}"):
-                _until_changed(door, run, found.loaded.record.revision, wait)
+        record = found.loaded.record
+        feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
+        while not is_told() and not _needs_somebody(door, found):
+            _ask_by_hand(door, found, by_hand)
+            with door.screen.busy(f"{record.title}: {found.loaded.state.status}"):
+                _until_changed(door, wait, is_told)
+            _show(door, feed.news())
             found = answers.standing_of(engine, run)
-            seen = _show_new(door, found, seen)
-    answer = answers.status(engine, door.by, run, "brief" if door.screen.as_json else "full")
-    door.tell(answer)
+    _show(door, feed.news())
+    return found
 
 
-def _until_changed(door: Door, run: str, revision: int, wait: Callable[[], None]) -> None:
-    """Wait for the next change of the run; come back now and then all the same, because a server may have gone."""
-    from wfe_mcp.views.waiting import revision as now
-
+def _until_changed(door: Door, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
+    """Wait until anybody writes; come back now and then all the same, because a server may have gone."""
+    seen = door.engine.store.data_version()
     for _ in range(_LOOKS):
-        if now(door.engine, run) != revision:
+        if wait() or is_told() or door.engine.store.data_version() != seen:
             return
-        wait()
 
 
 def _needs_somebody(door: Door, found: "Standing") -> bool:
-    """True when nothing more happens by itself: the run is over, a person decides, or no agent is there to work."""
-    if found.waiting_on == "agent":
-        return not _somebody_works(door, found)
-    return found.waiting_on != "job"
+    """True when nothing more happens by itself: the run is over, a person decides, or no agent is there to work.
+
+    A person who stands in for a model is waited for here: this process is what looks for the answer.
+    """
+    if found.goes_on or found.by_hand:
+        return False
+    return found.waiting_on != "agent" or not _somebody_works(door, found)
+
+
+def _ask_by_hand(door: Door, found: "Standing", asked: list[str]) -> None:
+    """Say once, on standard error, where a person finds the prompt."""
+    for text in found.blockers:
+        if text not in asked and any(text.startswith(f"{path} is a person's:") for path in found.by_hand):
+            asked.append(text)
+            door.screen.talk(text)
 
 
 def _somebody_works(door: Door, found: "Standing") -> bool:
@@ -70,16 +97,16 @@ def _somebody_works(door: Door, found: "Standing") -> bool:
     )
 
 
-def _show_new(door: Door, found: "Standing", seen: int) -> int:
-    """Show the events after number ``seen``; the number of the last one."""
-    if door.screen.as_json or found.loaded.record.last_seq == seen:
-        return found.loaded.record.last_seq
+def _show(door: Door, news: "list[Happening]") -> None:
+    if door.screen.as_json or not news:
+        return
     from wfe_mcp.cli.log import event_line
-    from wfe_mcp.views.runs import event_view
+    from wfe_mcp.cli.text import shortened
 
-    with door.engine.store.read() as tx:
-        events = tx.events(found.loaded.record.id, after=seen)
-    for event in events:
-        door.screen.line(event_line(event_view(event)))
+    for one in news:
+        if one.event is not None:
+            door.screen.line(event_line(one.event))
+        else:
+            phase = f"{one.phase}  " if one.phase else ""
+            door.screen.line(f"      {one.at.isoformat()[:19]}Z  {phase}{shortened(one.told, 200)}", "dim")
     door.screen.flush()
-    return events[-1].seq if events else seen

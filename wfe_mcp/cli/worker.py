@@ -1,9 +1,5 @@
 """``wfe-mcp worker``: work on while no server lives."""
 
-import signal
-from collections.abc import Generator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -25,6 +21,7 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
     """
     import gc
 
+    from wfe_mcp.cli.waiting import told_to_stop
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.queues import QUEUES, queue_names
     from wfe_mcp.engine.workers import Workers
@@ -37,30 +34,10 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
         queue_names(engine, kinds)
         gc.enable()  # main() switched it off; from here on this process may live for days
         whose = "all projects" if everywhere else str(engine.root)
-        with _told_to_stop() as told:
+        with told_to_stop() as told:
             door.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C ends it.")
             handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(told))
     finally:
         engine.close()
     summary = f"The worker has stopped; {handed_back} unfinished job(s) went back to the queue."
     door.tell(Envelope(True, summary=summary, data={"handed_back": handed_back}))
-
-
-@contextmanager
-def _told_to_stop() -> Generator[list[int]]:
-    """The signals by which somebody ended this process in an orderly way; empty until then."""
-    # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
-    told: list[int] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    before = {
-        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
-    }
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,7 +7,8 @@
 Rules:
 1. The state is looked at, never an event: whatever a pause or a crash left open, the next turn goes on (like steps.py).
 2. Who works: the role of the attempt, else the phase's, else the run's driver (design §7a).
-3. The artifact goes the way of every artifact: the same schema, the same gates, no favours.
+3. One CLI agent at a time works in a folder, over all runs: its phase has the tree to itself, and its jobs share a key.
+4. The artifact goes the way of every artifact: the same schema, the same gates, no favours.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.steps import claim_by_server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.workspace.provider_tables import FrozenProvider
+    from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["JOB", "TRIES", "is_driven", "role_of", "settle_driven"]
+__all__ = ["JOB", "TRIES", "is_cli_agent", "is_driven", "role_of", "settle_driven", "worker_of"]
 
 JOB = "work"
 TRIES = 3
@@ -44,11 +50,22 @@ def is_driven(state: RunState, path: PhasePath) -> bool:
 
 def role_of(turn: Turn, attempt: Attempt) -> str:
     """The configured role that works ``attempt``."""
-    if attempt.role is not None:
-        return attempt.role
-    phase = turn.plan.phase(attempt.phase)
-    role = turn.plan.template_of(attempt.phase).roles.get(phase.role or "")
-    return (role.provider if role is not None else None) or turn.run.driver or phase.role or ""
+    return attempt.role or worker_of(turn.plan, attempt.phase, turn.run.driver or "")
+
+
+def worker_of(plan: Plan, path: PhasePath, driver: str) -> str:
+    """The configured role that works a phase from its first try on."""
+    phase = plan.phase(path)
+    role = plan.template_of(path).roles.get(phase.role or "")
+    return (role.provider if role is not None else None) or driver or phase.role or ""
+
+
+def is_cli_agent(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> bool:
+    """True where ``role`` is a program that works in the project's folder with tools of its own."""
+    from wfe_mcp.workspace.kinds import KIND_FACTS
+
+    provider = _filled_by(settings, role, frozen)
+    return provider is not None and provider.kind != "manual" and not KIND_FACTS[provider.kind].is_network
 
 
 def settle_driven(turn: Turn) -> bool:
@@ -85,7 +102,7 @@ def _enqueue(turn: Turn, attempt: Attempt) -> None:
     if any(not was_suspended(job) for job in jobs):
         return
     role = role_of(turn, attempt)
-    queue, limit_key = _queue(turn, role)
+    queue, limit_key = _place(turn, role)
     turn.enqueue(
         JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
         timeout_s=None if queue == "manual" else _LIMIT_S, limit_key=limit_key,
@@ -99,19 +116,30 @@ def was_suspended(job: JobRecord) -> bool:
     return any(word in result for word in ("suspended", "outage", "stale"))
 
 
-def _queue(turn: Turn, role: str) -> tuple[str, str | None]:
-    """The queue, and what limits it shares with others that call the same provider.
+def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> FrozenProvider | None:
+    """The provider that fills ``role``; None where nobody does: then its job says so, to everybody."""
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.roles import filled
+
+    try:
+        return filled(settings, role, frozen, declared=True).provider
+    except Refused:
+        return None
+
+
+def _place(turn: Turn, role: str) -> tuple[str, str | None]:
+    """The queue of a job, and what it shares limits with besides.
 
     CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait.
     """
-    from wfe_mcp.core.errors import Refused
-    from wfe_mcp.engine.roles import filled
-    from wfe_mcp.store.job_records import provider_key
+    from wfe_mcp.store.job_records import provider_key, tree_key
     from wfe_mcp.workspace.kinds import KIND_FACTS
 
-    try:
-        provider = filled(turn.engine.settings(turn.tx), role, turn.frozen, declared=True).provider
-    except Refused:  # the job says so, to everybody
+    provider = _filled_by(turn.engine.settings(turn.tx), role, turn.frozen)
+    if provider is None:
         return "llm", None
-    queue = "manual" if provider.kind == "manual" else "llm" if KIND_FACTS[provider.kind].is_network else "agent"
-    return queue, provider_key(provider.name)
+    if provider.kind == "manual":
+        return "manual", provider_key(provider.name)
+    if KIND_FACTS[provider.kind].is_network:
+        return "llm", provider_key(provider.name)
+    return "agent", tree_key(turn.run.worktree)

@@ -14,21 +14,29 @@ from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.turns import turn_in
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
 
-__all__ = ["WAIT_S", "go_on", "pause"]
+__all__ = ["ends_alone", "go_on", "pause"]
 
-WAIT_S = 120.0
-"""How long a paused run waits before it tries again, where the provider did not say."""
+
+def ends_alone(tx: Tx, run_id: RunId) -> bool:
+    """True while a timer is set that lets the paused run go on."""
+    from wfe_mcp.store.records import JobStatus
+
+    waiting = tx.jobs(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
+    return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)
 
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it goes on. A run that somebody paused meanwhile stays so."""
     assert job.run_id is not None
+    from wfe_mcp.workspace.settings import seconds
+
     with turn_in(engine, tx, job.run_id, SYSTEM) as current:
-        wait_s = WAIT_S if after_s is None else after_s
+        wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
         told = f"A provider does not answer: {reason} The run goes on by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
         command = c.Pause(reason=told, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:

@@ -19,6 +19,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.configured import configured
 from wfe_mcp.engine.context import bundles_of
+from wfe_mcp.engine.driven import is_cli_agent, worker_of
 from wfe_mcp.engine.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.templates import find_template
@@ -26,7 +27,7 @@ from wfe_mcp.engine.turns import turn_in
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.core.spec import RunSpec
+    from wfe_mcp.core.spec import PhaseSpec, RunSpec
     from wfe_mcp.engine.configured import MadeRoles
     from wfe_mcp.engine.context import Bundle
     from wfe_mcp.engine.desk import Engine
@@ -77,7 +78,7 @@ def start_run(
     _refuse_missing(plan, settings, engine, made)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
-    spec = _driven(plan.spec) if driver else plan.spec
+    spec = _served(engine, plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun
 
@@ -163,9 +164,18 @@ def _roles(engine: Engine, plan: Plan, settings: LoadedSettings, made: MadeRoles
     return freeze_roles(settings, [*names, driver] if driver else names, made)
 
 
-def _driven(spec: RunSpec) -> RunSpec:
-    """The phases that the connected client would work are the server's."""
-    return replace(spec, phases=tuple(replace(one, served=one.served or one.kind == "agent") for one in spec.phases))
+def _served(engine: Engine, plan: Plan, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
+    """The phases as this run has them: those that the client would work are the server's where there is a driver.
+
+    One that a CLI agent works has the working tree to itself, like one whose gates read the files.
+    """
+    phases: list[PhaseSpec] = []
+    for one in plan.spec.phases:
+        served = one.served or (bool(driver) and one.kind == "agent")
+        works = served and one.kind in {"agent", "llm"}
+        alone = works and is_cli_agent(settings, worker_of(plan, one.path, driver), frozen)
+        phases.append(replace(one, served=served, exclusive=one.exclusive or alone))
+    return replace(plan.spec, phases=tuple(phases))
 
 
 def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:

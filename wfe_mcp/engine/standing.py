@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import typed
+from wfe_mcp.engine import outages
 from wfe_mcp.engine.caps import Spending, spending
+from wfe_mcp.engine.driven import JOB, is_driven
 from wfe_mcp.engine.holding import held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.phases import claimable
 from wfe_mcp.engine.steps import has_steps, is_undone, is_worked
+from wfe_mcp.store.records import JobStatus
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.call_records import ToolTotal
     from wfe_mcp.store.records import LoadedRun
 
 __all__ = ["Standing", "WaitingOn", "standing"]
+
+_OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 
@@ -37,7 +43,9 @@ class Standing:
     """A run, read. ``startable``: phases this process may claim (or holds); ``blockers``: sentences for a reader.
 
     ``steps``: those of every attempt that the server works or has worked. ``context``: the bundles the run has frozen.
-    ``spending``: what its calls to models have used; None before the first.
+    ``spending``: what its calls to models have used; None before the first. ``tools``: which tools models used, where
+    somebody asked for it. ``by_hand``: phases that a person works in a model's place. ``goes_on``: something happens by
+    itself: the server works, a gate runs, a time is kept.
     """
 
     loaded: LoadedRun
@@ -48,6 +56,9 @@ class Standing:
     steps: tuple[StepRecord, ...] = ()
     context: tuple[Mapping[str, Any], ...] = ()
     spending: Spending | None = None
+    tools: tuple[ToolTotal, ...] = ()
+    by_hand: tuple[PhasePath, ...] = ()
+    goes_on: bool = False
 
     @property
     def sleeps(self) -> bool:
@@ -74,11 +85,55 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     steps = tuple(tx.steps(loaded.record.id)) if has_steps(loaded.state.spec) else ()
     untrusted = _untrusted(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
-    waiting_on = _waiting_on(loaded, startable, needs_trust=bool(untrusted), elsewhere=bool(elsewhere))
+    by_hand = _by_hand(tx, loaded) if works else ()
+    is_paused = loaded.state.status is RunStatus.PAUSED
+    moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, by_hand)
+    goes_on = works and not untrusted and bool(moves)
+    waiting_on = _waiting_on(
+        loaded, startable, by_hand, needs_trust=bool(untrusted), elsewhere=bool(elsewhere), goes_on=goes_on
+    )
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
-    blockers = (*_blockers(loaded, plan), *untrusted, *elsewhere)
+    blockers = (*_blockers(loaded, plan), *(_told_by_hand(loaded, path) for path in by_hand), *untrusted, *elsewhere)
     spent = spending(engine, tx, loaded, plan)
-    return Standing(loaded, plan, waiting_on, startable, blockers, steps, context, spent)
+    return Standing(
+        loaded, plan, waiting_on, startable, blockers, steps, context, spent, by_hand=by_hand, goes_on=goes_on
+    )
+
+
+def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
+    """The phases at work whose job only waits for a person's answer."""
+    state = loaded.state
+    worked = [one for one in state.open_attempts if one.status is AttemptStatus.RUNNING and is_driven(state, one.phase)]
+    return tuple(
+        attempt.phase
+        for attempt in worked
+        if any(
+            job.kind == JOB and job.queue.startswith("manual:")
+            for job in tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+        )
+    )
+
+
+def _told_by_hand(loaded: LoadedRun, path: PhasePath) -> str:
+    from wfe_mcp.providers.manual import places
+    from wfe_mcp.workspace.mirror import attempt_folder
+
+    attempt, run = loaded.state.current(path), loaded.record.id
+    prompt, answers = places(attempt_folder(run, path, attempt.number))
+    return (
+        f"{path} is a person's: the prompt is in {prompt} ; the output goes into {answers[0]} (it is picked up by itself), "
+        f"or: wfe-mcp submit {run} {typed(path)} --path FILE"
+    )
+
+
+def _goes_on(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
+    """Whether anything happens by itself in a run that is not stopped."""
+    return any(
+        attempt.status is AttemptStatus.GATING
+        or attempt.not_before is not None
+        or (_is_worked_by_server(state, attempt) and attempt.phase not in by_hand)
+        for attempt in state.open_attempts
+    )
 
 
 def _elsewhere(engine: Engine, tx: Tx, loaded: LoadedRun, startable: tuple[PhasePath, ...]) -> tuple[str, ...]:
@@ -105,27 +160,31 @@ def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, .
 
 
 def _waiting_on(
-    loaded: LoadedRun, startable: tuple[PhasePath, ...], *, needs_trust: bool, elsewhere: bool
-) -> WaitingOn:
+    loaded: LoadedRun, startable: tuple[PhasePath, ...], by_hand: tuple[PhasePath, ...], *, needs_trust: bool,
+    elsewhere: bool, goes_on: bool,
+) -> WaitingOn:  # fmt: skip
     state = loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
         return "none"
     if state.status in {RunStatus.BLOCKED, RunStatus.FAILED}:
         return "human"
     if state.status is RunStatus.PAUSED:
-        return "human" if state.paused_by_human else "agent"
+        return "human" if state.paused_by_human else "job" if goes_on else "agent"
     if startable:
         return "agent"
     if needs_trust:
         return "human"
-    if any(_is_worked_by_server(state, attempt) for attempt in state.open_attempts):
-        return "job"
-    gating = [attempt for attempt in state.open_attempts if attempt.status is AttemptStatus.GATING]
-    if gating and not elsewhere and all((current_gate(state, one) or ("",))[0] == "opinion" for one in gating):
-        return "reviewer"
-    if elsewhere or gating or any(attempt.not_before for attempt in state.open_attempts):
-        return "job"
-    return "human" if state.status is RunStatus.WAITING else "agent"
+    if goes_on:
+        return "reviewer" if not elsewhere and _asks_reviewers(state, by_hand) else "job"
+    return "human" if by_hand or state.status is RunStatus.WAITING else "agent"
+
+
+def _asks_reviewers(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
+    """True when nothing but models who review are at work."""
+    if any(_is_worked_by_server(state, one) and one.phase not in by_hand for one in state.open_attempts):
+        return False
+    gating = [one for one in state.open_attempts if one.status is AttemptStatus.GATING]
+    return bool(gating) and all((current_gate(state, one) or ("",))[0] == "opinion" for one in gating)
 
 
 def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Task
     from wfe_mcp.workspace.kinds import FsAbility
 
-__all__ = ["PromptFile", "answer_of", "prompt_file"]
+__all__ = ["PromptFile", "answer_of", "places", "prompt_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:
             raise _unreadable(place, content)
         return value
     return None
+
+
+def places(attempt: str) -> tuple[str, tuple[str, str]]:
+    """Where the prompt of an attempt is, and where its answer may be put."""
+    return _path(attempt), _places(attempt)
 
 
 def _path(attempt: str) -> str:

@@ -13,7 +13,8 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 
 __all__ = [
-    "CallPurpose", "CallRecord", "CallStatus", "NewCall", "NewToolCall", "ToolCallRecord", "UsageRecord", "Used",
+    "CallPurpose", "CallRecord", "CallStatus", "NewCall", "NewToolCall", "ToolCallRecord", "ToolTotal", "ToolUse",
+    "UsageRecord", "Used",
 ]  # fmt: skip
 
 
@@ -121,6 +122,33 @@ class ToolCallRecord:
     output_bytes: int | None
     input: Any
     output: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One use of a tool without what it was given and answered whole. ``given``: the beginning of its input, in JSON."""
+
+    id: str
+    phase: PhasePath
+    attempt: int
+    name: str
+    ok: bool | None
+    started_at: datetime
+    duration_ms: int | None
+    output_bytes: int | None
+    given: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTotal:
+    """How often one attempt used one tool. ``failed``: of those that ended; ``duration_ms``: all together."""
+
+    phase: PhasePath
+    attempt: int
+    name: str
+    calls: int
+    failed: int
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["ClaimLimits", "Limit", "QueueRecord", "provider_key"]
+__all__ = ["TREE_KEYS", "ClaimLimits", "Limit", "QueueRecord", "provider_key", "tree_key"]
+
+TREE_KEYS = "tree:"
+"""How the keys of ``tree_key`` begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,8 @@ class QueueRecord:
 def provider_key(provider: str) -> str:
     """What jobs that call models of ``provider`` share (``NewJob.limit_key``), over all projects."""
     return f"provider:{provider}"
+
+
+def tree_key(worktree: str) -> str:
+    """What jobs share that must not work in the same folder at once: one of them runs at a time, whatever limits say."""
+    return f"{TREE_KEYS}{worktree}"

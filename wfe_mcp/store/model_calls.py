@@ -12,7 +12,20 @@ from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
@@ -23,6 +36,8 @@ from wfe_mcp.store.call_records import (
     NewCall,
     NewToolCall,
     ToolCallRecord,
+    ToolTotal,
+    ToolUse,
     UsageRecord,
     Used,
 )
@@ -67,6 +82,26 @@ _END_TOOL = (
 )  # fmt: skip
 _TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
     TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
+)
+_GIVEN = func.substr(func.coalesce(type_coerce(TOOL_CALL.c.input, Text), ""), 1, 300).label("given")
+_LIGHT = [_GIVEN if item.name == "given" else TOOL_CALL.c[item.name] for item in fields(ToolUse)]
+_USES = (
+    select(*_LIGHT)
+    .where(TOOL_CALL.c.run_id == bindparam("run_"), TOOL_CALL.c.started_at >= bindparam("since_"))
+    .order_by(TOOL_CALL.c.started_at, literal_column("tool_call.rowid"))
+)
+_TOOL_TOTALS = (
+    select(
+        TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name, func.count(TOOL_CALL.c.id),
+        func.coalesce(func.sum(case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
+        func.coalesce(func.sum(TOOL_CALL.c.duration_ms), 0),
+    )
+    .where(TOOL_CALL.c.run_id == bindparam("run_"))
+    .group_by(TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name)
+    .order_by(func.min(TOOL_CALL.c.started_at))
+)  # fmt: skip
+_CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at >= bindparam("since_")).order_by(
+    _CALL.started_at, _CALL.id
 )
 
 
@@ -180,6 +215,18 @@ class ModelCallRows(Rows):
             "size": len(text.encode()),
         }  # fmt: skip
         return self._run(_END_TOOL, values) == 1
+
+    def model_calls_from(self, run_id: RunId, since: datetime) -> list[CallRecord]:
+        """The calls of a run that began at or after ``since``, oldest first."""
+        return self._all(CallRecord, _CALLS_FROM, {"run_": run_id, "since_": since})
+
+    def tool_uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
+        """The tools used in a run from ``since`` on, oldest first, without their whole input and output."""
+        return self._all(ToolUse, _USES, {"run_": run_id, "since_": since})
+
+    def tool_totals(self, run_id: RunId) -> list[ToolTotal]:
+        """How often each attempt of a run used which tool."""
+        return self._all(ToolTotal, _TOOL_TOTALS, {"run_": run_id})
 
     def tool_calls(
         self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, bindparam, func, or_, select
 
 from wfe_mcp.store.call_records import CallStatus
-from wfe_mcp.store.job_records import ClaimLimits, Limit, QueueRecord, provider_key
+from wfe_mcp.store.job_records import TREE_KEYS, ClaimLimits, Limit, QueueRecord, provider_key
 from wfe_mcp.store.layout import JOB, MODEL_CALL
 from wfe_mcp.store.records import JobRecord, JobStatus
 from wfe_mcp.store.rows import Rows
@@ -26,6 +26,9 @@ _COUNT = select(func.count(JOB.c.id))
 _RUNNING = _COUNT.where(JOB.c.status == JobStatus.RUNNING)
 _RUNNING_IN = _RUNNING.where(JOB.c.queue == bindparam("queue_"))
 _RUNNING_FOR = _RUNNING.where(JOB.c.limit_key == bindparam("key"))
+_TREES_IN_USE = select(JOB.c.limit_key).where(
+    JOB.c.status == JobStatus.RUNNING, JOB.c.limit_key.startswith(TREE_KEYS, autoescape=True)
+)
 _BEGUN_IN = _COUNT.where(JOB.c.queue == bindparam("queue_"), JOB.c.started_at > bindparam("since"))
 _CALLS_OF = select(func.count(MODEL_CALL.c.id)).where(
     MODEL_CALL.c.provider == bindparam("provider_"), MODEL_CALL.c.started_at > bindparam("since")
@@ -65,10 +68,9 @@ class QueueRows(Rows):
         return {queue for queue in queues if queue in limits.queues and self._is_full(queue, limits.queues[queue], now)}
 
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
-        """The limit keys of providers that may get no more work now."""
-        return {
-            provider_key(name) for name, limit in limits.providers.items() if self._is_busy(name, limit, now)
-        }  # fmt: skip
+        """The limit keys of providers that may get no more work now, and of the folders in which a job works."""
+        busy = {provider_key(name) for name, limit in limits.providers.items() if self._is_busy(name, limit, now)}
+        return busy | {str(row[0]) for row in self._connection.execute(_TREES_IN_USE)}
 
     def queues(self, names: Sequence[str]) -> list[QueueRecord]:
         """How these queues stand, in this order."""

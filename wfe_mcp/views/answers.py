@@ -22,6 +22,7 @@ from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
 from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
+from wfe_mcp.views.tool_calls import with_tools
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
@@ -92,6 +93,9 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     if not run:
         return _open_runs(engine, by)
     found = standing_of(engine, run)
+    if detail == "full":
+        with engine.store.read() as tx:
+            found = with_tools(tx, found)
     view = run_views.full(found) if detail == "full" else run_views.brief(found)
     warnings = artifact_views.warnings(engine, found)
     summary = run_views.summary(found)

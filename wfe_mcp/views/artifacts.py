@@ -13,6 +13,7 @@ from wfe_mcp.engine.scope import inputs_at
 from wfe_mcp.views.difference import difference
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
 from wfe_mcp.views.parts import part_view
+from wfe_mcp.views.tool_calls import TOOLS, tools_listed, tools_part, with_tools
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
@@ -62,7 +63,7 @@ def read(
 ) -> dict[str, Any]:  # fmt: skip
     """The data of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
-    A draft is read by its name in that list, ``draft:2``, with its phase.
+    A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``.
     """
     run = found.loaded.record.id
     with engine.store.read() as tx:
@@ -70,11 +71,14 @@ def read(
             heads = tx.last_revisions(run, _LISTED)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
             left = max(0, found.loaded.record.artifact_count - len(heads)) + max(0, len(drafts) - _LISTED)
-            optional = {"drafts": drafts[-_LISTED:], "left_out": left}
+            tools = tools_listed(with_tools(tx, found))[-_LISTED:]
+            optional = {"drafts": drafts[-_LISTED:], "tools": tools, "left_out": left}
             listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads]}
             return listed | {key: value for key, value in optional.items() if value}
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
+        if artifact.startswith(TOOLS):
+            return tools_part(tx, with_tools(tx, found), phase, artifact, pointer)
         path = _phase_of(found, phase, artifact)
         record = _revision(tx.revisions(run, path), tx, run, path, revision)
         view = revision_view(record, pointer)

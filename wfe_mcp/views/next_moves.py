@@ -24,7 +24,9 @@ def next_moves(standing: Standing) -> tuple[Next, ...]:
     """The calls for an agent in this run."""
     run, state = standing.loaded.record.id, standing.loaded.state
     if state.status is RunStatus.PAUSED:
-        return () if state.paused_by_human else (Next("control_run", {"run": run, "action": "resume"}),)
+        resume = Next("control_run", {"run": run, "action": "resume"})
+        wait = Next("status", {"run": run, "wait_s": _WAIT_S}, why="it goes on by itself")
+        return () if state.paused_by_human else (wait, resume) if standing.goes_on else (resume,)
     if state.is_over or state.status is RunStatus.PENDING:
         return ()
     moves = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
 from wfe_mcp.store.step_records import StepStatus
+from wfe_mcp.views.tool_calls import tools_of
 from wfe_mcp.views.usage import spent_line, usage_view
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> di
         "steps": [
             step_view(row) for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.number)
         ],
+        "tools": tools_of(standing.tools, attempt), "role": attempt.role,
     }  # fmt: skip
     return view | {key: value for key, value in optional.items() if value}
 

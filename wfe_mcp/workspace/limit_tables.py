@@ -1,4 +1,4 @@
-"""What may a config.toml say of how much may be done at once, and of how much may be spent?
+"""What may a config.toml say of how much may be done at once, of how much may be spent, and of providers that are out?
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from wfe_mcp.workspace.checks import Duration
 from wfe_mcp.workspace.provider_tables import Count
 
-__all__ = ["BudgetSettings", "LimitedQueue", "QueueSettings"]
+__all__ = ["BudgetSettings", "LimitedQueue", "OutageSettings", "QueueSettings"]
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
 """The queues that may be limited. Timers are not: they keep the times of runs."""
@@ -53,3 +53,12 @@ class BudgetSettings(_Table):
     )
     tokens_per_run: Count | None = Field(default=None, description="Tokens of one run, input and output together.")
     tokens_per_day: Count | None = Field(default=None, description="Tokens in one day, counted as `cost_per_day`.")
+
+
+class OutageSettings(_Table):
+    """``[outage]``: what happens when a provider, and its fallbacks, do not answer."""
+
+    wait: Duration = Field(
+        default="2m",
+        description='How long a run is paused then before it goes on by itself: `"2m"`. A provider that says when to come back is heard instead.',
+    )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
 from wfe_mcp.workspace.context import ContextSettings
-from wfe_mcp.workspace.limit_tables import BudgetSettings, LimitedQueue, QueueSettings
+from wfe_mcp.workspace.limit_tables import BudgetSettings, LimitedQueue, OutageSettings, QueueSettings
 from wfe_mcp.workspace.origins import origin_fault
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
@@ -170,6 +170,7 @@ class Settings(_Table):
         default={}, description="How much background work is done at once, by its queue."
     )
     budget: BudgetSettings = Field(default=BudgetSettings(), description="What calls to models may use.")
+    outage: OutageSettings = Field(default=OutageSettings(), description="Providers that do not answer.")
     http: HttpSettings = Field(
         default=HttpSettings(), description="Addresses of plain http that steps, webhooks and providers may reach."
     )

@@ -1,0 +1,96 @@
+"""What has happened in a run since somebody looked last?
+
+Events of the log, tools and models that the server works with, and what reviewers said: each once, when it is known how it
+ended. Whoever watches asks again and again; a look costs three small queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.engine.caps import dollars
+from wfe_mcp.store.call_records import CallStatus
+from wfe_mcp.views.runs import event_view
+from wfe_mcp.views.tool_calls import given_words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.call_records import CallRecord, ToolUse
+    from wfe_mcp.store.opinion_records import OpinionRecord
+
+__all__ = ["Feed", "Happening"]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened. ``event``: the view of a row of the log; else ``phase`` and ``told`` say it."""
+
+    at: datetime
+    phase: str = ""
+    told: str = ""
+    event: dict[str, Any] | None = None
+
+
+class Feed:
+    """The news of one run, from event ``after`` on; of tools, models and opinions those since ``since``."""
+
+    def __init__(self, engine: Engine, run: RunId, after: int, since: datetime) -> None:
+        self._engine, self._run = engine, run
+        self._after, self._since, self._began = after, since, since
+        self._told: set[str] = set()
+
+    def news(self) -> list[Happening]:
+        """What is new, oldest first."""
+        with self._engine.store.read() as tx:
+            events = tx.events(self._run, after=self._after)
+            tools = tx.tool_uses(self._run, self._since)
+            calls = tx.model_calls_from(self._run, self._since)
+            opinions = [one for one in tx.opinions(self._run) if one.at >= self._began]
+        self._after = events[-1].seq if events else self._after
+        found = [Happening(event.at, event=event_view(event)) for event in events]
+        found += [_tool(one) for one in tools if one.ok is not None and self._is_new(one.id)]
+        ended = (one for one in calls if one.status is not CallStatus.STARTED)
+        found += [_call(one) for one in ended if self._is_new(one.id)]
+        found += [_opinion(one) for one in opinions if self._is_new(one.id)]
+        # What is still under way is asked for again; what ended before it need not be.
+        under_way = [one.started_at for one in tools if one.ok is None]
+        under_way += [one.started_at for one in calls if one.status is CallStatus.STARTED]
+        begun = [one.started_at for one in (*tools, *calls)]
+        self._since = min(under_way, default=max(begun, default=self._since))
+        return sorted(found, key=lambda one: one.at)
+
+    def _is_new(self, row: str) -> bool:
+        if row in self._told:
+            return False
+        self._told.add(row)
+        return True
+
+
+def _tool(one: ToolUse) -> Happening:
+    ended = f"{'ok' if one.ok else 'failed'}, {_span(one.duration_ms or 0)}"
+    return Happening(one.started_at, one.phase, f"{one.name} {given_words(one.given)}: {ended}")
+
+
+def _call(one: CallRecord) -> Happening:
+    at = one.finished_at or one.started_at
+    took = _span(round((at - one.started_at).total_seconds() * 1000))
+    cost = "" if one.cost_usd is None else f", {dollars(one.cost_usd)}"
+    used = f"{one.input_tokens + one.output_tokens:,} tokens{cost}, {took}"
+    who = f"{one.provider} {one.model}".strip()
+    told = f"{who}: {used}" if one.fault is None else f"{who} {one.status}: {one.fault}"
+    return Happening(at, one.phase or "", told)
+
+
+def _opinion(one: OpinionRecord) -> Happening:
+    said = str(one.value.get("summary", ""))
+    return Happening(
+        one.at, one.phase or "", f"opinion of {one.reviewer}: {one.verdict}" + (f", {said}" if said else "")
+    )
+
+
+def _span(ms: int) -> str:
+    return f"{ms} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
