@@ -40,6 +40,8 @@ BAD: list[tuple[bytes, int, str | int | None]] = [
     (b'{"jsonrpc": "2.0", "id": 1.5, "method": "x"}', INVALID_REQUEST, None),
     (b'{"jsonrpc": "2.0", "id": true, "method": "x"}', INVALID_REQUEST, None),
     (b'{"jsonrpc": "2.0"}', INVALID_REQUEST, None),
+    (b'{"jsonrpc": "2.0", "id": 7, "method": "x", "params": {"a": {"b": 1, "c": 2, "b": 3}}}', INVALID_REQUEST, 7),
+    (b'{"jsonrpc": "2.0", "id": 7, "id": 8, "method": "x"}', INVALID_REQUEST, None),
 ]
 
 

@@ -82,7 +82,9 @@ def check_value(
     while waiting:
         parts, item = waiting.pop()
         nodes += 1
-        if nodes > max_nodes:
+        # Those that wait count already: what is too wide is refused before each of its parts is looked at.
+        inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
+        if nodes + len(waiting) + inside > max_nodes:
             _too_large("The value", f"has more than {max_nodes} parts")
         children: list[tuple[Parts, object]] = []
         match item:
@@ -256,9 +258,18 @@ def _scalar(value: object) -> list[str]:
             return [] if math.isfinite(value) else ["is no finite number"]
         case str():
             faults = ["holds a NUL character"] if "\x00" in value else []
-            return faults + (["holds a lone surrogate"] if any("\ud800" <= char <= "\udfff" for char in value) else [])
+            return faults + (["holds a lone surrogate"] if _has_surrogate(value) else [])
         case _:
             return [f"is no JSON value but {type(value).__name__}"]
+
+
+def _has_surrogate(text: str) -> bool:
+    """Encoding looks at a million characters in a millisecond; a loop takes a second."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _syntax(exc: ValueError) -> str:

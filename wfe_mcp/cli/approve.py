@@ -85,6 +85,7 @@ def _show(door: Door, phase: str, shown: "Open") -> None:
     screen, data = door.screen, shown.data
     screen.line(f"{data['artifact']} of {phase}, attempt {data['attempt']}, revision {data['revision']}", "bold")
     screen.line(f"sha256 {shown.sha256}")
+    screen.line(f"template {data['template']}")
     if "content" in data:
         text = json.dumps(data["content"], indent=2, ensure_ascii=False)
         screen.line(

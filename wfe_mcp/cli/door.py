@@ -19,6 +19,7 @@ import typer
 from wfe_mcp.cli.options import AsJson, InProject
 from wfe_mcp.cli.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.hidden import without_hidden
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Door", "World", "command"]
 
 DONE, REFUSED = 0, 1
+_READ_AS_JSON = frozenset({"inputs"})
+"""Options whose text is parsed, under rules of its own."""
+
 log = logging.getLogger("wfe_mcp.cli")
 
 
@@ -138,6 +142,7 @@ def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., i
         world: World = context.obj
         door = Door(World(world.clock, world.as_json or as_json, project or world.project))
         try:
+            refuse_unkept({name: value for name, value in given.items() if name not in _READ_AS_JSON})
             function(door, **given)
         except Refused as refused:
             door.refuse(refused)

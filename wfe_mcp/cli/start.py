@@ -1,6 +1,5 @@
 """``wfe-mcp start``: begin a run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -9,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import PinFd
+from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from wfe_mcp.views.envelope import Envelope
@@ -61,15 +61,23 @@ def begin(
 def _object(text: str) -> dict[str, Any]:
     if not text:
         return {}
+    from wfe_mcp.artifacts.parse import MAX_BYTES, parse_json
+
     try:
-        value: object = json.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+        value = parse_json(_of_file(Path(text[1:]), MAX_BYTES + 1) if text.startswith("@") else text)
     except OSError as error:
         raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}", param_hint="--inputs") from None
-    except ValueError as error:
-        raise typer.BadParameter(f"this is no JSON: {error}", param_hint="--inputs") from None
+    except Refused as no:
+        why = no.details[0].message if no.details else no.message
+        raise typer.BadParameter(f"this is no JSON that can be kept: {why}", param_hint="--inputs") from None
     if not isinstance(value, dict):
         raise typer.BadParameter(f"a JSON object is expected, not {text[:40]!r}", param_hint="--inputs")
     return cast("dict[str, Any]", value)
+
+
+def _of_file(path: Path, most_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most_bytes)
 
 
 def _pairs(door: Door, template: str, pairs: Sequence[str]) -> dict[str, Any]:
@@ -91,7 +99,9 @@ def _pairs(door: Door, template: str, pairs: Sequence[str]) -> dict[str, Any]:
 def _value(text: str, wanted: object) -> object:
     if wanted == "string":
         return text
+    from wfe_mcp.artifacts.parse import parse_json
+
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text)
+    except Refused:
         return text

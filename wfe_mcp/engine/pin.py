@@ -94,13 +94,15 @@ def refuse_clients_terminal(engine: Engine) -> None:
     from wfe_mcp.workspace.process import ProcessIdentity, client_above, is_alive
 
     with engine.store.read() as tx:
-        servers = [row for row in tx.processes(engine.identity.host) if row.kind == "serve"]
-    alive = [row for row in servers if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
+        known = tx.processes(engine.identity.host)
+    alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     clients = [(row.client_pid, row.client_started_at or 0.0) for row in alive if row.client_pid is not None]
+    # A command-line agent that we drive is a child of our server or worker, whoever started that.
+    clients += [(row.pid, row.started_at) for row in alive]
     if client_above(clients) is not None:
         raise Refused(
             "needs_human",
-            "This terminal was started by the agent's client, so a decision here proves nothing.",
+            "This terminal was started by the agent's client, or by wfe-mcp for an agent, so a decision here proves nothing.",
             "Open another terminal that the client did not start, and run the command there.",
         )
 

@@ -60,6 +60,7 @@ def start_run(
     ``triggered_by``: what made somebody start it; ``external_id``: what it is called there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
+    _refuse_unkept(inputs)
     origin = _origin(triggered_by=triggered_by, external_id=external_id)
     more = origin | ({"driver": driver} if driver else {})
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
@@ -112,6 +113,18 @@ def is_for_people(settings: LoadedSettings, template: str) -> bool:
     name = template.partition("@")[0]
     lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
     return any(allowed is not None and name not in allowed for allowed in lists)
+
+
+def _refuse_unkept(inputs: dict[str, Any]) -> None:
+    """Inputs that no JSON can give back, before they are hashed. Refuses ``bad_argument``, ``too_large``."""
+    from wfe_mcp.artifacts.parse import check_value
+
+    try:
+        check_value(inputs)
+    except Refused as no:
+        code = "too_large" if no.code == "too_large" else "bad_argument"
+        details = tuple(Detail(pointer("inputs") + at.path, at.message, at.expected, at.got) for at in no.details)
+        raise Refused(code, f"The inputs cannot be kept: {no.message}", no.hint, details) from None
 
 
 def _origin(**given: str) -> dict[str, str]:

@@ -40,8 +40,10 @@ def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, A
 
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files import read_file, read_folder
+    from wfe_mcp.workspace.paths import parts_of
 
     root = Path(loaded.record.worktree)
+    parts_of(path)  # before the system hears of it: a name may be longer than it can take
     if (root / path).is_dir():
         return bundle_of(read_folder(root, path))
     return read_artifact(schema, path, read_file(root, path))

@@ -54,6 +54,7 @@ def keep_version(
     from wfe_mcp.workflow.load import digest, parse
 
     given = dict(definition)
+    _refuse_unkept(given)
     report = lint(whole_definition(engine, given).definition)
     if report.faults:
         raise Refused("invalid_template", f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
@@ -182,6 +183,17 @@ def _name(engine: Engine, name: str) -> str:
         return name
     offer = template_definition(engine, name)
     return f"{offer.name}@{offer.version}" if offer.source == "stored" else offer.name
+
+
+def _refuse_unkept(definition: dict[str, Any]) -> None:
+    """Too deep, too wide, NUL: refused before anything walks through it."""
+    from wfe_mcp.artifacts.parse import check_value
+
+    try:
+        check_value(definition)
+    except Refused as no:
+        details = no.details or (Detail("", no.message),)
+        raise Refused("invalid_template", f"The template cannot be kept: {no.message}", no.hint, details) from None
 
 
 def _known(engine: Engine, name: str) -> Offer | None:

@@ -4,6 +4,7 @@ Rules:
 1. Unknown names and wrong types are refused, all at once, each with a JSON pointer and what was expected.
 2. ``null`` for an optional argument is the same as leaving it out.
 3. Nothing is converted: text that looks like JSON or like a number stays text.
+4. Text that nothing can keep (NUL, half a character) or that is too long goes no further.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.texts import refuse_unkept
 
 __all__ = ["checked", "unknown_tool"]
 
@@ -37,6 +39,7 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if details:
         raise Refused("bad_argument", _told(tool.name, details), "Call it again with the arguments that details name.",
                       tuple(details))  # fmt: skip
+    refuse_unkept(accepted)
     return accepted
 
 

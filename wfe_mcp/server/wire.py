@@ -15,6 +15,7 @@ import math
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
@@ -41,8 +42,18 @@ class Malformed(Exception):
 
 def frame_of(line: bytes) -> dict[str, Any]:
     """The message in ``line``. Raises ``Malformed`` for what is no strict JSON, or no JSON-RPC message."""
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.append(Counter(name for name, _ in pairs).most_common(1)[0][0])
+        return found
+
     try:
-        value: object = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        value: object = json.loads(
+            line.decode(), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=once
+        )
         if b"\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
     except UnicodeError:
@@ -54,10 +65,11 @@ def frame_of(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(INVALID_REQUEST, "a message is one JSON object (batches are not part of MCP)")
     frame = cast("dict[str, Any]", value)
-    fault = _fault(frame)
+    # Programs differ in which of the two counts: what we judge must be what everybody reads.
+    fault = f"the key {twice[0][:80]!r} is used twice in one object" if twice else _fault(frame)
     if fault:
         found = frame.get("id")
-        raise Malformed(INVALID_REQUEST, fault, found if _is_id(found) else None)
+        raise Malformed(INVALID_REQUEST, fault, found if _is_id(found) and "id" not in twice else None)
     return frame
 
 

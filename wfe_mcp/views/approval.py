@@ -1,7 +1,7 @@
 """What does a person see before they say yes?
 
 The bytes they would approve, what the gates found, and what moved the goalposts meanwhile: files that define the checks
-and changed since the run began, and runs of the same template that were cancelled before this one (design §7).
+and changed since the run began, and runs that were cancelled before this one (design §7).
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
     data: dict[str, Any] = {
         "artifact": found.plan.artifact_name(path) or ("loop" if path in found.loaded.state.loops else "prompt"), "attempt": attempt.number,
         "revision": attempt.revision, "sha256": attempt.sha256 or "", "assurance": wanted.assurance,
+        "template": f"{found.loaded.record.template}@{found.loaded.record.template_version}",
         "verdicts": attempt_view(found, attempt).get("verdicts", []),
     }  # fmt: skip
     more = {
@@ -111,5 +112,6 @@ def _first_tree(state: RunState) -> str | None:
 def _cancelled_before(engine: Engine, found: Standing) -> list[RunId]:
     run = found.loaded.record
     with engine.store.read() as tx:
-        page = tx.list_runs(run.project_id, template=run.template, status=[RunStatus.CANCELLED], limit=100)
+        # Of any template: a looser one may be tried after a strict one.
+        page = tx.list_runs(run.project_id, status=[RunStatus.CANCELLED], limit=100)
     return [other.id for other in page.runs if other.created_at < run.created_at][:5]

@@ -89,17 +89,25 @@ def parse(definition: object) -> "Template":
 
 def _bytes(file: Path, what: str) -> bytes:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        is_plain = file.is_file() or not file.exists()  # opening a named pipe would wait for ever
+        content = _first_bytes(file) if is_plain else b""
+        why = "" if is_plain else "it is no plain file"
     except OSError as exc:
+        content, why = b"", exc.strerror or "it is not there"
+    if why:
         raise Refused(
             "unknown_template",
-            f"The {what} file {file} cannot be read: {exc.strerror or 'it is not there'}.",
+            f"The {what} file {file} cannot be read: {why}.",
             "Name a template folder or a JSON file that exists.",
-        ) from exc
+        )
     if len(content) > MAX_BYTES:
         raise Refused("too_large", f"The {what} file {file} is larger than {MAX_BYTES} bytes.", "Make it smaller.")
     return content
+
+
+def _first_bytes(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
 
 
 def _json(content: bytes, file: Path) -> object:

@@ -8,8 +8,8 @@ An id in Markdown is capitals and digits with a number at the end, ``SEC-1`` or 
 file outside of rules is left out: it belongs into ``files``.
 """
 
-import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -46,28 +46,23 @@ def rules_of(path: str, text: str) -> list[Rule]:
         raise _refused(f"'{path}' is no rule file: YAML, JSON and Markdown are read")
     if not found:
         raise _refused(f"'{path}' holds no rule")
-    ids = [rule.id for rule in found]
-    for number, name in enumerate(ids):
-        if name in ids[:number]:
-            raise _refused(f"'{path}' holds the rule {name!r:.80} twice")
+    ((name, times),) = Counter(rule.id for rule in found).most_common(1)
+    if times > 1:
+        raise _refused(f"'{path}' holds the rule {name!r:.80} twice")
     return found
 
 
 def _value(path: str, text: str, *, is_json: bool) -> object:
+    from wfe_mcp.artifacts.parse import parse_json
     from wfe_mcp.workflow.yaml_lines import yaml_value
 
+    if not is_json:
+        return yaml_value(text, f"'{path}'")[0]
     try:
-        return json.loads(text, object_pairs_hook=_each_key_once) if is_json else yaml_value(text, f"'{path}'")[0]
-    except (ValueError, RecursionError) as exc:
-        raise _refused(f"'{path}' is no JSON: {exc}") from None
-
-
-def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
-    if twice is not None:
-        raise ValueError(f"the key {twice!r:.80} stands there twice")
-    return dict(pairs)
+        return parse_json(text)
+    except Refused as no:
+        why = f"{no.details[0].path} {no.details[0].message}".strip() if no.details else no.message
+        raise _refused(f"'{path}' is no JSON: {why}") from None
 
 
 def _of_data(path: str, value: object) -> Iterator[Rule]:

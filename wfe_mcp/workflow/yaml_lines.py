@@ -163,6 +163,8 @@ def _scalar(loader: Any, event: Any, line: int) -> object:
     """The value of a scalar: text, a number, true, false or null."""
     import yaml
 
+    if "\x00" in event.value or any("\ud800" <= character <= "\udfff" for character in event.value):
+        raise _Fault(line, "an escape stands for NUL or for half a character, which no text holds")
     tag: str = loader.resolve(yaml.ScalarNode, event.value, event.implicit)
     if tag not in _CONSTRUCTED:
         return event.value

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -20,6 +19,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.paths import path_fault
+from wfe_mcp.workspace.toml_text import read_toml
 
 __all__ = ["CheckSettings", "Duration", "FrozenCheck", "Name", "Variable", "find_checks", "seconds"]
 
@@ -217,7 +217,7 @@ def _installed_python_has_pytest(python: str) -> bool:
 def _node(root: Path) -> CheckSettings | None:
     try:
         package: object = json.loads(_text(root / "package.json"))
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: what somebody nested to make us fall over
         return None
     script = _table(cast("dict[str, Any]", package), "scripts").get("test") if isinstance(package, dict) else None
     if not isinstance(script, str) or "no test specified" in script:  # what `npm init` writes
@@ -275,6 +275,8 @@ def _security(root: Path) -> CheckSettings | None:
 def _text(path: Path) -> str:
     """The file's text, at most a megabyte; empty when it cannot be read."""
     try:
+        if not path.is_file():  # opening a named pipe would wait for ever
+            return ""
         with path.open("rb") as file:
             return file.read(1_000_000).decode(errors="replace")
     except OSError:
@@ -283,8 +285,8 @@ def _text(path: Path) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError:
+        return read_toml(_text(path))
+    except ValueError:
         return {}
 
 

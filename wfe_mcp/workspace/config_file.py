@@ -1,6 +1,5 @@
 """How does a project's ``.wfe/config.toml`` get what it lacks, and nothing else?"""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.checks import CheckSettings
 from wfe_mcp.workspace.files import read_if_there, write_atomic
 from wfe_mcp.workspace.mirror import write_gitignore
+from wfe_mcp.workspace.toml_text import read_toml
 
 __all__ = ["CONFIG_FILE", "ConfigWritten", "write_config"]
 
@@ -60,7 +60,7 @@ def _tables(checks: Mapping[str, CheckSettings]) -> bytes:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.decode())
+        return read_toml(text)
     except ValueError as exc:
         raise Refused(
             "conflict",

@@ -9,7 +9,6 @@ Rules:
 4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
 """
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from wfe_mcp.workspace.files import read_if_there
 from wfe_mcp.workspace.location import user_config_file
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings, kind_of
 from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, Settings
+from wfe_mcp.workspace.toml_text import read_toml
 
 __all__ = [
     "FROM_ENVIRONMENT", "CheckSettings", "ConfigWritten", "FrozenCheck", "FrozenServer", "LoadedSettings",
@@ -156,14 +156,32 @@ def _from_flags(flags: Mapping[str, object], problems: list[Detail]) -> _Layer:
 
 def _layer(name: LayerName, where: str, content: bytes | None, problems: list[Detail]) -> _Layer:
     try:
-        values: Document = tomllib.loads(content.decode()) if content else {}
+        values: Document = read_toml(content) if content else {}
     except UnicodeDecodeError:
         problems.append(Detail("", f"{where} is no UTF-8 text, so none of it counts"))
         values = {}
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:
         problems.append(Detail("", f"{where} is no valid TOML, so none of it counts: {exc}"))
         values = {}
-    return _Layer(name, {"": where}, _valid(values, where, problems))
+    return _Layer(name, {"": where}, _without_nul(_valid(values, where, problems), where, problems))
+
+
+def _without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
+    """``values`` without the texts that neither a program nor the database can take, each of which is a problem."""
+    waiting: list[list[Any]] = [[key] for key in values]
+    while waiting:
+        path = waiting.pop()
+        table: Any = values
+        for part in path[:-1]:
+            table = table[part]
+        value = table[path[-1]]
+        if isinstance(value, dict) and "\x00" not in path[-1]:
+            waiting += [[*path, key] for key in cast("Document", value)]
+        elif any("\x00" in str(each) for each in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
+            shown = ".".join(path).replace("\x00", "\\0")
+            problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
+            del table[path[-1]]
+    return values
 
 
 def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:

@@ -16,6 +16,8 @@ import tomllib
 from collections.abc import Callable
 from typing import Any, cast
 
+from wfe_mcp.workspace.toml_text import read_toml
+
 __all__ = ["NotEditable", "with_table", "with_value", "without_table", "without_value"]
 
 Path = tuple[str, ...]
@@ -93,8 +95,8 @@ def _checked(made: str, before: Document, change: Callable[[Document], None]) ->
 
 def _parsed(text: str) -> Document:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+        return read_toml(text)
+    except ValueError as exc:
         raise NotEditable(str(exc)) from None
 
 

@@ -1,0 +1,26 @@
+"""Which words of a call can be kept?"""
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept
+
+
+def test_texts_up_to_their_cap_are_taken_and_other_values_are_passed_over() -> None:
+    refuse_unkept({"title": "x" * MAX_NAME, "feedback": "x" * MAX_TEXT, "attempt": 3, "artifact": {"a": "\x00"}})
+
+
+def test_every_text_that_cannot_be_kept_is_named_at_once() -> None:
+    with pytest.raises(Refused) as caught:
+        refuse_unkept({"run": "a\x00", "reason": "\ud800", "phase": "plan"})
+
+    assert caught.value.code == "bad_argument"
+    assert [detail.path for detail in caught.value.details] == ["/run", "/reason"]
+
+
+@pytest.mark.parametrize(("name", "most"), [("title", MAX_NAME), ("feedback", MAX_TEXT)])
+def test_a_text_above_its_cap_is_too_large(name: str, most: int) -> None:
+    with pytest.raises(Refused) as caught:
+        refuse_unkept({name: "x" * (most + 1)})
+
+    assert (caught.value.code, caught.value.details[0].got) == ("too_large", most + 1)

@@ -1,0 +1,32 @@
+"""What does a TOML text say, when whoever wrote it may be hostile?
+
+tomllib falls over a list in a list in a list…, and so does what walks through the document afterwards. Here that is a
+fault like any other: a repository must not stop the server with its configuration.
+"""
+
+import tomllib
+from typing import Any, cast
+
+__all__ = ["MAX_DEPTH", "read_toml"]
+
+MAX_DEPTH = 32
+"""Tables and lists inside each other."""
+
+
+def read_toml(content: str | bytes) -> dict[str, Any]:
+    """The document. Raises ValueError for whatever is wrong with it: UnicodeDecodeError, TOMLDecodeError, or in words."""
+    try:
+        document = tomllib.loads(content.decode() if isinstance(content, bytes) else content)
+    except RecursionError:
+        raise ValueError(f"tables and lists lie deeper than {MAX_DEPTH}") from None
+    waiting: list[tuple[int, object]] = [(0, document)]
+    while waiting:
+        depth, value = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"tables and lists lie deeper than {MAX_DEPTH}")
+        if isinstance(value, dict):
+            table = cast("dict[str, object]", value)
+            waiting += [(depth + 1, inner) for inner in table.values()]
+        elif isinstance(value, list):
+            waiting += [(depth + 1, inner) for inner in cast("list[object]", value)]
+    return document
