@@ -209,7 +209,7 @@ class _Play:
     def _continue(self, agent: StdioClient) -> None:
         calls = 0
         answer: Answer = {"waiting_on": "job"}
-        while answer.get("waiting_on") == "job" and calls < 5:
+        while answer.get("waiting_on") in {"job", "reviewer"} and calls < 8:
             answer = _ok(agent.call("status", run=self.run, wait_s=45))
             calls += 1
         _expect(answer.get("waiting_on") == "human", answer)
