@@ -250,7 +250,7 @@ def test_config_show_names_the_origin_of_each_value(cli: Terminal, monkeypatch: 
     assert settings["auto"] == {"value": False, "origin": "environment", "where": "WFE_AUTO"}
     assert settings["checks.test.argv"]["origin"] == "project"
     assert "environment WFE_AUTO" in cli("config", "show", "--origin").out
-    assert "auto                   False" in cli("config", "show").out
+    assert "auto                    False" in cli("config", "show").out
 
 
 def test_faults_in_the_configuration_are_told(cli: Terminal) -> None:
@@ -336,6 +336,40 @@ def test_verify_names_what_somebody_changed_in_the_database(cli: Terminal, chang
     assert said.code == 1
     assert told in said.out
     assert cli.json("verify", run).document["ok"] is False
+
+
+@pytest.mark.usefixtures("in_git")
+def test_each_command_anchors_what_it_did_and_verify_says_how_far(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    found = cli.json("verify").data["anchors"]
+    assert (found["count"] >= 2, found["behind"]) == (True, [])
+    assert run in cli.git("log", "--format=%B", "refs/wfe/audit")
+    cli.git("update-ref", "refs/wfe/pushed", "refs/wfe/audit")
+    assert cli("verify", "--anchors", "refs/wfe/pushed").code == 0
+    assert cli.json("verify", "--anchors", "refs/wfe/nowhere").refusal == "bad_argument"
+    cli.git("update-ref", "-d", "refs/wfe/audit")
+    (problem,) = cli.json("verify").data["problems"]
+    assert (problem["code"], problem["where"], problem["since"]) == (
+        "anchors_deleted", "refs/wfe/audit", "2026-11-20T08:00:00+00:00",
+    )  # fmt: skip
+    assert "[anchors_deleted]" in cli("verify").out
+
+
+def test_a_changed_file_is_put_back_or_accepted_by_a_person(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    place = cli.root / f".wfe/runs/{run}/draft/1/artifact.json"
+    place.write_text('{"text": "never said"}')
+    said = cli("submit", run, "send", "--path", "draft.json")
+    assert (said.code, f"wfe-mcp artifact restore {run} draft" in said.err) == (1, True)
+    assert cli.json("artifact", "restore", run, "draft").data["restored"] == [place.relative_to(cli.root).as_posix()]
+    assert cli("artifact", "restore", run).out.startswith("No file differs")
+    place.write_text('{"text": "better said"}')
+    assert cli.json("artifact", "accept", run, "draft").code == 1
+    assert cli.json("artifact", "accept", run, "draft", pin=PIN).document["state"] == "completed"
+    assert "better said" in cli("artifact", "show", run, "draft").out
+    assert cli("verify", run).code == 0
 
 
 def test_verify_names_the_file_of_an_accepted_artifact_that_was_changed(cli: Terminal) -> None:

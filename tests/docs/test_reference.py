@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import pytest
 
-NOT_USED = re.compile(r"^\| `(\S+)`.*\*Not used yet\*", re.MULTILINE)
-
 
 def test_the_reference_is_what_the_code_says(root: Path) -> None:
     stale = [name for name, text in generate_reference.documents().items() if (root / name).read_text("utf-8") != text]
@@ -50,19 +48,6 @@ def test_every_code_and_every_status_has_its_row(root: Path) -> None:
 
     assert [code for code in CODES if f"| `{code}` |" not in codes] == []
     assert [status for status in (*RunStatus, *AttemptStatus) if f"| `{status}` |" not in transitions] == []
-
-
-def test_a_setting_is_called_unused_as_long_as_nothing_reads_it(root: Path) -> None:
-    page = (root / "docs/reference/configuration.md").read_text(encoding="utf-8")
-    unused = {key.rsplit(".", 1)[-1] for key in NOT_USED.findall(page)}
-    above = ("engine", "views", "gates", "jobs", "server", "cli")
-    code = "\n".join(
-        path.read_text(encoding="utf-8") for folder in above for path in (root / "wfe_mcp" / folder).rglob("*.py")
-    )
-
-    assert {"on_mismatch"} <= unused
-    found = re.findall(r"settings\.artifacts\b|\.on_mismatch\b", code)
-    assert found == [], "It is read now: say in settings_tables.py what it does."
 
 
 def test_every_word_has_one_row_in_the_glossary(root: Path) -> None:

@@ -193,6 +193,8 @@ class Scene:
     def close(self) -> None:
         if self._worker is not None:
             self._worker.stop()
+        if self.engine.anchoring is not None:
+            self.engine.anchoring.close()
         for neighbour in self.neighbours:
             neighbour.end()
         self.store.close()

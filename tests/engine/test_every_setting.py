@@ -93,6 +93,21 @@ def what_the_environment_gives(scene: Scene) -> object:
     return scene.do(scene.start(phase("plan", gate, on_fail=[{"do": "wait_human"}])), "plan").state
 
 
+def what_a_changed_file_does(scene: Scene) -> object:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "Another"}', encoding="utf-8")
+    return scene.status(run).waiting_on
+
+
+def what_the_log_says_of_prompts(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    scene.begin(run)
+    with scene.store.read() as tx:
+        (started,) = [event for event in tx.all_events(RunId(run)) if event.type == "PhaseStarted"]
+    return started.payload["prompt_sha256"] is not None
+
+
 def whether_it_is_stale(scene: Scene) -> object:
     run = scene.start(phase("plan"))
     scene.clock.advance(days=1)
@@ -261,13 +276,17 @@ TABLE: dict[str, Row] = {
     "context.*.prefixes.*": Row(
         what_is_handed_over, bundle('rules = ["a.md"]\nprefixes.s = ["A"]'), bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]')
     ),
+    "artifacts.on_mismatch": Row(
+        what_a_changed_file_does, '[artifacts]\non_mismatch = "warn"', '[artifacts]\non_mismatch = "block"'
+    ),
+    "artifacts.hash_prompts": Row(what_the_log_says_of_prompts, "", "[artifacts]\nhash_prompts = true"),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
     "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }  # fmt: skip
 
-NOT_USED_YET = {"artifacts.on_mismatch"}
+NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {

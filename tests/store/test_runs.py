@@ -4,16 +4,32 @@ from datetime import timedelta
 
 import pytest
 
-from tests.store.scene import ADA, AGENT, BUILD, NOW, PLAN, PLAN_READY, SPEC, STARTED, create, fold, new_run, step
+from tests.store.scene import (
+    ADA,
+    AGENT,
+    BUILD,
+    NOW,
+    PLAN,
+    PLAN_READY,
+    SPEC,
+    STARTED,
+    add_plan,
+    create,
+    fold,
+    new_run,
+    step,
+)
 from wfe_mcp.core import events as e
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Feedback, RunId, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.store import Store
 
 RUN = RunId("R-1")
 CLAIMED = e.PhaseStarted(phase=PLAN, attempt=1, holder="h", started_at=NOW, lease_until=NOW + timedelta(minutes=1))
-SUBMITTED = e.RevisionSubmitted(phase=PLAN, attempt=1, revision=1, sha256="ab", tree="t1")
-PASSED = e.GateJudged(phase=PLAN, attempt=1, verdict=Verdict(Stage.AFTER, 0, VerdictKind.PASS, "ab", "fine", "ev-1"))
+FIRST = sha256_hex(canonical_json({"steps": [{"title": "first"}]}))
+SUBMITTED = e.RevisionSubmitted(phase=PLAN, attempt=1, revision=1, sha256=FIRST, tree="t1")
+PASSED = e.GateJudged(phase=PLAN, attempt=1, verdict=Verdict(Stage.AFTER, 0, VerdictKind.PASS, FIRST, "fine", "ev-1"))
 
 
 def test_a_created_run_is_loaded_as_it_was_created(store: Store) -> None:
@@ -35,7 +51,10 @@ def test_an_unknown_run_is_none(store: Store) -> None:
 @pytest.mark.requirement("B-03")
 def test_each_step_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store, url: str) -> None:
     with store.tx() as tx:
-        loaded = create(tx, RUN)
+        create(tx, RUN)
+        add_plan(tx, RUN)
+        loaded = tx.load_run(RUN)
+    assert loaded is not None
     failed = e.AttemptOpened(
         phase=PLAN, attempt=2, status=AttemptStatus.RUNNING, holder="h", feedback=(Feedback(PLAN, 1, "no", "plan"),)
     )

@@ -10,7 +10,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, sqlite
-from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.chain import GENESIS, Anchored, Link, link_hash
 from wfe_mcp.store.records import Problem
 
 RUN = RunId("R-1")
@@ -28,9 +28,9 @@ def run(store: Store) -> RunId:
     return RUN
 
 
-def problems(store: Store, anchor: tuple[int, str] | None = None) -> list[Problem]:
+def problems(store: Store, *anchors: tuple[int, str]) -> list[Problem]:
     with store.read() as tx:
-        return tx.verify_run(RUN, anchor)
+        return tx.verify_run(RUN, [Anchored(seq, hash_, NOW) for seq, hash_ in anchors])
 
 
 def places(found: Sequence[Problem]) -> list[str]:
@@ -43,7 +43,7 @@ def test_an_untouched_run_is_intact(store: Store) -> None:
         third = tx.events(RUN)[2]
 
     assert problems(store) == []
-    assert problems(store, anchor=(third.seq, third.hash)) == []
+    assert problems(store, (third.seq, third.hash)) == []
 
 
 @pytest.mark.usefixtures("run")
@@ -97,9 +97,9 @@ def test_a_cut_tail_with_a_fitting_run_row_is_found_by_an_anchor(store: Store, u
     )
 
     assert problems(store) == []
-    assert problems(store, anchor=(last.seq, last.hash)) == [
-        Problem("anchor", "event 4 is not the one that was anchored", 4)
-    ]
+    (found,) = problems(store, (before.seq, before.hash), (last.seq, last.hash))
+    assert found == Problem("anchor", "event 4 was anchored, the log ends with 3", 4)
+    assert (found.code, found.since) == ("tail_cut", NOW)
 
 
 @pytest.mark.usefixtures("run")

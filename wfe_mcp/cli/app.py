@@ -128,6 +128,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("cancel", cancel.cancel),
     ("artifact show", artifact.show),
     ("artifact diff", artifact.diff),
+    ("artifact restore", artifact.restore),
+    ("artifact accept", artifact.accept),
     ("opinion ask", opinion.ask),
     ("opinion show", opinion.show),
     ("opinion overrule", opinion.overrule),

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.door import Door
-from wfe_mcp.cli.options import Run
+from wfe_mcp.cli.options import Phase, PinFd, Run
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
 
-__all__ = ["diff", "show"]
+__all__ = ["accept", "diff", "restore", "show"]
 
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact, or its phase; without it the list.")]
 Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
+Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all that differ.")]
 Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
 Against = Annotated[int | None, typer.Option("--against", metavar="N", help="The older revision; else the one before.")]
@@ -66,6 +67,31 @@ def diff(door: Door, run: Run, name: Which, against: Against = None, revision: R
                 screen.line(f"+ {one['path'] or '(whole)'}: {json.dumps(one['new'], ensure_ascii=False)}", "green")
 
     door.tell(answer, tell)
+
+
+def restore(door: Door, run: Run, phase: Restored = "") -> None:
+    """Put the accepted artifact back where somebody changed its file; the run goes on."""
+    from wfe_mcp.cli.moved import moved
+    from wfe_mcp.engine.mending import put_back
+
+    run = door.at(run, phase or None)
+    done = put_back(door.engine, door.by, run, phase)
+    what = f"Put back: {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
+    door.tell(moved(door.engine, run, phase or None, what, {"restored": [one.path for one in done]}))
+
+
+def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
+    """Let your edit of an accepted artifact count: PHASE begins anew with it, gates and all. Asks for your PIN."""
+    from wfe_mcp.cli.waiting import wait_for_gates
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.mending import accept_edit
+    from wfe_mcp.views import answers
+
+    run = door.at(run, phase)
+    by = door.person(pin_fd, f"let the edited artifact of {phase} count")
+    receipt = accept_edit(door.engine, by, run, PhasePath(phase))
+    wait_for_gates(door, run, phase, receipt.attempt)
+    door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
 
 
 def _named(door: Door, run: str, name: str) -> tuple[str, str]:

@@ -64,11 +64,13 @@ class Door:
         """The engine of the project, opened with the first question."""
         if self._engine is None:
             # The engine loads psutil and, with the database, SQLAlchemy: --help must not pay for that.
+            from wfe_mcp.engine.anchoring import start_anchoring
             from wfe_mcp.engine.desk import CLI_HOLDER, Engine, utc_now
             from wfe_mcp.workspace.location import find_project
 
             project = find_project(self.world.project or None, os.environ, (), Path.cwd())
             self._engine = Engine(project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
+            start_anchoring(self._engine)
         return self._engine
 
     @cached_property

@@ -7,48 +7,51 @@ import typer
 from wfe_mcp.cli.door import Door
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wfe_mcp.cli.screen import Screen
-    from wfe_mcp.store import Tx
+    from wfe_mcp.engine.verification import Finding, Verified
     from wfe_mcp.store.records import SettingEvent
 
 __all__ = ["verify"]
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
-_PAGE = 500
+Anchors = Annotated[
+    str,
+    typer.Option("--anchors", metavar="REF", help="Compare with the anchors in this ref too, such as a pushed copy."),
+]
 
 
-def verify(door: Door, run: Run = "") -> None:
-    """Follow the log from nothing and compare it with what is stored; exit code 1 names what differs.
+def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
+    """Follow the log from nothing, compare it with what is stored and anchored; exit code 1 names what differs.
 
     Also lists when a PIN or the key of a provider was set or changed, and by whom.
     """
     from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.verification import verify as verified
     from wfe_mcp.views.envelope import Envelope
 
-    problems: list[dict[str, Any]] = []
-    with door.engine.store.read() as tx:
-        runs = [tx.find_run(door.engine.project_id, run).id] if run else list(_all_runs(tx, door.engine.project_id))
-        problems += [_view("", one.where, one.message, one.seq) for one in tx.verify_settings()]
-        told_of = list(tx.setting_events())
-        for each in runs:
-            problems += [_view(each, one.where, one.message, one.seq) for one in tx.verify_run(each)]
-    for each in runs:
-        problems += [
-            _view(each, path, "the file differs from the accepted artifact", None)
-            for path in _changed_files(door, each)
-        ]
-    pins = [_change(event) for event in told_of if event.name == "pin"]
-    keys = [_change(event) | {"provider": event.name.partition(":")[2]} for event in told_of if _is_key(event.name)]
-    told = f"{len(runs)} run(s) intact" if not problems else f"{len(problems)} place(s) differ from the log"
+    found = verified(door.engine, run, anchors)
+    problems = [_view(one) for one in found.findings]
+    pins = [_change(event) for event in found.settings if event.name == "pin"]
+    keys = [
+        _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
+    ]
+    told = f"{len(found.runs)} run(s) intact" if not problems else f"{len(problems)} place(s) differ from the log"
     error = None
     if problems:
         error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
                         "Somebody changed it outside wfe-mcp; restore a backup, or find out who.")  # fmt: skip
-    envelope = Envelope(not problems, run=runs[0] if run else None, summary=told, error=error,
-                        data={"runs": len(runs), "problems": problems, "pin": pins, "keys": keys})  # fmt: skip
-    door.tell(envelope, lambda screen: _show(screen, told, problems, pins, keys))
+    data: dict[str, Any] = {
+        "runs": len(found.runs),
+        "problems": problems,
+        "anchors": _anchors(found),
+        "pin": pins,
+        "keys": keys,
+    }
+    data |= {"notes": list(found.notes)} if found.notes else {}
+    envelope = Envelope(
+        not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
+    )
+    door.tell(envelope, lambda screen: _show(screen, told, data))
 
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
@@ -61,48 +64,29 @@ def _is_key(name: str) -> bool:
     return name.startswith(("provider_key:", "keyring:"))
 
 
-def _all_runs(tx: "Tx", project_id: str) -> "Iterator[Any]":
-    cursor: str | None = None
-    while True:
-        page = tx.list_runs(project_id, limit=_PAGE, cursor=cursor)
-        yield from (record.id for record in page.runs)
-        cursor = page.cursor
-        if cursor is None:
-            return
+def _anchors(found: "Verified") -> dict[str, Any]:
+    last = found.last_anchor.isoformat(timespec="seconds") if found.last_anchor else None
+    return {"count": found.anchors, "last": last, "behind": list(found.behind)}
 
 
-def _changed_files(door: Door, run: Any) -> list[str]:
-    """Mirrors of accepted artifacts that hold something else now."""
-    from pathlib import Path
-
-    from wfe_mcp.engine.mirrors import unlike_sealed
-
-    with door.engine.store.read() as tx:
-        try:
-            loaded = tx.load_run(run)
-            assert loaded is not None, "it was listed a moment ago"
-            places = unlike_sealed(tx, loaded, door.engine.plans.of_run(tx, loaded.record))
-        except Exception:  # rows that were tampered with can fail in any way; verify_run has named them
-            return []
-    found: list[str] = []
-    for place in places:
-        folder = f".wfe/runs/{run}/{place}"
-        files = sorted(path.name for path in Path(loaded.record.worktree, folder).glob("artifact*"))
-        found += [f"{folder}/{name}" for name in files] or [folder]
-    return found
+def _view(found: "Finding") -> dict[str, Any]:
+    view: dict[str, Any] = {"code": found.code} | ({"run": found.run} if found.run else {})
+    view |= {"where": found.where, "message": found.message}
+    view |= {} if found.seq is None else {"seq": found.seq}
+    return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
 
 
-def _view(run: str, where: str, message: str, seq: int | None) -> dict[str, Any]:
-    return ({"run": run} if run else {}) | {"where": where, "message": message} | ({} if seq is None else {"seq": seq})
-
-
-def _show(
-    screen: "Screen", told: str, problems: list[dict[str, Any]], pins: list[dict[str, Any]], keys: list[dict[str, Any]]
-) -> None:
-    screen.line(told, "red" if problems else "green")
-    for one in problems:
-        screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}", "red")
-    for what, changes in (("PIN", pins), *((f"Key of {one['provider']}", [one]) for one in keys)):
+def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
+    screen.line(told, "red" if data["problems"] else "green")
+    for one in data["problems"]:
+        since = f" (after {one['since']})" if "since" in one else ""
+        screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}{since} [{one['code']}]", "red")
+    anchors = data["anchors"]
+    behind = f"; newer events of {len(anchors['behind'])} run(s) are not anchored yet" if anchors["behind"] else ""
+    screen.line(f"Anchors: {anchors['count']}, the last {anchors['last'] or 'never'}{behind}")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")
+    for what, changes in (("PIN", data["pin"]), *((f"Key of {one['provider']}", [one]) for one in data["keys"])):
         for one in changes:
             screen.line(
                 f"{what}: {_DONE.get(one['what'], one['what'])} {one['at']} by {one['actor']} ({one['channel']})"

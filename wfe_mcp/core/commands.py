@@ -75,6 +75,7 @@ class StartPhase(PhaseCommand):
     lease_until: datetime | None = None
     tree: str | None = None
     head: str | None = None
+    prompt_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

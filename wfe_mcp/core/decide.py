@@ -112,6 +112,7 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
         e.PhaseStarted(
             phase=attempt.phase, attempt=attempt.number, holder=command.holder, started_at=command.at,
             lease_until=command.lease_until, deadline=ends, tree=command.tree, head=command.head,
+            prompt_sha256=command.prompt_sha256,
         )
     ]  # fmt: skip
 

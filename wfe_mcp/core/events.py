@@ -116,7 +116,7 @@ class GatesOpened(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(AttemptEvent):
-    """A holder works on it."""
+    """A holder works on it. ``prompt_sha256``: of what it is told, where that was asked for."""
 
     holder: str
     started_at: datetime
@@ -124,6 +124,7 @@ class PhaseStarted(AttemptEvent):
     deadline: datetime | None = None
     tree: str | None = None
     head: str | None = None
+    prompt_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.anchoring import Anchoring
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.location import Project
@@ -61,6 +62,8 @@ class Engine:
         self.ancestors = ""  # the processes above a person's terminal, noted when their PIN was taken
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
+        self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
+        self.anchoring: Anchoring | None = None
         self._store = store
         self._project_id: str | None = None
         self._opening = threading.Lock()
@@ -79,6 +82,7 @@ class Engine:
                 # Here, because nobody may ask for it first inside a transaction: there is one writer at a time.
                 with self._store.tx() as tx:
                     self._project_id = tx.project_id(self.project.key, str(self.project.root))
+                self._store.settings_listeners.append(self._settings_changed)
             return self._store
 
     @property
@@ -123,7 +127,10 @@ class Engine:
         return loaded
 
     def close(self) -> None:
-        """Give the database back."""
+        """Anchor what is left and give the database back."""
+        if self.anchoring is not None:
+            self.anchoring.close()
+            self.anchoring = None
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -142,6 +149,10 @@ class Engine:
     def lease_is_lost(self, attempt: Attempt) -> bool:
         """True when the phase is claimed by somebody who is gone."""
         return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
+
+    def _settings_changed(self) -> None:
+        if self.anchoring is not None:
+            self.anchoring.note()
 
     def wake(self) -> None:
         """A job waits: the worker of this process looks at once."""

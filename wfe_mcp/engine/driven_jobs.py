@@ -184,8 +184,14 @@ class DrivenJobs:
         return toolbox(
             piece.tools, piece.root, checks=checks, run=context.run_child, environ=self._engine.environment,
             evidence_dir=piece.evidence,
-            shell_allowed=bool(piece.frozen.get("shell")),
+            shell_allowed=bool(piece.frozen.get("shell")), trailer=lambda: self._trailer(piece),
         )  # fmt: skip
+
+    def _trailer(self, piece: _Piece) -> str:
+        """Which run makes a commit, and where its log stands: one more place outside the database that says so."""
+        with self._engine.store.read() as tx:
+            _, hash_ = tx.tails([piece.run.id])[piece.run.id]
+        return f"Wfe-Run: {piece.run.id} {hash_[:16]}"
 
     def _seconds_left(self, deadline: datetime | None) -> float | None:
         return None if deadline is None else max(1.0, (deadline - self._engine.clock()).total_seconds())

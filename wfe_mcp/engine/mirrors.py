@@ -16,11 +16,13 @@ from wfe_mcp.core.model import AttemptStatus, Stage
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import LoadedRun
+    from wfe_mcp.store.records import RunRecord
+    from wfe_mcp.workspace.mirror import Rendered
 
-__all__ = ["edited_artifact", "mirror", "unlike_sealed"]
+__all__ = ["changed_on_disk", "edited_artifact", "mirror", "rendered_artifact"]
 
 
 def mirror(turn: Turn) -> None:
@@ -63,7 +65,9 @@ def edited_artifact(turn: Turn, attempt: Attempt) -> dict[str, Any] | None:
     output = turn.plan.phase(attempt.phase).output
     if output is None or not output.editable or not attempt.revision or attempt.stage is not Stage.AFTER:
         return None
-    value = _changed_on_disk(turn.tx, turn.loaded, attempt, output.schema_)
+    if output.seal == "on_submit":
+        return None
+    value = changed_on_disk(turn.tx, turn.run, turn.plan, attempt)
     if value is None:
         return None
     from wfe_mcp.artifacts.validate import validate
@@ -75,33 +79,26 @@ def edited_artifact(turn: Turn, attempt: Attempt) -> dict[str, Any] | None:
     return checked.value
 
 
-def unlike_sealed(tx: Tx, loaded: LoadedRun, plan: Any) -> list[str]:
-    """Files of accepted artifacts that no longer hold what was accepted (a person or an agent changed them)."""
-    found: list[str] = []
-    for attempt in loaded.state.open_attempts:
-        if attempt.status is AttemptStatus.COMPLETED and attempt.revision:
-            try:
-                changed = _changed_on_disk(tx, loaded, attempt, plan.schema(attempt.phase)) is not None
-            except (Refused, ValueError):
-                changed = True
-            if changed:
-                found.append(f"{attempt.phase}/{attempt.number}")
-    return found
-
-
-def _changed_on_disk(tx: Tx, loaded: LoadedRun, attempt: Attempt, schema: str | dict[str, Any]) -> Any:
-    """What a person made of the mirrored artifact; None when it is as written, or gone."""
-    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+def rendered_artifact(tx: Tx, record: RunRecord, plan: Plan, attempt: Attempt) -> Rendered | None:
+    """The revision of ``attempt`` as its mirror shows it; None when it is not in the database."""
     from wfe_mcp.artifacts.render import to_file
+
+    revision = tx.revision(record.id, attempt.phase, attempt.revision)
+    return None if revision is None else to_file(plan.schema(attempt.phase), json.loads(revision.content))
+
+
+def changed_on_disk(tx: Tx, record: RunRecord, plan: Plan, attempt: Attempt) -> Any:
+    """What a person made of the mirrored artifact; None when it is as written, or gone. Refuses what is no artifact."""
+    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.mirror import read_edited
 
-    revision = tx.revision(loaded.record.id, attempt.phase, attempt.revision)
-    if revision is None:
+    written = rendered_artifact(tx, record, plan, attempt)
+    if written is None:
         return None
-    written = to_file(schema, json.loads(revision.content))
-    found = read_edited(Path(loaded.record.worktree), loaded.record.id, attempt.phase, attempt.number, written)
+    found = read_edited(Path(record.worktree), record.id, attempt.phase, attempt.number, written)
     if found is None:
         return None
+    schema = plan.schema(attempt.phase)
     value: Any = (
         read_artifact(schema, f"artifact{found[0]}", found[1]) if isinstance(found, tuple) else bundle_of(found)
     )

@@ -18,6 +18,7 @@ from wfe_mcp.engine.desk import LEASE, Engine
 from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.engine.sealing import prompt_hash, refuse_changed
 from wfe_mcp.engine.trees import files_at_start
 from wfe_mcp.engine.turns import turn
 
@@ -64,9 +65,15 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
 
 
 def claim(current: Turn, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
-    """Give StartPhase for ``holder`` in this turn."""
+    """Give StartPhase for ``holder`` in this turn. Refuses ``conflict`` over a changed file of a sealed artifact."""
     on: dict[str, Any] = {"phase": path, "by": current.by, "at": current.at}
-    current.give(c.StartPhase(holder=holder, lease_until=current.at + LEASE, tree=tree, head=head, **on))
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    prompt = None
+    if attempt is not None and attempt.status is AttemptStatus.READY:
+        refuse_changed(current, path)
+        prompt = prompt_hash(current, attempt)
+    on |= {"tree": tree, "head": head, "prompt_sha256": prompt}
+    current.give(c.StartPhase(holder=holder, lease_until=current.at + LEASE, **on))
 
 
 def free_dead_leases(current: Turn) -> None:

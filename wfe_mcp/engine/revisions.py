@@ -51,6 +51,9 @@ def store_revision(
         current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
         current.plan.schema_name(phase), content, sha256_hex(content), "edit" if edited else "submit", note, current.at,
     )  # fmt: skip
+    output = current.plan.phase(phase).output
+    if output is not None and output.seal == "on_submit":
+        current.tx.seal(current.run.id, phase, kept.revision, current.at)
     kind = c.Edit if edited else c.Submit
     current.give(
         kind(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp import __version__
@@ -103,6 +104,8 @@ def start_run(
             idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
+        if engine.anchoring is not None:
+            tx.after_commit(partial(engine.anchoring.note, (record.id,), events))
         with turn_in(engine, tx, record.id, by) as turn:
             pass
     return turn.loaded
@@ -205,6 +208,7 @@ def _frozen(plan: Plan, settings: LoadedSettings, engine: Engine, bundles: list[
         },
         "context": [bundle.frozen() for bundle in bundles],
         "shell": settings.settings.tools.bash,
+        "hash_prompts": settings.settings.artifacts.hash_prompts,
         "plugins": versions_of(requires.plugins),
         "http_allow": list(settings.settings.http.allow),
         "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},

@@ -16,6 +16,7 @@ from wfe_mcp.engine.caps import Spending, spending
 from wfe_mcp.engine.driven import JOB, is_driven
 from wfe_mcp.engine.holding import held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.phases import claimable
+from wfe_mcp.engine.sealing import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.steps import has_steps, is_undone, is_worked
 from wfe_mcp.store.records import JobStatus
 from wfe_mcp.store.step_records import StepRecord, StepStatus
@@ -45,7 +46,8 @@ class Standing:
     ``steps``: those of every attempt that the server works or has worked. ``context``: the bundles the run has frozen.
     ``spending``: what its calls to models have used; None before the first. ``tools``: which tools models used, where
     somebody asked for it. ``by_hand``: phases that a person works in a model's place. ``goes_on``: something happens by
-    itself: the server works, a gate runs, a time is kept.
+    itself: the server works, a gate runs, a time is kept. ``changed``: mirrors of sealed artifacts that hold something
+    else now.
     """
 
     loaded: LoadedRun
@@ -59,6 +61,7 @@ class Standing:
     tools: tuple[ToolTotal, ...] = ()
     by_hand: tuple[PhasePath, ...] = ()
     goes_on: bool = False
+    changed: tuple[ChangedFile, ...] = ()
 
     @property
     def sleeps(self) -> bool:
@@ -85,18 +88,49 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     steps = tuple(tx.steps(loaded.record.id)) if has_steps(loaded.state.spec) else ()
     untrusted = _untrusted(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
+    changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
+    in_the_way = _in_the_way(engine, tx, loaded, changed) if works else ()
+    if in_the_way:
+        startable = tuple(path for path in startable if loaded.state.current(path).status is AttemptStatus.RUNNING)
     by_hand = _by_hand(tx, loaded) if works else ()
     is_paused = loaded.state.status is RunStatus.PAUSED
     moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, by_hand)
-    goes_on = works and not untrusted and bool(moves)
+    needs_person = bool(untrusted or in_the_way)
+    goes_on = works and not needs_person and bool(moves)
     waiting_on = _waiting_on(
-        loaded, startable, by_hand, needs_trust=bool(untrusted), elsewhere=bool(elsewhere), goes_on=goes_on
+        loaded, startable, by_hand, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
     )
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
-    blockers = (*_blockers(loaded, plan), *(_told_by_hand(loaded, path) for path in by_hand), *untrusted, *elsewhere)
+    blockers = (
+        *_blockers(loaded, plan),
+        *(_told_by_hand(loaded, path) for path in by_hand),
+        *untrusted,
+        *elsewhere,
+        *in_the_way,
+    )
     spent = spending(engine, tx, loaded, plan)
     return Standing(
-        loaded, plan, waiting_on, startable, blockers, steps, context, spent, by_hand=by_hand, goes_on=goes_on
+        loaded,
+        plan,
+        waiting_on,
+        startable,
+        blockers,
+        steps,
+        context,
+        spent,
+        by_hand=by_hand,
+        goes_on=goes_on,
+        changed=changed,
+    )
+
+
+def _in_the_way(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:
+    """Changed files that let nothing new start, as sentences."""
+    if not changed or not blocks(engine, tx):
+        return ()
+    return tuple(
+        f"Nothing new starts: {one.path} differs from the accepted artifact. {one.mend(loaded.record.id)}"
+        for one in changed
     )
 
 
@@ -160,7 +194,7 @@ def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, .
 
 
 def _waiting_on(
-    loaded: LoadedRun, startable: tuple[PhasePath, ...], by_hand: tuple[PhasePath, ...], *, needs_trust: bool,
+    loaded: LoadedRun, startable: tuple[PhasePath, ...], by_hand: tuple[PhasePath, ...], *, needs_person: bool,
     elsewhere: bool, goes_on: bool,
 ) -> WaitingOn:  # fmt: skip
     state = loaded.state
@@ -172,7 +206,7 @@ def _waiting_on(
         return "human" if state.paused_by_human else "job" if goes_on else "agent"
     if startable:
         return "agent"
-    if needs_trust:
+    if needs_person:
         return "human"
     if goes_on:
         return "reviewer" if not elsewhere and _asks_reviewers(state, by_hand) else "job"

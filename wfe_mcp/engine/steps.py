@@ -25,6 +25,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.scope import roots
+from wfe_mcp.engine.sealing import kept_back, prompt_hash
 from wfe_mcp.store.step_records import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
@@ -33,23 +34,9 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Phase, Step, StepsPhase
 
 __all__ = [
-    "SERVER",
-    "begin_phase",
-    "claim_by_server",
-    "does",
-    "hand_in",
-    "has_steps",
-    "is_repeatable",
-    "is_undone",
-    "is_worked",
-    "leave",
-    "passed",
-    "settle_compensations",
-    "settle_steps",
-    "step_of",
-    "trust_given",
-    "undoing_steps",
-]
+    "SERVER", "begin_phase", "claim_by_server", "does", "hand_in", "has_steps", "is_repeatable", "is_undone", "is_worked",
+    "leave", "passed", "settle_compensations", "settle_steps", "step_of", "trust_given", "undoing_steps",
+]  # fmt: skip
 
 SERVER = "server"
 """The holder of phases that the server works: every live process works on them, so it never dies."""
@@ -143,8 +130,9 @@ def leave(turn: Turn) -> None:
 def begin_phase(turn: Turn, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
     """The server claims the phase. False when something else takes its place just now."""
     command = c.StartPhase(
-        phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head, by=SYSTEM, at=turn.at
-    )
+        phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head,
+        prompt_sha256=prompt_hash(turn, attempt), by=SYSTEM, at=turn.at,
+    )  # fmt: skip
     if refusal(turn.state, command) is not None:
         return False
     turn.give(command)
@@ -186,7 +174,7 @@ def trust_given(turn: Turn) -> None:
 def claim_by_server(turn: Turn, attempt: Attempt) -> bool:
     """The server claims a phase that is its own. False when not now, or when the files are read first."""
     command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
-    if refusal(turn.state, command) is not None:
+    if refusal(turn.state, command) is not None or kept_back(turn, attempt):
         return False
     needs = turn.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
     if needs or _reads_files(turn, attempt.phase):

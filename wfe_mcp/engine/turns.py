@@ -53,7 +53,9 @@ def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True
 
 
 def _tell(current: Turn) -> None:
-    """Tell the outside what a turn did: mirrors on disk, whoever listens."""
+    """Tell the outside what a turn did: mirrors on disk, whoever listens, the anchors."""
+    if current.engine.anchoring is not None:
+        current.engine.anchoring.note((current.run.id,), current.events, by_human=current.by.is_human)
     with _logged("mirror"):
         mirror(current)
     for listener in current.engine.listeners:

@@ -117,7 +117,7 @@ class _Timers:
                     "by": SYSTEM,
                     "at": current.at,
                 }
-                if job.payload["timer"] == "locks":
+                if job.payload["timer"] in {"locks", "seals"}:
                     return  # the turn itself looks again
                 command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
                 try:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.engine.anchoring import start_anchoring
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.engine.queues import QUEUES
 from wfe_mcp.engine.work import new_worker, tend_open_runs
@@ -42,6 +43,7 @@ class Workers:
     def __init__(self, engine: Engine, kinds: Sequence[str] = QUEUES, *, everywhere: bool = False) -> None:
         self._engine, self._kinds, self._everywhere = engine, tuple(kinds), everywhere
         self._workers: dict[str, Worker] = {}
+        self._engines: list[Engine] = []
         self._left_alone: set[str] = set()
         me = this_process()
         project = None if everywhere else engine.project_id
@@ -94,8 +96,10 @@ class Workers:
         return found if found.project_id == project else None
 
     def _begin(self, engine: Engine) -> None:
+        start_anchoring(engine, catch_up=True)
         worker = new_worker(engine, self._kinds)
         self._workers[engine.project_id] = worker
+        self._engines.append(engine)
         tend_open_runs(engine)
         worker.start()
 
@@ -103,4 +107,7 @@ class Workers:
         running = sum(len(worker.running) for worker in self._workers.values())
         for worker in self._workers.values():
             worker.stop()
+        for engine in self._engines:
+            if engine.anchoring is not None:
+                engine.anchoring.close()
         return running

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
+from wfe_mcp.engine.anchoring import start_anchoring
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.workspace.location import find_project
 
@@ -121,6 +122,7 @@ class Place:
         gc.disable()  # SQL is imported here: objects that all stay, 50 ms of looking for garbage among them
         try:
             engine.project_id  # noqa: B018 - opens the database now: two first calls at once must not both open it
+            start_anchoring(engine)
         finally:
             gc.enable()
         return engine
@@ -147,6 +149,7 @@ class Place:
         with engine.store.tx() as tx:
             tx.register_process(record)
         self._process = record
+        start_anchoring(engine, catch_up=True)  # what the last process may have left behind
         tend_open_runs(engine)
         self._worker = start_worker(engine)
 

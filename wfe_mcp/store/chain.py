@@ -14,7 +14,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import By
 from wfe_mcp.store.columns import instant
 
-__all__ = ["GENESIS", "Link", "link_hash"]
+__all__ = ["GENESIS", "Anchored", "Link", "link_hash"]
 
 GENESIS = "0" * 64
 
@@ -29,6 +29,15 @@ class Link:
     at: datetime
     by: By
     payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """What an anchor outside the database says of a chain: event ``seq`` had this hash at ``at``."""
+
+    seq: int
+    hash: str
+    at: datetime
 
 
 def link_hash(prev_hash: str, link: Link) -> str:

@@ -75,6 +75,8 @@ class Store:
         self._watching = threading.Lock()
         self._write_engine = sqlite.make_engine(path, library, reads_only=False)
         self._read_engine = sqlite.make_engine(path, library, reads_only=True)
+        self.settings_listeners: list[Callable[[], object]] = []
+        """Told after the commit of a transaction that changed what people set."""
         self._writer: Connection | None = None
         self._watcher: Connection | None = None
 
@@ -93,6 +95,11 @@ class Store:
                 store.close()
                 raise
         return store
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self._path
 
     def close(self) -> None:
         """End all connections, once whoever is writing or looking has finished."""
@@ -116,7 +123,7 @@ class Store:
                     yield made
             finally:
                 self._end_what_is_open(self._writer)
-        for tell in made.afterwards:
+        for tell in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
             tell()
 
     @staticmethod

@@ -1,7 +1,7 @@
 """What has happened to a run, in order?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import GENESIS, Link, link_hash
-from wfe_mcp.store.layout import EVENT
+from wfe_mcp.store.layout import EVENT, RUN
 from wfe_mcp.store.projects import ProjectRows
 from wfe_mcp.store.records import EventRecord
 
@@ -27,6 +27,7 @@ _EVENTS = (
     .limit(bindparam("limit"))
 )
 _LOG = select(EVENT.c.type, EVENT.c.payload).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
+_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _NEW = insert(EVENT)
 
 
@@ -44,6 +45,16 @@ class EventRows(ProjectRows):
     def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """The events of a run after number ``after``, oldest first."""
         return self._all(_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
+
+    def all_events(self, run_id: RunId) -> Iterator[EventRecord]:
+        """The whole log of a run, oldest first."""
+        rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
+        return (_record(*row) for row in rows)
+
+    def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """The number and the hash of the last event of each run; unknown ids are left out."""
+        rows = self._connection.execute(_TAILS, {"ids": list(run_ids)}) if run_ids else ()
+        return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
     def replay(self, run_id: RunId) -> RunState:
         """The state that the log of a run leads to, from nothing."""

@@ -154,11 +154,16 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One place where what is stored and what happened differ."""
+    """One place where what is stored and what happened differ.
+
+    ``code``: which kind of difference, for machines; ``since``: it was still right then, as far as anything tells.
+    """
 
     where: str
     message: str
     seq: int | None = None
+    code: str = field(default="", compare=False)
+    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

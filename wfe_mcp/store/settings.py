@@ -5,17 +5,19 @@ So a PIN that somebody wrote into the database by hand has no such row, and ``ve
 """
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By
-from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.chain import GENESIS, Anchored, Link, link_hash
 from wfe_mcp.store.layout import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.verify import unlike_anchors
 
 __all__ = ["SettingRows"]
 
@@ -35,6 +37,13 @@ _NEW_EVENT = insert(SETTING_EVENT)
 _EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
 _LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
 
+_NOTED = (
+    select(SETTING_EVENT.c.at)
+    .where(SETTING_EVENT.c.type == bindparam("type_"), SETTING_EVENT.c.name == bindparam("name_"))
+    .order_by(SETTING_EVENT.c.seq)
+    .limit(1)
+)
+
 _TRUST = select(*columns_for(TrustRecord, TRUST))
 _TRUST_OF = _TRUST.where(
     TRUST.c.project_id == bindparam("project_id_"),
@@ -49,7 +58,9 @@ _WITHDRAW = delete(TRUST).where(
 
 
 class SettingRows(Rows):
-    """Secrets, trust and their log."""
+    """Secrets, trust and their log. ``settings_changed``: this transaction has added to it."""
+
+    settings_changed = False
 
     def get_secret(self, name: str) -> str | None:
         """The value of a secret."""
@@ -93,30 +104,47 @@ class SettingRows(Rows):
         """Every change, oldest first."""
         return self._all(SettingEvent, _EVENTS)
 
-    def verify_settings(self) -> list[Problem]:
+    def settings_tail(self) -> tuple[int, str]:
+        """The number and the hash of the last change; (0, GENESIS) before the first."""
+        last = self._connection.execute(_LAST).first()
+        return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
+
+    def first_noted(self, type_: str, name: str) -> datetime | None:
+        """When a change of this type was noted of ``name`` for the first time."""
+        return self._connection.execute(_NOTED, {"type_": type_, "name_": name}).scalar()
+
+    def verify_settings(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
         """Every place where secrets and trust are not what their log says; empty when they are intact."""
         problems: list[Problem] = []
         said: dict[str, str | None] = {}
+        hashes: dict[int, str] = {}
+        times: dict[str, datetime] = {}
         trusted: dict[str, set[str]] = {}
         before = SettingEvent(0, "", "", None, self._clock(), "", *_NOBODY, "", GENESIS)
         for event in self.setting_events():
             if event.seq != before.seq + 1 or event.prev_hash != before.hash or event.hash != _hash(event):
-                problems.append(
-                    Problem("setting event", f"event {event.seq} was changed, moved or taken out", event.seq)
-                )
+                message = f"event {event.seq} was changed, moved or taken out"
+                problems.append(Problem("setting event", message, event.seq, "setting_event_edited", event.at))
             before = event
+            hashes[event.seq] = event.hash
+            times[event.name] = event.at
             if event.type == "TrustGiven":
                 trusted.setdefault(event.name, set()).add(event.value_sha256 or "")
             elif event.type == "TrustWithdrawn":
                 trusted.pop(event.name, None)
             else:
                 said[event.name] = event.value_sha256
-        return [*problems, *self._secrets_differ(said), *self._trust_differs(trusted)]
+        problems += [replace(each, where="setting event") for each in unlike_anchors(hashes, anchors)]
+        return [*problems, *self._secrets_differ(said, times), *self._trust_differs(trusted)]
 
-    def _secrets_differ(self, said: dict[str, str | None]) -> list[Problem]:
+    def _secrets_differ(self, said: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
         found = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
         names = sorted(name for name in {**said, **found} if said.get(name) != found.get(name))
-        return [Problem(f"secret '{name}'", "the value is not the one that was set last") for name in names]
+        message = "the value is not the one that was set last"
+        return [
+            Problem(f"secret '{name}'", message, None, "pin_replaced" if name == "pin" else "secret_replaced", times.get(name))
+            for name in names
+        ]  # fmt: skip
 
     def _trust_differs(self, said: dict[str, set[str]]) -> list[Problem]:
         records = self._all(TrustRecord, _TRUST)
@@ -125,11 +153,12 @@ class SettingRows(Rows):
             for record in records
             if record.sha256 not in said.get(_trust_name(record.project_id, record.path_key), ())
         ]
-        return [Problem(f"trust in '{record.path_key}'", "nobody gave it through wfe-mcp") for record in unsaid]
+        message = "nobody gave it through wfe-mcp"
+        return [Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unsaid]
 
     def _log(self, type_: str, name: str, value: str | None, by: By, at: datetime) -> None:
-        last = self._connection.execute(_LAST).first()
-        seq, prev_hash = (last.seq + 1, last.hash) if last else (1, GENESIS)
+        last, prev_hash = self.settings_tail()
+        self.settings_changed, seq = True, last + 1
         hidden = value if type_.startswith("Trust") else _sha256(value)
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
         self._run(_NEW_EVENT, {**asdict(event), "hash": _hash(event)})

@@ -1,13 +1,15 @@
 """Is what is stored what happened?
 
 events   numbered without a gap, each hash right, each naming the hash before it
-tail     the run row names the last event; an anchor kept elsewhere names one that must still be there
+tail     the run row names the last event
+anchors  each event that an anchor outside the database names is still there, with its hash
 states   run row and attempt rows are what a replay of the events gives
-content  documents, context bundles and artifact revisions still have their sha256
+content  documents, context bundles and artifact revisions still have their sha256, and the one that the log names
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -15,18 +17,23 @@ from sqlalchemy import bindparam, select
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store import codec
-from wfe_mcp.store.chain import Link, link_hash
+from wfe_mcp.store.chain import Anchored, Link, link_hash
 from wfe_mcp.store.events import EventRows, Tail
 from wfe_mcp.store.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records import Problem
 
-__all__ = ["VerifyRows"]
+__all__ = ["VerifyRows", "unlike_anchors"]
 
 _EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
 _ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))
 _REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, REVISION.c.content).where(
     REVISION.c.run_id == bindparam("run_id")
+)
+_REVISION_EVENTS = (
+    select(EVENT.c.payload, EVENT.c.at)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RevisionSubmitted", "PhaseForced")))
+    .order_by(EVENT.c.seq)
 )
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
 
@@ -36,33 +43,39 @@ _OTHER = "the content is not what its sha256 names"
 class VerifyRows(EventRows):
     """The check that ``wfe-mcp verify`` makes."""
 
-    def verify_run(self, run_id: RunId, anchor: tuple[int, str] | None = None) -> list[Problem]:
-        """Every place where a run is not what its log says; empty when it is intact."""
+    def verify_run(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+        """Every place where a run is not what its log says; empty when it is intact.
+
+        ``anchors``: what was written down of its chain outside the database, oldest first.
+        """
         run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
         if run is None:
-            return [Problem("run", f"there is no run '{run_id}'")]
+            since = anchors[-1].at if anchors else None
+            return [Problem("run", f"there is no run '{run_id}'", code="run_deleted", since=since)]
         hashes: dict[int, str] = {}
         problems = [*self._chain(run_id, hashes)]
         tail = Tail(max(hashes, default=0), hashes.get(max(hashes, default=0), ""))
         if (run["last_seq"], run["last_hash"]) != (tail.seq, tail.hash):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
-            problems.append(Problem("tail", message, tail.seq))
-        if anchor is not None and hashes.get(anchor[0]) != anchor[1]:
-            problems.append(Problem("anchor", f"event {anchor[0]} is not the one that was anchored", anchor[0]))
+            problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
+        problems += unlike_anchors(hashes, anchors)
         return [*problems, *self._states(run_id, dict(run)), *self._content(run_id, dict(run))]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
         """The faults of the chain; fills ``hashes`` with the hash that each number has."""
-        before = Tail()
+        before, since = Tail(), None
         for row in self._connection.execute(_EVENTS, {"run_id": run_id}):
             if row.seq != before.seq + 1:
-                yield Problem("event", f"events {before.seq + 1} to {row.seq - 1} are missing", row.seq)
+                message = f"events {before.seq + 1} to {row.seq - 1} are missing"
+                yield Problem("event", message, row.seq, "event_missing", since)
             elif row.prev_hash != before.hash:
-                yield Problem("event", f"event {row.seq} does not continue event {before.seq}", row.seq)
+                message = f"event {row.seq} does not continue event {before.seq}"
+                yield Problem("event", message, row.seq, "chain_broken", since)
             by = By(row.actor, row.channel, row.assurance)
             if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
-                yield Problem("event", f"event {row.seq} ({row.type}) was changed after it was written", row.seq)
-            before = Tail(row.seq, row.hash)
+                message = f"event {row.seq} ({row.type}) was changed after it was written"
+                yield Problem("event", message, row.seq, "event_edited", since)
+            before, since = Tail(row.seq, row.hash), row.at
             hashes[row.seq] = row.hash
 
     def _states(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
@@ -75,33 +88,54 @@ class VerifyRows(EventRows):
                 for item in tries
             }
         except Exception as error:  # a log that was tampered with can fail in any way
-            yield Problem("event", f"the log cannot be replayed: {error!r}")
+            yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
             return
         yield from _differences("run", "run", run, wanted_run)
         for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
             where = f"attempt {row['attempt']} of '{row['phase']}'"
             expected = wanted.pop((row["phase"], row["attempt"]), None)
             if expected is None:
-                yield Problem(where, "the row is there, the log knows nothing of it")
+                yield Problem(where, "the row is there, the log knows nothing of it", code="state_edited")
             else:
                 yield from _differences(where, "attempt", dict(row), expected)
         for phase, number in wanted:
-            yield Problem(f"attempt {number} of '{phase}'", "the log knows it, the row is missing")
+            where = f"attempt {number} of '{phase}'"
+            yield Problem(where, "the log knows it, the row is missing", code="state_edited")
 
     def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
         for name in ("definition", "spec", "inputs", "frozen"):
             sha256 = run[f"{name}_sha256"]
             content = self._document_of(sha256)
             if content is None:
-                yield Problem(f"document '{name}'", _OTHER)
+                yield Problem(f"document '{name}'", _OTHER, code="content_edited")
             elif name == "frozen":
                 for bundle in json.loads(content).get("context", ()):
                     if self._document_of(bundle["sha256"]) is None:
-                        yield Problem(f"context bundle '{bundle['name']}'", _OTHER)
+                        yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
+        named = self._named_revisions(run_id)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
+            where = f"revision {row.revision} of '{row.phase}'"
+            sha256, at = named.pop((row.phase, row.revision), (row.sha256, None))
             if sha256_hex(row.content) != row.sha256:
-                where = f"revision {row.revision} of '{row.phase}'"
-                yield Problem(where, _OTHER)
+                yield Problem(where, _OTHER, code="content_edited", since=at)
+            elif row.sha256 != sha256:
+                yield Problem(where, f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
+                              code="content_edited", since=at)  # fmt: skip
+        for (phase, number), (_, at) in named.items():
+            where = f"revision {number} of '{phase}'"
+            yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
+
+    def _named_revisions(self, run_id: RunId) -> dict[tuple[str, int], tuple[str, datetime]]:
+        """The revisions that the log names, with their sha256 and since when."""
+        named: dict[tuple[str, int], tuple[str, datetime]] = {}
+        for row in self._connection.execute(_REVISION_EVENTS, {"run_id": run_id}):
+            try:
+                payload = json.loads(row.payload)
+                if payload.get("revision") and payload.get("sha256"):
+                    named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
+            except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event
+                continue
+        return named
 
     def _document_of(self, sha256: str) -> str | None:
         """The kept text; None when it is gone or was changed."""
@@ -109,12 +143,26 @@ class VerifyRows(EventRows):
         return content if content is not None and sha256_hex(content) == sha256 else None
 
 
+def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
+    """The first event that is not what an anchor says; ``hashes`` has those that are there, by number."""
+    wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
+    if not wrong:
+        return []
+    last = max(hashes, default=0)
+    first = min(wrong, key=lambda anchor: anchor.seq)
+    if first.seq > last:
+        message = f"event {first.seq} was anchored, the log ends with {last}"
+        return [Problem("anchor", message, first.seq, "tail_cut", first.at)]
+    message = f"event {first.seq} is not the one that was anchored"
+    return [Problem("anchor", message, first.seq, "chain_rewritten", first.at)]
+
+
 def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:
     for name, value in wanted.items():
         if name == "state":
             yield from _state_differences(where, table, found[name], value)
         elif found[name] != value:
-            yield Problem(where, f"'{name}' is {found[name]!s}, the log says {value!s}")
+            yield Problem(where, f"'{name}' is {found[name]!s}, the log says {value!s}", code="state_edited")
 
 
 def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
@@ -123,4 +171,4 @@ def _state_differences(where: str, table: str, found: str, wanted: str) -> Itera
     except ValueError:
         same = False
     if not same:
-        yield Problem(where, "the stored state is not the one the log leads to")
+        yield Problem(where, "the stored state is not the one the log leads to", code="state_edited")

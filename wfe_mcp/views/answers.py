@@ -97,7 +97,7 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
         with engine.store.read() as tx:
             found = with_tools(tx, found)
     view = run_views.full(found) if detail == "full" else run_views.brief(found)
-    warnings = artifact_views.warnings(engine, found)
+    warnings = artifact_views.warnings(found)
     summary = run_views.summary(found)
     if is_stale(engine, found.loaded.record):
         view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import declared
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.mirrors import unlike_sealed
 from wfe_mcp.engine.scope import inputs_at
 from wfe_mcp.views.difference import difference
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
@@ -47,13 +46,11 @@ def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> dict[str, A
         return inputs_at(tx, loaded.record, loaded.state, path)
 
 
-def warnings(engine: Engine, found: Standing) -> list[str]:
+def warnings(found: Standing) -> list[str]:
     """Accepted artifacts whose files differ from what was accepted."""
-    with engine.store.read() as tx:
-        changed = unlike_sealed(tx, found.loaded, found.plan)
     return [
-        f".wfe/runs/{found.loaded.record.id}/{place} differs from the accepted artifact; the accepted one counts"
-        for place in changed
+        f"{one.path} differs from the accepted artifact of {one.phase}; the accepted one counts"
+        for one in found.changed
     ]
 
 

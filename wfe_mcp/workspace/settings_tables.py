@@ -126,11 +126,16 @@ class PolicySettings(_Table):
 
 
 class ArtifactSettings(_Table):
-    """``on_mismatch``: what a changed file of a sealed artifact does."""
+    """``on_mismatch``: what a changed file of a sealed artifact does; ``hash_prompts``: whether the log names prompts."""
 
     on_mismatch: Literal["warn", "block"] = Field(
         default="block",
-        description="What the run does when the file of an accepted artifact is changed later. Not used yet: it warns.",
+        description="What happens when the file of an accepted artifact is changed later: `block`, nothing new starts in the "
+        "run until it is put back or the edit is accepted; `warn`, you are told.",
+    )
+    hash_prompts: bool = Field(
+        default=False,
+        description="Whether the log of new runs keeps the sha256 of each prompt; `verify` compares the files then.",
     )
 
 

@@ -50,15 +50,17 @@ def toolbox(
     run: RunChild = run_child,
     environ: Mapping[str, str] | None = None,
     shell_allowed: bool = False,
+    trailer: Callable[[], str] = str,
 ) -> tuple[Tool, ...]:
     """The tools ``names`` (``tools_allowed``) for work in the project ``root``, in the order of ``TOOLS``.
 
     ``checks``: those the run froze. ``evidence_dir``: where the logs of checks and commands go. ``run``: the job's
     ``run_child``, so that a cancel ends what a tool started. ``environ``: what children may get variables from.
+    ``trailer``: the last line of the message of each commit.
     """
     wanted = set(names) or set(EVERYDAY)
     if not shell_allowed:
         wanted.discard("bash")
-    reach = Reach(root, evidence_dir, {check.name: check for check in checks}, run, environ)
+    reach = Reach(root, evidence_dir, {check.name: check for check in checks}, run, environ, trailer)
     made = [make(reach) for name, make in _MAKERS.items() if name in wanted]
     return tuple(tool for tool in made if tool is not None)

@@ -4,9 +4,11 @@ Rules:
 1. Looking changes nothing and starts no program of the repository: no text conversion, external diff, hook or filter.
 2. Nothing is shown from outside the project, also where the project is a folder of a larger repository.
 3. ``git_commit`` is a tool of its own, so that a template names it or it is not there.
+4. A commit made here ends with ``Wfe-Run: <run> <hash>``: which run made it, and where the run's log stood.
 """
 
 import os
+import re
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, page, place, tool
@@ -23,6 +25,7 @@ _REVISION = {
     "pattern": r"^[A-Za-z0-9_@][A-Za-z0-9_./@{}^~#+-]*$",
     "maxLength": 200,
 }
+_TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
 _OURS_APART = ":(exclude,glob)**/.wfe/**"
 
 
@@ -58,10 +61,11 @@ def commit_tool(reach: Reach) -> Tool:
         paths = [place(path) for path in given.get("paths") or ["."]]
         specs = [_spec(parts) for parts in paths]
         env = quiet_filters(reach.root)
+        message = _with_trailer(given["message"], reach.trailer())
         _git(reach, "add", "-A", "--", *specs, _OURS_APART, env=env)
         # What was staged beside these paths stays staged. Durable again: our other calls write only throw-away files.
         words = ("-c", "core.fsync=committed", "commit", "--quiet", "--no-verify", "--only", "-F", "-")
-        _git(reach, *words, "--", *specs, _OURS_APART, env=env, stdin=given["message"].encode(errors="replace"))
+        _git(reach, *words, "--", *specs, _OURS_APART, env=env, stdin=message.encode(errors="replace"))
         done = head(reach.root) or ""
         shown = _git(reach, "show", "--stat", "--format=%h %s", *_QUIET, "--end-of-options", done)
         return f"Committed {done}\n{shown.strip()}"
@@ -83,6 +87,16 @@ _NOTHING = {
     "show": "It is empty.",
     "blame": "The file is empty.",
 }
+
+
+def _with_trailer(message: str, trailer: str) -> str:
+    """Not left to ``git interpret-trailers``: the repository's configuration can make that run a program."""
+    if not trailer:
+        return message
+    body = message.rstrip()
+    last = body.rpartition("\n\n")[2].split("\n") if "\n\n" in body else []
+    joins = bool(last) and all(_TRAILER.match(line) for line in last)
+    return f"{body}\n{trailer}\n" if joins else f"{body}\n\n{trailer}\n"
 
 
 def _asked(reach: Reach, command: str, given: Given) -> list[str]:

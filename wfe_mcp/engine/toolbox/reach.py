@@ -36,13 +36,14 @@ PATH: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the tools of one phase work on."""
+    """What the tools of one phase work on. ``trailer``: the last line of commit messages; empty for none."""
 
     root: Path
     evidence_dir: Path
     checks: Mapping[str, FrozenCheck] = field(default_factory=dict[str, FrozenCheck])
     run: RunChild = run_child
     environ: Mapping[str, str] | None = None
+    trailer: Callable[[], str] = str
 
 
 def tool(

@@ -1,0 +1,75 @@
+"""Somebody with a shell, the database's file and our source code, who wants the log to say something else."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.store.scene import raw, tamper
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine import approvals
+from wfe_mcp.engine.anchoring import start_anchoring
+from wfe_mcp.engine.verification import Finding, verify
+from wfe_mcp.store.chain import GENESIS, Link, link_hash
+
+__all__ = ["Forger", "anchor", "found", "played"]
+
+
+def played(scene: Scene) -> str:
+    """A run whose plan a person has approved, anchored as a server would; its id."""
+    start_anchoring(scene.engine)
+    run = scene.start(phase("plan", approval()), phase("build"))
+    scene.do(run, "plan")
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    anchor(scene)
+    assert found(scene) == []
+    return run
+
+
+def anchor(scene: Scene) -> None:
+    """What the thread does half a second after a commit."""
+    assert scene.engine.anchoring is not None
+    assert scene.engine.anchoring.write()
+
+
+def found(scene: Scene, run: str = "", anchors: str = "") -> list[Finding]:
+    return list(verify(scene.engine, run, anchors).findings)
+
+
+@dataclass
+class Forger:
+    """Writes past the store, triggers dropped, and computes what hashes it needs."""
+
+    url: str
+
+    def do(self, *statements: str) -> None:
+        tamper(self.url, *statements)
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        connection = raw(self.url)
+        rows = connection.execute(query).fetchall()
+        connection.close()
+        return rows
+
+    def rewrite(self, run: str, change: str) -> None:
+        """Make ``change`` and give every event of the run a fitting number and hash, the run row a fitting tail."""
+        self.do(change)
+        connection = raw(self.url)
+        columns = "rowid, type, at, actor, channel, assurance, payload"
+        rows = connection.execute(f"SELECT {columns} FROM event WHERE run_id = ? ORDER BY seq", (run,)).fetchall()
+        before, seq = GENESIS, 0
+        for rowid, type_, at, actor, channel, assurance, payload in rows:
+            seq += 1
+            moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+            link = Link(run, seq, type_, moment, By(actor, Channel(channel), Assurance(assurance)), payload)
+            after = link_hash(before, link)
+            values = (seq, before, after, rowid)
+            connection.execute("UPDATE event SET seq = ?, prev_hash = ?, hash = ? WHERE rowid = ?", values)
+            before = after
+        connection.execute("UPDATE run SET last_seq = ?, last_hash = ? WHERE id = ?", (seq, before, run))
+        connection.close()
+
+    def payload(self, run: str, type_: str) -> dict[str, Any]:
+        (row,) = self.read(f"SELECT payload FROM event WHERE run_id = '{run}' AND type = '{type_}'")[-1:]
+        return json.loads(row[0])

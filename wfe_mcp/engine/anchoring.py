@@ -1,0 +1,165 @@
+"""When does a process write down, outside the database, how far the logs have come?
+
+    commit ──► noted ──► 0.5 s later (a decision, something accepted, a run's end), else with the next or after 30 s
+                              └──► one anchor for all that was noted: a commit in refs/wfe/audit, a line beside the database
+
+Rules:
+1. No call waits for it: it happens after the commit, in a thread of its own, at most twice a second.
+2. A crash before that loses only how recent the last anchor is; the next process of the project catches up.
+3. What fails is logged once and tried again: an anchor that cannot be written stops nobody's work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.requests import SYSTEM
+from wfe_mcp.workspace.anchors import Anchor, add_commit, add_line, anchor_file, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.workspace.anchors import Head
+
+__all__ = ["BEGUN", "Anchoring", "start_anchoring"]
+
+log = logging.getLogger("wfe_mcp.engine")
+
+BEGUN = "AnchorsBegun"
+"""Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
+
+GAP_S, PERIOD_S = 0.5, 30.0
+
+_SOON = (
+    e.ApprovalGiven, e.AttemptFailed, e.OpinionOverruled, e.PhaseCompleted, e.PhaseForced, e.PhaseSkipped, e.RunBlocked,
+    e.RunCancelled, e.RunCompleted, e.RunFailed, e.WentTo,
+)  # fmt: skip
+
+
+def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
+    """From now on this process anchors what it changes in the project. ``Engine.close`` writes the last of it.
+
+    ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
+    """
+    if engine.anchoring is None:
+        engine.anchoring = Anchoring(engine)
+    if catch_up:
+        engine.anchoring.catch_up()
+
+
+class Anchoring:
+    """What this process has changed and not anchored yet."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed: set[str] = set()
+        self._due: float | None = None
+        self._settings: Head | None = None
+        self._wake = threading.Condition()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._has_complained = False
+        self._is_begun = False
+
+    def note(self, runs: Iterable[str] = (), events: Sequence[e.Event] = (), *, by_human: bool = False) -> None:
+        """These runs have new events; without any, what people set has changed."""
+        runs = tuple(runs)
+        soon = by_human or not runs or any(isinstance(event, _SOON) for event in events)
+        due = time.monotonic() + (GAP_S if soon else PERIOD_S)
+        with self._wake:
+            self._changed.update(runs)
+            is_earlier = self._due is None or due < self._due
+            self._due = due if self._due is None else min(due, self._due)
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="wfe-anchors", daemon=True)
+                self._thread.start()
+            elif is_earlier:
+                self._wake.notify()
+
+    def catch_up(self) -> None:
+        """Note the open runs whose last event no anchor names."""
+        engine = self._engine
+        with engine.store.read() as tx:
+            tails = tx.tails(tx.open_run_ids(engine.project_id))
+        known = {
+            run: head for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or () for run, head in line.runs.items()
+        }  # fmt: skip
+        behind = [run for run, head in tails.items() if known.get(run) != head]
+        if behind:
+            self.note(behind)
+
+    def write(self) -> bool:
+        """Write one anchor for all that was noted; False when it could not be written."""
+        with self._writing:
+            with self._wake:
+                changed, self._changed, self._due = self._changed, set(), None
+            try:
+                self._write(sorted(changed))
+            except Exception as error:
+                self._complain(error)
+                with self._wake:
+                    self._changed |= changed
+                return False
+            return True
+
+    def close(self) -> None:
+        """Stop, and write what is left."""
+        with self._wake:
+            self._closed, thread = True, self._thread
+            is_due = self._due is not None
+            self._wake.notify()
+        if thread is not None:
+            thread.join()
+        if is_due:
+            self.write()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._closed and (self._due is None or self._due > time.monotonic()):
+                    self._wake.wait(None if self._due is None else self._due - time.monotonic())
+                if self._closed:
+                    return
+            if not self.write():
+                with self._wake:
+                    self._due = time.monotonic() + PERIOD_S
+
+    def _write(self, runs: Sequence[str]) -> None:
+        engine = self._engine
+        self._begin()
+        with engine.store.read() as tx:
+            tails, settings = tx.tails(runs), tx.settings_tail()
+        if not tails and settings == self._settings:
+            return
+        anchor = Anchor(engine.project_id, engine.clock(), tails, settings)
+        if engine.project.is_git:
+            try:
+                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
+            except Refused as refused:  # the other place still gets it
+                self._complain(refused)
+        add_line(anchor_file(engine.store.path, engine.project_id), anchor)
+        self._settings = settings
+
+    def _complain(self, error: Exception) -> None:
+        if not self._has_complained:
+            log.warning("the anchor of the log could not be written: %s", error)
+        self._has_complained = True
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            return
+        engine = self._engine
+        with engine.store.read() as tx:
+            self._is_begun = tx.first_noted(BEGUN, engine.project_id) is not None
+        if not self._is_begun:
+            with engine.store.tx() as tx:
+                tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())
+            self._is_begun = True

@@ -1,0 +1,203 @@
+"""Is what is stored what happened, and what says so outside the database?
+
+    log       each run's chain and that of the settings, followed from nothing; state rows against a replay
+    anchors   refs/wfe/audit and the file beside the database: each names events that must still be there
+    files     mirrors of sealed artifacts, and prompts whose hash was asked for
+
+Rules:
+1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
+2. An anchor of another database says nothing about this one; it is counted and shown, not judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.anchoring import BEGUN
+from wfe_mcp.engine.sealing import changed_files
+from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, anchor_file, commits_of, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.chain import Anchored
+    from wfe_mcp.store.records import Problem, SettingEvent
+
+__all__ = ["Finding", "Verified", "verify"]
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place that is not what it should be. ``since``: as far as anything tells, it was still right then."""
+
+    code: str
+    where: str
+    message: str
+    run: str = ""
+    seq: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was looked at, and what was found. ``behind``: runs whose newest events no anchor names yet."""
+
+    runs: tuple[RunId, ...]
+    findings: tuple[Finding, ...]
+    settings: tuple[SettingEvent, ...]
+    anchors: int
+    last_anchor: datetime | None
+    behind: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(slots=True)
+class _Anchors:
+    """What stands outside the database, as it was read."""
+
+    lines: list[Anchor] | None
+    commits: list[Anchor] | None
+    given: list[Anchor]
+    unreadable: str = ""
+
+    def of(self, project: str) -> list[Anchor]:
+        """All that speak of this project in this database, oldest first."""
+        every = [*(self.lines or ()), *(self.commits or ()), *self.given]
+        return sorted((one for one in every if one.project == project), key=lambda one: one.at)
+
+
+def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
+    """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with."""
+    outside = _read(engine, anchors)
+    project = engine.project_id
+    ours = outside.of(project)
+    findings: list[Finding] = []
+    with engine.store.read() as tx:
+        runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
+        tails = tx.tails(runs)
+        changes = tuple(tx.setting_events())
+        findings += _found("", tx.verify_settings([_chain(one.settings, one.at) for one in ours if one.settings]))
+        for each in runs:
+            named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
+            findings += _found(each, tx.verify_run(each, named))
+        findings += _deleted(ours, set(runs), run)
+        findings += _missing(outside, project, tx.first_noted(BEGUN, project), is_git=engine.project.is_git)
+    newest = {name: head for one in ours for name, head in one.runs.items()}
+    behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
+    findings += [finding for each in runs for finding in _files(engine, each)]
+    last = ours[-1].at if ours else None
+    return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, tuple(_notes(outside, project)))
+
+
+def _read(engine: Engine, ref: str) -> _Anchors:
+    """The file first: a commit that it names must be in the ref, which may have grown meanwhile."""
+    lines = lines_of(anchor_file(engine.store.path, engine.project_id))
+    given: list[Anchor] = []
+    if ref:
+        if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:
+            raise Refused("bad_argument", f"There is no ref {ref!r} in this repository.",
+                          f"Fetch it first: git fetch origin {AUDIT_REF}:refs/wfe/pushed")  # fmt: skip
+        given = found
+    if not engine.project.is_git:
+        return _Anchors(lines, None, given)
+    try:
+        return _Anchors(lines, commits_of(engine.root), given)
+    except Refused as refused:
+        return _Anchors(lines, None, given, refused.message)
+
+
+def _missing(outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool) -> Iterator[Finding]:
+    """What was there and is gone: the ref, commits of it, the file."""
+    lines = [one for one in outside.lines or () if one.project == project]
+    in_git = [one for one in lines if one.commit]
+    if outside.unreadable:
+        yield Finding("anchors_unreadable", AUDIT_REF, outside.unreadable)
+    elif is_git and outside.commits is None and (in_git or begun):
+        yield Finding("anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun)
+    elif outside.commits is not None:
+        there = {one.commit for one in outside.commits}
+        lost = [one for one in in_git if one.commit not in there]
+        if lost:
+            message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
+            yield Finding("anchors_moved", AUDIT_REF, message, since=lost[0].at)
+    if outside.lines is None and begun:
+        yield Finding(
+            "anchors_deleted", "anchors beside the database", "the file with the anchors is gone", since=begun
+        )
+
+
+def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
+    """The run by its id or the beginning of it; none when only an anchor still knows it."""
+    try:
+        return [tx.find_run(project, run).id]
+    except Refused:
+        if any(name.startswith(run) for one in ours for name in one.runs):
+            return []
+        raise
+
+
+def _deleted(ours: Iterable[Anchor], there: set[RunId], run: str) -> Iterator[Finding]:
+    """Runs that an anchor names and the database does not have; ``run``: only those that begin so."""
+    last: dict[str, Anchor] = {}
+    for one in ours:
+        for name in one.runs:
+            if RunId(name) not in there and name.startswith(run) and not (run and there):
+                last[name] = one
+    for name, one in last.items():
+        message = f"the run was anchored with {one.runs[name][0]} event(s), and is gone"
+        yield Finding("run_deleted", "run", message, name, one.runs[name][0], one.at)
+
+
+def _files(engine: Engine, run: RunId) -> list[Finding]:
+    """Mirrors of sealed artifacts that hold something else now, and prompts that are not what the log says."""
+    try:
+        with engine.store.read() as tx:
+            loaded = engine.load(tx, run)
+        changed = changed_files(engine, loaded)
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
+    told = {
+        "artifact": "the file differs from the accepted artifact",
+        "prompt": "the file is not the prompt that was given",
+    }
+    return [
+        Finding(f"{one.what}_changed", one.path, told[one.what], run, since=loaded.record.updated_at) for one in changed
+    ]
+
+
+def _notes(outside: _Anchors, project: str) -> Iterator[str]:
+    others = {one.project for one in (*(outside.commits or ()), *outside.given) if one.project != project}
+    if others:
+        yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
+
+
+def _all_runs(tx: Tx, project: str) -> Iterator[RunId]:
+    cursor: str | None = None
+    while True:
+        page = tx.list_runs(project, limit=_PAGE, cursor=cursor)
+        yield from (record.id for record in page.runs)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _found(run: str, problems: Iterable[Problem]) -> list[Finding]:
+    return [Finding(one.code or "differs", one.where, one.message, run, one.seq, one.since) for one in problems]
+
+
+def _chain(head: tuple[int, str], at: datetime) -> Anchored:
+    from wfe_mcp.store.chain import Anchored
+
+    return Anchored(*head, at)
+
+
+def _last(anchors: list[Anchor]) -> datetime | None:
+    return anchors[-1].at if anchors else None
