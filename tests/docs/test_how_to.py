@@ -33,6 +33,7 @@ EXECUTED = (
     "import-a-workflow",
     "recover-after-a-crash",
     "template-versions",
+    "verify-a-run",
     "watch-and-cancel-jobs",
     "when-a-gate-says-no",
 )
