@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["GROUPS", "Group", "PlugIn", "PlugInFault", "plugin_faults", "plugins", "shipped"]
+__all__ = ["GROUPS", "Group", "PlugIn", "PlugInFault", "is_name_of", "plugin_faults", "plugins", "shipped"]
 
 Group = Literal["artifact_schemas", "gates", "providers", "step_builtins", "templates"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -79,6 +79,11 @@ class PlugIn:
 def plugins(group: Group) -> Mapping[str, PlugIn]:
     """What packages add to ``group``, by name. Nothing is loaded."""
     return _found(_places())[0][group]
+
+
+def is_name_of(group: Group, name: str) -> bool:
+    """Whether a package could bring something of this name; nothing is looked up."""
+    return re.fullmatch(_NAMES[group][0], name) is not None
 
 
 def plugin_faults() -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.test_extend import CONFIGURATION
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
 from tests.engine.test_steps_survive import WORKER
 from tests.packages import install, install_sample, on_the_path
@@ -18,6 +19,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.plugins import plugins_seen
 from wfe_mcp.engine.trust import pending_trust
 from wfe_mcp.views import answers
+from wfe_mcp.workspace.location import user_config_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,11 @@ def site(tmp_path: Path) -> Iterator[Path]:
         yield found
 
 
+def user_config(text: str) -> None:
+    user_config_file().parent.mkdir(parents=True, exist_ok=True)
+    user_config_file().write_text(text, encoding="utf-8")
+
+
 def start(scene: Scene) -> str:
     found = answers.start_run(scene.engine, AGENT, "acme_ticket", {"problem": "Totals are wrong"})
     assert found.run is not None
@@ -51,8 +58,10 @@ def evidence(scene: Scene, run: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("S0-50")
+@pytest.mark.usefixtures("home")
 def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_brings(scene: Scene, sample: Path) -> None:
     assert sample
+    user_config(CONFIGURATION)
     run = start(scene)
 
     claim = scene.begin(run, "ticket")
@@ -67,11 +76,15 @@ def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_bring
     assert last.run_state == "completed"
     seen = evidence(scene, run, "ticket")
     assert (seen["gate"], seen["package"]) == ("acme.no_todo", "acme-wfe 1.0.0")
+    (review,) = evidence(scene, run, "next")["opinions"]
+    assert (review["provider"], review["verdict"]) == ("offline", "pass")
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
         assert tx.document(record.frozen_sha256)["plugins"] == dict.fromkeys(
-            ("acme.no_todo", "acme.slug", "acme.ticket@1"), "acme-wfe 1.0.0"
+            ("acme.models", "acme.no_todo", "acme.slug", "acme.ticket@1"), "acme-wfe 1.0.0"
         )
+        (call,) = tx.model_calls(record.id)
+        assert (call.provider, str(call.purpose), str(call.status)) == ("offline", "opinion", "done")
         assert tx.verify_run(record.id) == []
 
 
@@ -354,7 +367,9 @@ def test_doctor_and_the_list_of_templates_name_what_packages_bring(tmp_path: Pat
     levels = {each["topic"]: each["level"] for each in told("doctor")["findings"]}
     listed = {each["name"]: each.get("source") for each in told("templates", "list")["templates"]}
 
-    brought = {"schema acme.ticket@1", "gate acme.no_todo", "action acme.slug", "template acme_ticket"}
+    brought = {
+        "schema acme.ticket@1", "gate acme.no_todo", "action acme.slug", "provider acme.models", "template acme_ticket"
+    }  # fmt: skip
     assert {topic: levels[topic] for topic in brought} == dict.fromkeys(brought, "ok")
     assert (levels["gate acme.gone"], levels["package"]) == ("problem", "problem")
     assert listed["acme_ticket"] == "package acme-wfe 1.0.0"

@@ -88,7 +88,7 @@ def test_a_second_one_of_the_name_is_refused_and_keeps_the_first_key(scene: Scen
     [
         ("a b", {"kind": "codex"}, "a name is"),
         ("x", {}, "needs 'kind'"),
-        ("x", {"kind": "opnai"}, "'anthropic'"),
+        ("x", {"kind": "opnai"}, "one of anthropic, openai"),
         ("x", {"kind": "openai-compatible"}, "needs 'base_url'"),
         ("x", {"kind": "openai", "base_url": "http://h.example/v1"}, "plain http"),
         ("x", {"kind": "openai", "base_url": f"https://me:{KEY}@h.example"}, "without a user name"),

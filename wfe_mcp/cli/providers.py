@@ -56,7 +56,7 @@ def list_all(door: Door) -> None:
 
     def tell(screen: "Screen") -> None:
         screen.table(
-            ("provider", "kind", "", "key", "address or program", "from"),
+            ("provider", "kind", "", "key", "address, program or package", "from"),
             [(line.name, line.kind, _state(line), _key(line), line.where, line.layer) for line in found],
         )
         if filled:
@@ -163,9 +163,11 @@ def role(door: Door, name: RoleName, provider: Filler, model: ItsModel = "", fal
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
     """What the table is to say: the kind as given, else as the name means it, else what answers on this machine."""
-    from wfe_mcp.workspace.kinds import KINDS
+    from wfe_mcp.workspace.kinds import KINDS, installed_kind
 
     kind = kind or (name if name in KINDS else "")
+    if installed_kind(kind) is not None:  # whether a package brings it is seen where the table is written
+        return {"kind": kind} | ({"base_url": base_url} if base_url else {})
     if not base_url and kind in {"", "openai-compatible"}:
         base_url = _found_address(name)
     if kind not in KINDS and (kind or not base_url):
@@ -174,7 +176,8 @@ def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
             if kind
             else f"'{name}' is no kind of provider, and nothing of this name answers on this machine."
         )
-        raise Refused("bad_argument", what, f"Say which kind it is: --kind {' | '.join(KINDS)}")
+        kinds = f"{' | '.join(KINDS)}, or what a package brings, such as acme.models"
+        raise Refused("bad_argument", what, f"Say which kind it is: --kind {kinds}")
     return {"kind": kind or "openai-compatible"} | ({"base_url": base_url} if base_url else {})
 
 
@@ -192,13 +195,15 @@ def _plain(name: str) -> str:
 
 def _key_wanted(door: Door, name: str, table: dict[str, Any], place: str, key_fd: int | None) -> str | None:
     """The key to keep, its place written into ``table``; None where a variable holds it or none is needed."""
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+    from wfe_mcp.engine.connections import needs_key
+    from wfe_mcp.workspace.kinds import as_kind, facts_of
 
-    variable = KIND_FACTS[table["kind"]].variable
+    kind = as_kind(table["kind"])
+    variable = facts_of(kind).variable
     if not place and key_fd is None:
-        if not variable:
+        if not needs_key(kind):
             return None
-        place = f"env:{variable}" if door.engine.environment.get(variable) else ""
+        place = f"env:{variable}" if variable and door.engine.environment.get(variable) else ""
     table["key"] = _checked_place(place or "keyring")
     return None if table["key"].startswith("env:") else _asked(name, key_fd)
 

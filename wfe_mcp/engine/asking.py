@@ -20,9 +20,9 @@ def answer(
     engine: Engine, context: JobContext, connection: Connection, question: Question, listener: Listener
 ) -> Answer:
     """The answer of ``connection``. Raises ProviderFault; ``stopped`` when the job must stop."""
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+    from wfe_mcp.workspace.kinds import facts_of
 
-    if KIND_FACTS[connection.kind].is_network:
+    if facts_of(connection.kind).is_network:
         from wfe_mcp.providers.asking import ask
 
         return ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.providers.call import Connection
+    from wfe_mcp.providers.plugin import Offered
+    from wfe_mcp.workspace.kinds import ProviderKind
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["connected", "connection_of", "connections_of"]
+__all__ = ["connected", "connection_of", "connections_of", "needs_key", "needs_model"]
 
 
 def connection_of(
@@ -56,14 +58,14 @@ def connected(
 ) -> Connection:
     """The connection of who was found behind a name. Refuses ``unavailable``: off, without a key or a model."""
     from wfe_mcp.providers.call import Connection
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+    from wfe_mcp.workspace.kinds import facts_of
 
     role, provider = found.role, found.provider
     now = loaded.settings.providers.get(provider.name)
     if now is not None and not now.enabled:
         raise Refused("unavailable", f"Provider '{provider.name}' is turned off.",
                       f"Turn it on: wfe-mcp providers enable {provider.name}")  # fmt: skip
-    if needs_model and not role.model and KIND_FACTS[provider.kind].is_network:
+    if needs_model and not role.model and facts_of(provider.kind).needs_model:
         raise Refused("unavailable", f"'{role.name}' names no model of provider '{provider.name}'.",
                       f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL")  # fmt: skip
     return Connection(
@@ -82,3 +84,34 @@ def connected(
         fs_ability=role.fs_ability or provider.fs_ability,
         options=provider.options,
     )
+
+
+def needs_key(kind: ProviderKind) -> bool:
+    """Whether a provider of ``kind`` is of no use without a key. That of a package is loaded to know it."""
+    from wfe_mcp.workspace.kinds import facts_of
+
+    found = _offered(kind)
+    return bool(facts_of(kind).variable) if found is None else found.needs_key
+
+
+def needs_model(kind: ProviderKind) -> bool:
+    """Whether a model must be named before a provider of ``kind`` is called. That of a package is loaded to know it."""
+    from wfe_mcp.workspace.kinds import facts_of
+
+    found = _offered(kind)
+    return facts_of(kind).needs_model if found is None else found.needs_model
+
+
+def _offered(kind: ProviderKind) -> Offered | None:
+    """What a package offers under ``kind``; None for a kind of ours, and where a call will say what is wrong with it."""
+    from wfe_mcp.workspace.kinds import facts_of
+
+    if not facts_of(kind).is_installed:
+        return None
+    from wfe_mcp.providers.plugin import offered
+    from wfe_mcp.resources import PlugInFault
+
+    try:
+        return offered(kind)
+    except PlugInFault:
+        return None

@@ -62,10 +62,10 @@ def worker_of(plan: Plan, path: PhasePath, driver: str) -> str:
 
 def is_cli_agent(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> bool:
     """True where ``role`` is a program that works in the project's folder with tools of its own."""
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+    from wfe_mcp.workspace.kinds import facts_of
 
     provider = _filled_by(settings, role, frozen)
-    return provider is not None and provider.kind != "manual" and not KIND_FACTS[provider.kind].is_network
+    return provider is not None and provider.kind != "manual" and not facts_of(provider.kind).is_network
 
 
 def settle_driven(turn: Turn) -> bool:
@@ -133,13 +133,13 @@ def _place(turn: Turn, role: str) -> tuple[str, str | None]:
     CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait.
     """
     from wfe_mcp.store.job_records import provider_key, tree_key
-    from wfe_mcp.workspace.kinds import KIND_FACTS
+    from wfe_mcp.workspace.kinds import facts_of
 
     provider = _filled_by(turn.engine.settings(turn.tx), role, turn.frozen)
     if provider is None:
         return "llm", None
     if provider.kind == "manual":
         return "manual", provider_key(provider.name)
-    if KIND_FACTS[provider.kind].is_network:
+    if facts_of(provider.kind).is_network:
         return "llm", provider_key(provider.name)
     return "agent", tree_key(turn.run.worktree)

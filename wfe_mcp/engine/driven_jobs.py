@@ -136,14 +136,14 @@ class DrivenJobs:
         from wfe_mcp.artifacts.registry import json_schema
         from wfe_mcp.artifacts.validate import validate
         from wfe_mcp.engine.calls import recording
-        from wfe_mcp.workspace.kinds import KIND_FACTS
+        from wfe_mcp.workspace.kinds import facts_of
 
         def faults(value: dict[str, Any]) -> list[str]:
             return [f"{fault.path}: {fault.message}" for fault in validate(piece.schema, value).faults]
 
         listener = recording(self._engine, context, purpose=CallPurpose.WORK, role=piece.role)
         limits = _limits(connection, self._seconds_left(piece.attempt.deadline))
-        is_network = KIND_FACTS[connection.kind].is_network
+        is_network = facts_of(connection.kind).is_network
         # A CLI agent has tools of its own: ours only say what it may do, where the phase says so.
         tools = self._tools(context, piece) if is_network or piece.tools else ()
         task = Task(piece.prompt, json_schema(piece.schema), _SYSTEM, tools, limits, faults)

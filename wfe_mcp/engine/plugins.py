@@ -87,7 +87,9 @@ def _use(plugin: PlugIn) -> Any:
         case "templates":
             return _template(plugin)
         case "providers":
-            return plugin.load()
+            from wfe_mcp.providers.plugin import offered_by
+
+            return offered_by(plugin)
 
 
 def _template(plugin: PlugIn) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.connections import connected
+from wfe_mcp.engine.connections import connected, needs_model
 from wfe_mcp.engine.roles import Filled, filled, provider_now
 from wfe_mcp.workspace.hidden import without_hidden
-from wfe_mcp.workspace.kinds import KIND_FACTS
+from wfe_mcp.workspace.kinds import KIND_FACTS, facts_of
 from wfe_mcp.workspace.provider_tables import FrozenRole
 
 if TYPE_CHECKING:
@@ -76,16 +76,17 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     from wfe_mcp.engine.calls import recording
 
     listener = recording(engine, None, purpose="test", role=name if name in loaded.settings.roles else "")
-    if not KIND_FACTS[connection.kind].is_network:
+    if not facts_of(connection.kind).is_network:
         return _agent_tried(engine, connection, listener)
-    if not connection.model:
+    if not connection.model and needs_model(connection.kind):
         return _listed(connection)
     from wfe_mcp.providers.probing import try_connection
 
     found = try_connection(connection, listener)
     if found.fault is not None:
         return _failed(connection, found.fault, found.model_found, found.models)
-    told = f"Model {connection.model!r} answered in {found.latency_s or 0.0:.1f} s."
+    who = f"Model {connection.model!r}" if connection.model else "It"
+    told = f"{who} answered in {found.latency_s or 0.0:.1f} s."
     return _tried(connection, found.latency_s, found.model_found, found.models, told)
 
 
@@ -96,7 +97,7 @@ def models_of(engine: Engine, name: str) -> tuple[str, ...]:
         connection = connected(engine, loaded, _wanted(loaded, name, ""), needs_model=False)
     except Refused:
         return ()
-    return _listed(connection).models if KIND_FACTS[connection.kind].is_network else ()
+    return _listed(connection).models if facts_of(connection.kind).is_network else ()
 
 
 def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.engine.connections import connection_of, connections_of
+from wfe_mcp.engine.connections import connection_of, connections_of, needs_model
 from wfe_mcp.engine.probing import Tried, models_of, try_out
 from wfe_mcp.engine.roles import provider_names, provider_now
 from wfe_mcp.engine.secrets import forget_key, is_there, keep_key
-from wfe_mcp.workspace.kinds import KIND_FACTS
+from wfe_mcp.workspace.kinds import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ __all__ = [
 class ProviderLine:
     """A provider as people see it.
 
-    ``where``: its address or program, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
+    ``where``: its address, program or package, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
     ``has_key``: whether there is one. ``layer``: whose configuration names it, ``built in`` without a table.
     ``trusted`` False: it stands in configuration that does not count yet. ``roles``: those that it fills.
     """
@@ -174,7 +174,7 @@ def set_role(
     from wfe_mcp.workspace.user_config import change_user_config
 
     known = _known(engine, provider)
-    if not model and KIND_FACTS[known.kind].is_network:
+    if not model and needs_model(known.kind):
         raise Refused("bad_argument", f"Provider '{provider}' has many models, and none is named.",
                       f"See those it has: wfe-mcp providers test {provider}")  # fmt: skip
     table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
@@ -204,7 +204,7 @@ def _line(
     return ProviderLine(
         name=name,
         kind=found.kind,
-        where=found.base_url or " ".join(found.argv or KIND_FACTS[found.kind].argv),
+        where=found.base_url or _package(found.kind) or " ".join(found.argv or facts_of(found.kind).argv),
         key=key,
         has_key=bool(key) and is_there(engine, name, key),
         enabled=table is None or table.enabled,
@@ -212,6 +212,14 @@ def _line(
         trusted=trusted,
         roles=tuple(role for role, settings in sorted(loaded.settings.roles.items()) if settings.provider == name),
     )
+
+
+def _package(kind: ProviderKind) -> str:
+    """The package that brings providers of ``kind``; empty for a kind of ours."""
+    from wfe_mcp.resources import plugins
+
+    found = plugins("providers").get(kind) if facts_of(kind).is_installed else None
+    return "" if found is None else found.package
 
 
 def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:

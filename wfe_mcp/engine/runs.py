@@ -25,6 +25,7 @@ from wfe_mcp.engine.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.templates import find_template
 from wfe_mcp.engine.turns import turn_in
+from wfe_mcp.workspace.kinds import installed_kind
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -80,6 +81,8 @@ def start_run(
     _refuse_missing(plan, settings, engine, made)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
+    kinds = {provider["kind"] for provider in frozen["providers"].values()}
+    frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _served(engine, plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records import NewRun

@@ -1,4 +1,4 @@
-"""How is a model asked one question over HTTP?"""
+"""How is a model asked one question over HTTP, or by the code of a package?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question, ShouldStop, Silent, never
 from wfe_mcp.providers.faults import VENDORS, fault
 from wfe_mcp.providers.running import Ended, Tally, Watch, finish
+from wfe_mcp.workspace.kinds import facts_of
 from wfe_mcp.workspace.origins import is_loopback, origin_fault
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def ask(
 
     Blocks this thread, which must not be that of an event loop. What ``listener.before_call`` raises comes out as it is.
     """
+    if facts_of(connection.kind).is_installed:
+        from wfe_mcp.providers.plugin_calls import ask_package  # it needs this module
+
+        return ask_package(connection, question, listener, should_stop)
     checked(connection)
     heard, tally = listener or Silent(), Tally()
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from wfe_mcp.workspace.kinds import KINDS, FsAbility, ProviderKind
+from wfe_mcp.workspace.kinds import KINDS, FsAbility, InstalledKind, ProviderKind
 
 __all__ = [
-    "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "Limits", "Listener",
-    "ProviderFault", "ProviderKind", "Question", "ShouldStop", "Silent", "Task", "Tool", "ToolResult", "Usage", "Worked",
-    "never",
+    "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "InstalledKind", "Limits",
+    "Listener", "ProviderFault", "ProviderKind", "Question", "ShouldStop", "Silent", "Task", "Tool", "ToolResult", "Usage",
+    "Worked", "never",
 ]  # fmt: skip
 
 FaultKind = Literal[

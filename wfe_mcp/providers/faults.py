@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import ssl
+from dataclasses import astuple
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from wfe_mcp.providers.call import Connection, FaultKind, ProviderFault, ProviderKind, Usage
+from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, ProviderKind, Usage
+from wfe_mcp.workspace.hidden import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "VENDORS",
     "address_of",
+    "counted",
     "fault",
+    "in_our_words",
     "quoted",
     "retry_after_s",
     "said_in_body",
@@ -48,6 +52,8 @@ _ROWS: dict[str, tuple[FaultKind, str, str]] = {
                    "Name the address of its API, such as http://127.0.0.1:11434/v1"),
     "plain_http": ("not_configured", "Provider {provider!r}: {why}.",
                    "A key must not travel in plain text to another machine."),
+    "no_package": ("not_configured", "Provider {provider!r} of kind {kind} cannot be used: {why}.",
+                   f"Mend or install the package; wfe-mcp doctor says what is wrong. {_TEST}"),
     "not_http": ("not_configured", "Provider {provider!r} of kind {kind} is not asked over HTTP.",
                  "Name a provider of another kind for this role."),
     "no_api": ("not_configured", "{address} answers, and is no API of kind {kind} (HTTP {status}).",
@@ -213,6 +219,25 @@ def quoted(said: str, connection: Connection) -> str:
     if connection.api_key:
         said = said.replace(connection.api_key, "…")
     return said if len(said) <= _MOST else f"{said[:_MOST]}…"
+
+
+def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault:
+    """A fault that somebody else made, held to our rules: a kind of the list, short, without the key."""
+    told = [without_hidden(quoted(str(text), connection)) for text in (raised.message, raised.hint)]
+    wait = raised.retry_after_s
+    is_wait = isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0
+    kind = raised.kind if raised.kind in FAULTS else "other"
+    return ProviderFault(kind, *told, retry_after_s=wait if is_wait else None, usage=counted(raised.usage))
+
+
+def counted(usage: object) -> Usage:
+    """Usage that somebody else counted: what is no number from zero up counts as nothing."""
+    if not isinstance(usage, Usage):
+        return Usage()
+    tokens = [int(each) if isinstance(each, int) and each > 0 else 0 for each in astuple(usage)[:-1]]
+    cost = usage.cost_usd
+    is_cost = isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0
+    return Usage(*tokens, cost_usd=cost if is_cost else None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -16,6 +16,7 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.providers.asking import ask, checked, plainly
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
 from wfe_mcp.providers.faults import VENDORS, fault, said_in_body, status_fault, transport_fault
+from wfe_mcp.workspace.kinds import facts_of
 from wfe_mcp.workspace.origins import is_loopback
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def try_connection(
 
 def list_models(connection: Connection) -> tuple[str, ...]:
     """The names of the models that a provider has, in its order. Raises ProviderFault."""
+    if facts_of(connection.kind).is_installed:
+        from wfe_mcp.providers.plugin_calls import models_of_package  # who has no such package never loads it
+
+        return models_of_package(connection)
     checked(replace(connection, model=connection.model or "any"))
     return plainly(lambda: _names(_get(connection), connection))
 

@@ -1,4 +1,4 @@
-"""How does a model over HTTP work on a task with tools?"""
+"""How does a model over HTTP, or behind the code of a package, work on a task with tools?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from wfe_mcp.providers.asking import checked, plainly
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
 from wfe_mcp.providers.faults import fault
 from wfe_mcp.providers.running import Ended, Tally, Watch, finish
+from wfe_mcp.workspace.kinds import facts_of
 
 __all__ = ["work"]
 
@@ -18,6 +19,10 @@ def work(
     Raises ProviderFault when the provider fails; its usage is that of all calls so far. Blocks this thread, which must not
     be that of an event loop. What ``listener`` or ``task.validate`` raise comes out as it is.
     """
+    if facts_of(connection.kind).is_installed:
+        from wfe_mcp.providers.plugin_calls import work_package  # who has no such package never loads it
+
+        return work_package(connection, task, listener, should_stop)
     checked(connection)
     heard, tally = listener or Silent(), Tally()
 

@@ -1,14 +1,25 @@
 """Which kinds of providers of models are there, and what holds for each where nobody says otherwise?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NewType
 
-__all__ = ["FS_ABILITIES", "KINDS", "KIND_FACTS", "FsAbility", "KindFacts", "ProviderKind"]
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.resources import is_name_of
 
-ProviderKind = Literal[
+__all__ = [
+    "FS_ABILITIES", "KINDS", "KIND_FACTS", "FsAbility", "InstalledKind", "KindFacts", "ProviderKind", "ShippedKind",
+    "as_kind", "facts_of", "installed_kind", "shipped_kind",
+]  # fmt: skip
+
+ShippedKind = Literal[
     "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
 ]
-KINDS: tuple[ProviderKind, ...] = (
+InstalledKind = NewType("InstalledKind", str)
+"""The name of a provider that an installed package brings: with a dot in it, as no kind of ours has one."""
+
+ProviderKind = ShippedKind | InstalledKind
+KINDS: tuple[ShippedKind, ...] = (
     "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
 )  # fmt: skip
 
@@ -22,7 +33,9 @@ FS_ABILITIES: tuple[FsAbility, ...] = ("local-write", "local-read", "write-only"
 class KindFacts:
     """``variable``: the one that holds the key, ``""`` where there is none by default. ``argv``: its program.
 
-    ``is_builtin``: usable under its own name without a table. ``is_network``: reached over HTTP, with a named model.
+    ``is_builtin``: usable under its own name without a table. ``is_network``: asked over HTTP, or by a package in its own
+    way; no program of ours and no person. ``needs_model``: no call without a named model.
+    ``is_installed``: a package brings it, and says itself whether it needs a key or a model.
     """
 
     variable: str = ""
@@ -30,9 +43,15 @@ class KindFacts:
     fs_ability: FsAbility = "none"
     is_builtin: bool = True
     is_network: bool = True
+    is_installed: bool = False
+
+    @property
+    def needs_model(self) -> bool:
+        """False also where that is not known before the package is loaded."""
+        return self.is_network and not self.is_installed
 
 
-KIND_FACTS: dict[ProviderKind, KindFacts] = {
+KIND_FACTS: Mapping[ProviderKind, KindFacts] = {
     "anthropic": KindFacts("ANTHROPIC_API_KEY"),
     "openai": KindFacts("OPENAI_API_KEY"),
     "openai-compatible": KindFacts(is_builtin=False),
@@ -42,3 +61,30 @@ KIND_FACTS: dict[ProviderKind, KindFacts] = {
     "gemini-cli": KindFacts(argv=("gemini",), fs_ability="local-write", is_network=False),
     "manual": KindFacts(fs_ability="local-write", is_network=False),
 }
+_INSTALLED = KindFacts(is_builtin=False, is_installed=True)
+
+
+def facts_of(kind: ProviderKind) -> KindFacts:
+    """What holds for ``kind``, without loading the package that may bring it."""
+    return KIND_FACTS.get(kind, _INSTALLED)
+
+
+def shipped_kind(name: str) -> ShippedKind | None:
+    """``name`` as a kind of ours; None when it is none."""
+    return next((kind for kind in KINDS if kind == name), None)
+
+
+def installed_kind(name: str) -> InstalledKind | None:
+    """``name`` as the kind of a package, which need not be installed; None when it cannot be one."""
+    return InstalledKind(name) if is_name_of("providers", name) else None
+
+
+def as_kind(name: object) -> ProviderKind:
+    """``name`` as a kind. ValueError when it cannot be one."""
+    given = name if isinstance(name, str) else ""
+    kind = shipped_kind(given) or installed_kind(given)
+    if kind is not None:
+        return kind
+    near = nearest(given, KINDS)
+    hint = f"; the nearest is '{near[0]}'" if near else ""
+    raise ValueError(f'one of {", ".join(KINDS)}, or what a package brings, as in "acme.models"{hint}')

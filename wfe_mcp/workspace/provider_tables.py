@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.checks import Duration, Name, Word, seconds
-from wfe_mcp.workspace.kinds import KIND_FACTS, KINDS, FsAbility, ProviderKind
+from wfe_mcp.workspace.kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
 from wfe_mcp.workspace.origins import is_loopback, origin_fault, origin_of
 
 __all__ = ["FrozenProvider", "FrozenRole", "ProviderSettings", "RoleSettings", "builtin_provider", "kind_of"]
@@ -57,6 +59,7 @@ def _target(name: str) -> str:
 
 Count = Annotated[int, AfterValidator(_count)]
 Target = Annotated[str, AfterValidator(_target)]
+Kind = Annotated[ProviderKind, PlainValidator(as_kind, json_schema_input_type=str)]
 
 
 class _Table(BaseModel):
@@ -66,9 +69,10 @@ class _Table(BaseModel):
 class ProviderSettings(_Table):
     """One ``[providers.<name>]`` table: who answers, where, and where its key is."""
 
-    kind: ProviderKind | None = Field(
+    kind: Kind | None = Field(
         default=None,
-        description=f"One of {', '.join(f'`{kind}`' for kind in KINDS)}; absent: the table's name says it.",
+        description=f"One of {', '.join(f'`{kind}`' for kind in KINDS)}, or the name of a provider that an installed package "
+        "brings, such as `acme.models`; absent: the table's name says it.",
     )
     enabled: bool = Field(default=True, description="`false`: no model of this provider is called.")
     base_url: Annotated[str, AfterValidator(_address)] | None = Field(
@@ -108,20 +112,25 @@ class ProviderSettings(_Table):
     requests_per_minute: Count | None = Field(default=None, description="Calls in any minute, over all runs.")
 
     def needs_key(self, kind: ProviderKind) -> bool:
-        """Whether a key goes to the provider's address."""
-        return bool(self.key or KIND_FACTS[kind].variable)
+        """Whether a key goes to the provider's address; that of a package may have one that we do not know."""
+        facts = facts_of(kind)
+        return bool(self.key or facts.variable or facts.is_installed)
 
     def fault(self, name: str, allow: Iterable[str]) -> str:
         """Why the provider cannot be used; empty when it can. ``allow``: origins that plain http may reach."""
         kind = kind_of(name, self)
         if kind is None:
             return f"needs 'kind', one of {', '.join(KINDS)}"
-        is_network = KIND_FACTS[kind].is_network
+        facts = facts_of(kind)
+        if facts.is_installed:
+            absent = _absent(kind)
+            if absent:
+                return absent
         if kind == "openai-compatible" and self.base_url is None:
             return "needs 'base_url', the address of the server"
-        if self.base_url is not None and not is_network:
+        if self.base_url is not None and not facts.is_network:
             return f"has a 'base_url', but {kind} is reached by no address"
-        if self.argv is not None and not KIND_FACTS[kind].argv:
+        if self.argv is not None and not facts.argv:
             return f"has an 'argv', but {kind} is no program"
         if self.base_url is None or is_loopback(self.base_url):
             return ""
@@ -131,7 +140,7 @@ class ProviderSettings(_Table):
         """The provider as a run keeps it. It must be without ``fault``."""
         kind = kind_of(name, self)
         assert kind is not None, "a provider with a fault does not count"
-        facts = KIND_FACTS[kind]
+        facts = facts_of(kind)
         return FrozenProvider(
             name=name,
             kind=kind,
@@ -158,7 +167,7 @@ class FrozenProvider(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: ProviderKind
+    kind: Kind
     base_url: str | None = None
     key: str | None = None
     connect_s: float
@@ -215,15 +224,20 @@ class FrozenRole(BaseModel):
 
 def kind_of(name: str, provider: ProviderSettings) -> ProviderKind | None:
     """The kind of the provider ``name``: what its table says, else its name; None when neither does."""
-    return provider.kind or _as_kind(name)
+    return provider.kind or shipped_kind(name)
 
 
 def builtin_provider(name: str) -> ProviderSettings | None:
     """The provider that is there without a table; None when ``name`` is no kind that needs none."""
-    kind = _as_kind(name)
-    return ProviderSettings(kind=kind) if kind is not None and KIND_FACTS[kind].is_builtin else None
+    kind = shipped_kind(name)
+    return ProviderSettings(kind=kind) if kind is not None and facts_of(kind).is_builtin else None
 
 
-def _as_kind(name: str) -> ProviderKind | None:
-    kinds: dict[str, ProviderKind] = {kind: kind for kind in KINDS}
-    return kinds.get(name)
+def _absent(kind: ProviderKind) -> str:
+    """Why the kind of a package cannot be used; empty when one brings it. Nothing of it is loaded."""
+    known = plugins("providers")
+    if kind in known:
+        return ""
+    near = nearest(kind, known)
+    hint = f"; the nearest is '{near[0]}'" if near else "; install the package, and see: wfe-mcp doctor"
+    return f"no installed package brings providers of kind '{kind}'{hint}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import httpx2
 
 from wfe_mcp.providers.faults import VENDORS, fault
+from wfe_mcp.workspace.kinds import shipped_kind
 from wfe_mcp.workspace.origins import is_loopback
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def settings_of(connection: Connection) -> ModelSettings:
 
 def _model(connection: Connection, http: httpx2.AsyncClient) -> Model:
     key, address = connection.api_key or _NO_KEY, connection.base_url or VENDORS.get(connection.kind)
-    match connection.kind:
+    kind = shipped_kind(connection.kind)
+    match kind:
         case "anthropic":
             from anthropic import AsyncAnthropic
             from pydantic_ai.models.anthropic import AnthropicModel
@@ -83,10 +85,10 @@ def _model(connection: Connection, http: httpx2.AsyncClient) -> Model:
             return OpenAIChatModel(connection.model, provider=provider)
         case "gemini":
             return _gemini(connection, key, address, http)
-        case "claude-code" | "codex" | "gemini-cli" | "manual":
+        case "claude-code" | "codex" | "gemini-cli" | "manual" | None:  # None: a package asks it in its own way
             raise fault("not_http", connection)
         case _:
-            assert_never(connection.kind)
+            assert_never(kind)
 
 
 def _gemini(connection: Connection, key: str, address: str | None, http: httpx2.AsyncClient) -> Model:

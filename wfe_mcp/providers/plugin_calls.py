@@ -1,0 +1,306 @@
+"""How is a model asked that the code of an installed package reaches?
+
+    loaded at the first use ──► announced ──► ask | work, in a thread of its own ──► Answer | Worked
+                                                 └ stopped, or out of time: it is waited for a little, then left alone
+
+Rules:
+1. What the package answers is looked at, never believed: its type, its usage, that it is JSON. Whether it matches the
+   schema is judged where every answer is.
+2. What its code raises is a fault: a ``ProviderFault`` in our words, anything else ``other``. No key is in either.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import threading
+import traceback
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.providers.announced import Announced
+from wfe_mcp.providers.asking import plainly
+from wfe_mcp.providers.call import (
+    Answer,
+    Connection,
+    Estimate,
+    Listener,
+    ProviderFault,
+    Question,
+    ShouldStop,
+    Silent,
+    Task,
+    Usage,
+    Worked,
+    never,
+)
+from wfe_mcp.providers.faults import counted, fault, in_our_words, quoted
+from wfe_mcp.providers.output import value_in
+from wfe_mcp.providers.plugin import offered
+from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
+from wfe_mcp.resources import PlugInFault
+from wfe_mcp.workspace.hidden import hide, without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wfe_mcp.providers.call import Tool
+    from wfe_mcp.providers.plugin import Offered, Work
+
+__all__ = ["ask_package", "models_of_package", "work_package"]
+
+_TICK_S = 0.2
+_GRACE_S = 5.0
+"""How long code that was told to stop may take to say what it has."""
+
+_LIST_S = 30.0
+_ENDINGS = ("done", "tool_limit", "timed_out", "no_answer")
+_WRONG = "{prompt}\n\n# What was wrong with your last output\n{output}\n\n{faults}"
+_log = logging.getLogger(__name__)
+T = TypeVar("T", Answer, Worked)
+
+
+def ask_package(
+    connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Answer:  # fmt: skip
+    """The answer of the package's provider. Raises ProviderFault; what ``listener.before_call`` raises comes out as it is."""
+
+    def asked() -> Answer:
+        found = _usable(connection)
+        heard = Announced(listener or Silent(), connection)
+        heard.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
+        watched = _Watched(connection, should_stop, connection.total_s)
+        return watched.heard_by(
+            heard, lambda stop: found.ask(connection, question, heard, stop),
+            lambda given: _answer(connection, question, given),
+        )  # fmt: skip
+
+    return plainly(asked)
+
+
+def work_package(
+    connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Worked:  # fmt: skip
+    """How the task ended. A provider without ``work`` is asked for the output, and again for what is wrong with it."""
+
+    def worked() -> Worked:
+        work = _usable(connection).work
+        if work is None:
+            return _asked_for(connection, task, listener, should_stop)
+        return _worked_with(work, connection, task, listener or Silent(), should_stop)
+
+    return plainly(worked)
+
+
+def models_of_package(connection: Connection) -> tuple[str, ...]:
+    """The models that the package's provider lists; none where it lists none. Raises ProviderFault."""
+
+    def listed() -> tuple[str, ...]:
+        list_models = _usable(replace(connection, model=connection.model or "any")).list_models
+        if list_models is None:
+            return ()
+        given = _Watched(connection, never, _LIST_S).called(lambda _: list_models(connection))
+        every = cast("list[object]", given) if isinstance(given, (list, tuple)) else []
+        return tuple(quoted(each, connection) for each in every if isinstance(each, str))
+
+    return plainly(listed)
+
+
+def _usable(connection: Connection) -> Offered:
+    """What the package offers, loaded with the first use. Raises ProviderFault when it is not to be called."""
+    if connection.api_key:
+        hide(connection.api_key)
+    try:
+        found = offered(connection.kind)
+    except PlugInFault as broken:
+        raise fault("no_package", connection, why=without_hidden(str(broken))) from None
+    if found.needs_key and not connection.api_key:
+        raise fault("no_key", connection)
+    if found.needs_model and not connection.model:
+        raise fault("no_model", connection)
+    return found
+
+
+def _estimate(
+    connection: Connection, prompt: str, system: str, schema: object, images: int = 0, tools: Sequence[Tool] = ()
+) -> Estimate:
+    told = [prompt, system, "" if schema is None else json.dumps(schema)]
+    told += [f"{tool.name}{tool.description}{json.dumps(dict(tool.parameters))}" for tool in tools]
+    return Estimate(sum(tokens_of(text) for text in told) + images * IMAGE_TOKENS, connection.max_tokens)
+
+
+def _worked_with(
+    work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop
+) -> Worked:  # fmt: skip
+    heard = Announced(listener, connection)
+    heard.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
+    given = replace(task, tools=tuple(heard.tool(tool, task.limits.tool_calls) for tool in task.tools))
+    total_s = min(connection.total_s, task.limits.total_s or connection.total_s)
+    watched = _Watched(connection, should_stop, total_s)
+    try:
+        return watched.heard_by(
+            heard, lambda stop: work(connection, given, heard, stop), lambda made: _output(connection, made)
+        )
+    except ProviderFault as raised:
+        if not watched.ended:
+            raise
+        text = watched.late.text if isinstance(watched.late, Worked) else heard.text
+        if watched.ended == "stopped":
+            return Worked("cancelled", None, text, raised.usage, connection.model, "It was stopped.")
+        why = f"It was not done after {total_s:g} s, which is the limit."
+        return Worked("timed_out", None, text, raised.usage, connection.model, why)
+
+
+def _asked_for(
+    connection: Connection, task: Task, listener: Listener | None, should_stop: ShouldStop
+) -> Worked:  # fmt: skip
+    """The output as the answer to a question; what is wrong with one is said in the next."""
+    until = monotonic() + (task.limits.total_s or connection.total_s)
+    question = Question(task.prompt, task.system, task.schema)
+    usage, text, model = Usage(), "", connection.model
+    for _ in range(task.limits.invalid_outputs + 1):
+        left_s = until - monotonic()
+        if left_s <= 0:
+            return Worked("timed_out", None, text, usage, model, "It was not done in the time that it had.")
+        try:
+            answer = ask_package(
+                replace(connection, total_s=min(connection.total_s, left_s)), question, listener, should_stop
+            )
+        except ProviderFault as raised:
+            raised.usage = usage = usage + raised.usage
+            if raised.kind == "stopped":
+                return Worked("cancelled", None, text, usage, model, "It was stopped.")
+            if raised.kind != "unparsable":
+                raise
+            faults = [raised.message]
+        else:
+            usage, model, value = usage + answer.usage, answer.model, answer.value or {}
+            text = json.dumps(value, ensure_ascii=False)
+            faults = task.validate(value) if task.validate else []
+            if not faults:
+                return Worked("done", value, answer.text, usage, model)
+        wrong = _WRONG.format(prompt=task.prompt, output=text, faults="\n".join(faults))
+        question = replace(question, prompt=wrong)
+    why = f"Its output was not valid {task.limits.invalid_outputs + 1} times, which is the limit."
+    return Worked("no_answer", None, text, usage, model, why)
+
+
+@dataclass(slots=True)
+class _Watched:
+    """Code of a package that nobody waits for longer than it is wanted.
+
+    ``ended``: why it was left before it was done. ``late``: what it returned all the same, soon after.
+    """
+
+    connection: Connection
+    should_stop: ShouldStop
+    total_s: float
+    ended: Literal["", "stopped", "too_slow"] = ""
+    late: object = None
+
+    def heard_by(self, heard: Announced, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
+        """What ``read`` makes of what ``call`` returns, with the usage of the whole. Raises ProviderFault."""
+        try:
+            made = read(self.called(call))
+        except ProviderFault as raised:
+            raised.usage = heard.end(raised.usage, raised)
+            if heard.refusal is not None:
+                raise heard.refusal from None
+            raise
+        except BaseException:
+            heard.end(Usage(), fault("stopped", self.connection))
+            raise
+        usage = heard.end(made.usage)
+        if heard.refusal is not None:
+            raise heard.refusal
+        return replace(made, usage=usage)
+
+    def called(self, call: Callable[[ShouldStop], object]) -> object:
+        """What ``call`` returns, within the time. Raises ProviderFault, whatever the package's code raises."""
+        running, is_over = _Running(call), threading.Event()
+        until = monotonic() + self.total_s
+        thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(running, is_over.is_set), name="wfe-package", daemon=True
+        )
+        thread.start()
+        try:
+            while not self.ended:
+                thread.join(_TICK_S)
+                if not thread.is_alive():
+                    return self._returned(running)
+                self.ended = "stopped" if self.should_stop() else "too_slow" if monotonic() >= until else ""
+        finally:
+            is_over.set()
+        thread.join(_GRACE_S)
+        self.late = running.value
+        raise fault(self.ended, self.connection, usage=counted(getattr(running.value, "usage", None)))
+
+    def _returned(self, running: _Running) -> object:
+        error = running.error
+        if error is None:
+            return running.value
+        if isinstance(error, ProviderFault):
+            told = in_our_words(error, self.connection)
+            told.kind = "other" if told.kind == "stopped" else told.kind  # nobody told it to
+            raise told from None
+        # The traceback without the error itself, whose text may hold anything.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("the provider %s failed: %s\n%s", self.connection.kind, type(error).__name__, where)
+        said = without_hidden(f"{type(error).__name__}: {error}")
+        raise fault("other", self.connection, said=said) from None
+
+
+@dataclass(slots=True)
+class _Running:
+    """The call in its thread, and how it ended."""
+
+    call: Callable[[ShouldStop], object]
+    value: object = None
+    error: BaseException | None = None
+
+    def __call__(self, stop: ShouldStop) -> None:
+        try:
+            self.value = self.call(stop)
+        except BaseException as error:
+            self.error = error
+
+
+def _answer(connection: Connection, question: Question, given: object) -> Answer:
+    """The answer as a package gave it, looked at."""
+    if not isinstance(given, Answer):
+        raise fault("other", connection, said=f"it answered with {type(given).__name__}, which is no Answer")
+    usage = counted(given.usage)
+    value = None if question.schema is None else _object(connection, given.value, given.text, usage)
+    if question.schema is not None and value is None:
+        raise fault("unreadable", connection, usage=usage, why="there is no JSON object in it")
+    return Answer(str(given.text), value, usage, _model(connection, given.model))
+
+
+def _output(connection: Connection, given: object) -> Worked:
+    """The end of a task as a package gave it, looked at."""
+    if not isinstance(given, Worked):
+        raise fault("other", connection, said=f"it ended with {type(given).__name__}, which is no Worked")
+    usage, model = counted(given.usage), _model(connection, given.model)
+    ending = given.ending if given.ending in _ENDINGS else "no_answer"
+    value = _object(connection, given.value, given.text, usage) if ending == "done" else None
+    if ending == "done" and value is None:
+        return Worked("no_answer", None, str(given.text), usage, model, "There is no JSON object in what it handed in.")
+    return Worked(ending, value, str(given.text), usage, model, quoted(str(given.why), connection))
+
+
+def _object(connection: Connection, value: object, text: object, usage: Usage) -> dict[str, Any] | None:
+    """The value of an answer, else the one that its text holds."""
+    found = value if value is not None else value_in(str(text))
+    if not isinstance(found, dict):
+        return None
+    try:
+        return cast("dict[str, Any]", json.loads(canonical_json(cast("object", found))))
+    except (TypeError, ValueError, RecursionError) as wrong:
+        raise fault("unreadable", connection, usage=usage, why=f"it is no JSON: {wrong}") from None
+
+
+def _model(connection: Connection, model: object) -> str:
+    return (quoted(model, connection) if isinstance(model, str) else "") or connection.model
