@@ -55,6 +55,19 @@ def test_a_second_model_is_added_as_the_page_tells_it(reader: Reader, root: Path
     assert len(told) == 6
 
 
+def test_a_model_works_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+    note: dict[str, Any] = {"front": {}, "body": "app.py holds a value."}
+    script: dict[str, list[dict[str, Any]]] = {
+        "qwen3-coder": [{"calls": [{"name": "read", "given": {"path": "app.py"}}]}, {"value": note}]
+    }
+    with models_running(script, models=("qwen3-coder",)) as models:
+        with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
+        told = with_models.follow(root / "docs/how-to/let-a-model-work.md")
+        assert models.count == 2
+
+    assert len(told) == 4
+
+
 OPINIONS: list[dict[str, Any]] = [
     {
         "verdict": "concerns", "summary": "Enough for one process",

@@ -70,6 +70,7 @@ def _tell(door: Door, run: str, found: "Standing", *, interrupted: bool) -> None
         answer = replace(answer, ok=False, summary=no.message, error=no)
     door.tell(answer)
     if interrupted and not over:
+        door.screen.flush()
         door.screen.talk(f"Stopped. What was under way went back to the queue. Go on with: wfe-mcp run --resume {run}")
         door.exit_code = INTERRUPTED
     elif no is not None:

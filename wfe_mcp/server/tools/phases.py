@@ -22,7 +22,7 @@ async def retry_phase(
     call: Call,
     run: str,
     phase: str,
-    role: Annotated[str, Field(description="another model")] = "",
+    role: Annotated[str, Field(description="another model: a configured role, or client (you)")] = "",
     feedback: str = "",
 ) -> Envelope:
     """Open a new attempt of a failed, running or completed phase, with feedback for it."""
