@@ -180,7 +180,6 @@ def test_a_driver_works_the_role_pipeline_from_one_human_gate_to_the_next(bugged
     assert bugged.problems(run) == []
 
 
-@pytest.mark.requirement("S1-10", "S1-21", "S1-29")
 def test_compound_is_worked_by_models_and_outlives_a_kill_in_each_stage(play: MakePlayground, tmp_path: Path) -> None:
     log, program = tmp_path / "check.log", tmp_path / "check.py"
     program.write_text(WAITS_ONCE, encoding="utf-8")
@@ -267,6 +266,7 @@ def test_a_cap_pauses_the_run_before_the_call_that_would_go_over_it(bugged: Play
     assert f"wfe-mcp resume {run} --max-tokens" in json.dumps(last["data"]["blockers"])
 
 
+@pytest.mark.requirement("S1-10")
 def test_an_outage_pauses_the_run_and_it_goes_on_alone(bugged: Playground) -> None:
     with models_running({"plan": [{"status": 529}] * 3}) as models:
         configure(bugged, roles(models, "plan"), '[outage]\nwait = "1s"\n')

@@ -178,6 +178,31 @@ def test_a_tool_call_keeps_what_was_given_what_came_and_how_long_it_took(store: 
     assert (ended.output_bytes, ended.job_id) == (7, "job-1")
 
 
+def test_tools_are_listed_without_their_output_and_counted_by_attempt(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        create(tx, RUN)
+        first = tx.begin_tool_call(NewToolCall(RUN, PLAN, 1, "read", {"path": "a.py"}))
+        tx.end_tool_call(first, "x" * 1000, ok=True, duration_ms=12)
+        clock.now += timedelta(seconds=5)
+        second = tx.begin_tool_call(NewToolCall(RUN, PLAN, 1, "read", {"path": "b" * 1000}))
+        tx.end_tool_call(second, "no", ok=False, duration_ms=3)
+        tx.begin_tool_call(NewToolCall(RUN, BUILD, 2, "bash", {"command": "ls"}))
+        uses, later = (tx.tool_uses(RUN, since) for since in (clock.now - timedelta(seconds=5), clock.now))
+        totals = tx.tool_totals(RUN)
+
+    assert [(one.name, one.ok, one.output_bytes) for one in uses] == [
+        ("read", True, 1000),
+        ("read", False, 2),
+        ("bash", None, None),
+    ]
+    assert [one.id for one in later] == [one.id for one in uses[1:]]
+    assert uses[0].given == '{"path":"a.py"}'
+    assert len(uses[1].given) == 300
+    assert [(one.phase, one.attempt, one.name, one.calls, one.failed, one.duration_ms) for one in totals] == [
+        (PLAN, 1, "read", 2, 1, 15), (BUILD, 2, "bash", 1, 0, 0),
+    ]  # fmt: skip
+
+
 def test_what_a_model_writes_is_kept_whatever_it_is(store: Store) -> None:
     with store.tx() as tx:
         create(tx, RUN)

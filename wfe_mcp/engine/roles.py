@@ -26,6 +26,8 @@ __all__ = [
 DEFAULT = "default"
 """The role whose settings hold for the roles of templates that have none (S0-44)."""
 
+_NAMED = 8
+
 Frozen = dict[str, Any]
 
 
@@ -135,7 +137,8 @@ def _nobody(loaded: LoadedSettings, name: str) -> Refused:
     if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
         return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
     near = nearest(name, known_names(loaded.settings))
-    hint = f"Did you mean '{near[0]}'? " if near else ""
+    roles = ", ".join(list(loaded.settings.roles)[:_NAMED])
+    hint = f"Did you mean '{near[0]}'? " if near else f"Configured: {roles}. " if roles else ""
     return Refused("bad_argument", f"No role or provider '{name}' is configured.",
                    f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL")  # fmt: skip
 
