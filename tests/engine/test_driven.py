@@ -352,3 +352,18 @@ def test_the_tools_that_a_model_used_are_counted_in_full_and_read_one_by_one(sce
         refused(answers.read_artifact, scene.engine, AGENT, run, phase="plan", artifact="tools:2").code
         == "unknown_artifact"
     )
+
+
+def test_a_commit_of_a_model_says_which_run_made_it_and_where_its_log_stood(scene: Scene) -> None:
+    script = [use("write", path="notes.md", content="# Notes"), use("git_commit", message="Write notes"), DONE]
+    scene.git("config", "user.name", "Ada")
+    scene.git("config", "user.email", "ada@example.org")
+    with server(script) as models:
+        configure(scene, models)
+        run = scene.start(model_phase(tools_allowed=["write", "git_commit"]), roles=ROLES)
+        scene.work()
+    said, prefix = scene.git("log", "-1", "--format=%(trailers:key=Wfe-Run,valueonly)").split()
+    with scene.store.read() as tx:
+        hashes = [event.hash for event in tx.all_events(scene.engine.load(tx, run).record.id)]
+    assert said == run
+    assert any(one.startswith(prefix) for one in hashes)

@@ -90,6 +90,19 @@ def test_a_rewritten_chain_is_found_by_an_anchor(scene: Scene, forger: Forger) -
     assert (finding.code, finding.run, finding.since) == ("chain_rewritten", run, at)
 
 
+@pytest.mark.attack("rewrite the chain of a run that has made a commit", "detected", "T11")
+def test_a_commit_that_a_run_made_finds_a_rewritten_chain(scene: Scene, forger: Forger) -> None:
+    run = scene.start(phase("plan"))
+    with scene.store.read() as tx:
+        _, hash_ = tx.tails([run])[run]
+    scene.git("commit", "-q", "--allow-empty", "-m", f"Work\n\nWfe-Run: {run} {hash_[:16]}")
+    scene.git("commit", "-q", "--allow-empty", "-m", "Other work\n\nWfe-Run: somebodys 0123456789abcdef")
+    assert found(scene) == []
+    forger.rewrite(run, "UPDATE event SET actor = 'eve'")
+    (finding,) = found(scene)
+    assert (finding.code, finding.where) == ("commit_disagrees", f"commit {scene.git('rev-parse', 'HEAD~1')[:12]}")
+
+
 @pytest.mark.attack("put events into another order", "detected", "T11")
 def test_reordered_events_are_found(scene: Scene, forger: Forger) -> None:
     played(scene)

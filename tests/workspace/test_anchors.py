@@ -40,7 +40,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_anchors_are_a_chain_of_commits_and_come_back_oldest_first(root: Path) -> None:
     assert commits_of(root) is None
-    made = [add_commit(root, anchor(number)) for number in (1, 2, 3)]
+    made = [add_commit(root, anchor(number))[0] for number in (1, 2, 3)]
     found = commits_of(root)
     assert found is not None
     assert [one.commit for one in found] == made
@@ -84,6 +84,13 @@ def test_servers_that_write_at_once_lose_none(root: Path) -> None:
     }
 
 
+def test_a_tip_that_is_known_and_outdated_loses_nothing(root: Path) -> None:
+    known = add_commit(root, anchor(1))
+    add_commit(root, anchor(2), known)
+    add_commit(root, anchor(3), known)
+    assert [sorted(one.runs) for one in commits_of(root) or ()] == [["run1"], ["run2"], ["run3"]]
+
+
 def test_a_ref_that_cannot_be_written_is_refused_and_says_why(root: Path) -> None:
     lock = root / ".git" / "refs" / "wfe" / "audit.lock"
     lock.parent.mkdir(parents=True)
@@ -93,8 +100,8 @@ def test_a_ref_that_cannot_be_written_is_refused_and_says_why(root: Path) -> Non
 
 
 def test_replaced_commits_are_not_believed(root: Path) -> None:
-    first = add_commit(root, anchor(1))
-    second = add_commit(root, anchor(2))
+    first, _ = add_commit(root, anchor(1))
+    second, _ = add_commit(root, anchor(2))
     git(root, "update-ref", f"refs/replace/{second}", first)
     found = commits_of(root)
     assert found is not None
@@ -102,8 +109,7 @@ def test_replaced_commits_are_not_believed(root: Path) -> None:
 
 
 def test_commits_of_other_hands_in_the_ref_are_passed_over(root: Path) -> None:
-    tip = add_commit(root, anchor(1))
-    tree = git(root, "rev-parse", f"{tip}^{{tree}}").strip()
+    tip, tree = add_commit(root, anchor(1))
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
     other = git(root, *identity, "commit-tree", tree, "-p", tip, "-m", '{"project": 1}\n{nonsense').strip()
     git(root, "update-ref", AUDIT_REF, other)

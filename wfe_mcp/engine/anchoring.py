@@ -1,10 +1,11 @@
 """When does a process write down, outside the database, how far the logs have come?
 
-    commit ──► noted ──► 0.5 s later (a decision, something accepted, a run's end), else with the next or after 30 s
+    commit ──► noted ──► 0.5 s of quiet later (a decision, something accepted, a run's end), else with the next or after 30 s
                               └──► one anchor for all that was noted: a commit in refs/wfe/audit, a line beside the database
 
 Rules:
-1. No call waits for it: it happens after the commit, in a thread of its own, at most twice a second.
+1. No call waits for it: it happens after the commit, in a thread of its own, when no more calls come, or every 5 s:
+   to start git stops all threads of a Python process for a moment.
 2. A crash before that loses only how recent the last anchor is; the next process of the project catches up.
 3. What fails is logged once and tried again: an anchor that cannot be written stops nobody's work.
 """
@@ -35,7 +36,7 @@ log = logging.getLogger("wfe_mcp.engine")
 BEGUN = "AnchorsBegun"
 """Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
 
-GAP_S, PERIOD_S = 0.5, 30.0
+QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
 _SOON = (
     e.ApprovalGiven, e.AttemptFailed, e.OpinionOverruled, e.PhaseCompleted, e.PhaseForced, e.PhaseSkipped, e.RunBlocked,
@@ -61,6 +62,8 @@ class Anchoring:
         self._engine = engine
         self._changed: set[str] = set()
         self._due: float | None = None
+        self._first: float | None = None
+        self._tip = ("", "")
         self._settings: Head | None = None
         self._wake = threading.Condition()
         self._writing = threading.Lock()
@@ -73,11 +76,16 @@ class Anchoring:
         """These runs have new events; without any, what people set has changed."""
         runs = tuple(runs)
         soon = by_human or not runs or any(isinstance(event, _SOON) for event in events)
-        due = time.monotonic() + (GAP_S if soon else PERIOD_S)
+        now = time.monotonic()
         with self._wake:
             self._changed.update(runs)
-            is_earlier = self._due is None or due < self._due
-            self._due = due if self._due is None else min(due, self._due)
+            before = self._due
+            if soon or self._first is not None:
+                self._first = self._first or now
+                self._due = min(now + QUIET_S, self._first + LATEST_S)
+            else:
+                self._due = before or now + PERIOD_S
+            is_earlier = before is None or self._due < before
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="wfe-anchors", daemon=True)
                 self._thread.start()
@@ -100,7 +108,8 @@ class Anchoring:
         """Write one anchor for all that was noted; False when it could not be written."""
         with self._writing:
             with self._wake:
-                changed, self._changed, self._due = self._changed, set(), None
+                changed, self._changed = self._changed, set()
+                self._due = self._first = None
             try:
                 self._write(sorted(changed))
             except Exception as error:
@@ -142,7 +151,8 @@ class Anchoring:
         anchor = Anchor(engine.project_id, engine.clock(), tails, settings)
         if engine.project.is_git:
             try:
-                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
+                self._tip = add_commit(engine.root, anchor, self._tip)
+                anchor = replace(anchor, commit=self._tip[0])
             except Refused as refused:  # the other place still gets it
                 self._complain(refused)
         add_line(anchor_file(engine.store.path, engine.project_id), anchor)

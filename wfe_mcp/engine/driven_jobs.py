@@ -189,9 +189,11 @@ class DrivenJobs:
 
     def _trailer(self, piece: _Piece) -> str:
         """Which run makes a commit, and where its log stands: one more place outside the database that says so."""
+        from wfe_mcp.workspace.anchors import TRAILER
+
         with self._engine.store.read() as tx:
             _, hash_ = tx.tails([piece.run.id])[piece.run.id]
-        return f"Wfe-Run: {piece.run.id} {hash_[:16]}"
+        return f"{TRAILER}: {piece.run.id} {hash_[:16]}"
 
     def _seconds_left(self, deadline: datetime | None) -> float | None:
         return None if deadline is None else max(1.0, (deadline - self._engine.clock()).total_seconds())

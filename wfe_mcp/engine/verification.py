@@ -1,7 +1,7 @@
 """Is what is stored what happened, and what says so outside the database?
 
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
-    anchors   refs/wfe/audit and the file beside the database: each names events that must still be there
+    anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
     files     mirrors of sealed artifacts, and prompts whose hash was asked for
 
 Rules:
@@ -18,7 +18,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.anchoring import BEGUN
 from wfe_mcp.engine.sealing import changed_files
-from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, anchor_file, commits_of, lines_of
+from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, Signed, anchor_file, commits_of, lines_of, signed_commits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,6 +79,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
     outside = _read(engine, anchors)
     project = engine.project_id
     ours = outside.of(project)
+    signed = signed_commits(engine.root) if engine.project.is_git else []
     findings: list[Finding] = []
     with engine.store.read() as tx:
         runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
@@ -88,6 +89,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _found(each, tx.verify_run(each, named))
+        findings += _unlike_commits(tx, set(runs), signed)
         findings += _deleted(ours, set(runs), run)
         findings += _missing(outside, project, tx.first_noted(BEGUN, project), is_git=engine.project.is_git)
     newest = {name: head for one in ours for name, head in one.runs.items()}
@@ -132,6 +134,15 @@ def _missing(outside: _Anchors, project: str, begun: datetime | None, *, is_git:
         yield Finding(
             "anchors_deleted", "anchors beside the database", "the file with the anchors is gone", since=begun
         )
+
+
+def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Finding]:
+    """Commits that a run made at a place of its log which is not there."""
+    for one in signed:
+        run = RunId(one.run)
+        if run in runs and not tx.has_hash(run, one.hash_begins):
+            message = f"it says that it was made at {one.hash_begins}, which is no event of the run"
+            yield Finding("commit_disagrees", f"commit {one.commit[:12]}", message, run, since=one.at)
 
 
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:

@@ -28,6 +28,9 @@ _EVENTS = (
 )
 _LOG = select(EVENT.c.type, EVENT.c.payload).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
+_BEGINS = select(EVENT.c.seq).where(
+    EVENT.c.run_id == bindparam("run_id"), EVENT.c.hash.startswith(bindparam("begins"), autoescape=False)
+)
 _NEW = insert(EVENT)
 
 
@@ -50,6 +53,10 @@ class EventRows(ProjectRows):
         """The whole log of a run, oldest first."""
         rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
         return (_record(*row) for row in rows)
+
+    def has_hash(self, run_id: RunId, begins: str) -> bool:
+        """True when the hash of some event of the run begins so."""
+        return self._connection.execute(_BEGINS, {"run_id": run_id, "begins": begins}).first() is not None
 
     def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
         """The number and the hash of the last event of each run; unknown ids are left out."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,9 +24,12 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git_command import run_git, text_of
 
-__all__ = ["AUDIT_REF", "Anchor", "Head", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of"]
+__all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of", "signed_commits"]  # fmt: skip
 
 AUDIT_REF = "refs/wfe/audit"
+
+TRAILER = "Wfe-Run"
+"""Ends the message of a commit that the server makes: the run, and the first characters of its last event's hash."""
 
 Head = tuple[int, str]
 """The number of the last event of a chain, and its hash."""
@@ -48,11 +51,24 @@ class Anchor:
     commit: str = ""
 
 
-def add_commit(root: Path, anchor: Anchor) -> str:
-    """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit. Refuses ``unavailable``."""
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A commit of the project that says which run made it, and how the hash began where the run's log stood."""
+
+    commit: str
+    at: datetime
+    run: str
+    hash_begins: str
+
+
+def add_commit(root: Path, anchor: Anchor, known: tuple[str, str] = ("", "")) -> tuple[str, str]:
+    """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit and its tree.
+
+    ``known``: those of the newest commit that the caller knows; that saves a call of git. Refuses ``unavailable``.
+    """
     message = f"{_SUBJECT}\n\n{_text(anchor)}\n".encode()
     for number in range(_TRIES):
-        tip, tree = _tip(root, AUDIT_REF)
+        tip, tree = known if number == 0 and known[0] else _tip(root, AUDIT_REF)
         # The empty tree is written once, so that the commits are whole for `git fsck` and for a push.
         tree = tree or text_of(run_git(root, *_DURABLE, "hash-object", "-t", "tree", "-w", "--stdin"))
         parent = ("-p", tip) if tip else ()
@@ -60,7 +76,7 @@ def add_commit(root: Path, anchor: Anchor) -> str:
         # An empty old value: the ref must not exist yet.
         done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
         if done is not None and done.returncode == 0:
-            return made
+            return made, tree
         time.sleep(0.002 * number)  # another server was faster, or is writing at this moment
     raise Refused(
         "unavailable",
@@ -77,6 +93,18 @@ def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
     done = run_git(root, *words, env=_READING)
     found = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
     return [replace(anchor, commit=commit) for commit, _, message in found for anchor in _anchors(message)]
+
+
+def signed_commits(root: Path) -> list[Signed]:
+    """The commits of all branches and tags that a run made, newest first."""
+    form = f"--format=%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
+    where = ("--branches", "--tags", "--remotes", "--end-of-options")
+    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, env=_READING, ok=None)
+    if done is None or done.returncode:
+        return []
+    lines = (line.split() for line in text_of(done).split("\n"))
+    told = (words for words in lines if len(words) >= 4 and words[1].isdecimal())
+    return [Signed(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in told]
 
 
 def anchor_file(database: Path, project: str) -> Path:

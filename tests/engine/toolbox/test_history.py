@@ -111,3 +111,21 @@ def test_a_commit_of_nothing_says_so(git: Git, root: Path) -> None:
     assert "nothing to commit" in worker.refuses("git_commit", message="Again")
     assert "did not match" in worker.refuses("git_commit", message="Again", paths=["none.txt"])
     assert "git's own" in worker.refuses("git_commit", message="Again", paths=[".git"])
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ("Change", "Change\n\nWfe-Run: r 0123"),
+        ("Change\n\nBecause.\n", "Change\n\nBecause.\n\nWfe-Run: r 0123"),
+        ("Change\n\nFixes: #1\nReviewed-by: Ada", "Change\n\nFixes: #1\nReviewed-by: Ada\nWfe-Run: r 0123"),
+        ("Note: it works", "Note: it works\n\nWfe-Run: r 0123"),
+    ],
+)
+def test_a_commit_ends_with_the_run_that_made_it(git: Git, root: Path, message: str, wanted: str) -> None:
+    git("config", "trailer.wfe-run.command", f"touch '{root}/ran'")
+    write(root, {"new.txt": "new\n"})
+    Worker(root, ["git_commit"], trailer=lambda: "Wfe-Run: r 0123").says("git_commit", message=message)
+    assert git("log", "-1", "--format=%B").strip() == wanted
+    assert git("log", "-1", "--format=%(trailers:key=Wfe-Run,valueonly)").strip() == "r 0123"
+    assert not (root / "ran").exists()
