@@ -29,6 +29,7 @@ ELSEWHERE = {
 
 EXECUTED = (
     "add-a-check",
+    "decide-in-the-browser",
     "hand-over-standards",
     "import-a-workflow",
     "recover-after-a-crash",

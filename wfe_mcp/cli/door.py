@@ -76,10 +76,10 @@ class Door:
     @cached_property
     def by(self) -> By:
         """Whoever typed this, unproven: no more than an agent may do."""
-        from wfe_mcp.cli.pin import actor
         from wfe_mcp.core.model import Assurance, By, Channel
+        from wfe_mcp.workspace.user import user_name
 
-        return By(actor(), Channel.CLI, Assurance.AGENT)
+        return By(user_name(), Channel.CLI, Assurance.AGENT)
 
     def person(self, pin_fd: int | None, what: str) -> By:
         """The person, proven by the PIN. Refuses where nobody can be asked, and in a terminal of the agent's client."""

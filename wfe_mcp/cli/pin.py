@@ -14,21 +14,14 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.workspace.user import user_name
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
 
-__all__ = ["actor", "at_terminal", "person", "read_key", "read_pin", "settle_pin"]
+__all__ = ["at_terminal", "person", "read_key", "read_pin", "settle_pin"]
 
 _MOST_BYTES = 16_384
-
-
-def actor() -> str:
-    """The name under which this terminal's user appears in the log."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # no such user, no variable that names one
-        return "user"
 
 
 def person(engine: Engine, pin_fd: int | None, what: str) -> By:
@@ -39,7 +32,7 @@ def person(engine: Engine, pin_fd: int | None, what: str) -> By:
     if not pins.pin_is_set(engine):
         raise Refused("needs_human", "No PIN is set yet, so nobody can be told from the agent.",
                       "Set one in a terminal of your own: wfe-mcp init")  # fmt: skip
-    return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), actor())
+    return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name())
 
 
 def settle_pin(engine: Engine, pin_fd: int | None) -> By:
@@ -52,8 +45,8 @@ def settle_pin(engine: Engine, pin_fd: int | None) -> By:
     pin = read_pin(pin_fd, "Choose a PIN (4 to 128 characters; your agent must never see it): ")
     if pin_fd is None and read_pin(None, "The same again: ") != pin:
         raise Refused("bad_argument", "The two PINs differ.", "Run the command again; nothing has been set.")
-    pins.set_pin(engine, pin, By(actor(), Channel.CLI, Assurance.HUMAN))
-    return pins.person(engine, pin, actor())
+    pins.set_pin(engine, pin, By(user_name(), Channel.CLI, Assurance.HUMAN))
+    return pins.person(engine, pin, user_name())
 
 
 def read_pin(pin_fd: int | None, prompt: str) -> str:

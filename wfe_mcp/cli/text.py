@@ -1,22 +1,11 @@
-"""Which text may reach a terminal?
+"""How is text laid out on a terminal?"""
 
-What agents and files say is shown to people who decide on it: nothing in it may move the cursor, change colours, or
-turn the reading direction, so that what is seen is what is there.
-"""
-
-import re
 import unicodedata
 from collections.abc import Sequence
 
+from wfe_mcp.views.plain import clean
+
 __all__ = ["clean", "columns_of", "indented", "shortened"]
-
-# Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """``text`` with what a terminal would obey written out as Python writes it."""
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 def shortened(text: str, most: int) -> str:

@@ -85,7 +85,7 @@ def decide(
                 raise Refused(
                     "bad_argument",
                     f"This approval asks for the phrase {gate.phrase!r}; got {phrase!r}.",
-                    "Give it with --phrase.",
+                    "Type it exactly so; at a terminal it is given with --phrase.",
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
             _give_decision(current, path, stored, comment)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
 
-__all__ = ["person", "pin_is_set", "refuse_clients_terminal", "set_pin"]
+__all__ = ["person", "person_at_page", "pin_is_set", "refuse_clients_terminal", "set_pin"]
 
 _PIN, _WRONG = "pin", "pin_wrong"
 _FREE_TRIES = 5
@@ -57,12 +57,25 @@ def person(engine: Engine, pin: str, actor: str) -> By:
     from wfe_mcp.workspace.process import ancestors
 
     refuse_clients_terminal(engine)
+    _prove(engine, pin)
+    engine.ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
+    return By(actor, Channel.CLI, Assurance.HUMAN)
+
+
+def person_at_page(engine: Engine, pin: str, actor: str) -> By:
+    """The person at the decision page, proven by the PIN that they typed there. Refuses ``wrong_pin``.
+
+    Who started the page or the browser proves nothing either way: usually the client did.
+    """
+    _prove(engine, pin)
+    return By(actor, Channel.DASHBOARD, Assurance.HUMAN)
+
+
+def _prove(engine: Engine, pin: str) -> None:
     with engine.store.tx() as tx:
         refused = _check(tx, _line(pin), engine.clock())
     if refused is not None:
         raise refused
-    engine.ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
-    return By(actor, Channel.CLI, Assurance.HUMAN)
 
 
 def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:

@@ -265,7 +265,7 @@ PROCESS = Table(
     Column("host", String, primary_key=True), Column("pid", Integer, primary_key=True),
     Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
     Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
-    Column("project_id", String, nullable=True),
+    Column("project_id", String, nullable=True), Column("port", Integer, nullable=True),
 )
 
 JOB = Table(

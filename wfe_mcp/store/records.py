@@ -316,7 +316,7 @@ class TrustRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """A process of ours and, for a server, the client it serves. Start times tell a reused pid apart."""
+    """A process of ours: a server with its client, a page (``ui``) with its port. Start times tell a reused pid apart."""
 
     host: str
     pid: int
@@ -325,6 +325,7 @@ class ProcessRecord:
     client_pid: int | None = None
     client_started_at: float | None = None
     project_id: str | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,6 +326,7 @@ class Process(Row, table=True):
     client_pid: int | None
     client_started_at: float | None
     project_id: str | None
+    port: int | None
 
 
 class Job(Row, table=True):

@@ -120,6 +120,7 @@ FROM_ENVIRONMENT = {
     "WFE_HTTP_ALLOW": "http.allow",
     "WFE_ENV_ALLOW": "env.allow",
     "WFE_POLICY_TEMPLATES": "policy.templates",
+    "WFE_UI_AUTO": "ui.auto",
 }
 """Variable → the key that it sets."""
 
@@ -138,7 +139,7 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
         value: object = text
         if key in _LISTS:
             value = [word.strip() for word in text.split(",") if word.strip()]
-        elif key == "auto":
+        elif key in {"auto", "ui.auto"}:
             value = _BOOLEANS.get(text.lower(), text)
         where[key] = variable
         one: Document = {}

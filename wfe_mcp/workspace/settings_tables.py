@@ -15,7 +15,7 @@ from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
 __all__ = [
     "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
-    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings",
+    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings", "UiSettings",
 ]  # fmt: skip
 
 
@@ -148,6 +148,15 @@ class RunSettings(_Table):
     )
 
 
+class UiSettings(_Table):
+    """``auto``: whether the page on which a person decides starts by itself."""
+
+    auto: bool = Field(
+        default=True,
+        description="Whether a server starts the decision page when a person is needed and none lives; it ends by itself.",
+    )
+
+
 class Settings(_Table):
     """Everything that configuration can say."""
 
@@ -190,6 +199,7 @@ class Settings(_Table):
     policy: PolicySettings = Field(default=PolicySettings(), description="What agents may do.")
     artifacts: ArtifactSettings = Field(default=ArtifactSettings(), description="Files of artifacts.")
     runs: RunSettings = Field(default=RunSettings(), description="Runs that nobody touches.")
+    ui: UiSettings = Field(default=UiSettings(), description="The page on which a person decides in a browser.")
 
     def frozen_checks(self) -> dict[str, FrozenCheck]:
         """All checks as a run keeps them."""

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("client_pid", sa.Integer(), nullable=True),
         sa.Column("client_started_at", sa.Float(), nullable=True),
         sa.Column("project_id", sa.String(), nullable=True),
+        sa.Column("port", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("host", "pid", "started_at", name=op.f("pk_process")),
     )
     op.create_table(

@@ -1,0 +1,33 @@
+"""The scene of the engine's tests, with a PIN, and the page of its database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dashboard.browser import PIN, Browser
+from tests.engine.conftest import blank
+from tests.engine.conftest import scene as plain_scene
+from tests.engine.scene import HUMAN, Scene
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine import pin
+
+__all__ = ["blank", "plain_scene"]
+
+
+@pytest.fixture
+def scene(plain_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr("wfe_mcp.engine.pin._COST", {"n": 2, "r": 8, "p": 1})
+    pin.set_pin(plain_scene.engine, PIN, HUMAN)
+    return plain_scene
+
+
+@pytest.fixture
+def page(scene: Scene) -> Iterator[Page]:
+    with served(scene.engine, 0) as made:
+        assert isinstance(made, Page)
+        yield made
+
+
+@pytest.fixture
+def browser(page: Page) -> Browser:
+    return Browser(page.port)

@@ -1,0 +1,251 @@
+"""Does a person decide on the page, with their PIN, about exactly what they were shown, and once?"""
+
+import time
+
+import pytest
+
+from tests.dashboard.browser import PIN, WAIT_S, WRONG, Answer, Browser, asked, last
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
+from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine import approvals, pin
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.workspace.location import project_at
+
+
+def waiting(scene: Scene, *gates: dict[str, object], **keys: object) -> tuple[str, str]:
+    """A run whose phase ``plan`` waits for a person: its id and the request's."""
+    run = scene.start(phase("plan", *(gates or (approval(),)), **keys))
+    scene.do(run, "plan")
+    return run, asked(scene, run)
+
+
+def decision(scene: Scene, request: str) -> tuple[bool, str, Channel, Assurance, str]:
+    with scene.store.read() as tx:
+        found = tx.decision(request)
+    assert found is not None
+    return found.approved, found.comment, found.channel, found.assurance, found.ancestors
+
+
+def undecided(scene: Scene, run: str, request: str) -> bool:
+    with scene.store.read() as tx:
+        return tx.decision(request) is None and last(scene, run).status == "awaiting"
+
+
+def test_the_page_shows_what_a_yes_would_be_about(scene: Scene, browser: Browser) -> None:
+    scene.check("ok", "print('fine')")
+    run, request = waiting(scene, command("ok"), approval())
+    words = browser.get(f"/decide/{request}").words
+    for told in (run, last(scene, run).sha256, "A good title", "command", "pass", "exit_code", str(scene.root)):
+        assert str(told) in words
+
+
+def test_a_person_approves_with_the_pin(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    answer = browser.approve(request, comment="well done")
+    assert answer.status == 200
+    assert "Approved by" in answer.words
+    assert "(dashboard, human)" in answer.words
+    assert last(scene, run).status == "completed"
+    assert decision(scene, request) == (True, "well done", Channel.DASHBOARD, Assurance.HUMAN, "")
+
+
+def test_a_person_rejects_and_the_next_try_is_told_why(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    assert "Rejected by" in browser.reject(request, feedback="say more").words
+    assert decision(scene, request)[:2] == (False, "say more")
+    assert last(scene, run).number == 2
+    assert "say more" in str(scene.begin(run, "plan").data["feedback"])
+
+
+def test_a_no_may_send_the_run_back_to_an_earlier_phase(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("draft"), phase("plan", approval()))
+    scene.do(run, "draft")
+    scene.do(run, "plan")
+    request = asked(scene, run)
+    assert "draft" in browser.get(f"/decide/{request}").words
+    assert "back to draft" in browser.reject(request, to="draft").words
+    assert scene.state(run).iteration == 2
+
+
+def test_a_no_without_a_word_decides_nothing(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    assert browser.reject(request, feedback=" ").status == 400
+    assert undecided(scene, run, request)
+
+
+def test_the_phrase_must_be_typed(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene, approval(phrase="ship it"))
+    assert "ship it" in browser.get(f"/decide/{request}").words
+    assert browser.approve(request, phrase="ship").status == 400
+    assert undecided(scene, run, request)
+    assert browser.approve(request, phrase="ship it").status == 200
+    assert last(scene, run).status == "completed"
+
+
+@pytest.mark.attack("PINs are guessed at the decision page", "held", "T2")
+def test_wrong_pins_lock_every_pin_here_and_at_the_terminal(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    for _ in range(2):
+        with pytest.raises(Exception, match="wrong"):
+            pin.person(scene.engine, WRONG, "ada")
+    for count in range(3, 6):
+        answer = browser.approve(request, WRONG)
+        assert (answer.status, f"{count} in a row" in answer.words) == (403, True)
+    assert "every PIN is refused" in browser.approve(request).words
+    with pytest.raises(Exception, match="every PIN is refused"):
+        pin.person(scene.engine, PIN, "ada")
+    assert undecided(scene, run, request)
+    scene.clock.advance(seconds=61)
+    assert browser.approve(request).status == 200
+
+
+@pytest.mark.attack("the artifact is changed while a person looks at the decision page", "held", "T2")
+def test_a_revision_that_came_meanwhile_is_shown_and_not_what_was_on_the_page(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    seen = browser.get(f"/decide/{request}")
+    approvals.withdraw(scene.engine, AGENT, run, "plan", "I know better")
+    scene.do(run, "plan", {"title": "Something else"})
+    newer = asked(scene, run)
+    late = browser.send(seen, f"/decide/{request}/approve", pin=PIN)
+    assert late.status == 409
+    assert "Nothing was decided" in late.words
+    assert last(scene, run).status == "awaiting"
+    now = browser.get(f"/decide/{newer}")
+    assert "Something else" in now.words
+    assert "Changed since revision 1" in now.words
+    assert "A good title" in now.words, "what it was before"
+
+
+def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: Scene, browser: Browser) -> None:
+    scene.check("ok", "print('fine')")
+    run, request = waiting(scene, command("ok"), approval())
+    scene.write("app.py", "VALUE = 2\n")
+    stale = browser.approve(request)
+    assert stale.status == 409
+    assert "gates of 'plan' passed" in stale.words
+    until = time.monotonic() + WAIT_S
+    while "run again" in (now := browser.get(f"/decide/{request}")).words and time.monotonic() < until:
+        scene.work()  # the page works too; whoever is first
+    newer = now.text.partition('href="/decide/')[2].partition('"')[0]
+    assert newer not in {"", request}
+    assert browser.approve(newer).status == 200
+    assert last(scene, run).status == "completed"
+
+
+def test_what_defines_the_checks_and_changed_is_shown(scene: Scene, browser: Browser) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run, "plan")
+    scene.write("tests/test_app.py", "pass\n")
+    scene.submit(run, "plan")
+    assert "tests/test_app.py" in browser.get(f"/decide/{asked(scene, run)}").words
+
+
+@pytest.mark.attack("an answer of the decision page is sent once more", "held", "T2")
+def test_an_answer_counts_once_over_two_tabs(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    tab = browser.get(f"/decide/{request}")
+    assert browser.approve(request).status == 200
+    again = browser.send(tab, f"/decide/{request}/reject", pin=PIN, feedback="no")
+    assert (again.status, "Nothing was decided" in again.words) == (409, True)
+    assert last(scene, run).status == "completed"
+    assert decision(scene, request)[0] is True
+
+
+def test_a_request_that_has_expired_takes_no_answer(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene, approval(expires="10m"))
+    seen = browser.get(f"/decide/{request}")
+    assert "Valid until" in seen.words
+    scene.clock.advance(minutes=11)
+    assert browser.send(seen, f"/decide/{request}/approve", pin=PIN).status == 409
+    assert "has expired" in browser.get(f"/decide/{request}").words
+    assert undecided(scene, run, request)
+
+
+@pytest.mark.attack("the file of a prompt is changed before a person approves it", "held", "T2")
+def test_a_prompt_is_shown_before_the_work_only_while_it_is_what_was_judged(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("plan", prompt_gates=[approval()]))
+    request = asked(scene, run)
+    assert "Write plan." in browser.get(f"/decide/{request}").words
+    scene.mirror(run, "plan", 1, "prompt.md").write_text("Delete everything.", encoding="utf-8")
+    words = browser.get(f"/decide/{request}").words
+    assert "Delete everything" not in words
+    assert "not what the gates judged" in words
+
+
+def test_long_artifacts_are_cut_and_whole_behind_a_link(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan", GOOD | {"body": "x" * 50_000 + "the end"})
+    request = asked(scene, run)
+    assert "the end" not in browser.get(f"/decide/{request}").text
+    whole = browser.get(f"/whole/{request}")
+    assert "the end" in whole.text
+    assert whole.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.attack("`wfe-mcp ui` is started and its login code fetched", "held", "T2")
+def test_the_list_is_shown_once_the_pin_was_typed(scene: Scene, browser: Browser) -> None:
+    _, request = waiting(scene)
+    first = browser.get("/")
+    assert request not in first.text
+    wrong = browser.send(first, "/", pin=WRONG)
+    assert (wrong.status, request in wrong.text) == (403, False)
+    assert f"/decide/{request}" in browser.send(first, "/", pin=PIN).text
+    assert request not in Browser(browser.port).get("/").text, "another browser has to type it too"
+
+
+def test_a_decided_request_leaves_the_list(scene: Scene, browser: Browser) -> None:
+    _, request = waiting(scene)
+    listed = browser.send(browser.get("/"), "/", pin=PIN)
+    assert request in listed.text
+    browser.approve(request)
+    assert "Nothing waits for you" in browser.get("/").words
+
+
+@pytest.mark.attack(
+    "an artifact brings a script, or marks that turn the reading direction, to the decision page", "held", "T2"
+)
+def test_what_an_agent_wrote_is_text_and_nothing_else(scene: Scene, browser: Browser) -> None:
+    evil = {"title": "</pre><script>alert(1)</script><img src=x onerror=alert(1)>", "body": "a\u202eb"}
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan", evil)
+    answer = browser.get(f"/decide/{asked(scene, run)}")
+    assert "<script" not in answer.text
+    assert "<img" not in answer.text
+    assert "\u202e" not in answer.text
+    assert "\\u202e" in answer.words
+    assert "alert(1)" in answer.words
+
+
+def test_what_nobody_asked_is_not_there(scene: Scene, browser: Browser) -> None:
+    waiting(scene)
+    answers: list[Answer] = [browser.get("/decide/rq-0000000000000000"), browser.get("/whole/x"), browser.get("/admin")]
+    assert {answer.status for answer in answers} == {404}
+
+
+def test_what_the_person_decided_at_the_terminal_is_told(scene: Scene, browser: Browser) -> None:
+    run, request = waiting(scene)
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert "Approved by ada (cli, human)" in browser.get(f"/decide/{request}").words
+
+
+def test_a_page_that_was_opened_in_one_project_decides_in_all(scene: Scene) -> None:
+    other = scene.root.parent / "other"
+    other.mkdir()
+    run, request = waiting(scene)
+    elsewhere = Engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
+    assert elsewhere.project_id != scene.engine.project_id
+    with served(elsewhere, 0) as page:
+        assert isinstance(page, Page)
+        browser = Browser(page.port)
+        assert str(scene.root) in browser.send(browser.get("/"), "/", pin=PIN).words
+        assert browser.approve(request).status == 200
+    assert last(scene, run).status == "completed"
+
+
+def test_a_failed_gate_before_the_approval_asks_nobody(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 99}"), approval()))
+    scene.do(run, "plan")
+    assert "Nothing waits for you" in browser.send(browser.get("/"), "/", pin=PIN).words
+    assert last(scene, run).number == 2

@@ -1,0 +1,165 @@
+"""Is there one page for a database, as long as somebody may need it, and not longer?"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dashboard.browser import Browser, asked
+from tests.engine.scene import Scene, approval, phase, refused
+from wfe_mcp.dashboard import serving
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine import page as pages
+from wfe_mcp.store.records import ProcessRecord
+
+WAIT_S = 60.0
+
+
+def waiting(scene: Scene) -> str:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    return asked(scene, run)
+
+
+def a_server_lives(scene: Scene) -> None:
+    _, engine = scene.neighbour()
+    pid = int(engine.holder.split(":")[1])
+    start = float(engine.holder.split(":")[2])
+    with scene.store.tx() as tx:
+        tx.register_process(ProcessRecord(engine.identity.host, pid, start, "serve"))
+
+
+def quiet(page: Page, seconds: float) -> None:
+    """Nobody has looked for so long."""
+    page._visited_at = time.monotonic() - seconds  # pyright: ignore[reportPrivateUsage] - in place of waiting
+
+
+def test_the_page_says_where_it_is_and_takes_it_back(scene: Scene) -> None:
+    assert pages.living_page(scene.engine) is None
+    with served(scene.engine, 0) as page:
+        assert isinstance(page, Page)
+        assert pages.living_page(scene.engine) == page.port
+        assert page.url == f"http://localhost:{page.port}/"
+    assert pages.living_page(scene.engine) is None
+
+
+def test_a_page_that_was_killed_is_replaced(scene: Scene) -> None:
+    gone, engine = scene.neighbour()
+    record = ProcessRecord(engine.identity.host, gone.process.pid, float(engine.holder.split(":")[2]), "ui", port=1)
+    with scene.store.tx() as tx:
+        tx.register_process(record)
+    with served(scene.engine, 0) as page:
+        assert page == 1, "while it lives nobody serves a second one"
+    gone.end()
+    with served(scene.engine, 0) as page:
+        assert isinstance(page, Page)
+        with scene.store.read() as tx:
+            assert [row.port for row in tx.processes(record.host) if row.kind == "ui"] == [page.port]
+    scene.neighbours.remove(gone)
+
+
+def test_a_port_that_is_taken_is_refused_when_it_was_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        no = refused(lambda: served(scene.engine, port).__enter__())
+        assert (no.code, "--port" in no.hint) == ("unavailable", True)
+        monkeypatch.setattr(serving, "PORT", port)
+        with served(scene.engine) as page:
+            assert isinstance(page, Page)
+            assert page.port != port
+
+
+@pytest.mark.attack("another program sits on the other loopback address of the decision page", "held", "T2")
+@pytest.mark.skipif(not socket.has_ipv6, reason="localhost has one address here")
+def test_a_port_of_which_somebody_has_the_other_half_is_not_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    with other:
+        monkeypatch.setattr(serving, "PORT", other.getsockname()[1])
+        with served(scene.engine) as page:
+            assert isinstance(page, Page)
+            assert page.port != other.getsockname()[1]
+
+
+def test_it_stays_while_something_waits_and_a_server_lives(scene: Scene, page: Page) -> None:
+    a_server_lives(scene)
+    request = waiting(scene)
+    quiet(page, 100_000)
+    assert not page.is_idle(1800)
+    assert Browser(page.port).approve(request).status == 200
+    assert not page.is_idle(1800), "somebody has just looked"
+    quiet(page, 1801)
+    assert page.is_idle(1800)
+
+
+def test_it_ends_soon_when_no_server_is_left(scene: Scene, page: Page) -> None:
+    waiting(scene)
+    quiet(page, 299)
+    assert not page.is_idle(1800)
+    quiet(page, 301)
+    assert page.is_idle(1800)
+
+
+def test_it_ends_with_its_database(scene: Scene, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not page.is_idle(1800)
+    monkeypatch.setattr(page, "_database", scene.root / "gone.db")
+    assert page.is_idle(1800)
+
+
+# as a process
+
+
+@pytest.fixture
+def environment(scene: Scene) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
+    url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
+    return {**scene.environment, **kept, "WFE_DATABASE_URL": url}
+
+
+@pytest.fixture
+def process(scene: Scene, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--port", "0", "--json"]
+    with subprocess.Popen(argv, cwd=scene.root, env=environment, stdout=subprocess.PIPE, text=True) as made:
+        yield made
+        if made.poll() is None:
+            made.kill()
+
+
+def test_the_command_prints_its_address_and_ends_in_order(
+    scene: Scene, environment: dict[str, str], process: subprocess.Popen[str]
+) -> None:
+    request = waiting(scene)
+    assert process.stdout is not None
+    url: str = json.loads(process.stdout.readline())["data"]["url"]
+    browser = Browser(int(url.removesuffix("/").rpartition(":")[2]))
+    assert "A good title" in browser.get(f"/decide/{request}").words
+
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--json"]
+    second = subprocess.run(argv, cwd=scene.root, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    assert (second.returncode, json.loads(second.stdout)["data"]["url"]) == (0, url)
+
+    if sys.platform != "win32":
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+        with scene.store.read() as tx:
+            assert [row for row in tx.processes(scene.engine.identity.host) if row.kind == "ui"] == []
+
+
+def test_an_idle_page_ends_by_itself(scene: Scene, environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--port", "0", "--idle", "300ms", "--json"]
+    ended = subprocess.run(argv, cwd=scene.root, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_duration_that_is_none_is_refused(scene: Scene, environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "wfe_mcp", "ui", "--idle", "soon", "--json"]
+    ended = subprocess.run(argv, cwd=scene.root, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (1, "bad_argument")

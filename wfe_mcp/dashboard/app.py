@@ -1,0 +1,222 @@
+"""What does the page answer?
+
+    GET  /                     what waits, once the PIN was typed here      POST /    type it
+    GET  /decide/<request>     one request: its link is a name that nobody guesses, and decides nothing
+    POST /decide/<request>/approve | reject       with the PIN: a decision, once
+    GET  /whole/<request>      what is asked about, uncut, as plain text
+
+Rules:
+1. A decision needs, in this order: our own form (token), a request that takes an answer, the PIN.
+2. What was shown is what is decided: request and sha256 go along, and anything else is ``stale_revision``.
+3. After a decision the browser is sent to look (303): loading the page again sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Stage
+from wfe_mcp.dashboard.guard import App, Guard
+from wfe_mcp.dashboard.pages import Told, decision_page, login_page, plain_page, pretty, requests_page
+from wfe_mcp.dashboard.sessions import Sessions
+from wfe_mcp.engine import approvals
+from wfe_mcp.engine import pin as pins
+from wfe_mcp.workspace.user import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.desks import Desks
+    from wfe_mcp.views.decision import Decision
+
+__all__ = ["decision_app"]
+
+MAX_FORM_BYTES = 64_000
+_STATUS = {"wrong_pin": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
+_STYLE = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
+
+log = logging.getLogger("wfe_mcp.dashboard")
+
+Form = dict[str, str]
+
+
+def decision_app(desks: Desks, port: int, visited: Callable[[], object] = lambda: None) -> App:
+    """The whole page behind its guard. ``visited`` is told of every request that the guard lets through."""
+    page = _Page(desks, Sessions(), f"wfe_ui_{port}", visited)
+    routes = [
+        Route("/", page.answers(page.requests), methods=["GET"]),
+        Route("/", page.takes(page.login), methods=["POST"]),
+        Route("/style.css", page.answers(_style), methods=["GET"]),
+        Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
+        Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
+        Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
+    ]
+    return Guard(Starlette(routes=routes), port)
+
+
+def _style(request: Request, session: str) -> Response:
+    del request, session
+    return Response(_STYLE, media_type="text/css; charset=utf-8")
+
+
+class _Page:
+    def __init__(self, desks: Desks, sessions: Sessions, cookie: str, visited: Callable[[], object]) -> None:
+        self._desks, self._sessions, self._cookie, self._visited = desks, sessions, cookie, visited
+
+    # -- how a request comes in --------------------------------------------------------------------------------------
+
+    def answers(self, make: Callable[[Request, str], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """A page to look at, made in a thread; a browser that we do not know is given its name."""
+
+        async def answer(request: Request) -> Response:
+            self._visited()
+            return await self._made(request, partial(make, request))
+
+        return answer
+
+    def takes(self, make: Callable[[Request, Form, str], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """A form that was sent: read within bounds, then answered in a thread."""
+
+        async def answer(request: Request) -> Response:
+            self._visited()
+            raw = b""
+            async for piece in request.stream():
+                raw += piece
+                if len(raw) > MAX_FORM_BYTES:
+                    return PlainTextResponse("That is more than this page takes.", 413)
+            try:
+                form = dict(
+                    parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=20)
+                )
+            except ValueError:
+                return PlainTextResponse("That is no form of this page.", 400)
+            return await self._made(request, partial(make, request, form))
+
+        return answer
+
+    async def _made(self, request: Request, make: Callable[[str], Response]) -> Response:
+        session = request.cookies.get(self._cookie, "")
+        known, session = bool(session), session or self._sessions.new()
+        try:
+            found = await run_in_threadpool(make, session)
+        except Refused as refused:
+            found = HTMLResponse(plain_page("That did not work", f"{refused.message} {refused.hint}"), _status(refused))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            found = HTMLResponse(plain_page("That did not work", "This is our fault: the log says more."), 500)
+        if not known:
+            found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
+        return found
+
+    # -- what is answered --------------------------------------------------------------------------------------------
+
+    def requests(self, request: Request, session: str) -> Response:
+        """What waits for the person; first their PIN."""
+        del request
+        if not self._sessions.is_open(session):
+            return HTMLResponse(login_page(self._sessions.token(session, "login")))
+        return HTMLResponse(requests_page(self._desks.open()))
+
+    def login(self, request: Request, form: Form, session: str) -> Response:
+        """The PIN was typed; from now on this browser sees the list."""
+        if not self._is_ours(request, form, "login"):
+            return self._not_ours()
+        try:
+            pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
+        except Refused as refused:
+            token = self._sessions.token(session, "login")
+            return HTMLResponse(login_page(token, Told("no", refused.message)), _status(refused))
+        self._sessions.open(session)
+        return RedirectResponse("/", 303)
+
+    def decision(self, request: Request, session: str) -> Response:
+        """One request."""
+        view = self._desks.view(request.path_params["request"])
+        if view is None:
+            return _unknown()
+        if view.gating:
+            self._desks.judge_again(view.request.id)
+        return self._shown(view, session)
+
+    def whole(self, request: Request, session: str) -> Response:
+        """What is asked about, as text."""
+        del session
+        view = self._desks.view(request.path_params["request"])
+        if view is None or view.state != "open":
+            return _unknown()
+        text = view.prompt if view.request.stage is Stage.BEFORE else pretty(view.shown.get("content"))
+        return PlainTextResponse(text or "")
+
+    def decide(self, request: Request, form: Form, session: str) -> Response:
+        """Yes or no."""
+        asked, answer = request.path_params["request"], request.path_params["answer"]
+        if answer not in {"approve", "reject"}:
+            return _unknown()
+        if not self._is_ours(request, form, f"{answer} {asked}"):
+            return self._not_ours()
+        view = self._desks.view(asked)
+        if view is None:
+            return _unknown()
+        if view.state != "open":
+            return self._shown(view, session, Told("no", "Nothing was decided."), 409)
+        try:
+            self._give(view, answer, form)
+        except Refused as refused:
+            return self._refused(view, refused, session)
+        return RedirectResponse(f"/decide/{asked}", 303)
+
+    def _give(self, view: Decision, answer: str, form: Form) -> None:
+        stored, engine = view.request, self._desks.of_request(view.request.id)
+        if engine is None:
+            raise Refused("unavailable", "The project's folder is gone.", "Nothing has changed.")
+        said = form.get("feedback", "").strip()
+        if answer == "reject" and not said:
+            raise Refused("bad_argument", "A no needs a word about what should be different.", "Nothing has changed.")
+        by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+        bound = {"sha256": form.get("sha256") or "?", "request": stored.id}
+        if answer == "approve":
+            comment, phrase = form.get("comment", ""), form.get("phrase", "")
+            approvals.decide(engine, by, stored.run_id, stored.phase, comment=comment, phrase=phrase, **bound)
+        else:
+            approvals.reject(engine, by, stored.run_id, stored.phase, said, to=form.get("to") or None, **bound)
+
+    def _refused(self, view: Decision, refused: Refused, session: str) -> Response:
+        """The page as it is now, with why nothing was decided. What is stale shows what is open in its place."""
+        told = Told("no", f"Nothing was decided. {refused.message}")
+        now = self._desks.view(view.request.id)
+        if refused.code == "stale_revision":
+            self._desks.judge_again(view.request.id)
+            now = self._desks.view(now.newer) if now is not None and now.newer else now
+        return self._shown(now or view, session, told, _status(refused))
+
+    def _shown(self, view: Decision, session: str, told: Told | None = None, status: int = 200) -> Response:
+        tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
+        return HTMLResponse(decision_page(view, tokens, told), status)
+
+    def _is_ours(self, request: Request, form: Form, name: str) -> bool:
+        return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))
+
+    @staticmethod
+    def _not_ours() -> Response:
+        text = "This form is not from a page that this browser was shown. Nothing was decided: load the page again."
+        return HTMLResponse(plain_page("Nothing was decided", text), 403)
+
+
+def _unknown() -> Response:
+    return HTMLResponse(plain_page("Nothing here", "There is no such request in this database."), 404)
+
+
+def _status(refused: Refused) -> int:
+    return _STATUS.get(refused.code, 409)

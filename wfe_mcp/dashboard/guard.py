@@ -1,0 +1,86 @@
+"""May this request be looked at at all?
+
+    web page elsewhere ──► localhost:PORT     another name for this machine (DNS rebinding)      421
+                       ──►                    another origin, also another port of this host     403
+                       ──►                    a frame, a script, a style of theirs               headers
+
+Rules:
+1. It stands before every path, also those that do not exist: nothing is enumerated, so nothing is forgotten.
+2. Nobody is ever told that another origin may read (no CORS).
+3. None of this proves a person: that is the PIN. It keeps web pages from talking to us at all.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+__all__ = ["HEADERS", "Guard"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = (
+    (b"content-security-policy",
+     b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # no-referrer would make browsers send "Origin: null" with our own forms.
+    (b"referrer-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)  # fmt: skip
+"""On every answer, also on every refusal."""
+
+_SITES = {b"same-origin", b"none"}
+
+
+class Guard:
+    """``app`` behind the rules above. ``port``: the one that people see in the address."""
+
+    def __init__(self, app: App, port: int) -> None:
+        self._app = app
+        names = ("localhost", "127.0.0.1", "[::1]")
+        self._hosts = {f"{name}:{port}".encode() for name in names}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. What is no HTTP request is not answered: there is nothing to upgrade to."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        refused = self._refusal(scope)
+        if refused is not None:
+            await _say(send, *refused)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        said: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            said.setdefault(name.lower(), []).append(value)
+        hosts = said.get(b"host", [])
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+            return 421, "This page answers to localhost only."
+        if any(origin != b"http://" + hosts[0].lower() for origin in said.get(b"origin", ())):
+            return 403, "Another page sent this request. Open the address yourself."
+        if not set(said.get(b"sec-fetch-site", ())) <= _SITES:
+            return 403, "Another page led here. Copy the address and open it yourself, in a new tab."
+        if scope["method"] == "POST" and said.get(b"content-type") != [b"application/x-www-form-urlencoded"]:
+            return 415, "Only the forms of this page are answered."
+        return None
+
+
+async def _say(send: Send, status: int, text: str) -> None:
+    body = text.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,54 @@
+"""How does text become HTML that says nothing but that text?
+
+Every child and every attribute is escaped unless it was made by ``tag`` itself, and what turns the reading direction is
+written out: what is seen is what is there. There is no other way to make ``Html`` in this package.
+"""
+
+from html import escape
+
+from wfe_mcp.views.plain import clean
+
+__all__ = ["Child", "Html", "document", "tag"]
+
+
+class Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Child = str | None
+_EMPTY = {"input", "link", "meta", "br", "hr"}
+
+
+def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -> Html:
+    """An element. ``class_`` and ``for_`` lose their underscore, others become dashes; True is a bare attribute."""
+    given = "".join(_attribute(key.strip("_").replace("_", "-"), value) for key, value in attributes.items())
+    if name in _EMPTY:
+        return Html(f"<{name}{given}>")
+    return Html(f"<{name}{given}>{''.join(_child(each) for each in children)}</{name}>")
+
+
+def document(title: str, *body: Child, refresh_s: int = 0) -> Html:
+    """A whole page. ``refresh_s``: it loads itself again after so long."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
+        tag("title", title),
+        tag("link", rel="stylesheet", href="/style.css"),
+    )
+    return Html("<!doctype html>\n" + tag("html", head, tag("body", tag("main", *body)), lang="en"))
+
+
+def _child(child: Child) -> str:
+    if child is None:
+        return ""
+    return child if isinstance(child, Html) else escape(clean(child), quote=True)
+
+
+def _attribute(name: str, value: str | bool | int | None) -> str:
+    if value is None or value is False:
+        return ""
+    return f" {name}" if value is True else f' {name}="{escape(clean(str(value)), quote=True)}"'

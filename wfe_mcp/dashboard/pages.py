@@ -1,0 +1,292 @@
+"""What does each page say?
+
+Words first: what is asked, what exactly it is about, what the gates found, what moved meanwhile; then the forms.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.model import Stage
+from wfe_mcp.dashboard.html import Html, document, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.store.records import DecisionRecord
+    from wfe_mcp.views.decision import Decision
+
+__all__ = ["Told", "decision_page", "login_page", "plain_page", "requests_page"]
+
+SHOWN_CHARS = 20_000
+SHOWN_CHANGES = 60
+_VALUE_CHARS = 600
+_EVIDENCE_CHARS = 4_000
+_LOOK_AGAIN_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of what the person has just done."""
+
+    kind: Literal["yes", "no", "warn"]
+    text: str
+
+
+def login_page(token: str, told: Told | None = None) -> Html:
+    """The list is for the person only: others on this machine can reach the address too."""
+    return document(
+        "wfe-mcp",
+        tag("h1", "Who is there?"),
+        _note(told),
+        tag("p", "Your PIN shows what waits for you, in all projects of this database."),
+        tag(
+            "form",
+            _hidden("token", token),
+            _pin("pin"),
+            tag("button", "Show", type="submit"),
+            method="post",
+            action="/",
+        ),
+    )
+
+
+def requests_page(requests: Sequence[Decision]) -> Html:
+    """What waits for a person, oldest first."""
+    rows = [
+        tag(
+            "tr",
+            tag("td", tag("a", str(view.request.phase), href=_place(view))),
+            tag("td", view.title),
+            tag("td", tag("code", view.request.run_id)),
+            tag("td", view.project),
+            tag("td", _second(view.request.created_at)),
+        )
+        for view in requests
+    ]
+    head = tag("tr", *(tag("th", name) for name in ("Phase", "Run", "Id", "Project", "Asked at")))
+    nothing = tag("p", "Nothing waits for you.", class_="quiet")
+    return document(
+        f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
+        tag("h1", "What waits for you"),
+        tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
+        tag("p", "Load the page again to look once more.", class_="quiet"),
+    )
+
+
+def plain_page(title: str, text: str) -> Html:
+    """A few words."""
+    return document(title, tag("h1", title), tag("p", text))
+
+
+def decision_page(view: Decision, tokens: Mapping[str, str], told: Told | None = None) -> Html:
+    """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``."""
+    request = view.request
+    title = f"{request.phase}: {view.title}"
+    if view.state == "open":
+        return document(title, *_head(view), _note(told), *_about(view), *_forms(view, tokens))
+    return document(
+        title, *_head(view), _note(told), *_ended(view), refresh_s=_LOOK_AGAIN_S if view.gating else 0
+    )  # fmt: skip
+
+
+# what was asked, and what became of it
+
+
+def _head(view: Decision) -> list[Html]:
+    request = view.request
+    facts = [
+        ("Project", view.project),
+        ("Run", f"{request.run_id}, {view.template}"),
+        ("Phase", f"{request.phase}, attempt {request.attempt}"),
+        ("Asked at", _second(request.created_at)),
+        ("Valid until", _second(request.expires_at) if request.expires_at else ""),
+        ("sha256", request.sha256),
+        ("At a terminal", view.command),
+    ]
+    rows = [tag("tr", tag("th", name), tag("td", tag("code", value))) for name, value in facts if value]
+    tainted = tag("p", "In this run a gate was overruled by force.", class_="note warn") if view.tainted else None
+    found = [tag("h1", f"Approve {request.phase} of: {view.title}?"), tag("table", tag("tbody", *rows))]
+    return [*found, *([tainted] if tainted else [])]
+
+
+def _ended(view: Decision) -> list[Html]:
+    match view.state:
+        case "answered":
+            found = [_note(Told("yes", _answer(view.answer)))]
+        case "expired":
+            found = [_note(Told("warn", f"This request has expired. Ask anew: {view.command}"))]
+        case _ if view.gating:
+            found = [
+                _note(Told("warn", "What was asked about has changed, and its gates run again. Wait for them here."))
+            ]
+        case _:
+            found = [_note(Told("warn", "This request is closed: what it asked about is not open any more."))]
+    newer = (
+        tag("p", tag("a", "Look at the request that is open now", href=f"/decide/{view.newer}")) if view.newer else None
+    )
+    return [each for each in (*found, newer) if each is not None]
+
+
+def _answer(answer: DecisionRecord | None) -> str:
+    if answer is None:
+        return "It was answered."
+    said = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
+    told = f"{said} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {_second(answer.at)}."
+    return f"{told} {answer.comment}".strip()
+
+
+# what a yes would be about
+
+
+def _about(view: Decision) -> list[Html]:
+    shown = view.shown
+    found = [*_warnings(shown), *_content(view), *_verdicts(shown.get("verdicts", []))]
+    if view.evidence:
+        found += [tag("h2", "Evidence"), *(_facts(each) for each in view.evidence)]
+    if view.opinions:
+        found += [tag("h2", "Opinions"), *(_opinion(each) for each in view.opinions)]
+    return found + _changes(view)
+
+
+def _warnings(shown: Mapping[str, Any]) -> list[Html]:
+    texts = {
+        "checks_changed": "Changed since the run began, and they define the checks",
+        "cancelled_before": "Runs of the same template that were cancelled before this one",
+    }
+    return [
+        tag("p", f"{text}: {', '.join(shown[key])}", class_="note warn")
+        for key, text in texts.items()
+        if shown.get(key)
+    ]
+
+
+def _content(view: Decision) -> list[Html]:
+    shown = view.shown
+    if view.request.stage is Stage.BEFORE:
+        text = view.prompt
+        title, missing = "What would be done", "The file of the prompt is not what the gates judged. Reject it."
+    else:
+        text = pretty(shown["content"]) if "content" in shown else None
+        title, missing = f"{shown['artifact']}, revision {shown['revision']}", "This phase hands in nothing."
+    if text is None:
+        return [tag("h2", title), tag("p", missing, class_="note warn")]
+    more = tag("p", f"{len(text):,} characters in all. ", tag("a", "The whole", href=f"/whole/{view.request.id}"))
+    return [tag("h2", title), tag("pre", text[:SHOWN_CHARS]), *([more] if len(text) > SHOWN_CHARS else [])]
+
+
+def pretty(value: object) -> str:
+    """A JSON value as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _verdicts(verdicts: Sequence[Mapping[str, Any]]) -> list[Html]:
+    words = {"pass": "yes", "fail": "no", "error": "no"}
+    rows = [
+        tag(
+            "tr",
+            tag("th", str(said.get("gate", "gate"))),
+            tag("td", str(said["verdict"]), class_=words.get(said["verdict"], "warn")),
+            tag("td", str(said.get("message", ""))),
+        )
+        for said in verdicts
+    ]
+    return [tag("h2", "Gates"), tag("table", tag("tbody", *rows))] if rows else []
+
+
+def _facts(facts: Mapping[str, Any]) -> Html:
+    return tag("pre", pretty(facts)[:_EVIDENCE_CHARS])
+
+
+def _opinion(said: Mapping[str, Any]) -> Html:
+    opinion: dict[str, Any] = said["opinion"]
+    findings = [
+        tag("li", " ".join(str(found.get(key, "")) for key in ("severity", "title", "detail")))
+        for found in opinion.get("findings", [])
+    ]
+    who = f"{said['reviewer']} ({said['model']})" if said["model"] else said["reviewer"]
+    told = f"{who}: {opinion['verdict']}. {opinion.get('summary', '')}"
+    return tag("div", tag("p", told), tag("ul", *findings) if findings else None, class_="note")
+
+
+def _changes(view: Decision) -> list[Html]:
+    if not view.against:
+        return []
+    title = tag("h2", f"Changed since revision {view.against}")
+    if not view.changes:
+        return [title, tag("p", "Nothing: it is the same.", class_="quiet")]
+    rows = [
+        tag(
+            "tr",
+            tag("th", tag("code", each["path"] or "(whole)")),
+            *(tag("td", _value(each, key)) for key in ("old", "new")),
+        )
+        for each in view.changes[:SHOWN_CHANGES]
+    ]
+    head = tag("tr", *(tag("th", name) for name in ("Where", "Before", "Now")))
+    left = len(view.changes) - SHOWN_CHANGES
+    more = [tag("p", f"{left} more", class_="quiet")] if left > 0 else []
+    return [title, tag("table", tag("thead", head), tag("tbody", *rows)), *more]
+
+
+def _value(change: Mapping[str, Any], key: str) -> Html:
+    if key not in change:
+        return tag("span", "(nothing)", class_="quiet")
+    value = change[key]
+    text = value if isinstance(value, str) else pretty(value)
+    return tag("code", text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…")
+
+
+# the forms
+
+
+def _forms(view: Decision, tokens: Mapping[str, str]) -> list[Html]:
+    request, phrase = view.request, view.shown.get("phrase")
+    asked = [_field(f"Type the phrase: {phrase}", "phrase", "phrase", required=True)] if phrase else []
+    approve = tag(
+        "form", tag("h2", "Yes"), _hidden("token", tokens["approve"]), _hidden("sha256", request.sha256), *asked,
+        _field("Comment (kept with the decision)", "comment", "comment"), _pin("pin-approve"),
+        tag("button", "Approve", type="submit", class_="yes"),
+        method="post", action=f"/decide/{request.id}/approve", autocomplete="off",
+    )  # fmt: skip
+    back = [
+        tag("option", "the same phase again", value=""),
+        *(tag("option", path, value=path) for path in view.back_to),
+    ]
+    reject = tag(
+        "form", tag("h2", "No"), _hidden("token", tokens["reject"]), _hidden("sha256", request.sha256),
+        tag("label", "What should be different", for_="feedback"),
+        tag("textarea", "", id="feedback", name="feedback", required=True),
+        tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), _pin("pin-reject"),
+        tag("button", "Reject", type="submit", class_="no"),
+        method="post", action=f"/decide/{request.id}/reject", autocomplete="off",
+    )  # fmt: skip
+    return [tag("h2", "Your decision"), tag("div", approve, reject, class_="forms")]
+
+
+def _pin(where: str) -> Html:
+    field = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
+    return tag("div", tag("label", "Your PIN", for_=where), field)
+
+
+def _field(label: str, where: str, name: str, *, required: bool = False) -> Html:
+    field = tag("input", type="text", id=where, name=name, required=required, autocomplete="off")
+    return tag("div", tag("label", label, for_=where), field)
+
+
+def _hidden(name: str, value: str) -> Html:
+    return tag("input", type="hidden", name=name, value=value)
+
+
+def _note(told: Told | None) -> Html | None:
+    return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
+
+
+def _place(view: Decision) -> str:
+    return f"/decide/{view.request.id}"
+
+
+def _second(moment: Any) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")

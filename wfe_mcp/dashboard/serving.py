@@ -1,0 +1,194 @@
+"""How long is the page there, and at which address?
+
+Rules:
+1. 127.0.0.1 and ::1, never anything else, and both where both are: ``localhost`` means either, and nobody else may sit
+   on the other one.
+2. One page for a database: a second one finds the first in the register and leaves.
+3. It holds nothing: killed at any moment, only its address is gone.
+4. Started on demand it ends by itself: idle and nothing waits; idle and no server is left whose agent could wait; or
+   its database is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.desks import Desks
+from wfe_mcp.engine.page import PAGE, address, living
+from wfe_mcp.store.records import ProcessRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from wfe_mcp.engine.desk import Engine
+
+__all__ = ["PORT", "Page", "served"]
+
+PORT = 7333
+"""The same after each start, where it is free: a link from yesterday still works."""
+
+ORPHAN_S = 300.0
+"""So long a page without any server, started on demand, waits for a visitor."""
+
+_TICK_S = 0.2
+_LOOK_S = 5.0
+_START_S = 30.0
+_TRIES = 20
+
+
+class Page:
+    """The page while it is served. ``port`` is in its address."""
+
+    def __init__(self, engine: Engine, port: int) -> None:
+        self.port = port
+        self.url = address(port)
+        self._engine = engine
+        self._desks = Desks(engine)
+        self._database = Path(engine.store.health().path)
+        self._visited_at = time.monotonic()
+
+    def visited(self) -> None:
+        """Somebody has just looked."""
+        self._visited_at = time.monotonic()
+
+    def run_until(self, is_over: Callable[[], bool], idle_s: float | None = None) -> None:
+        """Return when ``is_over``, which is asked often, or after ``idle_s`` of rule 4 (None: never)."""
+        next_look = 0.0
+        while not is_over():
+            if idle_s is not None and time.monotonic() >= next_look:
+                if self.is_idle(idle_s):
+                    return
+                next_look = time.monotonic() + min(_LOOK_S, idle_s)
+            time.sleep(_TICK_S)
+
+    def is_idle(self, idle_s: float) -> bool:
+        """True when nobody will miss this page (rule 4)."""
+        if not self._database.exists():
+            return True
+        quiet_s = time.monotonic() - self._visited_at
+        if quiet_s < min(idle_s, ORPHAN_S):
+            return False
+        with self._engine.store.read() as tx:
+            is_alone = not living(self._engine, tx, "serve")
+        return is_alone or (quiet_s >= idle_s and not self._desks.waits())
+
+    @contextlib.contextmanager
+    def _listening(self, sockets: list[socket.socket]) -> Generator[None]:
+        import uvicorn
+
+        from wfe_mcp.dashboard.app import decision_app
+
+        config = uvicorn.Config(
+            decision_app(self._desks, self.port, self.visited), loop="asyncio", http="h11", ws="none", lifespan="off",
+            log_config=None, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=(sockets,), name="page", daemon=True)
+        thread.start()
+        until = time.monotonic() + _START_S
+        while not server.started and thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.01)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join(_START_S)
+            self._desks.close()
+
+
+@contextlib.contextmanager
+def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
+    """The page of the database of ``engine`` while the block runs; the port of the one that lives already, if one does.
+
+    ``port``: exactly this one, 0: any; None: the usual one, else any. Refuses ``unavailable`` when it is taken.
+    """
+    sockets = _sockets(port)
+    try:
+        found: int = sockets[0].getsockname()[1]
+        me = engine.identity
+        record = ProcessRecord(me.host, me.pid, me.started_at, PAGE, port=found)
+        other = _registered(engine, record)
+        if other is not None:
+            yield other
+            return
+        page = Page(engine, found)
+        try:
+            with page._listening(sockets):  # pyright: ignore[reportPrivateUsage] - of this module
+                yield page
+        finally:
+            with contextlib.suppress(Refused), engine.store.tx() as tx:  # the database may be gone
+                tx.forget_process(record)
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _registered(engine: Engine, record: ProcessRecord) -> int | None:
+    """Say that this is the page, or leave it to the one that lives: its port. One transaction, so never two."""
+    with engine.store.tx() as tx:
+        others = [row for row in living(engine, tx, PAGE) if row.pid != record.pid]
+        if others:
+            return others[0].port
+        for row in tx.processes(record.host):
+            if row.kind == PAGE:
+                tx.forget_process(row)
+        tx.register_process(record)
+    return None
+
+
+def _sockets(port: int | None) -> list[socket.socket]:
+    if port is not None and port != 0:
+        found = _pair(port)
+        if found is None:
+            raise Refused("unavailable", f"Port {port} is taken.", "Name another one with --port, or leave it out.")
+        return found
+    tries = [PORT] if port is None else []
+    for each in [*tries, *([0] * _TRIES)]:
+        found = _pair(each)
+        if found is not None:
+            return found
+    raise Refused("unavailable", "No port of this machine is free.", "Close some programs that listen, and try again.")
+
+
+def _pair(port: int) -> list[socket.socket] | None:
+    """Sockets that listen at ``port`` on both loopback addresses; None when somebody has one of them."""
+    try:
+        four = _bound(socket.AF_INET, "127.0.0.1", port)
+    except OSError:
+        return None
+    if not socket.has_ipv6:
+        return [four]
+    try:
+        return [four, _bound(socket.AF_INET6, "::1", four.getsockname()[1])]
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            return [four]  # this machine has no ::1
+    four.close()
+    return None
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # There SO_REUSEADDR would let anybody take the port over while we listen.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(64)
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -1,0 +1,13 @@
+"""Under which name does this user appear in the log?"""
+
+import getpass
+
+__all__ = ["user_name"]
+
+
+def user_name() -> str:
+    """The system's name of the user; ``user`` where it has none. It proves nothing."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such user, no variable that names one
+        return "user"
