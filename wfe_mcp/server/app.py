@@ -9,7 +9,7 @@ Rules:
 """
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -115,7 +115,7 @@ class WfeServer(MCPServer[None]):
         accepted = checked(tool, arguments)
         engine = await self.place.engine(partial(self._roots, context))
         self._start(no_roots)
-        call = Call(engine, self.place, by_client(context), context)
+        call = Call(engine, self.place, by_client(context), context, self._go_on)
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:
@@ -153,6 +153,10 @@ class WfeServer(MCPServer[None]):
         if ctx.method != "initialize" and not self._folders_come_later(ctx.session):
             self._start(partial(roots_of, ctx.session))
         return answer
+
+    def _go_on(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._background is not None:
+            self._background.start_soon(work)
 
     def _start(self, ask_roots: AskRoots) -> None:
         if self._background is not None and not self.place.is_started:

@@ -1,6 +1,6 @@
 """What does a tool have at hand while it answers one call?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,6 +35,8 @@ class Call:
     place: Place
     by: By
     context: Ctx
+    background: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+    """Begin something that goes on after the call was answered, and ends with the connection."""
 
     async def answer(self, ask: Callable[..., Envelope], **arguments: Any) -> Envelope:
         """What ``ask(engine, by, **arguments)`` says. It runs to its end even when the client cancels the call."""

@@ -45,9 +45,15 @@ async def no_roots() -> Sequence[str]:
 
 
 class Place:
-    """The project of this process, its engine and its worker."""
+    """The project of this process, its engine and its worker.
 
-    def __init__(self, flag: str | None, environment: Mapping[str, str], cwd: Path) -> None:
+    ``starts_page``: whether the decision page may be started, which outlives this process.
+    """
+
+    def __init__(
+        self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False
+    ) -> None:
+        self.starts_page = starts_page
         self.flag = flag
         self.environment = dict(environment)
         self.cwd = cwd

@@ -42,7 +42,7 @@ def run(front: Front, project: str) -> int:
         for number in (0, 1):
             with suppress(OSError):
                 rebind_std_handle_to_fd(number)
-    place = Place(project or None, os.environ, Path.cwd())
+    place = Place(project or None, os.environ, Path.cwd(), starts_page=True)
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
     return 0

@@ -57,12 +57,14 @@ def connect(
     *,
     environment: Mapping[str, str] | None = None,
     answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None = None,
+    open_page: Callable[[str, str], bool] | None = None,
 ) -> Generator[Agent]:
     """An agent in the project ``where``: a folder, or an engine that the caller made and will close.
 
     ``environment`` is used with a folder, for example to name the database (default: this process's own).
-    ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline; without it
-    the client shows no forms.
+    ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline;
+    ``open_page`` gets the message and address of a page and says whether the person opens it. Without either the client
+    asks nobody anything.
     """
     from anyio.from_thread import start_blocking_portal
 
@@ -76,14 +78,16 @@ def connect(
             engine = Engine(project_at(Path(where)), environment=os.environ if environment is None else environment)
             stack.callback(engine.close)
         portal = stack.enter_context(start_blocking_portal())
-        client = stack.enter_context(portal.wrap_async_context_manager(_client(engine, era, answer_form)))
+        client = stack.enter_context(portal.wrap_async_context_manager(_client(engine, era, answer_form, open_page)))
         yield Agent(engine, client, portal)
 
 
 def _client(
-    engine: Engine, era: Era, answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None
-) -> Client:
+    engine: Engine, era: Era, answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None,
+    open_page: Callable[[str, str], bool] | None,
+) -> Client:  # fmt: skip
     # The SDK costs half a second: it loads with the first connection.
+    from anyio import to_thread
     from mcp import Client
     from mcp_types import ElicitRequestURLParams, ElicitResult
 
@@ -91,14 +95,17 @@ def _client(
 
     async def elicit(context: object, params: Any) -> ElicitResult:
         del context
-        if answer_form is None or isinstance(params, ElicitRequestURLParams):
+        if isinstance(params, ElicitRequestURLParams):
+            opens = open_page is not None and await to_thread.run_sync(open_page, params.message, params.url)
+            return ElicitResult(action="accept" if opens else "decline")
+        if answer_form is None:
             return ElicitResult(action="decline")
         content = answer_form(params.message, params.requested_schema)
         return ElicitResult(action="decline") if content is None else ElicitResult(action="accept", content=content)
 
     return Client(
         WfeServer(_place(engine)), mode="auto" if era == MODERN else "legacy", read_timeout_seconds=_PATIENCE_S,
-        elicitation_callback=None if answer_form is None else elicit,
+        elicitation_callback=None if answer_form is None and open_page is None else elicit,
     )  # fmt: skip
 
 

@@ -51,7 +51,9 @@ class StdioClient:
     """A server as a child process, and a client of it.
 
     ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline; without it
-    the client shows no forms. ``name`` is what the client calls itself.
+    the client shows no forms. ``open_page`` gets the message and address of a page and says whether the person opens
+    it; without it the client opens none. ``name`` is what the client calls itself.
+    ``heard`` are the notifications that came, as (method, parameters).
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class StdioClient:
         env: Mapping[str, str],
         era: Era = MODERN,
         answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None = None,
+        open_page: Callable[[str, str], bool] | None = None,
         name: str = "wfe-stdio-client",
         patience_s: float = 60.0,
     ) -> None:
@@ -70,6 +73,8 @@ class StdioClient:
         self.instructions = ""
         self._client = {"name": name, "version": "1"}
         self._answer_form = answer_form
+        self._open_page = open_page
+        self.heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         self._patience_s = patience_s
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server, close() ends both
         self._server = subprocess.Popen(
@@ -218,6 +223,9 @@ class StdioClient:
             # A form may take its time, and answers to other calls must not wait behind it.
             threading.Thread(target=self._asked, args=(frame,), daemon=True).start()
             return
+        if "method" in frame:
+            self.heard.put((frame["method"], frame.get("params", {})))
+            return
         waiting = self._waiting.get(frame.get("id", 0))
         if waiting is not None:
             waiting.put(frame)
@@ -227,13 +235,17 @@ class StdioClient:
         self._send({"jsonrpc": "2.0", "id": frame["id"], "result": answer})
 
     def _answer_to(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        if method == "elicitation/create" and self._answer_form is not None:
+        if method == "elicitation/create" and params.get("mode") == "url" and self._open_page is not None:
+            return {"action": "accept" if self._open_page(params["message"], params["url"]) else "decline"}
+        if method == "elicitation/create" and params.get("mode") != "url" and self._answer_form is not None:
             content = self._answer_form(params["message"], params.get("requestedSchema", {}))
             return {"action": "decline"} if content is None else {"action": "accept", "content": content}
         return {"action": "decline"} if method == "elicitation/create" else {}
 
     def _capabilities(self) -> dict[str, Any]:
-        return {} if self._answer_form is None else {"elicitation": {"form": {}}}
+        modes = {"form": self._answer_form, "url": self._open_page}
+        able: dict[str, Any] = {mode: {} for mode, answer in modes.items() if answer is not None}
+        return {"elicitation": able} if able else {}
 
     def _last_words(self) -> str:
         self._log.seek(0)

@@ -15,6 +15,8 @@ from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates, versions
+from wfe_mcp.engine.page import page_for
+from wfe_mcp.engine.pin import pin_is_set
 from wfe_mcp.engine.stale import is_stale
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.phases import Claim
 
 __all__ = [
-    "answer_form", "ask_approval", "control_run", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
+    "answer_form", "answer_page", "ask_approval", "control_run", "is_closed", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
     "skip_phase",
     "standing_of", "start_phase", "start_run", "status", "submit_artifact", "submitted",
 ]  # fmt: skip
@@ -154,8 +156,13 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
     return _envelope(found, f"{phase}: {newest.status}", data, phase=phase)
 
 
-def ask_approval(engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "") -> Envelope:
-    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command."""
+def ask_approval(
+    engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
+) -> Envelope:  # fmt: skip
+    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command.
+
+    Where a page lives, or ``starts_page``, its address is there too; without a PIN nobody could decide on it.
+    """
     asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
     found = standing_of(engine, asked.loaded.record.id)
     if asked.decided:
@@ -167,9 +174,12 @@ def ask_approval(engine: Engine, by: By, run: str, phase: str, sha256: str = "",
         "assurance": asked.assurance,
         "command": command,
     }
+    url = page_for(engine, asked.request.id, may_start=starts_page) if pin_is_set(engine) else None
+    data |= {"url": url} if url else {}
+    at_page = f"open {url} or " if url else ""
     refused = Refused(
         "needs_human", f"{asked.message} A person decides; the request is stored.",
-        f"Ask the user to run in a terminal of their own: {command}",
+        f"Ask the user to {at_page}run in a terminal of their own: {command}",
     )  # fmt: skip
     envelope = _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
@@ -205,6 +215,23 @@ def answer_form(
     feedback = comment or "rejected in a form, without a comment"
     approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
     return _moved(engine, run, phase, "rejected in a form of the client")
+
+
+def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
+    """The client was asked to open the page. That it did, or did not, is no decision; one may have been made there."""
+    with engine.store.read() as tx:
+        stored, decided = tx.request_by_id(request), tx.decision(request)
+        is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
+    if decided is None or not is_this:
+        return ask_approval(engine, by, run, phase)
+    return _moved(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
+
+
+def is_closed(engine: Engine, request: str) -> bool:
+    """True once ``request`` takes no answer any more."""
+    with engine.store.read() as tx:
+        found = tx.request_by_id(request)
+    return found is None or found.status != "open"
 
 
 def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:

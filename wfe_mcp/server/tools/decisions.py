@@ -1,12 +1,13 @@
 """How is a person asked, and what may an agent take back?
 
     request stored ──► gate takes an agent's word: decided
+                  ├──► client opens pages: the person decides on the page, with their PIN ──► status(wait_s) sees it
                   ├──► gate takes a form, client shows forms: the person fills it in ──► decided
-                  └──► needs_human: the exact command for a terminal of the person's own
+                  └──► needs_human: the exact command for a terminal of the person's own, and the page's address
 
 Rules:
-1. The request is stored before anybody is asked; what the form brings counts only for that stored request.
-2. Decline, cancel, time-out, an empty accept and a client's error are no decision.
+1. The request is stored before anybody is asked; what comes back counts only for that stored request.
+2. Decline, cancel, time-out, an empty accept and a client's error are no decision; nor is an opened page.
 """
 
 from functools import partial
@@ -14,11 +15,14 @@ from functools import partial
 from mcp_types import InputRequiredResult
 
 from wfe_mcp.server.call import Call
-from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, shows_forms
+from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
 from wfe_mcp.views import answers
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["approve", "reject"]
+
+WATCH_S = 3600.0
+"""So long a handshake client is told when the page that it opened is done with."""
 
 
 async def approve(
@@ -30,13 +34,17 @@ async def approve(
     brought = answer_brought(call.context)
     if brought is not None:
         return await _settled(call, run, phase, brought)
-    stored = await call.answer(answers.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment)
-    asked = asked_in(stored)
-    if asked is None or not shows_forms(call.context):
+    stored = await call.answer(
+        answers.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment, starts_page=call.place.starts_page
+    )
+    asked = asked_in(call.context, stored)
+    if asked is None:
         return stored
     if call.is_modern:
         return later(asked)
     answered = await ask_now(call.context, asked)
+    if answered is not None and answered.on_page and answered.action == "accept":
+        call.background(partial(_watch, call, answered.request))
     return stored if answered is None else await _settled(call, run, phase, answered)
 
 
@@ -46,6 +54,14 @@ async def reject(call: Call, run: str, phase: str, feedback: str, to: str = "") 
 
 
 async def _settled(call: Call, run: str, phase: str, answered: Answered) -> Envelope:
+    if answered.on_page:
+        return await call.answer(answers.answer_page, run=run, phase=phase, request=answered.request)
     return await call.place.in_thread(
         partial(answers.answer_form, call.engine, run, phase, answered.request, answered.action, answered.content)
     )
+
+
+async def _watch(call: Call, request: str) -> None:
+    """Wait until the request takes no answer any more, and say so."""
+    if await call.until(partial(answers.is_closed, call.engine, request), WATCH_S):
+        await say_decided(call.context, request)

@@ -1,0 +1,188 @@
+"""Is there a page as soon as a person is needed, one and not two, and none where nobody wants one?"""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
+from tests.engine.scene import HUMAN
+from wfe_mcp.engine import page as pages
+from wfe_mcp.engine import pin
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.page import living_page, page_for
+from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
+from wfe_mcp.workspace.location import project_at
+
+ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
+TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
+LETTER = {
+    "format": "wfe/1", "name": "letter", "version": "1.0.0", "title": "A letter",
+    "phases": [
+        {"id": "draft", "prompt": "Write it.", "output": {"artifact": "letter", "schema": TEXT},
+         "gates": [{"kind": "approval"}]}
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
+    monkeypatch.setattr(pages, "START_WAIT_S", WAIT_S)
+    folder = tmp_path / "templates" / "letter"
+    folder.mkdir(parents=True)
+    (folder / "template.json").write_text(json.dumps(LETTER), encoding="utf-8")
+    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    with Playground(tmp_path, templates=[folder], environment=kept) as made:
+        pin.set_pin(made.engine, PIN, HUMAN)
+        try:
+            yield made
+        finally:
+            for process in started(made):
+                process.kill()
+                process.wait(WAIT_S)
+
+
+def started(playground: Playground) -> list[psutil.Process]:
+    """Every page that was started for this project, also one that came second and is about to leave."""
+    own = {"ui", str(playground.root)}
+    return [found for found in psutil.process_iter(["cmdline"]) if own <= set(found.info["cmdline"] or ())]
+
+
+def registered(playground: Playground) -> list[ProcessRecord]:
+    with playground.engine.store.read() as tx:
+        rows = tx.processes(playground.engine.identity.host)
+    return [row for row in rows if row.kind == "ui"]
+
+
+def waiting(agent: StdioClient) -> str:
+    run: str = agent.call("start_run", template="letter")["run"]
+    agent.call("start_phase", run=run)
+    agent.call("submit_artifact", run=run, phase="draft", artifact={"text": "Dear Ada"})
+    return run
+
+
+def port_of(url: str) -> int:
+    return int(url.split("/")[2].rpartition(":")[2])
+
+
+@ERAS
+def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, era: Era) -> None:
+    seen: list[str] = []
+
+    def open_page(message: str, url: str) -> bool:
+        seen.append(url)
+        return True
+
+    with playground.server(era, open_page=open_page) as agent:
+        run = waiting(agent)
+        assert registered(playground) == [], "nobody was asked yet"
+        answer = agent.call("approve", run=run, phase="draft")
+        assert answer["error"]["code"] == "needs_human"
+        assert [answer["data"]["url"]] == seen
+        browser, request = Browser(port_of(seen[0])), answer["data"]["request"]
+        assert browser.approve(request, WRONG).status == 403
+        waits = agent.begin("status", run=run, wait_s=45)
+        assert "Approved by" in browser.approve(request).words
+        assert waits.wait()["run_state"] == "completed"
+        if era == HANDSHAKE:
+            method, told = agent.heard.get(timeout=WAIT_S)
+            while method != "notifications/elicitation/complete":
+                method, told = agent.heard.get(timeout=WAIT_S)
+            assert told["elicitationId"] == request
+
+
+def test_two_servers_that_need_it_at_once_share_one_page(playground: Playground) -> None:
+    with playground.server() as one, playground.server() as two:
+        runs = [waiting(agent) for agent in (one, two)]
+        calls = [agent.begin("approve", run=run, phase="draft") for agent, run in zip((one, two), runs, strict=True)]
+        urls = [call.wait()["data"]["url"] for call in calls]
+    assert len({port_of(url) for url in urls}) == 1
+    assert len(registered(playground)) == 1
+
+
+def test_the_page_outlives_the_server_that_started_it(playground: Playground) -> None:
+    with playground.server() as agent:
+        answer = agent.call("approve", run=waiting(agent), phase="draft")
+        agent.kill()
+    url: str = answer["data"]["url"]
+    assert "Dear Ada" in Browser(port_of(url)).get(f"/decide/{answer['data']['request']}").words
+
+
+def test_a_page_that_was_killed_is_started_again_and_nothing_is_lost(playground: Playground) -> None:
+    with playground.server() as agent:
+        run = waiting(agent)
+        request = agent.call("approve", run=run, phase="draft")["data"]["request"]
+        (gone,) = registered(playground)
+        os.kill(gone.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        wait_until(lambda: living_page(playground.engine) is None)
+        answer = agent.call("approve", run=run, phase="draft")
+        assert answer["data"]["request"] == request
+        assert Browser(port_of(answer["data"]["url"])).approve(request).status == 200
+        assert agent.call("status", run=run)["state"] == "completed"
+
+
+def test_configuration_may_say_that_no_page_starts(playground: Playground) -> None:
+    playground.write({".wfe/config.toml": "[ui]\nauto = false\n"})
+    playground.trust()
+    with playground.server() as agent:
+        answer = agent.call("approve", run=waiting(agent), phase="draft")
+    assert "url" not in answer["data"]
+    assert "wfe-mcp approve" in answer["error"]["hint"]
+    assert registered(playground) == []
+
+
+def test_without_a_pin_no_page_starts(playground: Playground) -> None:
+    with playground.engine.store.tx() as tx:
+        tx.set_secret("pin", None, HUMAN, playground.engine.clock())
+    with playground.server() as agent:
+        answer = agent.call("approve", run=waiting(agent), phase="draft")
+    assert "url" not in answer["data"]
+    assert registered(playground) == []
+
+
+def test_a_page_that_cannot_start_leaves_the_command(playground: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages.sys, "executable", str(playground.root / "no-python"))
+    assert page_for(playground.engine, "rq-1", may_start=True) is None
+
+
+@pytest.mark.attack("a project brings modules of its own to the decision page's process", "held", "T2")
+def test_modules_of_the_project_are_not_run_by_the_page(playground: Playground) -> None:
+    said = playground.folder / "said"
+    evil = f"import pathlib; pathlib.Path({str(said)!r}).touch()\n"
+    playground.write({"typer.py": evil, "wfe_mcp/__init__.py": evil, "wfe_mcp/__main__.py": evil, "uvicorn.py": evil})
+    (playground.folder / "typer.py").write_text(evil, encoding="utf-8")
+    engine = Engine(project_at(playground.root), environment=playground.environment)
+    try:
+        assert page_for(engine, "rq-1", may_start=True) is not None
+    finally:
+        engine.close()
+    assert not said.exists()
+
+
+def test_many_who_ask_at_once_get_the_same_page(playground: Playground) -> None:
+    def ask(_: int) -> str | None:
+        return page_for(playground.engine, "rq-1", may_start=True)
+
+    with ThreadPoolExecutor(3) as threads:
+        found = set(threads.map(ask, range(3)))
+    assert len(found) == 1
+    assert None not in found
+    assert len(registered(playground)) == 1
+
+
+def wait_until(is_so: Any) -> None:
+    tick = threading.Event()
+    for _ in range(600):
+        if is_so():
+            return
+        tick.wait(0.1)
+    raise AssertionError("it never was")
