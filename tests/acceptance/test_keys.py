@@ -141,6 +141,7 @@ def add(house: House, name: str, server: ModelServer) -> subprocess.CompletedPro
 
 
 @pytest.mark.requirement("S1-23", "S1-20")
+@pytest.mark.attack("a key is looked for in every file that is written and every word that is said", "held", "T3; T12")
 def test_a_key_goes_to_its_provider_and_nowhere_else(house: House, vendors: dict[str, ModelServer]) -> None:
     for name, server in vendors.items():
         assert add(house, name, server).returncode == 0, house.said[-2:]

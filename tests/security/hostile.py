@@ -275,6 +275,7 @@ def assault(
     told = Assault(era)
     talk = _Talk(argv, cwd, env, log, era)
     try:
+        talk.ask("tools/call", {"name": "status", "arguments": {}})  # the first call loads what the others find loaded
         tools = {tool["name"]: tool for tool in talk.ask("tools/list", {})["result"]["tools"]}
         names = mostly(st.sampled_from(sorted(tools)), _text)
         made = names.flatmap(

@@ -192,7 +192,7 @@ def test_words_are_no_decision(scene: Scene) -> None:
     assert scene.status(run).waiting_on == "human"
 
 
-@pytest.mark.attack("what was sent back returns to the person without being judged again", "held", "seen at Archon")
+@pytest.mark.attack("evidence of another iteration stands for work that was sent back", "held", "seen at Archon")
 def test_evidence_of_another_iteration_counts_for_nothing(scene: Scene) -> None:
     scene.check("ok", "import pathlib, sys; sys.exit(pathlib.Path('broken').exists())")
     run = scene.start(phase("plan"), phase("build", command("ok"), approval()))

@@ -16,6 +16,7 @@ from wfe_mcp.tools.addresses import is_public
         "2001:0:7f00:1::", "2001:db8::1", "localhost", "",
     ],
 )  # fmt: skip
+@pytest.mark.attack("an address inside, written as one of the public internet", "held", "T6")
 def test_what_is_not_the_public_internet_is_told_apart(address: str) -> None:
     assert not is_public(address)
 

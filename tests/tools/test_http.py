@@ -65,6 +65,7 @@ def test_an_address_that_may_not_be_reached_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "::ffff:127.0.0.1"])
+@pytest.mark.attack("a name that leads to a public address and to one inside", "held", "T6")
 def test_a_name_that_leads_inside_is_refused_even_when_another_address_is_public(address: str) -> None:
     found = fault(Request("https://example.org/", "POST"), resolve=answering("1.1.1.1", address))
     assert f"leads to {address}, which is not on the public internet" in str(found)
@@ -72,6 +73,7 @@ def test_a_name_that_leads_inside_is_refused_even_when_another_address_is_public
     assert not found.may_have_happened
 
 
+@pytest.mark.attack("a name that answers otherwise the second time (rebinding)", "held", "T6")
 def test_the_name_is_asked_once_and_the_connection_goes_to_that_answer(web: Web) -> None:
     answers = iter([["127.0.0.1"], ["1.1.1.1"]])
     origin = web.origin.replace("127.0.0.1", "rebinding.example.org")
@@ -91,6 +93,7 @@ def test_a_name_that_does_not_resolve_or_has_no_address_says_so() -> None:
     assert "has no address" in str(fault(Request("https://nowhere.invalid"), resolve=answering()))
 
 
+@pytest.mark.attack("a redirect to an address inside", "held", "T6")
 def test_redirects_are_not_followed(web: Web) -> None:
     found = fault(Request(f"{web.origin}/302", "POST"), allow=[web.origin])
     assert "a redirect to http://169.254.169.254/latest/meta-data, which is not followed" in str(found)

@@ -99,6 +99,8 @@ def _show(door: Door, phase: str, shown: "Open") -> None:
         )
     if data.get("cancelled_before"):
         screen.line(f"! Cancelled before this run: {', '.join(data['cancelled_before'])}", "yellow")
+    if data.get("own_configuration_changed"):
+        screen.line(f"! Changed since you last ran wfe-mcp trust: {data['own_configuration_changed']}", "yellow")
     if shown.phrase:
         screen.line(f"The template asks for the phrase: {shown.phrase}")
     screen.flush()

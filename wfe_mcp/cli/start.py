@@ -51,7 +51,7 @@ def begin(
     from wfe_mcp.views import answers
 
     given = _object(inputs) | _pairs(door, template, pairs or [])
-    asks = pin_fd is not None or is_for_people(door.engine.settings(), template)
+    asks = pin_fd is not None or is_for_people(door.engine, door.engine.settings(), template)
     by = door.person(pin_fd, f"start {template}") if asks else door.by
     return answers.start_run(
         door.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, **origin

@@ -9,6 +9,7 @@ from wfe_mcp.cli.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.own_configuration import OwnConfiguration
     from wfe_mcp.engine.trust import Pending
 
 __all__ = ["trust"]
@@ -19,18 +20,22 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Wh
 def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
     """Show what waits for your trust, and trust it: the project's configuration and templates, byte for byte."""
     from wfe_mcp.cli.pin import at_terminal
+    from wfe_mcp.engine.own_configuration import own_configuration
     from wfe_mcp.engine.trust import give_trust, pending_trust
     from wfe_mcp.views.envelope import Envelope
 
     wanted = names or []
     waiting = pending_trust(door.engine, wanted)
     shown = [one for one in waiting if not wanted or one.name in wanted]
-    if not waiting and not wanted:
+    own = own_configuration(door.engine)
+    if not (waiting or wanted or own.changed):
         door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))
         return
     if not door.screen.as_json:
         for one in shown:
             _show(door, one)
+        if own.changed:
+            _show_own(door, own)
     if pin_fd is None and not at_terminal():
         raise Refused("needs_human", f"Only a person trusts. Waiting: {', '.join(one.name for one in waiting)}.",
                       "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",
@@ -41,8 +46,20 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
         confirmed("Trust this?")
     by = door.person(pin_fd, "trust")
     given = give_trust(door.engine, by, wanted, waiting)
-    summary = f"Trusted: {', '.join(one.name for one in given)}."
+    looked = f" You have looked at {own.file}." if own.changed else ""
+    summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{looked}"
     door.tell(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
+
+
+def _show_own(door: Door, own: "OwnConfiguration") -> None:
+    """What the person's own file says now: nobody needs trust for it, and somebody else may have written it."""
+    since = f"{own.looked_at:%Y-%m-%d %H:%M}" if own.looked_at else "the beginning"
+    door.screen.line(f"Your own configuration has changed since {since}: {own.file}", "yellow")
+    settings = door.engine.settings()
+    for key, value in settings.values().items():
+        origin = settings.origins.get(key)
+        if origin is not None and origin.layer == "user":
+            door.screen.line(f"  {key} = {value}")
 
 
 def _show(door: Door, one: "Pending") -> None:

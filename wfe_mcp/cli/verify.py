@@ -46,6 +46,7 @@ def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
         "anchors": _anchors(found),
         "pin": pins,
         "keys": keys,
+        "own_configuration": _own(door),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
     envelope = Envelope(
@@ -58,6 +59,15 @@ def _change(event: "SettingEvent") -> dict[str, Any]:
     """When somebody set something or took it away; never what."""
     at = event.at.isoformat(timespec="seconds")
     return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
+
+
+def _own(door: Door) -> dict[str, Any]:
+    """Whether the person's own configuration is the one that they looked at; it is theirs, so this is told, no fault."""
+    from wfe_mcp.engine.own_configuration import own_configuration
+
+    own = own_configuration(door.engine)
+    at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
+    return {"file": str(own.file), "looked_at": at, "changed": own.changed}
 
 
 def _is_key(name: str) -> bool:
@@ -84,6 +94,10 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
     anchors = data["anchors"]
     behind = f"; newer events of {len(anchors['behind'])} run(s) are not anchored yet" if anchors["behind"] else ""
     screen.line(f"Anchors: {anchors['count']}, the last {anchors['last'] or 'never'}{behind}")
+    own = data["own_configuration"]
+    if own["changed"]:
+        changed = f"Your own configuration is not the one that you looked at {own['looked_at']}: {own['file']}"
+        screen.line(f"{changed} (wfe-mcp trust shows it)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
     for what, changes in (("PIN", data["pin"]), *((f"Key of {one['provider']}", [one]) for one in data["keys"])):

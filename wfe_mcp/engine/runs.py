@@ -24,6 +24,7 @@ from wfe_mcp.engine.driven import is_cli_agent, worker_of
 from wfe_mcp.engine.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.templates import find_template
+from wfe_mcp.engine.trust import trusted_policy
 from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.workspace.kinds import installed_kind
 
@@ -72,7 +73,7 @@ def start_run(
             if known is not None:
                 return engine.load(tx, known)
     settings = engine.settings()
-    if not by.is_human and is_for_people(settings, template):
+    if not by.is_human and is_for_people(engine, settings, template):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
                       f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
     chosen = find_template(engine, template)
@@ -114,10 +115,16 @@ def start_run(
     return turn.loaded
 
 
-def is_for_people(settings: LoadedSettings, template: str) -> bool:
-    """Whether ``policy.templates`` keeps ``template`` from agents. What is not trusted yet can only forbid more."""
+def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bool:
+    """Whether ``policy.templates`` keeps ``template`` from agents.
+
+    What is not trusted yet can only forbid more: whoever edits or removes the file does not undo what it said when a
+    person trusted it last.
+    """
     name = template.partition("@")[0]
     lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
+    if settings.untrusted or settings.project_file is None:
+        lists.append(trusted_policy(engine))
     return any(allowed is not None and name not in allowed for allowed in lists)
 
 

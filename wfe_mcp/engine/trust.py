@@ -6,6 +6,7 @@ the project's configuration and templates from the repository, an import or an a
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.own_configuration import note_own_configuration
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.steps import trust_given
 from wfe_mcp.engine.templates import offers, template_definition, trust_key
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.desk import Engine
 
-__all__ = ["Pending", "give_trust", "pending_trust"]
+__all__ = ["Pending", "give_trust", "pending_trust", "trusted_policy"]
+
+_POLICY = "policy:"
+"""Followed by the project's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,28 @@ def give_trust(engine: Engine, by: By, names: list[str], shown: list[Pending] | 
     with engine.store.tx() as tx:
         for one in given:
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
+        note_own_configuration(engine, tx, by)
+    if any(one.kind == "configuration" for one in given):
+        _keep_policy(engine, by)
     _go_on(engine)
     return given
+
+
+def trusted_policy(engine: Engine) -> list[str] | None:
+    """What ``policy.templates`` of the project allowed when a person trusted its configuration last; None: everything."""
+    with engine.store.read() as tx:
+        kept = tx.get_secret(f"{_POLICY}{engine.project_id}")
+    return None if kept is None else json.loads(kept)
+
+
+def _keep_policy(engine: Engine, by: By) -> None:
+    """It outlives the file: an agent can edit that, and it would count no more."""
+    allowed = engine.settings().settings.policy.templates
+    value = None if allowed is None else json.dumps(allowed)
+    name = f"{_POLICY}{engine.project_id}"
+    with engine.store.tx() as tx:
+        if tx.get_secret(name) != value:
+            tx.set_secret(name, value, by, engine.clock())
 
 
 def _go_on(engine: Engine) -> None:

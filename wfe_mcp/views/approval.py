@@ -46,6 +46,7 @@ class Open:
 def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
     """What ``phase`` asks a person to approve; None when it asks nothing of the kind."""
     from wfe_mcp.core.guards import current_gate
+    from wfe_mcp.engine.own_configuration import own_configuration
 
     path = PhasePath(phase)
     if path not in found.loaded.state.attempts:
@@ -66,6 +67,7 @@ def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
         "content": _content(engine, found, path, attempt.revision),
         "checks_changed": _checks_changed(found, attempt.tree),
         "cancelled_before": _cancelled_before(engine, found),
+        "own_configuration_changed": str(own.file) if (own := own_configuration(engine)).changed else "",
         "phrase": wanted.phrase,
     }
     return Open(

@@ -7,6 +7,7 @@ Rules:
 2. Project configuration counts only when ``trusted`` says so for the sha256 of the very bytes that are used.
 3. A fault is a problem to report, never a reason not to start: the faulty key is left out, the others count.
 4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
+5. ``policy.templates`` only narrows: what one layer keeps from agents, no other gives back, the environment neither.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -204,9 +205,19 @@ def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dic
         _merge(values, layer.values)
         for key, _ in _leaves(layer.values):
             origins[key] = Origin(layer.name, layer.where.get(key) or layer.where.get("", ""))
+    _narrow_policy(layers, values)
     settings = _complete(values, problems)
     known = dict(_leaves(_plain(settings)))
     return settings, {key: origins.get(key, Origin("default")) for key in sorted(known)}
+
+
+def _narrow_policy(layers: list[_Layer], values: Document) -> None:
+    """What every layer allows that says anything (rule 5): an agent's shell sets variables and writes files."""
+    lists: list[list[str]] = [
+        policy["templates"] for each in layers if "templates" in (policy := each.values.get("policy", {}))
+    ]
+    if len(lists) > 1:
+        values["policy"]["templates"] = [name for name in lists[-1] if all(name in allowed for allowed in lists)]
 
 
 def _complete(values: Document, problems: list[Detail]) -> Settings:

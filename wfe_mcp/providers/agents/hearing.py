@@ -44,7 +44,7 @@ class Hearing:
 
         self.heard_at = self.clock()
         try:
-            record = from_json(line)
+            record = from_json(line, allow_inf_nan=False)  # a cost that is no number would end every sum
         except ValueError:
             return
         if isinstance(record, dict):

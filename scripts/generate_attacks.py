@@ -1,0 +1,122 @@
+"""What does docs/reference/attacks.md say of the attacks that were tried? What the marks of the tests say.
+
+    @pytest.mark.attack("what somebody tries", "held", "T5")      in any test file; the third word may be left out
+
+python scripts/generate_attacks.py          write the page where it differs
+python scripts/generate_attacks.py --check  write nothing; exit 1 when it differs
+"""
+
+import ast
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = "docs/reference/attacks.md"
+VERDICTS = ("held", "detected")
+OWN = "our own list"
+
+NOT_BUILT = (
+    ("a yes is forged without the security key", "T1", "passkeys"),
+    ("a webhook is led to an address inside", "T6", "webhooks (steps that call addresses are in the table above)"),
+    ("one user of a team server reads or approves what is another's", "T13", "the server for teams"),
+)  # fmt: skip
+"""Attack, source, and the feature it waits for: without that there is nothing to attack."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attack:
+    """One mark of one test."""
+
+    source: str
+    name: str
+    verdict: str
+    test: str
+
+
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Exit code 0 when the page is as generated (now), 1 when ``--check`` found it stale, 2 when misused."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    path, wanted = root / PAGE, page(ROOT)
+    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
+        return 0
+    if "--check" in arguments:
+        print(f"{PAGE} is not what the tests say. Next: python scripts/generate_attacks.py", file=sys.stderr)
+        return 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(wanted, encoding="utf-8", newline="\n")
+    print(PAGE)
+    return 0
+
+
+def attacks(root: Path = ROOT) -> list[Attack]:
+    """Every mark of every test, by source and name. ValueError for a mark without a name or with another verdict."""
+    return sorted(one for path in (root / "tests").rglob("test_*.py") for one in _of_file(root, path))
+
+
+def page(root: Path = ROOT) -> str:
+    """The whole page."""
+    return "\n".join(_lines(attacks(root))) + "\n"
+
+
+def _of_file(root: Path, path: Path) -> Iterator[Attack]:
+    text = path.read_text(encoding="utf-8")
+    if "mark.attack(" not in text:
+        return
+    where = path.relative_to(root).as_posix()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for mark in node.decorator_list:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("mark.attack"):
+                yield _attack(mark, f"{where}::{node.name}")
+
+
+def _attack(mark: ast.Call, test: str) -> Attack:
+    said = [str(ast.literal_eval(word)).strip() for word in (*mark.args, *(each.value for each in mark.keywords))]
+    name, verdict, source = [*said, OWN] if len(said) == 2 else [*said, "", "", ""][:3]
+    if not name or verdict not in VERDICTS or not source:
+        raise ValueError(f"{test}: an attack has a name, {' or '.join(VERDICTS)}, and perhaps a source; got {said}")
+    return Attack(source, name, verdict, test)
+
+
+def _lines(found: Sequence[Attack]) -> Iterator[str]:
+    held = sum(one.verdict == "held" for one in found)
+    yield "<!-- Written by scripts/generate_attacks.py from the marks of the tests. -->"
+    yield ""
+    yield "# Attacks"
+    yield ""
+    yield f"Each row is a test that tries it: {held} are held, {len(found) - held} are detected. [The threat"
+    yield "model](../explanation/threat-model.md) says who the adversaries are and why some things are only detected."
+    yield ""
+    yield "- **held**: it does not work, and what it asked for is refused or has no effect."
+    yield "- **detected**: it can be done by whoever has your account, and `wfe-mcp verify`, the log or the next approval"
+    yield "  shows that it was."
+    yield ""
+    yield "T1 to T14 are the threats of the [threat model](../explanation/threat-model.md). *Passed at* names a tool at which"
+    yield "the same attack had its way, *seen at* one whose users reported it."
+    yield ""
+    yield "| attack | source | result | test |"
+    yield "|---|---|---|---|"
+    for one in found:
+        yield f"| {_cell(one.name)} | {_cell(one.source)} | {one.verdict} | `{one.test.removeprefix('tests/')}` |"
+    yield ""
+    yield "## Not built yet"
+    yield ""
+    yield "What these would attack is not there, so neither is the way in."
+    yield ""
+    yield "| attack | source | waits for |"
+    yield "|---|---|---|"
+    for name, source, feature in NOT_BUILT:
+        yield f"| {_cell(name)} | {source} | {feature} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""Does anything count that names a program, an address, an approver or a policy, and that nobody trusts (design §7)?"""
+
+import json
+from operator import attrgetter
+from typing import Any
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
+from wfe_mcp.engine import trust
+from wfe_mcp.engine.pin import set_pin
+from wfe_mcp.engine.versions import keep_version
+from wfe_mcp.views import answers
+from wfe_mcp.workspace.location import user_config_file
+
+CONFIG = ".wfe/config.toml"
+LOOSE = '[templates.drill.phases.plan]\napprover = "skip"\n'
+
+
+def configured(scene: Scene, text: str, *, trusted: bool = False) -> Any:
+    """The settings that hold with this configuration of the project."""
+    scene.write(CONFIG, text)
+    if trusted:
+        scene.trust_config()
+    return scene.engine.settings().settings
+
+
+@pytest.mark.attack("a repository brings an approver, a program, an address or a policy along", "held", "T4; design §7")
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ('[checks.test]\nargv = ["evil"]\n', "checks"),
+        (LOOSE, "templates"),
+        ('[mcp_servers.evil]\ncommand = "evil"\n', "mcp_servers"),
+        ('[providers.evil]\nkind = "openai-compatible"\nbase_url = "https://evil.example/v1"\n', "providers"),
+        ('[roles.second]\nprovider = "evil"\nmodel = "yes"\n', "roles"),
+        ('[context.rules]\nfiles = ["evil.md"]\n', "context"),
+        ("[tools]\nbash = true\n", "tools.bash"),
+        ('[http]\nallow = ["http://127.0.0.1:1"]\n', "http.allow"),
+        ('[env]\nallow = ["OPENAI_API_KEY"]\n', "env.allow"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("home")
+def test_configuration_counts_once_trusted_and_one_byte_ends_it(scene: Scene, text: str, held: str) -> None:
+    def holds(found: Any) -> bool:
+        return bool(attrgetter(held)(found))
+
+    assert not holds(configured(scene, text))
+    assert holds(configured(scene, text, trusted=True)), "what is tried must be something that counts when trusted"
+    assert not holds(configured(scene, text + "#"))
+
+
+@pytest.mark.attack("a repository says where the key of a provider goes", "held", "T6")
+@pytest.mark.usefixtures("home")
+def test_an_address_for_a_key_does_not_count_even_when_trusted(scene: Scene) -> None:
+    found = configured(scene, '[providers.openai]\nbase_url = "https://evil.example/v1"\n', trusted=True)
+    assert "openai" not in found.providers or found.providers["openai"].base_url is None
+    assert any("names base_url" in one.message or "base_url" in one.message for one in scene.engine.settings().problems)
+
+
+@pytest.mark.attack(
+    "a looser template shadows the one that was meant (saved, imported, or in the repository)", "held", "T4"
+)
+def test_a_template_by_a_known_name_needs_trust_of_its_own(scene: Scene) -> None:
+    loose = scene.define(phase("plan"), name="quick_fix", trusted=False)
+    assert refused(answers.start_run, scene.engine, AGENT, "quick_fix").code == "needs_trust"
+    (scene.root / ".wfe" / "templates" / "quick_fix" / "template.json").unlink()
+    for source in ("saved", "imported"):
+        keep_version(scene.engine, {**loose, "version": f"9.0.{len(source)}"}, source)
+        assert refused(answers.start_run, scene.engine, AGENT, "quick_fix").code == "needs_trust"
+    flow: dict[str, Any] = {"id": "inner", "kind": "flow", "template": "quick_fix", "with": {}}
+    outer: dict[str, Any] = {"format": "wfe/1", "name": "outer", "version": "1.0.0", "phases": [flow]}
+    scene.write(".wfe/templates/outer/template.json", json.dumps(outer))
+    with scene.store.tx() as tx:
+        from wfe_mcp.engine.templates import trust_key
+        from wfe_mcp.workflow.load import digest
+
+        tx.trust(scene.engine.project_id, trust_key("outer"), digest(outer), HUMAN, scene.clock())
+    assert refused(answers.start_run, scene.engine, AGENT, "outer").code == "needs_trust", "inside another too"
+
+
+@pytest.mark.attack("what the person looks at is exchanged before they say trust", "held", "T4")
+def test_trust_is_for_what_was_shown(scene: Scene) -> None:
+    scene.check("ok", "pass", trusted=False)
+    shown = trust.pending_trust(scene.engine)
+    scene.write(CONFIG, '[checks.ok]\nargv = ["evil"]\n')
+    assert refused(trust.give_trust, scene.engine, HUMAN, [], shown).code == "stale_revision"
+
+
+@pytest.mark.attack("an agent starts a template that policy.templates keeps from it", "held", "design §7")
+@pytest.mark.usefixtures("home")
+def test_what_one_layer_keeps_from_agents_no_other_gives_back(scene: Scene) -> None:
+    scene.define(phase("plan"))
+    scene.write(CONFIG, '[policy]\ntemplates = ["quick_fix"]\n')
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert refused(answers.start_run, scene.engine, AGENT, "drill").code == "needs_human"
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('[policy]\ntemplates = ["drill", "quick_fix"]\n')
+    scene.engine.environment["WFE_POLICY_TEMPLATES"] = "drill"
+    assert refused(answers.start_run, scene.engine, AGENT, "drill").code == "needs_human"
+    scene.write(CONFIG, '[policy]\ntemplates = ["drill"]\n')
+    file.unlink()
+    scene.engine.environment.pop("WFE_POLICY_TEMPLATES")
+    for text in ('[policy]\ntemplates = ["drill"]\n', "", "nonsense"):
+        scene.write(CONFIG, text)
+        no = refused(answers.start_run, scene.engine, AGENT, "drill")
+        assert no.code == "needs_human", "what lost its trust loosens nothing"
+    (scene.root / CONFIG).unlink()
+    assert refused(answers.start_run, scene.engine, AGENT, "drill").code == "needs_human"
+    assert answers.start_run(scene.engine, HUMAN, "drill").ok
+
+
+@pytest.mark.attack("a looser policy is written into your own configuration", "detected", "T1")
+@pytest.mark.usefixtures("home")
+def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_by_verify(scene: Scene) -> None:
+    from wfe_mcp.engine.own_configuration import own_configuration
+    from wfe_mcp.views.approval import open_approval
+
+    set_pin(scene.engine, PIN, HUMAN)
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("# mine\n")
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert own_configuration(scene.engine).changed is False
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    file.write_text(LOOSE)
+    assert own_configuration(scene.engine).changed is True
+    shown = open_approval(scene.engine, answers.standing_of(scene.engine, run), "plan")
+    assert shown is not None
+    assert shown.data["own_configuration_changed"] == str(file)
+    trust.give_trust(scene.engine, HUMAN, [])
+    assert own_configuration(scene.engine).changed is False
+
+
+def test_verify_lists_when_the_persons_own_configuration_was_last_looked_at(cli: Terminal) -> None:
+    file = user_config_file()
+    assert cli.json("verify").data["own_configuration"]["changed"] is False, "there was none, and there is none"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("auto = true\n")
+    shown = cli("trust", "--yes", pin=PIN)
+    assert "auto = True" in shown.out
+    assert cli.json("verify").data["own_configuration"]["changed"] is False
+    file.write_text(LOOSE)
+    said = cli.json("verify")
+    assert (said.code, said.data["own_configuration"]["changed"]) == (0, True)
+    assert "Your own configuration" in cli("verify").out
+
+
+@pytest.mark.attack("a check of the run is loosened while it is open", "held", "T4")
+def test_a_run_keeps_what_it_began_with(scene: Scene) -> None:
+    scene.check("ok", "raise SystemExit(1)")
+    run = scene.start(phase("plan", command("ok"), on_fail=[{"do": "wait_human"}]))
+    scene.write(CONFIG, '[checks.ok]\nargv = ["true"]\n')
+    scene.trust_config()
+    told = scene.do(run, "plan")
+    assert told.error is not None
+    assert told.error.code == "gate_failed"
