@@ -1,6 +1,7 @@
 """Somebody changes what was accepted, where people look at it: the run stops, or everybody is told."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,8 @@ def test_an_edited_file_is_named_by_status_and_verify(scene: Scene) -> None:
 
 
 @pytest.mark.attack("edit an approved artifact and set the file's time back", "held", "S0-19")
-def test_a_file_with_its_old_time_and_size_is_read_again(scene: Scene) -> None:
-    import os
-
+def test_a_file_with_its_old_time_and_size_is_read_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfe_mcp.engine.sealing._FRESH_NS", 0)  # else a new file is read with every call anyway
     run, file = approved(scene, "block")
     before = file.stat()
     assert scene.status(run).waiting_on == "agent"

@@ -156,7 +156,8 @@ def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: Plan, attempt: Att
         is_changed = True
     if is_changed:
         return ChangedFile(attempt.phase, attempt.number, path)
-    if not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
+    # Windows keeps no time of change that nobody can set back: there every call reads the file.
+    if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
         engine.seen_files[key] = (path, before)
     return None
 
