@@ -342,8 +342,8 @@ def test_feedback_reaches_the_next_attempt_as_data(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     approvals.reject(scene.engine, HUMAN, run, "plan", f"Too short.\n{INJECTION}")
-    told = scene.begin(run, "plan").data
-    assert fence_of(json.dumps(told["feedback"]).replace("\\n", "\n"), INJECTION) or told["feedback"][0]["message"]
+    (told,) = scene.begin(run, "plan").data["feedback"]
+    assert fence_of(told["message"], INJECTION)
 
 
 @pytest.mark.attack("an artifact tells its reviewer to pass it", "held", "T1; T10")
