@@ -73,10 +73,10 @@ def ask(
         raise Refused("bad_argument", "A phase stands in a run.", "Give run as well.")
     if not run and not question.strip():
         raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
-    names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
     from wfe_mcp.store.records import NewJob
 
     about = _about_run(engine, by, run, phase) if run else _ABOUT_NOTHING
+    names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
     payload = {"question": question, "reviewers": list(names), **about}
     with engine.store.tx() as tx:
         key, queue = f"opinion:{engine.project_id}:{sha256_of(payload)}", queue_of("llm", engine.project_id)
