@@ -149,6 +149,8 @@ def test_an_answer_counts_once_over_two_tabs(scene: Scene, browser: Browser) -> 
     assert browser.approve(request).status == 200
     again = browser.send(tab, f"/decide/{request}/reject", pin=PIN, feedback="no")
     assert (again.status, "Nothing was decided" in again.words) == (409, True)
+    guess = browser.send(tab, f"/decide/{request}/reject", pin=WRONG, feedback="no")
+    assert guess.status == 409, "what takes no answer tells nothing of the PIN either"
     assert last(scene, run).status == "completed"
     assert decision(scene, request)[0] is True
 

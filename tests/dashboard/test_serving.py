@@ -54,8 +54,9 @@ def test_a_page_that_was_killed_is_replaced(scene: Scene) -> None:
     record = ProcessRecord(engine.identity.host, gone.process.pid, float(engine.holder.split(":")[2]), "ui", port=1)
     with scene.store.tx() as tx:
         tx.register_process(record)
-    with served(scene.engine, 0) as page:
-        assert page == 1, "while it lives nobody serves a second one"
+    for port in (0, 1):
+        with served(scene.engine, port) as page:
+            assert page == 1, "while it lives nobody serves a second one"
     gone.end()
     with served(scene.engine, 0) as page:
         assert isinstance(page, Page)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.desks import Desks
-from wfe_mcp.engine.page import PAGE, address, living
+from wfe_mcp.engine.page import PAGE, address, living, living_page
 from wfe_mcp.store.records import ProcessRecord
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Page:
         self.url = address(port)
         self._engine = engine
         self._desks = Desks(engine)
-        self._database = Path(engine.store.health().path)
+        self._database = Path(engine.store.health().path).resolve()
         self._visited_at = time.monotonic()
 
     def visited(self) -> None:
@@ -111,6 +111,10 @@ def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
 
     ``port``: exactly this one, 0: any; None: the usual one, else any. Refuses ``unavailable`` when it is taken.
     """
+    lives = living_page(engine)
+    if lives is not None:
+        yield lives
+        return
     sockets = _sockets(port)
     try:
         found: int = sockets[0].getsockname()[1]

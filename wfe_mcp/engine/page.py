@@ -31,13 +31,15 @@ PAGE = "ui"
 """What a process that serves the page calls itself in the register."""
 
 IDLE = "30m"
-START_WAIT_S = 8.0
+START_WAIT_S = 4.0
+"""With the time that a client has to ask its person, a call stays below 45 s. A page that is slower is told next time."""
+
 _LOOK_S = 0.1
 
 log = logging.getLogger("wfe_mcp.engine")
 
 _starting = threading.Lock()
-_started: list[subprocess.Popen[bytes]] = []
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def address(port: int, request: str = "") -> str:
@@ -72,15 +74,14 @@ def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
 
 def _start(engine: Engine) -> int | None:
     """Start a page that outlives us and ends by itself; its port, or None when it is not there in time."""
-    _started[:] = [each for each in _started if each.poll() is None]
-    # Without -P the folder we start it in could bring modules of its own.
-    argv = [sys.executable, "-P", "-m", "wfe_mcp", "ui", "--no-browser", "--idle", IDLE, "--project", str(engine.root)]
-    try:
-        child = _detached(argv, engine)
-    except OSError as exc:
-        log.warning("the decision page did not start: %s", exc)
-        return None
-    _started.append(child)
+    database = Path(engine.store.health().path).resolve()
+    child = _started.get(database)
+    if child is None or child.poll() is not None:  # else it is still on its way from the last call
+        try:
+            child = _started[database] = _detached(engine, database)
+        except OSError as exc:
+            log.warning("the decision page did not start: %s", exc)
+            return None
     until = time.monotonic() + START_WAIT_S
     while time.monotonic() < until:
         port = living_page(engine)
@@ -92,21 +93,24 @@ def _start(engine: Engine) -> int | None:
     return None
 
 
-def _detached(argv: list[str], engine: Engine) -> subprocess.Popen[bytes]:
-    where = Path(engine.store.health().path).parent
+def _detached(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
+    # Without -P the folder it starts in could bring modules of its own.
+    argv = [sys.executable, "-P", "-m", "wfe_mcp", "ui", "--no-browser", "--idle", IDLE, "--project", str(engine.root)]
+    # It does not stand where we do: a relative address would be another file there.
+    env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
     if sys.platform == "win32":
         quiet = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             # A client that keeps its servers in a job would end the page with them.
-            return _popen(argv, engine, where, flags=quiet | subprocess.CREATE_BREAKAWAY_FROM_JOB)
+            return _popen(argv, env, database.parent, flags=quiet | subprocess.CREATE_BREAKAWAY_FROM_JOB)
         except PermissionError:
-            return _popen(argv, engine, where, flags=quiet)
-    return _popen(argv, engine, where, flags=0)
+            return _popen(argv, env, database.parent, flags=quiet)
+    return _popen(argv, env, database.parent, flags=0)
 
 
-def _popen(argv: list[str], engine: Engine, where: Path, flags: int) -> subprocess.Popen[bytes]:
+def _popen(argv: list[str], env: dict[str, str], where: Path, flags: int) -> subprocess.Popen[bytes]:
     nothing = subprocess.DEVNULL
     return subprocess.Popen(
-        argv, cwd=where, env=engine.environment, stdin=nothing, stdout=nothing, stderr=nothing, creationflags=flags,
+        argv, cwd=where, env=env, stdin=nothing, stdout=nothing, stderr=nothing, creationflags=flags,
         start_new_session=sys.platform != "win32",
     )  # fmt: skip
