@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import control
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.throwaway import stand_in
 
 CHECK = 'import os, sys\nsys.exit(os.path.exists("broken.txt"))\n'
 ARCHIVE: dict[str, Any] = {
@@ -102,11 +105,32 @@ def log(project: Playground) -> list[str]:
     return project.git("log", "--reverse", "--format=%s").splitlines()
 
 
+def begun(played: Played) -> list[Envelope]:
+    return [answer for tool, answer in played.steps if tool == "start_phase" and answer["ok"]]
+
+
 def started(played: Played) -> list[str]:
-    return [answer["phase"] for tool, answer in played.steps if tool == "start_phase" and answer["ok"]]
+    return [answer["phase"] for answer in begun(played)]
 
 
-COMMIT_3: Mapping[str, Sequence[str]] = {"milestone[M2].task[T-3].implement": ["T-3: read the list"]}
+def diagnosis(kind: str, *, human_required: bool = False) -> Work:
+    told = {"cause": "broken.txt is there", "evidence": ["exit code 1"], "next_step": "Take it away"}
+    return Work({"class": kind, "fingerprint": f"{kind}:M2:T-3", "human_required": human_required, **told})
+
+
+def reason(project: Playground, run: str) -> str:
+    """Why the task waits, as the run remembers it."""
+    with project.engine.store.read() as tx:
+        return project.engine.load(tx, run).state.attempts[PhasePath(TASK)][-1].reason
+
+
+TASK = "milestone[M2].task[T-3].implement"
+RECOVERY = f"{TASK}[recovery-1]"
+STUCK = [task("T-3", broken="x"), Work({"summary": "tried"}, {"a.txt": ""}), Work({"summary": "tried"}, {"b.txt": ""})]
+AGAIN = ["T-3: read the list", *["amend T-3: read the list"] * 3]
+"""The messages of a task that is tried four times."""
+
+COMMIT_3: Mapping[str, Sequence[str]] = {TASK: ["T-3: read the list"]}
 
 
 @pytest.mark.requirement("S3-01")
@@ -149,16 +173,84 @@ def test_a_task_whose_check_fails_is_mended_in_its_one_commit(project: Playgroun
     assert project.problems(played.run) == []
 
 
+@pytest.mark.requirement("S3-22")
+def test_a_task_whose_check_keeps_failing_is_tried_again_after_a_recovery(project: Playground):
+    script = {
+        **one_task(implement=[*STUCK, Work({"summary": "did T-3, its cause mended"})]),
+        f"{RECOVERY}.diagnose": [diagnosis("failed_checks")],
+        f"{RECOVERY}.mend": [Work({"summary": "nothing breaks it"}, {"broken.txt": None})],
+    }
+
+    played = play(project, [READER], script, {TASK: AGAIN})
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == [*["gate_failed"] * 3, "needs_human"]
+    assert started(played)[:6] == [*[TASK] * 3, f"{RECOVERY}.diagnose", f"{RECOVERY}.mend", TASK]
+    diagnose, mend, again = (answer["data"] for answer in begun(played)[3:6])
+    assert "M2:T-3" in diagnose["prompt"]
+    assert "Check 'test'" in diagnose["prompt"]
+    assert "It is read" in diagnose["prompt"]
+    assert "broken.txt is there" in mend["prompt"]
+    assert "recovery-1" in str(again["feedback"])
+    assert log(project)[1:] == ["T-3: read the list"]
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S3-22")
+@pytest.mark.parametrize(
+    "kind", ["credentials", "secret", "product_decision", "destructive", "branch_protection", "approval"]
+)
+def test_a_failure_that_is_a_persons_is_never_mended_by_itself(project: Playground, kind: str):
+    script = {
+        **one_task(implement=STUCK),
+        f"{RECOVERY}.diagnose": [diagnosis(kind), diagnosis(kind, human_required=True)],
+    }
+
+    played = play(project, [READER], script, {TASK: AGAIN})
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert played.codes == ["gate_failed"] * 4, "the first diagnosis says that no person is needed"
+    assert f"{RECOVERY}.mend" not in started(played)
+    assert f"A person is needed ({kind}:M2:T-3): broken.txt is there" in reason(project, played.run)
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.requirement("S3-22")
+def test_a_recovery_that_mends_nothing_leaves_the_task_to_a_person(project: Playground):
+    script = {
+        **one_task(implement=[*STUCK, Work({"summary": "did T-3"})]),
+        f"{RECOVERY}.diagnose": [diagnosis("failed_checks")],
+        f"{RECOVERY}.mend": [Work({"summary": "no idea"}), Work({"summary": "still none"})],
+    }
+
+    played = play(project, [READER], script, {TASK: AGAIN})
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert played.codes.count("gate_failed") == 5
+    assert "Its recovery failed" in reason(project, played.run)
+    project.write({"check.py": ""})
+    control.retry(project.engine, stand_in(project.engine), played.run, TASK)
+    with project.agent() as agent:
+        call = Committer(project, agent.call, {TASK: ["amend T-3: read the list"]})
+        over = resume(call, project.root, played.run, script, person=project.approve)
+    assert over.last["run_state"] == "completed"
+    assert project.problems(played.run) == []
+
+
 @pytest.mark.parametrize("commit", ["read the list", ""], ids=["other message", "no commit"])
 @pytest.mark.requirement("S3-22")
 def test_a_task_that_is_never_committed_as_it_should_be_waits_for_a_person(project: Playground, commit: str):
-    commits = {"milestone[M2].task[T-3].implement": [commit] * 3}
-    tries = [task("T-3", again=str(at)) for at in range(3)]
+    script = {
+        **one_task(implement=[task("T-3", again=str(at)) for at in range(4)]),
+        f"{RECOVERY}.diagnose": [diagnosis("local_git")],
+        f"{RECOVERY}.mend": [Work({"summary": "the rules of commits, written down"}, {"COMMITS.txt": "T-3: …\n"})],
+    }
 
-    played = play(project, [READER], one_task(implement=tries), commits)
+    played = play(project, [READER], script, {TASK: [commit] * 4})
 
     assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
-    assert played.codes.count("gate_failed") == 3
+    assert played.codes.count("gate_failed") == 4
+    assert started(played).count(f"{RECOVERY}.diagnose") == 1, "one recovery, however often it fails"
     assert "finish" not in started(played)
     assert project.problems(played.run) == []
 
@@ -177,9 +269,6 @@ def test_what_the_review_finds_is_mended_and_looked_at_again(project: Playground
 
 
 def test_a_milestone_that_never_passes_its_review_waits_for_a_person_who_may_take_it_as_it_is(project: Playground):
-    from wfe_mcp.engine.control import force_accept
-    from wfe_mcp.testing.throwaway import stand_in
-
     mends = [Work({"summary": "mended"}, {f"try-{at}.txt": ""}) for at in (2, 3)]
     script = one_task(review=[FAIL] * 3, mend=mends)
     commits = {**COMMIT_3, **{f"milestone[M2].accept[{at}].mend": [f"M2: try {at}"] for at in (2, 3)}}
@@ -187,7 +276,9 @@ def test_a_milestone_that_never_passes_its_review_waits_for_a_person_who_may_tak
     played = play(project, [READER], script, commits)
 
     assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
-    force_accept(project.engine, stand_in(project.engine), played.run, "milestone[M2].accept", "known, comes with M3")
+    control.force_accept(
+        project.engine, stand_in(project.engine), played.run, "milestone[M2].accept", "known, comes with M3"
+    )
     with project.agent() as agent:
         over = resume(agent.call, project.root, played.run, script, person=project.approve)
     assert over.last["run_state"] == "completed"

@@ -23,6 +23,7 @@ from tests.templates import test_play_jpa_mt as jpa_mt
 from tests.templates import test_play_milestones as milestones
 from tests.templates import test_play_plan_generate_review as plan_generate_review
 from tests.templates import test_play_pr_review_workflow as pr_review_workflow
+from tests.templates import test_play_recovery as recovery
 from tests.templates import test_play_spec_driven as spec_driven
 from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
 from tests.templates.scene import CHECKS, FILES
@@ -95,6 +96,7 @@ PLAYS = {
     ),
     "pr_review_workflow": Play(pr_review_workflow.INPUTS, pr_review_workflow.HAPPY, ("review",), servers=("github",)),
     "quick_fix": Play(PROBLEM, QUICK_FIX, ("fix",), files=BUGGED, checks={"test": UNITTEST}),
+    "recovery": Play(recovery.INPUTS, recovery.SCRIPT, ("mend",)),
     "role_pipeline": Play(TEAM_GOAL, TEAM, ("qa_tests", "dev"), files=BUGGED, checks={"test": UNITTEST}),
     "spec_driven": Play(
         spec_driven.INPUTS, spec_driven.SCRIPT, ("design", "implement[T-1].build", "implement[T-2].build")

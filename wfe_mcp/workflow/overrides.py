@@ -3,7 +3,7 @@
     approver = "skip"      the phase's approval gates go
     approver = "human"     they ask a person; one is added where there is none
     approver = "<role>"    an opinion of that role takes their place; one that is there already must then be given
-    max_retries = 2        at most 2 attempts after the first one; 0: none
+    max_retries = 2        at most 2 attempts after the first one; 0: none, and no recovery
     allow_rewrite = true   the phase's opinion gates take a reviewer's rewrite
     timeout, auto_proceed  the phase's own
     role = "<role>"        who works in the phase: a role of the template, else a configured one
@@ -126,6 +126,8 @@ def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: 
         phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
         return
     rules = _own(phase, defaults, "on_fail")
+    if attempts == 1:
+        rules[:] = [rule for rule in rules if rule["do"] != "subflow"]
     for rule in rules:
         if rule["do"] in _RETRIES:
             rule["max_attempts"] = attempts

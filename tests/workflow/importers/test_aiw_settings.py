@@ -18,7 +18,7 @@ SAME_AS_THE_TEMPLATE: dict[str, Any] = {
     "git": {"enabled": True, "milestone_branch": True, "task_commit": True, "pr_per_milestone": False, "use_gh_cli": False},
     "parallel": {"enabled": False, "worktrees": False, "max_lanes": 1},
     "adr": {"required": False},
-    "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False},
+    "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False, "max_attempts_per_blocker": 1},
     "agent": {"default_lane": "core", "stop_after_each_task": False, "auto_commit": True},
 }  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_everything_else_is_told() -> None:
         "git": {"task_commit": False, "closeout_mode": "direct_merge", "integration_branch": "main"},
         "parallel": {"max_lanes": 2},
         "ai": {"entrypoint": "START_HERE.md"},
-        "recovery": {"max_attempts_per_blocker": 1},
+        "recovery": {"max_attempts_per_blocker": 2},
         "agent": {"next_prompt_path": "prompts/next.md", "default_mode": "queue"},
     })) == [
         "/version", "/workspace_dir", "/history", "/git/task_commit", "/git/closeout_mode", "/git/integration_branch",
@@ -92,6 +92,9 @@ def test_further_checks_have_names_of_their_own_and_are_told() -> None:
 def test_without_recovery_nothing_is_tried_again(key: str) -> None:
     imported = from_aiw_settings({"recovery": {key: False, "max_attempts_per_task": 2}})
     assert imported.phases == {TASK: {"max_retries": 0}}
+    changed = overridden(load_definition(shipped("templates") / "milestones"), {TASK: PhaseOverride(max_retries=0)})
+    task = changed["phases"][0]["phases"][0]["phases"][0]
+    assert task["on_fail"] == [{"do": "retry", "max_attempts": 1}, {"do": "wait_human"}]
     assert list(lost({"recovery": {key: False, "max_attempts_per_task": 2}})) == ["/recovery/max_attempts_per_task"]
 
 

@@ -33,7 +33,6 @@ _FOLDERS = "the database keeps runs, plans lie in .wfe/plans"
 _PROMPTS = "prompts are the template's own"
 _HISTORY = "every run is kept in its log"
 _ADRS = "decisions are artifacts of a run"
-_ONE_TRY = "the limit is one of tries of a task"
 
 _SAME: dict[str, dict[str, tuple[object, str]]] = {
     "git": {
@@ -57,7 +56,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "dir": (None, _HISTORY), "auto_generate": (None, _HISTORY), "active_file_max_bytes": (None, "no file grows with the run"),
     },
     "recovery": {
-        "max_attempts_per_blocker": (None, _ONE_TRY),
+        "max_attempts_per_blocker": (1, "a task that keeps failing is recovered once"),
         "branch_per_recovery": (False, "a task is tried again on its milestone's branch"),
     },
     "agent": {

@@ -1,0 +1,81 @@
+"""``recovery``, played by itself: a failure is put into a class, and mended or left to a person."""
+
+from typing import Any
+
+import pytest
+
+from tests.templates.scene import BROKEN, MENDED, changed, messages, started, told
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.playground import Playground
+
+INPUTS: dict[str, Any] = {
+    "place": "M1:T-1",
+    "work": {"id": "T-1", "title": "calc adds", "acceptance": ["add(1, 2) is 3"]},
+    "feedback": [{"from": "implement", "attempt": 3, "message": "Check 'test' exited with 1: -1 != 3"}],
+}
+
+
+def diagnosis(**changes: Any) -> Work:
+    usual: dict[str, Any] = {
+        "class": "failed_checks", "fingerprint": "failed_checks:M1:T-1", "human_required": False,
+        "cause": "add() subtracts", "evidence": ["-1 != 3"], "next_step": "Add in add()",
+    }  # fmt: skip
+    return Work(usual | changes)
+
+
+SCRIPT: Script = {"diagnose": [diagnosis()], "mend": [changed("add() adds", MENDED)]}
+
+
+def play(project: Playground, **works: list[Work]) -> Played:
+    with project.agent() as agent:
+        return drive(agent.call, project.root, "recovery", INPUTS, {**SCRIPT, **works})
+
+
+@pytest.mark.requirement("S3-22")
+def test_the_cause_is_named_and_mended_until_the_check_passes(project: Playground):
+    project.write(BROKEN)
+
+    played = play(project, mend=[changed("add() is documented"), *SCRIPT["mend"]])
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == ["gate_failed"]
+    assert started(played) == ["diagnose", "mend", "mend"]
+    assert "-1 != 3" in told(played, "diagnose")[0]["prompt"]
+    assert "Add in add()" in told(played, "mend")[0]["prompt"]
+    assert "Check 'test'" in messages(told(played, "mend")[1])
+    assert project.problems(played.run) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        diagnosis(fingerprint="failed_checks"),
+        diagnosis(**{"class": "secret", "fingerprint": "secret:M1:T-1"}),
+        Work(diagnosis().artifact, {"calc.py": "mended already"}),
+    ],
+    ids=["another fingerprint", "a person's, without one", "a file changed"],
+)
+@pytest.mark.requirement("S3-22")
+def test_a_diagnosis_that_contradicts_itself_or_touches_a_file_is_refused(project: Playground, wrong: Work):
+    right = Work(diagnosis().artifact, MENDED)
+
+    played = play(project, diagnose=[wrong, right])
+
+    assert played.last["run_state"] == "completed"
+    assert played.codes == ["gate_failed"]
+
+
+@pytest.mark.parametrize("kind", ["failed_checks", "credentials"])
+@pytest.mark.requirement("S3-22")
+def test_what_only_a_person_can_go_on_with_is_not_mended(project: Playground, kind: str):
+    asks = diagnosis(**{"class": kind, "fingerprint": f"{kind}:M1:T-1", "human_required": True})
+
+    played = play(project, diagnose=[asks])
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "mend" not in started(played)
+    with project.engine.store.read() as tx:
+        (asked,) = project.engine.load(tx, played.run).state.attempts[PhasePath("ask")]
+    assert f"A person is needed ({kind}:M1:T-1): add() subtracts. Add in add()" in asked.reason
+    assert project.problems(played.run) == []
