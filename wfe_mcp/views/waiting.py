@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
@@ -31,5 +32,9 @@ def revision(engine: Engine, run: str) -> int:
 
 
 def sleeps(engine: Engine, run: str) -> bool:
-    """True while only a job, a person or a reviewer can move the run."""
-    return standing_of(engine, run).sleeps
+    """True while only a job, a person or a reviewer can move the run, and there is something to wait for.
+
+    Where a person must reopen the run first, nobody was asked: whoever waits hears so at once, not after a while.
+    """
+    found = standing_of(engine, run)
+    return found.sleeps and bool(next_moves(found))
