@@ -38,7 +38,7 @@ def test_approver_human_asks_a_person(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan"), approver="human"), "plan").state == "awaiting"
 
 
-@pytest.mark.requirement("B-08", "S0-35")
+@pytest.mark.requirement("B-08", "S0-35", "S0-27")
 def test_a_role_as_approver_gives_its_opinion_instead(scene: Scene) -> None:
     configure(scene, '[templates.drill.phases.plan]\napprover = "second"\n[roles.second]\nprovider = "x"\n')
     scene.define(phase("plan", approval()))

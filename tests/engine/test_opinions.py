@@ -15,6 +15,7 @@ STOP = [{"do": "wait_human"}]
 FINDING = {"severity": "high", "title": "It divides by zero", "file": "src/stats.py", "line": 12}
 
 
+@pytest.mark.requirement("S0-26")
 def test_a_quorum_of_two_vendors_passes_and_the_dissent_is_in_the_evidence(scene: Scene) -> None:
     with server([opinion()], [opinion()], [opinion("fail", findings=[FINDING])]) as models:
         configure(scene, models)
@@ -62,6 +63,7 @@ def test_who_has_answered_is_not_asked_again(scene: Scene) -> None:
     assert [each.get("cached", False) for each in row.data["opinions"]] == [True, False]
 
 
+@pytest.mark.requirement("S0-39")
 def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_changes_again(scene: Scene) -> None:
     scene.check("ok", "pass")
     with server([opinion(), opinion()]) as models:
@@ -78,6 +80,7 @@ def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_
     assert "+VALUE = 3" in str(models.asked[1].body)
 
 
+@pytest.mark.requirement("S0-38", "B-10")
 def test_an_answer_that_is_no_opinion_is_a_fail(scene: Scene) -> None:
     with server([Turn(value={"verdict": "maybe"}), Turn(text="I like it")]) as models:
         configure(scene, models)
@@ -88,6 +91,7 @@ def test_an_answer_that_is_no_opinion_is_a_fail(scene: Scene) -> None:
     assert "one (claude) says fail: The answer is no opinion" in no.error.message
 
 
+@pytest.mark.requirement("B-06", "S0-33")
 def test_a_person_overrules_the_models_with_a_reason_and_the_run_is_not_tainted(scene: Scene) -> None:
     with server([opinion("fail")]) as models:
         configure(scene, models)
@@ -117,6 +121,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_provider_asks(scene: Scene) -
     assert models.count == 2
 
 
+@pytest.mark.requirement("S1-10")
 def test_an_outage_pauses_the_run_and_it_goes_on_by_itself(scene: Scene) -> None:
     down = [Turn(status=529)] * 2
     with server([*down, opinion()]) as models:
@@ -147,6 +152,7 @@ def test_a_fallback_answers_when_the_first_model_is_out(scene: Scene) -> None:
     assert (said.reviewer, said.provider, said.model) == ("main", "openai", "gpt")
 
 
+@pytest.mark.requirement("S1-35")
 def test_a_gate_may_go_on_with_a_warning_when_a_reviewer_is_out(scene: Scene) -> None:
     with server([Turn(status=503)]) as models:
         configure(scene, models)
@@ -158,6 +164,7 @@ def test_a_gate_may_go_on_with_a_warning_when_a_reviewer_is_out(scene: Scene) ->
     assert "passed with a warning" in scene.attempt(run, "plan").verdicts[0].message
 
 
+@pytest.mark.requirement("S0-30")
 def test_a_wrong_key_is_an_error_that_a_person_mends(scene: Scene) -> None:
     with server([Turn(status=401)]) as models:
         configure(scene, models)
@@ -263,3 +270,16 @@ def test_too_many_pictures_are_not_sent(scene: Scene) -> None:
     assert no.error is not None
     assert "9 pictures match" in no.error.message
     assert models.count == 0
+
+
+@pytest.mark.requirement("S0-31", "B-07")
+def test_a_prompt_that_models_refuse_is_no_endless_loop(scene: Scene) -> None:
+    with server([opinion("fail", summary="unclear")] * 9) as models:
+        configure(scene, models)
+        doubted = phase("plan") | {"prompt_gates": [gate()]}
+        run = scene.start(doubted, roles=ROLES)
+        for _ in range(9):
+            scene.work()
+    plan = scene.attempt(run, "plan")
+    assert (plan.number, plan.status, plan.human_only) == (3, "failed", True)
+    assert "unclear" in plan.reason
