@@ -120,6 +120,7 @@ def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
         "first-run.md",
         "add-a-second-model.md",
         "get-a-second-opinion.md",
+        "let-a-model-work.md",
         *(f"{page}.md" for page in EXECUTED),
     }
     languages = {
