@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
@@ -15,7 +15,9 @@ __all__ = ["EvidenceRows"]
 
 _NEW = insert(EVIDENCE)
 _SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))
-_OF_RUN = _SELECT.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(EVIDENCE.c.at, EVIDENCE.c.id)
+_OF_RUN = _SELECT.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(
+    EVIDENCE.c.at, literal_column("evidence.rowid")
+)
 _SKIPPED = func.json_extract(EVIDENCE.c.data, "$.tests.skipped")
 _COUNTED = select(_SKIPPED).where(
     EVIDENCE.c.kind == "command", EVIDENCE.c.at < bindparam("before"), _SKIPPED.is_not(None),
