@@ -124,3 +124,10 @@ def test_a_project_may_lack_a_reviewer_whose_gate_only_notes_it(plain: Document)
     assert not [path for path, _ in told(plain, ProjectNames()) if path.startswith("/roles")]
     plain["phases"][1]["gates"] = [gate | {"if_missing": "fail"}]
     assert "/roles/second/provider" in dict(told(plain, ProjectNames()))
+
+
+def test_pictures_for_reviewers_stay_in_the_project(plain: Document) -> None:
+    plain["roles"] = {"second": {"provider": "second"}}
+    plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["second"], "images": ["shots/*.png", "../x.png"]}]
+
+    assert [path for path, _ in told(plain)] == ["/phases/0/gates/0/images/1"]

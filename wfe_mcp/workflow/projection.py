@@ -31,15 +31,11 @@ from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.model import (
     ApprovalGate,
     BackoffRule,
-    BlockRule,
-    CompensateRule,
-    FailureRule,
     FlowPhase,
     Gate,
     GotoRule,
     LoopPhase,
     OnFail,
-    PauseRule,
     Phase,
     Retry,
     RetryRule,
@@ -47,7 +43,6 @@ from wfe_mcp.workflow.model import (
     StepsPhase,
     SubflowRule,
     Template,
-    WaitHumanRule,
     duration_s,
 )
 
@@ -169,12 +164,10 @@ def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
             return FailRule("backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max))
         case GotoRule():
             return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
-        case WaitHumanRule() | BlockRule() | FailureRule() | PauseRule():
-            return FailRule(rule.do)
         case SubflowRule():
             return FailRule("subflow", max_uses=rule.max_attempts)
-        case CompensateRule():
-            return FailRule("compensate")
+        case _:  # compensate, and those that end the rules: all said by their name
+            return FailRule(rule.do)
 
 
 def _seconds(duration: str | None) -> float | None:

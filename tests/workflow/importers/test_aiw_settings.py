@@ -122,3 +122,7 @@ def test_settings_of_aiw_are_told_from_others() -> None:
     assert is_aiw_settings({"agent": {}})
     assert not is_aiw_settings({"name": "x", "steps": []})
     assert not is_aiw_settings([])
+
+
+def test_recovery_that_is_off_loses_nothing_where_no_number_was_given() -> None:
+    assert list(lost({"recovery": {"enabled": False}})) == []
