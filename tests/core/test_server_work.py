@@ -96,6 +96,6 @@ def test_somebody_at_a_terminal_hands_in_what_a_model_was_to_make() -> None:
 
 
 def test_no_role_works_what_is_no_work_of_a_role() -> None:
-    scene = run_of(phase("ci", kind="steps", served=True))
+    scene = begun()
     refused = scene.refused(scene.command(c.Retry, "ci", HUMAN, role="second"))
     assert (refused.code, "no role works it" in refused.message) == ("bad_argument", True)
