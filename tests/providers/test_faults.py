@@ -1,9 +1,7 @@
 """Is each way to fail told apart, in our words, with the next step, and without the key?"""
 
 import datetime
-import ipaddress
 import socket
-import ssl
 import sys
 import threading
 import traceback
@@ -11,11 +9,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.providers.certificate import self_signed
 from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.asking import ask
 from wfe_mcp.providers.call import FAULTS, Connection, Estimate, ProviderFault, Question
@@ -192,35 +187,8 @@ def test_a_machine_that_accepts_no_connection_in_time_is_no_route(connect: Conne
     assert "no connection in 0.5 s" in fault.message
 
 
-@pytest.fixture
-def self_signed(tmp_path: Path) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that nobody trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "self-signed.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
-
-
-def test_a_certificate_that_nobody_trusts_is_a_fault_of_its_own(connect: Connect, self_signed: ssl.SSLContext) -> None:
-    with ModelServer(tls=self_signed) as server:
+def test_a_certificate_that_nobody_trusts_is_a_fault_of_its_own(connect: Connect, tmp_path: Path) -> None:
+    with ModelServer(tls=self_signed(tmp_path)) as server:
         fault = failed(connect(server))
 
     assert (fault.kind, fault.passes) == ("tls", False)

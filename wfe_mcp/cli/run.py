@@ -28,7 +28,7 @@ def run(
 
     Ends with 0 when it is done or a person is asked, with 1 when something failed, with 130 after Ctrl-C.
     """
-    from wfe_mcp.cli.waiting import told_to_stop
+    from wfe_mcp.cli.ending import told_to_stop
     from wfe_mcp.cli.watch import follow
 
     if bool(template) == bool(resume):

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import signal
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import FrameType
 
     from wfe_mcp.cli.door import Door
 
-__all__ = ["at_work", "told_to_stop", "wait_for_gates", "wait_for_opinions"]
+__all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
 
 POLL_S = 0.2
 
@@ -49,26 +47,6 @@ def at_work(door: Door) -> Generator[Callable[[], bool]]:
     finally:
         worker.stop()
         door.engine.listeners.remove(heard)
-
-
-@contextlib.contextmanager
-def told_to_stop() -> Generator[list[int]]:
-    """The signals by which somebody ended this process in an orderly way; empty until then."""
-    # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
-    told: list[int] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    before = {
-        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
-    }
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:

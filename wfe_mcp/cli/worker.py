@@ -21,7 +21,7 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
     """
     import gc
 
-    from wfe_mcp.cli.waiting import told_to_stop
+    from wfe_mcp.cli.ending import told_to_stop
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.queues import QUEUES, queue_names
     from wfe_mcp.engine.workers import Workers
