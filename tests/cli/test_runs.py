@@ -349,7 +349,7 @@ def test_stale_runs_are_listed_and_one_command_puts_them_away(cli: Terminal) -> 
     said = cli("cancel", "--stale", "--reason", "too old")
     assert said.out.startswith("1 stale run(s) cancelled and archived")
     assert (cli.state(old), cli.state(new)) == ("cancelled", "running")
-    assert "cancelled archived" in cli("list").out
+    assert "cancelled archived" in cli("list", "--archived").out
     assert cli.json("cancel", "--stale").data["runs"] == []
     assert [cli("cancel").code, cli("cancel", new, "--stale").code] == [2, 2]
 

@@ -20,6 +20,7 @@ import typer.main
 from wfe_mcp import __version__
 from wfe_mcp.cli import (
     approve,
+    archive,
     artifact,
     auto,
     cancel,
@@ -128,6 +129,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("pause", pause.pause),
     ("resume", pause.resume),
     ("cancel", cancel.cancel),
+    ("archive", archive.archive),
+    ("unarchive", archive.unarchive),
     ("artifact show", artifact.show),
     ("artifact diff", artifact.diff),
     ("artifact restore", artifact.restore),

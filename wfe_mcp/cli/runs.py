@@ -16,6 +16,7 @@ Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Begun at or after: 2h, 7d, or 2026-11-20[T08:00].")
 ]
 Stale = Annotated[bool, typer.Option("--stale", help="Only open runs untouched for runs.stale_after.")]
+Archived = Annotated[bool, typer.Option("--archived", help="Those that were put away too.")]
 TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs started because of it.")]
 ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only the runs of this id elsewhere.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
@@ -28,6 +29,7 @@ def list_runs(
     status: Status = None,
     since: Since = "",
     stale: Stale = False,
+    archived: Archived = False,
     triggered_by: TriggeredBy = "",
     external_id: ExternalId = "",
     limit: Limit = 20,
@@ -55,7 +57,7 @@ def list_runs(
         page = tx.list_runs(
             door.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
             untouched_since=stale_before(door.engine) if stale else None, triggered_by=triggered_by or None,
-            external_id=external_id or None,
+            external_id=external_id or None, archived=archived,
         )  # fmt: skip
     rows = [run_row(record, stale=is_stale(door.engine, record)) for record in page.runs]
     data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})

@@ -1,4 +1,4 @@
-"""Which open runs has nobody touched for long, and how are they put away?
+"""Which open runs has nobody touched for long, and how are runs put away and brought back?
 
 Stale is no state: it is read off the clock, ``runs.stale_after`` of configuration and the run's last change.
 """
@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.turns import turn
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store.records import RunRecord
 
-__all__ = ["MAY_BE_STALE", "is_stale", "put_away", "stale_before"]
+__all__ = ["MAY_BE_STALE", "archive", "is_stale", "put_away", "stale_before", "unarchive"]
 
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
 
@@ -56,3 +57,27 @@ def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
             current.tx.archive_run(record.id, current.at)
         gone.append(current.loaded.record)
     return gone
+
+
+def archive(engine: Engine, run: str) -> RunRecord:
+    """Take a run that is over off the lists; it stays readable. Refuses ``not_ready`` while it may go on."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        if record.ended_at is None:
+            raise Refused(
+                "not_ready",
+                f"Run '{record.id}' is {record.status}, so it is not over.",
+                f"End it first: wfe-mcp cancel {record.id}",
+                run=record.id,
+            )
+        if record.archived_at is None:
+            tx.archive_run(record.id, engine.clock())
+        return engine.load(tx, record.id).record
+
+
+def unarchive(engine: Engine, run: str) -> RunRecord:
+    """Put a run back on the lists."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        tx.archive_run(record.id, None)
+        return engine.load(tx, record.id).record

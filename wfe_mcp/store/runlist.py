@@ -55,16 +55,19 @@ class RunListRows(Rows):
         untouched_since: datetime | None = None,
         triggered_by: str | None = None,
         external_id: str | None = None,
+        archived: bool = True,
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``untouched_since``: nothing has happened in them since then.
+        ``untouched_since``: nothing has happened in them since then. ``archived``: whether those put away are listed too.
         """
         query = _SELECT
         exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
         query = query.where(*(column == value for column, value in exactly.items() if value is not None))
         if untouched_since is not None:
             query = query.where(RUN.c.updated_at < untouched_since)
+        if not archived:
+            query = query.where(RUN.c.archived_at.is_(None))
         if project_id is not None:
             query = query.where(RUN.c.project_id == project_id)
         if template is not None:

@@ -215,8 +215,8 @@ class RunRows(EventRows):
         rows = self._connection.execute(_LOCKING, {"project_id": project_id})
         return [(RunId(row.run_id), codec.attempt_of(row.state)) for row in rows]
 
-    def archive_run(self, run_id: RunId, at: datetime) -> None:
-        """Take a run off the list of open ones; it stays readable."""
+    def archive_run(self, run_id: RunId, at: datetime | None) -> None:
+        """Take a run off the lists, or put it back (None); it stays readable."""
         self._run(_ARCHIVE, {"id_": run_id, "at": at})
 
     def _spec(self, sha256: str) -> RunSpec:
