@@ -151,7 +151,6 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("read_artifact", "unknown_run", nowhere),
     ("read_artifact", "unknown_phase", on("fre")),
     ("read_artifact", "unknown_artifact", on("free")),
-    ("read_artifact", "unavailable", on("done", against="another-run")),
     ("save_template", "bad_argument", lambda _: {"definition": "no object"}),
     ("save_template", "invalid_template", lambda _: {"definition": BROKEN}),
     ("save_template", "conflict", lambda drill: {"definition": drill.saved_anew}),

@@ -117,6 +117,20 @@ def test_a_revision_that_came_meanwhile_is_shown_and_not_what_was_on_the_page(sc
     assert "A good title" in now.words, "what it was before"
 
 
+def test_the_page_shows_line_by_line_what_changed_in_a_text_and_what_was_moved(scene: Scene, browser: Browser) -> None:
+    items = {"type": "array", "items": {"type": "object"}}
+    schema = {"type": "object", "properties": {"text": {"type": "string"}, "items": items}}
+    run, _ = waiting(scene, output={"artifact": "plan_note", "schema": schema})
+    approvals.reject(scene.engine, HUMAN, run, "plan", "shorter")
+    first, second = ({"id": name} for name in ("first", "second"))
+    scene.do(run, "plan", {"text": "one\ntwo\n3\n4" + "\nmore" * 2_000, "items": [first, second]})
+    approvals.reject(scene.engine, HUMAN, run, "plan", "longer")
+    scene.do(run, "plan", {"text": "one\n2\n3\n4" + "\nless" * 2_000, "items": [second, first]})
+    words = browser.get(f"/decide/{asked(scene, run)}").words
+    for told in ("-two", "+2", "it goes on", "/items/0", "/items/1 moved here"):
+        assert told in words
+
+
 def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: Scene, browser: Browser) -> None:
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval())

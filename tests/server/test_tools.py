@@ -214,14 +214,3 @@ async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody
 
     assert given_up.cancelled_caught
     assert (after["run_state"], after["waiting_on"]) == ("waiting", "human")
-
-
-async def test_features_of_later_versions_say_so(connect: Connect) -> None:
-    async with connect() as agent:
-        run = await drill(agent)
-        await submitted(agent, run, "plan")
-        answers = [
-            await call(agent, "read_artifact", run=run, artifact="plan_note", against="another-run"),
-        ]
-
-    assert [answer["error"]["code"] for answer in answers] == ["unavailable"]

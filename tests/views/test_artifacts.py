@@ -6,7 +6,6 @@ import pytest
 
 from tests.engine.scene import AGENT, Scene, expr, phase, refused
 from wfe_mcp.views import answers
-from wfe_mcp.views.difference import difference
 
 ANY = {"artifact": "plan_note", "schema": {"type": "object"}}
 VALUE = {"steps": [{"title": "one"}, {"title": "two"}], "a/b": {"~": 1}}
@@ -64,10 +63,6 @@ def test_two_revisions_are_compared_field_by_field(scene: Scene, run: str) -> No
     assert found["difference"] == [{"path": "/a~1b", "new": {"~": 1}}, {"path": "/steps", "new": VALUE["steps"]}]
 
 
-def test_what_cannot_be_compared_yet_says_so(scene: Scene, run: str) -> None:
-    assert refused(read, scene, run, artifact="plan_note", against="other-run").code == "unavailable"
-
-
 @pytest.mark.parametrize(
     ("keys", "code", "hint"),
     [
@@ -102,17 +97,3 @@ def test_a_long_list_of_revisions_shows_the_newest_and_counts_the_rest(scene: Sc
         scene.submit(run, "plan", {"title": f"try {number}"})
     found = read(scene, run)
     assert (len(found["artifacts"]), found["left_out"], found["artifacts"][-1]["revision"]) == (15, 3, 18)
-
-
-def test_a_difference_names_what_was_added_taken_away_and_changed() -> None:
-    old = {"same": 1, "gone": 2, "list": [1, 2], "kind": {"a": 1}, "deep": {"x": [{"y": 1}]}}
-    new = {"same": 1, "list": [1, 3, 4], "kind": [1], "deep": {"x": [{"y": 2}]}, "come": None}
-    assert difference(old, new) == [
-        {"path": "/gone", "old": 2},
-        {"path": "/list/1", "old": 2, "new": 3},
-        {"path": "/list/2", "new": 4},
-        {"path": "/kind", "old": {"a": 1}, "new": [1]},
-        {"path": "/deep/x/0/y", "old": 1, "new": 2},
-        {"path": "/come", "new": None},
-    ]
-    assert difference(new, new) == []

@@ -18,7 +18,13 @@ Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its
 Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all that differ.")]
 Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
-Against = Annotated[int | None, typer.Option("--against", metavar="N", help="The older revision; else the one before.")]
+Against = Annotated[
+    str,
+    typer.Option(
+        "--against", metavar="OTHER",
+        help="A revision (2), attempt:2, iteration:1, or another run: RUN2[:PHASE][@2]; else the revision before.",
+    ),
+]  # fmt: skip
 
 
 def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "") -> None:
@@ -44,27 +50,30 @@ def show(door: Door, run: Run, name: Name = "", revision: Revision = None, point
     door.tell(answer, lambda screen: _tell(screen, answer.data))
 
 
-def diff(door: Door, run: Run, name: Which, against: Against = None, revision: Revision = None) -> None:
-    """Show what changed between two revisions of an artifact, field by field."""
+def diff(
+    door: Door, run: Run, name: Which, against: Against = "", revision: Revision = None, pointer: Pointer = ""
+) -> None:
+    """Show how an artifact differs from another revision, attempt, iteration or run: fields first, then texts."""
+    from wfe_mcp.cli.changes import tell_changes
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.views import answers
 
     engine, run = door.engine, door.at(run)
     phase, artifact = _named(door, run, name)
     newest = answers.read_artifact(engine, door.by, run, phase, artifact, revision).data
-    older = newest["revision"] - 1 if against is None else against
-    if older < 1:
-        raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before {newest['revision']}.",
-                      "There is nothing to compare yet.")  # fmt: skip
-    answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], against=str(older))
+    if not against and newest["revision"] == 1:
+        raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before 1.",
+                      "There is nothing to compare with yet. Name another run: --against RUN2")  # fmt: skip
+    other = against or str(newest["revision"] - 1)
+    answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], pointer, other)
 
     def tell(screen: "Screen") -> None:
-        screen.line(f"{newest['artifact']} revision {older} -> {newest['revision']}", "bold")
-        for one in answer.data["difference"]:
-            if "old" in one:
-                screen.line(f"- {one['path'] or '(whole)'}: {json.dumps(one['old'], ensure_ascii=False)}", "red")
-            if "new" in one:
-                screen.line(f"+ {one['path'] or '(whole)'}: {json.dumps(one['new'], ensure_ascii=False)}", "green")
+        data = answer.data
+        elsewhere = [f"{what} {data[key]}, " for what, key in (("run", "against_run"), ("phase", "against_phase")) if key in data]  # fmt: skip
+        screen.line(f"{data['artifact']} {''.join(elsewhere)}revision {data['against']} -> {data['revision']}", "bold")
+        tell_changes(screen, data["difference"])
+        if not data["difference"]:
+            screen.line("They are the same.")
 
     door.tell(answer, tell)
 

@@ -50,6 +50,7 @@ def edit(door: Door, name: Name, file: File = "") -> None:
 
 def diff(door: Door, name: Name, other: Other = "") -> None:
     """Show how a template differs from what it was made from, or from another one."""
+    from wfe_mcp.cli.changes import tell_changes
     from wfe_mcp.engine.templates import template_definition
     from wfe_mcp.engine.versions import parent_of
     from wfe_mcp.views.difference import difference
@@ -67,10 +68,7 @@ def diff(door: Door, name: Name, other: Other = "") -> None:
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
-        for change in changes:
-            for sign, key, colour in (("-", "old", "red"), ("+", "new", "green")):
-                if key in change:
-                    screen.line(f"{sign} {change['path'] or '(whole)'}: {_one_line(change[key])}", colour)
+        tell_changes(screen, changes, 300)
 
     door.tell(answer, tell)
 
@@ -170,8 +168,3 @@ def _edited(base: "Offer") -> dict[str, Any]:
             "bad_argument", "Nothing was changed in the editor, so nothing was kept.", "Edit again, or leave it."
         )
     return edited
-
-
-def _one_line(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 300 else f"{text[:297]}…"

@@ -221,7 +221,7 @@ def _changes(view: Decision) -> list[Html]:
         tag(
             "tr",
             tag("th", tag("code", each["path"] or "(whole)")),
-            *(tag("td", _value(each, key)) for key in ("old", "new")),
+            *_sides(each),
         )
         for each in view.changes[:SHOWN_CHANGES]
     ]
@@ -229,6 +229,17 @@ def _changes(view: Decision) -> list[Html]:
     left = len(view.changes) - SHOWN_CHANGES
     more = [tag("p", f"{left} more", class_="quiet")] if left > 0 else []
     return [title, tag("table", tag("thead", head), tag("tbody", *rows)), *more]
+
+
+def _sides(change: Mapping[str, Any]) -> list[Html]:
+    """What was there and what is there now; a text of several lines as one difference."""
+    if "diff" in change:
+        text: str = change["diff"]
+        cut = text if len(text) <= _EVIDENCE_CHARS else f"{text[:_EVIDENCE_CHARS]}\n… it goes on"
+        return [tag("td", tag("pre", cut), colspan="2")]
+    if "moved" in change:
+        return [tag("td", tag("code", change["moved"])), tag("td", "moved here")]
+    return [tag("td", _value(change, key)) for key in ("old", "new")]
 
 
 def _value(change: Mapping[str, Any], key: str) -> Html:

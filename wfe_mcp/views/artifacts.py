@@ -9,7 +9,8 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import declared
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.scope import inputs_at
-from wfe_mcp.views.difference import difference
+from wfe_mcp.engine.standing import standing
+from wfe_mcp.views.against import compared, revision_of
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
 from wfe_mcp.views.parts import part_view
 from wfe_mcp.views.tool_calls import TOOLS, tools_listed, tools_part, with_tools
@@ -77,15 +78,12 @@ def read(
         if artifact.startswith(TOOLS):
             return tools_part(tx, with_tools(tx, found), phase, artifact, pointer)
         path = _phase_of(found, phase, artifact)
-        record = _revision(tx.revisions(run, path), tx, run, path, revision)
-        view = revision_view(record, pointer)
+        record = revision_of(tx, run, path, revision)
         if against:
-            other = _revision(tx.revisions(run, path), tx, run, path, _number(against))
-            view = {key: view[key] for key in ("artifact", "phase", "revision")} | {
-                "against": other.revision,
-                "difference": difference(json.loads(other.content), json.loads(record.content)),
-            }
-        return view
+            return compared(
+                tx, record, against, pointer, lambda named: standing(engine, tx, engine.load(tx, named)), _phase_of
+            )
+        return revision_view(record, pointer)
 
 
 def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
@@ -117,28 +115,6 @@ def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
     if phase and phase not in state.attempts:
         raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint)
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
-
-
-def _revision(heads: Any, tx: Any, run: str, path: PhasePath, number: int | None) -> RevisionRecord:
-    known = [head.revision for head in heads]
-    if not known:
-        raise Refused(
-            "unknown_artifact", f"Phase {path!r} has no artifact yet.", "It is there once the phase has submitted one."
-        )
-    record = tx.revision(run, path, known[-1] if number is None else number)
-    if record is None:
-        raise Refused(
-            "unknown_artifact", f"Phase {path!r} has no revision {number}.", f"Revisions: {', '.join(map(str, known))}."
-        )
-    return record
-
-
-def _number(against: str) -> int:
-    if against.isdecimal():
-        return int(against)
-    raise Refused(
-        "unavailable", f"Comparing with {against!r} is not built yet.", "Name a revision number of the same artifact."
-    )
 
 
 def _head(head: RevisionHead) -> dict[str, Any]:

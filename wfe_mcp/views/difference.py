@@ -1,39 +1,121 @@
-"""How do two artifacts differ, field by field?"""
+"""How do two artifacts differ, field by field?
+
+    {path, old?, new?}    a field; a missing ``old`` was added, a missing ``new`` was taken away
+    {path, moved}         an item that stands elsewhere now; ``moved``: its place before
+    {path, diff}          a text of several lines, as a unified diff without its two head lines
+
+Rules:
+1. Fields come first, then texts; each kind in document order.
+2. Items that carry an ``id`` (files of a bundle: a ``path``) are the same item wherever they stand, as long as these are
+   unique in both lists. So one item more is one change, not one for each item behind it.
+3. ``path`` is a JSON pointer into the new value; for what was taken away, into the old one.
+"""
 
 from __future__ import annotations
 
+import difflib
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["difference"]
 
 _ABSENT: Any = object()
+_NAMES = ("id", "path")
+_CONTEXT = 2
+_MOST_PAIRS = 25_000_000
+"""Comparing texts line by line takes time in the product of their lines; beyond this one is all gone, the other all new."""
+
+Place = tuple[str | int, ...]
 
 
 def difference(old: Any, new: Any) -> list[dict[str, Any]]:
-    """``[{path, old?, new?}]`` in document order; a missing ``old`` was added, a missing ``new`` was taken away."""
-    return [
-        {"path": pointer(*place)} | ({} if was is _ABSENT else {"old": was}) | ({} if now is _ABSENT else {"new": now})
-        for place, was, now in _walk((), old, new)
-    ]
+    """What to change in ``old`` to get ``new``, see above; empty when they are equal."""
+    found = list(_walk((), old, new))
+    return [each for each in found if "diff" not in each] + [each for each in found if "diff" in each]
 
 
-def _walk(place: tuple[str | int, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
-    was, now = _parts(old), _parts(new)
-    if was is None or now is None or type(old) is not type(new):
-        if old != new:
-            yield place, old, new
+def _walk(place: Place, old: Any, new: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        was, now = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
+        for key in dict.fromkeys([*was, *now]):
+            yield from _walk((*place, key), was.get(key, _ABSENT), now.get(key, _ABSENT))
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _items(place, cast("list[Any]", old), cast("list[Any]", new))
+    elif isinstance(old, str) and isinstance(new, str) and old != new and "\n" in old + new:
+        yield {"path": pointer(*place), "diff": _text(old.split("\n"), new.split("\n"))}
+    elif old != new or type(cast("object", old)) is not type(cast("object", new)):  # for Python, true is 1
+        sides: dict[str, Any] = {"old": old, "new": new}
+        yield {"path": pointer(*place)} | {key: value for key, value in sides.items() if value is not _ABSENT}
+
+
+def _items(place: Place, old: list[Any], new: list[Any]) -> Iterator[dict[str, Any]]:
+    names = _same_items(old, new)
+    if names is None:
+        for index in range(max(len(old), len(new))):
+            was, now = (values[index] if index < len(values) else _ABSENT for values in (old, new))
+            yield from _walk((*place, index), was, now)
         return
-    for key in dict.fromkeys([*was, *now]):
-        yield from _walk((*place, key), was.get(key, _ABSENT), now.get(key, _ABSENT))
+    was, now = names
+    for name, index in was.items():
+        if name not in now:
+            yield from _walk((*place, index), old[index], _ABSENT)
+    kept = [name for name in now if name in was]
+    stays = _longest_rising([was[name] for name in kept])
+    for name, index in now.items():
+        if name not in was:
+            yield from _walk((*place, index), _ABSENT, new[index])
+            continue
+        if was[name] not in stays:
+            yield {"path": pointer(*place, index), "moved": pointer(*place, was[name])}
+        yield from _walk((*place, index), old[was[name]], new[index])
 
 
-def _parts(value: Any) -> dict[str | int, Any] | None:
-    """The parts of an object or list by key or index; None for what has none."""
-    if isinstance(value, dict):
-        return cast("dict[str | int, Any]", value)
-    return dict(enumerate(cast("list[Any]", value))) if isinstance(value, list) else None
+def _same_items(old: list[Any], new: list[Any]) -> tuple[dict[str, int], dict[str, int]] | None:
+    """Where each item stands in both lists, by the first name that they all have; None where there is no such name."""
+    for name in _NAMES:
+        was, now = _named(old, name), _named(new, name)
+        if was is not None and now is not None:
+            return was, now
+    return None
+
+
+def _named(items: list[Any], name: str) -> dict[str, int] | None:
+    """The index of each item by what it calls itself; None unless every item has its own name."""
+    found: dict[str, int] = {}
+    for index, item in enumerate(items):
+        own = cast("dict[str, Any]", item).get(name) if isinstance(item, dict) else None
+        if not isinstance(own, str) or own in found:
+            return None
+        found[own] = index
+    return found
+
+
+def _longest_rising(numbers: Sequence[int]) -> set[int]:
+    """A longest rising row among ``numbers``: what need not be moved to bring all of them into order."""
+    ends: list[int] = []
+    places: list[int] = []
+    before: list[int] = []
+    for place, number in enumerate(numbers):
+        length = bisect_left(ends, number)
+        before.append(places[length - 1] if length else -1)
+        ends[length:] = [number, *ends[length + 1 :]]
+        places[length:] = [place, *places[length + 1 :]]
+    found: set[int] = set()
+    place = places[-1] if places else -1
+    while place >= 0:
+        found.add(numbers[place])
+        place = before[place]
+    return found
+
+
+def _text(old: list[str], new: list[str]) -> str:
+    """The lines that differ, with a few around them."""
+    if len(old) * len(new) > _MOST_PAIRS:
+        lines = [f"@@ -1,{len(old)} +1,{len(new)} @@", *(f"-{line}" for line in old), *(f"+{line}" for line in new)]
+        return "\n".join(lines)
+    return "\n".join(list(difflib.unified_diff(old, new, n=_CONTEXT, lineterm=""))[2:])

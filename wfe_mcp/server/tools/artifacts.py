@@ -45,7 +45,9 @@ async def read_artifact(
     artifact: str = "",
     revision: Annotated[int | None, Field(ge=1)] = None,
     pointer: Annotated[str, Field(description="JSON pointer to a part")] = "",
-    against: Annotated[str, Field(description="revision or run to diff with")] = "",
+    against: Annotated[
+        str, Field(description="diff with: revision, attempt:2, iteration:1, or run[:phase][@revision]")
+    ] = "",
 ) -> Envelope:
     """Read an artifact (plan, spec, review), one part of it, or its diff against another revision. Without a name: list
     them.
