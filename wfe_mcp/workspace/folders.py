@@ -60,6 +60,10 @@ class Folder(Protocol):
         """A new file, with ``mode`` instead of what the umask says; FileExistsError when the name is taken."""
         ...
 
+    def create_link(self, name: str, target: str) -> None:
+        """A new symbolic link; nobody looks where it leads. FileExistsError when the name is taken."""
+        ...
+
     def move(self, name: str, to: "Folder", new_name: str) -> None:
         """Rename within one file system, over what is there."""
         ...
@@ -129,6 +133,9 @@ class FdFolder:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
 
+    def create_link(self, name: str, target: str) -> None:
+        os.symlink(target, name, dir_fd=self.fd)
+
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, FdFolder)  # one tree, one kind of folder
         os.replace(name, new_name, src_dir_fd=self.fd, dst_dir_fd=to.fd)
@@ -195,6 +202,9 @@ class PathFolder:
             file.write(content)
         if mode is not None:
             (self.path / name).chmod(mode)
+
+    def create_link(self, name: str, target: str) -> None:
+        (self.path / name).symlink_to(target)
 
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, PathFolder)  # one tree, one kind of folder

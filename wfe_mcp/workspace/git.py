@@ -13,15 +13,15 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files import read_file
 from wfe_mcp.workspace.git_command import Repository, quiet_filters, repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.index_copy import NOT_OURS, Entry, entries_of, is_ours, unhide, untracked_of
 from wfe_mcp.workspace.paths import match_globs
 
 __all__ = [
@@ -37,8 +37,6 @@ NEW_FILE_BYTES = 100_000
 CACHES = ("**/__pycache__", "**/*.pyc", "**/.pytest_cache")
 """What Python writes by being run: no one's work, though many a repository forgets to ignore it."""
 
-_NOT_OURS = ":(exclude,glob)**/.wfe/**"
-
 
 def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
     """The id of the tree that a commit of everything below ``root`` would have, less ``ignore_globs``.
@@ -49,9 +47,9 @@ def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
     if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
         return None
     with _scratch(found) as scratch:
-        entries = _entries(scratch)
-        _unhide(scratch, entries)
-        untracked = _untracked(scratch)
+        entries = entries_of(scratch.git)
+        unhide(scratch.git, root, entries)
+        untracked = untracked_of(scratch.git)
         _add_all(scratch, entries, untracked)
         _drop(scratch, [*(entry.path for entry in entries), *untracked], (*CACHES, *ignore_globs))
         return _write_tree(scratch)
@@ -71,7 +69,7 @@ def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
             f"The files of tree {tree_a[:12]} or {tree_b[:12]} are no longer known here, so they cannot be compared.",
             "Retry the phase: it records the files afresh.",
         )
-    return sorted(each for each in os.fsdecode(done.stdout).split("\0") if each and not _is_ours(each))
+    return sorted(each for each in os.fsdecode(done.stdout).split("\0") if each and not is_ours(each))
 
 
 def head(root: Path) -> str | None:
@@ -89,7 +87,7 @@ def is_clean(root: Path) -> bool:
     require_repository(root)
     # "dirty": to look inside a submodule, git would run status there, with the filters of its configuration.
     options = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=dirty", "--no-renames")
-    done = run_git(root, "status", *options, "--", ".", _NOT_OURS, env=quiet_filters(root))
+    done = run_git(root, "status", *options, "--", ".", NOT_OURS, env=quiet_filters(root))
     return not text_of(done)
 
 
@@ -117,12 +115,12 @@ def diff_since(root: Path, base: str | None, max_chars: int = 60_000) -> str | N
         return None
     quiet = quiet_filters(root)
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
-    words = ("--end-of-options", commit, "--", ".", _NOT_OURS)
+    words = ("--end-of-options", commit, "--", ".", NOT_OURS)
     done = run_git(root, "diff", *options, *words, env=quiet, ok=None)
     if done is None or done.returncode:
         return None
     told = text_of(done)
-    names = text_of(run_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", _NOT_OURS, env=quiet))
+    names = text_of(run_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", NOT_OURS, env=quiet))
     whole = told + "".join(_as_new(root, name) for name in names.split("\0") if name)
     return (
         whole if len(whole) <= max_chars else f"{whole[:max_chars]}\n[cut: {max_chars:,} of {len(whole):,} characters]"
@@ -153,7 +151,7 @@ class _Scratch:
     objects: Path
     env: Mapping[str, str]
 
-    def git(self, *arguments: str, stdin: Sequence[str] = (), ok: Sequence[int] = (0,)) -> str:
+    def git(self, *arguments: str, stdin: Iterable[str] = (), ok: Sequence[int] = (0,)) -> str:
         lines = "".join(f"{line}\0" for line in stdin)
         return text_of(run_git(self.repo.root, *arguments, stdin=os.fsencode(lines), env=self.env, ok=ok))
 
@@ -171,39 +169,7 @@ def _scratch(repo: Repository) -> Generator[_Scratch]:
         yield _Scratch(repo, objects, variables | quiet_filters(repo.root))
 
 
-class _Entry(NamedTuple):
-    """One line of ``git ls-files -v -s``. ``tag``: H, S skipped, lower case assumed unchanged."""
-
-    tag: str
-    mode: str
-    path: str
-
-
-def _entries(scratch: _Scratch) -> list[_Entry]:
-    lines = (line.partition("\t") for line in scratch.git("ls-files", "-v", "-s", "-z").split("\0") if line)
-    return [_Entry(facts[0], facts[2:8], path) for facts, _, path in lines]
-
-
-def _untracked(scratch: _Scratch) -> list[str]:
-    """Untracked paths that are not ignored; a nested repository is one path that ends in a slash."""
-    listed = scratch.git("ls-files", "-o", "--exclude-standard", "-z", "--", ".", _NOT_OURS)
-    return [path for path in listed.split("\0") if path]
-
-
-def _unhide(scratch: _Scratch, entries: Sequence[_Entry]) -> None:
-    """Drop the flags by which ``git update-index`` makes git overlook changed files.
-
-    Files that are absent in a sparse checkout keep theirs.
-    """
-    root = scratch.repo.root
-    assumed = [entry.path for entry in entries if entry.tag.islower()]
-    skipped = [entry.path for entry in entries if entry.tag in {"S", "s"} and os.path.lexists(root / entry.path)]
-    for flag, paths in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
-        if paths:
-            scratch.git("update-index", flag, "-z", "--stdin", stdin=paths)
-
-
-def _add_all(scratch: _Scratch, entries: Sequence[_Entry], untracked: Sequence[str]) -> None:
+def _add_all(scratch: _Scratch, entries: Sequence[Entry], untracked: Sequence[str]) -> None:
     """Bring the index up to the work tree. Exit code 1: some file could not be read, so it does not count."""
     root, prefix = scratch.repo.root, scratch.repo.prefix
     links = [entry.path for entry in entries if entry.mode == "160000" and os.path.lexists(root / entry.path / ".git")]
@@ -213,7 +179,7 @@ def _add_all(scratch: _Scratch, entries: Sequence[_Entry], untracked: Sequence[s
     pathspec = ("--pathspec-from-file=-", "--pathspec-file-nul")
     # Threshold 1: contents go into one pack, not into a file and folder each, which took five times as long.
     add = ("-c", "core.bigFileThreshold=1", "add", "-A", "--ignore-errors")
-    scratch.git(*add, *pathspec, stdin=[".", _NOT_OURS, *exclude], ok=(0, 1))
+    scratch.git(*add, *pathspec, stdin=[".", NOT_OURS, *exclude], ok=(0, 1))
     # Not left to git add: inside a submodule it would run status, with the filters of the submodule's configuration.
     lines = [f"160000 {commit}\t{prefix}{path}" for path in nested if (commit := head(root / path))]
     for path in large:
@@ -224,7 +190,7 @@ def _add_all(scratch: _Scratch, entries: Sequence[_Entry], untracked: Sequence[s
 
 
 def _drop(scratch: _Scratch, paths: Sequence[str], ignore_globs: Sequence[str]) -> None:
-    dropped = [path for path in paths if _is_ours(path) or match_globs(path, ignore_globs)]
+    dropped = [path for path in paths if is_ours(path) or match_globs(path, ignore_globs)]
     if dropped:
         scratch.git("update-index", "--force-remove", "-z", "--stdin", stdin=dropped)
 
@@ -254,10 +220,6 @@ def _keep_trees(objects: Path, kept: Path) -> None:
             staged = target.with_name(f"tmp_{os.getpid()}_{target.name}")
             shutil.copyfile(source, staged)
             staged.replace(target)
-
-
-def _is_ours(path: str) -> bool:
-    return ".wfe" in path.split("/")
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,409 @@
+"""Files are saved and brought back byte for byte, and nothing else is touched."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.checkpoints import (
+    Limits,
+    Snapshot,
+    available,
+    changes,
+    content,
+    diff,
+    diffstat,
+    drop,
+    keep,
+    kept,
+    read_snapshot,
+    take,
+)
+from wfe_mcp.workspace.restoring import Restored, restore
+
+Git = Callable[..., str]
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+LIMITS = Limits()
+
+
+def taken(root: Path, limits: Limits = LIMITS) -> Snapshot:
+    snapshot = take(root, {"run": "r"}, limits, at=AT)
+    keep(root, f"r/cp-{len(kept(root))}", snapshot.commit)
+    return snapshot
+
+
+def back(root: Path, snapshot: Snapshot, expect: str | None = None, safety: str = "") -> Restored:
+    return restore(
+        root, snapshot.commit, expect=expect, safety=safety or f"r/safety-{len(kept(root))}", limits=LIMITS, at=AT
+    )
+
+
+def files_of(root: Path) -> dict[bytes, object]:
+    """Every file and link below the root but git's and ours: its permissions and bytes, or where it leads."""
+    found: dict[bytes, object] = {}
+    for folder, folders, names in os.walk(os.fsencode(root)):
+        folders[:] = [name for name in folders if name not in {b".git", b".wfe"}]
+        for name in [*names, *(each for each in folders if os.path.islink(os.path.join(folder, each)))]:
+            path = os.path.join(folder, name)
+            facts = os.lstat(path)
+            inside = os.readlink(path) if os.path.islink(path) else Path(os.fsdecode(path)).read_bytes()
+            found[os.path.relpath(path, os.fsencode(root))] = (facts.st_mode, inside)
+    return found
+
+
+def user_state(root: Path, repo: Git) -> tuple[object, ...]:
+    """All that is the user's in a repository: index, HEAD, refs, stash, reflogs, configuration, locks."""
+    git = root / ".git"
+    logs = {each: each.read_bytes() for each in (git / "logs").rglob("*") if each.is_file()}
+    refs = [line for line in repo("for-each-ref").splitlines() if "refs/wfe/" not in line]
+    index = hashlib.sha256((git / "index").read_bytes()).hexdigest() if (git / "index").exists() else ""
+    config = (git / "config").read_bytes()
+    return index, (git / "HEAD").read_bytes(), refs, repo("stash", "list"), logs, config, list(git.rglob("*.lock"))
+
+
+def write(root: Path, path: str | bytes, text: str | bytes = "x\n", mode: int | None = None) -> Path:
+    file = Path(os.fsdecode(os.path.join(os.fsencode(root), os.fsencode(path))))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    if mode is not None:
+        file.chmod(mode)
+    return file
+
+
+def saved(root: Path, snapshot: Snapshot) -> set[str]:
+    empty = subprocess.run(
+        ["git", "hash-object", "-t", "tree", "-w", "--stdin"], cwd=root, input=b"", capture_output=True
+    )
+    return {change.path for change in changes(root, empty.stdout.decode().strip(), snapshot.tree)}
+
+
+def a_busy_repository(root: Path, repo: Git, files: int) -> None:
+    """Staged, unstaged, untracked, ignored, symbolic links, executables, odd names, a stash; ``files`` committed."""
+    for number in range(files):
+        write(root, f"pkg{number % 50}/m{number % 7}/f{number}.py", f"value = {number}\n" * 20)
+    write(root, "run.sh", "#!/bin/sh\n", 0o755)
+    write(root, ".gitignore", "*.log\nsecret.env\nbuild/\n")
+    (root / "link").symlink_to("a.txt")
+    repo("add", "-A")
+    repo("commit", "-q", "-m", "many")
+    write(root, "a.txt", "stashed\n")
+    repo("stash", "push", "-q")
+    for number in range(0, 200, 2):
+        write(root, f"pkg{number % 50}/m{number % 7}/f{number}.py", f"edited = {number}\n")
+    for number in range(50):
+        write(root, f"new/n{number}.txt", f"untracked {number}\n")
+    write(root, "staged.txt", "staged\n")
+    write(root, "both.txt", "staged\n")
+    repo("add", "staged.txt", "both.txt")
+    write(root, "both.txt", "and edited\n")
+    repo("rm", "-q", "--cached", "pkg1/m1/f1.py")
+    for name in ("sp ace", "-dash", "lö", ":(exclude)x", '"quoted"', "[b]*", "tab\there", "empty"):
+        write(root, f"odd/{name}", b"" if name == "empty" else b"odd\r\n\0bytes")
+    write(root, "odd/private", "key\n", 0o600)
+    write(root, "odd/tool", "#!/bin/sh\n", 0o700)
+    write(root, "odd/read-only", "r\n", 0o444)
+    (root / "odd/dangling").symlink_to("nowhere/at all")
+    (root / "odd/away").symlink_to("/etc")
+    write(root, "secret.env", "KEY=1\n")
+    write(root, "build/out.o", b"\0\1")
+    if os.name == "posix":
+        write(root, "odd/line\nbreak", "x")
+        with suppress(OSError):  # macOS file systems refuse such names
+            write(root, b"odd/\xff\xfe", "no text")
+
+
+def wreck(root: Path) -> None:
+    for number in range(1, 400, 4):
+        (root / f"pkg{number % 50}/m{number % 7}/f{number}.py").unlink(missing_ok=True)
+    for number in range(20):
+        write(root, f"junk{number}/j", "junk\n")
+    shutil.rmtree(root / "odd")
+    write(root, "new/n3.txt", "changed\n")
+    (root / "link").unlink()
+    write(root, "link/is/a/folder/now")
+    shutil.rmtree(root / "pkg2")
+    write(root, "pkg2", "a file now\n")
+    (root / "run.sh").chmod(0o644)
+    (root / "a.txt").unlink()
+    (root / "a.txt").symlink_to("/etc/passwd")
+
+
+@pytest.mark.requirement("S1-08", "S1-22")
+def test_what_was_wrecked_comes_back_byte_for_byte_and_so_does_the_wreck(root: Path, repo: Git) -> None:
+    a_busy_repository(root, repo, 5_000)
+    before, mine = files_of(root), user_state(root, repo)
+    one = taken(root)
+    assert (files_of(root), user_state(root, repo)) == (before, mine)
+
+    wreck(root)
+    wrecked = files_of(root)
+    done = back(root, one)
+    assert files_of(root) == before
+    assert len(done.changes) > 100
+    assert done.left == ()
+
+    undone = back(root, done.safety)
+    assert files_of(root) == wrecked
+    assert back(root, undone.safety).changes
+    assert files_of(root) == before
+    assert user_state(root, repo) == mine
+    assert take(root, {}, LIMITS, at=AT).tree == one.tree
+
+
+def test_a_snapshot_says_what_it_is(root: Path, repo: Git) -> None:
+    write(root, "b.txt")
+    repo("add", "b.txt")
+    snapshot = take(root, {"run": "r", "event": 12}, LIMITS, at=AT)
+    assert snapshot.head == repo("rev-parse", "HEAD").strip()
+    assert snapshot.index_tree == repo("write-tree").strip()
+    assert snapshot.note == {"run": "r", "event": 12}
+    assert read_snapshot(root, snapshot.commit) == snapshot
+    assert (
+        repo("log", "-1", "--format=%an %ae %at", snapshot.commit).strip()
+        == f"wfe-mcp wfe-mcp@localhost {AT.timestamp():.0f}"
+    )
+
+
+def test_no_other_commit_is_taken_for_a_snapshot(root: Path, repo: Git) -> None:
+    for commit in (repo("rev-parse", "HEAD").strip(), "0" * 40, "--help", ""):
+        with pytest.raises(Refused) as refused:
+            read_snapshot(root, commit)
+        assert refused.value.code == "bad_argument"
+
+
+def test_what_is_kept_survives_a_garbage_collection_and_what_was_staged_too(root: Path, repo: Git) -> None:
+    write(root, "a.txt", "staged\n")
+    repo("add", "a.txt")
+    write(root, "a.txt", "unstaged\n")
+    snapshot = taken(root)
+    repo("reset", "-q", "--hard")
+    repo("reflog", "expire", "--expire=all", "--all")
+    repo("gc", "-q", "--prune=now")
+    assert content(root, snapshot.commit, "a.txt") == b"unstaged\n"
+    assert repo("show", f"{snapshot.index_tree}:a.txt") == "staged\n"
+    assert "wfe" not in repo("branch", "-a")
+
+
+def test_a_name_is_kept_once(root: Path, repo: Git) -> None:
+    one = take(root, {}, LIMITS, at=AT)
+    write(root, "b.txt")
+    two = take(root, {}, LIMITS, at=AT)
+    keep(root, "r/cp-1", one.commit)
+    keep(root, "r/cp-1", one.commit)
+    with pytest.raises(Refused) as refused:
+        keep(root, "r/cp-1", two.commit)
+    assert refused.value.code == "conflict"
+    keep(root, "r/cp-2", two.commit)
+    keep(root, "s/cp-1", two.commit)
+    assert kept(root, "r") == {"r/cp-1": one.commit, "r/cp-2": two.commit}
+    drop(root, ["r/cp-1", "r/cp-9", "s/cp-1"])
+    assert kept(root) == {"r/cp-2": two.commit}
+
+
+@pytest.mark.parametrize("name", ["", "../main", "a..b", "-d", "a b", "a.lock", "a.lock/b", "/a", "a/", "r/.b"])
+def test_names_that_git_cannot_keep_are_refused(root: Path, repo: Git, name: str) -> None:
+    with pytest.raises(Refused) as refused:
+        keep(root, name, repo("rev-parse", "HEAD").strip())
+    assert refused.value.code == "bad_argument"
+
+
+def test_two_snapshots_are_compared(root: Path, repo: Git) -> None:
+    one = taken(root)
+    write(root, "a.txt", "b\n")
+    write(root, "sub/new")
+    two = taken(root)
+    assert [(each.status, each.path) for each in changes(root, one.tree, two.tree)] == [
+        ("M", "a.txt"),
+        ("A", "sub/new"),
+    ]
+    assert "a.txt" in diffstat(root, one.tree, two.tree)
+    assert "-a\n+b\n" in diff(root, one.tree, two.tree)
+    assert "[cut:" in diff(root, one.tree, two.tree, 20)
+    with pytest.raises(Refused) as refused:
+        changes(root, one.tree, "1" * 40)
+    assert refused.value.code == "unavailable"
+
+
+def test_a_file_that_a_snapshot_does_not_have_is_refused(root: Path, repo: Git) -> None:
+    with pytest.raises(Refused) as refused:
+        content(root, taken(root).commit, "b.txt")
+    assert refused.value.code == "bad_argument"
+
+
+def test_ignored_files_and_our_own_are_neither_saved_nor_touched(root: Path, repo: Git) -> None:
+    write(root, ".wfe/config.toml", "auto = true\n")
+    repo("add", "-f", ".wfe/config.toml")
+    repo("commit", "-q", "-m", "configuration")
+    write(root, "noise.log", "one")
+    snapshot = taken(root)
+    assert saved(root, snapshot) == {".gitignore", "a.txt"}
+    write(root, ".wfe/config.toml", "auto = false\n")
+    write(root, "noise.log", "two")
+    back(root, snapshot)
+    assert (root / ".wfe/config.toml").read_text() == "auto = false\n"
+    assert (root / "noise.log").read_text() == "two"
+
+
+def test_changes_that_nobody_recorded_are_refused_with_the_difference(root: Path, repo: Git) -> None:
+    one = taken(root)
+    write(root, "a.txt", "recorded\n")
+    two = taken(root)
+    write(root, "a.txt", "by somebody else\n")
+    before = files_of(root)
+    with pytest.raises(Refused) as refused:
+        back(root, one, expect=two.tree, safety="r/safety")
+    assert refused.value.code == "conflict"
+    assert refused.value.data["paths"] == ["a.txt"]
+    assert "+by somebody else" in str(refused.value.data["diff"])
+    assert "a.txt" in str(refused.value.data["diffstat"])
+    assert files_of(root) == before
+    assert content(root, kept(root)["r/safety"], "a.txt") == b"by somebody else\n"
+
+
+def test_what_is_as_it_shall_be_is_no_conflict(root: Path, repo: Git) -> None:
+    write(root, "b.txt", "one\n")
+    one = taken(root)
+    write(root, "a.txt", "two\n")
+    write(root, "b.txt", "two\n")
+    two = taken(root)
+    write(root, "a.txt", "a\n")
+    assert [each.path for each in back(root, one, expect=two.tree).changes] == ["b.txt"]
+
+
+def test_an_ignored_file_in_the_way_is_kept_before_it_is_overwritten(root: Path, repo: Git) -> None:
+    write(root, "data", "v1")
+    one = taken(root)
+    (root / "data").unlink()
+    write(root, ".gitignore", "*.log\ndata\n")
+    write(root, "data", "user precious")
+    before = files_of(root)
+    done = back(root, one)
+    assert (root / "data").read_text() == "v1"
+    assert content(root, done.safety.commit, "data") == b"user precious"
+    back(root, done.safety)
+    assert files_of(root) == before
+
+
+def test_a_folder_that_became_a_link_to_elsewhere_leads_nowhere(root: Path, repo: Git, tmp_path: Path) -> None:
+    write(root, "folder/x", "inside\n")
+    one = taken(root)
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere, "x", "outside\n")
+    write(elsewhere, "y", "outside\n")
+    shutil.rmtree(root / "folder")
+    (root / "folder").symlink_to(elsewhere)
+    done = back(root, one)
+    assert not (root / "folder").is_symlink()
+    assert (root / "folder/x").read_text() == "inside\n"
+    assert sorted(os.listdir(elsewhere)) == ["x", "y"]
+    assert (elsewhere / "x").read_text() == "outside\n"
+    back(root, done.safety)
+    assert (root / "folder").readlink() == elsewhere
+
+
+def test_a_folder_of_ignored_files_in_the_way_is_refused(root: Path, repo: Git) -> None:
+    write(root, "out", "a file\n")
+    write(root, "b.txt", "one\n")
+    one = taken(root)
+    (root / "out").unlink()
+    write(root, "out/cache.log")
+    write(root, "b.txt", "two\n")
+    before = files_of(root)
+    with pytest.raises(Refused) as refused:
+        back(root, one)
+    assert refused.value.code == "conflict"
+    assert files_of(root) == before
+
+
+def test_large_files_are_left_out_and_left_alone(root: Path, repo: Git) -> None:
+    small = Limits(file_bytes=100)
+    write(root, "model.bin", "x" * 101)
+    write(root, "notes.txt", "one\n")
+    one = taken(root, small)
+    assert [(each.path, each.size_bytes, each.why) for each in one.skipped] == [("model.bin", 101, "large")]
+    write(root, "notes.txt", "two\n")
+    write(root, "model.bin", "now it is small")
+    done = restore(root, one.commit, expect=None, safety="r/s", limits=small, at=AT)
+    assert (root / "model.bin").read_text() == "now it is small"
+    assert [each.path for each in done.left] == ["model.bin"]
+    assert (root / "notes.txt").read_text() == "one\n"
+
+
+def test_a_file_that_has_become_too_large_to_save_is_not_overwritten(root: Path, repo: Git) -> None:
+    small = Limits(file_bytes=100)
+    write(root, "data", "one\n")
+    one = taken(root, small)
+    write(root, "data", "y" * 101)
+    done = restore(root, one.commit, expect=None, safety="r/s", limits=small, at=AT)
+    assert (root / "data").read_text() == "y" * 101
+    assert [each.path for each in done.left] == ["data"]
+
+
+def test_too_many_files_leave_out_whole_folders_the_biggest_first(root: Path, repo: Git) -> None:
+    for number in range(30):
+        write(root, f"node_modules/p{number}/x")
+    write(root, "src/new.py")
+    snapshot = taken(root, Limits(files=10))
+    assert [(each.path, each.why) for each in snapshot.skipped] == [("node_modules/", "too many")]
+    assert "src/new.py" in saved(root, snapshot)
+    shutil.rmtree(root / "node_modules/p3")
+    (root / "src/new.py").unlink()
+    restore(root, snapshot.commit, expect=None, safety="r/s", limits=LIMITS, at=AT)
+    assert (root / "src/new.py").exists()
+    assert len(os.listdir(root / "node_modules")) == 29
+
+
+def test_nested_repositories_and_submodules_are_named_and_left_alone(root: Path, repo: Git) -> None:
+    for name in ("inner", "module"):
+        subprocess.run(["git", "init", "-q", str(root / name)], check=True)
+        write(root, f"{name}/f", "f\n")
+        subprocess.run(["git", "-C", str(root / name), "add", "-A"], check=True)
+        subprocess.run(["git", "-C", str(root / name), "commit", "-q", "-m", "f"], check=True)
+    repo("add", "module")
+    repo("commit", "-q", "-m", "a submodule")
+    snapshot = taken(root)
+    assert [(each.path, each.why) for each in snapshot.skipped] == [
+        ("inner/", "nested repository"),
+        ("module", "submodule"),
+    ]
+    write(root, "inner/f", "changed\n")
+    write(root, "module/f", "changed\n")
+    write(root, "a.txt", "changed\n")
+    back(root, snapshot)
+    assert [(root / path).read_text() for path in ("inner/f", "module/f", "a.txt")] == ["changed\n", "changed\n", "a\n"]
+
+
+def test_only_the_projects_own_folder_is_saved_and_restored(root: Path, repo: Git) -> None:
+    write(root, "one/f", "one\n")
+    write(root, "two/f", "two\n")
+    snapshot = taken(root / "one")
+    assert saved(root, snapshot) == {"f"}
+    write(root, "one/f", "changed\n")
+    write(root, "two/f", "changed\n")
+    write(root, "a.txt", "changed\n")
+    back(root / "one", snapshot)
+    assert [(root / path).read_text() for path in ("one/f", "two/f", "a.txt")] == ["one\n", "changed\n", "changed\n"]
+
+
+def test_no_snapshot_is_taken_of_a_home_or_without_git(root: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no git work tree" in str(available(root))
+    subprocess.run(["git", "init", "-q", str(home)], check=True)
+    (home / "project").mkdir()
+    assert "home directory" in str(available(home))
+    assert "home directory" in str(available(home / "project"))
+    subprocess.run(["git", "init", "-q", "--bare", str(root / "bare.git")], check=True)
+    assert "no git work tree" in str(available(root / "bare.git"))
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    assert available(root) is None
+    monkeypatch.setenv("PATH", str(home))
+    assert "not installed" in str(available(root))
+    with pytest.raises(Refused) as refused:
+        take(root, {}, LIMITS, at=AT)
+    assert refused.value.code == "unavailable"

@@ -1,0 +1,61 @@
+"""What does a copy of the user's index say, and how is nothing overlooked in it?
+
+Everything here runs git through a caller's ``Git``, whose environment names the copy.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+__all__ = ["NOT_OURS", "Entry", "Git", "entries_of", "is_ours", "unhide", "untracked_of"]
+
+NOT_OURS = ":(exclude,glob)**/.wfe/**"
+"""As a pathspec: all but our own folders."""
+
+
+class Git(Protocol):
+    """Git in the project root, with a copy of the index. ``stdin``: one entry per NUL."""
+
+    def __call__(self, *arguments: str, stdin: Iterable[str] = (), ok: Sequence[int] = (0,)) -> str:
+        """What git prints. Refuses exit codes outside ``ok``."""
+        ...
+
+
+class Entry(NamedTuple):
+    """One line of ``git ls-files -v -s``. ``tag``: H, S skipped, lower case assumed unchanged."""
+
+    tag: str
+    mode: str
+    oid: str
+    path: str
+
+
+def entries_of(git: Git) -> list[Entry]:
+    """What the index holds below the root; a path in conflict comes once per side."""
+    lines = (line.partition("\t") for line in git("ls-files", "-v", "-s", "-z").split("\0") if line)
+    facts = ((*about.split(" "), path) for about, _, path in lines)
+    return [Entry(tag, mode, oid, path) for tag, mode, oid, _, path in facts]
+
+
+def untracked_of(git: Git) -> list[str]:
+    """Untracked paths that are not ignored; a nested repository is one path that ends in a slash."""
+    listed = git("ls-files", "-o", "--exclude-standard", "-z", "--", ".", NOT_OURS)
+    return [path for path in listed.split("\0") if path]
+
+
+def unhide(git: Git, root: Path, entries: Sequence[Entry]) -> None:
+    """Drop the flags by which ``git update-index`` makes git overlook changed files.
+
+    Files that are absent in a sparse checkout keep theirs.
+    """
+    assumed = [entry.path for entry in entries if entry.tag.islower()]
+    skipped = [entry.path for entry in entries if entry.tag in {"S", "s"} and os.path.lexists(root / entry.path)]
+    for flag, paths in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
+        if paths:
+            git("update-index", flag, "-z", "--stdin", stdin=paths)
+
+
+def is_ours(path: str) -> bool:
+    """True for what lies in a ``.wfe`` folder: no part of the project's own files."""
+    return ".wfe" in path.split("/")
