@@ -301,6 +301,11 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "queues.*.concurrency": "tests/engine/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
     "queues.*.per_minute": "tests/engine/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
     "ui.auto": "tests/dashboard/test_on_demand.py::test_configuration_may_say_that_no_page_starts",
+    "checkpoints.keep": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_kept",
+    "checkpoints.keep_for": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_kept",
+    "checkpoints.file_limit": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
+    "checkpoints.total_limit": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
+    "checkpoints.file_count": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
     "queues.*.timeout": "tests/engine/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""

@@ -26,7 +26,7 @@ from wfe_mcp.workspace.checkpoints import (
     read_snapshot,
     take,
 )
-from wfe_mcp.workspace.restoring import Restored, restore
+from wfe_mcp.workspace.restoring import Restored, prepare, restore
 
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -407,3 +407,14 @@ def test_no_snapshot_is_taken_of_a_home_or_without_git(root: Path, home: Path, m
     with pytest.raises(Refused) as refused:
         take(root, {}, LIMITS, at=AT)
     assert refused.value.code == "unavailable"
+
+
+def test_what_a_restore_would_do_is_told_before(root: Path, repo: Git) -> None:
+    one = taken(root)
+    write(root, "a.txt", "two\n")
+    before = files_of(root)
+    told = prepare(root, one.commit, expect=None, safety="r/s", limits=LIMITS, at=AT)
+    assert files_of(root) == before
+    assert kept(root)["r/s"] == told.safety.commit
+    done = restore(root, one.commit, expect=told.safety.tree, safety="r/s", limits=LIMITS, at=AT)
+    assert done == told

@@ -1,16 +1,18 @@
-"""What may a config.toml say of how much may be done at once, of how much may be spent, and of providers that are out?
+"""What may a config.toml say of how much may be done at once, spent and kept, and of providers that are out?
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import Duration
 from wfe_mcp.workspace.provider_tables import Count
+from wfe_mcp.workspace.snapshot_limits import Limits
 
-__all__ = ["BudgetSettings", "LimitedQueue", "OutageSettings", "QueueSettings"]
+__all__ = ["BudgetSettings", "CheckpointSettings", "LimitedQueue", "OutageSettings", "QueueSettings", "size_bytes"]
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
 """The queues that may be limited. Timers are not: they keep the times of runs."""
@@ -23,6 +25,25 @@ def _amount(amount: float) -> float:
 
 
 Amount = Annotated[float, AfterValidator(_amount)]
+
+_UNITS_BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+
+def size_bytes(size: str) -> int:
+    """``"500 kB"``, ``"10 MB"``, ``"1.5 GB"`` in bytes. ValueError for anything else, and for zero."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(kB|MB|GB)", size)
+    value = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
+    if value <= 0:
+        raise ValueError('a size is a number above zero and a unit, for example "500 kB", "10 MB" or "1 GB"')
+    return value
+
+
+def _size(text: str) -> str:
+    size_bytes(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
 
 
 class _Table(BaseModel):
@@ -62,3 +83,27 @@ class OutageSettings(_Table):
         default="2m",
         description='How long a run is paused then before it goes on by itself: `"2m"`. A provider that says when to come back is heard instead.',
     )
+
+
+class CheckpointSettings(_Table):
+    """``[checkpoints]``: how much of the files checkpoints save, and for how long."""
+
+    keep: Count = Field(default=50, description="Checkpoints of one run whose files are kept; older ones go first.")
+    keep_for: Duration = Field(
+        default="30d",
+        description='How long the files of a run\'s checkpoints are kept after its end: `"30d"`. What was there before a rollback is kept twice as long.',
+    )
+    file_limit: Size = Field(
+        default="10 MB", description='A file that git does not track is not saved when it is larger: `"10 MB"`.'
+    )
+    total_limit: Size = Field(
+        default="200 MB",
+        description='What git does not track is saved up to this size in one checkpoint, small folders first: `"200 MB"`.',
+    )
+    file_count: Count = Field(
+        default=20_000, description="Files that git does not track and one checkpoint saves, small folders first."
+    )
+
+    def limits(self) -> Limits:
+        """The limits of one snapshot."""
+        return Limits(size_bytes(self.file_limit), size_bytes(self.total_limit), self.file_count)

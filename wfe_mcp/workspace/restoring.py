@@ -29,7 +29,7 @@ from wfe_mcp.workspace.snapshot import Snapshot, read_snapshot, require_availabl
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped, is_skipped
 from wfe_mcp.workspace.staging import Staging, refusing_faults, remove_tree
 
-__all__ = ["Restored", "restore"]
+__all__ = ["Restored", "prepare", "restore"]
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000
@@ -39,7 +39,7 @@ _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did. ``changes``: from what was there to what is there now; modes alone are an ``M`` too.
+    """What a restore did, or shall do. ``changes``: from what was there to what is there now; modes alone are an ``M`` too.
 
     ``safety``: the snapshot from before, kept as ``safety_name``. ``left``: what differs and was left alone.
     """
@@ -70,12 +70,39 @@ def restore(
     (text) and ``paths``; when a folder of ignored files stands where a file shall be; when another restore is at work.
     ``unavailable`` for git, disk and permissions. After a refusal the files are as they were.
     """
+    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (want, done):
+        _apply(root, done.changes, want)
+    return done
+
+
+def prepare(
+    root: Path,
+    commit: str,
+    *,
+    expect: str | None,
+    safety: str,
+    limits: Limits,
+    at: datetime,
+    note: Mapping[str, Any] | None = None,
+) -> Restored:
+    """What ``restore`` would do, with the safety snapshot taken and kept; it refuses the same. No file is changed.
+
+    ``restore`` with the same arguments uses that safety snapshot, unless something has changed since.
+    """
+    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (_, done):
+        return done
+
+
+@contextmanager
+def _prepared(
+    root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime, note: Mapping[str, Any]
+) -> Generator[tuple[Snapshot, Restored]]:
+    """The wanted snapshot, and what is to be done; no other restore is at work meanwhile."""
     require_available(root)
     with refusing_faults("the restored files"), _alone(root):
         want = read_snapshot(root, commit)
         files = _files_of(root, want)
-        told = {**(note or {}), "before": commit}
-        now = take(root, told, limits, at=at, besides=_in_the_way(root, files))
+        now = take(root, {**note, "before": commit}, limits, at=at, besides=_in_the_way(root, files))
         differing = changes(root, now.tree, want.tree)
         left = _left(root, differing, now, want)
         gone = {each.path for each in left}
@@ -84,8 +111,7 @@ def restore(
         if expect is not None:
             _refuse_foreign(root, expect, now, {change.path for change in todo}, name)
         todo += _modes_only(files, {change.path for change in differing} | gone, now, want)
-        _apply(root, todo, want)
-    return Restored(before, name, tuple(todo), left)
+        yield want, Restored(before, name, tuple(todo), left)
 
 
 class _File(NamedTuple):

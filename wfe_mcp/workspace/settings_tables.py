@@ -9,7 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.workspace.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
 from wfe_mcp.workspace.context import ContextSettings
-from wfe_mcp.workspace.limit_tables import BudgetSettings, LimitedQueue, OutageSettings, QueueSettings
+from wfe_mcp.workspace.limit_tables import (
+    BudgetSettings,
+    CheckpointSettings,
+    LimitedQueue,
+    OutageSettings,
+    QueueSettings,
+)
 from wfe_mcp.workspace.origins import origin_fault
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
@@ -185,6 +191,9 @@ class Settings(_Table):
     )
     budget: BudgetSettings = Field(default=BudgetSettings(), description="What calls to models may use.")
     outage: OutageSettings = Field(default=OutageSettings(), description="Providers that do not answer.")
+    checkpoints: CheckpointSettings = Field(
+        default=CheckpointSettings(), description="What checkpoints save of the files, and for how long."
+    )
     http: HttpSettings = Field(
         default=HttpSettings(), description="Addresses of plain http that steps, webhooks and providers may reach."
     )
