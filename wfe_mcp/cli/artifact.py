@@ -17,6 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact, or it
 Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
 Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all that differ.")]
 Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
+At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
 Against = Annotated[
     str,
@@ -27,15 +28,19 @@ Against = Annotated[
 ]  # fmt: skip
 
 
-def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "") -> None:
-    """Print an artifact of the run, whole."""
+def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "") -> None:
+    """Print an artifact of the run, whole; the newest one, or as it was."""
     from dataclasses import replace
 
     from wfe_mcp.views import answers
 
     engine, run = door.engine, door.at(run)
     phase, artifact = _named(door, run, name)
+    if at and name and revision is None:
+        revision = _revision_then(door, run, answers.read_artifact(engine, door.by, run, phase, artifact).data, at)
     answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
+    if at and not name:
+        answer = replace(answer, data={"artifacts": _listed_then(door, run, at)})
     if answer.data.get("cut"):  # a model pays for what it reads, a terminal does not
         head = answer.data
         with engine.store.read() as tx:
@@ -101,6 +106,25 @@ def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
     receipt = accept_edit(door.engine, by, run, PhasePath(phase))
     wait_for_gates(door, run, phase, receipt.attempt)
     door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
+
+
+def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str) -> int:
+    """Which revision of the artifact ``newest`` there was at event ``at``. Refuses ``unknown_artifact``."""
+    from wfe_mcp.core.errors import Refused
+
+    there = [each["revision"] for each in _listed_then(door, run, at) if each["phase"] == newest["phase"]]
+    if not there:
+        raise Refused("unknown_artifact", f"{newest['artifact']} was not there at event {at}.",
+                      f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
+    return max(there)
+
+
+def _listed_then(door: Door, run: str, at: str) -> list[dict[str, Any]]:
+    from wfe_mcp.engine.past import moment, revisions_then
+    from wfe_mcp.views.artifacts import head_view
+
+    with door.engine.store.read() as tx:
+        return [head_view(head) for head in revisions_then(tx, moment(door.engine, tx, run, at).found.loaded)]
 
 
 def _named(door: Door, run: str, name: str) -> tuple[str, str]:

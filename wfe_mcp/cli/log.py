@@ -1,6 +1,8 @@
 """``wfe-mcp log``: what happened to a run, in order?"""
 
-from typing import Annotated, Any
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,33 +10,98 @@ from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import Run
 from wfe_mcp.cli.text import shortened
 
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
+    from wfe_mcp.core.events import Event
+
 __all__ = ["event_line", "log"]
+
+_VALUE_CHARS = 160
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
+At = Annotated[
+    str, typer.Option("--at", metavar="N", help="Up to event N, or a checkpoint (cp-12), and how the run stood.")
+]
+Step = Annotated[bool, typer.Option("--step", help="What each event changed; in a terminal one after the other.")]
 
 
-def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0) -> None:
+def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False) -> None:
     """List the events of the run, oldest first: the record that verify checks."""
+    from wfe_mcp.engine.past import moment
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import event_view
+    from wfe_mcp.views.story import moment_line
 
     run = door.at(run)
     with door.engine.store.read() as tx:
         record = tx.find_run(door.engine.project_id, run)
-        events = [event_view(event) for event in tx.events(record.id, after=after, limit=limit)]
-    last = events[-1]["seq"] if events else after
-    more = {"after": last} if last < record.last_seq else {}
-    answer = Envelope(True, run=run, run_state=str(record.status), state=str(record.status),
-                      summary=f"{len(events)} of {record.last_seq} events", data={"events": events, **more})  # fmt: skip
+        then = moment(door.engine, tx, run, at) if at else None
+        upto = record.last_seq if then is None else then.event.seq
+        events: list[dict[str, Any]] = [
+            event_view(event) for event in tx.events(record.id, after=after, limit=min(limit, max(0, upto - after)))
+        ]
+        if step and events:
+            changes = list(_changes(tx.happened(record.id, events[-1]["seq"]), after))
+            events = [event | {"changes": made} for event, made in zip(events, changes, strict=True)]
+    last: int = events[-1]["seq"] if events else after
+    more = {"after": last} if last < upto else {}
+    state = str(record.status if then is None else then.found.loaded.state.status)
+    as_of = {} if then is None else {"as_of": {"event": upto, "of": then.of, "state": moment_line(then)}}
+    answer = Envelope(True, run=run, run_state=state, state=state, summary=f"{len(events)} of {record.last_seq} events",
+                      data={"events": events, **as_of, **more})  # fmt: skip
 
-    def show(screen: Any) -> None:
+    def show(screen: "Screen") -> None:
+        if step and sys.stdin.isatty() and sys.stdout.isatty():
+            _walk(screen, events)
+            return
         for event in events:
             screen.line(event_line(event))
+            _tell_changes(screen, event)
         if more:
-            screen.line(f"more: wfe-mcp log {run} --after {last}")
+            screen.line(
+                f"more: wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
+            )
+        if then is not None:
+            screen.line(moment_line(then), "bold")
 
     door.tell(answer, show)
+
+
+def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
+    """What each event after number ``after`` changed."""
+    from wfe_mcp.views.stepping import stepped
+
+    for seq, (_, made) in enumerate(stepped(happened), 1):
+        if seq > after:
+            yield made
+
+
+def _tell_changes(screen: "Screen", event: dict[str, Any]) -> None:
+    if "changes" in event:
+        from wfe_mcp.cli.changes import tell_changes
+
+        tell_changes(screen, event["changes"], _VALUE_CHARS, "        ")
+
+
+def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
+    """One event after the other: Enter or n goes on, p goes back, a number goes there, q ends."""
+    place = 0
+    while place < len(events):
+        screen.line(event_line(events[place]), "bold")
+        _tell_changes(screen, events[place])
+        screen.flush()
+        try:
+            said = input(f"{place + 1} of {len(events)}: Enter next, p back, q end > ").strip().lower()
+        except EOFError:
+            return
+        if said.isdecimal():
+            numbers = [event["seq"] for event in events]
+            place = numbers.index(int(said)) if int(said) in numbers else place
+        elif said in {"", "n", "p"}:
+            place = max(0, place - 1) if said == "p" else place + 1
+        elif said == "q":
+            return
 
 
 def event_line(event: dict[str, Any]) -> str:

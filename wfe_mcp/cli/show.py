@@ -11,13 +11,9 @@ from wfe_mcp.core.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
-    from wfe_mcp.engine.standing import Standing
     from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["show"]
-
-_TOLD = {"phase", "attempt", "sha256", "comment", "reason"}
-_DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
 
 
 OfPhase = Annotated[str, typer.Option("--phase", metavar="PHASE", help="Only the tries at this phase.")]
@@ -26,59 +22,37 @@ Tools = Annotated[
 ]
 
 
-def show(door: Door, run: Run, phase: OfPhase = "", tools: Tools = False) -> None:
-    """Tell the whole story of the run: every try, its evidence, who decided."""
+At = Annotated[
+    str, typer.Option("--at", metavar="N", help="As it was after event N of its log, or at a checkpoint (cp-12).")
+]
+
+
+def show(door: Door, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "") -> None:
+    """Tell the whole story of the run: every try, its evidence, who decided; now, or as it was."""
     from dataclasses import replace
 
-    from wfe_mcp.engine.manifest import manifest
+    from wfe_mcp.engine.past import moment
     from wfe_mcp.views import answers
-    from wfe_mcp.views.runs import context_view
-    from wfe_mcp.views.usage import usage_of_run
+    from wfe_mcp.views.story import past, story
 
     engine, run = door.engine, door.at(run, phase or None)
-    answer = answers.status(engine, door.by, run, "full")
-    found = answers.standing_of(engine, run)
-    with engine.store.read() as tx:
-        made: dict[str, Any] = {
-            "inputs": tx.document(found.loaded.record.inputs_sha256),
-            "manifest": manifest(tx, found.loaded),
-        }
-    attempts = [one for one in _attempts(door, found) if phase in {"", one["phase"]}]
+    if at:
+        with engine.store.read() as tx:
+            then = moment(engine, tx, run, at)
+        answer, found = past(engine, then), then.found
+    else:
+        found = answers.standing_of(engine, run)
+        answer = answers.status(engine, door.by, run, "full")
+        answer = replace(answer, data=answer.data | story(engine, found))
+    told: dict[str, Any] = answer.data
+    attempts = [one for one in told["attempts"] if phase in {"", one["phase"]}]
     if not attempts:
         near = nearest(phase, found.loaded.state.attempts)
         raise Refused("unknown_phase", f"The run has no phase {phase!r}.", f"Did you mean {near[0]!r}?" if near else "")
     if tools:
         attempts = [one | {"tool_calls": _tool_calls(door, run, one)} for one in attempts]
-    story = made | {"attempts": attempts, "decisions": _decisions(door, found)}
-    if found.context:
-        story["context"] = [context_view(bundle, files=True) for bundle in found.context]
-    if found.spending is not None:
-        story["usage"] = usage_of_run(engine, found)
-    answer = replace(answer, data=answer.data | story)
+    answer = replace(answer, data=told | {"attempts": attempts})
     door.tell(answer, lambda screen: _tell(screen, answer))
-
-
-def _attempts(door: Door, found: "Standing") -> list[dict[str, Any]]:
-    """Every try, superseded ones too, in the order of the template."""
-    from wfe_mcp.views.runs import attempt_view
-    from wfe_mcp.views.tool_calls import with_tools
-
-    run, views = found.loaded.record.id, list[dict[str, Any]]()
-    with door.engine.store.read() as tx:
-        found = with_tools(tx, found)
-        for path, tries in found.loaded.state.attempts.items():
-            evidence = [
-                {"id": each.id, "attempt": each.attempt, "gate": each.kind, "step": each.data.get("step"), "log": each.log_path, "tree": each.tree, "head": each.head}
-                for each in tx.evidence(run, path)
-            ]  # fmt: skip
-            for attempt in tries:
-                own = [
-                    {key: value for key, value in each.items() if value and key != "attempt"}
-                    for each in evidence
-                    if each["attempt"] == attempt.number
-                ]
-                views.append(attempt_view(found, attempt) | ({"evidence": own} if own else {}))
-    return views
 
 
 def _tool_calls(door: Door, run: str, attempt: dict[str, Any]) -> list[dict[str, Any]]:
@@ -90,27 +64,6 @@ def _tool_calls(door: Door, run: str, attempt: dict[str, Any]) -> list[dict[str,
     with door.engine.store.read() as tx:
         calls = tx.tool_calls(RunId(run), PhasePath(attempt["phase"]), attempt["attempt"])
     return [tool_call_view(call) for call in calls]
-
-
-def _decisions(door: Door, found: "Standing") -> list[dict[str, Any]]:
-    from wfe_mcp.views.runs import event_view
-
-    with door.engine.store.read() as tx:
-        events = [event_view(each) for each in tx.events(found.loaded.record.id, limit=100_000)]
-    return [
-        {"decision": _decision(each)}
-        | {key: each[key] for key in ("at", "actor", "channel", "assurance")}
-        | {key: value for key, value in each["payload"].items() if key in _TOLD and value}
-        for each in events
-        if _decision(each)
-    ]
-
-
-def _decision(event: dict[str, Any]) -> str:
-    """What somebody decided; empty for events that are no decision."""
-    if event["type"] == "AttemptFailed" and event["payload"].get("kind") == "rejected":
-        return "rejected"
-    return "" if event["channel"] == "system" else _DECISIONS.get(event["type"], "")
 
 
 def _step_line(step: dict[str, Any]) -> str:
@@ -159,7 +112,10 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
 
     data = answer.data
     screen.line(answer.summary, "bold")
-    where(screen, answer)
+    if "as_of" in data:
+        screen.line(f"run {answer.run}: {answer.run_state} at {data['as_of']['at'][:19]}Z")
+    else:
+        where(screen, answer)
     screen.line(f"{data['template']} {data['version']}, started {data['started_at']}, last change {data['updated_at']}")
     for name, value in data["inputs"].items():
         screen.line(f"  {name}: {shortened(str(value), 200)}")
@@ -172,6 +128,9 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         screen.line(f"  {line}")
     for attempt in data["attempts"]:
         _tell_attempt(screen, attempt)
+    for one in data["requests"]:
+        if one["state"] == "open":
+            screen.line(f"{one['asked_at'][:19]}Z {one['phase']} asked about {one['sha256']}: not answered", "awaiting")
     for one in data["decisions"]:
         said = one.get("comment") or one.get("reason") or ""
         screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"

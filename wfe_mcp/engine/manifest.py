@@ -27,10 +27,13 @@ _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
 _COMPARED = 200
 
 
-def manifest(tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
-    """The manifest of a run, as far as it has come. ``score``: of completed runs with these inputs, how many agree."""
+def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) -> dict[str, Any]:
+    """The manifest of a run, as far as it has come. ``score``: of completed runs with these inputs, how many agree.
+
+    ``rows``: its steps as they were at another moment.
+    """
     record = loaded.record
-    rows = tx.steps(record.id)
+    rows = tx.steps(record.id) if rows is None else rows
     outputs = _outputs_hash(loaded, rows)
     made: dict[str, Any] = {
         "engine": tx.document(record.frozen_sha256).get("engine", ""),

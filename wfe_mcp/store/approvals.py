@@ -32,6 +32,7 @@ _OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c
 _ASKED = select(func.count()).select_from(REQUEST).where(*_OF_ATTEMPT)
 _BY_ID = _SELECT.where(REQUEST.c.id == bindparam("id_"))
 _OPEN = _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN).order_by(REQUEST.c.created_at, REQUEST.c.id)
+_OF_RUN = _SELECT.where(REQUEST.c.run_id == bindparam("run_id_")).order_by(REQUEST.c.created_at, REQUEST.c.id)
 _NEW, _NEW_DECISION = insert(REQUEST), insert(DECISION)
 _VOID = update(REQUEST).where(*_OF_ATTEMPT, _IS_OPEN).values(status=RequestStatus.VOID, closed_at=bindparam("at_"))
 _CLOSE = (
@@ -90,6 +91,10 @@ class ApprovalRows(Rows):
         if run_id is not None:
             query = query.where(REQUEST.c.run_id == run_id)
         return self._all(RequestRecord, query)
+
+    def requests(self, run_id: RunId) -> list[RequestRecord]:
+        """Every request of a run, whatever became of it, oldest first."""
+        return self._all(RequestRecord, _OF_RUN, {"run_id_": run_id})
 
     def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
         """Close the open requests of an attempt without an answer; how many there were."""

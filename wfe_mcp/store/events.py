@@ -26,12 +26,22 @@ _EVENTS = (
     .order_by(EVENT.c.seq)
     .limit(bindparam("limit"))
 )
-_LOG = select(EVENT.c.type, EVENT.c.payload).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
+_LOG = (
+    select(EVENT.c.type, EVENT.c.payload)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.seq <= bindparam("until"))
+    .order_by(EVENT.c.seq)
+)
+_OF_TYPE = (
+    select(*(EVENT.c[name] for name in _HEAD))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type == bindparam("type"))
+    .order_by(EVENT.c.seq)
+)
 _TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _BEGINS = select(EVENT.c.seq).where(
     EVENT.c.run_id == bindparam("run_id"), EVENT.c.hash.startswith(bindparam("begins"), autoescape=False)
 )
 _NEW = insert(EVENT)
+_LAST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,10 @@ class EventRows(ProjectRows):
         rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
         return (_record(*row) for row in rows)
 
+    def events_of(self, run_id: RunId, type_: str) -> list[EventRecord]:
+        """The events of one type, oldest first."""
+        return self._all(_record, _OF_TYPE, {"run_id": run_id, "type": type_})
+
     def has_hash(self, run_id: RunId, begins: str) -> bool:
         """True when the hash of some event of the run begins so."""
         return self._connection.execute(_BEGINS, {"run_id": run_id, "begins": begins}).first() is not None
@@ -63,10 +77,14 @@ class EventRows(ProjectRows):
         rows = self._connection.execute(_TAILS, {"ids": list(run_ids)}) if run_ids else ()
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
-    def replay(self, run_id: RunId) -> RunState:
-        """The state that the log of a run leads to, from nothing."""
-        rows = self._connection.execute(_LOG, {"run_id": run_id})
-        return replay(codec.event_of(type_, payload) for type_, payload in rows)
+    def replay(self, run_id: RunId, until: int | None = None) -> RunState:
+        """The state that the log of a run leads to, from nothing; with ``until`` as it was after that event."""
+        return replay(self.happened(run_id, until))
+
+    def happened(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
+        """The events of a run as the rules know them, oldest first."""
+        rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
+        return (codec.event_of(type_, payload) for type_, payload in rows)
 
     def _links(self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime) -> list[dict[str, Any]]:
         """The rows that continue the chain of a run after ``tail``."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
-__all__ = ["gate_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
+__all__ = ["gate_view", "head_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
 
 _LISTED = 15
 """So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
@@ -71,7 +71,7 @@ def read(
             left = max(0, found.loaded.record.artifact_count - len(heads)) + max(0, len(drafts) - _LISTED)
             tools = tools_listed(with_tools(tx, found))[-_LISTED:]
             optional = {"drafts": drafts[-_LISTED:], "tools": tools, "left_out": left}
-            listed: dict[str, Any] = {"artifacts": [_head(head) for head in heads]}
+            listed: dict[str, Any] = {"artifacts": [head_view(head) for head in heads]}
             return listed | {key: value for key, value in optional.items() if value}
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
@@ -88,7 +88,7 @@ def read(
 
 def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
     """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
-    return _head(record) | part_view(json.loads(record.content), pointer)
+    return head_view(record) | part_view(json.loads(record.content), pointer)
 
 
 def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
@@ -117,7 +117,8 @@ def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
 
 
-def _head(head: RevisionHead) -> dict[str, Any]:
+def head_view(head: RevisionHead) -> dict[str, Any]:
+    """A revision without its content."""
     view: dict[str, Any] = {
         "artifact": head.name, "phase": head.phase, "revision": head.revision, "attempt": head.attempt,
         "iteration": head.iteration, "schema": head.schema_name, "sha256": head.sha256, "source": head.source,

@@ -33,11 +33,11 @@ def usage_view(usage: UsageRecord) -> dict[str, Any]:
     return view | {key: value for key, value in optional.items() if value}
 
 
-def usage_of_run(engine: Engine, found: Standing) -> dict[str, Any]:
-    """What a run has used, phase by phase, and its caps."""
+def usage_of_run(engine: Engine, found: Standing, until: datetime | None = None) -> dict[str, Any]:
+    """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
     assert found.spending is not None, "asked where a model was called"
     with engine.store.read() as tx:
-        by_phase = tx.usage_by("phase", run_id=found.loaded.record.id)
+        by_phase = tx.usage_by("phase", run_id=found.loaded.record.id, until=until)
     caps = [{"cap": cap.name, "limit": cap.limit, "unit": cap.unit, "spent": round(cap.spent(found.spending.usage), 6)} for cap in found.spending.caps]  # fmt: skip
     phases = [{"phase": phase, **usage_view(used)} for phase, used in by_phase]
     return usage_view(found.spending.usage) | {"by_phase": phases} | ({"caps": caps} if caps else {})

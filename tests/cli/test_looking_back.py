@@ -1,0 +1,155 @@
+"""A run as it was: up to an event, whole at an event, and event by event."""
+
+import re
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.desk import CLI_HOLDER, Engine
+from wfe_mcp.views import answers
+from wfe_mcp.workspace.location import project_at
+
+
+@pytest.fixture
+def letter(cli: Terminal) -> str:
+    """A letter that was rejected once and sent then; a minute lies between one command and the next."""
+    run = cli.start("letter")
+    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    for what in (
+        lambda: cli.hand_in(run, "draft", "Dear Ada"),
+        lambda: cli.hand_in(run, "send", "one"),
+        lambda: answers.ask_approval(engine, By(), run, "send"),
+        lambda: cli("reject", run, "send", "--feedback", "too short", pin=PIN),
+        lambda: cli.hand_in(run, "send", "two"),
+        lambda: cli("approve", run, "send", pin=PIN),
+    ):
+        cli.clock.forward(minutes=1)
+        assert what()
+    engine.close()
+    assert cli.state(run) == "completed"
+    return run
+
+
+def seq_of(cli: Terminal, run: str, type_: str, nth: int = 1) -> int:
+    found = [each["seq"] for each in cli.json("log", run).data["events"] if each["type"] == type_]
+    return found[nth - 1]
+
+
+@pytest.mark.requirement("S1-03")
+def test_the_log_up_to_an_event_ends_with_how_the_run_stood(cli: Terminal, letter: str) -> None:
+    asked = seq_of(cli, letter, "ApprovalAsked")
+    said = cli("log", letter, "--at", str(asked))
+    lines = said.out.splitlines()
+    assert len(lines) == asked + 1
+    assert lines[-2].lstrip().startswith(f"{asked}  ")
+    assert re.fullmatch(
+        rf"As of event {asked} of \d+ \(ApprovalAsked\): A letter: waiting, 1 of 2 phases done", lines[-1]
+    )
+    data = cli.json("log", letter, "--at", str(asked), "--after", "3").data
+    assert [each["seq"] for each in data["events"]] == list(range(4, asked + 1))
+    assert (data["as_of"]["event"], data["as_of"]["state"]) == (asked, lines[-1])
+
+
+def test_a_long_log_up_to_an_event_says_how_to_read_on(cli: Terminal, letter: str) -> None:
+    said = cli("log", letter, "--at", "9", "--limit", "3")
+    assert f"more: wfe-mcp log {letter} --after 3 --at 9\n" in said.out
+
+
+@pytest.mark.requirement("S1-03")
+def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, letter: str) -> None:
+    asked = seq_of(cli, letter, "ApprovalAsked")
+    then, now = cli.json("show", letter, "--at", str(asked)), cli.json("show", letter)
+    assert (then.document["run_state"], now.document["run_state"]) == ("waiting", "completed")
+    assert "next" not in then.document
+    tries = [(each["phase"], each["attempt"], each["state"]) for each in then.data["attempts"]]
+    assert tries == [("draft", 1, "completed"), ("send", 1, "awaiting")]
+    assert [(each["phase"], each["revision"]) for each in then.data["artifacts"]] == [("draft", 1), ("send", 1)]
+    assert [each["state"] for each in then.data["requests"]] == ["open"]
+    assert [each["state"] for each in now.data["requests"]] == ["rejected", "approved"]
+    assert (then.data["decisions"], [each["decision"] for each in now.data["decisions"]]) == (
+        [],
+        ["rejected", "approved"],
+    )
+    text = cli("show", letter, "--at", str(asked)).out
+    for told in (f"run {letter}: waiting at 2026-11-20T08:03:00Z", "send attempt 1: awaiting", "not answered"):
+        assert told in text
+    assert "too short" not in text
+
+
+def test_each_moment_of_a_run_is_shown_and_the_last_one_is_how_it_stands(cli: Terminal, letter: str) -> None:
+    now, many = cli.json("show", letter).data, len(cli.json("log", letter).data["events"])
+    moments = [cli.json("show", letter, "--at", str(seq)).data for seq in range(1, many + 1)]
+    assert [then["as_of"]["event"] for then in moments] == list(range(1, many + 1))
+    assert {then["as_of"]["of"] for then in moments} == {many}
+    for part in ("attempts", "decisions", "requests", "artifacts", "manifest", "inputs", "iteration"):
+        assert moments[-1][part] == now[part], part
+
+
+@pytest.mark.parametrize(
+    ("at", "hint"),
+    [
+        ("0", "Its events are 1 to"),
+        ("999", "wfe-mcp log"),
+        ("yesterday", "cp-12"),
+        ("cp-2", "no checkpoints"),
+        ("-1", ""),
+    ],
+)
+def test_a_moment_that_never_was_is_named_with_those_that_were(cli: Terminal, letter: str, at: str, hint: str) -> None:
+    for command in ("log", "show"):
+        said = cli.json(command, letter, f"--at={at}")
+        assert (said.code, said.refusal) == (1, "bad_argument")
+        assert hint in said.document["error"]["hint"]
+
+
+def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
+    first, second = (str(seq_of(cli, letter, "RevisionSubmitted", nth)) for nth in (2, 3))
+    assert cli("artifact", "show", letter, "send", "--pointer", "/text", "--at", first).out == "one\n"
+    assert cli("artifact", "show", letter, "send", "--pointer", "/text", "--at", second).out == "two\n"
+    assert [each["phase"] for each in cli.json("artifact", "show", letter, "--at", first).data["artifacts"]] == [
+        "draft",
+        "send",
+    ]
+    assert cli.json("artifact", "show", letter, "send", "--at", "2").refusal == "unknown_artifact"
+
+
+@pytest.mark.requirement("S1-03")
+def test_each_step_says_what_the_event_changed(cli: Terminal, letter: str) -> None:
+    lines = cli("log", letter, "--step").out.splitlines()
+    submitted = next(place for place, line in enumerate(lines) if "RevisionSubmitted draft/1" in line)
+    assert lines[submitted + 1 : submitted + 3] == [
+        '        - /phases/draft/state: "running"',
+        '        + /phases/draft/state: "gating"',
+    ]
+    events = cli.json("log", letter, "--step").data["events"]
+    completed = next(each for each in events if each["type"] == "RunCompleted")
+    assert {"path": "/run/status", "old": "running", "new": "completed"} in completed["changes"]
+    later = cli.json("log", letter, "--step", "--after", "5", "--at", "7").data["events"]
+    assert later == events[5:7]
+
+
+def test_steps_make_the_state_they_end_with(cli: Terminal, letter: str) -> None:
+    """What is added and taken away over all steps is, together, how the run stands."""
+    told: dict[str, object] = {}
+    for event in cli.json("log", letter, "--step").data["events"]:
+        for change in event["changes"]:
+            told[change["path"]] = change.get("new")
+    assert told["/run/status"] == "completed"
+    assert (told["/phases/send/attempt"], told["/phases/send/state"]) == (2, "completed")
+
+
+def test_at_a_terminal_one_goes_through_a_run_forwards_and_backwards(
+    cli: Terminal, letter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter(["", "p", "n", "5", "what?", "q"])
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+
+    def typed(_prompt: str) -> str:
+        return next(said)
+
+    monkeypatch.setattr("builtins.input", typed)
+    out = cli("log", letter, "--step").out
+    assert [int(found) for found in re.findall(r"^\D*1?m? +(\d+)  2026", out, re.MULTILINE)] == [1, 2, 1, 2, 5, 5]
+    assert list(said) == []

@@ -1,0 +1,119 @@
+"""What is the whole story of a run: every try, its evidence, who was asked and who decided?
+
+Of the run as it stands, or as it stood at an earlier event (``Moment``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.engine.manifest import manifest
+from wfe_mcp.engine.past import requests_then, revisions_then
+from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.artifacts import head_view
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.tool_calls import with_tools
+from wfe_mcp.views.usage import usage_of_run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.past import Moment
+    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import EvidenceRecord, RequestRecord
+
+__all__ = ["moment_line", "past", "story"]
+
+_TOLD = {"phase", "attempt", "sha256", "comment", "reason"}
+_DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
+
+
+def past(engine: Engine, then: Moment) -> Envelope:
+    """The run at an earlier moment, whole; nothing is legal in the past, so ``next`` is empty."""
+    state = str(then.found.loaded.state.status)
+    at = {"event": then.event.seq, "of": then.of, "type": then.event.type, "at": _second(then.event.at)}
+    data = run_views.full(then.found) | {"as_of": at} | story(engine, then.found, then)
+    return Envelope(True, then.found.loaded.record.id, None, state, state, summary=moment_line(then), data=data)
+
+
+def moment_line(then: Moment) -> str:
+    """One sentence: which event, and how far the run was."""
+    return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.found)}"
+
+
+def story(engine: Engine, found: Standing, then: Moment | None = None) -> dict[str, Any]:
+    """Inputs, every try with its evidence, artifacts, requests, decisions, manifest, context and usage."""
+    record = found.loaded.record
+    with engine.store.read() as tx:
+        if then is None:
+            found = with_tools(tx, found)
+        evidence = tx.evidence(record.id)
+        told: dict[str, Any] = {
+            "inputs": tx.document(record.inputs_sha256),
+            "manifest": manifest(tx, found.loaded, None if then is None else list(found.steps)),
+            "attempts": _attempts(found, [each for each in evidence if then is None or each.at <= then.event.at]),
+            "artifacts": [head_view(head) for head in revisions_then(tx, found.loaded)],
+            "requests": [_request(each) for each in requests_then(tx, found.loaded)],
+            "decisions": _decisions(tx, found),
+        }  # fmt: skip
+    if found.context:
+        told["context"] = [run_views.context_view(bundle, files=True) for bundle in found.context]
+    if found.spending is not None:
+        told["usage"] = usage_of_run(engine, found, None if then is None else then.event.at)
+    return told
+
+
+def _attempts(found: Standing, evidence: list[EvidenceRecord]) -> list[dict[str, Any]]:
+    """Every try, superseded ones too, in the order of the template."""
+    by_attempt: dict[tuple[str, int], list[EvidenceRecord]] = {}
+    for each in evidence:
+        by_attempt.setdefault((each.phase, each.attempt), []).append(each)
+    return [
+        _attempt(found, attempt, by_attempt.get((attempt.phase, attempt.number), []))
+        for tries in found.loaded.state.attempts.values()
+        for attempt in tries
+    ]
+
+
+def _attempt(found: Standing, attempt: Attempt, evidence: list[EvidenceRecord]) -> dict[str, Any]:
+    own = [
+        {key: value for key, value in told.items() if value}
+        for each in evidence
+        for told in [{"id": each.id, "gate": each.kind, "step": each.data.get("step"), "log": each.log_path, "tree": each.tree, "head": each.head}]
+    ]  # fmt: skip
+    return run_views.attempt_view(found, attempt) | ({"evidence": own} if own else {})
+
+
+def _request(asked: RequestRecord) -> dict[str, Any]:
+    view = {
+        "request": asked.id, "phase": asked.phase, "attempt": asked.attempt, "stage": str(asked.stage),
+        "sha256": asked.sha256[:12], "assurance": asked.assurance.name.lower(), "state": str(asked.status),
+        "asked_at": _second(asked.created_at),
+    }  # fmt: skip
+    return view | ({} if asked.closed_at is None else {"closed_at": _second(asked.closed_at)})
+
+
+def _decisions(tx: Tx, found: Standing) -> list[dict[str, Any]]:
+    record = found.loaded.record
+    events = [run_views.event_view(each) for each in tx.events(record.id, limit=record.last_seq)]
+    return [
+        {"decision": _decision(each)}
+        | {key: each[key] for key in ("at", "actor", "channel", "assurance")}
+        | {key: value for key, value in each["payload"].items() if key in _TOLD and value}
+        for each in events
+        if _decision(each)
+    ]
+
+
+def _decision(event: dict[str, Any]) -> str:
+    """What somebody decided; empty for events that are no decision."""
+    if event["type"] == "AttemptFailed" and event["payload"].get("kind") == "rejected":
+        return "rejected"
+    return "" if event["channel"] == "system" else _DECISIONS.get(event["type"], "")
+
+
+def _second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
