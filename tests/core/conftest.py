@@ -13,8 +13,9 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve, replay
-from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, VerdictKind
+from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack, VerdictKind
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.core.undo import Entry, people_since, redo, undo
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 AGENT = By("agent", Channel.MCP, Assurance.AGENT)
@@ -28,11 +29,14 @@ class Scene:
     state: RunState = field(default_factory=RunState)
     log: list[Event] = field(default_factory=list[Event])
     at: datetime = NOW
+    entries: list[Entry] = field(default_factory=list[Entry])
 
     def give(self, command: c.Command) -> list[str]:
         events = decide(self.state, command)
         for event in events:
             self.state = evolve(self.state, event)
+        moment = self.at + timedelta(microseconds=len(self.entries))  # each command has one of its own
+        self.entries += (Entry(len(self.log) + n, event, command.by, moment) for n, event in enumerate(events, 1))
         self.log += events
         assert replay(self.log) == self.state
         return [type(event).__name__ for event in events]
@@ -41,6 +45,20 @@ class Scene:
         with pytest.raises(Refused) as refusal:
             decide(self.state, command)
         return refusal.value
+
+    def back(self, to: int, by: By = HUMAN, kind: TakesBack = "rollback", **more: Any) -> list[str]:
+        """Go back to the moment after event ``to``."""
+        return self.give(self.going_back(to, by, kind, **more))
+
+    def going_back(self, to: int, by: By = HUMAN, kind: TakesBack = "rollback", **more: Any) -> c.Rollback:
+        people = people_since(self.entries, to, whole=kind != "rollback")
+        return c.Rollback(to=to, then=replay(self.log[:to]), kind=kind, people=people, by=by, at=self.at, **more)
+
+    def undo(self, by: By = HUMAN) -> list[str]:
+        return self.back(undo(self.entries).to, by, "undo")
+
+    def redo(self, by: By = HUMAN) -> list[str]:
+        return self.back(redo(self.entries).to, by, "redo")
 
     def later(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)

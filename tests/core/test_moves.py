@@ -18,6 +18,7 @@ from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
 from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.undo import undo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,7 @@ pending / Cancel: cancelled
 pending / Skip: skipped
 pending / Wake: ready | gating
 pending / goto: superseded
+pending / rollback: rolled_back
 ready / Answer: running | gating | completed | failed
 ready / Cancel: cancelled
 ready / Skip: skipped
@@ -106,6 +108,8 @@ skipped / rollback: rolled_back\
 @pytest.mark.requirement("B-01")
 def test_every_cell_of_the_run_table_is_as_reviewed():
     assert table(RUN_MOVES) == snapshot("""\
+blocked / AbandonRollback: blocked
+blocked / BeginRollback: blocked
 blocked / Cancel: cancelled
 blocked / Edit: running
 blocked / ForceAccept: running
@@ -114,11 +118,17 @@ blocked / Overrule: running
 blocked / Proceed: running
 blocked / RecordVerdict: blocked
 blocked / Retry: running
+blocked / Rollback: running | waiting | paused | blocked | failed | completed
 blocked / Skip: running
+blocked / TakeCheckpoint: blocked
 blocked / TreeChange: blocked
-blocked / rollback: running
+completed / AbandonRollback: completed
+completed / BeginRollback: completed
 completed / Retry: running
-completed / rollback: running
+completed / Rollback: running | waiting | paused | blocked | failed | completed
+completed / TakeCheckpoint: completed
+failed / AbandonRollback: failed
+failed / BeginRollback: failed
 failed / Cancel: cancelled
 failed / Edit: running
 failed / ForceAccept: running
@@ -126,11 +136,14 @@ failed / LoseLease: failed
 failed / Overrule: running
 failed / RecordVerdict: failed
 failed / Retry: running
+failed / Rollback: running | waiting | paused | blocked | failed | completed
 failed / Skip: running
+failed / TakeCheckpoint: failed
 failed / TreeChange: failed
-failed / rollback: running
+paused / AbandonRollback: paused
 paused / Approve: paused
 paused / AskApproval: paused
+paused / BeginRollback: paused
 paused / Cancel: cancelled
 paused / Edit: paused
 paused / ForceAccept: paused
@@ -141,19 +154,22 @@ paused / RefuseSubmission: paused
 paused / Reject: paused
 paused / Resume: running
 paused / Retry: paused
+paused / Rollback: running | waiting | paused | blocked | failed | completed
 paused / SetAuto: paused
 paused / Skip: paused
 paused / StartPhase: paused
 paused / Submit: paused
+paused / TakeCheckpoint: paused
 paused / TimeOut: paused
 paused / TreeChange: paused
 paused / Withdraw: paused
-paused / rollback: paused
 pending / Cancel: cancelled
 pending / StartRun: running
+running / AbandonRollback: running
 running / Answer: running | waiting | completed | blocked | failed | paused
 running / Approve: running | waiting | completed | blocked | failed | paused
 running / AskApproval: running | waiting | completed | blocked | failed | paused
+running / BeginRollback: running
 running / Cancel: cancelled
 running / Edit: running | waiting | completed | blocked | failed | paused
 running / EndCompensation: running | waiting | completed | blocked | failed | paused
@@ -168,18 +184,21 @@ running / RecordVerdict: running | waiting | completed | blocked | failed | paus
 running / RefuseSubmission: running | waiting | completed | blocked | failed | paused
 running / Reject: running | waiting | completed | blocked | failed | paused
 running / Retry: running | waiting | completed | blocked | failed | paused
+running / Rollback: running | waiting | paused | blocked | failed | completed
 running / SetAuto: running
 running / Skip: running | waiting | completed | blocked | failed | paused
 running / StartPhase: running | waiting | completed | blocked | failed | paused
 running / Submit: running | waiting | completed | blocked | failed | paused
+running / TakeCheckpoint: running
 running / TimeOut: running | waiting | completed | blocked | failed | paused
 running / TreeChange: running | waiting | completed | blocked | failed | paused
 running / Wake: running | waiting | completed | blocked | failed | paused
 running / Withdraw: running | waiting | completed | blocked | failed | paused
-running / rollback: running
+waiting / AbandonRollback: waiting
 waiting / Answer: running | waiting | completed | blocked | failed | paused
 waiting / Approve: running | waiting | completed | blocked | failed | paused
 waiting / AskApproval: running | waiting | completed | blocked | failed | paused
+waiting / BeginRollback: waiting
 waiting / Cancel: cancelled
 waiting / Edit: running | waiting | completed | blocked | failed | paused
 waiting / EndCompensation: running | waiting | completed | blocked | failed | paused
@@ -194,15 +213,16 @@ waiting / RecordVerdict: running | waiting | completed | blocked | failed | paus
 waiting / RefuseSubmission: running | waiting | completed | blocked | failed | paused
 waiting / Reject: running | waiting | completed | blocked | failed | paused
 waiting / Retry: running | waiting | completed | blocked | failed | paused
+waiting / Rollback: running | waiting | paused | blocked | failed | completed
 waiting / SetAuto: running | waiting
 waiting / Skip: running | waiting | completed | blocked | failed | paused
 waiting / StartPhase: running | waiting | completed | blocked | failed | paused
 waiting / Submit: running | waiting | completed | blocked | failed | paused
+waiting / TakeCheckpoint: waiting
 waiting / TimeOut: running | waiting | completed | blocked | failed | paused
 waiting / TreeChange: running | waiting | completed | blocked | failed | paused
 waiting / Wake: running | waiting | completed | blocked | failed | paused
-waiting / Withdraw: running | waiting | completed | blocked | failed | paused
-waiting / rollback: running\
+waiting / Withdraw: running | waiting | completed | blocked | failed | paused\
 """)
 
 
@@ -284,6 +304,22 @@ class AnyRun(RuleBasedStateMachine):
                 self.scene.give(command)
                 return
 
+    @rule(data=st.data(), by=st.sampled_from([AGENT, HUMAN]), files=st.booleans())
+    def somebody_goes_back(self, data: st.DataObject, by: By, files: bool) -> None:
+        to = data.draw(st.integers(1, len(self.scene.log)))
+        command = self.scene.going_back(to, by, files=files)
+        if refusal(self.scene.state, command) is None:
+            self.scene.give(command)
+
+    @rule(by=st.sampled_from([AGENT, HUMAN]))
+    def somebody_takes_a_command_back(self, by: By) -> None:
+        try:
+            command = self.scene.going_back(undo(self.scene.entries).to, by, "undo")
+        except Refused:
+            return
+        if refusal(self.scene.state, command) is None:
+            self.scene.give(command)
+
     @rule(kind=st.sampled_from([VerdictKind.FAIL, VerdictKind.ERROR, VerdictKind.AWAITING]))
     def a_gate_says_no(self, kind: VerdictKind) -> None:
         for attempt in self.scene.state.open_attempts:
@@ -312,7 +348,7 @@ class AnyRun(RuleBasedStateMachine):
     def one_attempt_a_phase_is_open_and_numbers_never_restart(self) -> None:
         for tries in self.scene.state.attempts.values():
             assert [attempt.number for attempt in tries] == list(range(1, len(tries) + 1))
-            closed = {AttemptStatus.SUPERSEDED}
+            closed = {AttemptStatus.SUPERSEDED, AttemptStatus.ROLLED_BACK, AttemptStatus.CANCELLED}
             assert all(attempt.status in closed for attempt in tries[:-1])
 
     @invariant()

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.store.scene import ADA, NOW, PLAN, PLAN_READY, STARTED, create, fold, new_run, step
+from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.model import LoopState, RunId, RunState
+from wfe_mcp.core.history import rolled_back, same_standing
+from wfe_mcp.core.model import GoingBack, LoopState, RunId, RunState
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
 from wfe_mcp.store import Store
 from wfe_mcp.store.records import LoadedRun
@@ -57,6 +59,23 @@ def test_a_loop_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store
     )  # fmt: skip
     loaded = step(store, loaded, back)
     assert read_elsewhere(url) == loaded
+
+
+def test_a_rollback_is_loaded_as_it_was_saved_and_any_earlier_moment_is_replayed(store: Store, url: str) -> None:
+    then = fold(RunState(), *OPENED)
+    with store.tx() as tx:
+        loaded = LoadedRun(tx.create_run(new_run(tx, RUN), then, OPENED, ADA, NOW), then)
+    loaded = step(store, loaded, e.ItemClosed(phase=LOOP, attempt=1, key="T-10", failed=True))
+    command = c.Rollback(to=len(OPENED), then=then, kind="undo", safety="c" * 40, by=ADA, at=NOW)
+    begun = e.RollbackBegan(to=command.to, commit="d" * 40, safety="c" * 40, holder="me", kind="undo")
+    loaded = step(store, loaded, e.CheckpointTaken(why="safety", commit="c" * 40), begun)
+    assert loaded.state.going_back == GoingBack(6, "d" * 40, "c" * 40, "me", "undo")
+    assert read_elsewhere(url) == loaded
+    loaded = step(store, loaded, rolled_back(loaded.state, command))
+    assert read_elsewhere(url) == loaded
+    assert same_standing(loaded.state, then)
+    with store.read() as tx:
+        assert tx.replay(RUN, until=len(OPENED)) == then
 
 
 def test_a_step_that_is_undone_leaves_no_state_behind(store: Store) -> None:

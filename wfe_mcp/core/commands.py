@@ -7,13 +7,14 @@ then happened is an event, in the past tense (``events.py``).
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wfe_mcp.core.model import By, FailKind, Stage, VerdictKind
+from wfe_mcp.core.history_events import Why
+from wfe_mcp.core.model import By, FailKind, RunState, Stage, TakesBack, VerdictKind
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "Answer", "Approve", "AskApproval", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
-    "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "SetAuto", "Skip", "StartPhase",
-    "StartRun", "Submit", "TimeOut", "TreeChange", "Wake", "Withdraw",
+    "AbandonRollback", "Answer", "Approve", "AskApproval", "BeginRollback", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
+    "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "Rollback", "SetAuto", "Skip", "StartPhase",
+    "StartRun", "Submit", "TakeCheckpoint", "TimeOut", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
 
 
@@ -256,3 +257,48 @@ class Cancel(Command):
     """End the run for good."""
 
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCheckpoint(Command):
+    """The files are kept in ``commit`` (None: they are not, and ``note`` says why)."""
+
+    why: Why = "manual"
+    phase: PhasePath | None = None
+    attempt: int = 0
+    commit: str | None = None
+    tree: str | None = None
+    skipped: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback(Command):
+    """Stand again where the run stood at event ``to``; ``then`` is its state there.
+
+    ``people``: what people did or stopped since, in words; only a person takes that back. ``files``: they went back too,
+    and were ``safety`` before. An undo or redo takes back as well what was set for the whole run: pause, automatic mode, caps.
+    """
+
+    to: int
+    then: RunState
+    kind: TakesBack = "rollback"
+    people: tuple[str, ...] = ()
+    files: bool = False
+    safety: str | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRollback(Rollback):
+    """Put back the files first, as in ``commit``. Legal where ``Rollback`` is; until that follows, nothing else is."""
+
+    commit: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonRollback(Command):
+    """The files could not be put back, or are again as they were."""
+
+    reason: str

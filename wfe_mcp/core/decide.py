@@ -14,6 +14,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.guards import stopped_phases
+from wfe_mcp.core.history import rolled_back
 from wfe_mcp.core.loops import loop_opened, pass_judged
 from wfe_mcp.core.mending import recovery_opened
 from wfe_mcp.core.model import (
@@ -293,6 +294,31 @@ def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
     return [e.RunCancelled(reason=command.reason)]
 
 
+def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Event]:
+    return [
+        e.CheckpointTaken(
+            why=command.why, phase=command.phase, attempt=command.attempt, commit=command.commit, tree=command.tree,
+            skipped=command.skipped, note=command.note,
+        )
+    ]  # fmt: skip
+
+
+def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
+    return [
+        e.RollbackBegan(
+            to=command.to, commit=command.commit, safety=command.safety or "", holder=command.holder, kind=command.kind
+        )
+    ]
+
+
+def _abandon_rollback(_state: RunState, command: c.AbandonRollback) -> list[e.Event]:
+    return [e.RollbackAbandoned(reason=command.reason)]
+
+
+def _rollback(state: RunState, command: c.Rollback) -> list[e.Event]:
+    return [rolled_back(state, command)]
+
+
 def _reopened(state: RunState) -> list[e.Event]:
     return [e.RunReopened()] if state.is_over else []
 
@@ -304,4 +330,5 @@ _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = 
     c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,
     c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation, c.Proceed: _proceed, c.SetAuto: _set_auto,
     c.Pause: _pause, c.Resume: _resume, c.Cancel: _cancel,
+    c.TakeCheckpoint: _take_checkpoint, c.BeginRollback: _begin_rollback, c.AbandonRollback: _abandon_rollback, c.Rollback: _rollback,
 }  # fmt: skip

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from wfe_mcp.core.event import AttemptEvent, Event
+from wfe_mcp.core.history_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack
 from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Stage, Verdict
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
@@ -19,6 +21,7 @@ __all__ = [
     "AttemptFailed",
     "AttemptOpened",
     "AutoSwitched",
+    "CheckpointTaken",
     "Event",
     "GateJudged",
     "GatesOpened",
@@ -41,6 +44,9 @@ __all__ = [
     "PhaseStarted",
     "RecoveryOpened",
     "RevisionSubmitted",
+    "RollbackAbandoned",
+    "RollbackBegan",
+    "RolledBack",
     "RunBlocked",
     "RunCancelled",
     "RunCompleted",
@@ -54,19 +60,6 @@ __all__ = [
     "WentTo",
     "WhenAnswered",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """The base: nothing but its type."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEvent(Event):
-    """Something happened to one attempt."""
-
-    phase: PhasePath
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +384,7 @@ EVENTS: dict[str, type[Event]] = {
         PhaseCompleted, PhaseForced,
         AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
+        CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack,
     )
 }  # fmt: skip
 """Every event by its name in the log."""

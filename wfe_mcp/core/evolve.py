@@ -21,9 +21,10 @@ from wfe_mcp.core.items import (
     open_again,
     open_recovery,
     superseded,
+    taken_back,
     with_attempts,
 )  # fmt: skip
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, GoingBack, RunState, RunStatus, Stage, Verdict, VerdictKind
 
 __all__ = ["evolve", "replay"]
 
@@ -67,6 +68,21 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
             return replace(ended, status=RunStatus.CANCELLED, reason=reason)
         case e.RunCompleted():
             return replace(_end_open(state, pending=AttemptStatus.SKIPPED), status=RunStatus.COMPLETED, reason="")
+        case _:
+            return _history_event(state, event)
+
+
+def _history_event(state: RunState, event: e.Event) -> RunState:
+    match event:
+        case e.CheckpointTaken():
+            return state
+        case e.RollbackBegan():
+            going = GoingBack(event.to, event.commit, event.safety, event.holder, event.kind)
+            return replace(state, going_back=going)
+        case e.RollbackAbandoned():
+            return replace(state, going_back=None)
+        case e.RolledBack():
+            return _rolled_back(state, event)
         case _:
             raise TypeError(f"no such event: {event!r}")
 
@@ -228,6 +244,16 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
     if event.rule:
         jumps[event.rule] = jumps.get(event.rule, 0) + 1
     return replace(state, iteration=event.iteration, jumps=jumps)
+
+
+def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
+    state = with_attempts(state, (taken_back(state.current(path)) for path in event.ended))
+    opened = {attempt.phase: (*state.attempts[attempt.phase], attempt) for attempt in event.opened}
+    return replace(
+        state, attempts={**state.attempts, **opened}, loops=event.loops, status=event.status, auto=event.auto,
+        reason=event.reason, paused_by_human=event.paused_by_human, max_cost_usd=event.max_cost_usd,
+        max_tokens=event.max_tokens, going_back=None,
+    )  # fmt: skip
 
 
 def _end_open(state: RunState, *, pending: AttemptStatus) -> RunState:

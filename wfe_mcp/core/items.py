@@ -14,13 +14,17 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, LoopState, RunS
 from wfe_mcp.core.paths import PhasePath, inside
 
 __all__ = [
-    "LoopEvent", "close_items", "drop_items", "end_recovery", "ended", "fresh", "loop_event", "open_again", "open_recovery",
-    "superseded", "with_attempts",
+    "GONE", "LoopEvent", "close_items", "drop_items", "end_recovery", "ended", "fresh", "loop_event", "open_again", "open_recovery",
+    "superseded", "taken_back", "with_attempts",
 ]  # fmt: skip
 
 LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
 
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+GONE = {AttemptStatus.SUPERSEDED, AttemptStatus.CANCELLED, AttemptStatus.ROLLED_BACK}
+"""Nothing comes of such an attempt any more."""
 
 
 def loop_event(state: RunState, event: LoopEvent) -> RunState:
@@ -109,6 +113,11 @@ def fresh(state: RunState, path: PhasePath, iteration: int, told: Attempt | None
 def superseded(attempt: Attempt) -> Attempt:
     """An attempt whose place another one takes."""
     return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
+
+
+def taken_back(attempt: Attempt) -> Attempt:
+    """An attempt that a rollback leaves behind."""
+    return replace(superseded(attempt), status=AttemptStatus.ROLLED_BACK, not_before=None, mending="")
 
 
 def ended(

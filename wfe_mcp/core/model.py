@@ -16,8 +16,8 @@ from wfe_mcp.core.paths import inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
 
 __all__ = [
-    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "LoopState", "RunId", "RunState",
-    "RunStatus", "Stage", "Verdict", "VerdictKind",
+    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "LoopState", "RunId",
+    "RunState", "RunStatus", "Stage", "TakesBack", "Verdict", "VerdictKind",
 ]  # fmt: skip
 
 RunId = NewType("RunId", str)
@@ -144,6 +144,7 @@ class Attempt:
     ``mending``: what a rule does about its failure; ``fail_rule``: the rule of ``on_fail`` that follows. ``recovery``: the key
     of the last of its ``recoveries``, each a template that runs inside it.
     ``entered``: a jump led here, in this lineage of tries. ``locks``: their names, once they are known.
+    ``restores``: the try that a rollback brought back as this one; 0 for one that was worked.
     """
 
     phase: PhasePath
@@ -184,6 +185,12 @@ class Attempt:
     judged: bool = False
     forced: bool = False
     role: str | None = None
+    restores: int = 0
+
+    @property
+    def made_in(self) -> int:
+        """The number of the try that made what this one names: its artifact, its steps, their logs."""
+        return self.restores or self.number
 
     @property
     def is_settled(self) -> bool:
@@ -215,6 +222,24 @@ class LoopState:
         return self.begun - len(self.open) - len(self.failed)
 
 
+TakesBack = Literal["rollback", "undo", "redo"]
+"""Who named the moment to go back to: a person or an agent did, or it is the one before the last command (its undo)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoingBack:
+    """Files are being put back as they were in ``commit``; the state of event ``to`` follows as soon as they are.
+
+    ``safety``: the commit that holds the files as they were before. ``holder``: the process that does it.
+    """
+
+    to: int
+    commit: str
+    safety: str
+    holder: str
+    kind: TakesBack = "rollback"
+
+
 @dataclass(frozen=True, slots=True)
 class RunState:
     """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try.
@@ -235,6 +260,7 @@ class RunState:
     max_tokens: int | None = None
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
     loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
+    going_back: GoingBack | None = None
 
     def current(self, path: PhasePath) -> Attempt:
         """The newest attempt of a phase; KeyError when the phase is unknown."""

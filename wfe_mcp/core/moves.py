@@ -13,6 +13,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import GUARDS, illegal, missing, not_of_a_loop
+from wfe_mcp.core.history_guards import HISTORY_GUARDS, is_going_back
 from wfe_mcp.core.model import (
     AttemptStatus,
     By,
@@ -29,7 +30,7 @@ _NEW = "superseded +new"
 ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "pending": {
         "Answer": "pending | ready | gating | skipped | failed", "Wake": "ready | gating", "Skip": "skipped",
-        "goto": "superseded", "Cancel": "cancelled",
+        "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
     },
     "ready": {
         "Answer": "running | gating | completed | failed", "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
@@ -77,27 +78,41 @@ _SHOWN = 10
 _LATE = ("LoseLease", "RecordVerdict", "TreeChange")
 """What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
 
+_RECORDED = frozenset({*_RECORDING, "FailAttempt", "EndCompensation"}) - {"Retry", "Skip", "Edit", "ForceAccept"}
+"""What jobs bring while the files of a run are being put back."""
+
+
+def _history(status: str) -> dict[str, str]:
+    """Commands about the history of a run: checkpoints leave it as it is, and a rollback leads to where it once stood."""
+    stays = dict.fromkeys(("TakeCheckpoint", "BeginRollback", "AbandonRollback"), status)
+    return stays | {"Rollback": "running | waiting | paused | blocked | failed | completed"}
+
+
 RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "pending": {"StartRun": "running", "Cancel": "cancelled"},
     "running": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
-    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled", "rollback": "running"},
+    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled"}
+    | _history("running"),
     "waiting": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
     | {
         "Proceed": "running",
         "SetAuto": "running | waiting",
         "Pause": "paused",
         "Cancel": "cancelled",
-        "rollback": "running",
-    },
+    }
+    | _history("waiting"),
     "paused": dict.fromkeys(_RECORDING, "paused")
-    | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled", "rollback": "paused"},
+    | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled"}
+    | _history("paused"),
     "blocked": dict.fromkeys(_REOPENING, "running")
     | dict.fromkeys(_LATE, "blocked")
-    | {"Proceed": "running", "Cancel": "cancelled", "rollback": "running"},
+    | {"Proceed": "running", "Cancel": "cancelled"}
+    | _history("blocked"),
     "failed": dict.fromkeys(_REOPENING, "running")
     | dict.fromkeys(_LATE, "failed")
-    | {"Cancel": "cancelled", "rollback": "running"},
-    "completed": {"Retry": "running", "rollback": "running"},
+    | {"Cancel": "cancelled"}
+    | _history("failed"),
+    "completed": {"Retry": "running"} | _history("completed"),
     "cancelled": {},
 }
 """Run status × command → where it leads. A paused run starts nothing new, but records what open attempts bring.
@@ -109,11 +124,14 @@ def refusal(state: RunState, command: c.Command) -> Refused | None:
     name = type(command).__name__
     if name not in RUN_MOVES[state.status]:
         return illegal(f"The run is {state.status}, where {_words(name)} means nothing.", _allowed_in_run(state))
+    going_back = is_going_back(state, command, _RECORDED)
+    if going_back is not None:
+        return going_back
     if isinstance(command, c.PhaseCommand):
         found = _phase_refusal(state, command, name)
         if found is not None:
             return found
-    guard = GUARDS.get(type(command))
+    guard = GUARDS.get(type(command)) or HISTORY_GUARDS.get(type(command))
     return guard(state, command) if guard is not None else None
 
 
@@ -141,6 +159,9 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
         return None
     if attempt.status is AttemptStatus.SUPERSEDED:
         return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} is closed: the loop around it begins anew.",
+                       "Call status to see what is open.")  # fmt: skip
+    if attempt.status is AttemptStatus.ROLLED_BACK:
+        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} was rolled back.",
                        "Call status to see what is open.")  # fmt: skip
     if name == "StartPhase" and attempt.status is AttemptStatus.PENDING:
         return Refused("not_ready", f"Phase {command.phase!r} cannot start: it waits for {missing(state, attempt)}.",
@@ -205,6 +226,7 @@ _WORDS = {
     "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",
     "LoseLease": "end of lease", "RecordVerdict": "a gate's verdict", "OpenGates": "opening gates", "Wake": "wake",
     "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step", "EndCompensation": "the end of a compensation",
+    "Rollback": "rollback", "BeginRollback": "rollback", "AbandonRollback": "the end of a rollback", "TakeCheckpoint": "checkpoint",
 }  # fmt: skip
 
 

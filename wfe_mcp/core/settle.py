@@ -148,7 +148,7 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
 
 
 def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
-    if state.status is RunStatus.PENDING or state.is_over:
+    if state.status is RunStatus.PENDING or state.is_over or state.going_back is not None:
         return
     for attempt in state.open_attempts:
         if attempt.status is AttemptStatus.GATING:

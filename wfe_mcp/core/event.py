@@ -1,0 +1,20 @@
+"""What has every event?"""
+
+from dataclasses import dataclass
+
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["AttemptEvent", "Event"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The base: nothing but its type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEvent(Event):
+    """Something happened to one attempt."""
+
+    phase: PhasePath
+    attempt: int

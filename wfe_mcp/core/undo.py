@@ -1,0 +1,132 @@
+"""Which moment lies before the last command?
+
+    c1  c2  c3  undo (c3)  undo (c2)  redo (c2)          each undo and redo is an event like any other
+    undo ──► before c2      redo ──► before undo (c3)
+
+Rules:
+1. A command is what somebody asked for, with all that followed from it by itself; an undo takes that back too.
+2. After an undo or redo the run stands where it stood at ``to``: whoever looks further back goes on from there.
+3. A redo takes back an undo. After another command there is nothing to redo.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, By, Channel
+
+__all__ = ["Entry", "Step", "people_since", "redo", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the log: ``seq`` counts from 1."""
+
+    seq: int
+    event: e.Event
+    by: By
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where to go (``to``), and what that takes back: the number of the first event, and the first one that says what."""
+
+    to: int
+    first: int
+    what: Entry
+
+
+def undo(log: Sequence[Entry]) -> Step:
+    """The step that takes back the last command. Refuses where nothing is left that can be."""
+    upto = len(log)
+    while (found := _last_command(log, upto)) is not None:
+        first, what = found
+        if isinstance(what.event, e.RolledBack) and what.event.kind != "rollback":
+            upto = what.event.to
+            continue
+        if isinstance(log[first].event, e.RunStarted):
+            break
+        return Step(log[first].seq - 1, log[first].seq, what)
+    raise Refused(
+        "illegal_transition", "Nothing is left to undo: the start of a run is not undone.", "Cancel the run instead."
+    )
+
+
+def redo(log: Sequence[Entry]) -> Step:
+    """The step that takes back the last undo."""
+    upto = len(log)
+    while (found := _last_command(log, upto)) is not None:
+        first, what = found
+        if not isinstance(what.event, e.RolledBack) or what.event.kind == "rollback":
+            break
+        if what.event.kind == "undo":
+            return Step(log[first].seq - 1, log[first].seq, what)
+        upto = what.event.to
+    raise Refused("illegal_transition", "Nothing is left to redo: the last command was no undo.", "Call status.")
+
+
+def people_since(log: Sequence[Entry], to: int, *, whole: bool) -> tuple[str, ...]:
+    """What people did or were to decide after event ``to``: the names of the events, with their numbers.
+
+    ``whole``: pause, automatic mode and caps go back too (an undo).
+    """
+    return tuple(
+        f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[to:] if _is_persons(entry, whole=whole)
+    )
+
+
+_STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
+_SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
+_FOLLOWS = (
+    e.PhaseReady, e.GatesOpened, e.WhenAnswered, e.LocksNamed, e.NextJudged, e.LoopOpened, e.ItemOpened, e.ItemClosed,
+    e.LoopFinished, e.LeaseLost, e.ApprovalAwaited, e.ApprovalAsked, e.CheckpointTaken, e.RecoveryOpened, e.RunCompleted,
+)  # fmt: skip
+"""What happens by itself in the wake of a person's command; it is no decision of theirs."""
+
+
+_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned)
+"""What stands in the log and takes nothing anywhere."""
+
+
+def _is_persons(entry: Entry, *, whole: bool) -> bool:
+    event = entry.event
+    if isinstance(event, _STOPS):
+        return True
+    if isinstance(event, _SETTINGS) and not whole:
+        return False
+    if isinstance(event, e.RunPaused) and event.by_human:
+        return True
+    through = entry.by.channel in {Channel.FORM, Channel.DASHBOARD, Channel.PASSKEY, Channel.DEMO}
+    return (through or entry.by.assurance > Assurance.AGENT) and not isinstance(event, _FOLLOWS)
+
+
+def _last_command(log: Sequence[Entry], upto: int) -> tuple[int, Entry] | None:
+    """Where the last command before index ``upto`` begins, and the event that says what it was."""
+    for index in range(upto - 1, -1, -1):
+        if isinstance(log[index].event, e.RolledBack):  # whoever wrote it: it may have ended for one who died
+            return _began(log, index), log[index]
+        if log[index].by.channel is not Channel.SYSTEM and not isinstance(log[index].event, _NOTES):
+            first = _first_of(log, index)
+            back = next((at for at in range(first, index) if isinstance(log[at].event, e.RolledBack)), None)
+            return (first, log[first]) if back is None else (_began(log, back), log[back])
+    return None
+
+
+def _first_of(log: Sequence[Entry], index: int) -> int:
+    """The first event of the command that ``log[index]`` belongs to: its events have one moment."""
+    entry, first = log[index], index
+    while first and (log[first - 1].at, log[first - 1].by) == (entry.at, entry.by):
+        first -= 1
+    return first
+
+
+def _began(log: Sequence[Entry], index: int) -> int:
+    """Where the rollback that ended with ``log[index]`` began: before it put the files back."""
+    ends = (e.RollbackBegan, e.RolledBack, e.RollbackAbandoned)
+    back = range(index - 1, -1, -1)
+    asked = (at for at in back if isinstance(log[at].event, ends) or log[at].by.channel is not Channel.SYSTEM)
+    before = next(asked, index)
+    return before if isinstance(log[before].event, e.RollbackBegan) else index
