@@ -194,6 +194,7 @@ def test_a_fallback_works_when_the_first_model_stays_out(scene: Scene) -> None:
     assert [asked.model for asked in models.asked] == ["claude"] * 3 + ["gpt"]
 
 
+@pytest.mark.requirement("S1-08")
 def test_another_model_takes_the_next_attempt_and_the_client_the_one_after_it(scene: Scene) -> None:
     with server([], [Turn(text="I would rather not.")] * 9) as models:
         configure(scene, models)
