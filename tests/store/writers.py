@@ -1,5 +1,6 @@
 """What do other processes do to the store? Run by ``test_processes.py``, one function per kind of process."""
 
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
@@ -8,7 +9,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.model import By
 from wfe_mcp.store import Store
 
-__all__ = ["claim_jobs", "create_runs", "stop_half_way", "write_for_ever"]
+__all__ = ["claim_jobs", "create_runs", "put_back_and_die", "stop_half_way", "write_for_ever"]
 
 
 def create_runs(url: str, name: str, count: int, together: Barrier) -> None:
@@ -58,3 +59,27 @@ def stop_half_way(url: str, answers: Connection) -> None:
         add_plan(tx, tx.list_runs().runs[0].id)
         answers.send("half")
         answers.recv()
+
+
+def put_back_and_die(source: str, target: str, step: int) -> None:
+    """Put one database in the place of another, and be killed after ``step`` of the pages' steps."""
+    import os
+    import signal
+    from pathlib import Path
+
+    from wfe_mcp.store import copies
+
+    steps = 0
+
+    def patience(_path: Path) -> Callable[[int, int, int], None]:
+        def look(_status: int, _remaining: int, _total: int) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == step:
+                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+        return look
+
+    copies._STEP_PAGES = 4  # pyright: ignore[reportPrivateUsage] - so that there are steps to be killed at
+    copies._patience = patience  # pyright: ignore[reportPrivateUsage]
+    copies.write_over(Path(source), Path(target))

@@ -23,6 +23,7 @@ from wfe_mcp.cli import (
     archive,
     artifact,
     auto,
+    backup,
     cancel,
     compare,
     config,
@@ -141,6 +142,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("opinion show", opinion.show),
     ("opinion overrule", opinion.overrule),
     ("verify", verify.verify),
+    ("backup", backup.backup),
+    ("restore", backup.restore),
 )
 """Every command, in the order of ``--help``. Two words are a noun and what to do with it."""
 

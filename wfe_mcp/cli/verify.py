@@ -8,6 +8,7 @@ from wfe_mcp.cli.door import Door
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
+    from wfe_mcp.engine.backups import SetBack
     from wfe_mcp.engine.verification import Finding, Verified
     from wfe_mcp.store.records import SettingEvent
 
@@ -49,6 +50,7 @@ def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
         "own_configuration": _own(door),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
+    data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
     envelope = Envelope(
         not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
     )
@@ -59,6 +61,13 @@ def _change(event: "SettingEvent") -> dict[str, Any]:
     """When somebody set something or took it away; never what."""
     at = event.at.isoformat(timespec="seconds")
     return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
+
+
+def _restore(one: "SetBack") -> dict[str, Any]:
+    at, to = one.at.isoformat(timespec="seconds"), one.to.isoformat(timespec="seconds")
+    lost = {run: {"kept": has, "had": had} for run, (has, had) in one.lost.items()}
+    return {"at": at, "actor": one.by, "to": to, "file": one.file, "lost_events": one.lost_events,
+            "lost_runs": one.lost_runs, "runs": lost}  # fmt: skip
 
 
 def _own(door: Door) -> dict[str, Any]:
@@ -100,6 +109,12 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         screen.line(f"{changed} (wfe-mcp trust shows it)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
+    for one in data.get("restores", ()):
+        runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
+        screen.line(
+            f"Note: set back {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {one['lost_events']} event(s) of "
+            f"{one['lost_runs']} run(s) were lost" + (f" ({runs})" if runs else ""), "yellow"
+        )  # fmt: skip
     for what, changes in (("PIN", data["pin"]), *((f"Key of {one['provider']}", [one]) for one in data["keys"])):
         for one in changes:
             screen.line(

@@ -7,6 +7,7 @@
 Rules:
 1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
 2. An anchor of another database says nothing about this one; it is counted and shown, not judged.
+3. The same holds for what was said between a copy and its restore: the log of settings tells of the restore, and so do we.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.anchoring import BEGUN
+from wfe_mcp.engine.backups import SetBack, set_backs
 from wfe_mcp.engine.sealing import changed_files
 from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, Signed, anchor_file, commits_of, lines_of, signed_commits
 
@@ -57,6 +59,7 @@ class Verified:
     last_anchor: datetime | None
     behind: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    set_backs: tuple[SetBack, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,17 +71,27 @@ class _Anchors:
     given: list[Anchor]
     unreadable: str = ""
 
-    def of(self, project: str) -> list[Anchor]:
-        """All that speak of this project in this database, oldest first."""
+    def of(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
+        """All that speak of this project in this database as it is now, oldest first."""
         every = [*(self.lines or ()), *(self.commits or ()), *self.given]
-        return sorted((one for one in every if one.project == project), key=lambda one: one.at)
+        # What a restore itself has written at its moment is the first word of what is there now.
+        gone = {
+            id(one)
+            for each in restores
+            for one in every
+            if each.took_back(one.at) and not (one.set_back and one.at == each.at)
+        }
+        ours = (one for one in every if one.project == project and id(one) not in gone)
+        return sorted(ours, key=lambda one: one.at)
 
 
 def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
     """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with."""
     outside = _read(engine, anchors)
     project = engine.project_id
-    ours = outside.of(project)
+    with engine.store.read() as tx:
+        restores = set_backs(tx.setting_events())
+    ours = outside.of(project, restores)
     signed = signed_commits(engine.root) if engine.project.is_git else []
     findings: list[Finding] = []
     with engine.store.read() as tx:
@@ -89,14 +102,17 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _found(each, tx.verify_run(each, named))
-        findings += _unlike_commits(tx, set(runs), signed)
+        findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         findings += _deleted(ours, set(runs), run)
-        findings += _missing(outside, project, tx.first_noted(BEGUN, project), is_git=engine.project.is_git)
+        begun = tx.first_noted(BEGUN, project)
+        findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
     findings += [finding for each in runs for finding in _files(engine, each)]
     last = ours[-1].at if ours else None
-    return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, tuple(_notes(outside, project)))
+    return Verified(
+        tuple(runs), tuple(findings), changes, len(ours), last, behind, tuple(_notes(outside, project)), tuple(restores)
+    )
 
 
 def _read(engine: Engine, ref: str) -> _Anchors:
@@ -116,13 +132,15 @@ def _read(engine: Engine, ref: str) -> _Anchors:
         return _Anchors(lines, None, given, refused.message)
 
 
-def _missing(outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool) -> Iterator[Finding]:
-    """What was there and is gone: the ref, commits of it, the file."""
+def _missing(
+    outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restored: bool
+) -> Iterator[Finding]:
+    """What was there and is gone: the ref, commits of it, the file. ``restored``: perhaps here for the first time."""
     lines = [one for one in outside.lines or () if one.project == project]
     in_git = [one for one in lines if one.commit]
     if outside.unreadable:
         yield Finding("anchors_unreadable", AUDIT_REF, outside.unreadable)
-    elif is_git and outside.commits is None and (in_git or begun):
+    elif is_git and outside.commits is None and (in_git or (begun and not restored)):
         yield Finding("anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun)
     elif outside.commits is not None:
         there = {one.commit for one in outside.commits}
@@ -134,6 +152,10 @@ def _missing(outside: _Anchors, project: str, begun: datetime | None, *, is_git:
         yield Finding(
             "anchors_deleted", "anchors beside the database", "the file with the anchors is gone", since=begun
         )
+
+
+def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
+    return any(one.took_back(at) for one in restores)
 
 
 def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Finding]:

@@ -86,6 +86,11 @@ _RELEASE = (
     .where(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_owner == bindparam("owner"))
     .values(lease_until=bindparam("at"))
 )
+_HOLD = (
+    update(JOB)
+    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.effect == Effect.NON_REPEATABLE)
+    .values(status=JobStatus.RUNNING, lease_owner="restored", lease_until=bindparam("at"), started_at=bindparam("at"))
+)
 _LOST_JOBS = _SELECT.where(_LOST).order_by(JOB.c.lease_until)
 
 
@@ -175,6 +180,10 @@ class JobRows(QueueRows):
     def release_owner(self, owner: str, at: datetime) -> int:
         """The owner is gone: its leases end at ``at``, so that its jobs are due (or lost) right after it."""
         return self._run(_RELEASE, {"owner": owner, "at": at})
+
+    def hold_unrepeatable_jobs(self, at: datetime) -> int:
+        """Take what waits and may not run twice for lost at ``at``: in an older copy nobody knows whether it ran since."""
+        return self._run(_HOLD, {"at": at})
 
     def lost_jobs(self, now: datetime) -> list[JobRecord]:
         """Running jobs whose lease has run out, those that ``claim`` never gives out among them."""

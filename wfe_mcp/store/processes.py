@@ -17,6 +17,7 @@ _ON_HOST = (
     .where(PROCESS.c.host == bindparam("host"))
     .order_by(PROCESS.c.started_at, PROCESS.c.pid)
 )
+_FORGET_ALL = delete(PROCESS)
 _FORGET = delete(PROCESS).where(
     PROCESS.c.host == bindparam("host"),
     PROCESS.c.pid == bindparam("pid"),
@@ -38,3 +39,7 @@ class ProcessRows(Rows):
     def forget_process(self, process: ProcessRecord) -> None:
         """Say that a process has ended."""
         self._run(_FORGET, {"host": process.host, "pid": process.pid, "started_at": process.started_at})
+
+    def forget_all_processes(self) -> None:
+        """Say that none of them is there: this is a copy, which nobody works with."""
+        self._run(_FORGET_ALL)

@@ -1,6 +1,7 @@
 """What outside the database says how far each log had come?
 
-    anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON
+    anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
+                  set_back: the database was restored to what it was then
     refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
     anchors/<project>     beside the database: an anchor per line, with the commit that holds it
 
@@ -42,13 +43,17 @@ _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other com
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """How far the logs had come at one moment. ``commit``: where it stands in the repository, if it does."""
+    """How far the logs had come at one moment. ``commit``: where it stands in the repository, if it does.
+
+    ``set_back``: the database has just been set back to this moment (ISO 8601); empty otherwise.
+    """
 
     project: str
     at: datetime
     runs: Mapping[str, Head] = field(default_factory=dict[str, Head])
     settings: Head | None = None
     commit: str = ""
+    set_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
     value: dict[str, Any] = {"at": anchor.at.isoformat(), "project": anchor.project}
     value |= {"runs": {run: list(head) for run, head in anchor.runs.items()}} if anchor.runs else {}
     value |= {"settings": list(anchor.settings)} if anchor.settings else {}
+    value |= {"set_back": anchor.set_back} if anchor.set_back else {}
     return canonical_json(value | {key: given for key, given in more.items() if given})
 
 
@@ -155,7 +161,8 @@ def _anchor(value: dict[str, Any]) -> Anchor:
     at = datetime.fromisoformat(value["at"])
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
-    return Anchor(str(value["project"]), at, runs, settings, str(value.get("commit", "")))
+    words = [str(value.get(name, "")) for name in ("commit", "set_back")]
+    return Anchor(str(value["project"]), at, runs, settings, *words)
 
 
 def _head(value: Sequence[Any]) -> Head:

@@ -1,0 +1,56 @@
+"""A restore is told for ever; what only looks like one is found, or seen."""
+
+import pytest
+
+from tests.engine.scene import Scene
+from tests.security.forger import Forger, anchor, found, played
+from tests.security.test_log import forger
+from wfe_mcp.engine.verification import verify
+
+__all__ = ["forger"]
+
+
+@pytest.mark.attack("put an older copy of the database back, past wfe-mcp", "detected", "T11")
+def test_an_older_copy_without_a_record_is_found(scene: Scene, forger: Forger) -> None:
+    from wfe_mcp.store import copies
+
+    run = played(scene)
+    scene.clock.advance(hours=1)
+    copy = scene.root.parent / "older.db"
+    copies.copy(scene.store.path, copy)
+    scene.begin(run, "build")
+    anchor(scene)
+    copies.write_over(copy, scene.store.path)
+    assert {one.code for one in found(scene)} == {"tail_cut"}
+
+
+@pytest.mark.attack("forge the record of a restore to hide a tail that was cut off", "detected", "T11")
+def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(scene: Scene) -> None:
+    from wfe_mcp.core.canonical import canonical_json
+    from wfe_mcp.engine.backups import RESTORED
+    from wfe_mcp.store import copies
+    from wfe_mcp.workspace.anchors import AUDIT_REF, commits_of
+
+    run = played(scene)
+    before = scene.clock.now
+    scene.clock.advance(hours=1)
+    copy = scene.root.parent / "older.db"
+    copies.copy(scene.store.path, copy)
+    scene.begin(run, "build")
+    anchor(scene)
+    scene.git("update-ref", "refs/wfe/pushed", AUDIT_REF)
+    copies.write_over(copy, scene.store.path)
+    scene.clock.advance(hours=1)
+    told = {"to": before.isoformat(), "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
+    from tests.engine.scene import HUMAN
+
+    with scene.store.tx() as tx:
+        tx.note_setting(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+    scene.clock.advance(hours=1)
+    verified = verify(scene.engine)
+    assert verified.findings == ()
+    assert [(one.at, one.by) for one in verified.set_backs] == [(scene.clock.now.replace(hour=14), "ada")]
+    pushed = commits_of(scene.root, "refs/wfe/pushed")
+    assert pushed is not None
+    with scene.store.read() as tx:
+        assert pushed[-1].runs[run][0] > tx.tails([run])[run][0], "a person who compares sees it"
