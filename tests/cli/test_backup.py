@@ -188,7 +188,11 @@ def test_a_disk_without_room_is_a_clear_no(cli: Terminal, worked: str, monkeypat
     import shutil
 
     full = shutil.disk_usage(cli.root)._replace(free=4096)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+
+    def usage(_path: object) -> object:
+        return full
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
     for words in (["backup", "copy.db"], ["restore", str(cli.database)]):
         assert cli.json(*words, pin=PIN if words[0] == "restore" else None).code == 1
     said = cli.json("backup", "copy.db")

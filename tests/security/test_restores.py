@@ -41,7 +41,7 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
     scene.git("update-ref", "refs/wfe/pushed", AUDIT_REF)
     copies.write_over(copy, scene.store.path)
     scene.clock.advance(hours=1)
-    told = {"to": before.isoformat(), "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
+    told: dict[str, object] = {"to": before.isoformat(), "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
     from tests.engine.scene import HUMAN
 
     with scene.store.tx() as tx:
