@@ -83,7 +83,7 @@ def drop(root: Path, names: Iterable[str]) -> None:
 
 def changes(root: Path, old: str, new: str) -> tuple[Change, ...]:
     """What differs between two trees (or commits) of ``take``; paths are relative to ``root``. Renames are two changes."""
-    done = _diff_tree(root, "--raw", "-z", "--no-abbrev", "-r", "--no-renames", old, new)
+    done = _diff_tree(root, "--raw", "-z", "--no-abbrev", "-r", "--no-renames", "--end-of-options", old, new)
     words = os.fsdecode(done).split("\0")
     found: list[Change] = []
     for facts, path in zip(words[0::2], words[1::2], strict=False):
@@ -94,18 +94,20 @@ def changes(root: Path, old: str, new: str) -> tuple[Change, ...]:
 
 def diffstat(root: Path, old: str, new: str) -> str:
     """How many lines differ per file, as ``git diff --stat`` says it; at most 60 files are named."""
-    return os.fsdecode(_diff_tree(root, "--stat=100", "--stat-count=60", *_PLAIN, old, new)).rstrip("\n")
+    return os.fsdecode(_diff_tree(root, "--stat=100", "--stat-count=60", *_PLAIN, "--end-of-options", old, new)).rstrip(
+        "\n"
+    )
 
 
 def diff(root: Path, old: str, new: str, max_chars: int = 60_000) -> str:
     """What differs, as a diff; cut, and saying so, above ``max_chars``."""
-    text = _diff_tree(root, "-p", *_PLAIN, old, new).decode(errors="replace")
+    text = _diff_tree(root, "-p", *_PLAIN, "--end-of-options", old, new).decode(errors="replace")
     return text if len(text) <= max_chars else f"{text[:max_chars]}\n[cut: {max_chars:,} of {len(text):,} characters]"
 
 
 def content(root: Path, commit: str, path: str) -> bytes:
     """The bytes of one file of a snapshot (of a link: where it leads). Refuses ``bad_argument`` when it has none there."""
-    done = run_git(root, "cat-file", "blob", f"{commit}:{path}", env=_READING, ok=None)
+    done = run_git(root, "cat-file", "blob", "--end-of-options", f"{commit}:{path}", env=_READING, ok=None)
     if done is None or done.returncode:
         raise Refused(
             "bad_argument", f"The checkpoint {commit[:12]} has no file '{path}'.", "Look at the list of its files."

@@ -23,6 +23,8 @@ __all__ = ["FdFolder", "Folder", "PathFolder", "new_name", "open_root", "plain_f
 
 Kind = Literal["file", "folder", "link", "other"]
 _REPARSE_POINT = 0x400
+_GROWTH_BYTES = 1_000_000
+"""A file that grows by more while it is read is refused."""
 _LINK_ERRORS = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
 
 
@@ -62,6 +64,10 @@ class Folder(Protocol):
 
     def create_link(self, name: str, target: str) -> None:
         """A new symbolic link; nobody looks where it leads. FileExistsError when the name is taken."""
+        ...
+
+    def link_target(self, name: str) -> str:
+        """Where a symbolic link says that it leads."""
         ...
 
     def move(self, name: str, to: "Folder", new_name: str) -> None:
@@ -136,6 +142,9 @@ class FdFolder:
     def create_link(self, name: str, target: str) -> None:
         os.symlink(target, name, dir_fd=self.fd)
 
+    def link_target(self, name: str) -> str:
+        return os.readlink(name, dir_fd=self.fd)
+
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, FdFolder)  # one tree, one kind of folder
         os.replace(name, new_name, src_dir_fd=self.fd, dst_dir_fd=to.fd)
@@ -205,6 +214,9 @@ class PathFolder:
 
     def create_link(self, name: str, target: str) -> None:
         (self.path / name).symlink_to(target)
+
+    def link_target(self, name: str) -> str:
+        return str((self.path / name).readlink())
 
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, PathFolder)  # one tree, one kind of folder
@@ -277,13 +289,15 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
                 "Copy the file, and name the copy.",
             )
         with os.fdopen(fd, "rb", closefd=False) as file:
-            content = file.read(max_bytes + 1)
+            # Not max_bytes at once: Python sets that much memory aside.
+            limit = min(max_bytes, facts.st_size + _GROWTH_BYTES)
+            content = file.read(limit + 1)
     finally:
         os.close(fd)
-    if len(content) > max_bytes:
+    if len(content) > limit:
         raise Refused(
             "too_large",
-            f"'{shown}' is larger than {max_bytes:,} bytes.",
+            f"'{shown}' is larger than {limit:,} bytes.",
             "Make it smaller, or split it.",
         )
     return content

@@ -44,13 +44,17 @@ def untracked_of(git: Git) -> list[str]:
     return [path for path in listed.split("\0") if path]
 
 
-def unhide(git: Git, root: Path, entries: Sequence[Entry]) -> None:
+def unhide(git: Git, root: Path, entries: Sequence[Entry], *, is_sparse: bool = True) -> None:
     """Drop the flags by which ``git update-index`` makes git overlook changed files.
 
-    Files that are absent in a sparse checkout keep theirs.
+    ``is_sparse``: absent files keep theirs, because a sparse checkout may have left them out.
     """
     assumed = [entry.path for entry in entries if entry.tag.islower()]
-    skipped = [entry.path for entry in entries if entry.tag in {"S", "s"} and os.path.lexists(root / entry.path)]
+    skipped = [
+        entry.path
+        for entry in entries
+        if entry.tag in {"S", "s"} and (not is_sparse or os.path.lexists(root / entry.path))
+    ]
     for flag, paths in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
         if paths:
             git("update-index", flag, "-z", "--stdin", stdin=paths)

@@ -6,6 +6,8 @@ commit   old file -> stage-…/old-0     every step has its undo; a fault runs t
 exit     stage-… and the old files go
 """
 
+import errno
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -145,11 +147,32 @@ class Staging:
 
     def _rename(self, source: Parts, target: Parts) -> None:
         with walk(self._root, source[:-1]) as here, walk(self._root, target[:-1]) as there:
-            here.move(source[-1], there, target[-1])
+            try:
+                here.move(source[-1], there, target[-1])
+            except OSError as exc:
+                if exc.errno != errno.EXDEV:
+                    raise
+                _copy_over(here, source[-1], there, target[-1])
 
     def _remove_folder(self, above: Parts, name: str) -> None:
         with walk(self._root, above) as folder:
             folder.remove_folder(name)
+
+
+def _copy_over(here: Folder, name: str, there: Folder, new: str) -> None:
+    """Move a file or link to another file system: a folder of the project may be one. It appears there whole."""
+    staged = new_name(".wfe-new")
+    try:
+        if here.kind(name) == "link":
+            there.create_link(staged, here.link_target(name))
+        else:
+            there.create(staged, here.read(name, sys.maxsize), here.mode(name))
+        there.move(staged, there, new)
+    except OSError:
+        with suppress(OSError):
+            there.remove(staged)
+        raise
+    here.remove(name)
 
 
 def remove_tree(folder: Folder, name: str) -> None:
