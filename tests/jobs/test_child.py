@@ -117,7 +117,15 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -
         process.wait(10)
 
 
-@pytest.mark.parametrize("pid", [0, 1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize(
+    "pid",
+    [
+        pytest.param(0, id="nobody"),
+        pytest.param(1, id="init"),
+        pytest.param(os.getpid(), id="we"),
+        pytest.param(os.getppid(), id="our parent"),
+    ],
+)
 def test_neither_the_system_nor_ourselves_are_ever_in_a_family(pid: int) -> None:
     # Asked only, never ended: a wrong answer here would take the whole machine with it.
     started = psutil.Process(pid).create_time() if pid else 0.0
