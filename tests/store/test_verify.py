@@ -8,10 +8,10 @@ import pytest
 from tests.store.scene import AGENT, NOW, PLAN, add_plan, create, raw, step, tamper
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.model import RunId
+from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.chain import GENESIS, Anchored, Link, link_hash
-from wfe_mcp.store.records import Problem
+from wfe_mcp.store.records import EvidenceRecord, Problem
 
 RUN = RunId("R-1")
 
@@ -173,3 +173,41 @@ def test_events_are_read_in_order_from_where_one_was(store: Store) -> None:
     with store.read() as tx:
         assert [event.type for event in tx.events(RUN)] == ["RunStarted", "PhaseReady", "PhaseStarted", "RunPaused"]
         assert [event.seq for event in tx.events(RUN, after=2, limit=1)] == [3]
+
+
+def test_a_run_of_an_older_version_names_no_record_and_stays_verifiable(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        create(tx, RUN)
+    saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW)
+    with store.tx() as tx:
+        tx.add_evidence(saw)
+    assert problems(store) == []
+    tamper(url, "DELETE FROM evidence")
+    assert problems(store) == []
+
+
+def test_records_are_named_by_the_next_step_of_their_own_run_only(store: Store) -> None:
+    with store.tx() as tx:
+        loaded, _ = create(tx, RUN), create(tx, "R-2")
+        saw = EvidenceRecord(
+            "ev-1", RunId("R-2"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW
+        )
+        tx.add_evidence(saw)
+        assert (tx.has_unnamed(RUN), tx.has_unnamed("R-2")) == (False, True)
+        assert tx.save_run(loaded, loaded.state, (), AGENT, NOW) is loaded
+        other = tx.load_run(RunId("R-2"))
+        assert other is not None
+        tx.save_run(other, other.state, (), AGENT, NOW)
+        assert [event.type for event in tx.events(RunId("R-2"))][-1] == "RecordsKept"
+        assert not tx.has_unnamed("R-2")
+
+
+def test_names_that_cannot_be_read_are_an_edited_event_and_no_crash(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        loaded = create(tx, RUN)
+        saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW)
+        tx.add_evidence(saw)
+        tx.save_run(loaded, loaded.state, (), AGENT, NOW)
+    assert problems(store) == []
+    tamper(url, "UPDATE event SET payload = '{\"records\":[7]}' WHERE type = 'RecordsKept'")
+    assert {one.code for one in problems(store)} == {"event_edited", "not_replayable"}

@@ -112,6 +112,8 @@ def event_line(event: dict[str, Any]) -> str:
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
     if "verdict" in payload:
         said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
+    if "records" in payload:
+        said = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
     by = f"  {event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
     return f"{event['seq']:>4}  {event['at'][:19]}Z  {event['type']}{phase}{attempt}{by}" + (
         f"  {shortened(said, 100)}" if said else ""

@@ -45,7 +45,7 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
 
 
 def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
-    return [e.RunStarted(spec=command.spec, auto=command.auto, started_at=command.at)]
+    return [e.RunStarted(spec=command.spec, auto=command.auto, started_at=command.at, names_records=True)]
 
 
 def _answer(state: RunState, command: c.Answer) -> list[e.Event]:

@@ -10,14 +10,12 @@ from typing import Literal
 
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.history_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack
-from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Stage, Verdict
+from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Kept, Stage, Verdict
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
     "EVENTS",
-    "ApprovalAsked",
-    "ApprovalAwaited",
-    "ApprovalGiven",
+    "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven",
     "AttemptFailed",
     "AttemptOpened",
     "AutoSwitched",
@@ -26,8 +24,7 @@ __all__ = [
     "GateJudged",
     "GatesOpened",
     "HumanAwaited",
-    "ItemClosed",
-    "ItemOpened",
+    "ItemClosed", "ItemOpened",
     "LeaseLost",
     "LocksNamed",
     "LoopFinished",
@@ -42,19 +39,11 @@ __all__ = [
     "PhaseReady",
     "PhaseSkipped",
     "PhaseStarted",
+    "RecordsKept",
     "RecoveryOpened",
     "RevisionSubmitted",
-    "RollbackAbandoned",
-    "RollbackBegan",
-    "RolledBack",
-    "RunBlocked",
-    "RunCancelled",
-    "RunCompleted",
-    "RunFailed",
-    "RunPaused",
-    "RunReopened",
-    "RunResumed",
-    "RunStarted",
+    "RollbackAbandoned", "RollbackBegan", "RolledBack",
+    "RunBlocked", "RunCancelled", "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted",
     "SubmissionRefused",
     "TreeChanged",
     "WentTo",
@@ -64,11 +53,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The specification is frozen; every phase has a first attempt, pending."""
+    """The specification is frozen; every phase has a first attempt, pending.
+
+    ``names_records``: each record of the run is named by a ``RecordsKept``; runs of older versions name none.
+    """
 
     spec: RunSpec
     auto: bool
     started_at: datetime
+    names_records: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +363,13 @@ class RunCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsKept(Event):
+    """These records were written, or changed, together with the events that follow. The state stays as it is."""
+
+    records: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled(Event):
     """Somebody ended the run for good."""
 
@@ -385,6 +385,7 @@ EVENTS: dict[str, type[Event]] = {
         AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
         CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack,
+        RecordsKept,
     )
 }  # fmt: skip
 """Every event by its name in the log."""

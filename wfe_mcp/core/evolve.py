@@ -44,7 +44,7 @@ def evolve(state: RunState, event: e.Event) -> RunState:
     return state
 
 
-def _run_event(state: RunState, event: e.Event) -> RunState:
+def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one arm per event
     match event:
         case e.RunStarted():
             attempts = {phase.path: (Attempt(phase.path, 1, 1),) for phase in event.spec.body(None)}
@@ -66,6 +66,8 @@ def _run_event(state: RunState, event: e.Event) -> RunState:
         case e.RunCancelled(reason=reason):
             ended = _end_open(state, pending=AttemptStatus.CANCELLED)
             return replace(ended, status=RunStatus.CANCELLED, reason=reason)
+        case e.RecordsKept():
+            return state
         case e.RunCompleted():
             return replace(_end_open(state, pending=AttemptStatus.SKIPPED), status=RunStatus.COMPLETED, reason="")
         case _:

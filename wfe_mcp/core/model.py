@@ -16,7 +16,7 @@ from wfe_mcp.core.paths import inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
 
 __all__ = [
-    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "LoopState", "RunId",
+    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "Kept", "LoopState", "RunId",
     "RunState", "RunStatus", "Stage", "TakesBack", "Verdict", "VerdictKind",
 ]  # fmt: skip
 
@@ -133,6 +133,19 @@ class Verdict:
     sha256: str
     message: str = ""
     evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record beside the log (evidence, a request, an answer, …) as it was written.
+
+    ``fields``: how the sha256 of each field begins, to tell which one differs; empty for records of which there are many.
+    """
+
+    kind: str
+    id: str
+    sha256: str
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
         evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
         if evidence is not None:
             tx.add_evidence(evidence)
+            if evidence.kind == "opinion":
+                tx.keep_opinions(
+                    current.run.id, (said["id"] for said in evidence.data.get("opinions", ()) if "id" in said)
+                )
         moved = attempt.tree is not None and judged.tree != attempt.tree
         waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
         if judgement is None or evidence is None or (not waits and (judged.changed or moved)):

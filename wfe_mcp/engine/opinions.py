@@ -135,7 +135,7 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
                 about.project_id, about.asked_by, reviewer.name, one.provider, one.model, question, about.sha256
             )
             if found is not None:
-                return Reviewed(reviewer.name, one.provider, one.model, found.value, cached=True)
+                return Reviewed(reviewer.name, one.provider, one.model, found.value, cached=True, id=found.id)
     return None
 
 
@@ -160,8 +160,7 @@ def _ask(
         value, fault_found = _read(given.value)
         if fault_found:
             return replace(said, opinion=_unreadable(fault_found)), None
-        _keep(engine, reviewer, connection, about, value)
-        return replace(said, opinion=value), None
+        return replace(said, opinion=value, id=_keep(engine, reviewer, connection, about, value)), None
     assert last is not None, "a reviewer without connections is not asked"
     return last
 
@@ -178,12 +177,14 @@ def _unreadable(why: str) -> dict[str, Any]:
     return {"verdict": "fail", "summary": f"The answer is no opinion: {why[:300]}", "findings": []}
 
 
-def _keep(engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any]) -> None:
+def _keep(engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any]) -> str:
+    made = f"op-{uuid.uuid4().hex[:16]}"
     with engine.store.tx() as tx:
         tx.add_opinion(
             OpinionRecord(
-                f"op-{uuid.uuid4().hex[:16]}", about.project_id, about.run_id, about.phase, about.attempt,
+                made, about.project_id, about.run_id, about.phase, about.attempt,
                 about.asked_by, reviewer.name, connection.provider, connection.model,
                 question_sha256(about.question), about.sha256, str(value["verdict"]), engine.clock(), value,
             )
         )  # fmt: skip
+    return made

@@ -47,7 +47,7 @@ def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True
     yield current
     if settles:
         settle(current)
-    if current.events:
+    if current.events or tx.has_unnamed(current.run.id):
         current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at)
         tx.after_commit(lambda: _tell(current))
 

@@ -2,7 +2,7 @@
 
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
     anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
-    files     mirrors of sealed artifacts, and prompts whose hash was asked for
+    files     mirrors of sealed artifacts, prompts whose hash was asked for, logs of checks
 
 Rules:
 1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
@@ -13,14 +13,17 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.anchoring import BEGUN
 from wfe_mcp.engine.backups import SetBack, set_backs
 from wfe_mcp.engine.sealing import changed_files
 from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, Signed, anchor_file, commits_of, lines_of, signed_commits
+from wfe_mcp.workspace.files import read_if_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,11 +32,12 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.chain import Anchored
-    from wfe_mcp.store.records import Problem, SettingEvent
+    from wfe_mcp.store.records import EvidenceRecord, Problem, SettingEvent
 
 __all__ = ["Finding", "Verified", "verify"]
 
 _PAGE = 500
+_MOST_LOG_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +198,32 @@ def _files(engine: Engine, run: RunId) -> list[Finding]:
     try:
         with engine.store.read() as tx:
             loaded = engine.load(tx, run)
+            evidence = tx.evidence(loaded.record.id)
         changed = changed_files(engine, loaded)
+        logs = [each.log_path for each in evidence if each.log_path and _is_changed(engine, each)]
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
     told = {
         "artifact": "the file differs from the accepted artifact",
         "prompt": "the file is not the prompt that was given",
     }
+    since = loaded.record.updated_at
     return [
-        Finding(f"{one.what}_changed", one.path, told[one.what], run, since=loaded.record.updated_at) for one in changed
+        *(Finding(f"{one.what}_changed", one.path, told[one.what], run, since=since) for one in changed),
+        *(Finding("log_changed", path, "the file is not what the check printed", run, since=since) for path in logs),
     ]
+
+
+def _is_changed(engine: Engine, evidence: EvidenceRecord) -> bool:
+    """True when the log of a check is there and holds something else; one that is gone was tidied away."""
+    path, wanted = Path(evidence.log_path or ""), evidence.data.get("output", {}).get("sha256")
+    if wanted is None or not path.is_relative_to(engine.root):
+        return False
+    try:
+        found = read_if_there(engine.root, path.relative_to(engine.root).as_posix(), _MOST_LOG_BYTES)
+    except Refused:  # a link, a folder, something too large: no log that we wrote
+        return True
+    return found is not None and sha256_hex(found) != wanted
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:

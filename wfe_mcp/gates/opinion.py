@@ -27,6 +27,7 @@ class Reviewed:
     """What came of one reviewer. ``opinion``: the value of an ``opinion@1``; None: it could not be reached, ``fault`` says why.
 
     ``provider`` and ``model``: who answered. ``cached``: it had said so before, of exactly the same; no call was made.
+    ``id``: of the kept opinion; "" where nothing could be kept.
     """
 
     reviewer: str
@@ -35,6 +36,7 @@ class Reviewed:
     opinion: dict[str, Any] | None = None
     fault: str = ""
     cached: bool = False
+    id: str = ""
 
     @property
     def verdict(self) -> str:
@@ -78,7 +80,7 @@ def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
 
 def _as_data(review: Reviewed) -> dict[str, Any]:
     told = {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "verdict": review.verdict}
-    optional = {"opinion": review.opinion, "fault": review.fault, "cached": review.cached}
+    optional = {"id": review.id, "opinion": review.opinion, "fault": review.fault, "cached": review.cached}
     return told | {key: value for key, value in optional.items() if value}
 
 

@@ -110,6 +110,7 @@ class Endings:
     def _told(self, tx: Tx, job: JobRecord, reason: str, end: Callable[[str, int, str], bool]) -> bool:
         is_ours = end(job.id, job.fence, reason)
         if is_ours and self.gave_up is not None:
+            _keep_calls(tx, job)
             try:
                 self.gave_up(tx, job, reason)
             except Refused as refused:
@@ -123,9 +124,16 @@ def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
         raise _ClaimLost
     if outcome.apply is None:
         return
+    _keep_calls(tx, job)
     try:
         outcome.apply(tx)
     except Refused:
         raise
     except Exception as exc:
         raise ApplyFailed(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _keep_calls(tx: Tx, job: JobRecord) -> None:
+    """What the job asked of models is named with what it leads to."""
+    if job.run_id is not None:
+        tx.keep_calls(job.run_id, job.id)

@@ -15,9 +15,10 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import columns_for
 
 __all__ = ["ApprovalRows"]
 
@@ -43,7 +44,7 @@ _CLOSE = (
 _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
 
 
-class ApprovalRows(Rows):
+class ApprovalRows(KeepingRows):
     """Requests and decisions."""
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
@@ -53,7 +54,7 @@ class ApprovalRows(Rows):
         if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
             return found
         if found is not None:
-            self._run(_VOID, {**attempt, "at_": at})
+            self.void_requests(new.run_id, new.phase, new.attempt, at)
         number = self._connection.execute(_ASKED, attempt).scalar_one()
         made = RequestRecord(
             id=f"rq-{sha256_of([*_key(new), number])[:16]}",
@@ -72,6 +73,7 @@ class ApprovalRows(Rows):
             closed_at=None,
         )
         self._run(_NEW, asdict(made))
+        self._keep("request", made.run_id, REQUEST.c.id == made.id)
         return made
 
     def open_request(self, run_id: RunId, phase: PhasePath, attempt: int) -> RequestRecord | None:
@@ -98,7 +100,12 @@ class ApprovalRows(Rows):
 
     def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
         """Close the open requests of an attempt without an answer; how many there were."""
-        return self._run(_VOID, {"run_id_": run_id, "phase_": phase, "attempt_": attempt, "at_": at})
+        key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
+        found = self._all(RequestRecord, _OPEN_OF_ATTEMPT.limit(None), key)
+        self._run(_VOID, {**key, "at_": at})
+        for each in found:
+            self._keep("request", run_id, REQUEST.c.id == each.id)
+        return len(found)
 
     def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
         """Write the one answer to a request; the request as it now stands. Refuses ``stale_revision``."""
@@ -114,6 +121,8 @@ class ApprovalRows(Rows):
         status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
         self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at})
         self._run(_NEW_DECISION, {"request_id": request_id, **asdict(decision)})
+        self._keep("request", found.run_id, REQUEST.c.id == request_id)
+        self._keep("decision", found.run_id, DECISION.c.request_id == request_id)
         closed = self.request_by_id(request_id)
         assert closed is not None  # it was read above, in this transaction
         return closed

@@ -15,9 +15,10 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import columns_for
 
 __all__ = ["MAX_REFUSED_BYTES", "ArtifactRows"]
 
@@ -61,7 +62,7 @@ _REFUSED = (
 )
 
 
-class ArtifactRows(Rows):
+class ArtifactRows(KeepingRows):
     """Revisions and refused submissions."""
 
     def add_revision(
@@ -135,7 +136,9 @@ class ArtifactRows(Rows):
         text = json.dumps([asdict(error) for error in errors], default=str)
         values: dict[str, Any] = {"run_id": run_id, "phase": phase, "attempt": attempt, "at": at}
         values |= {"raw": full[:MAX_REFUSED_BYTES], "size_bytes": len(full)}
-        self._run(_NEW_REFUSED, {**values, "errors": text})
+        made = self._connection.execute(_NEW_REFUSED, {**values, "errors": text}).inserted_primary_key
+        assert made is not None  # one row was inserted
+        self._keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
         return RefusedSubmission(**values, errors=json.loads(text))
 
     def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:

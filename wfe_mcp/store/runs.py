@@ -4,6 +4,7 @@ Rules:
 1. A step is one transaction: run row, changed attempts and events together, or nothing.
 2. ``save_run`` refuses when the run has moved since it was loaded (``revision``): no update is lost.
 3. A state changes only by events; the log alone rebuilds it.
+4. A step names the records that its transaction wrote for the run, before its own events (``keeping.py``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +17,12 @@ from sqlalchemy import bindparam, insert, or_, select, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.events import Event
+from wfe_mcp.core.events import Event, RecordsKept
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus, Stage
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import codec
 from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import ATTEMPT, IDEMPOTENCY, RUN
 from wfe_mcp.store.records import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.rows import columns_for
@@ -84,7 +86,7 @@ _LOCKING = (
 _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 
 
-class RunRows(EventRows):
+class RunRows(EventRows, KeepingRows):
     """Runs and their attempts."""
 
     def create_run(self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime) -> RunRecord:
@@ -146,9 +148,11 @@ class RunRows(EventRows):
     def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
         """Write the step that ``events`` made; the run as it now stands. Refuses ``conflict`` when it moved meanwhile."""
         before = loaded.record
+        if not events and after != loaded.state:
+            raise ValueError("a state changes by events only")
+        if records := self._named_by_event(before.id):
+            events = (RecordsKept(records=records), *events)
         if not events:
-            if after != loaded.state:
-                raise ValueError("a state changes by events only")
             return loaded
         links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at)
         record = replace(

@@ -6,8 +6,9 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import STEP_RUN
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import columns_for
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 __all__ = ["StepRows"]
@@ -27,7 +28,7 @@ _GONE = delete(STEP_RUN).where(*_THIS)
 _NEW = insert(STEP_RUN)
 
 
-class StepRows(Rows):
+class StepRows(KeepingRows):
     """The steps of attempts that the server works."""
 
     def save_step(self, step: StepRecord) -> None:
@@ -35,6 +36,9 @@ class StepRows(Rows):
         key = {"run_id_": step.run_id, "phase_": step.phase, "attempt_": step.attempt, "step_": step.step}
         self._run(_GONE, key)
         self._run(_NEW, asdict(step))
+        if step.finished_at is not None:
+            this = (STEP_RUN.c.phase == step.phase, STEP_RUN.c.attempt == step.attempt, STEP_RUN.c.step == step.step)
+            self._keep("step", step.run_id, STEP_RUN.c.run_id == step.run_id, *this)
 
     def steps(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[StepRecord]:
         """The steps of an attempt in their order; of the whole run without one."""

@@ -5,6 +5,7 @@ tail     the run row names the last event
 anchors  each event that an anchor outside the database names is still there, with its hash
 states   run row and attempt rows are what a replay of the events gives
 content  documents, context bundles and artifact revisions still have their sha256, and the one that the log names
+records  evidence, requests, decisions, … are what the log says was written (``keeping.py``)
 """
 
 import json
@@ -19,6 +20,7 @@ from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import Anchored, Link, link_hash
 from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records import Problem
 
@@ -40,7 +42,7 @@ _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha
 _OTHER = "the content is not what its sha256 names"
 
 
-class VerifyRows(EventRows):
+class VerifyRows(EventRows, KeepingRows):
     """The check that ``wfe-mcp verify`` makes."""
 
     def verify_run(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
@@ -59,7 +61,8 @@ class VerifyRows(EventRows):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        return [*problems, *self._states(run_id, dict(run)), *self._content(run_id, dict(run))]
+        beside = (*self._content(run_id, dict(run)), *self._unlike_names(run_id))
+        return [*problems, *self._states(run_id, dict(run)), *beside]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
         """The faults of the chain; fills ``hashes`` with the hash that each number has."""

@@ -1,0 +1,188 @@
+"""Somebody with a shell changes what a gate saw, what a person or a model said, what a step answered: ``verify`` finds it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.model_scene import ROLES, configure, gate, opinion, server
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
+from tests.engine.step_scene import steps
+from tests.security.forger import Forger, found
+from wfe_mcp.engine import approvals
+from wfe_mcp.engine.verification import Finding
+from wfe_mcp.testing.models.script import Call, Turn
+from wfe_mcp.views import answers
+
+STOP = [{"do": "wait_human"}]
+
+
+@pytest.fixture
+def forger(tmp_path: Path) -> Forger:
+    return Forger(f"sqlite:///{tmp_path / 'wfe.db'}")
+
+
+def judged(scene: Scene) -> str:
+    """A run with a draft that was refused, a check that failed, and one that a person took after looking at it."""
+    scene.check("ok", "import app; assert app.VALUE == 2")
+    run = scene.start(
+        phase("plan", command("ok"), approval(), on_fail=[{"do": "retry", "max_attempts": 2}]), phase("build")
+    )
+    scene.begin(run, "plan")
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"title": ""})
+    scene.submit(run, "plan")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.do(run, "plan", {"title": "Mended"})
+    approvals.decide(scene.engine, HUMAN, run, "plan", comment="I looked at it")
+    assert found(scene) == []
+    return run
+
+
+def only(scene: Scene) -> Finding:
+    (finding,) = found(scene)
+    return finding
+
+
+@pytest.mark.attack("edit what a gate saw: the exit code, the tree, or which gate it was", "detected", "T11")
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ("data = replace(data, '\"exit_code\":1', '\"exit_code\":0')", "data.exit_code"),
+        ("data = replace(data, '\"passed\":false', '\"passed\":true')", "data.passed"),
+        ("data = json_remove(data, '$.notes')", "data.notes"),
+        ("data = 'no json'", "data"),
+        ("tree = 'a0a0'", "tree"),
+        ("gate = 1", "gate"),
+        ("log_path = NULL", "log_path"),
+    ],
+)
+def test_edited_evidence_is_found_and_the_field_is_named(scene: Scene, forger: Forger, change: str, field: str) -> None:
+    run = judged(scene)
+    forger.do(f"UPDATE evidence SET {change} WHERE attempt = 1")
+    finding = only(scene)
+    (evidence,) = forger.read("SELECT id FROM evidence WHERE attempt = 1")[0]
+    assert (finding.code, finding.run, finding.where) == ("record_edited", run, f"evidence {evidence}")
+    assert repr(field) in finding.message
+    assert finding.since == scene.clock.now
+
+
+@pytest.mark.attack("edit who said yes, how, or what they were asked", "detected", "T11")
+@pytest.mark.parametrize(
+    ("change", "record", "field"),
+    [
+        ("UPDATE decision SET actor = 'eve'", "decision", "actor"),
+        ("UPDATE decision SET channel = 'passkey'", "decision", "channel"),
+        ("UPDATE decision SET assurance = 3", "decision", "assurance"),
+        ("UPDATE decision SET comment = ''", "decision", "comment"),
+        ("UPDATE decision SET approved = 0", "decision", "approved"),
+        ("UPDATE decision SET ancestors = 'claude'", "decision", "ancestors"),
+        ("UPDATE request SET sha256 = '00'", "request", "sha256"),
+        ("UPDATE request SET assurance = 0", "request", "assurance"),
+        ("UPDATE request SET status = 'open'", "request", "status"),
+    ],
+)
+def test_an_edited_request_or_decision_is_found(
+    scene: Scene, forger: Forger, change: str, record: str, field: str
+) -> None:
+    judged(scene)
+    forger.do(change)
+    finding = only(scene)
+    assert (finding.code, finding.where.split()[0]) == ("record_edited", record)
+    assert repr(field) in finding.message
+
+
+@pytest.mark.attack("take evidence, a request, a decision or a refused draft out of the database", "detected", "T11")
+@pytest.mark.parametrize("record", ["evidence", "decision", "request", "refused_submission"])
+def test_a_record_that_is_gone_is_found(scene: Scene, forger: Forger, record: str) -> None:
+    judged(scene)
+    forger.do(f"DELETE FROM {record}")
+    gone = found(scene)
+    assert {finding.code for finding in gone} == {"record_missing"}
+    assert {finding.where.rpartition(" ")[0] for finding in gone} == {record.replace("_", " ")}
+
+
+@pytest.mark.attack("put evidence or a decision into the database that nobody gave", "detected", "T11")
+@pytest.mark.parametrize(
+    ("record", "key"), [("evidence", "id"), ("request", "id"), ("decision", "request_id"), ("refused_submission", "id")]
+)
+def test_a_record_that_was_put_in_is_found(scene: Scene, forger: Forger, record: str, key: str) -> None:
+    judged(scene)
+    if record == "decision":
+        forger.do("UPDATE decision SET request_id = 'rq-0'", "UPDATE request SET id = 'rq-0'")
+        assert {finding.code for finding in found(scene)} == {"record_missing", "record_added"}
+        return
+    columns = [name for _, name, *_ in forger.read(f"PRAGMA table_info({record})")]
+    values = ", ".join("99" if name == key else name for name in columns)
+    forger.do(f"INSERT INTO {record} SELECT {values} FROM {record} LIMIT 1")
+    finding = only(scene)
+    assert (finding.code, finding.where) == ("record_added", f"{record.replace('_', ' ')} 99")
+
+
+@pytest.mark.attack("edit a draft that was refused", "detected", "T11")
+def test_an_edited_draft_is_found(scene: Scene, forger: Forger) -> None:
+    judged(scene)
+    forger.do("UPDATE refused_submission SET raw = CAST('{}' AS BLOB)")
+    assert "'raw'" in only(scene).message
+
+
+@pytest.mark.attack("edit the log of a check, or put a link in its place", "detected", "T11")
+@pytest.mark.parametrize("how", ["edit", "link"])
+def test_an_edited_log_of_a_check_is_found(scene: Scene, tmp_path: Path, how: str) -> None:
+    run = judged(scene)
+    log = scene.mirror(run, "plan", 1, "evidence/ok-1.log")
+    kept = log.read_bytes()
+    if how == "link":
+        (tmp_path / "elsewhere.log").write_bytes(kept)
+        log.unlink()
+        log.symlink_to(tmp_path / "elsewhere.log")
+    else:
+        log.write_bytes(b"42 passed\n")
+    finding = only(scene)
+    assert (finding.code, finding.run, finding.where) == ("log_changed", run, str(log))
+    log.unlink()
+    assert found(scene) == [], "files may be tidied away: what they said is in the database, by its hash"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.attack("edit what a reviewer said to a gate", "detected", "T11")
+@pytest.mark.parametrize("attempts", [1, 2], ids=["asked", "known from before"])
+def test_an_edited_opinion_is_found(scene: Scene, forger: Forger, attempts: int) -> None:
+    with server([opinion("fail")] * attempts) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate(), on_fail=[{"do": "retry", "max_attempts": 2}, *STOP]), roles=ROLES)
+        for _ in range(attempts):
+            scene.do(run, "plan")
+    assert found(scene) == []
+    forger.do("UPDATE opinion SET verdict = 'pass', value = replace(value, '\"fail\"', '\"pass\"')")
+    finding = found(scene)[0]
+    assert (finding.code, finding.where.split()[0]) == ("record_edited", "opinion")
+    assert "'verdict'" in finding.message
+    assert "'value.verdict'" in finding.message
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.attack("edit which tool a model used, or what a call cost", "detected", "T11")
+@pytest.mark.parametrize(
+    "change", ["UPDATE model_call SET cost_usd = 0.0", "UPDATE model_call SET model = 'gpt'", "DELETE FROM model_call",
+               "UPDATE tool_call SET input = '{}'", "UPDATE tool_call SET output = 'fine'", "DELETE FROM tool_call"],
+)  # fmt: skip
+def test_edited_calls_of_a_job_that_has_ended_are_found(scene: Scene, forger: Forger, change: str) -> None:
+    with server([Turn(calls=(Call("read", {"path": "app.py"}),)), Turn(value=GOOD)]) as models:
+        configure(scene, models)
+        scene.start(phase("plan", kind="llm", role="one", tools_allowed=["read"]), roles=ROLES)
+        scene.work()
+    assert found(scene) == []
+    forger.do(change)
+    assert {finding.code for finding in found(scene)} <= {"record_edited", "record_missing"}
+    assert found(scene)
+
+
+@pytest.mark.attack("edit what a step of the server answered", "detected", "T11")
+def test_an_edited_step_is_found(scene: Scene, forger: Forger) -> None:
+    scene.check("ok", "pass")
+    scene.start(steps({"id": "look", "check": "ok", "assign": "seen"}))
+    scene.work()
+    assert found(scene) == []
+    forger.do("UPDATE step_run SET output = replace(output, 'pass', 'fail')")
+    finding = only(scene)
+    assert (finding.code, finding.where) == ("record_edited", "step ci/1/look")
+    assert "'output.verdict'" in finding.message
