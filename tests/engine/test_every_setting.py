@@ -279,6 +279,9 @@ TABLE: dict[str, Row] = {
     "artifacts.on_mismatch": Row(
         what_a_changed_file_does, '[artifacts]\non_mismatch = "warn"', '[artifacts]\non_mismatch = "block"'
     ),
+    "templates.*.on_mismatch": Row(
+        what_a_changed_file_does, '[templates.drill]\non_mismatch = "warn"', '[templates.other]\non_mismatch = "warn"'
+    ),
     "artifacts.hash_prompts": Row(what_the_log_says_of_prompts, "", "[artifacts]\nhash_prompts = true"),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),

@@ -51,6 +51,44 @@ def test_warn_only_tells(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("S0-19")
+@pytest.mark.parametrize(
+    ("all_of_them", "own", "starts"), [("block", "warn", True), ("warn", "block", False), ("warn", "", True)]
+)
+def test_a_template_may_have_a_policy_of_its_own(scene: Scene, all_of_them: str, own: str, starts: bool) -> None:
+    scene.write(
+        ".wfe/config.toml",
+        f"[artifacts]\non_mismatch = '{all_of_them}'\n"
+        + (f"[templates.drill]\non_mismatch = '{own}'\n" if own else ""),
+    )
+    scene.trust_config()
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    change(scene, run)
+    assert len(scene.status(run).data["warnings"]) == 1
+    if starts:
+        assert scene.begin(run, "build").ok
+    else:
+        assert refused(phases.start_phase, scene.engine, AGENT, run, "build").code == "conflict"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.requirement("S0-19")
+def test_a_project_that_nobody_trusts_makes_it_stricter_and_no_looser(scene: Scene) -> None:
+    from wfe_mcp.workspace.location import user_config_file
+
+    user_config_file().parent.mkdir(parents=True, exist_ok=True)
+    user_config_file().write_text("[artifacts]\non_mismatch = 'warn'\n", encoding="utf-8")
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    change(scene, run)
+    assert scene.status(run).waiting_on == "agent"
+    scene.write(".wfe/config.toml", "[templates.drill]\non_mismatch = 'block'\n")
+    assert refused(phases.start_phase, scene.engine, AGENT, run, "build").code == "conflict"
+    scene.write(".wfe/config.toml", "[templates.other]\non_mismatch = 'block'\n")
+    assert scene.begin(run, "build").ok
+
+
+@pytest.mark.requirement("S0-19")
 def test_a_run_is_blocked_where_nothing_is_configured(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")

@@ -78,9 +78,14 @@ def changed_files(engine: Engine, loaded: LoadedRun) -> list[ChangedFile]:
         return [*changed_artifacts(engine, tx, loaded.record, loaded.state, plan), *_changed_prompts(tx, loaded.record)]
 
 
-def blocks(engine: Engine, tx: Tx | None = None) -> bool:
-    """True where a changed file keeps a run from going on (``artifacts.on_mismatch``)."""
-    return engine.settings(tx).settings.artifacts.on_mismatch == "block"
+def blocks(engine: Engine, tx: Tx, template: str) -> bool:
+    """True where a changed file keeps a run of ``template`` from going on (``on_mismatch``).
+
+    A project that nobody trusts yet may say ``block`` too, never ``warn``.
+    """
+    loaded = engine.settings(tx)
+    said = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
+    return "block" in said
 
 
 def refuse_changed(current: Turn, path: PhasePath) -> None:
@@ -134,7 +139,7 @@ def _is_sealed(plan: Plan, attempt: Attempt) -> bool:
 
 def _in_the_way(current: Turn) -> ChangedFile | None:
     changed = changed_artifacts(current.engine, current.tx, current.run, current.state, current.plan)
-    return changed[0] if changed and blocks(current.engine, current.tx) else None
+    return changed[0] if changed and blocks(current.engine, current.tx, current.run.template) else None
 
 
 def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: Plan, attempt: Attempt) -> ChangedFile | None:

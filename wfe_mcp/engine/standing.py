@@ -126,7 +126,7 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
 
 def _in_the_way(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:
     """Changed files that let nothing new start, as sentences."""
-    if not changed or not blocks(engine, tx):
+    if not changed or not blocks(engine, tx, loaded.record.template):
         return ()
     return tuple(
         f"Nothing new starts: {one.path} differs from the accepted artifact. {one.mend(loaded.record.id)}"

@@ -7,7 +7,7 @@ Rules:
 2. Project configuration counts only when ``trusted`` says so for the sha256 of the very bytes that are used.
 3. A fault is a problem to report, never a reason not to start: the faulty key is left out, the others count.
 4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
-5. ``policy.templates`` only narrows: what one layer keeps from agents, no other gives back, the environment neither.
+5. What keeps an agent from something only narrows (``narrowing.py``): the environment gives nothing back.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +24,7 @@ from wfe_mcp.workspace.checks import CheckSettings, FrozenCheck, find_checks, se
 from wfe_mcp.workspace.config_file import CONFIG_FILE, ConfigWritten, write_config
 from wfe_mcp.workspace.files import read_if_there
 from wfe_mcp.workspace.location import user_config_file
+from wfe_mcp.workspace.narrowing import narrow
 from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings, kind_of
 from wfe_mcp.workspace.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, Settings
 from wfe_mcp.workspace.toml_text import read_toml
@@ -205,19 +206,10 @@ def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dic
         _merge(values, layer.values)
         for key, _ in _leaves(layer.values):
             origins[key] = Origin(layer.name, layer.where.get(key) or layer.where.get("", ""))
-    _narrow_policy(layers, values)
+    narrow([(layer.name, layer.values) for layer in layers], values)
     settings = _complete(values, problems)
     known = dict(_leaves(_plain(settings)))
     return settings, {key: origins.get(key, Origin("default")) for key in sorted(known)}
-
-
-def _narrow_policy(layers: list[_Layer], values: Document) -> None:
-    """What every layer allows that says anything (rule 5): an agent's shell sets variables and writes files."""
-    lists: list[list[str]] = [
-        policy["templates"] for each in layers if "templates" in (policy := each.values.get("policy", {}))
-    ]
-    if len(lists) > 1:
-        values["policy"]["templates"] = [name for name in lists[-1] if all(name in allowed for allowed in lists)]
 
 
 def _complete(values: Document, problems: list[Detail]) -> Settings:

@@ -95,6 +95,9 @@ class TemplateSettings(_Table):
     roles: dict[Name, RoleSettings] = Field(
         default={}, description="Who fills a role of this template, instead of what it names."
     )
+    on_mismatch: Literal["warn", "block"] | None = Field(
+        default=None, description="`artifacts.on_mismatch` for the runs of this template; a variable never loosens it."
+    )
 
 
 class ToolSettings(_Table):
@@ -209,6 +212,11 @@ class Settings(_Table):
     artifacts: ArtifactSettings = Field(default=ArtifactSettings(), description="Files of artifacts.")
     runs: RunSettings = Field(default=RunSettings(), description="Runs that nobody touches.")
     ui: UiSettings = Field(default=UiSettings(), description="The page on which a person decides in a browser.")
+
+    def on_mismatch(self, template: str) -> str:
+        """What a changed file of a sealed artifact does in a run of ``template``: ``warn`` or ``block``."""
+        own = self.templates.get(template)
+        return (own and own.on_mismatch) or self.artifacts.on_mismatch
 
     def frozen_checks(self) -> dict[str, FrozenCheck]:
         """All checks as a run keeps them."""
