@@ -101,6 +101,9 @@ def _show(door: Door, phase: str, shown: "Open") -> None:
         screen.line(f"! Cancelled before this run: {', '.join(data['cancelled_before'])}", "yellow")
     if data.get("own_configuration_changed"):
         screen.line(f"! Changed since you last ran wfe-mcp trust: {data['own_configuration_changed']}", "yellow")
+    if data.get("templates_enabled"):
+        again = ", ".join(data["templates_enabled"])
+        screen.line(f"! Put in use again since you last ran wfe-mcp trust: {again}", "yellow")
     if shown.phrase:
         screen.line(f"The template asks for the phrase: {shown.phrase}")
     screen.flush()

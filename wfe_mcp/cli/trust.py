@@ -20,15 +20,15 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Wh
 def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
     """Show what waits for your trust, and trust it: the project's configuration and templates, byte for byte."""
     from wfe_mcp.cli.pin import at_terminal
-    from wfe_mcp.engine.own_configuration import own_configuration
+    from wfe_mcp.engine.own_configuration import own_configuration, templates_enabled
     from wfe_mcp.engine.trust import give_trust, pending_trust
     from wfe_mcp.views.envelope import Envelope
 
     wanted = names or []
     waiting = pending_trust(door.engine, wanted)
     shown = [one for one in waiting if not wanted or one.name in wanted]
-    own = own_configuration(door.engine)
-    if not (waiting or wanted or own.changed):
+    own, again = own_configuration(door.engine), templates_enabled(door.engine)
+    if not (waiting or wanted or own.changed or again):
         door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))
         return
     if not door.screen.as_json:
@@ -36,6 +36,8 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
             _show(door, one)
         if own.changed:
             _show_own(door, own)
+        if again:
+            door.screen.line(f"Put in use again since you last looked: {', '.join(again)}", "yellow")
     if pin_fd is None and not at_terminal():
         raise Refused("needs_human", f"Only a person trusts. Waiting: {', '.join(one.name for one in waiting)}.",
                       "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",

@@ -48,6 +48,7 @@ def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
         "pin": pins,
         "keys": keys,
         "own_configuration": _own(door),
+        "templates": _templates(door, found),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
@@ -77,6 +78,14 @@ def _own(door: Door) -> dict[str, Any]:
     own = own_configuration(door.engine)
     at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
     return {"file": str(own.file), "looked_at": at, "changed": own.changed}
+
+
+def _templates(door: Door, found: "Verified") -> list[dict[str, Any]]:
+    """When templates of this project were put in or out of use, and by whom."""
+    from wfe_mcp.engine.own_configuration import template_changes
+
+    changes = template_changes(door.engine, found.settings)
+    return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 
 def _is_key(name: str) -> bool:
@@ -115,7 +124,12 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
             f"Note: set back {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {one['lost_events']} event(s) of "
             f"{one['lost_runs']} run(s) were lost" + (f" ({runs})" if runs else ""), "yellow"
         )  # fmt: skip
-    for what, changes in (("PIN", data["pin"]), *((f"Key of {one['provider']}", [one]) for one in data["keys"])):
+    settings = (
+        ("PIN", data["pin"]),
+        *((f"Key of {one['provider']}", [one]) for one in data["keys"]),
+        *((f"Template {one['template']}", [one]) for one in data["templates"]),
+    )
+    for what, changes in settings:
         for one in changes:
             screen.line(
                 f"{what}: {_DONE.get(one['what'], one['what'])} {one['at']} by {one['actor']} ({one['channel']})"
@@ -124,5 +138,6 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
 
 _DONE = {
     "SecretSet": "set", "SecretForgotten": "taken away", "KeyPutIntoKeyring": "put into the keyring",
-    "KeyTakenFromKeyring": "taken from the keyring",
+    "KeyTakenFromKeyring": "taken from the keyring", "TemplateEnabled": "put in use again",
+    "TemplateDisabled": "put out of use", "TemplateArchived": "put away", "TemplateDefault": "made the default",
 }  # fmt: skip

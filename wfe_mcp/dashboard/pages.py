@@ -154,10 +154,12 @@ def _about(view: Decision) -> list[Html]:
 def _warnings(shown: Mapping[str, Any]) -> list[Html]:
     texts = {
         "checks_changed": "Changed since the run began, and they define the checks",
-        "cancelled_before": "Runs of the same template that were cancelled before this one",
+        "cancelled_before": "Runs that were cancelled before this one",
+        "own_configuration_changed": "Your own configuration is not the one that you last looked at (wfe-mcp trust)",
+        "templates_enabled": "Templates that were put in use again since you last looked (wfe-mcp trust)",
     }
     return [
-        tag("p", f"{text}: {', '.join(shown[key])}", class_="note warn")
+        tag("p", f"{text}: {shown[key] if isinstance(shown[key], str) else ', '.join(shown[key])}", class_="note warn")
         for key, text in texts.items()
         if shown.get(key)
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.engine.own_configuration import note_template
 from wfe_mcp.engine.templates import known_templates, template_definition, whole_definition
 
 if TYPE_CHECKING:
@@ -133,17 +134,22 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
                       f"Run first: wfe-mcp templates enable {offer.name}")  # fmt: skip
     with engine.store.tx() as tx:
         tx.mark_template(engine.project_id, offer.name, TemplateMark.DEFAULT, by)
+        note_template(engine, tx, by, "TemplateDefault", offer.name)
     return offer
 
 
 def enable(engine: Engine, by: By, name: str) -> str:
-    """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name."""
+    """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name.
+
+    Whoever may type a command may do this: what starts needs trust of its own. It is in the log of settings, and told at
+    the next approval.
+    """
     from wfe_mcp.store.template_records import TemplateMark
 
-    del by
     known = _name(engine, name)
     with engine.store.tx() as tx:
         tx.unmark_template(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
+        note_template(engine, tx, by, "TemplateEnabled", known)
     return known
 
 
@@ -174,6 +180,7 @@ def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
     with engine.store.tx() as tx:
         tx.mark_template(engine.project_id, known, mark, by)
         tx.unmark_template(engine.project_id, known, (TemplateMark.DEFAULT,))
+        note_template(engine, tx, by, f"Template{mark.value.capitalize()}", known)
     return known
 
 

@@ -46,7 +46,7 @@ class Open:
 def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
     """What ``phase`` asks a person to approve; None when it asks nothing of the kind."""
     from wfe_mcp.core.guards import current_gate
-    from wfe_mcp.engine.own_configuration import own_configuration
+    from wfe_mcp.engine.own_configuration import own_configuration, templates_enabled
 
     path = PhasePath(phase)
     if path not in found.loaded.state.attempts:
@@ -68,6 +68,7 @@ def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
         "checks_changed": _checks_changed(found, attempt.tree),
         "cancelled_before": _cancelled_before(engine, found),
         "own_configuration_changed": str(own.file) if (own := own_configuration(engine)).changed else "",
+        "templates_enabled": templates_enabled(engine),
         "phrase": wanted.phrase,
     }
     return Open(
