@@ -2,7 +2,7 @@
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls loops memory tokens fleet jobs models fuzz      some of it
+python -m bench startup calls loops memory tokens fleet jobs models fuzz checkpoints   some of it
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import calls, fleet, fuzz, jobs, loops, memory, models, startup, tokens
+from bench import calls, checkpoints, fleet, fuzz, jobs, loops, memory, models, startup, tokens
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
 
@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
         "fleet": ("Eight servers on one database", partial(fleet.measure, each=50 if quick else 200)),
         "jobs": ("Jobs", partial(jobs.measure, times=5 if quick else 20)),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
+        "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
     }
     print(

@@ -15,7 +15,8 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, back, files_of, taken, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace import restoring
-from wfe_mcp.workspace.checkpoints import content, kept, read_snapshot, take
+from wfe_mcp.workspace.checkpoints import content, drop, keep, kept, read_snapshot, take
+from wfe_mcp.workspace.git_command import require_repository
 from wfe_mcp.workspace.restoring import restore
 
 is_linux_root = sys.platform == "linux" and os.geteuid() == 0
@@ -70,7 +71,8 @@ def test_a_full_disk_refuses_a_checkpoint_and_changes_nothing(small_disk: Path) 
     with pytest.raises(Refused) as refused:
         take(small_disk, {}, LIMITS, at=AT)
     assert refused.value.code == "unavailable"
-    assert "space" in str(refused.value)
+    assert "the disk is full. Nothing was changed." in refused.value.message
+    assert "room" in refused.value.hint
     (small_disk / ".git/fill").unlink()
     assert files_of(small_disk) == before
     assert subprocess.run(["git", "-C", str(small_disk), "fsck", "--strict"], capture_output=True).returncode == 0
@@ -105,11 +107,19 @@ def test_a_read_only_repository_refuses_both(root: Path, repo: Git) -> None:
     before, mine = files_of(root), user_state(root, repo)
     with mounted(root / ".git", "--bind", str(root / ".git")):
         mount("-o", "remount,bind,ro", str(root / ".git"))
-        for work in (lambda: take(root, {}, LIMITS, at=AT), lambda: back(root, snapshot)):
+        commit = repo("rev-parse", "HEAD").strip()
+        for work, words in (
+            (lambda: take(root, {}, LIMITS, at=AT), "read-only disk"),
+            (lambda: keep(root, "r/cp-9", commit), "read-only disk"),
+            (lambda: drop(root, kept(root)), "read-only disk"),
+            (lambda: back(root, snapshot), "Read-only file system"),
+        ):
             with pytest.raises(Refused) as refused:
                 work()
             assert refused.value.code == "unavailable"
+            assert words in refused.value.message
             assert refused.value.hint
+        assert list(kept(root)) == ["r/cp-0"]
     assert (files_of(root), user_state(root, repo)) == (before, mine)
 
 
@@ -188,7 +198,8 @@ def test_content_that_is_no_longer_there_is_said_before_anything_changes(root: P
 def test_only_one_restore_is_at_work(root: Path, repo: Git) -> None:
     snapshot = taken(root)
     write(root, "a.txt", "changed\n")
-    with restoring._alone(root), pytest.raises(Refused) as refused:  # pyright: ignore[reportPrivateUsage] - the lock itself
+    repo_of_root = require_repository(root)
+    with restoring._alone(repo_of_root), pytest.raises(Refused) as refused:  # pyright: ignore[reportPrivateUsage] - the lock itself
         back(root, snapshot)
     assert refused.value.code == "conflict"
     assert (root / "a.txt").read_text() == "changed\n"
@@ -201,6 +212,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.workspace import staging
 from wfe_mcp.workspace.checkpoints import Limits
+from wfe_mcp.workspace.git_command import require_repository
 from wfe_mcp.workspace.restoring import restore
 
 left = int(sys.argv[3])

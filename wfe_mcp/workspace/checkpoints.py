@@ -13,6 +13,7 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git_command import run_git, text_of
 from wfe_mcp.workspace.snapshot import Snapshot, available, read_snapshot, take
+from wfe_mcp.workspace.snapshot_bench import saying_why
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped
 
 __all__ = [
@@ -47,21 +48,8 @@ def keep(root: Path, name: str, commit: str) -> None:
         raise Refused(
             "bad_argument", f"{name!r:.100} is no name for a checkpoint.", "Use letters, digits, '-', '_', '/'."
         )
-    # An empty old value: the ref must not exist yet.
-    done = run_git(root, *_DURABLE, "update-ref", f"{REFS}/{name}", commit, "", ok=None)
-    if done is not None and done.returncode == 0:
-        return
-    there = kept(root, name).get(name)
-    if there == commit:
-        return
-    if there is not None:
-        raise Refused("conflict", f"The checkpoint '{name}' is {there[:12]} already.", "Choose another name.")
-    reason = done.stderr.decode(errors="replace").strip()[-300:] if done is not None else "git is not installed"
-    raise Refused(
-        "unavailable",
-        f"The checkpoint '{name}' could not be kept: {reason}",
-        f"Is the repository writable? A file {REFS}/{name}.lock in it that no git is using may be removed.",
-    )
+    with saying_why(f"The checkpoint '{name}' cannot be kept"):
+        _point(root, name, commit)
 
 
 def kept(root: Path, prefix: str = "") -> dict[str, str]:
@@ -77,8 +65,9 @@ def drop(root: Path, names: Iterable[str]) -> None:
     """Keep these no longer; names that are not there are passed over. The objects go with the user's next ``git gc``."""
     there = kept(root)
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(set(names)) if name in there]
-    if lines:
-        run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
+    with saying_why("Checkpoints cannot be dropped"):
+        if lines:
+            run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
 
 
 def changes(root: Path, old: str, new: str) -> tuple[Change, ...]:
@@ -113,6 +102,22 @@ def content(root: Path, commit: str, path: str) -> bytes:
             "bad_argument", f"The checkpoint {commit[:12]} has no file '{path}'.", "Look at the list of its files."
         )
     return done.stdout
+
+
+def _point(root: Path, name: str, commit: str) -> None:
+    # An empty old value: the ref must not exist yet.
+    done = run_git(root, *_DURABLE, "update-ref", f"{REFS}/{name}", commit, "", ok=None)
+    there = "" if done is not None and done.returncode == 0 else kept(root, name).get(name)
+    if there in {"", commit}:
+        return
+    if there is not None:
+        raise Refused("conflict", f"The checkpoint '{name}' is {there[:12]} already.", "Choose another name.")
+    reason = done.stderr.decode(errors="replace").strip()[-300:] if done is not None else "git is not installed"
+    raise Refused(
+        "unavailable",
+        f"The checkpoint '{name}' could not be kept: {reason}",
+        f"A file {REFS}/{name}.lock in the repository that no git is using may be removed.",
+    )
 
 
 def _diff_tree(root: Path, *words: str) -> bytes:

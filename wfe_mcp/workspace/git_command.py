@@ -146,7 +146,11 @@ def quiet_filters(root: Path) -> dict[str, str]:
 
 
 def _asked(arguments: Sequence[str]) -> str:
-    return arguments[2] if arguments[0] == "-c" else arguments[0]
+    """The name of the git command, behind its ``-c`` options."""
+    begin = 0
+    while arguments[begin] == "-c":
+        begin += 2
+    return arguments[begin]
 
 
 def _answers(root: Path, *arguments: str) -> bool:

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workspace.checkpoints import Change, changes, diff, diffstat, keep, kept
 from wfe_mcp.workspace.folders import walk
-from wfe_mcp.workspace.git_command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git_command import Repository, run_git, text_of
 from wfe_mcp.workspace.paths import reserved_as
 from wfe_mcp.workspace.snapshot import Snapshot, read_snapshot, require_available, take
-from wfe_mcp.workspace.snapshot_limits import Limits, Skipped, is_skipped
+from wfe_mcp.workspace.snapshot_limits import Limits, Skipped, is_skipped, places_of
 from wfe_mcp.workspace.staging import Staging, refusing_faults, remove_tree
 
 __all__ = ["Restored", "prepare", "restore"]
@@ -98,8 +98,8 @@ def _prepared(
     root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime, note: Mapping[str, Any]
 ) -> Generator[tuple[Snapshot, Restored]]:
     """The wanted snapshot, and what is to be done; no other restore is at work meanwhile."""
-    require_available(root)
-    with refusing_faults("the restored files"), _alone(root):
+    found = require_available(root)
+    with refusing_faults(str(root)), _alone(found):
         want = read_snapshot(root, commit)
         files = _files_of(root, want)
         now = take(root, {**note, "before": commit}, limits, at=at, besides=_in_the_way(root, files))
@@ -123,14 +123,17 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
     """The files and links of a snapshot. Refuses a tree that ``take`` cannot have made."""
     listed = os.fsdecode(_read(root, "ls-tree", "-r", "-z", "--full-tree", want.tree)).split("\0")
     found: dict[str, _File] = {}
+    fine: set[str] = set()
     for facts, _, path in (line.partition("\t") for line in listed if line):
         mode, _, oid = facts.split(" ")
-        if any(name in {"", ".", ".."} or reserved_as(name) for name in path.split("/")):
+        names = set(path.split("/")) - fine
+        if any(name in {"", ".", ".."} or reserved_as(name) for name in names):
             raise Refused(
                 "path_outside_project",
                 f"The checkpoint {want.commit[:12]} names {path!r:.200}, where no checkpoint writes.",
                 "Somebody else made this commit. Choose another checkpoint.",
             )
+        fine |= names
         found[path] = _File(mode, oid)
     return found
 
@@ -158,8 +161,9 @@ def _in_the_way(root: Path, paths: Iterable[str]) -> list[str]:
 def _left(root: Path, differing: Sequence[Change], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
     """The changes that are not made: one of the two snapshots does not hold what is, or was, at the path."""
     found: list[Skipped] = []
+    places = places_of((*now.skipped, *want.skipped))
     for change in differing:
-        if is_skipped(change.path, now.skipped) or is_skipped(change.path, want.skipped):
+        if is_skipped(change.path, places):
             found.append(Skipped(change.path, 0, "not saved"))
         elif change.status != "A" and not os.path.lexists(root / change.path):
             found.append(Skipped(change.path, 0, "sparse"))
@@ -207,12 +211,13 @@ _VERBS = {"A": "came since", "D": "went since", "M": "changed since", "T": "beca
 
 def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want: Snapshot) -> list[Change]:
     """Files of equal content whose permissions differ in what git does not keep."""
+    places = places_of(now.skipped)
     return [
         Change("M", path, file.mode, file.mode, file.oid, file.oid)
         for path, file in files.items()
         if path not in known
         and file.mode != "120000"
-        and not is_skipped(path, now.skipped)
+        and not is_skipped(path, places)
         and now.modes.of(path, file.mode) != want.modes.of(path, file.mode)
     ]
 
@@ -284,9 +289,9 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _alone(root: Path) -> Generator[None]:
+def _alone(repo: Repository) -> Generator[None]:
     """The only restore in this work tree. What a killed one has left behind is cleared away."""
-    place = require_repository(root).index.parent / "wfe"
+    place = repo.index.parent / "wfe"
     place.mkdir(exist_ok=True)
     with ExitStack() as stack:
         file = stack.enter_context((place / "restoring").open("ab"))
@@ -295,10 +300,10 @@ def _alone(root: Path) -> Generator[None]:
         except OSError:
             raise Refused(
                 "conflict",
-                f"Another restore is at work in '{root}'.",
+                f"Another restore is at work in '{repo.root}'.",
                 "Wait until it has ended, then look at the files before trying again.",
             ) from None
-        with suppress(OSError, Refused), walk(root, (".wfe",)) as ours:
+        with suppress(OSError, Refused), walk(repo.root, (".wfe",)) as ours:
             for name in ours.names():
                 if name.startswith(f"{_STEM}-"):
                     remove_tree(ours, name)

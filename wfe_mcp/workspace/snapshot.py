@@ -21,6 +21,7 @@ import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +30,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git_command import Repository, repository, run_git, text_of
-from wfe_mcp.workspace.snapshot_bench import DURABLE, Bench, bench_for, facts_of, is_true
+from wfe_mcp.workspace.snapshot_bench import DURABLE, Bench, bench_for, facts_of, is_true, saying_why
 from wfe_mcp.workspace.snapshot_files import gather
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped
 from wfe_mcp.workspace.staging import refusing_faults
@@ -88,11 +89,13 @@ def take(
     them; what is not there, no file or too large is passed over. Refuses ``unavailable``, with nothing changed.
     """
     found = require_available(root)
-    with refusing_faults("a checkpoint of the files"), bench_for(found) as bench:
-        skipped, paths = gather(bench, limits, besides)
-        modes = _modes(bench, paths)
-        tree = _write_tree(bench)
-        head, index_tree, staged = _staged(bench, at)
+    with saying_why("The files cannot be saved"), refusing_faults(str(root)), bench_for(found) as bench:
+        with ThreadPoolExecutor(1) as pool:  # what was staged has nothing to do with the files
+            staging = pool.submit(_staged, bench, at)
+            skipped, paths = gather(bench, limits, besides)
+            modes = _modes(bench, paths)
+            tree = _write_tree(bench)
+            head, index_tree, staged = staging.result()
         told = {
             "note": dict(note),
             "head": head,

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git_command import Repository, run_git, text_of
 
-__all__ = ["DURABLE", "Bench", "bench_for", "facts_of", "is_true", "size_of"]
+__all__ = ["DURABLE", "Bench", "bench_for", "facts_of", "is_true", "saying_why", "size_of"]
 
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
 _NO_CONVERSION = "* -text -ident -filter !eol !working-tree-encoding\n"
@@ -50,6 +51,29 @@ class Bench:
     def _git(self, env: Mapping[str, str], arguments: Sequence[str], stdin: Iterable[str], ok: Sequence[int]) -> str:
         lines = "".join(f"{line}\0" for line in stdin)
         return text_of(run_git(self.repo.root, *arguments, stdin=os.fsencode(lines), env=env, ok=ok))
+
+
+_FAULTS = (
+    ("No space left on device", "the disk is full", "Make room on it, then try again."),
+    ("Disk quota exceeded", "your share of the disk is used up", "Make room on it, then try again."),
+    ("Read-only file system", "the repository is on a read-only disk", "Make it writable, then try again."),
+    ("ermission denied", "you may not write to the repository", "Mend its permissions, then try again."),
+    ("couldn't write", "the disk may be full", "Make room on it, then try again."),
+    ("insufficient permission", "you may not write to the repository", "Mend its permissions, then try again."),
+)
+
+
+@contextmanager
+def saying_why(what: str) -> Generator[None]:
+    """Turn what git says of a full disk or of missing rights into words; ``what``: the sentence before the reason."""
+    try:
+        yield
+    except Refused as no:
+        for words, why, hint in _FAULTS:
+            if no.code == "unavailable" and words in no.message:
+                said = " ".join(no.message.split())
+                raise Refused("unavailable", f"{what}: {why}. Nothing was changed. ({said})", hint) from no
+        raise
 
 
 @contextmanager

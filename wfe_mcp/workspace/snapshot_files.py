@@ -7,6 +7,7 @@ as they lie on the disk             also where git keeps something else of them:
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wfe_mcp.workspace.git_command import run_git, text_of
@@ -30,13 +31,15 @@ def gather(bench: Bench, limits: Limits, besides: Sequence[str]) -> tuple[tuple[
     entries = entries_of(bench.theirs)
     unhide(bench.theirs, root, entries, is_sparse=is_true(bench.config.get("core.sparsecheckout", "false")))
     tracked = {entry.path: entry for entry in entries}
-    found = [path for path in untracked_of(bench.theirs) if not is_ours(path)]
+    with ThreadPoolExecutor(1) as pool:  # two questions to git at the same time: a third of a checkpoint's time
+        conversions = pool.submit(_converted, bench, entries)
+        found = [path for path in untracked_of(bench.theirs) if not is_ours(path)]
+        filtered, others = conversions.result()
     left = [Skipped(path, 0, "nested repository") for path in found if path.endswith("/")]
     left += [Skipped(path, 0, "submodule") for path, entry in tracked.items() if entry.mode == "160000"]
     new = {path: facts.st_size for path in found if not path.endswith("/") and (facts := facts_of(root, path))}
     forced = [path for path in besides if path not in tracked and path not in new and not is_ours(path)]
     new |= {path: facts.st_size for path in forced if (facts := facts_of(root, path)) and _is_file_or_link(facts)}
-    filtered, others = _converted(bench, entries)
     kept, over = chosen(new | {path: size_of(root, path) for path in filtered}, tracked, limits)
     left += over
     kept_now = {*kept, *others}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["Limits", "Skipped", "Why", "chosen", "is_skipped"]
+__all__ = ["Limits", "Skipped", "Why", "chosen", "is_skipped", "places_of"]
 
 Why = Literal["large", "too many", "nested repository", "submodule", "unreadable", "not saved", "sparse"]
 
@@ -58,11 +58,14 @@ def chosen(
     return tuple(kept), tuple(sorted([*large, *left]))
 
 
-def is_skipped(path: str, skipped: Iterable[Skipped]) -> bool:
+def places_of(skipped: Iterable[Skipped]) -> frozenset[str]:
+    """The paths, for ``is_skipped``."""
+    return frozenset(each.path.rstrip("/") for each in skipped)
+
+
+def is_skipped(path: str, places: frozenset[str]) -> bool:
     """True when the path, or a folder that it lies in, was left out."""
-    names = {each.path.rstrip("/") for each in skipped}
-    parts = path.split("/")
-    return any("/".join(parts[:length]) in names for length in range(1, len(parts) + 1))
+    return bool(places) and (path in places or any(path[:end] in places for end in _ends(path)))
 
 
 def _folders(paths: Iterable[str], tracked: Iterable[str]) -> dict[str, list[str]]:
