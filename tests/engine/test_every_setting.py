@@ -21,6 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.providers import connection_of, connections_of
+from wfe_mcp.engine.pruning import prunable
 from wfe_mcp.workspace.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +113,20 @@ def whether_it_is_stale(scene: Scene) -> object:
     run = scene.start(phase("plan"))
     scene.clock.advance(days=1)
     return scene.status(run).data.get("stale")
+
+
+def what_may_go(scene: Scene) -> object:
+    runs = [scene.start(phase("plan")) for _ in range(2)]
+    for run in runs:
+        scene.do(run, "plan")
+        scene.clock.advance(seconds=1)
+    with scene.store.tx() as tx:
+        tx.archive_run(RunId(runs[1]), scene.clock())
+    scene.clock.advance(days=2)
+    try:
+        return [runs.index(record.id) for record in prunable(scene.engine) if record.id in runs]
+    except Refused as no:
+        return no.code
 
 
 def whether_it_goes_on(scene: Scene) -> object:
@@ -286,6 +301,11 @@ TABLE: dict[str, Row] = {
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
     "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
+    "retention.runs": Row(what_may_go, "", '[retention]\nruns = "1d"'),
+    "retention.keep": Row(what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\nkeep = 1'),
+    "retention.archived_only": Row(
+        what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\narchived_only = true'
+    ),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }  # fmt: skip
 

@@ -54,3 +54,37 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
     assert pushed is not None
     with scene.store.read() as tx:
         assert pushed[-1].runs[run][0] > tx.tails([run])[run][0], "a person who compares sees it"
+
+
+@pytest.mark.attack("remove a run as prune does, without its record", "detected", "T11")
+@pytest.mark.parametrize("record", ["", "pruned_run"])
+def test_a_run_that_nobody_pruned_is_missed(scene: Scene, forger: Forger, record: str) -> None:
+    run = played(scene)
+    columns = "id, project_id, template, title, last_seq, last_hash, created_at, created_at, created_at, 'eve'"
+    if record:
+        forger.do(
+            "DROP TRIGGER pruned_run_only_over", f"INSERT INTO pruned_run SELECT {columns} FROM run WHERE id = '{run}'"
+        )
+    of_run = f"run_id = '{run}'"
+    forger.do(
+        f"DELETE FROM decision WHERE request_id IN (SELECT id FROM request WHERE {of_run})",
+        *(
+            f"DELETE FROM {table} WHERE {of_run}"
+            for table in ("request", "evidence", "revision", "event", "attempt", "job")
+        ),
+        f"DELETE FROM run WHERE id = '{run}'",
+    )
+    assert {(one.code, one.run) for one in found(scene)} == {("run_deleted", run)}
+
+
+@pytest.mark.attack("cut the end of a run off, then let a person prune it", "detected", "T11")
+def test_a_run_that_was_cut_before_it_was_pruned_is_found(scene: Scene, forger: Forger) -> None:
+    from tests.engine.scene import HUMAN
+    from wfe_mcp.engine import pruning
+
+    run = played(scene)
+    scene.do(run, "build")
+    anchor(scene)
+    forger.rewrite(run, "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)")
+    pruning.prune(scene.engine, pruning.prunable(scene.engine, [run]), HUMAN)
+    assert [one.code for one in found(scene)] == ["run_deleted"]

@@ -38,6 +38,7 @@ from wfe_mcp.cli import (
     pause,
     proceed,
     providers,
+    prune,
     reject,
     retry,
     run,
@@ -144,6 +145,9 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("verify", verify.verify),
     ("backup", backup.backup),
     ("restore", backup.restore),
+    ("keep", prune.keep),
+    ("prune", prune.prune),
+    ("vacuum", prune.vacuum),
 )
 """Every command, in the order of ``--help``. Two words are a noun and what to do with it."""
 

@@ -51,6 +51,7 @@ def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
         "templates": _templates(door, found),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
+    data |= {"pruned": found.pruned} if found.pruned else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
     envelope = Envelope(
         not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
@@ -118,6 +119,8 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         screen.line(f"{changed} (wfe-mcp trust shows it)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
+    if "pruned" in data:
+        screen.line(f"Note: {data['pruned']} run(s) were removed by wfe-mcp prune")
     for one in data.get("restores", ()):
         runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
         screen.line(

@@ -12,6 +12,8 @@ Rules:
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +66,7 @@ class Verified:
     behind: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
     set_backs: tuple[SetBack, ...] = ()
+    pruned: int = 0
 
 
 @dataclass(slots=True)
@@ -107,16 +110,23 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _found(each, tx.verify_run(each, named))
         findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
-        findings += _deleted(ours, set(runs), run)
+        pruned = _pruned(changes, project)
+        findings += _deleted(ours, set(runs), run, pruned)
+        findings += [
+            Finding(
+                "run_deleted", "run", "the log of settings does not know that it was pruned", one.run_id, one.events
+            )
+            for one in tx.pruned_runs(project)
+            if pruned.get(one.run_id) != (one.events, one.last_hash)
+        ]
         begun = tx.first_noted(BEGUN, project)
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
     findings += [finding for each in runs for finding in _files(engine, each)]
     last = ours[-1].at if ours else None
-    return Verified(
-        tuple(runs), tuple(findings), changes, len(ours), last, behind, tuple(_notes(outside, project)), tuple(restores)
-    )
+    notes = tuple(_notes(outside, project))
+    return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned))
 
 
 def _read(engine: Engine, ref: str) -> _Anchors:
@@ -176,16 +186,38 @@ def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId
     try:
         return [tx.find_run(project, run).id]
     except Refused:
-        if any(name.startswith(run) for one in ours for name in one.runs):
+        was_pruned = any(one.run_id.startswith(run) for one in tx.pruned_runs(project))
+        if not was_pruned and any(name.startswith(run) for one in ours for name in one.runs):
             return []
         raise
 
 
-def _deleted(ours: Iterable[Anchor], there: set[RunId], run: str) -> Iterator[Finding]:
-    """Runs that an anchor names and the database does not have; ``run``: only those that begin so."""
+def _pruned(changes: Iterable[SettingEvent], project: str) -> dict[str, tuple[int, str]]:
+    """The runs that a person removed, with the number and the hash of their last events."""
+    from wfe_mcp.store.retention import PRUNED
+
+    found: dict[str, tuple[int, str]] = {}
+    for event in changes:
+        if event.type == PRUNED:
+            with suppress(ValueError):  # the chain names what was edited
+                of, run, seq, hash_ = json.loads(event.name)
+                found |= {str(run): (int(seq), str(hash_))} if of == project else {}
+    return found
+
+
+def _deleted(
+    ours: Iterable[Anchor], there: set[RunId], run: str, pruned: dict[str, tuple[int, str]]
+) -> Iterator[Finding]:
+    """Runs that an anchor names and the database does not have; ``run``: only those that begin so.
+
+    A pruned one must have gone with all that was anchored of it.
+    """
     last: dict[str, Anchor] = {}
     for one in ours:
-        for name in one.runs:
+        for name, head in one.runs.items():
+            end = pruned.get(name, (0, ""))
+            if head[0] < end[0] or head == end:
+                continue
             if RunId(name) not in there and name.startswith(run) and not (run and there):
                 last[name] = one
     for name, one in last.items():

@@ -29,6 +29,7 @@ from wfe_mcp.store.model_calls import ModelCallRows
 from wfe_mcp.store.opinions import OpinionRows
 from wfe_mcp.store.processes import ProcessRows
 from wfe_mcp.store.records import Health
+from wfe_mcp.store.retention import RetentionRows
 from wfe_mcp.store.rows import Caches
 from wfe_mcp.store.runlist import RunListRows
 from wfe_mcp.store.runs import RunRows
@@ -44,7 +45,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, SettingRows, ProcessRows,
+    TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
     OpinionRows, StepRows, JobRows, ModelCallRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""

@@ -71,6 +71,23 @@ OPINION = Table(
     Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"),
 )
 
+PRUNED_RUN = Table(
+    "pruned_run",
+    METADATA,
+    Column("run_id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("template", String, nullable=False), Column("title", String, nullable=False),
+    Column("events", Integer, nullable=False), Column("last_hash", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False), Index(None, "project_id"),
+)
+
+KEPT_RUN = Table(
+    "kept_run",
+    METADATA,
+    Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+)
+
 PROJECT = Table(
     "project",
     METADATA,

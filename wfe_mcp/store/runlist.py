@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, bindparam, desc, or_, select
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.store.layout import RUN
+from wfe_mcp.store.layout import PRUNED_RUN, RUN
 from wfe_mcp.store.records import RunPage, RunRecord
 from wfe_mcp.store.rows import Rows, columns_for
 
@@ -38,6 +38,14 @@ _PREFIX = (
     .order_by(RUN.c.id)
     .limit(6)
 )
+_PRUNED = (
+    select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
+    .where(
+        PRUNED_RUN.c.project_id == bindparam("project_id"),
+        PRUNED_RUN.c.run_id >= bindparam("prefix"), PRUNED_RUN.c.run_id < bindparam("end"),
+    )
+    .limit(1)
+)  # fmt: skip
 
 
 class RunListRows(Rows):
@@ -91,6 +99,13 @@ class RunListRows(Rows):
         if found:
             names = ", ".join(record.id for record in found)
             raise Refused("unknown_run", f"Several runs begin with '{id_or_prefix}': {names}", "Give more of the id.")
+        gone = self._connection.execute(_PRUNED, bounds).first() if id_or_prefix else None
+        if gone is not None:
+            raise Refused(
+                "unknown_run",
+                f"Run '{gone.run_id}' was removed by wfe-mcp prune {gone.at.isoformat(timespec='seconds')} ({gone.actor}).",
+                "A backup from before has it, if there is one.",
+            )
         newest = [record.id for record in self.list_runs(project_id, limit=100).runs]
         near = nearest(id_or_prefix, newest) or tuple(newest[:3])
         raise Refused(

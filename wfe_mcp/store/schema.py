@@ -16,11 +16,11 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import layout as tables
-from wfe_mcp.store.sqlite import append_only
+from wfe_mcp.store.sqlite import append_only, only_over
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test keeps it equal to the folder's."""
 
 _VERSION = Table(
@@ -62,9 +62,14 @@ def bring_to_head(connection: Connection, path: Path) -> None:
 
 def _create(connection: Connection) -> None:
     tables.METADATA.create_all(connection, checkfirst=False)
-    for table in (tables.EVENT, tables.SETTING_EVENT):
-        for statement in append_only(table.name):
-            connection.exec_driver_sql(statement)
+    pruned = tables.PRUNED_RUN.name
+    for statement in (
+        *append_only(tables.EVENT.name, removed_with=pruned),
+        *append_only(tables.SETTING_EVENT.name),
+        *append_only(pruned),
+        only_over(pruned),
+    ):
+        connection.exec_driver_sql(statement)
     _VERSION.create(connection, checkfirst=False)
     connection.execute(insert(_VERSION), {"version_num": HEAD})
 

@@ -29,7 +29,7 @@ from wfe_mcp.core.errors import Refused
 
 __all__ = [
     "BUSY_TIMEOUT_S", "append_only", "choose_journal", "database_file", "driver", "insert_new", "make_engine",
-    "make_file", "refusals", "wal_is_safe",
+    "make_file", "only_over", "refusals", "wal_is_safe",
 ]  # fmt: skip
 
 BUSY_TIMEOUT_S = 10
@@ -140,12 +140,26 @@ def choose_journal(path: Path, library: ModuleType) -> str:
         connection.close()
 
 
-def append_only(table: str) -> tuple[str, ...]:
-    """The statements that make the rows of ``table`` unchangeable: they stop accidents, the chain shows intent."""
+def append_only(table: str, *, removed_with: str = "") -> tuple[str, ...]:
+    """The statements that make the rows of ``table`` unchangeable: they stop accidents, the chain shows intent.
+
+    ``removed_with``: a table whose row for the same ``run_id`` must be there before rows may go.
+    """
+    unless = f"WHEN NOT EXISTS (SELECT 1 FROM {removed_with} WHERE run_id = OLD.run_id) " if removed_with else ""  # noqa: S608 - our names
     return tuple(
-        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {only}"
         f"BEGIN SELECT RAISE(ABORT, '{table} rows are append-only'); END"
-        for verb in ("UPDATE", "DELETE")
+        for verb, only in (("UPDATE", ""), ("DELETE", unless))
+    )
+
+
+def only_over(table: str) -> str:
+    """The statement that keeps runs that may go on, and those that somebody keeps, out of ``table``."""
+    return (
+        f"CREATE TRIGGER {table}_only_over BEFORE INSERT ON {table} WHEN EXISTS "  # noqa: S608 - our names
+        "(SELECT 1 FROM run WHERE id = NEW.run_id AND ended_at IS NULL) "
+        "OR EXISTS (SELECT 1 FROM kept_run WHERE run_id = NEW.run_id) "
+        "BEGIN SELECT RAISE(ABORT, 'a run that is not over, or is kept, is not removed'); END"
     )
 
 

@@ -11,6 +11,7 @@
     template, template_mark, idempotency      per project
     secret, trust, setting_event              what people set; setting_event is a hash chain of its own
     process                                   live processes of ours on this host
+    pruned_run, kept_run                      what a person removed for good, what they want to keep (``retention_tables.py``)
 
 Rules:
 1. A column that only repeats what ``state`` (JSON) holds is there to be searched; ``verify`` compares both.
@@ -29,9 +30,10 @@ from wfe_mcp.store.base_table import METADATA, Row
 from wfe_mcp.store.call_tables import ModelCall, ToolCall
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
+from wfe_mcp.store.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.step_records import StepStatus
 
-__all__ = ["METADATA", "ModelCall", "ToolCall"]
+__all__ = ["METADATA", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]
 
 
 class Project(Row, table=True):

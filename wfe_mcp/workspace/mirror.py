@@ -11,15 +11,17 @@ Rules:
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files import MAX_FILE_BYTES, read_folder, read_if_there, write_atomic, write_bundle
 from wfe_mcp.workspace.folders import walk
+from wfe_mcp.workspace.staging import remove_tree
 
 __all__ = [
-    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "read_artifact_file", "read_edited",
-    "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
+    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "read_artifact_file", "read_edited", "remove_run",
+    "runs_with_files", "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
 ]  # fmt: skip
 
 Rendered = tuple[str, str] | Mapping[str, str]
@@ -110,6 +112,22 @@ def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Render
     if isinstance(rendered, tuple):
         return None if found == (rendered[0], rendered[1].encode()) else found
     return None if found == {path: text.encode() for path, text in rendered.items()} else found
+
+
+def runs_with_files(root: Path) -> list[str]:
+    """The names of the folders below ``.wfe/runs``: runs, if nobody put something else there."""
+    with suppress(Refused, OSError), walk(root, [".wfe", "runs"]) as folder:
+        return [name for name in folder.names() if folder.kind(name) == "folder"]
+    return []
+
+
+def remove_run(root: Path, run: str) -> None:
+    """Remove all files of a run; no link on the way is followed. Nothing happens where there are none."""
+    if not _RUN.fullmatch(run):
+        raise Refused("path_outside_project", f"{run!r:.80} is no run.", "Use the run as `wfe-mcp list` shows it.")
+    if run in runs_with_files(root):
+        with walk(root, [".wfe", "runs"]) as folder:
+            remove_tree(folder, run)
 
 
 def write_gitignore(root: Path) -> None:

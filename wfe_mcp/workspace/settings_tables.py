@@ -21,7 +21,7 @@ from wfe_mcp.workspace.provider_tables import ProviderSettings, RoleSettings
 
 __all__ = [
     "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
-    "ProviderSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings", "UiSettings",
+    "ProviderSettings", "RetentionSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings", "UiSettings",
 ]  # fmt: skip
 
 
@@ -157,6 +157,18 @@ class RunSettings(_Table):
     )
 
 
+class RetentionSettings(_Table):
+    """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
+
+    runs: Duration | None = Field(
+        default=None,
+        description='How long a run is kept after its end: `"90d"`. Without it, for ever. Nothing goes by itself: a person '
+        "runs `wfe-mcp prune`.",
+    )
+    keep: int = Field(default=0, ge=0, description="So many of the runs that ended last stay, however old they are.")
+    archived_only: bool = Field(default=False, description="Whether only runs go that were archived.")
+
+
 class UiSettings(_Table):
     """``auto``: whether the page on which a person decides starts by itself."""
 
@@ -211,6 +223,9 @@ class Settings(_Table):
     policy: PolicySettings = Field(default=PolicySettings(), description="What agents may do.")
     artifacts: ArtifactSettings = Field(default=ArtifactSettings(), description="Files of artifacts.")
     runs: RunSettings = Field(default=RunSettings(), description="Runs that nobody touches.")
+    retention: RetentionSettings = Field(
+        default=RetentionSettings(), description="What may be removed of runs that are over."
+    )
     ui: UiSettings = Field(default=UiSettings(), description="The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:
