@@ -288,3 +288,19 @@ def test_a_wreck_in_a_small_repository(root: Path, repo: Git) -> None:
     wreck(root)
     back(root, snapshot)
     assert files_of(root) == before
+
+
+def test_no_reflog_is_written_even_where_git_is_told_to_write_all(root: Path, repo: Git) -> None:
+    repo("config", "core.logAllRefUpdates", "always")
+    taken(root)
+    assert not list((root / ".git/logs").rglob("*cp-*"))
+
+
+def test_content_that_git_was_told_to_replace_is_the_saved_one(root: Path, repo: Git) -> None:
+    snapshot = taken(root)
+    other = repo("hash-object", "-w", ".gitignore").strip()
+    repo("replace", repo("rev-parse", "HEAD:a.txt").strip(), other)
+    write(root, "a.txt", "changed\n")
+    assert content(root, snapshot.commit, "a.txt") == b"a\n"
+    back(root, snapshot)
+    assert (root / "a.txt").read_text() == "a\n"
