@@ -320,3 +320,16 @@ def test_what_a_restore_would_do_is_told_before(root: Path, repo: Git) -> None:
     assert kept(root)["r/s"] == told.safety.commit
     done = restore(root, one.commit, expect=told.safety.tree, safety="r/s", limits=LIMITS, at=AT)
     assert done == told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_permissions_that_git_does_not_know_come_back(root: Path, repo: Git) -> None:
+    for name, mode in (("key", 0o600), ("shared", 0o664), ("tool", 0o700), ("plain", 0o644)):
+        write(root, name, name, mode)
+    before = files_of(root)
+    one = taken(root)
+    for name in ("key", "shared", "tool", "plain"):
+        (root / name).chmod(0o755 if name == "tool" else 0o640)
+    (root / "shared").unlink()
+    back(root, one)
+    assert files_of(root) == before
