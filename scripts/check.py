@@ -26,7 +26,22 @@ COMMANDS = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
 
 # What a stage may see. Tests start servers, checks and shells: no key of the person who runs this may reach them.
 VISIBLE = (
-    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "TEMP", "TMP", "CI"),
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "LC_*",
+        "TZ",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "CI",
+        "WFE_CHROMIUM",
+    ),
     *("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES*"),
     *("XDG_*", "PYENV_*", "PIP_*", "UV_*", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
@@ -48,6 +63,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
     return {
         # the README's own words, in the one test run there is
         "tests": [
+            Step([sys.executable, "scripts/chromium.py"]),
             Step(["bash", "-c", readme_commands()[1]], measured=True),
             Step([python, "-m", "coverage", "combine", "--quiet"]),
             Step([python, "-m", "coverage", "json", "--quiet", "-o", report]),

@@ -59,3 +59,22 @@ def test_ci_works_from_any_folder_and_passes_stages_on(root: Path, tmp_path: Pat
     )
 
     assert [line.split()[0] for line in listed.stdout.splitlines()][:4] == ["tests"] * 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="CI is Linux; nothing is installed elsewhere")
+def test_ci_fails_where_it_could_have_a_chromium_and_has_none(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "apt-get").write_text('#!/bin/sh\necho "$@" >&2\n', encoding="utf-8")
+    (tmp_path / "apt-get").chmod(0o755)
+
+    def told(**environment: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, str(root / "scripts" / "chromium.py")]
+        env = {"PATH": str(tmp_path), **environment}
+        return subprocess.run(argv, check=False, capture_output=True, encoding="utf-8", env=env)
+
+    away, ci = told(), told(CI="true")
+    assert (away.returncode, "Next: apt-get install chromium" in away.stdout) == (0, True)
+    if os.geteuid() == 0:
+        assert (ci.returncode, "chromium" in ci.stderr) == (1, True)
+    else:
+        assert ci.returncode == 0, "who cannot install it only says so"
+    assert told(CI="true", WFE_CHROMIUM=sys.executable).returncode == 0

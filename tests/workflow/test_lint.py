@@ -245,7 +245,6 @@ def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -
 @pytest.mark.parametrize(
     ("path", "value", "pointer"),
     [
-        ("/phases/0/gates", [{"kind": "approval", "assurance": "passkey"}], "/phases/0/gates/0/assurance"),
         ("/webhooks", [{"url": "https://example.org"}], "/webhooks"),
     ],
 )

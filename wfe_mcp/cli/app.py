@@ -20,6 +20,7 @@ import typer.main
 from wfe_mcp import __version__
 from wfe_mcp.cli import (
     approve,
+    approvers,
     archive,
     artifact,
     auto,
@@ -142,6 +143,9 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("opinion ask", opinion.ask),
     ("opinion show", opinion.show),
     ("opinion overrule", opinion.overrule),
+    ("approvers list", approvers.list_all),
+    ("approvers add", approvers.add),
+    ("approvers remove", approvers.remove),
     ("verify", verify.verify),
     ("backup", backup.backup),
     ("restore", backup.restore),
@@ -159,6 +163,7 @@ NOUNS = {
     "jobs": "What is worked in the background?",
     "artifact": "What did a phase produce?",
     "opinion": "What do other models think?",
+    "approvers": "Whose passkeys may sign here?",
 }
 
 

@@ -25,7 +25,10 @@ def approve(
     door: Door, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
     pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Show what PHASE asks you to approve, and approve exactly that. Asks for your PIN."""
+    """Show what PHASE asks you to approve, and approve exactly that. Asks for your PIN.
+
+    Where the template wants a passkey it leads to the page where you sign instead.
+    """
     from wfe_mcp.cli.moved import moved
     from wfe_mcp.cli.waiting import wait_for_gates
     from wfe_mcp.engine import approvals
@@ -43,6 +46,8 @@ def approve(
     assert shown is not None, "a request has just been stored for it"
     if not door.screen.as_json:
         _show(door, phase, shown)
+    if shown.assurance == "passkey":
+        raise _at_page(door, phase, asked.request.id, shown)
     try:
         by = door.person(pin_fd, f"approve {phase}")
     except Refused as refused:
@@ -58,6 +63,21 @@ def approve(
     }
     what = f"You approved {shown.data['artifact']} of {phase}, sha256 {shown.sha256}"
     door.tell(moved(engine, run, phase, what, data))
+
+
+def _at_page(door: Door, phase: str, request: str, shown: "Open") -> Refused:
+    """Nothing that is typed here signs anything: where a person does."""
+    from wfe_mcp.engine.page import page_at
+
+    url = page_at(door.engine, f"decide/{request}")
+    at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
+    data: dict[str, object] = {"request": request, "asked": shown.data}
+    if url:
+        data["url"] = url
+    return Refused(
+        "needs_human", f"Phase {phase!r} takes the signature of a passkey; a PIN is not enough.", f"{at}, and sign there.",
+        data=data,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def _findings(door: Door) -> Iterator[Finding]:
     yield from _providers(door)
     yield from _models_here(door)
     yield from _plugins()
+    yield from _page(door)
+    yield from _passkeys(door)
     yield from _people(door)
     yield from _servers(door)
 
@@ -199,6 +201,32 @@ def _people(door: Door) -> Iterator[Finding]:
         yield Finding("PIN", "ok", "set")
     else:
         yield Finding("PIN", "note", "not set: nobody can approve yet; run wfe-mcp init in a terminal of your own.")
+
+
+def _passkeys(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.views.approvers import pinned_view
+
+    view = pinned_view(door.engine)
+    names = ", ".join(key["name"] for key in view.keys)
+    if view.fault:
+        yield Finding("passkeys", "note" if view.waits or not view.installed else "problem", view.fault)
+    elif names:
+        yield Finding("passkeys", "ok", f"{len(view.keys)} pinned in {view.file}: {names}")
+    else:
+        yield Finding(
+            "passkeys", "ok", "none pinned, and none needed but by gates that ask for one; wfe-mcp approvers add"
+        )
+
+
+def _page(door: Door) -> Iterator[Finding]:
+    from wfe_mcp.engine.page import address, living_page
+
+    port = living_page(door.engine)
+    yield Finding(
+        "decision page",
+        "ok",
+        "not open; wfe-mcp ui, or an agent's question, opens it" if port is None else address(port),
+    )
 
 
 def _servers(door: Door) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """``wfe-mcp status``: where are we, who is waited for, what comes next?"""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, no
 
 def status(door: Door, run: Run = "", full: Full = False) -> None:
     """Where does a run stand, who is waited for, and what comes next?"""
+    from wfe_mcp.engine.page import page_at
     from wfe_mcp.views import answers
 
     wanted = door.at(run) if run else ""
@@ -22,4 +24,9 @@ def status(door: Door, run: Run = "", full: Full = False) -> None:
         answer = answers.status(door.engine, door.by, answer.run, "full")
         for phase in answer.data["phases"]:
             phase.pop("verdicts", None)
+    page = page_at(door.engine, may_start=False)
+    if page:
+        answer = replace(answer, data=answer.data | {"page": page})
     door.tell(answer)
+    if page and not door.screen.as_json:
+        door.screen.line(f"Decision page: {page}")

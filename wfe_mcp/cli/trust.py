@@ -76,6 +76,9 @@ def _show(door: Door, one: "Pending") -> None:
         for problem in settings.problems:
             door.screen.line(f"  ! {problem.message}", "yellow")
         return
+    if one.kind == "approvers":
+        _show_approvers(door)
+        return
     from wfe_mcp.engine.templates import linted, template_definition
 
     offer = template_definition(door.engine, one.name)
@@ -86,6 +89,19 @@ def _show(door: Door, one: "Pending") -> None:
     )
     for error in report.errors:
         door.screen.line(f"  ! {error.path}: {error.message}", "yellow")
+
+
+def _show_approvers(door: Door) -> None:
+    """Whose signature would count, and whether the keys that were trusted here let them in."""
+    from wfe_mcp.engine.approvers import approvers_here, continues
+    from wfe_mcp.views.approvers import pinned_view
+
+    for key in pinned_view(door.engine).keys:
+        door.screen.line(f"  passkey {key['name']}, since {key['added_at']}, let in by {key['let_in_by']}")
+    if not continues(door.engine, approvers_here(door.engine.root)):
+        door.screen.line(
+            "  ! It does not go on from keys that you trust here: it rests on its first key alone.", "yellow"
+        )
 
 
 def _view(one: "Pending") -> dict[str, str]:

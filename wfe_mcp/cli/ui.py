@@ -9,7 +9,7 @@ from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.ending import told_to_stop
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["ui"]
+__all__ = ["browse", "ui"]
 
 Port = Annotated[
     int | None,
@@ -40,11 +40,11 @@ def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle 
         with served(engine, port) as page:
             if isinstance(page, int):
                 _tell(door, address(page), "lives already")
-                _browse(door, address(page), no_browser)
+                browse(door, address(page), no_browser)
                 return
             with told_to_stop() as told:
                 _tell(door, page.url, "is served; Ctrl-C ends it")
-                _browse(door, page.url, no_browser)
+                browse(door, page.url, no_browser)
                 page.run_until(lambda: bool(told), idle_s)
     finally:
         engine.close()
@@ -57,7 +57,7 @@ def _tell(door: Door, url: str, what: str) -> None:
     door.screen.flush()
 
 
-def _browse(door: Door, url: str, no_browser: bool) -> None:
+def browse(door: Door, url: str, no_browser: bool) -> None:
     """A browser opens only where somebody looks at a terminal."""
     if no_browser or door.screen.as_json or not sys.stdout.isatty():
         return

@@ -122,10 +122,11 @@ class AskApproval(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(PhaseCommand):
-    """Yes, to exactly these bytes."""
+    """Yes, to exactly these bytes. ``proof``: the sha256 of what a passkey signed, where one did."""
 
     sha256: str
     comment: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
             gate=attempt.gate,
             sha256=command.sha256,
             comment=command.comment,
+            proof=command.proof,
         )
     ]
 

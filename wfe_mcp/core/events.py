@@ -156,11 +156,12 @@ class ApprovalAsked(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGiven(AttemptEvent):
-    """Somebody with enough assurance said yes to ``sha256``."""
+    """Somebody with enough assurance said yes to ``sha256``. ``proof``: the sha256 of what their passkey signed."""
 
     gate: int
     sha256: str
     comment: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

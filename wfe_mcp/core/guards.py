@@ -142,6 +142,7 @@ def _approve(state: RunState, command: c.Approve) -> Refused | None:
         return Refused(
             "needs_human",
             f"Phase {command.phase!r} needs a decision of assurance {gate.assurance!r}; this channel gives {command.by.assurance.name.lower()!r}.",
+            _MORE.get(gate.assurance, ""),
         )
     if attempt.asked is None:
         return illegal(f"No request for phase {command.phase!r} is open.", "Ask for the approval first.")
@@ -349,6 +350,11 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
     c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
 }  # fmt: skip
+
+
+_MORE = {
+    "passkey": "A PIN is not enough: sign with a passkey on the decision page, which wfe-mcp approve and wfe-mcp ui open."
+}
 
 
 def _person(message: str) -> Refused:

@@ -3,10 +3,12 @@
     GET  /                     what waits, once the PIN was typed here      POST /    type it
     GET  /decide/<request>     one request: its link is a name that nobody guesses, and decides nothing
     POST /decide/<request>/approve | reject       with the PIN: a decision, once
+    POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
     GET  /whole/<request>      what is asked about, uncut, as plain text
+    /approvers/<project>       the passkeys that are pinned in a project (``approvers.py``)
 
 Rules:
-1. A decision needs, in this order: our own form (token), a request that takes an answer, the PIN.
+1. A decision needs, in this order: our own form (token), a request that takes an answer, the PIN or a passkey.
 2. What was shown is what is decided: request and sha256 go along, and anything else is ``stale_revision``.
 3. After a decision the browser is sent to look (303): loading the page again sends nothing twice.
 """
@@ -16,21 +18,27 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
-from wfe_mcp.dashboard.guard import App, Guard
+from wfe_mcp.dashboard.approvers import Approvers
+from wfe_mcp.dashboard.approvers_page import approvers_page
+from wfe_mcp.dashboard.ceremonies import Ceremonies
+from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.pages import Told, decision_page, login_page, plain_page, pretty, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
+from wfe_mcp.dashboard.signing import Signing
 from wfe_mcp.engine import approvals
 from wfe_mcp.engine import pin as pins
+from wfe_mcp.engine.proofs import kept
+from wfe_mcp.views.approvers import pinned_view
 from wfe_mcp.workspace.user import user_name
 
 if TYPE_CHECKING:
@@ -39,13 +47,17 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wfe_mcp.dashboard.desks import Desks
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import RequestRecord
     from wfe_mcp.views.decision import Decision
 
 __all__ = ["decision_app"]
 
 MAX_FORM_BYTES = 64_000
-_STATUS = {"wrong_pin": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
-_STYLE = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
+_STATUS = {"wrong_pin": 403, "needs_human": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
+_STATIC = Path(__file__).parent / "static"
+_STYLE = (_STATIC / "style.css").read_text(encoding="utf-8")
+_SCRIPT = (_STATIC / "passkey.js").read_text(encoding="utf-8")
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -54,14 +66,19 @@ Form = dict[str, str]
 
 def decision_app(desks: Desks, port: int, visited: Callable[[], object] = lambda: None) -> App:
     """The whole page behind its guard. ``visited`` is told of every request that the guard lets through."""
-    page = _Page(desks, Sessions(), f"wfe_ui_{port}", visited)
+    page = _Page(desks, port, visited)
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
         Route("/style.css", page.answers(_style), methods=["GET"]),
+        Route("/passkey.js", page.answers(_script), methods=["GET"]),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
+        Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
         Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
+        Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
+        Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
+        Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes), port)
 
@@ -71,9 +88,26 @@ def _style(request: Request, session: str) -> Response:
     return Response(_STYLE, media_type="text/css; charset=utf-8")
 
 
+def _script(request: Request, session: str) -> Response:
+    del request, session
+    return Response(_SCRIPT, media_type="text/javascript; charset=utf-8")
+
+
+def _page_no(text: str, status: int) -> Response:
+    """A refusal for a person's eyes."""
+    return HTMLResponse(plain_page("That did not work", text), status)
+
+
+def _json_no(text: str, status: int) -> Response:
+    """A refusal for our script, which shows it."""
+    return JSONResponse({"error": text}, status)
+
+
 class _Page:
-    def __init__(self, desks: Desks, sessions: Sessions, cookie: str, visited: Callable[[], object]) -> None:
-        self._desks, self._sessions, self._cookie, self._visited = desks, sessions, cookie, visited
+    def __init__(self, desks: Desks, port: int, visited: Callable[[], object]) -> None:
+        ceremonies = Ceremonies()
+        self._desks, self._sessions, self._cookie, self._visited = desks, Sessions(), f"wfe_ui_{port}", visited
+        self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
     # -- how a request comes in --------------------------------------------------------------------------------------
 
@@ -86,8 +120,10 @@ class _Page:
 
         return answer
 
-    def takes(self, make: Callable[[Request, Form, str], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """A form that was sent: read within bounds, then answered in a thread."""
+    def takes(
+        self, make: Callable[[Request, Form, str], Response], no: Callable[[str, int], Response] = _page_no
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A form that was sent: read within bounds, then answered in a thread; a refusal as ``no`` says it."""
 
         async def answer(request: Request) -> Response:
             self._visited()
@@ -102,20 +138,22 @@ class _Page:
                 )
             except ValueError:
                 return PlainTextResponse("That is no form of this page.", 400)
-            return await self._made(request, partial(make, request, form))
+            return await self._made(request, partial(make, request, form), no)
 
         return answer
 
-    async def _made(self, request: Request, make: Callable[[str], Response]) -> Response:
+    async def _made(
+        self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = _page_no
+    ) -> Response:
         session = request.cookies.get(self._cookie, "")
         known, session = bool(session), session or self._sessions.new()
         try:
             found = await run_in_threadpool(make, session)
         except Refused as refused:
-            found = HTMLResponse(plain_page("That did not work", f"{refused.message} {refused.hint}"), _status(refused))
+            found = no(f"{refused.message} {refused.hint}", _status(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            found = HTMLResponse(plain_page("That did not work", "This is our fault: the log says more."), 500)
+            found = no("This is our fault: the log says more.", 500)
         if not known:
             found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
         return found
@@ -172,25 +210,114 @@ class _Page:
         if view.state != "open":
             return self._shown(view, session, Told("no", "Nothing was decided."), 409)
         try:
-            self._give(view, answer, form)
+            self._give(view, answer, form, session)
         except Refused as refused:
             return self._refused(view, refused, session)
         return RedirectResponse(f"/decide/{asked}", 303)
 
-    def _give(self, view: Decision, answer: str, form: Form) -> None:
-        stored, engine = view.request, self._desks.of_request(view.request.id)
+    def sign(self, request: Request, form: Form, session: str) -> Response:
+        """What a passkey must sign for this answer."""
+        asked, answer = request.path_params["request"], request.path_params["answer"]
+        view = self._desks.view(asked)
+        if answer not in {"approve", "reject"} or view is None or not self._is_ours(request, form, f"{answer} {asked}"):
+            return _json_no("This form is not from a page that this browser was shown. Load the page again.", 403)
+        if view.state != "open":
+            return _json_no("This request takes no answer any more. Load the page again.", 409)
+        _refuse_no_words(answer, form)
+        return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
+
+    def _engine(self, view: Decision) -> Engine:
+        engine = self._desks.of_request(view.request.id)
         if engine is None:
             raise Refused("unavailable", "The project's folder is gone.", "Nothing has changed.")
-        said = form.get("feedback", "").strip()
-        if answer == "reject" and not said:
-            raise Refused("bad_argument", "A no needs a word about what should be different.", "Nothing has changed.")
+        return engine
+
+    def _give(self, view: Decision, answer: str, form: Form, session: str) -> None:
+        stored, engine = view.request, self._engine(view)
+        _refuse_no_words(answer, form)
+        if form.get("assertion"):
+            self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
+            return
+        if answer == "approve" and view.shown["assurance"] == "passkey":
+            raise Refused("needs_human", "This gate takes a passkey's signature; a PIN alone is not enough.", "")
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
-        bound = {"sha256": form.get("sha256") or "?", "request": stored.id}
+        run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
         if answer == "approve":
             comment, phrase = form.get("comment", ""), form.get("phrase", "")
-            approvals.decide(engine, by, stored.run_id, stored.phase, comment=comment, phrase=phrase, **bound)
+            approvals.decide(engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=stored.id)
         else:
-            approvals.reject(engine, by, stored.run_id, stored.phase, said, to=form.get("to") or None, **bound)
+            said, to = form["feedback"].strip(), form.get("to") or None
+            approvals.reject(engine, by, run, phase, said, to=to, sha256=sha256, request=stored.id)
+
+    def _give_signed(
+        self, engine: Engine, stored: RequestRecord, answer: Literal["approve", "reject"], form: Form, session: str
+    ) -> None:
+        """What was signed is what is decided: comment, feedback and the way back come from the statement."""
+        given = self._signing.given(engine, stored, answer, form, session)
+        said, by, proof = given.proof.statement, given.by, given.proof
+        run, phase, sha256 = stored.run_id, stored.phase, said.sha256
+        with kept(engine, proof):
+            if answer == "approve":
+                approvals.decide(
+                    engine, by, run, phase, sha256=sha256, comment=said.comment, phrase=form.get("phrase", ""),
+                    request=stored.id, proof=proof,
+                )  # fmt: skip
+            else:
+                approvals.reject(
+                    engine,
+                    by,
+                    run,
+                    phase,
+                    said.comment,
+                    to=said.to or None,
+                    sha256=sha256,
+                    request=stored.id,
+                    proof=proof,
+                )
+
+    # -- the passkeys of a project -----------------------------------------------------------------------------------
+
+    def approvers(self, request: Request, session: str) -> Response:
+        """The keys that are pinned, and forms to change them."""
+        engine = self._project(request)
+        return _unknown() if engine is None else self._shown_approvers(engine, request, session)
+
+    def ask_approvers(self, request: Request, form: Form, session: str) -> Response:
+        """What the browser does next on the way to one key more or less."""
+        engine, do, step = self._project(request), request.path_params["do"], request.path_params["step"]
+        if (
+            engine is None
+            or do not in {"add", "remove"}
+            or not self._is_ours(request, form, f"{do} {engine.project_id}")
+        ):
+            return _json_no("This form is not from a page that this browser was shown. Load the page again.", 403)
+        if step == "key":
+            return JSONResponse(self._approvers.make(engine, form, session))
+        return JSONResponse(self._approvers.ask(engine, do, form, session))
+
+    def change_approvers(self, request: Request, form: Form, session: str) -> Response:
+        """One key more or less."""
+        engine, do = self._project(request), request.path_params["do"]
+        if engine is None or do not in {"add", "remove"}:
+            return _unknown()
+        if not self._is_ours(request, form, f"{do} {engine.project_id}"):
+            return self._not_ours()
+        try:
+            self._approvers.change(engine, do, form, session)
+        except Refused as refused:
+            told = Told("no", f"Nothing has changed. {refused.message} {refused.hint}")
+            return self._shown_approvers(engine, request, session, told, _status(refused))
+        return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
+
+    def _project(self, request: Request) -> Engine | None:
+        return self._desks.of_project(request.path_params["project"], request.query_params.get("in", ""))
+
+    def _shown_approvers(
+        self, engine: Engine, request: Request, session: str, told: Told | None = None, status: int = 200
+    ) -> Response:
+        tokens = {do: self._sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}
+        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), told)
+        return HTMLResponse(page, status, headers=SCRIPTED)
 
     def _refused(self, view: Decision, refused: Refused, session: str) -> Response:
         """The page as it is now, with why nothing was decided. What is stale shows what is open in its place."""
@@ -203,7 +330,7 @@ class _Page:
 
     def _shown(self, view: Decision, session: str, told: Told | None = None, status: int = 200) -> Response:
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
-        return HTMLResponse(decision_page(view, tokens, told), status)
+        return HTMLResponse(decision_page(view, tokens, told), status, headers=SCRIPTED if view.passkeys else None)
 
     def _is_ours(self, request: Request, form: Form, name: str) -> bool:
         return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))
@@ -216,6 +343,11 @@ class _Page:
 
 def _unknown() -> Response:
     return HTMLResponse(plain_page("Nothing here", "There is no such request in this database."), 404)
+
+
+def _refuse_no_words(answer: str, form: Form) -> None:
+    if answer == "reject" and not form.get("feedback", "").strip():
+        raise Refused("bad_argument", "A no needs a word about what should be different.", "Nothing has changed.")
 
 
 def _status(refused: Refused) -> int:

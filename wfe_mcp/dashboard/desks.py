@@ -46,6 +46,18 @@ class Desks:
             loaded = None if request is None else tx.load_run(request.run_id)
         return None if loaded is None else self._engine_of(loaded.record.project_id)
 
+    def of_project(self, project: str, folder: str) -> Engine | None:
+        """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
+        found = self._engine_of(project)
+        if found is None or not Path(folder).is_dir():
+            return None
+        place = project_at(Path(folder))
+        if place.root == found.root:
+            return found
+        if place.key != found.project.key:
+            return None
+        return Engine(place, environment=found.environment, clock=found.clock, store=found.store)
+
     def view(self, request_id: str) -> Decision | None:
         """What there is to see of a request; None when it, or its project, is not there."""
         engine = self.of_request(request_id)

@@ -13,7 +13,7 @@ Rules:
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["HEADERS", "Guard"]
+__all__ = ["HEADERS", "SCRIPTED", "Guard"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,9 +21,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+SCRIPTED = {"content-security-policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
+"""The headers of a page that needs our one script, for passkeys: nothing inline, nothing from elsewhere."""
+
 HEADERS = (
-    (b"content-security-policy",
-     b"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -32,7 +35,7 @@ HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )  # fmt: skip
-"""On every answer, also on every refusal."""
+"""On every answer, also on every refusal, unless it is a page that says ``SCRIPTED``."""
 
 _SITES = {b"same-origin", b"none"}
 
@@ -58,7 +61,9 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+                own = [*message.get("headers", ())]
+                said = {name.lower() for name, _ in own}
+                message = {**message, "headers": [*own, *(each for each in HEADERS if each[0] not in said)]}
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -29,8 +29,8 @@ def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -
     return Html(f"<{name}{given}>{''.join(_child(each) for each in children)}</{name}>")
 
 
-def document(title: str, *body: Child, refresh_s: int = 0) -> Html:
-    """A whole page. ``refresh_s``: it loads itself again after so long."""
+def document(title: str, *body: Child, refresh_s: int = 0, script: str = "") -> Html:
+    """A whole page. ``refresh_s``: it loads itself again after so long; ``script``: the path of ours that it needs."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -38,6 +38,7 @@ def document(title: str, *body: Child, refresh_s: int = 0) -> Html:
         tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
         tag("title", title),
         tag("link", rel="stylesheet", href="/style.css"),
+        tag("script", src=script, defer=True) if script else None,
     )
     return Html("<!doctype html>\n" + tag("html", head, tag("body", tag("main", *body)), lang="en"))
 

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import DecisionRecord
     from wfe_mcp.views.decision import Decision
 
-__all__ = ["Told", "decision_page", "login_page", "plain_page", "requests_page"]
+__all__ = [
+    "SCRIPT", "Told", "decision_page", "hidden", "login_page", "note", "passkey_button", "pin_field", "plain_page", "requests_page",
+]  # fmt: skip
+
+SCRIPT = "/passkey.js"
 
 SHOWN_CHARS = 20_000
 SHOWN_CHANGES = 60
@@ -40,12 +44,12 @@ def login_page(token: str, told: Told | None = None) -> Html:
     return document(
         "wfe-mcp",
         tag("h1", "Who is there?"),
-        _note(told),
+        note(told),
         tag("p", "Your PIN shows what waits for you, in all projects of this database."),
         tag(
             "form",
-            _hidden("token", token),
-            _pin("pin"),
+            hidden("token", token),
+            pin_field("pin"),
             tag("button", "Show", type="submit"),
             method="post",
             action="/",
@@ -58,11 +62,11 @@ def requests_page(requests: Sequence[Decision]) -> Html:
     rows = [
         tag(
             "tr",
-            tag("td", tag("a", str(view.request.phase), href=_place(view))),
-            tag("td", view.title),
-            tag("td", tag("code", view.request.run_id)),
-            tag("td", view.project),
-            tag("td", _second(view.request.created_at)),
+            tag("td", tag("a", str(view.request.phase), href=_place(view)), class_="short"),
+            tag("td", view.title, data_label="Run"),
+            tag("td", tag("code", view.request.run_id), data_label="Id", class_="short"),
+            tag("td", view.project, data_label="Project"),
+            tag("td", _second(view.request.created_at), data_label="Asked at"),
         )
         for view in requests
     ]
@@ -86,9 +90,10 @@ def decision_page(view: Decision, tokens: Mapping[str, str], told: Told | None =
     request = view.request
     title = f"{request.phase}: {view.title}"
     if view.state == "open":
-        return document(title, *_head(view), _note(told), *_about(view), *_forms(view, tokens))
+        script = SCRIPT if view.passkeys else ""
+        return document(title, *_head(view), note(told), *_about(view), *_forms(view, tokens), script=script)
     return document(
-        title, *_head(view), _note(told), *_ended(view), refresh_s=_LOOK_AGAIN_S if view.gating else 0
+        title, *_head(view), note(told), *_ended(view), refresh_s=_LOOK_AGAIN_S if view.gating else 0
     )  # fmt: skip
 
 
@@ -115,15 +120,15 @@ def _head(view: Decision) -> list[Html]:
 def _ended(view: Decision) -> list[Html]:
     match view.state:
         case "answered":
-            found = [_note(Told("yes", _answer(view.answer)))]
+            found = [note(Told("yes", _answer(view.answer)))]
         case "expired":
-            found = [_note(Told("warn", f"This request has expired. Ask anew: {view.command}"))]
+            found = [note(Told("warn", f"This request has expired. Ask anew: {view.command}"))]
         case _ if view.gating:
             found = [
-                _note(Told("warn", "What was asked about has changed, and its gates run again. Wait for them here."))
+                note(Told("warn", "What was asked about has changed, and its gates run again. Wait for them here."))
             ]
         case _:
-            found = [_note(Told("warn", "This request is closed: what it asked about is not open any more."))]
+            found = [note(Told("warn", "This request is closed: what it asked about is not open any more."))]
     newer = (
         tag("p", tag("a", "Look at the request that is open now", href=f"/decide/{view.newer}")) if view.newer else None
     )
@@ -241,7 +246,7 @@ def _sides(change: Mapping[str, Any]) -> list[Html]:
         return [tag("td", tag("pre", cut), colspan="2")]
     if "moved" in change:
         return [tag("td", tag("code", change["moved"])), tag("td", "moved here")]
-    return [tag("td", _value(change, key)) for key in ("old", "new")]
+    return [tag("td", _value(change, key), data_label=name) for key, name in (("old", "Before"), ("new", "Now"))]
 
 
 def _value(change: Mapping[str, Any], key: str) -> Html:
@@ -258,28 +263,56 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
 def _forms(view: Decision, tokens: Mapping[str, str]) -> list[Html]:
     request, phrase = view.request, view.shown.get("phrase")
     asked = [_field(f"Type the phrase: {phrase}", "phrase", "phrase", required=True)] if phrase else []
+    takes_pin = view.shown["assurance"] != "passkey"
+    with_pin = [pin_field("pin-approve"), tag("button", "Approve", type="submit", class_="yes")] if takes_pin else []
     approve = tag(
-        "form", tag("h2", "Yes"), _hidden("token", tokens["approve"]), _hidden("sha256", request.sha256), *asked,
-        _field("Comment (kept with the decision)", "comment", "comment"), _pin("pin-approve"),
-        tag("button", "Approve", type="submit", class_="yes"),
-        method="post", action=f"/decide/{request.id}/approve", autocomplete="off",
+        "form", tag("h2", "Yes"), hidden("token", tokens["approve"]), hidden("sha256", request.sha256), *asked,
+        _field("Comment (kept with the decision)", "comment", "comment"), *with_pin,
+        *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin),
+        method="post", action=f"/decide/{request.id}/approve", autocomplete="off", **_sign(view, "approve"),
     )  # fmt: skip
     back = [
         tag("option", "the same phase again", value=""),
         *(tag("option", path, value=path) for path in view.back_to),
     ]
     reject = tag(
-        "form", tag("h2", "No"), _hidden("token", tokens["reject"]), _hidden("sha256", request.sha256),
+        "form", tag("h2", "No"), hidden("token", tokens["reject"]), hidden("sha256", request.sha256),
         tag("label", "What should be different", for_="feedback"),
         tag("textarea", "", id="feedback", name="feedback", required=True),
-        tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), _pin("pin-reject"),
-        tag("button", "Reject", type="submit", class_="no"),
-        method="post", action=f"/decide/{request.id}/reject", autocomplete="off",
+        tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), pin_field("pin-reject"),
+        tag("button", "Reject", type="submit", class_="no"), *_by_passkey(view, "Reject with a passkey", "no"),
+        method="post", action=f"/decide/{request.id}/reject", autocomplete="off", **_sign(view, "reject"),
     )  # fmt: skip
     return [tag("h2", "Your decision"), tag("div", approve, reject, class_="forms")]
 
 
-def _pin(where: str) -> Html:
+def _sign(view: Decision, answer: str) -> dict[str, str]:
+    """Where the script has the form signed."""
+    return {"data_sign": f"/decide/{view.request.id}/{answer}/sign"} if view.passkeys else {}
+
+
+def _by_passkey(view: Decision, label: str, class_: str, *, told: bool = False) -> list[Html]:
+    """The button that the script shows, or with ``told`` why there is none."""
+    if view.passkeys:
+        keys = tag("p", f"This gate takes the signature of a passkey: {', '.join(view.passkeys)}.") if told else None
+        return [*([keys] if keys else []), *passkey_button(label, class_)]
+    missing = f"This gate takes the signature of a passkey, and none can sign here. {view.no_passkey}"
+    return [tag("p", missing, class_="note warn")] if told else []
+
+
+def passkey_button(label: str, class_: str = "") -> list[Html]:
+    """The button, the fields and the place for words that the script works with. Without it nothing of this is seen."""
+    return [
+        hidden("ceremony", ""),
+        hidden("assertion", ""),
+        tag("button", label, type="button", class_=f"passkey {class_}".strip(), hidden=True),
+        tag("noscript", tag("p", "A passkey needs JavaScript on this page.", class_="quiet")),
+        tag("p", "", class_="told no", role="status"),
+    ]
+
+
+def pin_field(where: str) -> Html:
+    """Where a person types their PIN."""
     field = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
     return tag("div", tag("label", "Your PIN", for_=where), field)
 
@@ -289,11 +322,13 @@ def _field(label: str, where: str, name: str, *, required: bool = False) -> Html
     return tag("div", tag("label", label, for_=where), field)
 
 
-def _hidden(name: str, value: str) -> Html:
+def hidden(name: str, value: str) -> Html:
+    """A field that nobody sees."""
     return tag("input", type="hidden", name=name, value=value)
 
 
-def _note(told: Told | None) -> Html | None:
+def note(told: Told | None) -> Html | None:
+    """What became of what was done, if anything was."""
     return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
 
 

@@ -28,6 +28,7 @@ from wfe_mcp.engine.turns import turn
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.proofs import Proof
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun, RequestRecord
 
@@ -67,11 +68,11 @@ def ask(engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None =
 
 def decide(
     engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = "",
-    request: str | None = None,
+    request: str | None = None, proof: Proof | None = None,
 ) -> LoadedRun:  # fmt: skip
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
 
-    ``request``: the stored request that is answered, where the answer comes from a form.
+    ``request``: the stored request that is answered, where the answer comes from a form. ``proof``: what a passkey signed.
     """
     path = PhasePath(phase)
     tree = bound_tree(engine, run_id, path)
@@ -88,13 +89,13 @@ def decide(
                     "Type it exactly so; at a terminal it is given with --phrase.",
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
-            _give_decision(current, path, stored, comment)
+            _give_decision(current, path, stored, comment, proof)
     return current.loaded
 
 
 def reject(
     engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
-    request: str | None = None,
+    request: str | None = None, proof: Proof | None = None,
 ) -> LoadedRun:  # fmt: skip
     """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
     path = PhasePath(phase)
@@ -111,7 +112,7 @@ def reject(
         _match_request(current, path, request)
         if _gate_is_approval(current, path):
             stored, _ = request_of(current, path)
-            _close(current, stored, feedback, approved=False, to=command.to)
+            _close(current, stored, feedback, _keep(current, proof), approved=False, to=command.to)
         current.give(command)
     return current.loaded
 
@@ -160,18 +161,30 @@ def _gate_is_approval(current: Turn, path: PhasePath) -> bool:
     return gate is not None and gate[0] == "approval"
 
 
-def _give_decision(current: Turn, path: PhasePath, request: RequestRecord, comment: str) -> None:
-    current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, by=current.by, at=current.at))
-    _close(current, request, comment, approved=True)
+def _give_decision(
+    current: Turn, path: PhasePath, request: RequestRecord, comment: str, proof: Proof | None = None
+) -> None:
+    said = _keep(current, proof)
+    current.give(
+        c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=said, by=current.by, at=current.at)
+    )
+    _close(current, request, comment, said, approved=True)
 
 
-def _close(current: Turn, request: RequestRecord, comment: str, *, approved: bool, to: PhasePath | None = None) -> None:
+def _keep(current: Turn, proof: Proof | None) -> str:
+    """Keep what a passkey signed; its sha256, which the log and the answered request name."""
+    return "" if proof is None else current.tx.keep_document(proof.model_dump())
+
+
+def _close(
+    current: Turn, request: RequestRecord, comment: str, proof: str, *, approved: bool, to: PhasePath | None = None
+) -> None:
     from wfe_mcp.store.records import DecisionRecord
 
     by = current.by
     above = current.engine.ancestors if by.channel is Channel.CLI else ""
     current.tx.decide(
-        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above)
+        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above), proof
     )
 
 

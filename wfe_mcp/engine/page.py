@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import ProcessRecord
 
-__all__ = ["PAGE", "address", "living", "living_page", "page_for"]
+__all__ = ["PAGE", "address", "living", "living_page", "page_at", "page_for"]
 
 PAGE = "ui"
 """What a process that serves the page calls itself in the register."""
@@ -42,9 +42,9 @@ _starting = threading.Lock()
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def address(port: int, request: str = "") -> str:
-    """The page, or what it shows of one request. ``localhost`` by name: passkeys know no address of numbers."""
-    return f"http://localhost:{port}/" + (f"decide/{request}" if request else "")
+def address(port: int, path: str = "") -> str:
+    """The page, or what is at ``path`` of it. ``localhost`` by name: passkeys know no address of numbers."""
+    return f"http://localhost:{port}/{path}"
 
 
 def living(engine: Engine, tx: Tx, kind: str) -> list[ProcessRecord]:
@@ -65,11 +65,20 @@ def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
 
     ``may_start``: starts one where none lives, unless configuration says ``[ui] auto = false``.
     """
+    may_start = may_start and engine.settings().settings.ui.auto
+    return page_at(engine, f"decide/{request}", may_start=may_start)
+
+
+def page_at(engine: Engine, path: str = "", *, may_start: bool = True) -> str | None:
+    """The address of ``path`` on the page, which starts where none lives and it may; None where there is no page.
+
+    A person's own command starts it whatever configuration says: that is about pages that nobody asked for.
+    """
     port = living_page(engine)
-    if port is None and may_start and engine.settings().settings.ui.auto:
+    if port is None and may_start:
         with _starting:
             port = living_page(engine) or _start(engine)
-    return None if port is None else address(port, request)
+    return None if port is None else address(port, path)
 
 
 def _start(engine: Engine) -> int | None:

@@ -16,12 +16,13 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.engine.scope import roots
 
 if TYPE_CHECKING:
+    from wfe_mcp.artifacts.render import TextFile
     from wfe_mcp.core.model import By
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["Receipt", "store_revision", "write_output"]
+__all__ = ["Receipt", "outputs_of", "store_revision", "write_output"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +75,39 @@ def write_output(current: Turn, phase: PhasePath, content: str) -> None:
 
     Last in the turn: what is refused has written nothing; a failure here undoes the revision.
     """
-    output = current.plan.phase(phase).output
-    if output is None or output.write_to is None:
-        return
-    from wfe_mcp.artifacts.render import to_file
-    from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workspace.files import write_atomic, write_bundle
 
-    seen = roots(current, current.attempt(phase), output.write_to)
-    place = filled(output, seen, current.plan.expressions).write_to
-    assert place is not None, "filling in a field does not take it away"
-    root, rendered = Path(current.run.worktree), to_file(output.schema_, json.loads(content))
+    found = _output(current, phase, content)
+    if found is None:
+        return
+    root, (place, rendered) = Path(current.run.worktree), found
     if isinstance(rendered, tuple):
         write_atomic(root, place, rendered[1])
     else:
         write_bundle(root, place, rendered)
+
+
+def outputs_of(current: Turn, phase: PhasePath, content: str) -> dict[str, str]:
+    """The files that ``write_output`` makes of a revision: path in the project to text. Writes nothing."""
+    found = _output(current, phase, content)
+    if found is None:
+        return {}
+    place, rendered = found
+    if isinstance(rendered, tuple):
+        return {place: rendered[1]}
+    below = f"{place}/" if place else ""
+    return {f"{below}{path}": text for path, text in rendered.items()}
+
+
+def _output(current: Turn, phase: PhasePath, content: str) -> tuple[str, TextFile | dict[str, str]] | None:
+    """Where the template wants an artifact in the project, and what there; None when it does not."""
+    output = current.plan.phase(phase).output
+    if output is None or output.write_to is None:
+        return None
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workflow.filled import filled
+
+    seen = roots(current, current.attempt(phase), output.write_to)
+    place = filled(output, seen, current.plan.expressions).write_to
+    assert place is not None, "filling in a field does not take it away"
+    return place, to_file(output.schema_, json.loads(content))

@@ -1,7 +1,7 @@
 """What names programs, addresses or policies, and does a person trust it?
 
 Like direnv: trust is in bytes (sha256), given by a person, lost with the first changed byte (design §7). Pending are
-the project's configuration and templates from the repository, an import or an agent.
+the project's configuration, the keys that may sign, and templates from the repository, an import or an agent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.approvers import APPROVERS, pending_approvers
+from wfe_mcp.engine.approvers import trust_key as trusted_approvers
 from wfe_mcp.engine.own_configuration import note_own_configuration
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.steps import trust_given
@@ -44,7 +46,7 @@ class Pending:
 
 
 def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[Pending]:
-    """What is not trusted as it is now: configuration first, then templates by name.
+    """What is not trusted as it is now: configuration first, then the keys that may sign, then templates by name.
 
     ``names``: kept versions (``NAME@VERSION``) to look at too; they wait only for who asks for them.
     """
@@ -55,6 +57,10 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[Pending]:
     if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
         found.append(Pending("config", "configuration", key, settings.project_sha256, key))
+    approvers = pending_approvers(engine)
+    if approvers is not None:
+        where = str(engine.root / APPROVERS)
+        found.append(Pending("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
     templates = {offer.name: offer for offer in offers(engine)}
     templates |= {name: template_definition(engine, name) for name in names if "@" in name}
     with engine.store.read() as tx:

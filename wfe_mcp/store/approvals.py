@@ -39,7 +39,7 @@ _VOID = update(REQUEST).where(*_OF_ATTEMPT, _IS_OPEN).values(status=RequestStatu
 _CLOSE = (
     update(REQUEST)
     .where(REQUEST.c.id == bindparam("id_"), _IS_OPEN)
-    .values(status=bindparam("status_"), closed_at=bindparam("at_"))
+    .values(status=bindparam("status_"), closed_at=bindparam("at_"), data=bindparam("data_"))
 )
 _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
 
@@ -107,8 +107,11 @@ class ApprovalRows(KeepingRows):
             self._keep("request", run_id, REQUEST.c.id == each.id)
         return len(found)
 
-    def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
-        """Write the one answer to a request; the request as it now stands. Refuses ``stale_revision``."""
+    def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:
+        """Write the one answer to a request; the request as it now stands. Refuses ``stale_revision``.
+
+        ``proof``: the document of what a passkey signed, kept as ``data.proof`` of the request.
+        """
         found = self.request_by_id(request_id)
         if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
             raise Refused(
@@ -119,7 +122,8 @@ class ApprovalRows(KeepingRows):
                 phase=found.phase if found else None,
             )
         status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
-        self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at})
+        data = found.data | ({"proof": proof} if proof else {})
+        self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at, "data_": data})
         self._run(_NEW_DECISION, {"request_id": request_id, **asdict(decision)})
         self._keep("request", found.run_id, REQUEST.c.id == request_id)
         self._keep("decision", found.run_id, DECISION.c.request_id == request_id)

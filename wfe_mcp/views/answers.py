@@ -174,12 +174,13 @@ def ask_approval(
         "assurance": asked.assurance,
         "command": command,
     }
-    url = page_for(engine, asked.request.id, may_start=starts_page) if pin_is_set(engine) else None
+    signs = asked.assurance == "passkey"
+    url = page_for(engine, asked.request.id, may_start=starts_page) if signs or pin_is_set(engine) else None
     data |= {"url": url} if url else {}
     at_page = f"open {url} or " if url else ""
     refused = Refused(
         "needs_human", f"{asked.message} A person decides; the request is stored.",
-        f"Ask the user to {at_page}run in a terminal of their own: {command}",
+        f"Ask the user to {at_page}run in a terminal of their own: {command}{' (and sign with a passkey there)' if signs else ''}",
     )  # fmt: skip
     envelope = _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import sha256_hex
@@ -22,6 +23,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.store.records import RequestStatus
 from wfe_mcp.views.answers import standing_of
 from wfe_mcp.views.approval import open_approval
+from wfe_mcp.views.approvers import signers
 from wfe_mcp.views.difference import difference
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Decision:
 
     ``prompt``: the text that is asked about before work begins; None when its file is not what the gates judged.
     ``back_to``: earlier phases that a no may send the run to. ``gating``: the gates run again now.
+    ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why.
     """
 
     request: RequestRecord
@@ -60,6 +63,8 @@ class Decision:
     against: int = 0
     changes: tuple[dict[str, Any], ...] = ()
     back_to: tuple[str, ...] = ()
+    passkeys: tuple[str, ...] = ()
+    no_passkey: str = ""
 
     @property
     def command(self) -> str:
@@ -123,8 +128,9 @@ def _with_all(engine: Engine, found: Standing, base: Decision, attempt: Attempt)
             if each.artifact_sha256 == request.sha256
         )
         against, changes = _changes(tx, request, attempt)
+    passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
     return replace(
-        base, shown=shown.data, prompt=_prompt(engine, request) if request.stage is Stage.BEFORE else None,
+        base, passkeys=passkeys, no_passkey=no_passkey, shown=shown.data, prompt=_prompt(engine, request) if request.stage is Stage.BEFORE else None,
         evidence=evidence, opinions=opinions, against=against, changes=changes, back_to=_back_to(found, request),
     )  # fmt: skip
 

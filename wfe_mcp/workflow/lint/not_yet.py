@@ -10,7 +10,6 @@ from typing import cast
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.lint.fields import SetField, set_fields
 from wfe_mcp.workflow.model import (
-    ApprovalGate,
     Shape,
     Template,
 )
@@ -18,7 +17,6 @@ from wfe_mcp.workflow.model import (
 __all__ = ["NOT_YET", "not_yet"]
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
-    (ApprovalGate, "assurance"): frozenset({"passkey"}),
     (Template, "webhooks"): None,
 }
 

@@ -1,0 +1,53 @@
+"""Is there a Chromium for the tests that look at the decision page? In CI it is installed, and a missing one is a fault.
+
+    python3 scripts/chromium.py            exit 0: it is there, or this is not CI (then those tests are skipped, and say so)
+
+Standard library only: it runs before anything is installed. ``WFE_CHROMIUM`` names one that has another name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def found() -> str | None:
+    """The program, if there is one."""
+    named = os.environ.get("WFE_CHROMIUM")
+    if named:
+        return shutil.which(named)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def main() -> int:
+    program, is_ci = found(), os.environ.get("CI") == "true"
+    if program is None and is_ci and can_install():
+        print("No Chromium here: apt-get installs it.", flush=True)
+        install()
+        program = found()
+    if program is not None:
+        print(f"Chromium: {program}")
+        return 0
+    print("There is no Chromium, so nothing looks at the decision page in a browser.", flush=True)
+    print("Next: apt-get install chromium, or set WFE_CHROMIUM to the program.", flush=True)
+    return 1 if is_ci and can_install() else 0
+
+
+def can_install() -> bool:
+    """True for root where there is apt-get."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install() -> None:
+    """Let apt-get bring it; a failure is told, and seen by who looks for it afterwards."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
+        subprocess.run(["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Does a passkey come into a project only by the PIN, once, and then only by a key that was there before?"""
+
+import json
+
+import pytest
+
+from tests.dashboard.browser import PIN, WRONG, Browser
+from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
+from tests.engine.scene import Scene, refused
+from wfe_mcp.engine.approvers import APPROVERS, approvers_here, chain_of, pinned_here
+from wfe_mcp.views.approvers import approvers_path
+
+
+@pytest.fixture
+def person(scene: Scene, browser: Browser) -> Signer:
+    return Signer(browser, "/" + approvers_path(scene.engine))
+
+
+def names(scene: Scene) -> list[str]:
+    return [key.name for key in pinned_here(scene.engine, scene.root).keys.values()]
+
+
+def test_the_first_key_is_let_in_by_the_pin(scene: Scene, person: Signer) -> None:
+    answer = person.pin(SoftKey("laptop"))
+    assert (answer.status, names(scene)) == (200, ["laptop"])
+    assert "laptop, since" in answer.words
+    assert "let in by PIN" in answer.words
+    file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
+    assert [change["do"] for change in file["changes"]] == ["add"]
+
+
+def test_a_wrong_pin_lets_no_key_in(scene: Scene, person: Signer) -> None:
+    answer = person.pin(SoftKey("laptop"), pin=WRONG)
+    assert (answer.status, "The PIN is wrong" in answer.words) == (403, True)
+    assert not (scene.root / APPROVERS).exists()
+
+
+def test_a_second_key_is_let_in_by_the_first(scene: Scene, person: Signer) -> None:
+    first = SoftKey("laptop")
+    person.pin(first)
+    answer = person.pin(SoftKey("phone"), by=first, pin="")
+    assert (answer.status, names(scene)) == (200, ["laptop", "phone"])
+    assert "let in by laptop" in answer.words
+
+
+@pytest.mark.attack("a passkey of the agent's own is pinned with the PIN alone, beside the person's", "held", "T1")
+def test_the_pin_lets_no_second_key_in(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    answer = person.pin(SoftKey("robot"), pin=PIN)
+    assert answer.status == 400
+    stranger = SoftKey("stranger")
+    assert person.pin(SoftKey("robot"), by=stranger).status == 403
+    assert names(scene) == ["laptop"]
+
+
+def test_a_key_goes_by_the_word_of_one_that_stays_and_the_last_one_stays(scene: Scene, person: Signer) -> None:
+    first, second = SoftKey("laptop"), SoftKey("phone")
+    person.pin(first)
+    person.pin(second, by=first)
+    assert person.remove(first, by=second).status == 200
+    assert names(scene) == ["phone"]
+    assert not any("/remove" in path for path in person.browser.get(person.place).forms)
+    assert person.pin(SoftKey("tablet"), by=first).status == 403, "a key that went lets nothing in"
+
+
+def test_the_same_name_is_not_given_twice(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    with pytest.raises(AssertionError, match="is pinned already"):
+        person.pin(SoftKey("laptop"))
+    with pytest.raises(AssertionError, match="is no name for a key"):
+        person.pin(SoftKey(" "))
+
+
+def test_a_key_that_was_made_for_another_page_or_without_the_person_is_not_taken(scene: Scene, person: Signer) -> None:
+    with pytest.raises(AssertionError, match="is not accepted"):
+        person.pin(SoftKey("laptop", party="example.org"))
+    with pytest.raises(AssertionError, match="is not accepted"):
+        person.pin(SoftKey("laptop", flags=PRESENT))
+    assert not (scene.root / APPROVERS).exists()
+
+
+def test_a_step_counts_once_and_for_the_browser_that_took_it(scene: Scene, person: Signer) -> None:
+    seen = person.browser.get(person.place)
+    add = next(path for path in seen.forms if "/add?" in path)
+    _, asked = person.ask(seen, add, add.replace("/add?", "/add/key?"), name="laptop")
+    made = {
+        "name": "laptop",
+        "key": SoftKey("laptop").create(asked["options"], person.origin),
+        "ceremony": asked["ceremony"],
+    }
+    assert person.ask(seen, add, add.replace("/add?", "/add/sign?"), **made)[0] == 200
+    assert person.ask(seen, add, add.replace("/add?", "/add/sign?"), **made)[0] == 409, "that key was taken already"
+    other = Signer(Browser(person.browser.port), person.place)
+    assert other.ask(seen, add, add.replace("/add?", "/add/key?"), name="x")[0] == 403, "the form is another browser's"
+
+
+@pytest.mark.attack("a key is written into the file of approvers by hand", "held", "T1")
+def test_a_key_that_was_written_in_by_hand_makes_the_file_void(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    robot = SoftKey("robot")
+    file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
+    mine = json.loads(json.dumps(file["changes"][0]))
+    mine["key"] |= {"id": "AAAA", "name": robot.name}
+    file["changes"].append(mine)
+    scene.write(APPROVERS, json.dumps(file, indent=2, sort_keys=True) + "\n")
+    no = refused(approvers_here, scene.root)
+    assert (no.code, "not signed by a key that was pinned before" in no.message) == ("conflict", True)
+    answer = person.browser.get(person.place)
+    assert "not signed by a key" in answer.words
+    assert answer.forms == {}
+
+
+@pytest.mark.attack("the file of approvers is exchanged for one that begins with the agent's key", "held", "T1")
+def test_a_file_that_begins_with_another_key_counts_only_once_it_is_trusted(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    mine = (scene.root / APPROVERS).read_text(encoding="utf-8")
+    file = json.loads(mine)
+    file["changes"][0]["key"]["name"] = "robot"
+    scene.write(APPROVERS, json.dumps(file, indent=2, sort_keys=True) + "\n")
+    assert chain_of((scene.root / APPROVERS).read_bytes())
+    assert refused(pinned_here, scene.engine, scene.root).code == "needs_trust"
+    assert "nobody trusts it as it is" in person.browser.get(person.place).words
+    scene.write(APPROVERS, mine.replace("\n", "\r\n"))
+    assert names(scene) == ["laptop"], "git may give it other line ends"
+
+
+@pytest.mark.parametrize(
+    "raw", ["{", "[]", '{"format": "wfe-approvers/2", "changes": []}', '{"format": "wfe-approvers/1", "changes": []}']
+)
+def test_a_file_that_is_none_is_told(scene: Scene, raw: str) -> None:
+    scene.write(APPROVERS, raw)
+    assert refused(approvers_here, scene.root).code == "conflict"
+
+
+def test_a_file_that_is_gone_is_told_before_anybody_begins_anew(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    (scene.root / APPROVERS).unlink()
+    assert "their file is gone" in person.browser.get(person.place).words
+
+
+def test_a_project_or_folder_that_is_none_is_not_there(scene: Scene, person: Signer) -> None:
+    other = scene.root.parent / "other"
+    other.mkdir()
+    for path in (
+        "/approvers/p-0?in=/",
+        f"/approvers/{scene.engine.project_id}?in={other}",
+        f"/approvers/{scene.engine.project_id}?in=x",
+    ):
+        assert person.browser.get(path).status == 404
+        assert person.browser.post(path.replace("?", "/add?"), {}, Origin=person.origin).status == 404
+
+
+def test_without_the_extra_the_page_says_how_to_get_it(
+    scene: Scene, person: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wfe_mcp.engine.passkeys.find_spec", nothing_installed)
+    assert "wfe-mcp[passkey]" in person.browser.get(person.place).words
+
+
+def test_a_worktree_of_the_project_has_its_own_file(scene: Scene, browser: Browser) -> None:
+    scene.git("worktree", "add", "-q", str(scene.root.parent / "tree"))
+    place = "/" + approvers_path(scene.engine).replace("%2Fproject", "%2Ftree")
+    assert Signer(browser, place).pin(SoftKey("laptop")).status == 200
+    assert (scene.root.parent / "tree" / APPROVERS).exists()
+    assert not (scene.root / APPROVERS).exists()

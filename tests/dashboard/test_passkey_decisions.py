@@ -1,0 +1,265 @@
+"""Does a passkey decide exactly what it signed, where a PIN is not enough, and where it would be?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard.browser import PIN, Answer, Browser, asked, last
+from tests.dashboard.soft_key import PRESENT, Signer, SoftKey
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.engine import approvals
+from wfe_mcp.engine.approvers import APPROVERS
+from wfe_mcp.engine.proofs import Proof
+from wfe_mcp.views.approvers import approvers_path
+
+
+@pytest.fixture
+def key() -> SoftKey:
+    return SoftKey("laptop")
+
+
+@pytest.fixture
+def person(scene: Scene, browser: Browser, key: SoftKey) -> Signer:
+    """Somebody whose key is pinned."""
+    made = Signer(browser, "/" + approvers_path(scene.engine))
+    assert made.pin(key).status == 200
+    return made
+
+
+def waiting(scene: Scene, *gates: dict[str, object], **keys: object) -> tuple[str, str]:
+    run = scene.start(phase("plan", *(gates or (approval("passkey"),)), **keys))
+    scene.do(run, "plan")
+    return run, asked(scene, run)
+
+
+def proofs(scene: Scene) -> list[Path]:
+    return sorted((scene.root / ".wfe" / "approvals").rglob("*.json"))
+
+
+def undecided(scene: Scene, run: str, request: str) -> bool:
+    with scene.store.read() as tx:
+        return tx.decision(request) is None and last(scene, run).status == "awaiting" and proofs(scene) == []
+
+
+def no(answer: Answer, status: int, words: str) -> bool:
+    return answer.status == status and words in answer.words
+
+
+def test_a_gate_for_a_passkey_is_approved_with_one(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    answer = person.decide(key, request, comment="well done")
+    assert answer.status == 200
+    assert "Approved by laptop (passkey, passkey)" in answer.words
+    assert last(scene, run).status == "completed"
+    (file,) = proofs(scene)
+    assert file.relative_to(scene.root).as_posix() == f".wfe/approvals/{run}/plan/1-{request}.json"
+    proof = Proof.model_validate_json(file.read_bytes())
+    said = proof.statement
+    assert (said.answer, said.run, said.phase, said.attempt, said.request) == ("approve", run, "plan", 1, request)
+    assert (said.sha256, said.comment, said.template.name) == (last(scene, run).sha256, "well done", "drill")
+
+
+def test_the_whole_assertion_is_kept_and_the_log_names_it(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    person.decide(key, request)
+    with scene.store.read() as tx:
+        (event,) = [one for one in tx.events(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"]
+        kept = tx.document(event.payload["proof"])
+        stored, decision = tx.request_by_id(request), tx.decision(request)
+    assert (event.channel, event.assurance) == (Channel.PASSKEY, Assurance.PASSKEY)
+    assert kept == json.loads(proofs(scene)[0].read_text(encoding="utf-8"))
+    assert sha256_of(kept) == event.payload["proof"]
+    assert set(kept["assertion"]) == {"id", "client_data", "authenticator_data", "signature"}
+    assert stored is not None
+    assert stored.data == {"proof": event.payload["proof"]}
+    assert decision is not None
+    assert (decision.actor, decision.channel) == ("laptop", Channel.PASSKEY)
+
+
+@pytest.mark.attack("a gate that takes a passkey is approved with the PIN", "held", "T1")
+def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
+    run, request = waiting(scene)
+    path = f"/decide/{request}"
+    seen = person.browser.get(path)
+    assert "pin" not in seen.forms[f"{path}/approve"]
+    assert no(person.browser.send(seen, f"{path}/approve", pin=PIN), 403, "a PIN alone is not enough")
+    told = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (told.code, "sign with a passkey" in told.hint) == ("needs_human", True)
+    assert undecided(scene, run, request)
+
+
+def test_a_person_rejects_with_a_passkey_or_with_the_pin(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    answer = person.decide(key, request, "reject", feedback="say more")
+    assert "Rejected by laptop (passkey, passkey)" in answer.words
+    assert "say more" in str(scene.begin(run, "plan").data["feedback"])
+    assert proofs(scene) == [], "nothing is merged on a no"
+    with scene.store.read() as tx:
+        stored = tx.request_by_id(request)
+        assert stored is not None
+        assert tx.document(stored.data["proof"])["statement"]["answer"] == "reject"
+    scene.submit(run, "plan")
+    assert "Rejected by" in person.browser.reject(asked(scene, run), PIN).words
+
+
+def test_a_passkey_is_more_than_enough_where_a_pin_would_do(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene, approval())
+    assert person.decide(key, request).status == 200
+    assert last(scene, run).status == "completed"
+
+
+def test_the_page_says_what_a_signature_would_be_about(scene: Scene, person: Signer) -> None:
+    scene.check("ok", "print('fine')")
+    run, request = waiting(scene, command("ok"), approval("passkey"))
+    answer = person.browser.get(f"/decide/{request}")
+    for told in (run, last(scene, run).sha256, "A good title", "exit_code", "the signature of a passkey: laptop"):
+        assert str(told) in answer.words
+    assert answer.headers["content-security-policy"].endswith("script-src 'self'; connect-src 'self'")
+    assert '<script src="/passkey.js" defer>' in answer.text
+
+
+def test_without_a_key_the_page_says_how_to_get_one_and_runs_no_script(scene: Scene, browser: Browser) -> None:
+    _, request = waiting(scene)
+    answer = browser.get(f"/decide/{request}")
+    assert "wfe-mcp approvers add" in answer.words
+    assert "script" not in answer.headers["content-security-policy"]
+    assert "<script" not in answer.text
+
+
+def test_keys_that_nobody_trusts_as_they_are_sign_nothing(scene: Scene, person: Signer) -> None:
+    _, request = waiting(scene)
+    scene.write(APPROVERS, (scene.root / APPROVERS).read_text(encoding="utf-8").replace("laptop", "robot"))
+    assert "wfe-mcp trust approvers" in person.browser.get(f"/decide/{request}").words
+
+
+def test_the_phrase_is_asked_for_beside_the_signature(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene, approval("passkey", phrase="ship it"))
+    assert person.decide(key, request, phrase="ship").status == 400
+    assert undecided(scene, run, request)
+    assert person.decide(key, request, phrase="ship it").status == 200
+
+
+@pytest.mark.attack("a yes is signed by a key that is not pinned", "held", "T1")
+def test_another_key_decides_nothing(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    assert no(person.decide(SoftKey("robot"), request), 403, "not pinned")
+    pretender = SoftKey("robot", id=key.id)
+    assert no(person.decide(pretender, request), 403, "does not hold")
+    assert undecided(scene, run, request)
+
+
+@pytest.mark.attack("a signature is sent again, for another request", "held", "T1")
+def test_a_signature_counts_for_what_it_was_asked_for_and_once(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, first = waiting(scene)
+    page, question = person.asked(first)
+    signature = key.get(question["options"], person.origin)
+    _, second = waiting(scene)
+    other, other_question = person.asked(second)
+    assert no(person.send(other, second, other_question["ceremony"], signature), 403, "challenge")
+    assert no(person.send(other, second, question["ceremony"], signature), 409, "answers nothing")
+    assert no(person.send(page, first, question["ceremony"], signature), 409, "answers nothing"), "it was taken"
+    assert undecided(scene, run, first)
+
+
+def test_a_signature_made_elsewhere_or_without_the_person_does_not_count(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    run, request = waiting(scene)
+    seen, question = person.asked(request)
+    elsewhere = key.get(question["options"], "http://localhost:1")
+    assert no(person.send(seen, request, question["ceremony"], elsewhere), 403, "origin")
+    for broken in (SoftKey("a", key.secret, key.id, PRESENT), SoftKey("a", key.secret, key.id, party="example.org")):
+        assert no(person.decide(broken, request), 403, "does not hold")
+    assert undecided(scene, run, request)
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "{", "[]", "{}", '{"id": "x", "response": 1}', '{"id": "!", "response": {}}', "[" * 15_000]
+)
+def test_what_is_no_signature_is_refused(scene: Scene, person: Signer, sent: str) -> None:
+    run, request = waiting(scene)
+    seen, question = person.asked(request)
+    assert person.send(seen, request, question["ceremony"], sent or " ").status == 400
+    assert undecided(scene, run, request)
+
+
+@pytest.mark.attack("a copy of a passkey is used beside the real one", "held", "T1")
+def test_a_key_whose_count_goes_back_is_refused(scene: Scene, person: Signer, key: SoftKey) -> None:
+    key.count = 5
+    _, first = waiting(scene)
+    assert person.decide(key, first).status == 200
+    copy = SoftKey("copy", key.secret, key.id, count=3)
+    run, second = waiting(scene)
+    assert no(person.decide(copy, second), 403, "sign count")
+    assert last(scene, run).status == "awaiting"
+    assert person.decide(key, second).status == 200
+
+
+@pytest.mark.attack("the artifact is changed between a signature and its arrival", "held", "T1")
+def test_what_was_signed_is_what_is_decided(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    seen, question = person.asked(request)
+    signature = key.get(question["options"], person.origin)
+    approvals.withdraw(scene.engine, AGENT, run, "plan", "I know better")
+    scene.do(run, "plan", {"title": "Something else"})
+    late = person.send(seen, request, question["ceremony"], signature)
+    assert no(late, 409, "Nothing was decided")
+    assert last(scene, run).status == "awaiting"
+    assert proofs(scene) == []
+
+
+def test_an_edit_that_is_found_when_the_signature_arrives_takes_the_proof_back(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    run, request = waiting(scene)
+    mirror = scene.mirror(run, "plan", 1, "artifact.json")
+    mirror.write_text(json.dumps({"title": "Mine is better"}), encoding="utf-8")
+    assert no(person.decide(key, request), 409, "was edited")
+    assert proofs(scene) == []
+
+
+def test_the_proof_names_the_files_that_the_revision_wrote(scene: Scene, person: Signer, key: SoftKey) -> None:
+    output = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": "docs/${run.id}.md"}
+    run = scene.start(phase("doc", approval("passkey"), output=output))
+    scene.do(run, "doc", {"front": {}, "body": "Hello.\n"})
+    assert person.decide(key, asked(scene, run, "doc")).status == 200
+    bundle = {"artifact": "site", "schema": "file_bundle@1", "write_to": "out"}
+    more = scene.start(phase("site", approval("passkey"), output=bundle))
+    scene.do(more, "site", {"files": [{"path": "a/b.txt", "content": "x"}, {"path": "c.txt", "content": "y"}]})
+    assert person.decide(key, asked(scene, more, "site")).status == 200
+    named = [set(Proof.model_validate_json(file.read_bytes()).statement.files) for file in proofs(scene)]
+    assert {frozenset(each) for each in named} == {
+        frozenset({f"docs/{run}.md"}),
+        frozenset({"out/a/b.txt", "out/c.txt"}),
+    }
+
+
+def test_a_prompt_is_signed_before_the_work(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run = scene.start(phase("plan", prompt_gates=[approval("passkey")]))
+    request = asked(scene, run)
+    assert person.decide(key, request).status == 200
+    assert last(scene, run).status == "ready"
+    said = Proof.model_validate_json(proofs(scene)[0].read_bytes()).statement
+    assert (said.stage, said.revision, said.files) == ("before", 0, {})
+
+
+def test_words_that_nothing_can_keep_are_not_signed(scene: Scene, person: Signer) -> None:
+    _, request = waiting(scene)
+    path = f"/decide/{request}"
+    status, told = person.ask(person.browser.get(path), f"{path}/approve", f"{path}/approve/sign", comment="a\x00b")
+    assert (status, "cannot be signed" in told["error"]) == (400, True)
+
+
+def test_nothing_is_asked_for_what_takes_no_answer_or_by_a_form_that_is_not_ours(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    _, request = waiting(scene)
+    path = f"/decide/{request}"
+    seen = person.browser.get(path)
+    assert person.ask(seen, f"{path}/approve", f"{path}/reject/sign", feedback="no")[0] == 403
+    assert person.ask(seen, f"{path}/reject", f"{path}/reject/sign")[0] == 400, "a no needs a word"
+    assert person.decide(key, request).status == 200
+    assert person.ask(seen, f"{path}/approve", f"{path}/approve/sign")[0] == 409

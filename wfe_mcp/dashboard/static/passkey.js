@@ -1,0 +1,53 @@
+// Has a passkey made, or something signed by one, and sends the form with it. What is signed is the server's word.
+"use strict";
+
+async function ask(path, form) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(new FormData(form)).toString(),
+  });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  form.elements.ceremony.value = said.ceremony;
+  return said.options;
+}
+
+async function sign(form, told) {
+  told.textContent = "";
+  const pin = form.elements.pin;
+  const optional = pin && !form.dataset.pin;
+  if (optional) pin.required = false;
+  const complete = form.reportValidity();
+  if (optional) pin.required = true;
+  if (!complete) return;
+  if (location.hostname !== "localhost") {
+    told.textContent = `Passkeys know this page as localhost only: open http://localhost:${location.port}${location.pathname}`;
+    return;
+  }
+  if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) {
+    told.textContent = "This browser has no passkeys, or is too old for this page.";
+    return;
+  }
+  try {
+    if (form.dataset.key) {
+      const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(await ask(form.dataset.key, form));
+      form.elements.key.value = JSON.stringify((await navigator.credentials.create({ publicKey })).toJSON());
+    }
+    const options = await ask(form.dataset.sign, form);
+    if (options) {
+      const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+      form.elements.assertion.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
+    }
+    form.submit();
+  } catch (error) {
+    told.textContent = `Nothing was done. ${error.message}`;
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-sign]")) {
+  const button = form.querySelector("button.passkey");
+  const told = form.querySelector("p.told");
+  button.hidden = false;
+  button.addEventListener("click", () => sign(form, told));
+}

@@ -1,0 +1,196 @@
+"""Did somebody who holds this passkey sign exactly this?
+
+WebAuthn, and nothing else: what a browser is asked, and what its answer proves. A statement is a JSON value; what is
+signed is the sha256 of its canonical text. The page is ``localhost``, and so is the one party that the keys know.
+
+Rules:
+1. The person was there and proved it to the authenticator (user verification), or it is no signature.
+2. With ``port`` the answer is judged as it comes in; without, later and elsewhere, from files alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "INSTALL", "Assertion", "Base64", "Created", "Strict", "asking_for_key", "asking_for_signature", "challenge", "created_key",
+    "passkeys_are_installed", "signed",
+]  # fmt: skip
+
+INSTALL = "Install it beside wfe-mcp: uv tool install 'wfe-mcp[passkey]', or pip install 'wfe-mcp[passkey]'."
+
+_PARTY = "localhost"
+_ORIGIN = re.compile(r"http://localhost:[0-9]{1,5}")
+_WAIT_MS = 120_000
+
+Base64 = Field(pattern=r"^[A-Za-z0-9_-]{1,8192}$")
+"""Bytes as base64url without padding."""
+
+
+class Strict(BaseModel):
+    """Closed and strict: what is read is what was written."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Assertion(Strict):
+    """What a browser gave for a signature: the key's id, and what was signed over what."""
+
+    id: str = Base64
+    client_data: str = Base64
+    authenticator_data: str = Base64
+    signature: str = Base64
+
+    @classmethod
+    def of_browser(cls, given: Any) -> Assertion:
+        """From the JSON of a ``PublicKeyCredential``. Refuses ``bad_argument`` what is none."""
+        match given:
+            case {"id": id_, "response": {"clientDataJSON": data, "authenticatorData": more, "signature": signature}}:
+                try:
+                    return cls(id=id_, client_data=data, authenticator_data=more, signature=signature)
+                except ValidationError:
+                    pass
+            case _:
+                pass
+        raise Refused("bad_argument", "The browser sent no signature of a passkey.", "Load the page and try again.")
+
+    def of_library(self) -> dict[str, Any]:
+        """As the library reads it."""
+        answer = {
+            "clientDataJSON": self.client_data,
+            "authenticatorData": self.authenticator_data,
+            "signature": self.signature,
+        }
+        return {"id": self.id, "rawId": self.id, "type": "public-key", "response": answer}
+
+
+class _ClientData(BaseModel):
+    """The part that names the page at which somebody signed."""
+
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new passkey: its id and its public key (COSE), both base64url."""
+
+    id: str
+    public_key: str
+
+
+def passkeys_are_installed() -> bool:
+    """True where the extra ``passkey`` is installed; loads nothing."""
+    return find_spec("webauthn") is not None
+
+
+def challenge(statement: object) -> bytes:
+    """What a passkey signs of ``statement``."""
+    return bytes.fromhex(sha256_of(statement))
+
+
+def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
+    """What a browser is told to make a key that is none of ``others``. ``once``: what comes back with its answer."""
+    _library()
+    from webauthn import generate_registration_options
+    from webauthn.helpers import options_to_json_dict
+    from webauthn.helpers.structs import AuthenticatorSelectionCriteria, UserVerificationRequirement
+
+    made = generate_registration_options(
+        rp_id=_PARTY, rp_name="wfe-mcp", user_name=name, user_id=user, challenge=once, timeout=_WAIT_MS,
+        authenticator_selection=AuthenticatorSelectionCriteria(user_verification=UserVerificationRequirement.REQUIRED),
+        exclude_credentials=_named(others),
+    )  # fmt: skip
+    return options_to_json_dict(made)
+
+
+def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, Any]:
+    """What a browser is told to have ``statement`` signed by one of ``keys``."""
+    _library()
+    from webauthn import generate_authentication_options
+    from webauthn.helpers import options_to_json_dict
+    from webauthn.helpers.structs import UserVerificationRequirement
+
+    made = generate_authentication_options(
+        rp_id=_PARTY, challenge=challenge(statement), timeout=_WAIT_MS, allow_credentials=_named(keys),
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )  # fmt: skip
+    return options_to_json_dict(made)
+
+
+def created_key(given: str, once: bytes, port: int) -> Created:
+    """The key that a browser made on our page; ``given`` is its answer as JSON. Refuses ``bad_argument`` an answer that is not to ``once``."""
+    _library()
+    from webauthn import verify_registration_response
+    from webauthn.helpers import bytes_to_base64url
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    try:
+        made = verify_registration_response(
+            credential=given, expected_challenge=once, expected_rp_id=_PARTY, expected_origin=f"http://localhost:{port}",
+            require_user_verification=True,
+        )  # fmt: skip
+    except (WebAuthnException, ValueError, RecursionError) as error:
+        raise Refused(
+            "bad_argument", f"The new passkey is not accepted: {error}.", "Load the page and try again."
+        ) from error
+    return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
+
+
+def signed(
+    assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0
+) -> int:  # fmt: skip
+    """The authenticator's own count, after it is certain that the key signed ``statement``. Refuses ``needs_human``.
+
+    ``count``: the last one known. One that does not grow tells of a copy of the key; 0 is from those that count nothing.
+    """
+    _library()
+    from webauthn import verify_authentication_response
+    from webauthn.helpers import base64url_to_bytes
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    try:
+        found = verify_authentication_response(
+            credential=assertion.of_library(), expected_challenge=challenge(statement), expected_rp_id=_PARTY,
+            expected_origin=_origin(assertion) if port is None else f"http://localhost:{port}",
+            credential_public_key=base64url_to_bytes(public_key), credential_current_sign_count=count,
+            require_user_verification=True,
+        )  # fmt: skip
+    except (WebAuthnException, ValueError) as error:
+        raise Refused(
+            "needs_human", f"The signature of the passkey does not hold: {error}.", "Load the page and sign again."
+        ) from error
+    return found.new_sign_count
+
+
+def _origin(assertion: Assertion) -> str:
+    """Where the signature says that it was made: a page of this machine, at whichever port it was then."""
+    from webauthn.helpers import base64url_to_bytes
+
+    found = _ClientData.model_validate_json(base64url_to_bytes(assertion.client_data)).origin
+    if not _ORIGIN.fullmatch(found):
+        raise ValueError(f"it was made at {found!r:.100}, not at http://localhost")
+    return found
+
+
+def _named(keys: Iterable[str]) -> list[Any]:
+    from webauthn.helpers import base64url_to_bytes
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
+
+    return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(key)) for key in keys]
+
+
+def _library() -> None:
+    """Refuse where the extra is not installed. With what it needs it takes 60 ms to load: only where a passkey is used."""
+    if not passkeys_are_installed():
+        raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)

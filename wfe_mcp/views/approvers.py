@@ -1,0 +1,90 @@
+"""Whose passkeys are pinned here, and do they count?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.approvers import APPROVERS, Pinned, approvers_here, pinned_here, trusted_before
+from wfe_mcp.engine.passkeys import INSTALL, passkeys_are_installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wfe_mcp.engine.desk import Engine
+
+__all__ = ["PinnedView", "approvers_path", "data_of", "pinned_view", "signers"]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedView:
+    """The keys of a project as people see them. ``fault``: why none of them counts now, and what to do.
+
+    ``keys``: those in force, with who let each in. ``lost``: keys were pinned here once, and their file is gone.
+    ``waits``: all that is missing is a person's trust.
+    """
+
+    project: str
+    folder: str
+    file: str
+    keys: tuple[dict[str, Any], ...]
+    fault: str = ""
+    lost: bool = False
+    installed: bool = True
+    waits: bool = False
+
+
+def pinned_view(engine: Engine) -> PinnedView:
+    """How the keys of the project stand in the folder of ``engine``."""
+    found, fault, waits = Pinned(), "", False
+    try:
+        found = approvers_here(engine.root)
+        if found.changes:
+            pinned_here(engine, engine.root)
+    except Refused as refused:
+        fault, waits = f"{refused.message} {refused.hint}", refused.code == "needs_trust"
+    installed = passkeys_are_installed()
+    if not fault and not installed:
+        fault = f"The package for passkeys is not installed here. {INSTALL}"
+    lost = not found.changes and not fault and bool(trusted_before(engine))
+    file = str(engine.root / APPROVERS)
+    return PinnedView(engine.project_id, str(engine.root), file, tuple(_keys(found)), fault, lost, installed, waits)
+
+
+def data_of(view: PinnedView) -> dict[str, Any]:
+    """The same as plain values."""
+    data: dict[str, Any] = {"file": view.file, "keys": list(view.keys), "installed": view.installed}
+    return data | ({"fault": view.fault} if view.fault else {})
+
+
+def approvers_path(engine: Engine, name: str = "") -> str:
+    """Where on the page the keys of a project are; ``name`` is filled in for a new one."""
+    more = f"&name={quote(name, safe='')}" if name else ""
+    return f"approvers/{engine.project_id}?in={quote(str(engine.root), safe='')}{more}"
+
+
+def signers(engine: Engine, root: Path) -> tuple[tuple[str, ...], str]:
+    """The names of the keys that may sign in ``root``; where there is none, why, and what to do."""
+    try:
+        found = pinned_here(engine, root)
+    except Refused as refused:
+        return (), f"{refused.message} {refused.hint}"
+    if not passkeys_are_installed():
+        return (), f"The package for passkeys is not installed here. {INSTALL}"
+    return tuple(key.name for key in found.keys.values()), ""
+
+
+def _keys(found: Pinned) -> list[dict[str, Any]]:
+    names = {change.key.id: change.key.name for change in found.changes}
+    added = {change.key.id: change for change in found.changes if change.do == "add"}
+    return [
+        {
+            "id": id_,
+            "name": key.name,
+            "added_at": added[id_].at,
+            "let_in_by": names.get(added[id_].signed_by or "", "PIN"),
+        }
+        for id_, key in found.keys.items()
+    ]
