@@ -37,6 +37,7 @@ from wfe_mcp.store.schema import HEAD, bring_to_head, stored_revision
 from wfe_mcp.store.settings import SettingRows
 from wfe_mcp.store.steps import StepRows
 from wfe_mcp.store.templates import TemplateRows
+from wfe_mcp.store.timeline import TimelineRows
 from wfe_mcp.store.verify import VerifyRows
 
 __all__ = ["Store", "Tx"]
@@ -45,7 +46,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
+    TemplateRows, TimelineRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
     OpinionRows, StepRows, JobRows, ModelCallRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""

@@ -168,20 +168,26 @@ class ModelCallRows(Rows):
     def usage(
         self, *, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
         project_id: str | None = None, since: datetime | None = None, until: datetime | None = None,
+        template: str | None = None,
     ) -> UsageRecord:  # fmt: skip
-        """What calls used together: those of a run (a phase of it), of a project, of all; begun ``since`` … ``until``."""
-        if run_id is not None and (phase, attempt, project_id, since, until) == (None, None, None, None, None):
+        """What calls used together: those of a run (a phase of it), of a project, of all; begun ``since`` … ``until``.
+
+        ``template``: those of its runs.
+        """
+        if run_id is not None and not any((phase, attempt, project_id, since, until, template)):
             return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
-        query = select(*_TOTALS).where(*_which(run_id, phase, attempt, project_id, since, until))
+        query = select(*_TOTALS).where(*_which(run_id, phase, attempt, project_id, since, until, template))
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(
         self, by: UsageBy, *, run_id: RunId | None = None, project_id: str | None = None, since: datetime | None = None,
-        until: datetime | None = None,
+        until: datetime | None = None, template: str | None = None,
     ) -> list[tuple[str, UsageRecord]]:  # fmt: skip
         """The same, one line for each template, phase, role, model or (UTC) day; the dearest first, days newest first."""
         key = _GROUPS[by].label("key_")
-        query = select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since, until)).group_by(key)
+        query = (
+            select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since, until, template)).group_by(key)
+        )
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
         found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
@@ -241,13 +247,14 @@ class ModelCallRows(Rows):
 
 def _which(
     run_id: RunId | None, phase: PhasePath | None, attempt: int | None, project_id: str | None, since: datetime | None,
-    until: datetime | None,
+    until: datetime | None, template: str | None,
 ) -> list[ColumnElement[bool]]:  # fmt: skip
     named = (
         (_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id),
     )  # fmt: skip
     found = [column == value for column, value in named if value is not None]
     found += [] if since is None else [_CALL.started_at >= since]
+    found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
     return found if until is None else [*found, _CALL.started_at <= until]
 
 

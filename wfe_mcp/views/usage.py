@@ -9,6 +9,7 @@ from wfe_mcp.engine.caps import dollars
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.caps import Spending
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.standing import Standing
@@ -74,11 +75,17 @@ def spent_line(spending: Spending | None) -> str:
     return f"{cost}, {tokens}" + (f" of {limits['tokens']:,.0f}" if "tokens" in limits else "") + " tokens"
 
 
-def stats(engine: Engine, *, since: datetime | None = None, everywhere: bool = False) -> dict[str, Any]:
-    """What this project's calls to models used (all projects': ``everywhere``), in all and by template, role, model, day."""
+def stats(
+    engine: Engine, *, since: datetime | None = None, everywhere: bool = False, template: str | None = None,
+    run: RunId | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What this project's calls to models used (all projects': ``everywhere``), in all and by template, role, model, day.
+
+    ``template``, ``run``: only those of its runs, or of one.
+    """
     project = None if everywhere else engine.project_id
     with engine.store.read() as tx:
-        total = tx.usage(project_id=project, since=since)
-        groups = {by: tx.usage_by(by, project_id=project, since=since) for by in GROUPS}
+        total = tx.usage(project_id=project, since=since, template=template, run_id=run)
+        groups = {by: tx.usage_by(by, project_id=project, since=since, template=template, run_id=run) for by in GROUPS}
     lines = {f"by_{by}": [{by: key, **usage_view(used)} for key, used in found] for by, found in groups.items()}
     return {"total": usage_view(total), **lines}
