@@ -216,6 +216,7 @@ def test_a_phase_that_is_being_worked_on_is_retried_without_a_pin(cli: Terminal)
     assert answer["data"]["phases"][0]["attempt"] == 3
 
 
+@pytest.mark.requirement("B-24")
 def test_force_accept_taints_the_run_for_all_to_see(cli: Terminal) -> None:
     run = cli.start("code")
     cli.hand_in(run, "build")

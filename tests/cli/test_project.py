@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -394,3 +395,21 @@ def test_a_run_of_another_project_is_none_of_ours(
     assert cli.json("verify", run).refusal == "unknown_run"
     assert cli.json("list").data["runs"] == []
     assert cli.json("--project", str(cli.root), "list").data["runs"][0]["run"] == run
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+@pytest.mark.attack("the database or the key file was opened to other users of the machine", "detected", "T3")
+@pytest.mark.parametrize("which", ["database", "key file"])
+def test_doctor_names_a_file_that_others_may_read(cli: Terminal, which: str) -> None:
+    from wfe_mcp.engine.secrets import KEY_FILE
+    from wfe_mcp.workspace.location import data_dir
+
+    assert "permissions" not in cli("doctor").out
+    file = cli.database if which == "database" else data_dir() / KEY_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    file.chmod(0o644)
+    said = cli.json("doctor")
+    (found,) = [each for each in said.data["findings"] if each["topic"] == "permissions"]
+    assert (said.code, found["level"]) == (1, "problem")
+    assert f"chmod 600 '{file}'" in found["message"]

@@ -96,7 +96,7 @@ def test_without_a_scope_only_what_holds_in_each_is_handed_over(scene: Scene) ->
     assert "API-1" not in told
 
 
-@pytest.mark.requirement("S0-49")
+@pytest.mark.requirement("S0-16", "S0-49")
 def test_a_later_edit_of_a_file_changes_nothing_for_the_run(scene: Scene) -> None:
     configure(scene)
     first = start(scene, "standards")
@@ -110,6 +110,7 @@ def test_a_later_edit_of_a_file_changes_nothing_for_the_run(scene: Scene) -> Non
     assert bundles(scene, first)[0]["sha256"] != bundles(scene, second)[0]["sha256"]
 
 
+@pytest.mark.requirement("S0-16")
 def test_the_same_content_has_the_same_sha256_and_verify_reads_it(scene: Scene) -> None:
     configure(scene)
     run, other = start(scene, "standards"), start(scene, "standards", name="other")

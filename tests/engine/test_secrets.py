@@ -67,6 +67,7 @@ def test_each_key_that_is_kept_or_goes_is_an_event_without_it(scene: Scene) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+@pytest.mark.attack("a key is kept although others may read its key file", "held", "T3")
 def test_a_key_file_that_others_may_read_is_not_used(scene: Scene) -> None:
     secrets.keep_key(scene.engine, HUMAN, "openai", KEY, "stored")
     file = data_dir() / secrets.KEY_FILE
@@ -106,6 +107,7 @@ def no_keyring() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_keyring")
+@pytest.mark.attack("the keyring is missing, so that a key would be kept in plain text", "held", "T3")
 def test_without_a_keyring_that_is_said_with_what_else_there_is(scene: Scene) -> None:
     no = refused(secrets.keep_key, scene.engine, HUMAN, "openai", KEY, "keyring")
     assert (no.code, "--key env:NAME" in no.hint, "--key stored" in no.hint) == ("unavailable", True, True)
@@ -114,6 +116,7 @@ def test_without_a_keyring_that_is_said_with_what_else_there_is(scene: Scene) ->
     assert KEY.encode() not in on_disk(scene)
 
 
+@pytest.mark.attack("a key is logged in an encoding, in two pieces, or inside a traceback", "held", "T12")
 def test_a_resolved_key_is_hidden_from_logs_tracebacks_and_encodings(scene: Scene) -> None:
     key = "sk-hidden/0123+456=789"
     scene.engine.environment["K"] = key

@@ -85,7 +85,24 @@ def test_what_a_child_leaves_running_ends_with_it(tmp_path: Path, setsid: bool) 
 
 
 @POSIX
+@pytest.mark.attack("a check leaves a process behind, in a session of its own (setsid)", "held", "T4")
 def test_a_grandchild_in_its_own_session_ends_when_the_child_times_out(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = LEAVES_A_GRANDCHILD.format(setsid=True, note=str(note), then=600)
+    for timeout_s in (
+        2,
+        10,
+        50,
+    ):  # the time is over too early only where the machine is too busy to start two processes
+        result = python(code, tmp_path, timeout_s=timeout_s)
+        assert (result.timed_out, result.exit_code, result.survivors) == (True, None, ())
+        if note.exists() and note.read_text():
+            break
+    assert not lives(int(note.read_text()))
+
+
+@POSIX
+def test_a_grandchild_in_its_own_session_ends_when_the_child_is_stopped(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = LEAVES_A_GRANDCHILD.format(setsid=True, note=str(note), then=600)
     result = python(code, tmp_path, should_stop=after_first_byte(note))
@@ -159,6 +176,7 @@ def test_a_child_ends_when_its_start_cannot_be_recorded(tmp_path: Path) -> None:
     assert not lives(pids[0])
 
 
+@pytest.mark.attack("a check prints without end, to fill the disk", "held", "T4; T7")
 def test_output_beyond_the_cap_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code = "print('first'); [print('x' * 999) for _ in range(500)]; print('last')"

@@ -57,6 +57,20 @@ def test_a_yes_is_for_the_bytes_that_were_shown(scene: Scene) -> None:
     assert no.code == "stale_revision"
 
 
+@pytest.mark.attack("other work is handed in after the yes, and goes under its cover", "held", "T1")
+def test_a_yes_for_one_revision_is_none_for_the_next(scene: Scene) -> None:
+    scene.check("ok", "import app; assert app.VALUE == 2")
+    run = scene.start(phase("plan", approval(), command("ok")), phase("build"))
+    scene.do(run, "plan")
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    scene.work()
+    assert scene.attempt(run, "plan", 1).status == "superseded", "the check after the yes said no"
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "plan", {"title": "Something else"})
+    assert (scene.attempt(run, "plan").number, scene.attempt(run, "plan").status) == (2, "awaiting")
+    assert scene.attempt(run, "build").status == "pending"
+
+
 @pytest.mark.attack("an answer that was given once is given again", "held", "T1")
 def test_a_decision_counts_once(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()), phase("build", approval()))

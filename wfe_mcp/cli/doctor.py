@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
+_JOURNALS = ("-wal", "-shm", "-journal")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -87,8 +89,21 @@ def _database(door: Door) -> Iterator[Finding]:
             f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; wfe-mcp[sqlite] brings a newer one.",
         )
     folder = Path(health.path).parent
+    yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
         yield Finding("data folder", "problem", f"{folder} cannot be written.")
+
+
+def _readable_by_others(database: Path) -> Iterator[Finding]:
+    """What we keep is made for its owner alone; somebody, or a copy, may have opened it."""
+    if os.name == "nt":  # which has no such mode bits
+        return
+    from wfe_mcp.engine.secrets import KEY_FILE
+    from wfe_mcp.workspace.location import data_dir
+
+    for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
+        if file.exists() and file.stat().st_mode & 0o077:
+            yield Finding("permissions", "problem", f"others on this machine may read {file}. Run: chmod 600 '{file}'")
 
 
 def _git(door: Door) -> Iterator[Finding]:
