@@ -15,6 +15,7 @@ from wfe_mcp.workspace.restoring import Restored, restore
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 LIMITS = Limits()
+_ODD = (":(exclude)x", '"quoted"', "*", "tab\there", "line\nbreak", "back\\slash") if os.name == "posix" else ()
 
 
 def taken(root: Path, limits: Limits = LIMITS) -> Snapshot:
@@ -98,7 +99,6 @@ def a_busy_repository(root: Path, repo: Git, files: int) -> None:
     write(root, "secret.env", "KEY=1\n")
     write(root, "build/out.o", b"\0\1")
     if os.name == "posix":
-        write(root, "odd/line\nbreak", "x")
         with suppress(OSError):  # macOS file systems refuse such names
             write(root, b"odd/\xff\xfe", "no text")
 

@@ -21,6 +21,7 @@ from tests.workspace.checkpoint_scene import (
     write,
 )
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace import restoring
 from wfe_mcp.workspace.checkpoints import (
     Limits,
     available,
@@ -75,6 +76,15 @@ def test_a_snapshot_says_what_it_is(root: Path, repo: Git) -> None:
 
 def test_no_other_commit_is_taken_for_a_snapshot(root: Path, repo: Git) -> None:
     for commit in (repo("rev-parse", "HEAD").strip(), "0" * 40, "--help", ""):
+        with pytest.raises(Refused) as refused:
+            read_snapshot(root, commit)
+        assert refused.value.code == "bad_argument"
+
+
+def test_a_message_that_only_begins_like_ours_makes_no_snapshot(root: Path, repo: Git) -> None:
+    subject = repo("log", "-1", "--format=%s", taken(root).commit).strip()
+    for body in ("", "no JSON", "[]", '{"note": {}}'):
+        commit = repo("commit-tree", "HEAD^{tree}", "-m", f"{subject}\n\n{body}").strip()
         with pytest.raises(Refused) as refused:
             read_snapshot(root, commit)
         assert refused.value.code == "bad_argument"
@@ -331,5 +341,29 @@ def test_permissions_that_git_does_not_know_come_back(root: Path, repo: Git) -> 
     for name in ("key", "shared", "tool", "plain"):
         (root / name).chmod(0o755 if name == "tool" else 0o640)
     (root / "shared").unlink()
+    back(root, one)
+    assert files_of(root) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_permissions_stay_where_git_does_not_look_at_them(root: Path, repo: Git) -> None:
+    repo("config", "core.fileMode", "false")
+    write(root, "key", "one\n", 0o600)
+    one = taken(root)
+    write(root, "key", "two\n")
+    (root / "a.txt").chmod(0o755)
+    back(root, one)
+    assert (root / "key").read_text() == "one\n"
+    assert [(root / name).stat().st_mode & 0o777 for name in ("key", "a.txt")] == [0o600, 0o755]
+
+
+def test_much_content_is_read_in_parts(root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "_BATCH_BYTES", 10)
+    for number in range(7):
+        write(root, f"f{number}", f"{number}" * number)
+    before = files_of(root)
+    one = taken(root)
+    for number in range(7):
+        (root / f"f{number}").unlink()
     back(root, one)
     assert files_of(root) == before

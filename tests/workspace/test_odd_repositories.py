@@ -130,7 +130,8 @@ def test_on_a_detached_head_and_in_a_worktree(root: Path, repo: Git, tmp_path: P
     assert (root / "a.txt").read_text() == "a\n"
 
 
-def test_a_sparse_checkout_keeps_its_absent_files_absent(root: Path, repo: Git) -> None:
+@pytest.mark.parametrize("kind", ["--no-sparse-index", "--sparse-index"])
+def test_a_sparse_checkout_keeps_its_absent_files_absent(root: Path, repo: Git, kind: str) -> None:
     for folder in ("in", "out"):
         write(root, f"{folder}/f", folder)
     repo("add", "-A")
@@ -138,7 +139,7 @@ def test_a_sparse_checkout_keeps_its_absent_files_absent(root: Path, repo: Git) 
     write(root, "out/f", "edited\n")
     full = taken(root)
     repo("checkout", "-q", "--", ".")
-    repo("sparse-checkout", "set", "in")
+    repo("sparse-checkout", "set", "--cone", kind, "in")
     assert not (root / "out").exists()
     write(root, "in/f", "edited\n")
     mine = user_state(root, repo)

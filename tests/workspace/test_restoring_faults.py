@@ -154,7 +154,19 @@ def test_a_folder_on_another_disk_is_restored_too(root: Path, repo: Git) -> None
         write(root, "data/new", "two\n")
         back(root, snapshot)
         assert files_of(root) == before
-    subprocess.run(["git", "-C", str(root), "status"], check=True, capture_output=True)
+
+        write(root, "data/big", b"b" * 300_000)
+        write(root, "data/one", "one\n")
+        full = taken(root)
+        (root / "data/big").unlink()
+        write(root, "data/one", "two\n")
+        write(root, ".gitignore", "*.log\nignored\n")
+        write(root, "data/ignored", b"i" * 200_000)
+        before = files_of(root)
+        with pytest.raises(Refused) as refused:
+            back(root, full)
+        assert "No space left" in refused.value.message
+        assert files_of(root) == before
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions stop nobody here")

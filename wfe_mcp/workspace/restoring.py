@@ -13,6 +13,7 @@ Rules:
 """
 
 import os
+import stat
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from wfe_mcp.workspace.folders import walk
 from wfe_mcp.workspace.git_command import Repository, run_git, text_of
 from wfe_mcp.workspace.paths import reserved_as
 from wfe_mcp.workspace.snapshot import Snapshot, read_snapshot, require_available, take
+from wfe_mcp.workspace.snapshot_bench import facts_of
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped, is_skipped, places_of
 from wfe_mcp.workspace.staging import Staging, refusing_faults, remove_tree
 
@@ -211,6 +213,9 @@ _VERBS = {"A": "came since", "D": "went since", "M": "changed since", "T": "beca
 
 def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want: Snapshot) -> list[Change]:
     """Files of equal content whose permissions differ in what git does not keep."""
+    before, after = now.modes, want.modes
+    if before is None or after is None:
+        return []
     places = places_of(now.skipped)
     return [
         Change("M", path, file.mode, file.mode, file.oid, file.oid)
@@ -218,7 +223,7 @@ def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want
         if path not in known
         and file.mode != "120000"
         and not is_skipped(path, places)
-        and now.modes.of(path, file.mode) != want.modes.of(path, file.mode)
+        and before.of(path, file.mode) != after.of(path, file.mode)
     ]
 
 
@@ -234,8 +239,7 @@ def _apply(root: Path, todo: Sequence[Change], want: Snapshot) -> None:
             if change.new_mode == "120000" and links:
                 staging.put_link(_parts(change.path), os.fsdecode(content))
             else:
-                mode = want.modes.of(change.path, change.new_mode) if change.new_mode != "120000" else None
-                staging.put(_parts(change.path), content, mode)
+                staging.put(_parts(change.path), content, _mode_of(root, change, want))
         try:
             staging.commit(over_links=True)
         except Refused as no:
@@ -244,6 +248,14 @@ def _apply(root: Path, todo: Sequence[Change], want: Snapshot) -> None:
                 f"{no.message} The files are as they were.",
                 "It holds files that git ignores. Move it away, then try again.",
             ) from no
+
+
+def _mode_of(root: Path, change: Change, want: Snapshot) -> int | None:
+    """The permissions that the file shall have; where they are not known, those that it has. None: the usual ones."""
+    if want.modes is not None:
+        return want.modes.of(change.path, change.new_mode)
+    there = facts_of(root, change.path)
+    return there.st_mode & 0o777 if there and stat.S_ISREG(there.st_mode) else None
 
 
 def _contents(root: Path, wanted: Sequence[Change]) -> Iterator[tuple[Change, bytes]]:

@@ -57,7 +57,8 @@ class Modes:
 class Snapshot:
     """The files at one moment. ``tree``: those of the root. ``head``, ``index_tree``: ``""`` where there is none.
 
-    ``index_tree``: of the whole repository; none during a merge with conflicts. ``note``: what the caller said.
+    ``index_tree``: of the whole repository; none during a merge with conflicts. ``modes``: None where the file system has
+    none that mean anything. ``note``: what the caller said.
     """
 
     commit: str
@@ -65,7 +66,7 @@ class Snapshot:
     head: str
     index_tree: str
     skipped: tuple[Skipped, ...] = ()
-    modes: Modes = Modes()
+    modes: Modes | None = None
     note: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -195,10 +196,10 @@ def _staged(bench: Bench, at: datetime) -> tuple[str, str, str]:
     return head, index_tree, staged
 
 
-def _modes(bench: Bench, paths: Iterable[str]) -> Modes:
+def _modes(bench: Bench, paths: Iterable[str]) -> Modes | None:
     root = bench.repo.root
     if os.name == "nt" or not is_true(bench.config.get("core.filemode", "true")):  # the file system has no such bits
-        return Modes()
+        return None
     found = {
         path: facts.st_mode & 0o777 for path in paths if (facts := facts_of(root, path)) and stat.S_ISREG(facts.st_mode)
     }
@@ -209,11 +210,15 @@ def _modes(bench: Bench, paths: Iterable[str]) -> Modes:
     return Modes(plain, executable, others)
 
 
-def _as_json(modes: Modes) -> dict[str, Any]:
+def _as_json(modes: Modes | None) -> dict[str, Any] | None:
+    if modes is None:
+        return None
     others = {path: f"{mode:03o}" for path, mode in modes.others.items()}
     return {"plain": f"{modes.plain:03o}", "executable": f"{modes.executable:03o}", "others": others}
 
 
-def _modes_in(told: Mapping[str, Any]) -> Modes:
+def _modes_in(told: Mapping[str, Any] | None) -> Modes | None:
+    if told is None:
+        return None
     others = {path: int(mode, 8) for path, mode in cast("dict[str, str]", told["others"]).items()}
     return Modes(int(told["plain"], 8), int(told["executable"], 8), others)
