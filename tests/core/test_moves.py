@@ -164,6 +164,7 @@ paused / TimeOut: paused
 paused / TreeChange: paused
 paused / Withdraw: paused
 pending / Cancel: cancelled
+pending / ForkRun: running | waiting | paused | blocked | failed | completed
 pending / StartRun: running
 running / AbandonRollback: running
 running / Answer: running | waiting | completed | blocked | failed | paused

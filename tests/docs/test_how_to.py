@@ -29,7 +29,6 @@ ELSEWHERE = {
 
 EXECUTED = (
     "add-a-check",
-    "back-up-and-clean-up",
     "decide-in-the-browser",
     "hand-over-standards",
     "import-a-workflow",

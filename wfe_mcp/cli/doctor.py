@@ -3,13 +3,10 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Literal
 
-import typer
-
-from wfe_mcp.cli.care import Finding, care_of
 from wfe_mcp.cli.door import Door
 from wfe_mcp.core.errors import Refused
 
@@ -20,14 +17,21 @@ __all__ = ["doctor"]
 
 _JOURNALS = ("-wal", "-shm", "-journal")
 
-Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. A ``note`` may matter to you; a ``problem`` stops work, and ends doctor with exit code 1."""
+
+    topic: str
+    level: Literal["ok", "note", "problem"]
+    message: str
 
 
-def doctor(door: Door, deep: Deep = False) -> None:
+def doctor(door: Door) -> None:
     """Look at everything that runs need, and say how to mend what is missing."""
     from wfe_mcp.views.envelope import Envelope
 
-    found = list(_findings(door, deep=deep))
+    found = list(_findings(door))
     bad = [each for each in found if each.level == "problem"]
     told = "Everything runs need is there." if not bad else f"{len(bad)} problem(s)."
     error = (
@@ -44,11 +48,10 @@ def doctor(door: Door, deep: Deep = False) -> None:
     door.tell(answer, tell)
 
 
-def _findings(door: Door, *, deep: bool) -> Iterator[Finding]:
+def _findings(door: Door) -> Iterator[Finding]:
     yield Finding("project", "ok", str(door.engine.root))
     try:
         yield from _database(door)
-        yield from care_of(door.engine, deep=deep)
     except Refused as refused:
         yield Finding("database", "problem", f"{refused.message} {refused.hint}")
         return

@@ -110,6 +110,8 @@ def event_line(event: dict[str, Any]) -> str:
     phase = f" {payload['phase']}" if "phase" in payload else ""
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
+    if event["type"] == "RunForked":
+        said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
     if "verdict" in payload:
         said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
     if "records" in payload:

@@ -117,6 +117,8 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
     else:
         where(screen, answer)
     screen.line(f"{data['template']} {data['version']}, started {data['started_at']}, last change {data['updated_at']}")
+    if "forked_from" in data:
+        screen.line(f"forked from {data['forked_from']['run']} at event {data['forked_from']['event']}")
     for name, value in data["inputs"].items():
         screen.line(f"  {name}: {shortened(str(value), 200)}")
     for bundle in data.get("context", []):
@@ -128,16 +130,22 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         screen.line(f"  {line}")
     for attempt in data["attempts"]:
         _tell_attempt(screen, attempt)
+    _tell_people(screen, data)
+    _tell_manifest(screen, data["manifest"])
+    for text in data.get("blockers", []):
+        screen.line(f"! {text}", "yellow")
+
+
+def _tell_people(screen: "Screen", data: dict[str, Any]) -> None:
+    """Who was asked, and who decided what."""
     for one in data["requests"]:
         if one["state"] == "open":
             screen.line(f"{one['asked_at'][:19]}Z {one['phase']} asked about {one['sha256']}: not answered", "awaiting")
     for one in data["decisions"]:
         said = one.get("comment") or one.get("reason") or ""
         screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"
+                    + (f" in run {one['run']}" if "run" in one else "")
                     + (f": {shortened(said, 200)}" if said else ""), one["decision"])  # fmt: skip
-    _tell_manifest(screen, data["manifest"])
-    for text in data.get("blockers", []):
-        screen.line(f"! {text}", "yellow")
 
 
 def _tell_manifest(screen: "Screen", made: dict[str, Any]) -> None:

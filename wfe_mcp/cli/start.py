@@ -1,6 +1,6 @@
 """``wfe-mcp start``: begin a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -13,9 +13,16 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["Auto", "Driver", "Inputs", "Key", "Pairs", "Title", "begin", "start"]
+__all__ = ["Auto", "Driver", "Inputs", "Key", "Pairs", "Title", "begin", "fork", "start"]
 
-Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its name: wfe-mcp templates list.")]
+Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="RUN[@EVENT]",
+        help="Instead of TEMPLATE: begin where a run stood, at an event of its log (12) or a checkpoint (cp-12), else at its last.",
+    ),
+]  # fmt: skip
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="How lists call the run.")]
@@ -33,13 +40,51 @@ Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key st
 
 
 def start(
-    door: Door, template: Template, pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
+    door: Door, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
     key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
-    pin_fd: PinFd = None,
+    origin: From = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Start a run of TEMPLATE in this project. One that policy.templates keeps from agents asks for your PIN."""
-    origin = {"triggered_by": triggered_by, "external_id": external_id}
-    door.tell(begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origin))
+    """Start a run of TEMPLATE in this project, or one that begins where another run stood (--from).
+
+    What policy.templates keeps from agents asks for your PIN, and so does a fork from before something that a person stopped.
+    """
+    told = {"triggered_by": triggered_by, "external_id": external_id}
+    if origin:
+        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **told}  # fmt: skip
+        _refuse_beside(given)
+        door.tell(fork(door, origin, title, key=key, pin_fd=pin_fd))
+        return
+    if not template:
+        raise typer.BadParameter("name a template, or a run to begin from: --from RUN@EVENT", param_hint="TEMPLATE")
+    door.tell(begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **told))
+
+
+def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
+    """Create the run that begins where another one stood. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.forks import fork_run, takes_a_person
+    from wfe_mcp.views import answers
+
+    run, _, at = origin.partition("@")
+    run = door.at(run)
+    asks = pin_fd is not None or takes_a_person(door.engine, run, at)
+    by = door.person(pin_fd, f"start --from {origin}") if asks else door.by
+    made = fork_run(door.engine, by, run, at, title=title, idempotency_key=key or None)
+    found = made.state.origin
+    assert found is not None, "it was forked"
+    answer = answers.status(door.engine, by, made.record.id)
+    door.run = made.record.id
+    begun = f"Run {made.record.id} begins where {found.run} stood after event {found.seq}"
+    data = answer.data | {"forked_from": {"run": found.run, "event": found.seq, "hash": found.hash}}
+    return replace(answer, summary=f"{begun}. {answer.summary}", data=data)
+
+
+def _refuse_beside(given: Mapping[str, object]) -> None:
+    """A fork takes all of this from the run that it begins from."""
+    for name, value in given.items():
+        if value:
+            raise typer.BadParameter(f"{name} is that of the run it begins from; leave it out", param_hint="--from")
 
 
 def begin(

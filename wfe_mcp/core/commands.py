@@ -4,15 +4,16 @@ Every command names who asks (``by``) and when (``at``, aware UTC): the core has
 then happened is an event, in the past tense (``events.py``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from wfe_mcp.core.history_events import Why
-from wfe_mcp.core.model import By, FailKind, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.model import By, FailKind, Origin, RunState, Stage, TakesBack, VerdictKind
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [
-    "AbandonRollback", "Answer", "Approve", "AskApproval", "BeginRollback", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "LoseLease", "OpenGates", "Overrule", "Pause",
+    "AbandonRollback", "Answer", "Approve", "AskApproval", "BeginRollback", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "ForkRun", "LoseLease", "OpenGates", "Overrule", "Pause",
     "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "Rollback", "SetAuto", "Skip", "StartPhase",
     "StartRun", "Submit", "TakeCheckpoint", "TimeOut", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
@@ -40,6 +41,22 @@ class StartRun(Command):
 
     spec: RunSpec
     auto: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkRun(Command):
+    """Begin as ``then``, the state of ``origin`` at its event, which happened at ``then_at``.
+
+    ``people``: what people stopped or refused there since, in words; only a person forks behind that. ``evidence``: what
+    is called what here. ``revisions``: see ``RunForked``.
+    """
+
+    then: RunState
+    then_at: datetime
+    origin: Origin
+    people: tuple[str, ...] = ()
+    evidence: Mapping[str, str] = field(default_factory=dict[str, str])
+    revisions: tuple[tuple[PhasePath, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.history import rolled_back
 from wfe_mcp.core.loops import loop_opened, pass_judged
@@ -46,6 +47,10 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
 
 def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
     return [e.RunStarted(spec=command.spec, auto=command.auto, started_at=command.at, names_records=True)]
+
+
+def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
+    return [forked(command)]
 
 
 def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
@@ -325,7 +330,7 @@ def _reopened(state: RunState) -> list[e.Event]:
 
 
 _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
-    c.StartRun: _start_run, c.Answer: _answer, c.OpenGates: _open_gates, c.StartPhase: _start_phase,
+    c.StartRun: _start_run, c.ForkRun: _fork_run, c.Answer: _answer, c.OpenGates: _open_gates, c.StartPhase: _start_phase,
     c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
     c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.event import AttemptEvent, Event
-from wfe_mcp.core.history_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack
+from wfe_mcp.core.history_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Kept, Stage, Verdict
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
@@ -43,7 +43,7 @@ __all__ = [
     "RecoveryOpened",
     "RevisionSubmitted",
     "RollbackAbandoned", "RollbackBegan", "RolledBack",
-    "RunBlocked", "RunCancelled", "RunCompleted", "RunFailed", "RunPaused", "RunReopened", "RunResumed", "RunStarted",
+    "RunBlocked", "RunCancelled", "RunCompleted", "RunFailed", "RunForked", "RunPaused", "RunReopened", "RunResumed", "RunStarted",
     "SubmissionRefused",
     "TreeChanged",
     "WentTo",
@@ -385,7 +385,7 @@ EVENTS: dict[str, type[Event]] = {
         PhaseCompleted, PhaseForced,
         AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
-        CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack,
+        CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack, RunForked,
         RecordsKept,
     )
 }  # fmt: skip

@@ -85,6 +85,8 @@ def _history_event(state: RunState, event: e.Event) -> RunState:
             return replace(state, going_back=None)
         case e.RolledBack():
             return _rolled_back(state, event)
+        case e.RunForked(state=begun):
+            return _in_order(begun)
         case _:
             raise TypeError(f"no such event: {event!r}")
 
@@ -255,6 +257,16 @@ def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
         state, attempts={**state.attempts, **opened}, loops=event.loops, status=event.status, auto=event.auto,
         reason=event.reason, paused_by_human=event.paused_by_human, max_cost_usd=event.max_cost_usd,
         max_tokens=event.max_tokens, going_back=None,
+    )  # fmt: skip
+
+
+def _in_order(state: RunState) -> RunState:
+    """``state`` with its mappings in one order: JSON keeps none, and both must come out as the same text."""
+    declared = [phase.path for phase in state.spec.phases if phase.path in state.attempts]
+    paths = dict.fromkeys([*declared, *sorted(state.attempts)])
+    return replace(
+        state, attempts={path: state.attempts[path] for path in paths}, jumps=dict(sorted(state.jumps.items())),
+        loops=dict(sorted(state.loops.items())),
     )  # fmt: skip
 
 

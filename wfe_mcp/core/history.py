@@ -25,7 +25,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunS
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.settle import deadline
 
-__all__ = ["changed_places", "rolled_back", "same_standing"]
+__all__ = ["changed_places", "rolled_back", "same_standing", "taken_up"]
 
 _BEGINS = {AttemptStatus.READY, AttemptStatus.RUNNING}
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
@@ -84,7 +84,7 @@ def _brought_back(now: RunState, path: PhasePath, command: c.Rollback) -> Attemp
     """The try that takes the place which ``path`` had then."""
     then, last = command.then, now.current(path)
     was = then.current(path)
-    again = _again(then, was, command.at)
+    again = taken_up(then, was, command.at)
     if _begins(then, was) and not command.files:  # what was changed since stays visible to ``files`` gates
         tree = was.tree_at_start or last.tree_at_start
         again = replace(again, tree_at_start=tree, head_at_start=was.head_at_start or last.head_at_start)
@@ -100,7 +100,7 @@ def _begins(state: RunState, attempt: Attempt) -> bool:
     return attempt.status in _BEGINS and attempt.phase not in state.loops
 
 
-def _again(state: RunState, was: Attempt, at: datetime) -> Attempt:
+def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
     """What becomes of ``was`` when nobody holds it and nothing that was judged counts."""
     spec = state.phase(was.phase)
     if _begins(state, was):
@@ -150,7 +150,7 @@ def _standing(state: RunState) -> tuple[object, ...]:
         "deadline": None, "tree": None, "tree_at_start": None, "head_at_start": None,
     }  # fmt: skip
     places = {
-        path: replace(_again(state, tries[-1], _ANY_TIME), **uncounted)
+        path: replace(taken_up(state, tries[-1], _ANY_TIME), **uncounted)
         for path, tries in state.attempts.items()
         if tries[-1].status not in GONE
     }

@@ -1,14 +1,14 @@
-"""What has happened to the history of a run: checkpoints, and going back?"""
+"""What has happened to the history of a run: checkpoints, going back, and beginning where another one stood?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from wfe_mcp.core.event import Event
-from wfe_mcp.core.model import Attempt, LoopState, RunStatus, TakesBack
+from wfe_mcp.core.model import Attempt, LoopState, RunState, RunStatus, TakesBack
 from wfe_mcp.core.spec import PhasePath
 
-__all__ = ["CheckpointTaken", "RollbackAbandoned", "RollbackBegan", "RolledBack", "Why"]
+__all__ = ["CheckpointTaken", "RollbackAbandoned", "RollbackBegan", "RolledBack", "RunForked", "Why"]
 
 Why = Literal["start", "completion", "manual", "safety"]
 """What a checkpoint was taken for: a phase that starts or is completed, somebody who asked, a rollback that follows."""
@@ -70,3 +70,14 @@ class RolledBack(Event):
     max_tokens: int | None = None
     safety: str | None = None
     tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunForked(Event):
+    """The run begins as ``state``: that of ``state.origin`` at its event, as it can be taken up again.
+
+    ``revisions``: what it has of artifacts, each by phase, number and sha256; they were handed in there.
+    """
+
+    state: RunState
+    revisions: tuple[tuple[PhasePath, int, str], ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.forking import fork_refused
 from wfe_mcp.core.history import changed_places
 from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus
 
@@ -66,7 +67,7 @@ def _abandon(state: RunState, _command: c.AbandonRollback) -> Refused | None:
 
 
 HISTORY_GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.Rollback: _rollback, c.BeginRollback: _rollback, c.AbandonRollback: _abandon,
+    c.Rollback: _rollback, c.BeginRollback: _rollback, c.AbandonRollback: _abandon, c.ForkRun: fork_refused,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from wfe_mcp.core.paths import inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
 
 __all__ = [
-    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "Kept", "LoopState", "RunId",
+    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "Kept", "LoopState", "Origin", "RunId",
     "RunState", "RunStatus", "Stage", "TakesBack", "Verdict", "VerdictKind",
 ]  # fmt: skip
 
@@ -254,6 +254,21 @@ class GoingBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a run was forked from: event ``seq`` of ``run``, which has this ``hash``.
+
+    ``spent_usd``, ``spent_tokens``: what calls to models had used there by then, with what its own origin had used: it
+    counts against what the fork may use.
+    """
+
+    run: RunId
+    seq: int
+    hash: str
+    spent_usd: float = 0.0
+    spent_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try.
 
@@ -274,6 +289,7 @@ class RunState:
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
     loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
     going_back: GoingBack | None = None
+    origin: Origin | None = None
 
     def current(self, path: PhasePath) -> Attempt:
         """The newest attempt of a phase; KeyError when the phase is unknown."""

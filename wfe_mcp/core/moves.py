@@ -89,7 +89,11 @@ def _history(status: str) -> dict[str, str]:
 
 
 RUN_MOVES: Mapping[str, Mapping[str, str]] = {
-    "pending": {"StartRun": "running", "Cancel": "cancelled"},
+    "pending": {
+        "StartRun": "running",
+        "ForkRun": "running | waiting | paused | blocked | failed | completed",
+        "Cancel": "cancelled",
+    },
     "running": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
     | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled"}
     | _history("running"),
@@ -220,7 +224,7 @@ def _allowed_in_run(state: RunState) -> str:
 
 
 _WORDS = {
-    "StartRun": "start", "StartPhase": "start_phase", "Submit": "submit_artifact", "RefuseSubmission": "submit_artifact",
+    "StartRun": "start", "ForkRun": "start --from", "StartPhase": "start_phase", "Submit": "submit_artifact", "RefuseSubmission": "submit_artifact",
     "Approve": "approve", "AskApproval": "approve", "Reject": "reject", "Withdraw": "reject (withdraw)",
     "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Overrule": "approve (overrule)", "Edit": "edit", "Proceed": "proceed",
     "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",

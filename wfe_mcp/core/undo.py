@@ -47,7 +47,7 @@ def undo(log: Sequence[Entry]) -> Step:
         if isinstance(what.event, e.RolledBack) and what.event.kind != "rollback":
             upto = what.event.to
             continue
-        if isinstance(log[first].event, e.RunStarted):
+        if isinstance(log[first].event, e.RunStarted | e.RunForked):
             break
         return Step(log[first].seq - 1, log[first].seq, what)
     raise Refused(

@@ -7,7 +7,7 @@ template limits.max_cost      ┐ the smaller one; a person's raise of this run 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ __all__ = ["Cap", "Spending", "caps", "dollars", "spending"]
 class Cap:
     """One limit. ``unit``: ``usd`` or ``tokens``; ``where``: what a person changes to raise it; ``since`` None: of the run.
 
-    ``project_id``: whose calls of that day count; None are all projects.
+    ``project_id``: whose calls of that day count; None are all projects. ``before``: what the runs had used from which
+    this one was forked.
     """
 
     name: str
@@ -38,10 +39,11 @@ class Cap:
     where: str
     since: datetime | None = None
     project_id: str | None = None
+    before: float = 0.0
 
     def spent(self, usage: UsageRecord) -> float:
         """What counts against it."""
-        return usage.spent_usd if self.unit == "usd" else usage.tokens
+        return self.before + (usage.spent_usd if self.unit == "usd" else usage.tokens)
 
     def amount(self, value: float) -> str:
         """An amount in words."""
@@ -82,6 +84,13 @@ def caps(settings: LoadedSettings, project_id: str, now: datetime, run: tuple[Pl
 
 
 def _of_run(settings: LoadedSettings, plan: Plan, state: RunState) -> Iterator[Cap]:
+    for cap in _limits(settings, plan, state):
+        origin = state.origin
+        before = 0.0 if origin is None else origin.spent_usd if cap.unit == "usd" else origin.spent_tokens
+        yield replace(cap, before=before)
+
+
+def _limits(settings: LoadedSettings, plan: Plan, state: RunState) -> Iterator[Cap]:
     budget = settings.settings.budget
     costs = [
         Cap(name, "usd", limit, where)

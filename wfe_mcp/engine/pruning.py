@@ -81,7 +81,8 @@ def prunable(
 
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
-    """Remove these runs for good."""
+    """Remove these runs for good. What an earlier call left of files and refs goes first."""
+    remove_leftovers(engine)
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.settings import LoadedSettings
 
-__all__ = ["is_for_people", "start_run"]
+__all__ = ["is_for_people", "new_run_id", "start_run"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ORIGIN_CHARS = 200
@@ -101,7 +101,7 @@ def start_run(
         for event in events:
             state = evolve(state, event)
         new = NewRun(
-            id=RunId("".join(secrets.choice(_ALPHABET) for _ in range(10))), project_id=engine.project_id,
+            id=new_run_id(), project_id=engine.project_id,
             worktree=str(engine.root), template=plan.template.name,
             template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
             title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
@@ -113,6 +113,11 @@ def start_run(
         with turn_in(engine, tx, record.id, by) as turn:
             pass
     return turn.loaded
+
+
+def new_run_id() -> RunId:
+    """A name that no other run has: ten characters that nobody mixes up."""
+    return RunId("".join(secrets.choice(_ALPHABET) for _ in range(10)))
 
 
 def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.gates.judgement import Judgement
 
-__all__ = ["SYSTEM", "enqueue_gate", "settle"]
+__all__ = ["SYSTEM", "enqueue_gate", "keep_times", "settle"]
 
 _QUICK = {"expr", "report"}
 _IN_JOBS = {"files": "command", "git": "command", "command": "command", "plugin": "command", "opinion": "llm"}
@@ -195,12 +195,17 @@ def _keep_jobs(turn: Turn) -> None:
             continue
         if now.status is AttemptStatus.GATING:
             enqueue_gate(turn, now)
-        for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
-            if moment is not None and moment != getattr(was, "deadline" if kind == "timeout" else "not_before", None):
-                turn.enqueue(
-                    "timer", phase=path, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
-                    dedupe_key=f"timer:{kind}:{turn.run.id}:{path}:{now.number}:{moment.isoformat()}",
-                )  # fmt: skip
+        keep_times(turn, now, was)
+
+
+def keep_times(turn: Turn, now: Attempt, was: Attempt | None) -> None:
+    """The timers of ``now``, where it has other times than ``was``."""
+    for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
+        if moment is not None and moment != getattr(was, "deadline" if kind == "timeout" else "not_before", None):
+            turn.enqueue(
+                "timer", phase=now.phase, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
+                dedupe_key=f"timer:{kind}:{turn.run.id}:{now.phase}:{now.number}:{moment.isoformat()}",
+            )  # fmt: skip
 
 
 def _cancel_judging(turn: Turn, was: Attempt) -> None:

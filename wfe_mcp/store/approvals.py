@@ -131,6 +131,13 @@ class ApprovalRows(KeepingRows):
         assert closed is not None  # it was read above, in this transaction
         return closed
 
+    def take_answer(self, request: RequestRecord, decision: DecisionRecord) -> None:
+        """Keep a request of another run, as ``request`` here, with its answer."""
+        self._run(_NEW, asdict(request))
+        self._run(_NEW_DECISION, {"request_id": request.id, **asdict(decision)})
+        self._keep("request", request.run_id, REQUEST.c.id == request.id)
+        self._keep("decision", request.run_id, DECISION.c.request_id == request.id)
+
     def decision(self, request_id: str) -> DecisionRecord | None:
         """The answer to a request."""
         return self._first(DecisionRecord, _DECISION, {"id_": request_id})

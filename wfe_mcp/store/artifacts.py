@@ -5,7 +5,7 @@ submission is kept as it came, up to 100 kB of it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,17 @@ _OF_PHASE = (REVISION.c.run_id == bindparam("run_id_"), REVISION.c.phase == bind
 _NEWEST = select(func.max(REVISION.c.revision)).where(*_OF_PHASE)
 _NEW = insert(REVISION)
 _COUNT = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=RUN.c.artifact_count + 1)
+_COUNTED = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=bindparam("count_"))
+_COPIED = [column for column in REVISION.columns if column.name not in {"id", "run_id"}]
+_TAKEN = insert(REVISION).from_select(
+    ["run_id", *(column.name for column in _COPIED)],
+    select(bindparam("to_", type_=REVISION.c.run_id.type), *_COPIED)
+    .where(
+        REVISION.c.run_id == bindparam("origin_"), REVISION.c.phase == bindparam("phase_"),
+        REVISION.c.revision <= bindparam("revision_"),
+    )
+    .order_by(REVISION.c.id),
+)  # fmt: skip
 _HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
 _FULL = select(*columns_for(RevisionRecord, REVISION))
 _LAST = (
@@ -100,6 +111,12 @@ class ArtifactRows(KeepingRows):
         self._run(_NEW, asdict(made))
         self._run(_COUNT, {"run_id_": run_id})
         return made
+
+    def take_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
+        """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""
+        places = [{"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()]  # fmt: skip
+        self._run(_TAKEN, places)
+        self._run(_COUNTED, {"run_id_": run_id, "count_": count})
 
     def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
         """The revisions of a phase, oldest first, without their content."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, Event, RunStarted
+from wfe_mcp.core.events import EVENTS, Event, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, RunState
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
@@ -35,6 +35,7 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 _INDEX = {"index", "bodies"}
 """RunSpec builds these itself."""
+_LEFT_OUT: dict[type[Event], Any] = {RunStarted: {"spec": _INDEX}, RunForked: {"state": {"spec": _INDEX}}}
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -49,8 +50,7 @@ def spec_of(text: str) -> RunSpec:
 
 def payload_of(event: Event) -> str:
     """An event as canonical JSON, without its type."""
-    left_out = {"spec": _INDEX} if isinstance(event, RunStarted) else None
-    return canonical_json(_adapter(type(event)).dump_python(event, mode="json", exclude=left_out))
+    return canonical_json(_adapter(type(event)).dump_python(event, mode="json", exclude=_LEFT_OUT.get(type(event))))
 
 
 def event_of(type_: str, payload: str) -> Event:

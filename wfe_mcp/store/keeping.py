@@ -77,7 +77,7 @@ KINDS: Mapping[str, _Kind] = {
 
 _KEPT = (
     select(EVENT.c.type, EVENT.c.payload, EVENT.c.at)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RecordsKept")))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RunForked", "RecordsKept")))
     .order_by(EVENT.c.seq)
 )
 
@@ -146,6 +146,8 @@ class KeepingRows(Rows):
                 told = json.loads(payload)
                 if type_ == "RunStarted":
                     names_all = bool(told.get("names_records"))
+                elif type_ == "RunForked":
+                    names_all = True
                 for one in told.get("records", ()):
                     kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
                     named[kept.kind, kept.id] = kept, at

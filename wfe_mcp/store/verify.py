@@ -6,6 +6,7 @@ anchors  each event that an anchor outside the database names is still there, wi
 states   run row and attempt rows are what a replay of the events gives
 content  documents, context bundles and artifact revisions still have their sha256, and the one that the log names
 records  evidence, requests, decisions, … are what the log says was written (``keeping.py``)
+origin   a fork begins as the run that it names stood at that event, where that run is there
 """
 
 import json
@@ -15,8 +16,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.model import By, RunId
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.events import RunForked
+from wfe_mcp.core.forking import begins_as
+from wfe_mcp.core.model import By, Origin, RunId
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import Anchored, Link, link_hash
 from wfe_mcp.store.events import EventRows, Tail
@@ -34,7 +37,7 @@ _REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, RE
 )
 _REVISION_EVENTS = (
     select(EVENT.c.payload, EVENT.c.at)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RevisionSubmitted", "PhaseForced")))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RevisionSubmitted", "PhaseForced", "RunForked")))
     .order_by(EVENT.c.seq)
 )
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
@@ -61,7 +64,7 @@ class VerifyRows(EventRows, KeepingRows):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        beside = (*self._content(run_id, dict(run)), *self._unlike_names(run_id))
+        beside = (*self._content(run_id, dict(run)), *self._unlike_names(run_id), *self._unlike_origin(run_id))
         return [*problems, *self._states(run_id, dict(run)), *beside]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
@@ -105,6 +108,28 @@ class VerifyRows(EventRows, KeepingRows):
             where = f"attempt {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="state_edited")
 
+    def _unlike_origin(self, run_id: RunId) -> Iterator[Problem]:
+        first = next(iter(self.events(run_id, limit=1)), None)
+        if first is None or first.type != "RunForked":
+            return
+        try:
+            event = codec.event_of(first.type, canonical_json(first.payload))
+            assert isinstance(event, RunForked)
+            origin = event.state.origin or Origin(RunId(""), 0, "")
+            there = next(iter(self.events(origin.run, after=origin.seq - 1, limit=1)), None)
+            if there is None and self._connection.execute(_RUN, {"run_id": origin.run}).first() is None and origin.seq:
+                return  # deleted, pruned, or never here: the anchors tell
+            same = there is not None and (there.seq, there.hash) == (origin.seq, origin.hash)
+            same = (
+                same and there is not None and begins_as(self.replay(origin.run, origin.seq), there.at, event, first.at)
+            )
+        except Exception as error:  # a log that was tampered with can fail in any way
+            yield Problem("origin", f"it cannot be compared: {error!r}", 1, "origin_differs")
+            return
+        if not same:
+            message = f"run '{origin.run}' never stood so at its event {origin.seq}"
+            yield Problem("origin", message, 1, "origin_differs")
+
     def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
         for name in ("definition", "spec", "inputs", "frozen"):
             sha256 = run[f"{name}_sha256"]
@@ -134,6 +159,8 @@ class VerifyRows(EventRows, KeepingRows):
         for row in self._connection.execute(_REVISION_EVENTS, {"run_id": run_id}):
             try:
                 payload = json.loads(row.payload)
+                for phase, number, sha256 in payload.get("revisions", ()):
+                    named[phase, number] = sha256, row.at
                 if payload.get("revision") and payload.get("sha256"):
                     named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
             except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event

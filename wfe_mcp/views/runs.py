@@ -93,6 +93,8 @@ def full(standing: Standing) -> dict[str, Any]:
         "updated_at": run.updated_at.isoformat(timespec="seconds"),
         **_told_of(run),
     }
+    if state.origin is not None:
+        about["forked_from"] = {"run": state.origin.run, "event": state.origin.seq, "hash": state.origin.hash}
     if standing.spending is not None:
         about["usage"] = usage_view(standing.spending.usage)
     if standing.context:

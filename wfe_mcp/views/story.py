@@ -18,7 +18,7 @@ from wfe_mcp.views.usage import usage_of_run
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.model import Attempt, RunId
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.past import Moment
     from wfe_mcp.engine.standing import Standing
@@ -97,8 +97,18 @@ def _request(asked: RequestRecord) -> dict[str, Any]:
 
 
 def _decisions(tx: Tx, found: Standing) -> list[dict[str, Any]]:
-    record = found.loaded.record
-    events = [run_views.event_view(each) for each in tx.events(record.id, limit=record.last_seq)]
+    """What people decided; in a fork also in the runs that it comes from, each with the id of its run."""
+    record, origin = found.loaded.record, found.loaded.state.origin
+    told = _decided(tx, record.id, record.last_seq)
+    while origin is not None:
+        told = [{"run": origin.run} | each for each in _decided(tx, origin.run, origin.seq)] + told
+        before = tx.load_run(origin.run)
+        origin = None if before is None else before.state.origin
+    return told
+
+
+def _decided(tx: Tx, run: RunId, upto: int) -> list[dict[str, Any]]:
+    events = [run_views.event_view(each) for each in tx.events(run, limit=upto)]
     return [
         {"decision": _decision(each)}
         | {key: each[key] for key in ("at", "actor", "channel", "assurance")}

@@ -69,10 +69,13 @@ def spent_line(spending: Spending | None) -> str:
     """What a run has spent of what it may: ``$0.42 of $2.00, 12,345 tokens``. Empty before its first call."""
     if spending is None:
         return ""
-    limits = {cap.unit: cap.limit for cap in spending.caps}
+    caps = {cap.unit: cap for cap in spending.caps}
     cost, tokens = dollars(spending.usage.spent_usd), f"{spending.usage.tokens:,}"
-    cost += f" of {dollars(limits['usd'])}" if "usd" in limits else ""
-    return f"{cost}, {tokens}" + (f" of {limits['tokens']:,.0f}" if "tokens" in limits else "") + " tokens"
+    if "usd" in caps:
+        cost = f"{dollars(caps['usd'].spent(spending.usage))} of {dollars(caps['usd'].limit)}"
+    if "tokens" in caps:
+        tokens = f"{caps['tokens'].spent(spending.usage):,.0f} of {caps['tokens'].limit:,.0f}"
+    return f"{cost}, {tokens} tokens"
 
 
 def stats(

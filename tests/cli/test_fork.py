@@ -1,0 +1,134 @@
+"""A run begins where another one stood, as a person sees it."""
+
+import json
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal
+
+
+@pytest.fixture
+def letter(cli: Terminal) -> str:
+    """A letter whose draft is done and whose sending was approved."""
+    run = cli.start("letter", "--title", "Thanks")
+    cli.hand_in(run, "draft", "Dear Ada")
+    cli.clock.forward(minutes=1)
+    cli.hand_in(run, "send", "one")
+    cli.clock.forward(minutes=1)
+    assert cli("approve", run, "send", "--comment", "well said", pin=PIN).code == 0
+    return run
+
+
+def seq_of(cli: Terminal, run: str, type_: str, phase: str = "") -> int:
+    events = cli.json("log", run).data["events"]
+    return next(each["seq"] for each in events if each["type"] == type_ and each["payload"].get("phase", "") == phase)
+
+
+def fork(cli: Terminal, origin: str, *words: str, pin: str | None = None) -> str:
+    said = cli.json("start", "--from", origin, *words, pin=pin)
+    assert said.code == 0, said.out
+    return said.document["run"]
+
+
+@pytest.mark.requirement("S1-22")
+def test_a_run_begins_at_an_event_of_another_one_and_goes_on_to_its_end(cli: Terminal, letter: str) -> None:
+    before = cli.json("log", letter).data["events"]
+    at = seq_of(cli, letter, "PhaseCompleted", "draft")
+    said = cli("start", "--from", f"{letter}@{at}")
+    assert said.code == 0
+    made = cli.json("list").data["runs"][0]["run"]
+    assert said.out.startswith(
+        f"Run {made} begins where {letter} stood after event {at}. Thanks: running, 1 of 2 phases done\n"
+    )
+    assert cli.json("artifact", "show", made, "draft").data["content"] == {"text": "Dear Ada"}
+    cli.hand_in(made, "send", "another")
+    assert cli.json("approve", made, "send", pin=PIN).document["run_state"] == "completed"
+    assert cli.json("artifact", "diff", made, "send", "--against", letter).data["difference"] == [
+        {"path": "/text", "old": "one", "new": "another"}
+    ]
+    assert cli.json("log", letter).data["events"] == before
+    assert cli.json("verify").code == 0
+
+
+@pytest.mark.requirement("S1-22")
+def test_a_fork_says_where_it_comes_from_and_who_decided_there(cli: Terminal, letter: str) -> None:
+    made = fork(cli, letter, "--title", "Thanks, once more")
+    shown = cli.json("show", made).data
+    last = cli.json("log", letter).data["events"][-1]
+    assert shown["forked_from"] == {"run": letter, "event": last["seq"], "hash": last["hash"]}
+    assert [(each["decision"], each["run"], each["comment"]) for each in shown["decisions"]] == [
+        ("approved", letter, "well said")
+    ]
+    assert [(each["state"], each["phase"]) for each in shown["requests"]] == [("approved", "send")]
+    text = cli("show", made).out
+    assert f"forked from {letter} at event {last['seq']}" in text
+    assert f"in run {letter}: well said" in text
+    assert f"RunForked  ada (cli, agent)  from run {letter}, event {last['seq']}" in cli("log", made).out
+    again = fork(cli, made)
+    assert [each["run"] for each in cli.json("show", again).data["decisions"]] == [letter]
+    assert cli.json("verify").code == 0
+
+
+def test_a_completed_run_is_forked_to_try_a_part_of_it_anew(cli: Terminal, letter: str) -> None:
+    made = fork(cli, letter)
+    assert cli.json("retry", made, "send", "--feedback", "shorter", pin=PIN).code == 0
+    assert (cli.state(letter), cli.state(made)) == ("completed", "running")
+    cli.hand_in(made, "send", "short")
+    assert cli.json("approve", made, "send", pin=PIN).document["run_state"] == "completed"
+    assert cli.json("compare", letter, made).data["phases"][0]["artifact"] == "same"
+
+
+@pytest.mark.attack("cancel or pause is left behind by a fork from before it", "held")
+def test_behind_what_a_person_stopped_only_a_person_forks(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    at = len(cli.json("log", run).data["events"])
+    cli("pause", run, "--reason", "wait for Eve")
+    assert cli.json("start", "--from", f"{run}@{at}").refusal == "needs_human"
+    paused = fork(cli, run)
+    assert (cli.state(paused), cli.json("resume", paused).refusal) == ("paused", "needs_human")
+    assert cli.state(fork(cli, f"{run}@{at}", pin=PIN)) == "running"
+
+
+def test_what_the_policy_keeps_from_agents_is_forked_by_a_person(
+    cli: Terminal, letter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WFE_POLICY_TEMPLATES", "note")
+    assert cli.json("start", "--from", letter).refusal == "needs_human"
+    assert fork(cli, letter, pin=PIN)
+
+
+def test_a_template_that_nobody_trusts_any_more_is_not_gone_on_with(cli: Terminal, letter: str) -> None:
+    path = cli.root / ".wfe" / "templates" / "letter.json"
+    definition = json.loads(path.read_text())
+    path.write_text(json.dumps(definition | {"version": "2.0.0"}))
+    assert fork(cli, letter), "people trusted the bytes that this run follows"
+    assert cli("templates", "disable", "letter").code == 0
+    assert cli.json("start", "--from", letter).refusal == "unavailable"
+
+
+def test_the_same_key_forks_once(cli: Terminal, letter: str) -> None:
+    assert fork(cli, letter, "--key", "k") == fork(cli, letter, "--key", "k")
+    assert cli.json("start", "--from", f"{letter}@2", "--key", "k", pin=PIN).refusal == "conflict"
+
+
+def test_a_place_that_is_not_there_is_named(cli: Terminal, letter: str) -> None:
+    for origin, refusal in (
+        (f"{letter}@999", "bad_argument"),
+        (f"{letter}@soon", "bad_argument"),
+        ("nowhere@2", "unknown_run"),
+    ):
+        assert cli.json("start", "--from", origin).refusal == refusal
+    note = cli.start("note")
+    cli("cancel", note)
+    said = cli.json("start", "--from", note)
+    assert (said.refusal, "cancelled" in said.document["error"]["message"]) == ("illegal_transition", True)
+
+
+@pytest.mark.parametrize(
+    "words", [["note"], ["-i", "a=b"], ["--inputs", "{}"], ["--no-auto"], ["--driver", "x"], ["--external-id", "7"]]
+)
+def test_what_a_fork_takes_from_its_origin_is_not_given_beside_it(cli: Terminal, letter: str, words: list[str]) -> None:
+    said = cli("start", *words, "--from", letter)
+    assert (said.code, "leave it out" in said.err) == (2, True)
+    assert cli("start").code == 2

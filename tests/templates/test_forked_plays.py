@@ -1,0 +1,40 @@
+"""The shipped templates go on to their end from wherever a run of them is forked.
+
+These two have no gate that compares files with those of an earlier moment: a fork leaves the files as they are.
+"""
+
+import pytest
+
+from tests.templates import test_play_compound as compound
+from tests.templates import test_play_plan_generate_review as revised
+from wfe_mcp.engine.forks import fork_run
+from wfe_mcp.testing.agent import Script, drive, resume
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.throwaway import stand_in
+
+PLAYS: dict[str, tuple[dict[str, object], Script]] = {
+    "compound": (dict(compound.GOAL), compound.SCRIPT),
+    "plan_generate_review": (
+        dict(revised.INPUTS),
+        {**revised.SCRIPT, "generate": [revised.WRONG, revised.RIGHT], "review": [revised.FAIL, revised.PASS]},
+    ),
+}
+FORKS = 5
+
+
+@pytest.mark.requirement("S1-22")
+@pytest.mark.parametrize("name", PLAYS)
+def test_a_fork_of_a_play_goes_on_to_completion(project: Playground, name: str) -> None:
+    inputs, script = PLAYS[name]
+    with project.agent() as agent:
+        played = drive(agent.call, project.root, name, inputs, script, person=project.approve)
+        assert played.last["run_state"] == "completed"
+        with project.engine.store.read() as tx:
+            last = project.engine.load(tx, played.run).record.last_seq
+        for place in range(FORKS):
+            seq = 1 + place * (last - 1) // FORKS
+            fork = fork_run(project.engine, stand_in(project.engine), played.run, str(seq)).record.id
+            again = resume(agent.call, project.root, fork, script, person=project.approve)
+            assert again.last["run_state"] == "completed", (seq, again.last)
+            assert project.problems(fork) == []
+        assert project.problems(played.run) == []

@@ -1,0 +1,128 @@
+"""How does a run begin where another one stood?
+
+    origin   plan #1 completed     build #2 running, somebody has it       at its event 12
+    fork     plan #1 completed     build #2 ready                          its event 1 holds all of it
+
+Rules:
+1. Nobody holds anything, and what was judged but not completed is judged anew (``taken_up``). The origin is left alone.
+2. What limits a run goes along: iteration, jumps, tries, invalid artifacts, recoveries, the time it has taken, what its
+   calls to models have used. It stays tainted, and stands where a person stopped it.
+3. An agent forks behind nothing that a person stopped or refused since: only a person does.
+4. Events that are one decision are not torn apart: a fork begins after the last of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.history import taken_up
+from wfe_mcp.core.model import Assurance, Attempt, Channel, FailKind, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.undo import Entry
+
+__all__ = ["begins_as", "end_of_decision", "fork_refused", "forked", "stops_since"]
+
+_TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
+    e.WhenAnswered: (e.PhaseSkipped,), e.SubmissionRefused: (e.AttemptFailed,), e.GateJudged: (e.AttemptFailed,),
+    e.AttemptFailed: (e.HumanAwaited,), e.MendingEnded: (e.HumanAwaited, e.AttemptOpened),
+    e.HumanAwaited: (e.RunPaused, e.RunBlocked, e.RunFailed), e.PhaseForced: (e.PhaseReady, e.PhaseCompleted),
+    e.NextJudged: (e.RunCompleted, e.ItemClosed), e.RunReopened: (e.Event,),
+}  # fmt: skip
+"""What follows an event as part of the same decision, where it does."""
+
+_STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
+_PROGRAMS = {Channel.MCP, Channel.SYSTEM}
+
+
+def end_of_decision(log: Sequence[Entry], seq: int) -> int:
+    """The number of the last event of the decision that event ``seq`` belongs to; numbers count from 1."""
+    while seq < len(log):
+        this, following = log[seq - 1], log[seq]
+        if this.at != following.at or not isinstance(following.event, _TAKES_ALONG.get(type(this.event), ())):
+            break
+        seq += 1
+    return seq
+
+
+def stops_since(log: Sequence[Entry], seq: int) -> tuple[str, ...]:
+    """What people stopped, refused or were to decide after event ``seq``: the names of the events, with their numbers."""
+    return tuple(f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[seq:] if _is_a_stop(entry))
+
+
+def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
+    """Why a run cannot begin there."""
+    place = f"event {command.origin.seq} of run '{command.origin.run}'"
+    if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
+        return Refused("illegal_transition", f"Nothing goes on from {place}: there it is {command.then.status}.",
+                       f"Fork from an earlier event: wfe-mcp log {command.origin.run}")  # fmt: skip
+    if command.people and not command.by.is_human:
+        return Refused("needs_human", f"Since {place} a person stopped or refused something, or is to decide: {', '.join(command.people[:3])}.",
+                       f"Fork from an event after that, or ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
+    return None
+
+
+def forked(command: c.ForkRun) -> e.RunForked:
+    """The event that a fork begins with."""
+    assert command.then.started_at is not None, "a run that is not pending has begun"
+    taken = command.then_at - command.then.started_at  # what the origin had taken of its time counts
+    then = replace(command.then, started_at=command.at - taken)
+    attempts = {
+        path: tuple(_renamed(_last(then, one, command) if one is tries[-1] else one, command.evidence) for one in tries)
+        for path, tries in then.attempts.items()
+    }
+    status = RunStatus.RUNNING if then.status is RunStatus.WAITING else then.status
+    state = replace(then, attempts=attempts, status=status, going_back=None, origin=command.origin)
+    return e.RunForked(state=state, revisions=command.revisions)
+
+
+def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetime) -> bool:
+    """True when ``event``, of ``at``, is what a fork of ``then`` begins with, whatever it calls the evidence."""
+    if event.state.origin is None:
+        return False
+    here = dict(_evidence(event.state))
+    names = {was: here[place] for place, was in _evidence(then) if place in here}
+    again = forked(c.ForkRun(then=then, then_at=then_at, origin=event.state.origin, evidence=names, at=at))
+    return again.state == event.state
+
+
+def _evidence(state: RunState) -> Iterator[tuple[tuple[PhasePath, int, int], str]]:
+    """The evidence that verdicts name: phase, try and place among its verdicts, and the name."""
+    for path, tries in state.attempts.items():
+        for one in tries:
+            for place, verdict in enumerate(one.verdicts):
+                if verdict.evidence is not None:
+                    yield (path, one.number, place), verdict.evidence
+
+
+def _last(then: RunState, was: Attempt, command: c.ForkRun) -> Attempt:
+    again = taken_up(then, was, command.at)
+    return replace(again, restores=was.restores, recoveries=was.recoveries, invalid=was.invalid)
+
+
+def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
+    """Nobody of the origin has it, and its verdicts name the evidence by its names here."""
+    verdicts = tuple(
+        one if one.evidence is None else replace(one, evidence=names.get(one.evidence, one.evidence))
+        for one in attempt.verdicts
+    )
+    return replace(attempt, verdicts=verdicts, holder=None, lease_until=None)
+
+
+def _is_a_stop(entry: Entry) -> bool:
+    event = entry.event
+    if isinstance(event, _STOPS) or (isinstance(event, e.RunPaused) and event.by_human):
+        return True
+    if isinstance(event, e.AttemptFailed):
+        return event.kind is FailKind.REJECTED
+    if entry.by.channel in _PROGRAMS and entry.by.assurance is Assurance.AGENT:
+        return False
+    match event:
+        case e.WentTo():
+            return not event.rule
+        case e.AutoSwitched():
+            return not event.auto
+        case _:
+            return isinstance(event, e.RunCancelled | e.RolledBack)
