@@ -141,3 +141,30 @@ def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None
         assert cli.json("status", run).data["page"] == page.url
         assert f"Decision page: {page.url}" in cli("status").out
     engine.close()
+
+
+def test_verify_tells_people_what_is_proven_and_by_whom(cli: Terminal, page: Page) -> None:
+    (key,) = pinned(cli, page, "laptop")
+    cli.save(SIGNED)
+    run = cli.start("deal")
+    cli.hand_in(run, "sign")
+    request = cli.json("approve", run, "sign").data["request"]
+    assert Signer(Browser(page.port), "").decide(key, request).status == 200
+    said = cli("verify", "--approvals")
+    assert "1 approval(s) proven" in said.out
+    assert f"{run} sign, attempt 1, by laptop" in said.out
+    assert "Keys: laptop" in said.out
+    said = cli("verify", "--approvals", "--require", "plan.md")
+    assert (said.code, "[proof_missing]" in said.out) == (1, True)
+    assert cli.json("verify", "--require", "plan.md").refusal == "bad_argument"
+    (cli.root / APPROVERS).write_text("{}")
+    assert "[approvers_void]" in cli("verify", "--approvals").out
+
+
+def test_verify_needs_the_extra_only_where_something_is_signed(
+    cli: Terminal, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No key is pinned" in cli("verify", "--approvals").out
+    pinned(cli, page, "laptop", "phone")
+    monkeypatch.setattr("wfe_mcp.engine.passkeys.find_spec", nothing_installed)
+    assert cli.json("verify", "--approvals").refusal == "unavailable"

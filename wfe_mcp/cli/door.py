@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.workspace.location import Project
 
 __all__ = ["Door", "World", "command"]
 
@@ -59,6 +60,13 @@ class Door:
         self.phase: str | None = None
         self._engine: Engine | None = None
 
+    @cached_property
+    def project(self) -> Project:
+        """The project; nothing is opened."""
+        from wfe_mcp.workspace.location import find_project
+
+        return find_project(self.world.project or None, os.environ, (), Path.cwd())
+
     @property
     def engine(self) -> Engine:
         """The engine of the project, opened with the first question."""
@@ -66,10 +74,8 @@ class Door:
             # The engine loads psutil and, with the database, SQLAlchemy: --help must not pay for that.
             from wfe_mcp.engine.anchoring import start_anchoring
             from wfe_mcp.engine.desk import CLI_HOLDER, Engine, utc_now
-            from wfe_mcp.workspace.location import find_project
 
-            project = find_project(self.world.project or None, os.environ, (), Path.cwd())
-            self._engine = Engine(project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
+            self._engine = Engine(self.project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
             start_anchoring(self._engine)
         return self._engine
 

@@ -21,7 +21,36 @@ Anchors = Annotated[
 ]
 
 
-def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
+Approvals = Annotated[
+    bool,
+    typer.Option(
+        "--approvals", help="Instead: are the approvals in the repository signed by pinned passkeys? Needs no database."
+    ),
+]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require", metavar="PATH", help="With --approvals: this file must be approved. May be given several times."
+    ),
+]
+Base = Annotated[
+    str,
+    typer.Option(
+        "--base",
+        metavar="COMMIT",
+        help="With --approvals: believe the keys and proofs of this commit, such as origin/main.",
+    ),
+]
+
+
+def verify(
+    door: Door,
+    run: Run = "",
+    anchors: Anchors = "",
+    approvals: Approvals = False,
+    require: Require = None,
+    base: Base = "",
+) -> None:
     """Follow the log from nothing, compare it with what is stored and anchored; exit code 1 names what differs.
 
     Also lists when a PIN or the key of a provider was set or changed, and by whom.
@@ -30,6 +59,15 @@ def verify(door: Door, run: Run = "", anchors: Anchors = "") -> None:
     from wfe_mcp.engine.verification import verify as verified
     from wfe_mcp.views.envelope import Envelope
 
+    if approvals:
+        from wfe_mcp.cli.verify_approvals import verify_approvals
+
+        verify_approvals(door, run, require or [], base)
+        return
+    if require or base:
+        raise Refused(
+            "bad_argument", "--require and --base are about the approvals in the repository.", "Say --approvals too."
+        )
     found = verified(door.engine, run, anchors)
     problems = [_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]

@@ -22,7 +22,7 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.mirrors import edited_artifact
 from wfe_mcp.engine.requests import SYSTEM, request_of
-from wfe_mcp.engine.revisions import store_revision
+from wfe_mcp.engine.revisions import store_revision, write_output
 from wfe_mcp.engine.trees import bound_tree
 from wfe_mcp.engine.turns import turn
 
@@ -214,6 +214,7 @@ def _changed_meanwhile(current: Turn, path: PhasePath, tree: str | None) -> bool
     if edited is not None:
         content = canonical_json(edited)
         store_revision(current, path, content, "edited in .wfe/runs", tree=tree or attempt.tree, edited=True)
+        write_output(current, path, content)
         current.refusal = Refused(
             "stale_revision", f"The artifact of {path!r} was edited; it is now revision {sha256_hex(content)[:12]} and its gates run again.",
             "Look at it and decide again.", run=current.run.id, phase=path,

@@ -123,7 +123,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
-    findings += [finding for each in runs for finding in _files(engine, each)]
+    findings += [finding for each in runs for finding in (*_files(engine, each), *_unproven(engine, each))]
     last = ours[-1].at if ours else None
     notes = tuple(_notes(outside, project))
     return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned))
@@ -256,6 +256,16 @@ def _is_changed(engine: Engine, evidence: EvidenceRecord) -> bool:
     except Refused:  # a link, a folder, something too large: no log that we wrote
         return True
     return found is not None and sha256_hex(found) != wanted
+
+
+def _unproven(engine: Engine, run: RunId) -> list[Finding]:
+    """Approvals that a passkey should have signed, and none did."""
+    from wfe_mcp.engine.unproven import unproven
+
+    try:
+        return unproven(engine, run)
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:

@@ -1,0 +1,107 @@
+"""Can whoever writes the database as they like make it say that a passkey signed?"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dashboard.browser import PIN, Browser, asked
+from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
+from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.security.forger import Forger, found
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine import pin
+from wfe_mcp.engine.approvers import APPROVERS
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.verification import verify
+from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.workspace.location import project_at
+
+
+@pytest.fixture
+def signer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
+    monkeypatch.setattr("wfe_mcp.engine.pin._COST", {"n": 2, "r": 8, "p": 1})
+    pin.set_pin(scene.engine, PIN, HUMAN)
+    with served(scene.engine, 0) as page:
+        assert isinstance(page, Page)
+        yield Signer(Browser(page.port), "/" + approvers_path(scene.engine))
+
+
+@pytest.fixture
+def forger(scene: Scene) -> Forger:
+    return Forger(f"sqlite:///{scene.root.parent / 'wfe.db'}")
+
+
+def signed(scene: Scene, signer: Signer) -> str:
+    """A run whose plan a pinned key has signed, and no anchors anywhere."""
+    key = SoftKey("laptop")
+    signer.pin(key)
+    run = scene.start(phase("plan", approval("passkey")), phase("build"))
+    scene.do(run, "plan")
+    assert signer.decide(key, asked(scene, run)).status == 200
+    assert found(scene) == []
+    return run
+
+
+def told(scene: Scene) -> list[tuple[str, str]]:
+    """What a process that has read nothing yet finds."""
+    url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
+    engine = Engine(
+        project_at(scene.root), environment=scene.environment | {"WFE_DATABASE_URL": url}, clock=scene.clock
+    )
+    try:
+        return [(one.code, one.message) for one in verify(engine).findings if one.code.startswith("appro")]
+    finally:
+        engine.close()
+
+
+@pytest.mark.attack("a signed approval is forged in the database, with hashes that fit", "detected", "T1")
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"proof": ""}, "nothing that a passkey signed is kept"),
+        ({"sha256": "0" * 64}, "what was signed is another decision"),
+    ],
+)
+def test_an_approval_without_its_signature_is_found(
+    scene: Scene, signer: Signer, forger: Forger, change: dict[str, str], why: str
+) -> None:
+    run = signed(scene, signer)
+    ((payload,),) = forger.read("SELECT payload FROM event WHERE type = 'ApprovalGiven'")
+    forged = json.dumps(json.loads(payload) | change, sort_keys=True, separators=(",", ":"))
+    # As if the PIN had been enough: the gate says otherwise.
+    forger.rewrite(
+        run, f"UPDATE event SET payload = '{forged}', channel = 'cli', assurance = 2 WHERE type = 'ApprovalGiven'"
+    )
+    ((code, message),) = told(scene)
+    assert (code, why in message) == ("approval_unproven", True)
+
+
+@pytest.mark.attack("what a passkey signed is exchanged in the database", "detected", "T1")
+def test_a_signature_that_does_not_fit_is_found(scene: Scene, signer: Signer, forger: Forger) -> None:
+    signed(scene, signer)
+    ((sha256,),) = forger.read("SELECT json_extract(payload, '$.proof') FROM event WHERE type = 'ApprovalGiven'")
+    ((text,),) = forger.read(f"SELECT content FROM document WHERE sha256 = '{sha256}'")
+    kept = json.loads(text)
+    kept["statement"]["comment"] = "ship it, whatever the tests say"
+    forger.do(f"UPDATE document SET content = '{json.dumps(kept)}' WHERE sha256 = '{sha256}'")
+    assert [code for code, _ in told(scene)] == ["approval_unproven"]
+
+
+def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) -> None:
+    signed(scene, signer)
+    mine = (scene.root / APPROVERS).read_bytes()
+    (scene.root / APPROVERS).unlink()
+    assert [message for _, message in told(scene)] == ["the key that signed it is not pinned in the project"]
+    (scene.root / APPROVERS).write_text("{}", encoding="utf-8")
+    assert [code for code, _ in told(scene)] == ["approvers_void"]
+    (scene.root / APPROVERS).write_bytes(mine)
+    assert told(scene) == []
+
+
+def test_without_the_package_nothing_is_called_proven(
+    scene: Scene, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed(scene, signer)
+    monkeypatch.setattr("wfe_mcp.engine.passkeys.find_spec", nothing_installed)
+    assert [message for _, message in told(scene)] == ["the package that checks them is not installed"]
