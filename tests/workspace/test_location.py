@@ -1,12 +1,13 @@
 """The project is where the person says, else where the client or git says; its state lies with the user."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.location import data_dir, database_url, find_project, user_config_file
+from wfe_mcp.workspace.location import Project, data_dir, database_url, find_project, project_at, user_config_file
 
 Git = Callable[..., str]
 
@@ -57,6 +58,23 @@ def test_worktrees_share_their_key_and_not_their_worktree(root: Path, repo: Git,
     assert one.key == two.key == str(root / ".git")
     assert (one.worktree, two.worktree) == (str(root), str(other))
     assert two.is_git
+
+
+def test_a_project_stays_the_same_one_when_git_is_gone(
+    root: Path, repo: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    repo("worktree", "add", "-q", str(other))
+    (root / "sub").mkdir()
+    repo("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(root), "module")
+    places = (root, root / "sub", root / "module", other)
+    known = [project_at(place) for place in places]
+    found = find_project(None, {}, [], root / "sub")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [replace(project_at(place), is_git=True) for place in places] == known
+    assert replace(find_project(None, {}, [], root / "sub"), is_git=True) == found
+    assert not project_at(root).is_git
+    assert project_at(tmp_path) == Project(tmp_path, str(tmp_path), str(tmp_path), is_git=False)
 
 
 def test_a_home_directory_in_git_is_not_the_project_of_folders_below(home: Path) -> None:

@@ -1,7 +1,9 @@
 """Where is the project, and where does its state live?"""
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,6 +20,7 @@ class Project:
     """One project directory. ``key``: its identity over all worktrees, the git common directory (else the root).
 
     ``worktree``: what phases with command gates have to themselves, the top of the work tree (else the root).
+    ``is_git``: False also where there is a repository and no git to ask; key and worktree stay the same then.
     """
 
     root: Path
@@ -66,6 +69,9 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
         if root is not None and root.is_dir():
             return project_at(root)
     found = repository(cwd)
+    by_hand = None if found else _by_hand(cwd)
+    if by_hand is not None and by_hand[0] != Path.home().resolve():
+        return project_at(by_hand[0])
     # A home directory kept in git is not the project of every folder below it.
     if found is None or found.top.resolve() == Path.home().resolve():
         return project_at(cwd)
@@ -79,9 +85,27 @@ def project_at(root: Path) -> Project:
 
 def _project(root: Path, found: Repository | None) -> Project:
     real = root.resolve()
-    if found is None:
-        return Project(real, str(real), str(real), is_git=False)
-    return Project(real, str(found.common), str(found.top.resolve()), is_git=True)
+    if found is not None:
+        return Project(real, str(found.common), str(found.top.resolve()), is_git=True)
+    top, common = _by_hand(real) or (real, real)
+    return Project(real, str(common), str(top), is_git=False)
+
+
+def _by_hand(folder: Path) -> tuple[Path, Path] | None:
+    """Top of the work tree and common directory, where git is not there to ask: no run is lost with it."""
+    if shutil.which("git") is not None:
+        return None
+    real = folder.resolve()
+    for top in (real, *real.parents):
+        entry = top / ".git"
+        with suppress(OSError, UnicodeDecodeError):
+            if entry.is_file():  # of a worktree or a submodule: it says where the repository is
+                entry = (top / entry.read_text(encoding="utf-8").partition("gitdir:")[2].strip()).resolve()
+            if (entry / "commondir").is_file():
+                entry = (entry / (entry / "commondir").read_text(encoding="utf-8").strip()).resolve()
+            if (entry / "HEAD").is_file():
+                return top, entry
+    return None
 
 
 def _path_of(root: str) -> Path | None:

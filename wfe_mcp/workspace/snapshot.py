@@ -112,8 +112,10 @@ def take(
 
 
 def read_snapshot(root: Path, commit: str) -> Snapshot:
-    """The snapshot that ``take`` gave as ``commit``. Refuses ``bad_argument`` for any other."""
+    """The snapshot that ``take`` gave as ``commit``. Refuses ``bad_argument`` for any other, ``unavailable`` without git."""
     done = run_git(root, "cat-file", "commit", "--end-of-options", commit, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
+    if done is None:
+        require_available(root)
     header, _, message = (text_of(done) if done is not None and done.returncode == 0 else "").partition("\n\n")
     found = _told(commit, header, message)
     if found is None:
