@@ -29,6 +29,7 @@ ELSEWHERE = {
 
 EXECUTED = (
     "add-a-check",
+    "back-up-and-clean-up",
     "decide-in-the-browser",
     "hand-over-standards",
     "import-a-workflow",

@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from wfe_mcp.cli.care import Finding, care_of
 from wfe_mcp.cli.door import Door
 from wfe_mcp.core.errors import Refused
 
@@ -17,21 +20,14 @@ __all__ = ["doctor"]
 
 _JOURNALS = ("-wal", "-shm", "-journal")
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. A ``note`` may matter to you; a ``problem`` stops work, and ends doctor with exit code 1."""
-
-    topic: str
-    level: Literal["ok", "note", "problem"]
-    message: str
+Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
 
 
-def doctor(door: Door) -> None:
+def doctor(door: Door, deep: Deep = False) -> None:
     """Look at everything that runs need, and say how to mend what is missing."""
     from wfe_mcp.views.envelope import Envelope
 
-    found = list(_findings(door))
+    found = list(_findings(door, deep=deep))
     bad = [each for each in found if each.level == "problem"]
     told = "Everything runs need is there." if not bad else f"{len(bad)} problem(s)."
     error = (
@@ -48,10 +44,11 @@ def doctor(door: Door) -> None:
     door.tell(answer, tell)
 
 
-def _findings(door: Door) -> Iterator[Finding]:
+def _findings(door: Door, *, deep: bool) -> Iterator[Finding]:
     yield Finding("project", "ok", str(door.engine.root))
     try:
         yield from _database(door)
+        yield from care_of(door.engine, deep=deep)
     except Refused as refused:
         yield Finding("database", "problem", f"{refused.message} {refused.hint}")
         return

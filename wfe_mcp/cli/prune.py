@@ -6,6 +6,7 @@ import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import PinFd
+from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
@@ -41,7 +42,13 @@ def prune(
 
     if older_than:
         _refuse_no_duration(older_than)
-    chosen = pruning.prunable(door.engine, runs or (), older=older_than, keep=keep, archived_only=archived)
+    left = 0 if dry_run else pruning.remove_leftovers(door.engine)
+    try:
+        chosen = pruning.prunable(door.engine, runs or (), older=older_than, keep=keep, archived_only=archived)
+    except Refused as refused:
+        if not left or refused.code != "bad_argument":
+            raise
+        chosen = []
     listed = [_row(record) for record in chosen]
 
     def tell(screen: "Screen") -> None:
@@ -49,9 +56,8 @@ def prune(
         screen.table(("run", "state", "template", "title", "ended", "events"), [list(row.values()) for row in listed])
 
     if dry_run or not chosen:
-        left = 0 if dry_run else pruning.remove_leftovers(door.engine)
         told = f"{len(chosen)} run(s) would go" if dry_run else "No run is old enough to go"
-        told += f"; files of {left} pruned run(s) were left, and are removed" if left else ""
+        told = f"Files of {left} pruned run(s) were left, and are removed now" if left else told
         door.tell(Envelope(True, summary=told, data={"runs": listed, "dry_run": dry_run}), tell)
         return
     if not door.screen.as_json:
@@ -68,10 +74,11 @@ def keep(door: Door, runs: Named, off: Off = False) -> None:
     """Never prune these runs, however old they get."""
     from wfe_mcp.engine import pruning
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.runs import run_row
 
     found = [pruning.let_go(door.engine, run) if off else pruning.keep(door.engine, run, door.by) for run in runs]
     told = f"{', '.join(str(record.id) for record in found)}: {'prune may take it' if off else 'kept'}"
-    door.tell(Envelope(True, summary=told, data={"runs": [_row(record) for record in found], "kept": not off}))
+    door.tell(Envelope(True, summary=told, data={"runs": [run_row(record) for record in found], "kept": not off}))
 
 
 def vacuum(door: Door) -> None:

@@ -81,8 +81,7 @@ def prunable(
 
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
-    """Remove these runs for good. What an earlier call left of files and refs goes first."""
-    remove_leftovers(engine)
+    """Remove these runs for good."""
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:

@@ -24,7 +24,20 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.schema import HEAD
 
-__all__ = ["Held", "copy", "faults_of", "heads_of", "held_in", "is_ours", "size_of", "sync", "vacuum", "write_over"]
+__all__ = [
+    "Held",
+    "copy",
+    "faults_of",
+    "heads_of",
+    "held_in",
+    "is_ours",
+    "room_in",
+    "size_of",
+    "sync",
+    "tables_by_size",
+    "vacuum",
+    "write_over",
+]
 
 _STEP_PAGES = 1024
 _MOST_FAULTS = 10
@@ -143,6 +156,30 @@ def heads_of(path: Path) -> dict[str, int]:
             return {str(run): int(seq) for run, seq in connection.execute("SELECT id, last_seq FROM run")}
     except sqlite.driver().DatabaseError:
         return {}
+
+
+def tables_by_size(path: Path) -> list[tuple[str, int]]:
+    """Each table with the bytes that it and its indexes take, the largest first; empty where SQLite does not tell."""
+    query = (
+        "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
+        "GROUP BY m.tbl_name ORDER BY 2 DESC, 1"
+    )
+    try:
+        with closing(_open(path, reads_only=True)) as connection:
+            return [(str(name), int(size)) for name, size in connection.execute(query)]
+    except sqlite.driver().DatabaseError:  # built without dbstat, or damaged
+        return []
+
+
+def room_in(path: Path) -> tuple[int, int, int]:
+    """The bytes of the file, of its write-ahead log, and of pages in it that nothing uses."""
+    with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
+        free, page = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_size")
+        )
+        size = size_of(connection)
+    log = path.with_name(f"{path.name}-wal")
+    return size, log.stat().st_size if log.exists() else 0, free * page
 
 
 def vacuum(path: Path) -> tuple[int, int]:
