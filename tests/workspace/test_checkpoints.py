@@ -32,6 +32,7 @@ from wfe_mcp.workspace.checkpoints import (
     drop,
     keep,
     kept,
+    kept_at,
     read_snapshot,
     take,
 )
@@ -115,6 +116,7 @@ def test_a_name_is_kept_once(root: Path, repo: Git) -> None:
     keep(root, "r/cp-2", two.commit)
     keep(root, "s/cp-1", two.commit)
     assert kept(root, "r") == {"r/cp-1": one.commit, "r/cp-2": two.commit}
+    assert kept_at(root, "r") == {"r/cp-1": AT, "r/cp-2": AT}
     drop(root, ["r/cp-1", "r/cp-9", "s/cp-1"])
     assert kept(root) == {"r/cp-2": two.commit}
 

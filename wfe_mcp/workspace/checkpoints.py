@@ -7,6 +7,7 @@ them and no push sends them. Names are the caller's: ``<run>/cp-12``.
 import os
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from wfe_mcp.workspace.snapshot_limits import Limits, Skipped
 
 __all__ = [
     "REFS", "Change", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "keep",
-    "kept", "read_snapshot", "take",
+    "kept", "kept_at", "read_snapshot", "take",
 ]  # fmt: skip
 
 REFS = "refs/wfe/checkpoints"
@@ -54,11 +55,13 @@ def keep(root: Path, name: str, commit: str) -> None:
 
 def kept(root: Path, prefix: str = "") -> dict[str, str]:
     """Name and commit of every checkpoint whose name is ``prefix`` or lies below it, in order of the names."""
-    where = f"{REFS}/{prefix}".rstrip("/")
-    done = run_git(root, "for-each-ref", "--format=%(objectname) %(refname)", where, ok=None)
-    lines = text_of(done).split("\n") if done is not None and done.returncode == 0 else []
-    found = (line.partition(" ") for line in lines if line)
-    return {ref.removeprefix(f"{REFS}/"): commit for commit, _, ref in found}
+    return _refs(root, prefix, "objectname")
+
+
+def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
+    """The same names, and when each checkpoint was taken (UTC)."""
+    found = _refs(root, prefix, "committerdate:unix")
+    return {name: datetime.fromtimestamp(int(seconds), UTC) for name, seconds in found.items() if seconds}
 
 
 def drop(root: Path, names: Iterable[str]) -> None:
@@ -102,6 +105,14 @@ def content(root: Path, commit: str, path: str) -> bytes:
             "bad_argument", f"The checkpoint {commit[:12]} has no file '{path}'.", "Look at the list of its files."
         )
     return done.stdout
+
+
+def _refs(root: Path, prefix: str, field: str) -> dict[str, str]:
+    where = f"{REFS}/{prefix}".rstrip("/")
+    done = run_git(root, "for-each-ref", f"--format=%({field}) %(refname)", where, ok=None)
+    lines = text_of(done).split("\n") if done is not None and done.returncode == 0 else []
+    found = (line.partition(" ") for line in lines if line)
+    return {ref.removeprefix(f"{REFS}/"): value for value, _, ref in found}
 
 
 def _point(root: Path, name: str, commit: str) -> None:
