@@ -88,9 +88,9 @@ def bench_for(repo: Repository) -> Generator[Bench]:
         private, index = Path(folder, "git"), Path(folder, "index")
         (private / "refs").mkdir(parents=True)
         (private / "info").mkdir()
-        (private / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-        (private / "config").write_text(_private_config(config), encoding="utf-8")
-        (private / "info" / "attributes").write_text(_NO_CONVERSION, encoding="ascii")
+        (private / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii", newline="\n")
+        (private / "config").write_text(_private_config(config), encoding="utf-8", newline="\n")
+        (private / "info" / "attributes").write_text(_NO_CONVERSION, encoding="ascii", newline="\n")
         with suppress(FileNotFoundError):  # there is no index before the first `git add`
             # copy2 keeps the time: git looks again at files as new as its index, which a fresh copy would hide.
             shutil.copy2(repo.index, index)
