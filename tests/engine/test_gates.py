@@ -114,6 +114,25 @@ def test_a_files_gate_sees_every_change_since_the_first_try(scene: Scene) -> Non
     assert scene.submit(run, "plan").state == "completed"
 
 
+@pytest.mark.attack("a task names no conflict scope, so that its work may change everything", "held")
+def test_the_work_on_a_task_stays_within_its_conflict_scopes(scene: Scene) -> None:
+    files: dict[str, Any] = {"kind": "files", "within": ["${task.conflict_scopes}"]}
+    tasks = {"id": "plan", "output": {"artifact": "list", "schema": {"type": "object"}}}
+    walk = {"in": "${artifacts.list.tasks}", "as": "task"}
+    code = phase("code", files, on_fail=STOP)
+    run = scene.start(tasks, {"id": "build", "kind": "loop", "for_each": walk, "phases": [code]})
+    named = [{"id": "T-1", "conflict_scopes": ["src/**", "*.toml"]}, {"id": "T-2", "conflict_scopes": []}]
+    scene.do(run, "plan", {"tasks": named})
+    scene.begin(run, "build[T-1].code")
+    scene.write("src/new.py")
+    assert scene.submit(run, "build[T-1].code").state == "completed"
+    scene.begin(run, "build[T-2].code")
+    scene.write("src/other.py")
+    failed = scene.submit(run, "build[T-2].code")
+    assert failed.error is not None
+    assert "src/other.py" in failed.error.message
+
+
 def test_a_git_gate_is_filled_in_from_the_inputs(scene: Scene) -> None:
     git: dict[str, Any] = {"kind": "git", "branch": "${inputs.goal}", "one_commit": True, "clean": True}
     run = scene.start(phase("plan", git), inputs={"goal": "main"})

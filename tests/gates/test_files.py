@@ -61,6 +61,15 @@ def test_changes_outside_the_allowed_paths_are_named(project: Project) -> None:
     assert judge(project, start, within=["src/**", "*.cfg"]).kind is VerdictKind.PASS
 
 
+def test_where_no_path_is_allowed_nothing_may_change(project: Project) -> None:
+    start = tree_hash(project.root)
+    assert judge(project, start, within=[]).kind is VerdictKind.PASS
+    project.write("src/new.py", "")
+    judgement = judge(project, start, within=[])
+    assert (judgement.kind, judgement.data["outside"]) == (VerdictKind.FAIL, ["src/new.py"])
+    assert "what is allowed (nothing)" in judgement.message
+
+
 @pytest.mark.parametrize("rules", [{"unchanged": ["tests/**"]}, {"within": ["src/**"]}])
 def test_without_git_nobody_knows_what_changed(tmp_path: Path, rules: dict[str, object]) -> None:
     judgement = judge(Project(tmp_path), None, **rules)

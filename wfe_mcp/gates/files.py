@@ -25,14 +25,15 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     """
     changed: list[str] | None = None
     tree: str | None = None
-    if gate.unchanged or gate.within:
+    is_bounded = "within" in gate.model_fields_set  # an expression may give no glob at all: then nothing may change
+    if gate.unchanged or is_bounded:
         tree = git.tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
             return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
         changed = git.changed_paths(root, tree_at_start, tree)
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
-    strayed = [path for path in changed or () if gate.within and not match_globs(path, gate.within)]
+    strayed = [path for path in changed or () if is_bounded and not match_globs(path, gate.within)]
     data = {
         "exist": {glob: glob not in absent for glob in gate.exist},
         "changed": changed,
@@ -43,7 +44,11 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     reasons = [
         *([f"no file matches {shortened([repr(glob) for glob in absent])}"] if absent else []),
         *([f"changed, though they must stay as they were: {shortened(touched)}"] if touched else []),
-        *([f"changed outside {shortened(list(gate.within))}: {shortened(strayed)}"] if strayed else []),
+        *(
+            [f"changed outside {shortened(list(gate.within)) or 'what is allowed (nothing)'}: {shortened(strayed)}"]
+            if strayed
+            else []
+        ),
     ]
     if not reasons:
         return passed(KIND, "The files are as the template demands.", data)

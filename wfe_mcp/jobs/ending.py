@@ -136,4 +136,4 @@ def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
 def _keep_calls(tx: Tx, job: JobRecord) -> None:
     """What the job asked of models is named with what it leads to."""
     if job.run_id is not None:
-        tx.keep_calls(job.run_id, job.id)
+        tx.keep_calls(job.run_id, job.phase, job.attempt, job.id)

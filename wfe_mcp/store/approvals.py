@@ -30,6 +30,7 @@ _OF_ATTEMPT = (
 )
 _IS_OPEN = REQUEST.c.status == RequestStatus.OPEN
 _OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c.created_at)).limit(1)
+_ALL_OPEN = select(REQUEST.c.id).where(*_OF_ATTEMPT, _IS_OPEN)
 _ASKED = select(func.count()).select_from(REQUEST).where(*_OF_ATTEMPT)
 _BY_ID = _SELECT.where(REQUEST.c.id == bindparam("id_"))
 _OPEN = _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN).order_by(REQUEST.c.created_at, REQUEST.c.id)
@@ -101,10 +102,10 @@ class ApprovalRows(KeepingRows):
     def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
         """Close the open requests of an attempt without an answer; how many there were."""
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
-        found = self._all(RequestRecord, _OPEN_OF_ATTEMPT.limit(None), key)
-        self._run(_VOID, {**key, "at_": at})
-        for each in found:
-            self._keep("request", run_id, REQUEST.c.id == each.id)
+        found = self._connection.execute(_ALL_OPEN, key).scalars().all()
+        if found:
+            self._run(_VOID, {**key, "at_": at})
+            self._keep("request", run_id, REQUEST.c.id.in_(found))
         return len(found)
 
     def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:

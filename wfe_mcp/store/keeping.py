@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, column, select
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Kept, RunId
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.call_records import CallStatus
 from wfe_mcp.store.columns import JsonText
 from wfe_mcp.store.layout import (
@@ -75,6 +76,8 @@ KINDS: Mapping[str, _Kind] = {
 }
 """What ``RecordsKept`` names, by the word it has there."""
 
+_ROWS = {kind: of.rows() for kind, of in KINDS.items()}
+
 _KEPT = (
     select(EVENT.c.type, EVENT.c.payload, EVENT.c.at)
     .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RunForked", "RecordsKept")))
@@ -94,11 +97,12 @@ class KeepingRows(Rows):
         for id_ in ids:
             self._keep("opinion", run_id, OPINION.c.id == id_)
 
-    def keep_calls(self, run_id: RunId, job_id: str) -> None:
+    def keep_calls(self, run_id: RunId, phase: PhasePath | None, attempt: int | None, job_id: str) -> None:
         """The job has ended: name the calls that it made, and the tools that were used."""
         ended = MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
         self._keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
-        self._keep("tool_call", run_id, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
+        of_attempt = (TOOL_CALL.c.run_id == run_id, TOOL_CALL.c.phase == phase, TOOL_CALL.c.attempt == attempt)
+        self._keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
 
     def has_unnamed(self, run_id: str) -> bool:
         """True while records of the run wait for the event that names them."""
@@ -110,7 +114,7 @@ class KeepingRows(Rows):
 
     def _keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """The rows that ``where`` finds are named by the next event of the run."""
-        for row in self._read(KINDS[kind].rows().where(*where)):
+        for row in self._read(_ROWS[kind].where(*where)):
             kept = _kept(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 

@@ -45,7 +45,10 @@ class FilesGate(Shape):
     )
     exist: Many[Text] = Field(default=(), description="Globs; each must match at least one file.")
     unchanged: Many[Text] = Field(default=(), description="Globs; no matching file may have changed, come or gone.")
-    within: Many[Text] = Field(default=(), description="Globs; every changed file must match one of them.")
+    within: Many[Text] = Field(
+        default=(),
+        description="Globs; every changed file must match one of them. Where it is given and empty, nothing may change.",
+    )
 
 
 class GitGate(Shape):
