@@ -12,6 +12,7 @@ from tests.store import writers
 from tests.store.scene import Clock, create
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, copies, sqlite
+from wfe_mcp.store.records import Effect, NewJob
 
 CONTEXT: Any = multiprocessing.get_context("spawn")
 WAIT_S = 60
@@ -145,3 +146,17 @@ def test_vacuum_gives_back_what_nothing_uses(store: Store, clock: Clock) -> None
     before, after = copies.vacuum(store.path)
     assert before - after >= 100 * 4000
     assert len(runs_of(store.path, clock)) == 50
+
+
+def test_what_may_not_run_twice_and_waits_in_a_copy_is_left_to_a_person(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        once = tx.enqueue(NewJob("step", "local", {}, effect=Effect.NON_REPEATABLE))
+        again = tx.enqueue(NewJob("step", "local", {}))
+        assert tx.hold_unrepeatable_jobs(clock()) == 1
+    clock.forward(1)
+    with store.tx() as tx:
+        assert [job.id for job in tx.lost_jobs(clock())] == [once], "so it is parked by the next server"
+        claimed = tx.claim("me", ["local"], 30, clock())
+        assert claimed is not None
+        assert claimed.id == again
+        assert tx.claim("me", ["local"], 30, clock()) is None

@@ -108,6 +108,16 @@ def test_a_rollback_ends_the_task_and_the_new_try_stands_where_it_is_put(status:
     assert second.seconds == expected[status]
 
 
+def test_a_fork_counts_from_its_own_beginning() -> None:
+    tries = [{"phase": "plan", "number": number, "status": status} for number, status in ((1, "failed"), (2, "ready"))]
+    done = [{"phase": "ci", "number": 1, "status": "completed"}]
+    (task,) = log(
+        (0, "RunForked", {"state": {"attempts": {"plan": tries, "ci": done}}}),
+        (10, "plan PhaseStarted", {"attempt": 2}), (30, "plan AttemptFailed", {"attempt": 2}),
+    )  # fmt: skip
+    assert (task.phase, task.tries, task.seconds) == ("plan", {2: "failed"}, {"agent": 10, "working": 20})
+
+
 def test_items_of_a_loop_are_tasks_of_their_own_under_one_phase() -> None:
     tasks = log(
         (0, "each PhaseReady"), (0, "each[a].code PhaseReady"), (0, "each[b].code PhaseReady"),

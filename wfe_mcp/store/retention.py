@@ -165,6 +165,9 @@ class RetentionRows(SettingRows):
         )  # fmt: skip
         self._run(_NEW, {column.name: getattr(left, column.name) for column in PRUNED_RUN.columns})
         self._run(_FORGET_CALLS, {"run_": run.id})
+        drop_found = getattr(self, "drop_found", None)  # the index of words, which no foreign key ties to the run
+        if drop_found is not None:
+            drop_found(run.id)
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})
         names = sorted(documents)

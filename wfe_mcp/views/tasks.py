@@ -111,18 +111,27 @@ class _Reading:
         elif type_ == "RunBlocked":
             if self._latest in self._clocks:
                 self._turn(self._clocks[self._latest], "human", at)
-        elif type_ == "WentTo":
+        elif type_ in {"WentTo", "RolledBack", "RunForked", "ItemOpened"}:
+            self._of_many(type_, told, at)
+        elif "phase" in told:
+            self._of_attempt(type_, told["phase"], told["attempt"], told, at)
+
+    def _of_many(self, type_: str, told: Mapping[str, Any], at: datetime) -> None:
+        """Events that open or end tries of several phases at once."""
+        opened: list[dict[str, Any]] = []
+        if type_ == "WentTo":
             self._leave(told["superseded"], at)
-        elif type_ == "RolledBack":
-            self._is_paused = told["status"] == "paused"
-            self._leave(told["ended"], at)
-            for attempt in told["opened"]:
-                self._begin(attempt["phase"], attempt["number"], attempt, at)
         elif type_ == "ItemOpened":
             begins = f"{told['phase']}[{told['key']}]."
             self._leave([path for path in self._clocks if path.startswith(begins)], at)
-        elif "phase" in told:
-            self._of_attempt(type_, told["phase"], told["attempt"], told, at)
+        elif type_ == "RolledBack":
+            self._is_paused = told["status"] == "paused"
+            self._leave(told["ended"], at)
+            opened = told["opened"]
+        else:  # a fork: what the origin did before is in the origin's own log
+            opened = [tries[-1] for tries in told["state"]["attempts"].values()]
+        for attempt in opened:
+            self._begin(attempt["phase"], attempt["number"], attempt, at)
 
     def tick_all(self, at: datetime) -> None:
         for clock in self._clocks.values():
