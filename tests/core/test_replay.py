@@ -13,7 +13,7 @@ from tests.core.test_recovery import mended
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
-from wfe_mcp.core.model import AttemptStatus, RunState, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus, VerdictKind
 from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule, PhasePath
 
@@ -46,6 +46,13 @@ def test_an_event_that_nobody_knows_is_our_bug():
         evolve(scene.state, NotAnEvent())
     with pytest.raises(TypeError, match="NotAnAttemptEvent"):
         evolve(scene.state, NotAnAttemptEvent(phase=PhasePath("plan"), attempt=1))
+
+
+def test_naming_the_records_of_a_run_changes_nothing_of_its_state():
+    scene = run_of(phase("plan"))
+    assert scene.log[0] == e.RunStarted(spec=scene.state.spec, auto=True, started_at=NOW, names_records=True)
+    kept = Kept("evidence", "ev-1", "0" * 64, {"data.exit_code": "6b86b273"})
+    assert evolve(scene.state, e.RecordsKept(records=(kept,))) == scene.state
 
 
 def test_every_event_of_the_log_has_a_name_that_finds_it():

@@ -108,7 +108,8 @@ def _spoil(draw: st.DrawFn, node: Any) -> None:
             continue
         if is_table and draw(st.booleans()):
             key = draw(st.one_of(_text, st.sampled_from(sorted(_KEYS))))
-        node[key] = draw(JSON)
+        # A copy: the next spoiling may walk into it, and the bombs are the same objects for all calls.
+        node[key] = json.loads(json.dumps(draw(JSON)))
         return
 
 
