@@ -33,6 +33,7 @@ EXECUTED = (
     "decide-in-the-browser",
     "hand-over-standards",
     "import-a-workflow",
+    "move-a-run",
     "recover-after-a-crash",
     "template-versions",
     "verify-a-run",

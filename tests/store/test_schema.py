@@ -1,5 +1,6 @@
 """A file gets the tables of this version, by whichever way, once."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,14 @@ def definitions(path: Path) -> dict[str, str]:
     connection = raw(f"sqlite:///{path}")
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
-    return {name: " ".join(sorted(part.strip(" ,()\t") for part in sql.splitlines())) for name, sql in rows}
+    return {
+        name: " ".join(sorted(part.strip(" ,()\t") for part in _ADDED.sub("\n", sql).splitlines()))
+        for name, sql in rows
+    }
+
+
+_ADDED = re.compile(r", (?=\w+ (VARCHAR|INTEGER|DATETIME|TEXT|BOOLEAN|FLOAT)\b)")
+"""SQLite writes a column that was added later into the last line."""
 
 
 def test_the_newest_migration_is_the_one_this_version_asks_for() -> None:

@@ -107,7 +107,7 @@ def _tell_tools(screen: "Screen", attempt: dict[str, Any]) -> None:
 
 
 def _tell(screen: "Screen", answer: "Envelope") -> None:
-    from wfe_mcp.cli.telling import where
+    from wfe_mcp.cli.telling import origin_lines, where
     from wfe_mcp.views.usage import usage_lines
 
     data = answer.data
@@ -117,10 +117,9 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
     else:
         where(screen, answer)
     screen.line(f"{data['template']} {data['version']}, started {data['started_at']}, last change {data['updated_at']}")
-    if "forked_from" in data:
-        screen.line(f"forked from {data['forked_from']['run']} at event {data['forked_from']['event']}")
-    for name, value in data["inputs"].items():
-        screen.line(f"  {name}: {shortened(str(value), 200)}")
+    inputs = (f"  {name}: {shortened(str(value), 200)}" for name, value in data["inputs"].items())
+    for line in (*origin_lines(data), *inputs):
+        screen.line(line)
     for bundle in data.get("context", []):
         scope = f", scope {bundle['scope']}" if "scope" in bundle else ""
         screen.line(

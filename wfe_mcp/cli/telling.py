@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
     from wfe_mcp.views.envelope import Envelope, Next
 
-__all__ = ["command_line", "refusal_lines", "tell", "verdict_line", "where"]
+__all__ = ["command_line", "origin_lines", "refusal_lines", "tell", "verdict_line", "where"]
 
 _WAITING = {
     "agent": "the agent", "human": "you", "job": "a job (gates run while a server, watch or submit works)",
@@ -93,6 +93,21 @@ def command_line(move: Next) -> str:
             return f"wfe-mcp {other.removesuffix('_phase').replace('_', '-')} {run} {phase}"
 
 
+def origin_lines(data: dict[str, Any]) -> Iterator[str]:
+    """Where a forked or imported run comes from, for people."""
+    if "forked_from" in data:
+        yield f"forked from {data['forked_from']['run']} at event {data['forked_from']['event']}"
+    origin = data.get("imported")
+    if origin is None:
+        return
+    place = f", where it was worked in {origin['worktree']}" if "worktree" in origin else ""
+    yield f"imported {origin['at']} by {origin['by']} ({origin['channel']}) from {origin['from']}{place}; what was decided in it was decided there"
+    for one in origin.get("statements", ()):
+        yield f"  it says: {one}"
+    for one in origin.get("not_carried", ()):
+        yield f"  not carried: {one['path']}: {one['message']}"
+
+
 def verdict_line(verdict: dict[str, Any]) -> str:
     """What one gate said."""
     told = f"{verdict.get('gate', 'gate')} {verdict['verdict']}"
@@ -136,4 +151,5 @@ def _runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
 
 
 def _marks(run: dict[str, Any]) -> str:
-    return (" STALE" if run.get("stale") else "") + (" archived" if run.get("archived") else "")
+    marks = {"stale": " STALE", "archived": " archived", "imported": " imported"}
+    return "".join(mark for name, mark in marks.items() if run.get(name))

@@ -29,7 +29,10 @@ __all__ = ["accept_edit", "put_back"]
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
-    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run goes on. What was put back."""
+    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run goes on. What was put back.
+
+    Those of an imported run too: nothing of it changes but files.
+    """
     from wfe_mcp.workspace.mirror import write_artifact
 
     with engine.store.read() as tx:
@@ -41,8 +44,9 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
     for one, text in texts:
         assert text is not None, "only a stored revision can differ from its file"
         write_artifact(Path(loaded.record.worktree), loaded.record.id, one.phase, one.attempt, text)
-    with turn(engine, loaded.record.id, by):
-        pass  # what waited for it goes on
+    if loaded.record.origin_sha256 is None:
+        with turn(engine, loaded.record.id, by):
+            pass  # what waited for it goes on
     return wanted
 
 

@@ -6,6 +6,7 @@ old after a crash; it is written again with the next change. Only an artifact de
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,17 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import RunRecord
+    from wfe_mcp.store.records import LoadedRun, RunRecord
     from wfe_mcp.workspace.mirror import Rendered
 
-__all__ = ["changed_on_disk", "edited_artifact", "mirror", "rendered_artifact"]
+__all__ = ["changed_on_disk", "edited_artifact", "mirror", "mirror_again", "rendered_artifact"]
 
 
 def mirror(turn: Turn) -> None:
@@ -34,6 +38,41 @@ def mirror(turn: Turn) -> None:
             for attempt in turn.state.attempts[path]:
                 if attempt != known.get(attempt.number):
                     _mirror_attempt(turn.reading(tx), attempt, known.get(attempt.number))
+
+
+def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, only_missing: bool) -> int:
+    """Write feedback and artifacts of every attempt, and ``logs`` (path relative to the project → text); how many files.
+
+    What cannot be written is passed over: a mirror that is gone is missed by nobody.
+    """
+    from wfe_mcp.workspace import mirror as files
+    from wfe_mcp.workspace.files import read_if_there, write_atomic
+
+    root, run = Path(loaded.record.worktree), loaded.record.id
+    with engine.store.read() as tx:
+        plan = engine.plans.of_run(tx, loaded.record)
+        tries = [one for attempts in loaded.state.attempts.values() for one in attempts]
+        made = {
+            (one.phase, one.number): rendered_artifact(tx, loaded.record, plan, one)
+            for one in tries
+            if one.revision and plan.has_artifact(one.phase)
+        }
+    count = 0
+    for attempt in tries:
+        place, rendered = (root, run, attempt.phase, attempt.number), made.get((attempt.phase, attempt.number))
+        with contextlib.suppress(Refused, OSError, ValueError, KeyError, TypeError):
+            if attempt.feedback:
+                files.write_feedback(*place, _feedback_text(attempt))
+            if rendered is not None and not (only_missing and files.read_artifact_file(*place, rendered) is not None):
+                files.write_artifact(*place, rendered)
+                count += 1
+    for path, text in logs.items():
+        with contextlib.suppress(Refused, OSError):
+            if not only_missing or read_if_there(root, path) is None:
+                files.write_gitignore(root)
+                write_atomic(root, path, text)
+                count += 1
+    return count
 
 
 def _mirror_attempt(turn: Turn, attempt: Attempt, old: Attempt | None) -> None:

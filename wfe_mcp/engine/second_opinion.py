@@ -22,6 +22,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.imports import refuse_change
 from wfe_mcp.engine.reviews import changed_files
 from wfe_mcp.engine.turn import queue_of
 from wfe_mcp.engine.turns import turn_in
@@ -183,6 +184,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
     """What the job needs to know of a run: all of it, so that a later change of the run does not change the question."""
     with engine.store.read() as tx, turn_in(engine, tx, run, by, settles=False) as current:
         record = current.run
+        refuse_change(record)
         if not phase:
             inputs = canonical_json(tx.document(record.inputs_sha256))
             parts = [["The run", f"{record.title} ({record.template})"], ["Its inputs", inputs]]

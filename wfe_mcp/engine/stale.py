@@ -37,7 +37,11 @@ def stale_before(engine: Engine) -> datetime:
 
 def is_stale(engine: Engine, run: RunRecord) -> bool:
     """Whether nobody has touched the run for ``runs.stale_after``, at least a minute."""
-    if run.status not in MAY_BE_STALE or run.updated_at > engine.clock() - _SURELY_FRESH:
+    if (
+        run.origin_sha256 is not None
+        or run.status not in MAY_BE_STALE
+        or run.updated_at > engine.clock() - _SURELY_FRESH
+    ):
         return False
     return run.updated_at < stale_before(engine)
 

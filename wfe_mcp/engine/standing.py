@@ -15,6 +15,7 @@ from wfe_mcp.engine import outages
 from wfe_mcp.engine.caps import Spending, spending
 from wfe_mcp.engine.driven import JOB, is_driven
 from wfe_mcp.engine.holding import held_elsewhere, lock_elsewhere
+from wfe_mcp.engine.imports import origin_of, way_on
 from wfe_mcp.engine.phases import claimable
 from wfe_mcp.engine.sealing import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.steps import has_steps, is_undone, is_worked
@@ -45,8 +46,8 @@ class Standing:
 
     ``steps``: those of every attempt that the server works or has worked. ``context``: the bundles the run has frozen.
     ``spending``: what its calls to models have used; None before the first. ``tools``: which tools models used, where
-    somebody asked for it. ``by_hand``: phases that a person works in a model's place. ``goes_on``: something happens by
-    itself: the server works, a gate runs, a time is kept. ``changed``: mirrors of sealed artifacts that hold something
+    somebody asked for it. ``origin``: where an imported run comes from. ``by_hand``: phases that a person works in a
+    model's place. ``goes_on``: something happens by itself: the server works, a gate runs, a time is kept. ``changed``: mirrors of sealed artifacts that hold something
     else now.
     """
 
@@ -62,6 +63,7 @@ class Standing:
     by_hand: tuple[PhasePath, ...] = ()
     goes_on: bool = False
     changed: tuple[ChangedFile, ...] = ()
+    origin: Mapping[str, Any] | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -83,7 +85,8 @@ class Standing:
 def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     """Read ``loaded`` as this process sees it."""
     plan = engine.plans.of_run(tx, loaded.record)
-    works = loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
+    is_history = loaded.record.origin_sha256 is not None
+    works = not is_history and loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
     steps = tuple(tx.steps(loaded.record.id)) if has_steps(loaded.state.spec) else ()
     untrusted = _untrusted(loaded, steps)
@@ -97,16 +100,24 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
     moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, by_hand)
     needs_person = bool(untrusted or in_the_way)
     goes_on = works and not needs_person and bool(moves)
-    waiting_on = _waiting_on(
-        loaded, startable, by_hand, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
+    waiting_on = (
+        "none"
+        if is_history
+        else _waiting_on(
+            loaded, startable, by_hand, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
+        )
     )
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
     blockers = (
-        *_blockers(loaded, plan),
-        *(_told_by_hand(loaded, path) for path in by_hand),
-        *untrusted,
-        *elsewhere,
-        *in_the_way,
+        _history(loaded)
+        if is_history
+        else (
+            *_blockers(loaded, plan),
+            *(_told_by_hand(loaded, path) for path in by_hand),
+            *untrusted,
+            *elsewhere,
+            *in_the_way,
+        )
     )
     spent = spending(engine, tx, loaded, plan)
     return Standing(
@@ -121,7 +132,15 @@ def standing(engine: Engine, tx: Tx, loaded: LoadedRun) -> Standing:
         by_hand=by_hand,
         goes_on=goes_on,
         changed=changed,
+        origin=origin_of(tx, loaded.record),
     )
+
+
+def _history(loaded: LoadedRun) -> tuple[str, ...]:
+    """An imported run that had not ended where it was worked does not go on here."""
+    if loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+        return ()
+    return (f"Imported, so it does not go on here. Begin a new run: {way_on(loaded.record)}",)
 
 
 def _in_the_way(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:

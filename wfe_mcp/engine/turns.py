@@ -4,8 +4,9 @@
 
 Rules:
 1. One command, one transaction: the events, the state rows, the artifacts and the jobs it causes appear together.
-2. A refusal that must leave a trace (a refused draft, evidence that went stale) is raised after the commit.
-3. Files, worker and listeners hear of it after the commit; what they miss after a crash is made again on demand.
+2. An imported run takes no command: it is history (``imports.py``).
+3. A refusal that must leave a trace (a refused draft, evidence that went stale) is raised after the commit.
+4. Files, worker and listeners hear of it after the commit; what they miss after a crash is made again on demand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from wfe_mcp.engine.imports import refuse_change
 from wfe_mcp.engine.mirrors import mirror
 from wfe_mcp.engine.settling import settle
 from wfe_mcp.engine.turn import Turn
@@ -43,6 +45,8 @@ def turn(engine: Engine, run_id: str, by: By) -> Generator[Turn]:
 def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True) -> Generator[Turn]:
     """A turn inside a transaction that somebody else opened (a job that ends). ``settles`` False only reads."""
     loaded = engine.load(tx, run_id)
+    if settles:
+        refuse_change(loaded.record)
     current = Turn(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
     if settles:

@@ -1,6 +1,7 @@
 """Is what is stored what happened, and what says so outside the database?
 
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
+    origins   runs that were imported still say so, and from where
     anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
     files     mirrors of sealed artifacts, prompts whose hash was asked for, logs of checks
 
@@ -23,6 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.anchoring import BEGUN
 from wfe_mcp.engine.backups import SetBack, set_backs
+from wfe_mcp.engine.imports import IMPORTED, imported_name
 from wfe_mcp.engine.sealing import changed_files
 from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, Signed, anchor_file, commits_of, lines_of, signed_commits
 from wfe_mcp.workspace.files import read_if_there
@@ -109,6 +111,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
             findings += _found(each, tx.verify_run(each, named))
+        findings += _origins(tx, runs, changes)
         findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         pruned = _pruned(changes, project)
         findings += _deleted(ours, set(runs), run, pruned)
@@ -172,6 +175,23 @@ def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
     return any(one.took_back(at) for one in restores)
 
 
+def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> Iterator[Finding]:
+    """Runs that were imported and do not say so, or the other way round."""
+    noted: dict[str, dict[str, datetime]] = {}
+    for event in changes:
+        if event.type == IMPORTED:
+            noted.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
+    for run in runs:
+        origin, imports = tx.origin_sha256(run), noted.get(run, {})
+        if origin is None and imports:
+            told = "it was imported, and no longer says so"
+            yield Finding("origin_edited", "origin", told, run, since=max(imports.values()))
+        elif origin is not None and imported_name(run, origin) not in imports:
+            yield Finding(
+                "origin_edited", "origin", "it says where it was imported from, and nobody imported it so", run
+            )
+
+
 def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Finding]:
     """Commits that a run made at a place of its log which is not there."""
     for one in signed:
@@ -232,7 +252,9 @@ def _files(engine: Engine, run: RunId) -> list[Finding]:
             loaded = engine.load(tx, run)
             evidence = tx.evidence(loaded.record.id)
         changed = changed_files(engine, loaded)
+        # Those of an imported run came cut, and without keys: they were compared when it came in.
         logs = [each.log_path for each in evidence if each.log_path and _is_changed(engine, each)]
+        logs = logs if loaded.record.origin_sha256 is None else []
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
     told = {

@@ -18,7 +18,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.rows import columns_for
+from wfe_mcp.store.rows import OURS, columns_for
 
 __all__ = ["ApprovalRows"]
 
@@ -33,7 +33,9 @@ _OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c
 _ALL_OPEN = select(REQUEST.c.id).where(*_OF_ATTEMPT, _IS_OPEN)
 _ASKED = select(func.count()).select_from(REQUEST).where(*_OF_ATTEMPT)
 _BY_ID = _SELECT.where(REQUEST.c.id == bindparam("id_"))
-_OPEN = _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN).order_by(REQUEST.c.created_at, REQUEST.c.id)
+_OPEN = (
+    _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN, OURS).order_by(REQUEST.c.created_at, REQUEST.c.id)
+)
 _OF_RUN = _SELECT.where(REQUEST.c.run_id == bindparam("run_id_")).order_by(REQUEST.c.created_at, REQUEST.c.id)
 _NEW, _NEW_DECISION = insert(REQUEST), insert(DECISION)
 _VOID = update(REQUEST).where(*_OF_ATTEMPT, _IS_OPEN).values(status=RequestStatus.VOID, closed_at=bindparam("at_"))

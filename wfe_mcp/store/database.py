@@ -23,6 +23,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.approvals import ApprovalRows
 from wfe_mcp.store.artifacts import ArtifactRows
+from wfe_mcp.store.bundles import BundleRows
 from wfe_mcp.store.evidence import EvidenceRows
 from wfe_mcp.store.jobs import JobRows
 from wfe_mcp.store.model_calls import ModelCallRows
@@ -47,7 +48,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Tx(
     TemplateRows, TimelineRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
-    OpinionRows, StepRows, JobRows, ModelCallRows,
+    OpinionRows, StepRows, JobRows, ModelCallRows, BundleRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""
 

@@ -10,7 +10,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import EVIDENCE, RUN
 from wfe_mcp.store.records import EvidenceRecord
-from wfe_mcp.store.rows import columns_for
+from wfe_mcp.store.rows import OURS, columns_for
 
 __all__ = ["EvidenceRows"]
 
@@ -26,7 +26,7 @@ _COUNTED = select(_SKIPPED).where(
 )  # fmt: skip
 _OF_PROJECT = (
     _COUNTED.join(RUN, RUN.c.id == EVIDENCE.c.run_id)
-    .where(RUN.c.project_id == bindparam("project"), func.json_extract(EVIDENCE.c.data, "$.passed").is_(True))
+    .where(RUN.c.project_id == bindparam("project"), OURS, func.json_extract(EVIDENCE.c.data, "$.passed").is_(True))
     .order_by(EVIDENCE.c.at.desc())
     .limit(1)
 )

@@ -5,7 +5,8 @@
 Rules:
 1. A record is named again whenever it changes; the last name counts.
 2. Rows are hashed as SQLite holds them: no way of reading can hide a difference. A NULL is not in the hash, so that a
-   column that is added later changes nothing of what was named before.
+   column that is added later changes nothing of what was named before. What only says where a row lies (its project, its
+   number in a table of all runs, the folder of this machine) is not in it either: a run may move.
 3. Work for a run may be written before its turn (opinions, calls to models): the turn that ends it names it.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, column, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_column, select
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Kept, RunId
@@ -42,6 +43,15 @@ _MOST_FIELDS = 40
 """A JSON value with more keys is one field: it is a tool's answer, and its keys are nobody's nouns."""
 
 
+_EARLIER: ColumnElement[Any] = literal_column(
+    "(SELECT sum(1) FROM refused_submission other WHERE other.run_id = refused_submission.run_id "
+    "AND other.phase = refused_submission.phase AND other.attempt = refused_submission.attempt "
+    "AND other.id <= refused_submission.id)"
+)
+_NTH = _EARLIER.label("nth")
+"""Which refused draft of its attempt: the number in the table counts those of all runs, and a run may move."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """A kind of record. ``key``: its columns that make the id. ``every``: no record of a run is there without a name."""
@@ -50,6 +60,7 @@ class _Kind:
     key: tuple[str, ...] = ("id",)
     every: bool = True
     has_fields: bool = True
+    left_out: frozenset[str] = frozenset({"project_id"})
 
     def of_run(self) -> ColumnElement[bool]:
         """The records of the run ``run_id``."""
@@ -61,6 +72,7 @@ class _Kind:
     def rows(self) -> Select[Any]:
         """All columns, as SQLite holds them."""
         columns: list[ColumnElement[Any]] = [column(item.name) for item in self.table.columns]
+        columns += [_NTH] if self.table is REFUSED_SUBMISSION else []
         return select(*columns).select_from(self.table)
 
 
@@ -68,7 +80,7 @@ KINDS: Mapping[str, _Kind] = {
     "evidence": _Kind(EVIDENCE),
     "request": _Kind(REQUEST),
     "decision": _Kind(DECISION, ("request_id",)),
-    "refused_submission": _Kind(REFUSED_SUBMISSION),
+    "refused_submission": _Kind(REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})),
     "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # named once it has ended
     "opinion": _Kind(OPINION, every=False),  # named where a gate relied on it
     "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # named once its job has ended
@@ -162,11 +174,24 @@ class KeepingRows(Rows):
 
 def _kept(kind: str, row: Mapping[str, Any]) -> Kept:
     of = KINDS[kind]
-    return Kept(kind, _id(of, row), _sha256(row), _fields(of, row) if of.has_fields else {})
+    return Kept(kind, _id(of, row), _sha256(_told(of, row)), _fields(of, row) if of.has_fields else {})
 
 
 def _id(of: _Kind, row: Mapping[str, Any]) -> str:
     return "/".join(str(row[name]) for name in of.key)
+
+
+def _told(of: _Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without what only says where it lies."""
+    told = {name: value for name, value in row.items() if name not in of.left_out}
+    path = told.get("log_path")
+    return told if path is None else told | {"log_path": _below_project(str(path))}
+
+
+def _below_project(path: str) -> str:
+    """A path from ``.wfe`` on, with /."""
+    path = path.replace("\\", "/")
+    return path[path.rfind("/.wfe/") + 1 :]
 
 
 def _sha256(row: Mapping[str, Any]) -> str:
@@ -182,7 +207,7 @@ def _plain(value: Any) -> Any:
 def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
     """How the sha256 of each value begins; a JSON object counts by its keys."""
     found: dict[str, Any] = {}
-    for name, value in row.items():
+    for name, value in _told(of, row).items():
         inner = _object(value) if isinstance(of.table.c[name].type, JsonText) else None
         if inner is None:
             found[name] = value
@@ -204,7 +229,7 @@ def _differences(kept: Kept, row: Mapping[str, Any] | None, since: datetime) -> 
     where = f"{_word(kept.kind)} {kept.id}"
     if row is None:
         yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
-    elif _sha256(row) != kept.sha256:
+    elif _sha256(_told(KINDS[kept.kind], row)) != kept.sha256:
         now = _fields(KINDS[kept.kind], row)
         names = [name for name in {**kept.fields, **now} if kept.fields and kept.fields.get(name) != now.get(name)]
         what = ", ".join(repr(name) for name in names) or "the row"

@@ -140,9 +140,9 @@ RUN = Table(
     Column("last_hash", String, nullable=False), Column("artifact_count", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
-    Column("state", Text, nullable=False), Index(None, "created_at", "id"),
-    Index(None, "project_id", "created_at", "id"), Index(None, "project_id", "status", "created_at", "id"),
-    Index(None, "worktree", "status"),
+    Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
+    Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
+    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status"),
 )
 
 IDEMPOTENCY = Table(

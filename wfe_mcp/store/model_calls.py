@@ -42,7 +42,7 @@ from wfe_mcp.store.call_records import (
     Used,
 )
 from wfe_mcp.store.layout import MODEL_CALL, RUN, TOOL_CALL
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import Rows, columns_for, is_of_ours
 
 __all__ = ["LOSE_CALLS", "ModelCallRows", "UsageBy"]
 
@@ -109,6 +109,7 @@ def _sum(value: Any, condition: ColumnElement[bool] | None = None) -> ColumnElem
     return func.coalesce(func.sum(value if condition is None else case((condition, value), else_=0)), 0)
 
 
+_MADE_HERE = is_of_ours(_CALL.run_id)
 _IS_OPEN = _CALL.status.in_(_OPEN)
 _SUMS: dict[str, ColumnElement[Any]] = {
     "calls": func.count(_CALL.id),
@@ -172,7 +173,7 @@ class ModelCallRows(Rows):
     ) -> UsageRecord:  # fmt: skip
         """What calls used together: those of a run (a phase of it), of a project, of all; begun ``since`` … ``until``.
 
-        ``template``: those of its runs.
+        ``template``: those of its runs. Calls of imported runs are told with their run only: they were paid for elsewhere.
         """
         if run_id is not None and not any((phase, attempt, project_id, since, until, template)):
             return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
@@ -197,12 +198,12 @@ class ModelCallRows(Rows):
 
     def calls_since(self, provider: str, since: datetime) -> list[datetime]:
         """When the calls to ``provider`` after ``since`` began, oldest first: over all projects, it is one account."""
-        query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since)
+        query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, _MADE_HERE)
         return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
 
     def calls_in_flight(self, provider: str, since: datetime) -> int:
         """Calls to ``provider`` that are being made: for a job, or begun after ``since``."""
-        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED)
+        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, _MADE_HERE)
         query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
         return int(self._connection.execute(query).scalar_one())
 
@@ -253,6 +254,7 @@ def _which(
         (_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id),
     )  # fmt: skip
     found = [column == value for column, value in named if value is not None]
+    found += [] if run_id is not None else [_MADE_HERE]
     found += [] if since is None else [_CALL.started_at >= since]
     found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
     return found if until is None else [*found, _CALL.started_at <= until]

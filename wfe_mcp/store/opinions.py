@@ -8,7 +8,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.layout import OPINION
 from wfe_mcp.store.opinion_records import AskedBy, OpinionRecord
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import Rows, columns_for, is_of_ours
 
 __all__ = ["OpinionRows"]
 
@@ -22,6 +22,7 @@ _SAME = _SELECT.where(
     OPINION.c.artifact_sha256 == bindparam("artifact_"),
     OPINION.c.provider == bindparam("provider_"),
     OPINION.c.model == bindparam("model_"),
+    is_of_ours(OPINION.c.run_id),
 ).order_by(OPINION.c.at.desc())
 _OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
     OPINION.c.at, literal_column("opinion.rowid")
@@ -39,7 +40,7 @@ class OpinionRows(Rows):
     def known_opinion(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
-        """What this reviewer, filled by the same model, said to exactly the same question about the same bytes."""
+        """What this reviewer, filled by the same model, said here to exactly the same question about the same bytes."""
         values = {"project_id_": project_id, "asked_by_": asked_by, "reviewer_": reviewer, "provider_": provider, "model_": model,
                   "question_": question, "artifact_": artifact}  # fmt: skip
         return self._first(OpinionRecord, _SAME, values)

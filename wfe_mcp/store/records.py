@@ -75,7 +75,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of the run list. Each ``…_sha256`` but the template's names a document (``Tx.document``)."""
+    """One row of the run list. Each ``…_sha256`` but the template's names a document; only imported runs have an origin."""
 
     id: RunId
     project_id: str
@@ -103,6 +103,7 @@ class RunRecord:
     updated_at: datetime
     ended_at: datetime | None
     archived_at: datetime | None
+    origin_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

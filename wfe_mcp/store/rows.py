@@ -11,15 +11,28 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, Connection, Executable, Table
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
 
 from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.layout import RUN
 
-__all__ = ["Caches", "Recent", "Rows", "columns_for"]
+__all__ = ["OURS", "Caches", "Recent", "Rows", "columns_for", "is_of_ours"]
 
 V = TypeVar("V")
 R = TypeVar("R")
+
+
+OURS = RUN.c.origin_sha256.is_(None)
+"""Runs that were worked here. An imported one is history: nothing in it is open, holds anything, or was paid for here."""
+
+
+_ITS_RUN = RUN.alias("its_run")
+
+
+def is_of_ours(run_id: Column[Any]) -> ColumnElement[bool]:
+    """The row belongs to no imported run; one of no run at all is ours too."""
+    return ~exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
 
 
 class Recent(Generic[V]):

@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.store.layout import PRUNED_RUN, RUN
 from wfe_mcp.store.records import RunPage, RunRecord
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.rows import OURS, Rows, columns_for
 
 __all__ = ["OPEN_RUNS", "RunListRows"]
 
@@ -28,6 +28,7 @@ _OPEN = (
         RUN.c.project_id == bindparam("project_id"),
         RUN.c.status.in_(bindparam("statuses", expanding=True)),
         RUN.c.archived_at.is_(None),
+        OURS,
     )
     .order_by(*_NEWEST)
 )
@@ -67,13 +68,14 @@ class RunListRows(Rows):
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``untouched_since``: nothing has happened in them since then. ``archived``: whether those put away are listed too.
+        ``untouched_since``: nothing has happened in them since then; imported ones are left out. ``archived``: whether
+        those put away are listed too.
         """
         query = _SELECT
         exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
         query = query.where(*(column == value for column, value in exactly.items() if value is not None))
         if untouched_since is not None:
-            query = query.where(RUN.c.updated_at < untouched_since)
+            query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:
             query = query.where(RUN.c.archived_at.is_(None))
         if project_id is not None:
@@ -115,7 +117,7 @@ class RunListRows(Rows):
         )
 
     def open_run_ids(self, project_id: str, statuses: Sequence[RunStatus] = OPEN_RUNS) -> list[RunId]:
-        """The runs of a project in one of ``statuses``, newest first; archived ones are left out."""
+        """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out."""
         found = self._connection.execute(_OPEN, {"project_id": project_id, "statuses": list(statuses)})
         return [RunId(row.id) for row in found]
 

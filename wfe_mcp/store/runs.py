@@ -25,7 +25,7 @@ from wfe_mcp.store.events import EventRows, Tail
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import ATTEMPT, IDEMPOTENCY, RUN
 from wfe_mcp.store.records import LoadedRun, NewRun, OpenAttempt, RunRecord
-from wfe_mcp.store.rows import columns_for
+from wfe_mcp.store.rows import OURS, columns_for
 
 __all__ = ["OPEN_ATTEMPTS", "RunRows"]
 
@@ -52,7 +52,11 @@ _KEY = select(IDEMPOTENCY.c.args_sha256, IDEMPOTENCY.c.run_id).where(
 _OPEN = (
     select(*columns_for(OpenAttempt, ATTEMPT))
     .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
-    .where(ATTEMPT.c.status.in_(bindparam("statuses", expanding=True)), RUN.c.archived_at.is_(None))
+    .where(
+        ATTEMPT.c.status.in_(bindparam("statuses", expanding=True)),
+        RUN.c.archived_at.is_(None),
+        OURS,
+    )
     .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
 _EXCLUSIVE = (
@@ -60,6 +64,7 @@ _EXCLUSIVE = (
     .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
     .where(
         RUN.c.worktree == bindparam("worktree"),
+        OURS,
         RUN.c.status.not_in(_ENDED),
         ATTEMPT.c.exclusive,
         or_(
@@ -74,6 +79,7 @@ _LOCKING = (
     .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
     .where(
         RUN.c.project_id == bindparam("project_id"),
+        OURS,
         RUN.c.status.not_in(_ENDED),
         RUN.c.archived_at.is_(None),
         ATTEMPT.c.status.in_(
@@ -207,7 +213,7 @@ class RunRows(EventRows, KeepingRows):
         return RunId(found.run_id)
 
     def open_attempts(self, statuses: Sequence[AttemptStatus] = OPEN_ATTEMPTS) -> list[OpenAttempt]:
-        """The attempts of all runs that are in one of ``statuses``; archived runs are left out."""
+        """The attempts of all runs that are in one of ``statuses``; archived and imported runs are left out."""
         return self._all(OpenAttempt, _OPEN, {"statuses": list(statuses)})
 
     def exclusive_holders(self, worktree: str) -> list[OpenAttempt]:

@@ -117,6 +117,7 @@ class Run(Row, table=True):
     updated_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(sa_type=UtcDateTime)
     archived_at: datetime | None = Field(sa_type=UtcDateTime)
+    origin_sha256: str | None
     state: str = Field(sa_type=Text)
 
 

@@ -131,8 +131,9 @@ class VerifyRows(EventRows, KeepingRows):
             yield Problem("origin", message, 1, "origin_differs")
 
     def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
-        for name in ("definition", "spec", "inputs", "frozen"):
-            sha256 = run[f"{name}_sha256"]
+        named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
+        named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
+        for name, sha256 in named.items():
             content = self._document_of(sha256)
             if content is None:
                 yield Problem(f"document '{name}'", _OTHER, code="content_edited")
@@ -140,16 +141,16 @@ class VerifyRows(EventRows, KeepingRows):
                 for bundle in json.loads(content).get("context", ()):
                     if self._document_of(bundle["sha256"]) is None:
                         yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
-        named = self._named_revisions(run_id)
+        said = self._named_revisions(run_id)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             where = f"revision {row.revision} of '{row.phase}'"
-            sha256, at = named.pop((row.phase, row.revision), (row.sha256, None))
+            sha256, at = said.pop((row.phase, row.revision), (row.sha256, None))
             if sha256_hex(row.content) != row.sha256:
                 yield Problem(where, _OTHER, code="content_edited", since=at)
             elif row.sha256 != sha256:
                 yield Problem(where, f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
                               code="content_edited", since=at)  # fmt: skip
-        for (phase, number), (_, at) in named.items():
+        for (phase, number), (_, at) in said.items():
             where = f"revision {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
 

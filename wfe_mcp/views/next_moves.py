@@ -1,7 +1,7 @@
 """Which calls are legal now, best first?
 
-Every entry is legal at that moment, at most three; empty exactly for completed and cancelled runs and for runs only a
-person can reopen. A bot that follows the first entry finishes any run that needs no person (design §6).
+Every entry is legal at that moment, at most three; empty exactly for completed, cancelled and imported runs and for runs
+only a person can reopen. A bot that follows the first entry finishes any run that needs no person (design §6).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _WAIT_S = 45
 def next_moves(standing: Standing) -> tuple[Next, ...]:
     """The calls for an agent in this run."""
     run, state = standing.loaded.record.id, standing.loaded.state
+    if standing.origin is not None:
+        return ()
     if state.status is RunStatus.PAUSED:
         resume = Next("control_run", {"run": run, "action": "resume"})
         wait = Next("status", {"run": run, "wait_s": _WAIT_S}, why="it goes on by itself")

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import EventRecord, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["attempt_view", "brief", "context_view", "event_view", "full", "run_row", "step_view", "summary"]
+__all__ = [
+    "attempt_view",
+    "brief",
+    "context_view",
+    "event_view",
+    "full",
+    "origin_view",
+    "run_row",
+    "step_view",
+    "summary",
+]
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -42,6 +52,7 @@ def summary(standing: Standing) -> str:
     text += "".join(f", {attempt.phase} {_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
+    text += ", IMPORTED" if standing.origin is not None else ""
     return text + (", TAINTED (a gate was forced)" if state.tainted else "")
 
 
@@ -64,6 +75,7 @@ def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[s
         "blockers": [_clipped(text, chars) for text in standing.blockers[:blockers]],
         "more_blockers": max(0, len(standing.blockers) - blockers),
         "tainted": state.tainted,
+        "imported": standing.origin is not None,
         "spent": spent_line(standing.spending),
     }
     view: dict[str, Any] = {
@@ -95,6 +107,8 @@ def full(standing: Standing) -> dict[str, Any]:
     }
     if state.origin is not None:
         about["forked_from"] = {"run": state.origin.run, "event": state.origin.seq, "hash": state.origin.hash}
+    if standing.origin is not None:
+        about["imported"] = origin_view(standing.origin)
     if standing.spending is not None:
         about["usage"] = usage_view(standing.spending.usage)
     if standing.context:
@@ -163,9 +177,23 @@ def run_row(run: RunRecord, *, stale: bool = False) -> dict[str, Any]:
     return row | _told_of(run) | ({"stale": True} if stale else {})
 
 
+def origin_view(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an imported run comes from. What was decided in it was decided there."""
+    place = origin["place"]
+    told = {
+        "from": origin["kind"], "at": origin["at"], "by": origin["by"], "channel": origin["channel"],
+        "project": place.get("root") or place.get("project"), "worktree": place.get("worktree"), "sha256": origin["sha256"],
+        "statements": origin.get("statements"), "not_carried": origin.get("not_carried"),
+    }  # fmt: skip
+    return {key: value for key, value in told.items() if value}
+
+
 def _told_of(run: RunRecord) -> dict[str, Any]:
-    """What is said of few runs: what started them, and that they were put away."""
-    told = {"triggered_by": run.triggered_by, "external_id": run.external_id, "archived": run.archived_at is not None}
+    """What is said of few runs: what started them, that they were put away, or worked elsewhere."""
+    told = {
+        "triggered_by": run.triggered_by, "external_id": run.external_id, "archived": run.archived_at is not None,
+        "imported": run.origin_sha256 is not None,
+    }  # fmt: skip
     return {key: value for key, value in told.items() if value}
 
 

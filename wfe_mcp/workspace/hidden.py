@@ -8,9 +8,11 @@ import base64
 import logging
 from urllib.parse import quote, quote_plus
 
-__all__ = ["HidingFormatter", "hide", "without_hidden"]
+__all__ = ["SHOWN", "HidingFormatter", "hide", "without_hidden"]
 
-_SHOWN = "[hidden]"
+SHOWN = "[hidden]"
+"""What stands where a hidden value was."""
+
 _SHORTEST = 8
 """Shorter values would take common words with them."""
 
@@ -28,7 +30,7 @@ def without_hidden(text: str) -> str:
     """``text`` with every hidden value replaced."""
     # A copy, because another thread may register one meanwhile; the longest first, because one may hold another.
     for form in sorted(_forms.copy(), key=len, reverse=True):
-        text = text.replace(form, _SHOWN)
+        text = text.replace(form, SHOWN)
     return text
 
 

@@ -1,0 +1,8 @@
+"""How does a whole run leave one machine and come in at another?
+
+form       one JSON document, a row a line, sha256 of each section and of the whole
+rows       what may stand in a row, strictly
+exporting  database and logs ──► lines
+checking   lines ──► a run that holds together, or the place where it does not
+importing  a checked run ──► the database, in one transaction; its mirrors after that
+"""
