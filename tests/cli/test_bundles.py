@@ -202,7 +202,7 @@ CORRUPTED: tuple[tuple[Callable[[Bundle], object], str], ...] = (
     (lambda bundle: bundle["run"].update(project_id="p-0"), "/run/project_id"),
     (lambda bundle: bundle["place"].pop("root"), "/place/root"),
     (lambda bundle: bundle["revisions"][0].update(attempt="1"), "/revisions/0/attempt"),
-    (lambda bundle: bundle["revisions"][1].update(revision=7), "/revisions/1/revision"),
+    (lambda bundle: bundle["revisions"][1].update(revision=1), "/revisions/1/revision"),
     (lambda bundle: bundle["requests"][0].update(trusted=True), "/requests/0/trusted"),
     (lambda bundle: bundle["requests"].append(bundle["requests"][0]), "/requests/{requests}/id"),
     (lambda bundle: bundle["events"][1].update(at="2026-11-20T09:00:00+01:00"), "/events/1/at"),
@@ -403,6 +403,23 @@ def test_the_same_run_again_is_no_fault_and_mends_missing_files(machines: Machin
     assert again.data["files"] > 0
     assert there.json("verify", run).code == 0
     assert len(there.json("list").data["runs"]) == 1
+
+
+def test_a_fork_moves_too_and_nobody_forks_what_was_imported(machines: Machines) -> None:
+    here = machines.here
+    run = here.start("letter")
+    assert here.hand_in(run, "draft").code == 0
+    fork = here.json("start", "--from", run).document["run"]
+    assert here.hand_in(fork, "send").code == 0
+    before, file = shown(here, fork), exported(here, fork)
+
+    there = machines.go(machines.there)
+    assert there.json("import", str(file)).code == 0
+
+    assert there.json("verify", fork).code == 0
+    assert shown(there, fork)["forked_from"] == before["forked_from"]
+    assert exported(there, fork).read_bytes() == file.read_bytes()
+    assert there.json("start", "--from", fork).refusal == "illegal_transition"
 
 
 def test_a_run_comes_back_where_it_was_worked_without_becoming_history(cli: Terminal) -> None:

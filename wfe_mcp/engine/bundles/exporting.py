@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,10 @@ MAX_LOG = 256_000
 _BOUND = frozenset({"run", "documents", "events", "revisions", "evidence"})
 """Sections that hashes name."""
 
-_NAMES_ITEMS = frozenset({"LoopOpened", "RecoveryOpened"})
+_NAMES_ITEMS = frozenset({"LoopOpened", "RecoveryOpened", "RolledBack", "RunForked"})
+"""Events that name, somewhere inside, the document with the items of a loop."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,20 @@ def named_documents(
     yield from (head[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen"))
     yield from (bundle["sha256"] for bundle in frozen.get("context", ()))
     for type_, payload in events:
-        if type_ in _NAMES_ITEMS and payload.get("items"):
-            yield payload["items"]
+        if type_ in _NAMES_ITEMS:
+            yield from _items(payload)
+
+
+def _items(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            if key == "items" and isinstance(item, str) and _SHA256.fullmatch(item):
+                yield item
+            else:
+                yield from _items(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _items(item)
 
 
 def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:
