@@ -14,14 +14,17 @@ import psutil
 import pytest
 
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
+from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
 from wfe_mcp.engine import page as pages
 from wfe_mcp.engine import pin
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.engine.page import living_page, page_for
+from wfe_mcp.engine.proof_verification import verify_approvals
 from wfe_mcp.store.records import ProcessRecord
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
+from wfe_mcp.views.approvers import approvers_path
 from wfe_mcp.workspace.location import project_at
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
@@ -32,6 +35,12 @@ LETTER = {
         {"id": "draft", "prompt": "Write it.", "output": {"artifact": "letter", "schema": TEXT},
          "gates": [{"kind": "approval"}]}
     ],
+}  # fmt: skip
+
+DEAL = LETTER | {
+    "name": "deal",
+    "phases": [{"id": "draft", "prompt": "Write it.", "output": {"artifact": "letter", "schema": TEXT},
+                "gates": [{"kind": "approval", "assurance": "passkey"}]}],
 }  # fmt: skip
 
 
@@ -108,6 +117,29 @@ def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, 
             while method != "notifications/elicitation/complete":
                 method, told = agent.heard.get(timeout=WAIT_S)
             assert told["elicitationId"] == request
+
+
+@ERAS
+def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signature(
+    playground: Playground, era: Era
+) -> None:
+    playground.write({".wfe/templates/deal.json": json.dumps(DEAL)})
+    playground.trust()
+    key = SoftKey("laptop")
+    with playground.server(era) as agent:
+        run: str = agent.call("start_run", template="deal")["run"]
+        agent.call("start_phase", run=run)
+        agent.call("submit_artifact", run=run, phase="draft", artifact={"text": "Dear Ada"})
+        answer = sent_to_page(agent, run)
+        assert (answer["error"]["code"], answer["data"]["assurance"]) == ("needs_human", "passkey")
+        assert "sign with a passkey" in answer["error"]["hint"]
+        person = Signer(Browser(port_of(answer["data"]["url"])), "/" + approvers_path(playground.engine))
+        assert person.pin(key).status == 200
+        assert person.browser.approve(answer["data"]["request"]).status == 403
+        waits = agent.begin("status", run=run, wait_s=45)
+        assert "Approved by laptop" in person.decide(key, answer["data"]["request"]).words
+        assert waits.wait()["run_state"] == "completed"
+    assert [one.key.name for one in verify_approvals(playground.root).approvals] == ["laptop"]
 
 
 def test_two_servers_that_need_it_at_once_share_one_page(playground: Playground) -> None:

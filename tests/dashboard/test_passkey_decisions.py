@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from webauthn.helpers import bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, Answer, Browser, asked, last
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey
@@ -12,7 +13,8 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine import approvals
 from wfe_mcp.engine.approvers import APPROVERS
-from wfe_mcp.engine.proofs import Proof
+from wfe_mcp.engine.passkeys import Assertion, challenge
+from wfe_mcp.engine.proofs import Given, Proof, kept, prove, statement_of
 from wfe_mcp.views.approvers import approvers_path
 
 
@@ -219,6 +221,45 @@ def test_an_edit_that_is_found_when_the_signature_arrives_takes_the_proof_back(
     mirror.write_text(json.dumps({"title": "Mine is better"}), encoding="utf-8")
     assert no(person.decide(key, request), 409, "was edited")
     assert proofs(scene) == []
+
+
+def test_who_was_interrupted_between_proof_and_decision_signs_again(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    seen, question = person.asked(request)
+    assert question["options"]["userVerification"] == "required"
+    scene.write(f".wfe/approvals/{run}/plan/1-{request}.json", "half of a pro")
+    assert last(scene, run).status == "awaiting"
+    assert person.decide(key, request).status == 200
+    assert Proof.model_validate_json(proofs(scene)[0].read_bytes()).statement.request == request
+    again = person.send(seen, request, question["ceremony"], key.get(question["options"], person.origin))
+    assert no(again, 409, "Nothing was decided")
+    assert len(proofs(scene)) == 1, "the proof of the decision that counts stays"
+
+
+def test_of_two_tabs_the_proof_of_the_quicker_one_stays(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    given: list[Given] = []
+    with scene.store.read() as tx:
+        stored = tx.request_by_id(request)
+    assert stored is not None
+    for _ in range(2):
+        statement, _ = statement_of(scene.engine, stored, "approve")
+        signature = key.get({"challenge": text(challenge(statement.model_dump()))}, person.origin)
+        given.append(prove(scene.engine, statement, Assertion.of_browser(json.loads(signature)), person.browser.port))
+    late, quick = given
+
+    def decide(given: Given) -> None:
+        with kept(scene.engine, given.proof):
+            approvals.decide(scene.engine, given.by, run, "plan", request=request, proof=given.proof)
+
+    def both() -> None:
+        with kept(scene.engine, late.proof):
+            decide(quick)
+            decide(late)
+
+    for tries in (both, lambda: decide(late)):
+        assert refused(tries).code == "illegal_transition"
+        assert proofs(scene)[0].read_text(encoding="utf-8") == quick.proof.text
 
 
 def test_the_proof_names_the_files_that_the_revision_wrote(scene: Scene, person: Signer, key: SoftKey) -> None:

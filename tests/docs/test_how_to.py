@@ -35,6 +35,7 @@ EXECUTED = (
     "import-a-workflow",
     "move-a-run",
     "recover-after-a-crash",
+    "require-a-passkey",
     "template-versions",
     "verify-a-run",
     "watch-and-cancel-jobs",

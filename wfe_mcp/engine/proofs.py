@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store.records import RequestRecord
 
-__all__ = ["APPROVALS", "Proof", "Statement", "kept", "proof_file", "prove", "statement_of", "worktree_of"]
+__all__ = ["APPROVALS", "Given", "Proof", "Statement", "kept", "proof_file", "prove", "statement_of", "worktree_of"]
 
 APPROVALS = ".wfe/approvals"
 _SHA256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -156,8 +156,11 @@ def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int)
 
 @contextmanager
 def kept(engine: Engine, proof: Proof) -> Generator[None]:
-    """The proof of a yes stands in the project once the block ends well; a decision that was refused takes it back."""
-    from wfe_mcp.workspace.files import write_atomic
+    """The proof of a yes stands in the project once the block ends well; a decision that was refused takes its own back.
+
+    What stood there may be the proof of whoever was quicker, at the same request in another tab.
+    """
+    from wfe_mcp.workspace.files import read_if_there, write_atomic
 
     said = proof.statement
     if said.answer == "reject":  # nothing is merged on a no: the database has it
@@ -165,11 +168,16 @@ def kept(engine: Engine, proof: Proof) -> Generator[None]:
         return
     with engine.store.read() as tx:
         root = Path(engine.load(tx, said.run).record.worktree)
+    before = read_if_there(root, proof.file)
     write_atomic(root, proof.file, proof.text)
     try:
         yield
     except BaseException:
-        (root / proof.file).unlink(missing_ok=True)
+        if read_if_there(root, proof.file) == proof.text.encode():
+            if before is None:
+                (root / proof.file).unlink()
+            else:
+                write_atomic(root, proof.file, before)
         raise
 
 
