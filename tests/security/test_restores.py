@@ -56,6 +56,27 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
         assert pushed[-1].runs[run][0] > tx.tails([run])[run][0], "a person who compares sees it"
 
 
+def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_server(scene: Scene) -> None:
+    from tests.engine.scene import HUMAN
+    from wfe_mcp.core.canonical import canonical_json
+    from wfe_mcp.engine.anchoring import start_anchoring
+    from wfe_mcp.engine.backups import RESTORED
+    from wfe_mcp.workspace.anchors import anchor_file, commits_of, lines_of
+
+    run = played(scene)
+    to = scene.clock.now.isoformat()
+    scene.clock.advance(hours=1)
+    told: dict[str, object] = {"to": to, "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
+    with scene.store.tx() as tx:
+        tx.note_setting(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+    for _ in range(2):  # once is enough
+        start_anchoring(scene.engine, catch_up=True)
+        lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []
+        commits = commits_of(scene.root) or []
+        assert [[one.set_back for one in each if one.set_back] for each in (lines, commits)] == [[to], [to]]
+    assert found(scene, run) == []
+
+
 @pytest.mark.attack("remove a run as prune does, without its record", "detected", "T11")
 @pytest.mark.parametrize("record", ["", "pruned_run"])
 def test_a_run_that_nobody_pruned_is_missed(scene: Scene, forger: Forger, record: str) -> None:

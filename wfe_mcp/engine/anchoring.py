@@ -93,8 +93,14 @@ class Anchoring:
                 self._wake.notify()
 
     def catch_up(self) -> None:
-        """Note the open runs whose last event no anchor names."""
+        """Note the open runs whose last event no anchor names, and tell of a restore that was killed before it did."""
+        from wfe_mcp.engine.backups import tell_set_backs
+
         engine = self._engine
+        try:
+            tell_set_backs(engine)
+        except OSError as error:
+            self._complain(error)
         with engine.store.read() as tx:
             tails = tx.tails(tx.open_run_ids(engine.project_id))
         known = {
