@@ -78,7 +78,7 @@ _NAMES_DOCUMENT = [
     column
     for table in layout.METADATA.sorted_tables
     for column in table.columns
-    if any(key.column.table is DOCUMENT for key in column.foreign_keys)
+    if any(key.column.table is DOCUMENT for key in column.foreign_keys) or column is RUN.c.origin_sha256
 ]
 _UNNAMED = (
     delete(DOCUMENT)
@@ -134,7 +134,7 @@ class RetentionRows(SettingRows):
 
     def documents_of(self, run: RunRecord) -> set[str]:
         """The documents that a run names, in a column or in its texts."""
-        found = {run.definition_sha256, run.spec_sha256, run.inputs_sha256, run.frozen_sha256}
+        found = {run.definition_sha256, run.spec_sha256, run.inputs_sha256, run.frozen_sha256, run.origin_sha256 or ""}
         query = select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
         frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
         for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):
