@@ -27,11 +27,11 @@ def test_j7_two_runs_are_put_side_by_side(cli: Terminal) -> None:
     assert lines[0] == f"2 of 2 phases went another way: {one} beside {two}"
     table = "\n".join(" ".join(line.split()) for line in lines)
     for told in (
-        f"{one} A letter letter 1.0.0 completed 1 10 min 30 s 10 min 30 s",
-        f"{two} A letter letter 1.0.0 completed 1 15 min 30 s 15 min 30 s",
+        f"{one} A letter letter 1.0.0 completed 1 10 min 30 s human 10 min, agent 30 s",
+        f"{two} A letter letter 1.0.0 completed 1 15 min 30 s human 15 min, agent 30 s",
         "template: the same", "inputs: the same",
-        f"draft {one} completed 1 30 s differs", f"{two} completed 1 30 s",
-        f"send {one} completed 1 approval pass 10 min same", f"{two} completed 2 approval pass 15 min",
+        f"draft {one} completed 1 agent 30 s differs", f"{two} completed 1 agent 30 s",
+        f"send {one} completed 1 approval pass human 10 min same", f"{two} completed 2 approval pass human 15 min",
         f"how it differs: wfe-mcp artifact diff {two} draft --against {one}",
     ):  # fmt: skip
         assert told in table
@@ -47,10 +47,10 @@ def test_a_comparison_is_one_json_document(cli: Terminal) -> None:
         ("draft", True, "same"), ("send", True, "same"),
     ]  # fmt: skip
     first = said.data["phases"][1]["sides"][0]
-    assert (first["state"], first["attempts"], first["people_s"], first["gates"]) == (
+    assert (first["state"], first["attempts"], first["seconds"], first["gates"]) == (
         "completed",
         1,
-        600.0,
+        {"human": 600.0},
         ["approval pass"],
     )
 

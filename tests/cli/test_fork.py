@@ -78,6 +78,14 @@ def test_a_completed_run_is_forked_to_try_a_part_of_it_anew(cli: Terminal, lette
     assert cli.json("compare", letter, made).data["phases"][0]["artifact"] == "same"
 
 
+def test_the_time_of_a_fork_counts_from_its_own_beginning(cli: Terminal, letter: str) -> None:
+    made = fork(cli, f"{letter}@{seq_of(cli, letter, 'PhaseCompleted', 'draft')}", pin=PIN)
+    cli.clock.forward(minutes=3)
+    cli.hand_in(made, "send", "another")
+    sides = [each["sides"][1].get("seconds", {}) for each in cli.json("compare", letter, made).data["phases"]]
+    assert sides == [{}, {"agent": 180.0}]
+
+
 @pytest.mark.attack("cancel or pause is left behind by a fork from before it", "held")
 def test_behind_what_a_person_stopped_only_a_person_forks(cli: Terminal) -> None:
     run = cli.start("letter")

@@ -34,6 +34,7 @@ EXECUTED = (
     "hand-over-standards",
     "import-a-workflow",
     "move-a-run",
+    "look-back-and-compare",
     "recover-after-a-crash",
     "require-a-passkey",
     "template-versions",

@@ -37,7 +37,7 @@ def _tell(screen: "Screen", summary: str, data: dict[str, Any]) -> None:
 
     screen.line(summary, "bold")
     screen.table(
-        ("run", "title", "template", "state", "iteration", "took", "working", "for people", "for a worker", "tokens", "cost"),
+        ("run", "title", "template", "state", "iteration", "took", "working", "waiting", "tokens", "cost"),
         [
             (each["run"], each["title"], f"{each['template']} {each['version']}", each["state"], each["iteration"],
              span(each["total_s"]), *_spent(each))
@@ -55,8 +55,7 @@ def _tell(screen: "Screen", summary: str, data: dict[str, Any]) -> None:
             "tries",
             "gates",
             "working",
-            "for people",
-            "for a worker",
+            "waiting",
             "tokens",
             "cost",
             "artifact",
@@ -86,9 +85,11 @@ def _rows(phase: dict[str, Any], runs: list[dict[str, Any]]) -> list[tuple[objec
 def _spent(side: dict[str, Any]) -> tuple[str, ...]:
     from wfe_mcp.engine.caps import dollars
 
-    spans = (span(side[name]) for name in ("working_s", "people_s", "worker_s"))
+    seconds = dict(side.get("seconds", {}))
+    working = span(seconds.pop("working", 0.0))
+    waiting = ", ".join(f"{name} {span(spent)}" for name, spent in seconds.items())
     models = (f"{side['tokens']:,}", dollars(side["cost_usd"])) if "tokens" in side else ("", "")
-    return (*spans, *models)
+    return (working, waiting, *models)
 
 
 def span(seconds: float) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.engine.times import Times, times
 from wfe_mcp.views.difference import difference
 from wfe_mcp.views.runs import attempt_view, run_row
+from wfe_mcp.views.tasks import WAITS, For, tasks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.standing import Standing
@@ -25,8 +27,8 @@ _SAME = ("state", "attempts", "iteration", "gates", "sha256")
 def comparison(engine: Engine, one: Standing, two: Standing) -> dict[str, Any]:
     """``two`` beside ``one``: ``runs`` [2], ``template`` and ``inputs`` as differences, ``phases`` with both sides.
 
-    Of each phase: its state, tries, iteration, the verdicts of its newest try, seconds, tokens, cost, and the artifact by
-    its sha256. ``artifact`` says same, differs, or which run alone has one.
+    Of each phase: its state, tries, iteration, the verdicts of its newest try, what its seconds went to, tokens, cost, and
+    the artifact by its sha256. ``artifact`` says same, differs, or which run alone has one.
     """
     with engine.store.read() as tx:
         sides = [_Side(engine, tx, found) for found in (one, two)]
@@ -64,19 +66,20 @@ class _Side:
         record = found.loaded.record
         self._found = found
         self._until = record.ended_at or engine.clock()
-        moments = (event.at for event in tx.all_events(record.id))
-        self._times = times(zip(tx.happened(record.id), moments, strict=True), self._until)
+        self._seconds: dict[PhasePath, dict[For, float]] = {}
+        for line in tx.timelines(run_id=record.id):
+            for task in tasks_of(line.events, line.spec, self._until):
+                _add(self._seconds.setdefault(task.path, {}), task.seconds)
         self._usage: dict[str, UsageRecord] = dict(tx.usage_by("phase", run_id=record.id))
         self._total = tx.usage(run_id=record.id)
 
     def run(self) -> dict[str, Any]:
         """The run as a whole. Its seconds from start to end are not the sum of those of its phases."""
         record = self._found.loaded.record
-        took = {"total_s": _seconds((self._until - record.created_at).total_seconds())}
-        spent = list(self._times.values())
-        took |= {
-            name: _seconds(sum(getattr(each, name) for each in spent)) for name in ("working_s", "people_s", "worker_s")
-        }
+        spent: dict[For, float] = {}
+        for each in self._seconds.values():
+            _add(spent, each)
+        took = {"total_s": round((self._until - record.created_at).total_seconds(), 3), "seconds": _told(spent)}
         version = {"version": record.template_version}
         return run_row(record) | version | took | _used(self._total)
 
@@ -85,13 +88,16 @@ class _Side:
         tries = self._found.loaded.state.attempts.get(path)
         if tries is None:
             return {}
-        newest, spent = tries[-1], self._times.get(path, Times())
+        newest = tries[-1]
         gates = [f"{each['gate']} {each['verdict']}" for each in attempt_view(self._found, newest).get("verdicts", [])]
         worked = [each for each in tries if each.status is not AttemptStatus.SKIPPED and each.started_at is not None]
         view: dict[str, Any] = {"state": str(newest.status), "attempts": len(worked), "iteration": newest.iteration}
-        view |= {name: _seconds(getattr(spent, name)) for name in ("working_s", "people_s", "worker_s")}
         used = self._usage.get(path)
-        optional = {"gates": gates, "sha256": (newest.sha256 or "")[:12] if newest.revision else ""}
+        optional = {
+            "seconds": _told(self._seconds.get(path, {})),
+            "gates": gates,
+            "sha256": (newest.sha256 or "")[:12] if newest.revision else "",
+        }
         return view | {key: value for key, value in optional.items() if value} | ({} if used is None else _used(used))
 
 
@@ -99,5 +105,11 @@ def _used(usage: UsageRecord) -> dict[str, Any]:
     return {"tokens": usage.tokens, "cost_usd": round(usage.cost_usd, 6)} if usage.calls else {}
 
 
-def _seconds(value: float) -> float:
-    return round(value, 3)
+def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
+    for name, seconds in more.items():
+        total[name] = total.get(name, 0.0) + seconds
+
+
+def _told(spent: Mapping[For, float]) -> dict[str, float]:
+    """What the time went to, work first, then for whom it waited."""
+    return {name: round(spent[name], 3) for name in ("working", *WAITS) if spent.get(name)}

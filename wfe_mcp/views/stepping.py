@@ -2,7 +2,7 @@
 
     {run: {status, …}, phases: {PATH: {attempt, state, …}}, loops: {PATH: {open, failed, …}}}
 
-What has its default is left out. Of each phase the newest try is shown; a difference names what an event touched.
+What has its default is left out, but for the state. Of each phase the newest try is shown; a difference names what an event touched.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _told(value: Any) -> dict[str, Any]:
     return {
         _CALLED.get(item.name, item.name): _plain(given)
         for item in fields(value)
-        if item.name not in _SAID_ALREADY and (given := getattr(value, item.name)) != _default(item)
+        if item.name not in _SAID_ALREADY
+        and ((given := getattr(value, item.name)) != _default(item) or item.name == "status")
     }
 
 

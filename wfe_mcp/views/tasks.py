@@ -54,9 +54,13 @@ _BY_GATE = {"GatesOpened", "RevisionSubmitted", "TreeChanged", "GateJudged", "Ap
 
 @dataclass(slots=True)
 class Task:
-    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: each with how it ended."""
+    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: each with how it ended.
+
+    ``phase`` is that of the template, ``path`` names the item too.
+    """
 
     phase: PhasePath
+    path: PhasePath
     tries: dict[int, Outcome] = field(default_factory=dict[int, Outcome])
     seconds: dict[For, float] = field(default_factory=dict["For", float])
 
@@ -129,6 +133,7 @@ class _Reading:
             self._leave(told["ended"], at)
             opened = told["opened"]
         else:  # a fork: what the origin did before is in the origin's own log
+            self._is_paused = told["state"]["status"] == "paused"
             opened = [tries[-1] for tries in told["state"]["attempts"].values()]
         for attempt in opened:
             self._begin(attempt["phase"], attempt["number"], attempt, at)
@@ -184,7 +189,7 @@ class _Reading:
 
     def _clock(self, path: str) -> _Clock:
         if path not in self._clocks:
-            self.tasks.append(Task(declared(PhasePath(path))))
+            self.tasks.append(Task(declared(PhasePath(path)), PhasePath(path)))
             self._clocks[path] = _Clock(self.tasks[-1])
         return self._clocks[path]
 
