@@ -112,7 +112,7 @@ def test_a_fork_counts_from_its_own_beginning() -> None:
     tries = [{"phase": "plan", "number": number, "status": status} for number, status in ((1, "failed"), (2, "ready"))]
     done = [{"phase": "ci", "number": 1, "status": "completed"}]
     (task,) = log(
-        (0, "RunForked", {"state": {"attempts": {"plan": tries, "ci": done}}}),
+        (0, "RunForked", {"state": {"status": "running", "attempts": {"plan": tries, "ci": done}}}),
         (10, "plan PhaseStarted", {"attempt": 2}), (30, "plan AttemptFailed", {"attempt": 2}),
     )  # fmt: skip
     assert (task.phase, task.tries, task.seconds) == ("plan", {2: "failed"}, {"agent": 10, "working": 20})
