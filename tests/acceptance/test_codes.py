@@ -47,6 +47,7 @@ CODES_TEMPLATE = {
         phase("taken"),
         phase("later", needs=["free"]),
         phase("done"),
+        phase("late"),
     ],
 }
 WILD = {**CODES_TEMPLATE, "name": "wild"}
@@ -72,6 +73,7 @@ class Drill:
         kept = {**CODES_TEMPLATE, "name": "kept"}
         assert agent.call("save_template", definition=kept)["ok"]
         self.saved_anew = {**kept, "title": "Another title"}
+        neighbour.call("start_phase", run=self.run, phase="late")
         playground.write({"big.json": json.dumps({"title": "x" * 2_000_000})})
 
 
@@ -142,6 +144,11 @@ TABLE: list[tuple[str, str, Arguments]] = [
     ("skip_phase", "unknown_phase", on("fre", reason="no")),
     ("skip_phase", "illegal_transition", on("stuck", reason="no")),
     ("skip_phase", "needs_human", on("free", reason="no")),
+    ("rollback", "bad_argument", lambda drill: {"run": drill.run, "to": "cp-99999"}),
+    ("rollback", "unknown_run", lambda _: {"run": "nowhere", "to": "free"}),
+    ("rollback", "not_ready", lambda drill: {"run": drill.run, "to": "later"}),
+    ("rollback", "needs_human", lambda drill: {"run": drill.run, "to": "stuck", "files": False}),
+    ("rollback", "leased", lambda drill: {"run": drill.run, "to": "done", "files": False}),
     ("control_run", "bad_argument", lambda drill: {"run": drill.run, "action": "stop"}),
     ("control_run", "unknown_run", lambda _: {"run": "nowhere", "action": "pause"}),
     ("control_run", "unknown_phase", lambda drill: {"run": drill.held, "action": "proceed", "phase": "fre"}),

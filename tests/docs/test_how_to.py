@@ -37,6 +37,7 @@ EXECUTED = (
     "look-back-and-compare",
     "recover-after-a-crash",
     "require-a-passkey",
+    "roll-back-and-undo",
     "template-versions",
     "verify-a-run",
     "watch-and-cancel-jobs",

@@ -26,6 +26,7 @@ DESIGN = {
     "reject": "run* phase* feedback* to",
     "retry_phase": "run* phase* role feedback",
     "skip_phase": "run* phase* reason*",
+    "rollback": "run* to* files",
     "control_run": "run* action* phase reason",
     "read_artifact": "run* phase artifact revision pointer against",
     "second_opinion": "run phase question reviewers wait_s",

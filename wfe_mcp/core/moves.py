@@ -126,11 +126,11 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
 def refusal(state: RunState, command: c.Command) -> Refused | None:
     """Why ``command`` is not legal now, or None. Names the legal next calls through ``legal_moves`` at the edge."""
     name = type(command).__name__
-    if name not in RUN_MOVES[state.status]:
-        return illegal(f"The run is {state.status}, where {_words(name)} means nothing.", _allowed_in_run(state))
     going_back = is_going_back(state, command, _RECORDED)
     if going_back is not None:
         return going_back
+    if name not in RUN_MOVES[state.status]:
+        return illegal(f"The run is {state.status}, where {_words(name)} means nothing.", _allowed_in_run(state))
     if isinstance(command, c.PhaseCommand):
         found = _phase_refusal(state, command, name)
         if found is not None:

@@ -68,13 +68,16 @@ def redo(log: Sequence[Entry]) -> Step:
     raise Refused("illegal_transition", "Nothing is left to redo: the last command was no undo.", "Call status.")
 
 
-def people_since(log: Sequence[Entry], to: int, *, whole: bool) -> tuple[str, ...]:
+def people_since(log: Sequence[Entry], to: int, *, whole: bool, files: bool = False) -> tuple[str, ...]:
     """What people did or were to decide after event ``to``: the names of the events, with their numbers.
 
-    ``whole``: pause, automatic mode and caps go back too (an undo).
+    ``whole``: pause, automatic mode and caps go back too (an undo). ``files``: they do too, and with them what a person
+    recorded in a checkpoint.
     """
     return tuple(
-        f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[to:] if _is_persons(entry, whole=whole)
+        f"{type(entry.event).__name__} (event {entry.seq})"
+        for entry in log[to:]
+        if _is_persons(entry, whole=whole) or (files and _is_recorded(entry))
     )
 
 
@@ -101,6 +104,11 @@ def _is_persons(entry: Entry, *, whole: bool) -> bool:
         return True
     through = entry.by.channel in {Channel.FORM, Channel.DASHBOARD, Channel.PASSKEY, Channel.DEMO}
     return (through or entry.by.assurance > Assurance.AGENT) and not isinstance(event, _FOLLOWS)
+
+
+def _is_recorded(entry: Entry) -> bool:
+    is_manual = isinstance(entry.event, e.CheckpointTaken) and entry.event.why == "manual"
+    return is_manual and entry.by.channel not in {Channel.MCP, Channel.SYSTEM}
 
 
 def _last_command(log: Sequence[Entry], upto: int) -> tuple[int, Entry] | None:

@@ -64,6 +64,7 @@ class Engine:
         self.wakers: list[Callable[[], None]] = []
         self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
         self.anchoring: Anchoring | None = None
+        self.going_back: set[str] = set()  # runs whose files this process is putting back
         self._store = store
         self._project_id: str | None = None
         self._opening = threading.Lock()

@@ -21,6 +21,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import outages
+from wfe_mcp.engine.checkpoints import at_start
 from wfe_mcp.engine.driven import TRIES, is_driven, role_of
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.requests import SYSTEM
@@ -91,6 +92,7 @@ class DrivenJobs:
         piece = self._piece(context.job)
         if piece is None:
             return Outcome({"stale": True})
+        at_start(self._engine, piece.run.id, piece.attempt.phase, piece.attempt.number, again=True)
         from wfe_mcp.engine.providers import connections_of
 
         try:
@@ -120,7 +122,8 @@ class DrivenJobs:
         assert job.run_id is not None
         with self._engine.store.read() as tx, turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current:
             attempt = _attempt(current, job)
-            if attempt is None or current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING}:
+            goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING} and not current.state.going_back
+            if attempt is None or not goes_on:
                 return None
             told = fenced_feedback(current, attempt)
             feedback = "\n\n".join(

@@ -63,7 +63,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     assert job.phase is not None
     with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
         attempt = judged_attempt(current, job)
-        if attempt is None:
+        if attempt is None or current.state.going_back is not None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
         named = f"{gate.model_dump_json()} {_judged_artifact(current, attempt, gate)}"

@@ -14,6 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.checkpoints import at_start
 from wfe_mcp.engine.desk import LEASE, Engine
 from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
@@ -61,6 +62,9 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         made = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
         )
+    before = current.loaded_before.state.attempts.get(path, (None,))[-1]
+    if before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder:
+        at_start(engine, current.run.id, path, attempt.number)
     return replace(made, loaded=current.loaded)
 
 

@@ -166,7 +166,7 @@ class _Seen:
             return {}
         return {
             name: row.output
-            for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.number)
+            for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.made_in)
             if (name := names.get(row.step)) is not None and (row.status is StepStatus.DONE or row.output is not None)
         }
 

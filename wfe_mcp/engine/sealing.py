@@ -171,7 +171,7 @@ def _is_old(tx: Tx, record: RunRecord, attempt: Attempt, value: Any) -> bool:
     """The mirror of an earlier revision of the same attempt: a crash came before the newer one was written."""
     sha256 = sha256_hex(canonical_json(value))
     heads = tx.revisions(record.id, attempt.phase)
-    return any(head.attempt == attempt.number and head.sha256 == sha256 for head in heads)
+    return any(head.attempt in {attempt.number, attempt.restores} and head.sha256 == sha256 for head in heads)
 
 
 Signature = tuple[tuple[str, int, int, int], ...]

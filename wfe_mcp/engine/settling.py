@@ -42,6 +42,8 @@ _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 def settle(turn: Turn) -> None:
     """Evaluate what is due until nothing is, and enqueue what must happen outside the transaction."""
+    if turn.state.going_back is not None:
+        return  # nothing follows until the files are back
     while (
         _answer_one(turn)
         or _judge_one(turn)
@@ -201,7 +203,8 @@ def _keep_jobs(turn: Turn) -> None:
 def keep_times(turn: Turn, now: Attempt, was: Attempt | None) -> None:
     """The timers of ``now``, where it has other times than ``was``."""
     for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
-        if moment is not None and moment != getattr(was, "deadline" if kind == "timeout" else "not_before", None):
+        before = getattr(was, "deadline" if kind == "timeout" else "not_before", None)
+        if moment is not None and (moment != before or was is None or was.number != now.number):
             turn.enqueue(
                 "timer", phase=now.phase, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
                 dedupe_key=f"timer:{kind}:{turn.run.id}:{now.phase}:{now.number}:{moment.isoformat()}",

@@ -248,6 +248,8 @@ def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
 def _blockers(loaded: LoadedRun, plan: Plan) -> tuple[str, ...]:
     run, state = loaded.record.id, loaded.state
     found = [f"The run is {state.status}: {state.reason or 'stopped'}"] if state.status in _STOPPED else []
+    if state.going_back is not None:
+        found.append(f"The run is going back to event {state.going_back.to}; its files are being put back")
     for attempt in state.open_attempts:
         match attempt.status:
             case AttemptStatus.AWAITING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.checkpoints import at_start
 from wfe_mcp.engine.holding import BUSY_S, held_elsewhere
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.step_calls import Answer, Call, make
@@ -49,6 +50,8 @@ class StepJobs:
         call = self._begin(context.job)
         if call is None:
             return Outcome({"stale": True})
+        if call.row.position == 0 and call.row.tries == 1:
+            at_start(self._engine, call.run.id, call.attempt.phase, call.attempt.number)
         try:
             answer = make(self._engine, call, context)
         except StepStopped as stopped:
@@ -73,7 +76,7 @@ class StepJobs:
                 return None
             if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
                 return None
-            if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING}:
+            if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
                 tx.save_step(replace(row, status=StepStatus.READY, not_before=None))
                 return None
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")

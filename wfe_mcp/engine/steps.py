@@ -242,7 +242,7 @@ def _carried(turn: Turn, attempt: Attempt, phase: StepsPhase) -> dict[str, StepR
     """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
     tries = turn.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
-    if last is None or last.iteration != attempt.iteration or last.revision:
+    if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
     rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, last.number)}
     kept: dict[str, StepRecord] = {}

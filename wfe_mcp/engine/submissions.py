@@ -131,7 +131,7 @@ def _tree_before(current: Turn, phase: PhasePath) -> str | None:
 def _answered(current: Turn, meant: Attempt, sha256: str | None) -> Receipt | None:
     """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
     same = sha256 is not None and any(
-        head.sha256 == sha256 and head.attempt == meant.number
+        head.sha256 == sha256 and head.attempt in {meant.number, meant.restores}
         for head in current.tx.revisions(current.run.id, meant.phase)
     )
     newest = meant.number == len(current.state.attempts[meant.phase])

@@ -15,6 +15,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from wfe_mcp.engine.checkpoints import at_completion
 from wfe_mcp.engine.imports import refuse_change
 from wfe_mcp.engine.mirrors import mirror
 from wfe_mcp.engine.settling import settle
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records import LoadedRun
 
 __all__ = ["turn", "turn_in"]
 
@@ -34,17 +36,35 @@ log = logging.getLogger("wfe_mcp.engine")
 
 @contextlib.contextmanager
 def turn(engine: Engine, run_id: str, by: By) -> Generator[Turn]:
-    """A turn in its own transaction. What it changed is saved when the block ends without an exception."""
-    with engine.store.tx() as tx, turn_in(engine, tx, run_id, by) as current:
+    """A turn in its own transaction. What it changed is saved when the block ends without an exception.
+
+    A rollback whose process died is ended first.
+    """
+    with contextlib.ExitStack() as stack:
+        tx = stack.enter_context(engine.store.tx())
+        loaded = engine.load(tx, run_id)
+        if loaded.state.going_back is not None:
+            stack.close()  # files are put back outside any transaction
+            _end_interrupted(engine, run_id)
+            tx, loaded = stack.enter_context(engine.store.tx()), None
+        current = stack.enter_context(turn_in(engine, tx, run_id, by, loaded=loaded))
         yield current
     if current.refusal is not None:
         raise current.refusal
 
 
+def _end_interrupted(engine: Engine, run_id: str) -> None:
+    from wfe_mcp.engine.rollback import end_interrupted
+
+    end_interrupted(engine, run_id)
+
+
 @contextlib.contextmanager
-def turn_in(engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True) -> Generator[Turn]:
+def turn_in(
+    engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True, loaded: LoadedRun | None = None
+) -> Generator[Turn]:
     """A turn inside a transaction that somebody else opened (a job that ends). ``settles`` False only reads."""
-    loaded = engine.load(tx, run_id)
+    loaded = loaded or engine.load(tx, run_id)
     if settles:
         refuse_change(loaded.record)
     current = Turn(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
@@ -62,6 +82,8 @@ def _tell(current: Turn) -> None:
         current.engine.anchoring.note((current.run.id,), current.events, by_human=current.by.is_human)
     with _logged("mirror"):
         mirror(current)
+    with _logged("checkpoint"):
+        at_completion(current)
     for listener in current.engine.listeners:
         with _logged("listener"):
             listener(current.run.id)

@@ -6,6 +6,7 @@ waits for its gates has one for that long.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
@@ -13,6 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import driven, outages, second_opinion
+from wfe_mcp.engine.checkpoints import keep_again
 from wfe_mcp.engine.driven_jobs import DrivenJobs, driven_gave_up
 from wfe_mcp.engine.opinion_jobs import OpinionJobs
 from wfe_mcp.engine.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.ending import GaveUp
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import JobRecord
+
+log = logging.getLogger("wfe_mcp.engine")
 
 __all__ = ["gave_up_of", "new_worker", "start_worker", "tend_open_runs"]
 
@@ -67,10 +71,14 @@ def tend_open_runs(engine: Engine) -> None:
     with engine.store.read() as tx:
         runs = tx.open_run_ids(engine.project_id)
     for run in runs:
-        with turn(engine, run, SYSTEM) as current:
-            for attempt in current.state.open_attempts:
-                if attempt.status is AttemptStatus.GATING:
-                    enqueue_gate(current, attempt)
+        try:
+            keep_again(engine, run)
+            with turn(engine, run, SYSTEM) as current:
+                for attempt in current.state.open_attempts:
+                    if attempt.status is AttemptStatus.GATING:
+                        enqueue_gate(current, attempt)
+        except Refused as refused:  # a rollback that cannot be ended just now: whoever asks next tries again
+            log.warning("run %s is left alone: %s", run, refused.message)
 
 
 class _Gates:

@@ -6,6 +6,7 @@ are raised; ``refusal`` turns them into the same envelope with the legal next ca
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates, versions
 from wfe_mcp.engine.page import page_for
 from wfe_mcp.engine.pin import pin_is_set
+from wfe_mcp.engine.rollback import end_interrupted, is_interrupted
 from wfe_mcp.engine.stale import is_stale
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.phases import Claim
 
 __all__ = [
-    "answer_form", "answer_page", "ask_approval", "control_run", "is_closed", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
+    "answer_form", "answer_page", "ask_approval", "control_run", "envelope_of", "is_closed", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
     "skip_phase",
     "standing_of", "start_phase", "start_run", "status", "submit_artifact", "submitted",
 ]  # fmt: skip
@@ -103,7 +105,7 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     summary = run_views.summary(found)
     if is_stale(engine, found.loaded.record):
         view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
-    return _envelope(found, summary, view | ({"warnings": warnings} if warnings else {}))
+    return envelope_of(found, summary, view | ({"warnings": warnings} if warnings else {}))
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -152,8 +154,8 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
         )  # fmt: skip
         refused = Refused("gate_failed", told[:2500], hint)
         data["verdicts"] = [{key: said[key] for key in said if key != "message"} for said in verdicts]
-        return _envelope(found, f"{phase}: gate failed", data, phase=phase, error=refused)
-    return _envelope(found, f"{phase}: {newest.status}", data, phase=phase)
+        return envelope_of(found, f"{phase}: gate failed", data, phase=phase, error=refused)
+    return envelope_of(found, f"{phase}: {newest.status}", data, phase=phase)
 
 
 def ask_approval(
@@ -166,7 +168,7 @@ def ask_approval(
     asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
     found = standing_of(engine, asked.loaded.record.id)
     if asked.decided:
-        return _envelope(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
+        return envelope_of(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
     command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
     data = {
         "request": asked.request.id,
@@ -182,7 +184,7 @@ def ask_approval(
         "needs_human", f"{asked.message} A person decides; the request is stored.",
         f"Ask the user to {at_page}run in a terminal of their own: {command}{' (and sign with a passkey there)' if signs else ''}",
     )  # fmt: skip
-    envelope = _envelope(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+    envelope = envelope_of(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
     return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
 
@@ -268,7 +270,7 @@ def control_run(
         engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
     )
     found = standing_of(engine, loaded.record.id)
-    return _envelope(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
+    return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
 
 
 def read_artifact(
@@ -282,7 +284,7 @@ def read_artifact(
         engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
     )
     what = data.get("artifact") or f"{len(data.get('artifacts', []))} artifact(s)"
-    return _envelope(found, f"read {what}", data)
+    return envelope_of(found, f"read {what}", data)
 
 
 def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
@@ -297,15 +299,33 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
             return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
         if phase not in found.loaded.state.attempts:
             phase = None
-        envelope = _envelope(found, refused.message, data, phase=phase, error=refused)
+        envelope = envelope_of(found, refused.message, data, phase=phase, error=refused)
         return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
     return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
 
 
 def standing_of(engine: Engine, run: str) -> Standing:
-    """Where ``run`` stands as this process sees it."""
+    """Where ``run`` stands as this process sees it. A rollback that was interrupted is ended first."""
+    with engine.store.read() as tx:
+        found = standing(engine, tx, engine.load(tx, run))
+    if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
+        return found
+    with suppress(Refused):  # it cannot be ended just now, and blockers say so
+        end_interrupted(engine, found.loaded.record.id)
     with engine.store.read() as tx:
         return standing(engine, tx, engine.load(tx, run))
+
+
+def envelope_of(
+    found: Standing, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
+) -> Envelope:
+    """The answer about a run as it stands now, and one of its phases."""
+    state = found.loaded.state
+    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
+    return Envelope(
+        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
+        found.waiting_on, summary, next_moves(found), data, error,
+    )  # fmt: skip
 
 
 def _resubmit(found: Standing, envelope: Envelope, phase: str) -> Envelope:
@@ -322,20 +342,9 @@ def _resubmit(found: Standing, envelope: Envelope, phase: str) -> Envelope:
 
 def _moved(engine: Engine, run: str, phase: str, what: str) -> Envelope:
     found = standing_of(engine, run)
-    return _envelope(
+    return envelope_of(
         found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
     )
-
-
-def _envelope(
-    found: Standing, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
-) -> Envelope:
-    state = found.loaded.state
-    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
-    return Envelope(
-        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
-        found.waiting_on, summary, next_moves(found), data, error,
-    )  # fmt: skip
 
 
 def _open_runs(engine: Engine, by: By) -> Envelope:

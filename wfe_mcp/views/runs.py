@@ -144,7 +144,7 @@ def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> di
         ],
         "forced": attempt.forced,
         "steps": [
-            step_view(row) for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.number)
+            step_view(row) for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)
         ],
         "tools": tools_of(standing.tools, attempt), "role": attempt.role,
     }  # fmt: skip

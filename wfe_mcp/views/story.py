@@ -72,7 +72,11 @@ def _attempts(found: Standing, evidence: list[EvidenceRecord]) -> list[dict[str,
     for each in evidence:
         by_attempt.setdefault((each.phase, each.attempt), []).append(each)
     return [
-        _attempt(found, attempt, by_attempt.get((attempt.phase, attempt.number), []))
+        _attempt(
+            found,
+            attempt,
+            [each for n in (attempt.restores, attempt.number) for each in by_attempt.get((attempt.phase, n), ())],
+        )
         for tries in found.loaded.state.attempts.values()
         for attempt in tries
     ]

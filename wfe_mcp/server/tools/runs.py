@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wfe_mcp.server.call import Call
-from wfe_mcp.views import answers, waiting
+from wfe_mcp.views import answers, history, waiting
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["control_run", "start_run", "status"]
@@ -53,9 +53,13 @@ async def status(
 async def control_run(
     call: Call,
     run: str,
-    action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"],
+    action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off", "checkpoint"],
     phase: str = "",
     reason: str = "",
 ) -> Envelope:
-    """Pause, resume or cancel a run; proceed when a completed phase waits for it; switch automatic mode."""
+    """Pause, resume or cancel a run; proceed when a completed phase waits for it; switch automatic mode; take a
+    checkpoint to roll back to.
+    """
+    if action == "checkpoint":
+        return await call.answer(history.checkpoint, run=run, note=reason)
     return await call.answer(answers.control_run, run=run, action=action, phase=phase, reason=reason)

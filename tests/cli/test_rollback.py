@@ -1,0 +1,165 @@
+"""A person goes back, undoes and redoes at a terminal."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal
+
+pytestmark = pytest.mark.usefixtures("in_git")
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def all_bytes(root: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of the project with its mode; git's and ours left out."""
+    files = (file for file in root.rglob("*") if file.is_file() or file.is_symlink())
+    named = ((file.relative_to(root).as_posix(), file) for file in files)
+    return {
+        name: (str(file.readlink()).encode() if file.is_symlink() else file.read_bytes(), file.lstat().st_mode)
+        for name, file in named
+        if not name.startswith((".git/", ".wfe/"))
+    }
+
+
+@pytest.mark.requirement("S1-08")
+@pytest.mark.requirement("S1-22")
+def test_rollback_and_undo_bring_back_every_byte(cli: Terminal) -> None:
+    root = cli.root
+    for name in ("kept.txt", "changed.txt", "removed.txt", "staged.txt"):
+        (root / name).write_text(f"{name}\n")
+    (root / ".gitignore").write_text("ignored/\n.wfe/\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    (root / "link").symlink_to("kept.txt")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "files")
+    (root / "staged.txt").write_text("staged\n")
+    git(root, "add", "staged.txt")
+    (root / "untracked.bin").write_bytes(bytes(range(256)))
+    (root / "ignored").mkdir()
+    (root / "ignored" / "x").write_text("left alone\n")
+    run = cli.start("letter")
+    taken = cli.json("checkpoint", run, "--note", "before it all").data["checkpoint"]
+    before, index = all_bytes(root), git(root, "ls-files", "--stage")
+    (root / "changed.txt").write_text("wrecked\n")
+    (root / "removed.txt").unlink()
+    (root / "untracked.bin").unlink()
+    (root / "run.sh").chmod(0o644)
+    (root / "link").unlink()
+    (root / "link").write_text("no link any more\n")
+    (root / "new").mkdir()
+    (root / "new" / "file").write_text("new\n")
+    assert cli.hand_in(run, "draft").document["state"] == "completed"
+    (root / "draft.json").unlink()
+    cli.json("checkpoint", run)
+    wrecked = all_bytes(root)
+    said = cli.json("rollback", run, taken["checkpoint"], pin=PIN)
+    assert said.code == 0, said.err
+    assert all_bytes(root) == before
+    assert git(root, "ls-files", "--stage") == index
+    assert said.data["files"]["restored"] == 6
+    phases = {each["phase"]: each["state"] for each in cli.json("status", run, pin=None).data["phases"]}
+    assert phases == {"draft": "ready"}
+    assert cli.json("undo", run, pin=PIN).code == 0
+    assert all_bytes(root) == wrecked
+    assert git(root, "stash", "list") == ""
+    assert git(root, "ls-files", "--stage") == index
+    assert cli("redo", pin=PIN).code == 0
+    assert all_bytes(root) == before
+    assert cli.json("verify", run).code == 0
+
+
+def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    assert cli.state(run) == "waiting"
+    assert cli("undo").code == 0
+    assert cli("undo").code == 0
+    states = [each["state"] for each in cli.json("status", run).data["phases"]]
+    assert states[0] == "ready"
+    said = cli.json("undo", run)
+    assert said.refusal == "illegal_transition"
+    assert "start of a run" in said.document["error"]["message"]
+    assert cli("redo").code == 0
+    assert cli("redo").code == 0
+    assert cli.state(run) == "waiting"
+    assert cli.json("redo").refusal == "illegal_transition"
+
+
+def test_what_a_person_decided_is_undone_with_the_pin(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    assert cli("approve", run, "send", pin=PIN).code == 0
+    said = cli.json("undo", run)
+    assert (said.refusal, said.data["command"]) == ("needs_human", f"wfe-mcp undo {run}")
+    assert cli.json("undo", run, pin="wrong horse").refusal == "wrong_pin"
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: PIN)
+    assert cli("undo", run).code == 0
+    assert cli.state(run) == "waiting"
+
+
+def test_a_cancelled_run_is_not_brought_back(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli("cancel", run).code == 0
+    assert cli.json("undo", run, pin=PIN).refusal == "illegal_transition"
+    assert cli.json("undo").refusal == "bad_argument"
+
+
+def test_changes_that_nobody_recorded_take_a_word_more(cli: Terminal) -> None:
+    run = cli.start("letter")
+    name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
+    (cli.root / "mine.txt").write_text("mine\n")
+    said = cli("rollback", run, name, pin=PIN)
+    assert said.code == 1
+    assert "mine.txt" in said.err
+    assert "--discard" in said.err
+    assert cli("rollback", run, name, "--no-files", pin=PIN).code == 0
+    assert (cli.root / "mine.txt").exists()
+    assert cli.json("rollback", run, name, "--discard").refusal == "needs_human"
+    said = cli("rollback", run, name, "--discard", pin=PIN)
+    assert (said.code, (cli.root / "mine.txt").exists()) == (0, False)
+    assert "1 file(s)" in said.out
+    assert cli("undo", run, pin=PIN).code == 0
+    assert (cli.root / "mine.txt").read_text() == "mine\n"
+
+
+def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.json("checkpoint", run)
+    (cli.root / "made.txt").write_text("made\n")
+    cli.hand_in(run, "draft")
+    assert cli("undo", run, "--files", pin=PIN).code == 0
+    assert not (cli.root / "made.txt").exists()
+    assert cli("redo", run, "--files", pin=PIN).code == 0
+    assert (cli.root / "made.txt").exists()
+
+
+def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
+    run = cli.start("note")
+    first = cli.json("checkpoint", run, "--note", "a good place").data["checkpoint"]["checkpoint"]
+    cli.hand_in(run, "draft")
+    told = cli.json("checkpoints", run).data["checkpoints"]
+    assert [(each["why"], each["files"]) for each in told] == [("completion", True), ("manual", True)]
+    said = cli("checkpoints", run)
+    assert first in said.out
+    assert "state and files (a good place)" in said.out
+    (cli.root / ".wfe").mkdir(exist_ok=True)
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(
+        config.read_text() + "\n[checkpoints]\nkeep = 1\n" if config.exists() else "[checkpoints]\nkeep = 1\n"
+    )
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    pruned = cli.json("checkpoints", run, "--prune")
+    assert pruned.data["pruned"] == [f"{run}/{first}"]
+    assert "are kept no longer" in cli("checkpoints", run, "--prune").out

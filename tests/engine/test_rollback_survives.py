@@ -1,0 +1,197 @@
+"""A rollback whose process is killed at any place ends: before the files, between two of them, after them, after the state."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from tests.engine.test_rollback import files, statuses
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import rollback as going
+from wfe_mcp.engine.checkpoints import at_start, checkpoints_of
+from wfe_mcp.engine.work import tend_open_runs
+from wfe_mcp.views import answers
+from wfe_mcp.workspace.checkpoints import kept
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine import rollback
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.store import Store
+from wfe_mcp.workspace import restoring, staging
+from wfe_mcp.workspace.location import project_at
+
+root, database, run, stage = sys.argv[1:]
+
+def die(*_args, **_keys):
+    if hasattr(signal, "SIGKILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(9)
+
+restore, moved = restoring.restore, staging.Staging._move
+moves = []
+
+def move(self, *parts):
+    moves.append(parts)
+    if len(moves) == 3:
+        die()
+    return moved(self, *parts)
+
+def whole(*args, **keys):
+    restore(*args, **keys)
+    die()
+
+if stage == "before the safety checkpoint":
+    restoring.prepare = die
+elif stage == "before the files":
+    restoring.restore = die
+elif stage == "between two files":
+    staging.Staging._move = move
+elif stage == "after the files":
+    restoring.restore = whole
+clock = lambda: datetime(2026, 3, 1, 13, tzinfo=UTC)
+store = Store.open(f"sqlite:///{database}", clock=clock)
+engine = Engine(project_at(Path(root)), clock=clock, store=store)
+rollback.rollback(engine, By("ada", Channel.CLI, Assurance.HUMAN), run, "build")
+die()
+"""
+
+
+def wrecked(scene: Scene) -> tuple[str, dict[str, bytes], dict[str, bytes]]:
+    """A run whose build was made; the files before it and after it."""
+    for number in range(4):
+        scene.write(f"old-{number}.txt", f"{number}\n")
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.begin(run, "build")
+    before = files(scene)
+    for number in range(4):
+        scene.write(f"old-{number}.txt", "wrecked\n")
+        scene.write(f"new-{number}.txt", "new\n")
+    scene.submit(run, "build")
+    return run, before, files(scene)
+
+
+def kill_in(scene: Scene, run: str, stage: str) -> None:
+    scene.clock.advance(hours=2)
+    words = [sys.executable, "-c", KILLED, str(scene.root), str(scene.store.path), run, stage]
+    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=120)
+    assert done.returncode in {-9, 9}, done.stderr
+
+
+@pytest.mark.parametrize("who", ["a server that starts", "the next command", "somebody who looks"])
+@pytest.mark.parametrize("stage", ["before the files", "between two files", "after the files"])
+def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene, stage: str, who: str):
+    run, before, after = wrecked(scene)
+    kill_in(scene, run, stage)
+    assert isinstance(scene.state(run).going_back, GoingBack)
+    if who == "a server that starts":
+        tend_open_runs(scene.engine)
+        assert scene.state(run).status == "completed"  # such runs are left alone until somebody asks
+    if who == "somebody who looks":
+        assert answers.status(scene.engine, AGENT, run).run_state == "running"
+    scene.begin(run, "build")
+    assert files(scene) == before
+    assert statuses(scene, run, "build") == ["rolled_back", "running"]
+    assert scene.state(run).going_back is None
+    scene.engine.holder = "another"
+    going.undo(scene.engine, HUMAN, run)
+    going.undo(scene.engine, HUMAN, run)
+    assert files(scene) == after
+    with scene.store.read() as tx:
+        assert tx.verify_run(RunId(run)) == []
+        names = {f"{run}/{one.name}" for one in checkpoints_of(tx, run)}
+    assert set(kept(scene.root, run)) <= names
+
+
+@pytest.mark.parametrize("stage", ["before the safety checkpoint", "after the state"])
+def test_outside_of_that_it_has_happened_or_it_has_not(scene: Scene, stage: str):
+    run, before, after = wrecked(scene)
+    kill_in(scene, run, stage)
+    assert scene.state(run).going_back is None
+    assert files(scene) == (before if stage == "after the state" else after)
+    assert scene.attempt(run, "build").status is (
+        AttemptStatus.READY if stage == "after the state" else AttemptStatus.COMPLETED
+    )
+
+
+def test_an_open_run_is_ended_by_a_server_that_starts(scene: Scene):
+    scene.write("old.txt", "0\n")
+    run = scene.start(phase("plan"), phase("build"), phase("later"))
+    scene.do(run, "plan")
+    scene.begin(run, "build")
+    before = files(scene)
+    for number in range(4):
+        scene.write(f"new-{number}.txt", "new\n")
+    scene.submit(run, "build")
+    kill_in(scene, run, "between two files")
+    tend_open_runs(scene.engine)
+    assert (files(scene), scene.state(run).going_back) == (before, None)
+
+
+def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
+    run, before, _ = wrecked(scene)
+    kill_in(scene, run, "between two files")
+    scene.write("old-3.txt", "somebody's\n")
+    scene.begin(run, "build")
+    assert files(scene) == before
+    shown = [scene.git("show", f"{commit}:old-3.txt") for commit in set(scene.git("rev-list", "--all", "--glob=refs/wfe/*").split())
+             if "old-3.txt" in scene.git("ls-tree", "--name-only", commit)]  # fmt: skip
+    assert "somebody's\n" in shown
+
+
+def test_without_its_folder_a_rollback_is_abandoned_and_said(scene: Scene, tmp_path: Path):
+    run, _, _ = wrecked(scene)
+    kill_in(scene, run, "before the files")
+    (scene.root / ".git").rename(tmp_path / "elsewhere")
+    going.end_interrupted(scene.engine, run)
+    assert scene.state(run).going_back is None
+    assert scene.events(run)[-1] == "RollbackAbandoned"
+    assert scene.attempt(run, "build").status is AttemptStatus.COMPLETED
+
+
+def test_one_that_goes_on_elsewhere_is_waited_for(scene: Scene):
+    run, _, _ = wrecked(scene)
+    kill_in(scene, run, "before the files")
+    scene.engine.going_back.add(run)
+    assert refused(scene.begin, run, "build").code == "leased"
+    assert answers.status(scene.engine, AGENT, run).ok
+    assert "going back" in str(scene.status(run).data["blockers"])
+    scene.engine.going_back.clear()
+    assert scene.begin(run, "build").ok
+
+
+def test_files_that_cannot_be_put_back_leave_everything_as_it_was(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    run, _, after = wrecked(scene)
+
+    def no(*_args: object, **_keys: object) -> None:
+        raise Refused("unavailable", "The disk is full.", "Make room.")
+
+    monkeypatch.setattr("wfe_mcp.workspace.restoring.restore", no)
+    assert refused(going.rollback, scene.engine, HUMAN, run, "build").message == "The disk is full."
+    assert (files(scene), scene.state(run).going_back) == (after, None)
+    monkeypatch.undo()
+    kill_in(scene, run, "before the files")
+    monkeypatch.setattr("wfe_mcp.workspace.restoring.restore", no)
+    assert answers.status(scene.engine, AGENT, run).ok
+    assert refused(scene.begin, run, "build").message == "The disk is full."
+
+
+def test_a_start_that_was_saved_is_not_saved_twice(scene: Scene):
+    run = scene.start(phase("plan"))
+    scene.begin(run, "plan")
+    before = scene.events(run)
+    at_start(scene.engine, run, PhasePath("plan"), 1, again=True)
+    assert scene.events(run) == before

@@ -1,0 +1,69 @@
+"""An agent goes back through the tool, in both eras of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.conftest import Connect, House, call
+
+if TYPE_CHECKING:
+    from typing import Any
+
+GOOD = {"title": "A good title"}
+
+
+@pytest.mark.requirement("S1-22")
+async def test_an_agent_takes_its_own_work_back_with_the_files(connect: Connect, house: House) -> None:
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        await call(agent, "start_phase", run=run, phase="plan")
+        (house.root / "made.txt").write_text("made\n")
+        await call(agent, "submit_artifact", run=run, phase="plan", artifact=GOOD)
+        found: dict[str, Any] = await call(agent, "rollback", run=run, to="plan")
+        assert (found["ok"], found["data"]["files"]["paths"]) == (True, ["made.txt"])
+        assert found["next"][0]["tool"] == "start_phase"
+        assert not (house.root / "made.txt").exists()
+        late = await call(agent, "submit_artifact", run=run, phase="plan", attempt=1, artifact={"title": "Too late"})
+        assert late["error"]["code"] == "stale_revision"
+        begun = await call(agent, "start_phase", run=run, phase="plan")
+        assert begun["data"]["attempt"] == 2
+        back = await call(agent, "rollback", run=run, to=found["data"]["files"]["before"], files=False)
+        assert back["ok"]
+        assert not (house.root / "made.txt").exists()
+
+
+async def test_an_agent_records_a_moment_and_comes_back_to_it(connect: Connect, house: House) -> None:
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        await call(agent, "start_phase", run=run, phase="plan")
+        (house.root / "made.txt").write_text("made\n")
+        taken = await call(agent, "control_run", run=run, action="checkpoint", reason="half way")
+        name = taken["data"]["checkpoint"]["checkpoint"]
+        assert taken["summary"] == f"{name}: state and files"
+        (house.root / "made.txt").write_text("wrecked\n")
+        no = await call(agent, "rollback", run=run, to=name)
+        assert no["error"]["code"] == "conflict"
+        assert no["data"]["paths"] == ["made.txt"]
+        await call(agent, "control_run", run=run, action="checkpoint")
+        assert (await call(agent, "rollback", run=run, to=name))["ok"]
+        assert (house.root / "made.txt").read_text() == "made\n"
+
+
+@pytest.mark.attack("an agent rolls back over a decision through the tool", "held")
+async def test_a_decision_of_a_person_is_not_taken_back_by_an_agent(connect: Connect, house: House) -> None:
+    from tests.server.conftest import HUMAN
+    from wfe_mcp.engine import approvals
+
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        await call(agent, "start_phase", run=run, phase="signed")
+        await call(agent, "submit_artifact", run=run, phase="signed", artifact=GOOD)
+        await call(agent, "approve", run=run, phase="signed")
+        engine = house.engine()
+        approvals.decide(engine, HUMAN, run, "signed")
+        engine.close()
+        no = await call(agent, "rollback", run=run, to="signed")
+        assert no["error"]["code"] == "needs_human"
+        assert no["data"]["command"] == f"wfe-mcp rollback {run} signed"
