@@ -31,6 +31,7 @@ EXECUTED = (
     "add-a-check",
     "back-up-and-clean-up",
     "decide-in-the-browser",
+    "hand-over",
     "hand-over-standards",
     "import-a-workflow",
     "move-a-run",

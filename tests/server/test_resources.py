@@ -106,3 +106,15 @@ async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
     assert "status(run='r1')" in told["continue"]
     assert "I decide" in told["review"]
     assert "r1" in told["handoff"]
+
+
+async def test_the_prompt_to_hand_over_brings_the_page_itself(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        content = (await agent.get_prompt("handoff", {"run": run})).messages[0].content
+        newest = (await agent.get_prompt("handoff", {})).messages[0].content
+
+    assert isinstance(content, TextContent)
+    assert f"# Hand-off of run {run}" in content.text
+    assert "## Evidenced" in content.text
+    assert newest == content

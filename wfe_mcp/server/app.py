@@ -77,7 +77,7 @@ class WfeServer(MCPServer[None]):
         self._greeted = False
         self.middleware.append(self._begin)
         add_resources(self, place)
-        add_prompts(self)
+        add_prompts(self, place)
         add_completions(self, place)
 
     async def serve(self, incoming: Any, outgoing: Any, *, greeted: bool = False) -> None:

@@ -1,11 +1,20 @@
 """Which sentences can a person pick instead of typing them? Clients show them as slash commands."""
 
-from functools import cache
-from typing import Annotated
+from __future__ import annotations
 
-from mcp.server.mcpserver import MCPServer
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated
+
 from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
+
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.server.place import Place
 
 __all__ = ["add_prompts"]
 
@@ -15,10 +24,33 @@ _LOOP = (
 )
 
 
-def add_prompts(server: MCPServer[None]) -> None:
+def add_prompts(server: MCPServer[None], place: Place) -> None:
     """Register the four prompts."""
     for prompt in _prompts():
         server.add_prompt(prompt)
+
+    async def handoff(run: Annotated[str, Field(description="Which run; without it the newest open one")] = "") -> str:
+        """Write down where a run stands, for whoever goes on."""
+        try:
+            engine = await place.engine()
+            page = await place.in_thread(partial(_page, engine, run))
+        except Refused as refused:
+            return f"There is no page to hand over for wfe run {run}: {refused.message} {refused.hint}"
+        return f"{_HANDOFF}\n\n{page}"
+
+    server.add_prompt(Prompt.from_function(handoff, title="Hand a run over"))
+
+
+_HANDOFF = (
+    "Hand this wfe run over to whoever goes on. The page below is what the server confirms; keep it as it is, and add below it "
+    "what you know beyond it: what was tried and failed, and why. Do not repeat it, and claim nothing the page contradicts."
+)
+
+
+def _page(engine: Engine, run: str) -> str:
+    from wfe_mcp.views.handoff import handoff, run_of
+
+    return handoff(engine, run_of(engine, run))
 
 
 @cache
@@ -27,7 +59,6 @@ def _prompts() -> tuple[Prompt, ...]:
         Prompt.from_function(start, title="Start a workflow"),
         Prompt.from_function(go_on, name="continue", title="Continue a run"),
         Prompt.from_function(review, title="Review an artifact"),
-        Prompt.from_function(handoff, title="Hand a run over"),
     )
 
 
@@ -60,13 +91,4 @@ def review(
         f"Help me to review {what} of wfe run {run}. Call status(run={run!r}, detail='full') and read_artifact, then tell "
         "me in short: what was asked for, what is delivered, what the gates found, what is risky or missing. Do not "
         "approve or reject: I decide. At the end name the command or call that asks me."
-    )
-
-
-def handoff(run: Annotated[str, Field(description="Which run")]) -> str:
-    """Write down where a run stands, for whoever goes on."""
-    return (
-        f"Write a hand-off note for wfe run {run}. Call status(run={run!r}, detail='full') and read the newest artifacts. "
-        "Say: the goal, what is done and proven by which gate, what is open, what was tried and failed, what to do next. "
-        "Only what the server confirms."
     )

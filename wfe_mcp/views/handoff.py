@@ -1,0 +1,194 @@
+"""What must whoever goes on with a run know, on one page?
+
+Done, decided, evidenced, open, next, budget: only what the database confirms. At most 8 KiB: the more there is, the less is
+said of each, and what was left out is counted. Words of agents, people and files stand in quotes or between boundary lines
+that nobody who writes them can foresee; nothing in them moves a cursor or opens a heading.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.next_moves import next_moves
+from wfe_mcp.views.plain import clean
+from wfe_mcp.views.runs import summary
+from wfe_mcp.views.story import story
+from wfe_mcp.views.usage import usage_lines
+from wfe_mcp.workspace.hidden import without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.store.records import EvidenceRecord
+
+__all__ = ["MARK", "MAX_BYTES", "files", "handoff", "run_of"]
+
+MAX_BYTES = 8_192
+"""Of a page that is read at the beginning of every session."""
+
+MARK = "<!-- Written by wfe-mcp handoff, which writes over it. -->"
+
+_ROOMS = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
+"""How many lines a section has, how many characters a text, how many the inputs."""
+
+
+def run_of(engine: Engine, run: str = "") -> str:
+    """The run that is meant: this one, else the newest open one, else the newest. Refuses ``unknown_run``."""
+    with engine.store.read() as tx:
+        if run:
+            return tx.find_run(engine.project_id, run).id
+        found = tx.open_run_ids(engine.project_id) or [
+            each.id for each in tx.list_runs(engine.project_id, limit=1).runs
+        ]
+    if not found:
+        raise Refused("unknown_run", "This project has no run to hand over.", "Start one: wfe-mcp start TEMPLATE")
+    return found[0]
+
+
+def handoff(engine: Engine, run: str) -> str:
+    """The page, in Markdown."""
+    found = standing_of(engine, run)
+    told = story(engine, found)
+    with engine.store.read() as tx:
+        evidence = {each.id: each for each in tx.evidence(found.loaded.record.id)}
+    pages = (_page(found, told, evidence, *room) for room in _ROOMS)
+    fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
+    return next(
+        fits, _page(found, told, evidence, *_ROOMS[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n"
+    )
+
+
+def files(engine: Engine, run: str) -> dict[str, str]:
+    """The pages that a next session begins with, by their names; each says that it is ours."""
+    found = standing_of(engine, run)
+    record = found.loaded.record
+    start = [
+        "# Start here", "", "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence.", "",
+        "1. Read [current-status.md](current-status.md): where it stands.",
+        "2. Read [next-handoff.md](next-handoff.md): what was done, decided and shown, and the next call.",
+        f"3. Ask the server itself before you act, these pages may be old: `status(run={record.id!r})`.",
+    ]  # fmt: skip
+    status = [
+        "# Current status", "", _said(summary(found), 300), "", f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.", "",
+        *_limited([f"- {_said(text, 300)}" for text in found.blockers] or ["Nothing is in the way."], 15), "",
+        *_limited([f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60),
+    ]  # fmt: skip
+    pages = {
+        "START_HERE.md": "\n".join(start),
+        "current-status.md": "\n".join(status),
+        "next-handoff.md": handoff(engine, run),
+    }
+    return {name: f"{MARK}\n{text.rstrip()}\n" for name, text in pages.items()}
+
+
+def _page(
+    found: Standing, told: dict[str, Any], evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+) -> str:
+    record = found.loaded.record
+    sections = {
+        "Goal": _goal(found, told, inputs),
+        "Done": _limited([f"- {text}" for text in _done(found)], lines),
+        "Decided": _limited([f"- {text}" for text in _decided(told, chars)], lines),
+        "Evidenced": _limited([f"- {text}" for text in _evidenced(told, evidence, chars)], lines),
+        "Open": [f"Waiting for {found.waiting_on}.", *_limited([f"- {_said(text, 2 * chars)}" for text in found.blockers], lines)],
+        "Next": _next(found),
+        "Budget": [f"- {text}" for text in _budget(found, told)],
+    }  # fmt: skip
+    head = [
+        f"# Hand-off of run {record.id}", "", _said(summary(found), 300),
+        f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
+    ]  # fmt: skip
+    body = [
+        line for name, told_lines in sections.items() for line in ("", f"## {name}", "", *(told_lines or ["Nothing."]))
+    ]
+    return without_hidden("\n".join([*head, *body]) + "\n")
+
+
+def _goal(found: Standing, told: dict[str, Any], chars: int) -> list[str]:
+    from wfe_mcp.workflow.prompts import fenced
+
+    given = "\n".join(
+        f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
+        for name, value in told["inputs"].items()
+    )
+    return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
+
+
+def _done(found: Standing) -> Iterator[str]:
+    for attempt in found.loaded.state.open_attempts:
+        if attempt.status is AttemptStatus.COMPLETED:
+            name = found.plan.artifact_name(attempt.phase)
+            made = (
+                f": {name}, revision {attempt.revision}, sha256 {str(attempt.sha256)[:12]}"
+                if attempt.revision and name
+                else ""
+            )
+            yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
+
+
+def _decided(told: dict[str, Any], chars: int) -> Iterator[str]:
+    for one in told["decisions"]:
+        said = one.get("comment") or one.get("reason") or ""
+        words = f": {_said(said, chars)}" if said else ""
+        yield f"{one['at'][:16]}Z {one.get('phase', 'run')} {one['decision']} by {_said(one['actor'], 60)} ({one['channel']}, assurance {one['assurance']}){words}"
+
+
+def _evidenced(told: dict[str, Any], evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
+    newest = {one["phase"]: one for one in told["attempts"]}
+    for attempt in newest.values():
+        for verdict in attempt.get("verdicts", ()):
+            seen = evidence.get(verdict.get("evidence", ""))
+            what = "".join(_seen(seen)) if seen is not None else ""
+            words = (
+                f": {_said(verdict['message'], chars)}"
+                if verdict.get("message") and verdict["verdict"] != "pass"
+                else ""
+            )
+            yield f"{attempt['phase']} (attempt {attempt['attempt']}) {verdict['gate']} {verdict['verdict']}{what}{words}"
+
+
+def _seen(evidence: EvidenceRecord) -> Iterator[str]:
+    """Which check, its counts, the files it saw."""
+    data = evidence.data
+    if "check" in data:
+        yield f", check {_said(str(data['check']), 60)}"
+    if data.get("exit_code") is not None:
+        yield f", exit code {data['exit_code']}"
+    if data.get("tests"):
+        yield ", tests " + _said(canonical_json(data["tests"]), 120)
+    if evidence.tree:
+        yield f", tree {evidence.tree[:12]}"
+
+
+def _next(found: Standing) -> list[str]:
+    calls = [
+        f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
+        for move in next_moves(found)
+    ]
+    return calls or ["Nothing an agent can do: see Open." if found.blockers else "The run is over."]
+
+
+def _budget(found: Standing, told: dict[str, Any]) -> Iterator[str]:
+    state = found.loaded.state
+    yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
+    yield from usage_lines(told.get("usage")) or ["no model was called by the server"]
+
+
+def _said(text: str, chars: int) -> str:
+    """A text on one line that opens nothing in Markdown; what is longer is cut."""
+    words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
+    return words if len(words) <= chars else f"{words[: chars - 1]}…"
+
+
+def _limited(lines: list[str], most: int) -> list[str]:
+    return lines if len(lines) <= most else [*lines[-most:], f"- … and {len(lines) - most} earlier"]
+
+
+def _day(moment: Any) -> str:
+    return f"{moment.isoformat(timespec='minutes')[:16]}Z"
