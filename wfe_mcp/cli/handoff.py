@@ -1,12 +1,15 @@
 """``wfe-mcp handoff``: what must whoever goes on know?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.door import Door
 from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.screen import Screen
 
 __all__ = ["handoff"]
 
@@ -30,10 +33,13 @@ def handoff(door: Door, run: Run = "", write: Write = "") -> None:
     written = _write(door, run, write) if write else []
     data = {"markdown": page} | ({"written": written} if written else {})
     answer = Envelope(True, run=run, summary=f"Hand-off of run {run}", data=data)
-    door.tell(
-        answer,
-        lambda screen: [screen.line(line) for line in (page.rstrip(), *(f"Written: {each}" for each in written))],
-    )
+
+    def tell(screen: "Screen") -> None:
+        screen.line(page.rstrip())
+        for each in written:
+            screen.line(f"Written: {each}")
+
+    door.tell(answer, tell)
 
 
 def _write(door: Door, run: str, folder: str) -> list[str]:
