@@ -27,9 +27,23 @@ At = Annotated[
 ]
 
 
-def show(door: Door, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "") -> None:
+Files = Annotated[bool, typer.Option("--files", help="Instead: the files of the last checkpoint by then, listed.")]
+File = Annotated[str, typer.Option("--file", metavar="PATH", help="Instead: print one of these files.")]
+To = Annotated[str, typer.Option("--to", metavar="DIR", help="With --files: write them into a new folder.")]
+
+
+def show(
+    door: Door, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "", files: Files = False, file: File = "",
+    to: To = "",
+) -> None:  # fmt: skip
     """Tell the whole story of the run: every try, its evidence, who decided; now, or as it was."""
     from dataclasses import replace
+
+    if files or file or to:
+        from wfe_mcp.cli.files_then import show_files
+
+        show_files(door, run, at, file, to)
+        return
 
     from wfe_mcp.engine.past import moment
     from wfe_mcp.views import answers

@@ -114,7 +114,7 @@ def takes_a_person(engine: Engine, run: str, at: str = "") -> bool:
 def _refuse_unfit(engine: Engine, by: By, record: RunRecord) -> None:
     """What keeps any run of this template from starting keeps a fork from it."""
     name = record.template
-    if getattr(record, "origin_sha256", None) is not None:
+    if record.origin_sha256 is not None:
         raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: nobody here trusts what it may call.",
                       f"Start a run of your own: wfe-mcp start {name}")  # fmt: skip
     if not by.is_human and is_for_people(engine, engine.settings(), name):

@@ -20,14 +20,14 @@ from wfe_mcp.store.step_records import StepStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import EventRecord, RequestRecord, RevisionHead, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["Moment", "event_named", "moment", "requests_then", "revisions_then"]
+__all__ = ["Moment", "checkpoint_before", "event_named", "moment", "requests_then", "revisions_then"]
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}
@@ -76,6 +76,15 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
         hint = f"Its last checkpoints: {known}." if known else "It has no checkpoints; name an event by its number."
         raise Refused("bad_argument", f"Event {seq} of run '{record.id}' is no checkpoint.", hint)
     return event
+
+
+def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
+    """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
+    kept = [one for one in tx.events_of(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
+    if not kept:
+        raise Refused("unavailable", f"No files of run '{run}' were kept at or before event {event.seq}.",
+                      "Only its state was: leave out what asks for files. They are kept in git repositories, as checkpoints.")  # fmt: skip
+    return kept[-1]
 
 
 def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:

@@ -18,7 +18,7 @@ from wfe_mcp.workspace.snapshot_bench import saying_why
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped
 
 __all__ = [
-    "REFS", "Change", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "keep",
+    "REFS", "Change", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "files", "keep",
     "kept", "kept_at", "read_snapshot", "take",
 ]  # fmt: skip
 
@@ -95,6 +95,18 @@ def diff(root: Path, old: str, new: str, max_chars: int = 60_000) -> str:
     """What differs, as a diff; cut, and saying so, above ``max_chars``."""
     text = _diff_tree(root, "-p", *_PLAIN, "--end-of-options", old, new).decode(errors="replace")
     return text if len(text) <= max_chars else f"{text[:max_chars]}\n[cut: {max_chars:,} of {len(text):,} characters]"
+
+
+def files(root: Path, commit: str) -> dict[str, str]:
+    """The paths of a snapshot, relative to ``root``, and git's mode of each. Refuses ``unavailable`` when it is gone."""
+    done = run_git(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, env=_READING, ok=None)
+    if done is None or done.returncode:
+        raise Refused(
+            "unavailable", f"The files of checkpoint {commit[:12]} are gone.",
+            "They were pruned, or are in another repository.",
+        )  # fmt: skip
+    lines = (line.partition("\t") for line in os.fsdecode(done.stdout).split("\0") if line)
+    return {path: facts.split(" ")[0] for facts, _, path in lines}
 
 
 def content(root: Path, commit: str, path: str) -> bytes:
