@@ -14,12 +14,13 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from tests.engine.scene import Scene, approval, command, expr, phase
+from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
 from tests.engine.step_scene import steps, tool
 from tests.tools.stub import STUB, Stub, running_stub
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.checkpoints import take_checkpoint
 from wfe_mcp.engine.providers import connection_of, connections_of
 from wfe_mcp.engine.pruning import prunable
 from wfe_mcp.workspace.settings import Settings
@@ -156,6 +157,12 @@ def whether_models_get_a_shell(scene: Scene) -> object:
     run = scene.start(phase("plan"))
     with scene.store.read() as tx:
         return tx.document(scene.engine.load(tx, run).record.frozen_sha256)["shell"]
+
+
+def what_a_checkpoint_leaves_out(scene: Scene) -> object:
+    scene.write("new.txt", "x" * 2_000)
+    scene.write("small/new.txt", "x")
+    return take_checkpoint(scene.engine, scene.start(phase("plan")), AGENT).skipped
 
 
 # the table
@@ -300,6 +307,9 @@ TABLE: dict[str, Row] = {
     "artifacts.hash_prompts": Row(what_the_log_says_of_prompts, "", "[artifacts]\nhash_prompts = true"),
     "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
     "auto": Row(whether_it_goes_on, "", "auto = false"),
+    "checkpoints.file_limit": Row(what_a_checkpoint_leaves_out, "", '[checkpoints]\nfile_limit = "1 kB"'),
+    "checkpoints.total_limit": Row(what_a_checkpoint_leaves_out, "", '[checkpoints]\ntotal_limit = "1.5 kB"'),
+    "checkpoints.file_count": Row(what_a_checkpoint_leaves_out, "", "[checkpoints]\nfile_count = 1"),
     "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
     "retention.runs": Row(what_may_go, "", '[retention]\nruns = "1d"'),
     "retention.keep": Row(what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\nkeep = 1'),
@@ -324,11 +334,8 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "queues.*.concurrency": "tests/engine/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
     "queues.*.per_minute": "tests/engine/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
     "ui.auto": "tests/dashboard/test_on_demand.py::test_configuration_may_say_that_no_page_starts",
-    "checkpoints.keep": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_kept",
-    "checkpoints.keep_for": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_kept",
-    "checkpoints.file_limit": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
-    "checkpoints.total_limit": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
-    "checkpoints.file_count": "tests/workspace/test_retention.py::test_configuration_says_how_much_is_saved",
+    "checkpoints.keep": "tests/engine/test_checkpoint_retention.py::test_a_run_lets_its_old_checkpoints_go_as_it_goes_on",
+    "checkpoints.keep_for": "tests/engine/test_checkpoint_retention.py::test_the_first_checkpoint_of_a_run_lets_those_of_old_runs_go",
     "queues.*.timeout": "tests/engine/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
 }
 """Key → the file and name of a test that shows its effect, where that takes a scene of its own."""

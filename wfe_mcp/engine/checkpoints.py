@@ -22,7 +22,8 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.requests import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from wfe_mcp.core.history_events import Why
     from wfe_mcp.core.model import Attempt, By
@@ -41,6 +42,8 @@ __all__ = [
 
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
+_PRUNED_EACH = 10
+"""So many checkpoints of a run, and it is looked whether old ones may go."""
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -153,16 +156,16 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
     from datetime import timedelta
 
     from wfe_mcp.workflow.model import duration_s
-    from wfe_mcp.workspace.checkpoints import drop, kept
+    from wfe_mcp.workspace.checkpoints import drop, kept_at
     from wfe_mcp.workspace.retention import to_drop
 
     settings = engine.settings().settings.checkpoints
     with engine.store.read() as tx:
         only = engine.load(tx, run_id).record.id if run_id else ""
-    names = list(kept(engine.root, only)) if engine.project.is_git else []
+    times = kept_at(engine.root, only) if engine.project.is_git else {}
     with engine.store.read() as tx:
         found = [
-            one for run in sorted({name.partition("/")[0] for name in names}) for one in _kept(tx, engine, run, names)
+            one for run in sorted({name.partition("/")[0] for name in times}) for one in _kept(tx, engine, run, times)
         ]
     keep_for = timedelta(seconds=duration_s(settings.keep_for))
     gone = to_drop(found, keep=settings.keep, keep_for=keep_for, now=engine.clock())
@@ -170,8 +173,11 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
     return list(gone)
 
 
-def _kept(tx: Tx, engine: Engine, run: str, names: list[str]) -> list[KeptCheckpoint]:
-    """The kept checkpoints of one run; those of runs that this database does not know belong to another one."""
+def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[KeptCheckpoint]:
+    """The kept checkpoints of one run; those of runs that this database does not know belong to another one.
+
+    What no event names, a rollback that was refused or killed has kept: it may be the only copy of somebody's work.
+    """
     from wfe_mcp.core.model import RunId
     from wfe_mcp.workspace.retention import KeptCheckpoint
 
@@ -180,10 +186,23 @@ def _kept(tx: Tx, engine: Engine, run: str, names: list[str]) -> list[KeptCheckp
         return []
     record, known = loaded.record, {ref_of(run, one.seq): one for one in checkpoints_of(tx, run)}
     return [
-        KeptCheckpoint(name, run, one.event.at, one.why == "safety", record.ended_at)
-        for name, one in known.items()
-        if name in names
+        KeptCheckpoint(name, run, at, name not in known or known[name].why == "safety", record.ended_at)
+        for name, at in times.items()
+        if name.startswith(f"{run}/")
     ]
+
+
+def _prune_now_and_then(engine: Engine, run: str) -> None:
+    """Nobody has to think of it: the project's old files go with a run's first checkpoint, the run's own as it goes on."""
+    with engine.store.read() as tx:
+        taken = len(checkpoints_of(tx, run))
+    keep = engine.settings().settings.checkpoints.keep
+    if taken > 1 and (taken <= keep or taken % _PRUNED_EACH):
+        return
+    try:
+        prune(engine, "" if taken == 1 else run)
+    except Refused as refused:
+        log.warning("old checkpoints stay: %s", refused.message)
 
 
 def _take(
@@ -213,6 +232,7 @@ def _take(
                 keep(root, ref_of(record.id, first + number), snapshot.commit)
             except Refused as refused:  # it is made again at the next chance
                 log.warning("%s of %s has no ref yet: %s", name_of(first + number), record.id, refused.message)
+        _prune_now_and_then(engine, record.id)
     with engine.store.read() as tx:
         return _checkpoint(tx.events(record.id, after=first - 1, limit=1)[0])
 

@@ -254,7 +254,9 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
 def _read(read: Any, root: Path, commit: str, aim: Aim) -> Any:
     try:
         return read(root, commit)
-    except Refused:
+    except Refused as refused:
+        if refused.code == "unavailable":
+            raise
         raise Refused("unavailable", f"The files of {aim.what} are no longer kept.", "Go back without the files, or to a newer checkpoint.") from None  # fmt: skip
 
 

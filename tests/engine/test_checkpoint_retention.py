@@ -1,0 +1,52 @@
+"""Old files of checkpoints go by themselves, and never the only copy of somebody's work."""
+
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from wfe_mcp.engine import rollback as going
+from wfe_mcp.engine.checkpoints import prune, take_checkpoint
+from wfe_mcp.workspace.checkpoints import content, kept
+
+
+def configured(scene: Scene, text: str) -> None:
+    scene.write(".wfe/config.toml", f"[checkpoints]\n{text}\n")
+    scene.trust_config()
+
+
+def test_a_run_lets_its_old_checkpoints_go_as_it_goes_on(scene: Scene):
+    configured(scene, "keep = 3")
+    run = scene.start(phase("plan"))
+    for number in range(20):
+        scene.write("app.py", f"VALUE = {number}\n")
+        take_checkpoint(scene.engine, run, AGENT)
+    assert len(kept(scene.root, run)) == 3
+
+
+def test_the_first_checkpoint_of_a_run_lets_those_of_old_runs_go(scene: Scene):
+    configured(scene, 'keep_for = "30d"')
+    old = scene.start(phase("plan"))
+    scene.do(old, "plan")
+    assert kept(scene.root, old)
+    scene.clock.advance(days=29)
+    scene.begin(scene.start(phase("plan")), "plan")
+    assert kept(scene.root, old)
+    scene.clock.advance(days=2)
+    scene.begin(scene.start(phase("plan")), "plan")
+    assert kept(scene.root, old) == {}
+
+
+def test_what_a_refused_rollback_has_kept_stays_for_a_while(scene: Scene):
+    configured(scene, 'keep_for = "30d"')
+    run = scene.start(phase("plan"), phase("build"))
+    name = take_checkpoint(scene.engine, run, HUMAN).name
+    scene.write("app.py", "VALUE = 'by somebody else'\n")
+    no = refused(going.rollback, scene.engine, HUMAN, run, name)
+    assert no.code == "conflict"
+    safety = str(no.data["safety"])
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    scene.clock.advance(days=50)
+    prune(scene.engine)
+    assert list(kept(scene.root, run)) == [safety]
+    assert b"by somebody else" in content(scene.root, kept(scene.root)[safety], "app.py")
+    scene.clock.advance(days=11)
+    prune(scene.engine)
+    assert kept(scene.root, run) == {}
