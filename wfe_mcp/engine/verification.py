@@ -253,7 +253,7 @@ def _files(engine: Engine, run: RunId) -> list[Finding]:
             evidence = tx.evidence(loaded.record.id)
         changed = changed_files(engine, loaded)
         # Those of an imported run came cut, and without keys: they were compared when it came in.
-        logs = [each.log_path for each in evidence if each.log_path and _is_changed(engine, each)]
+        logs = [each.log_path for each in evidence if each.log_path and _is_changed(Path(loaded.record.worktree), each)]
         logs = logs if loaded.record.origin_sha256 is None else []
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
@@ -268,13 +268,13 @@ def _files(engine: Engine, run: RunId) -> list[Finding]:
     ]
 
 
-def _is_changed(engine: Engine, evidence: EvidenceRecord) -> bool:
+def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
     """True when the log of a check is there and holds something else; one that is gone was tidied away."""
     path, wanted = Path(evidence.log_path or ""), evidence.data.get("output", {}).get("sha256")
-    if wanted is None or not path.is_relative_to(engine.root):
+    if wanted is None or not path.is_relative_to(root):
         return False
     try:
-        found = read_if_there(engine.root, path.relative_to(engine.root).as_posix(), _MOST_LOG_BYTES)
+        found = read_if_there(root, path.relative_to(root).as_posix(), _MOST_LOG_BYTES)
     except Refused:  # a link, a folder, something too large: no log that we wrote
         return True
     return found is not None and sha256_hex(found) != wanted
