@@ -102,6 +102,15 @@ def test_export_import_and_export_again_give_the_same_bytes(machines: Machines) 
     assert exported(there, run).read_bytes() == first.read_bytes()
 
 
+def test_nothing_is_forked_from_a_run_that_was_worked_elsewhere(machines: Machines) -> None:
+    run = finished(machines.here)
+    file = exported(machines.here, run)
+    there = machines.go(machines.there)
+    assert there.json("import", str(file)).code == 0
+    said = there.json("start", "--from", run, pin=PIN)
+    assert (said.refusal, "wfe-mcp start deed" in said.document["error"]["hint"]) == ("illegal_transition", True)
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

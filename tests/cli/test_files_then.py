@@ -43,14 +43,17 @@ def test_the_files_of_an_earlier_moment_are_listed_read_and_written_elsewhere(
     cli: Terminal, kept: tuple[str, int], tmp_path: Path
 ) -> None:
     run, at = kept
-    listed = cli("show", run, "--files").out
+    listed = cli("show", run, "--files", "--at", str(at)).out
     assert f"file(s) at cp-{at}\n" in listed
     assert "  src/run.sh\n" in listed
     assert cli("show", run, "--at", f"cp-{at}", "--file", "src/run.sh").out == "echo then\n"
     out = tmp_path / "then"
-    assert cli.json("show", run, "--files", "--to", str(out)).data["checkpoint"] == f"cp-{at}"
+    assert cli.json("show", run, "--at", str(at), "--files", "--to", str(out)).data["checkpoint"] == f"cp-{at}"
     assert (out / "src" / "run.sh").read_text() == "echo then\n"
     assert (cli.root / "src" / "run.sh").read_text() == "echo now\n"
+    assert cli("show", run, "--file", "src/run.sh").out == "echo now\n", (
+        "the checkpoint of the phase that was completed since"
+    )
     assert cli.json("show", run, "--files", "--to", str(out)).refusal == "conflict"
 
 

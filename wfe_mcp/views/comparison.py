@@ -112,4 +112,5 @@ def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
 
 def _told(spent: Mapping[For, float]) -> dict[str, float]:
     """What the time went to, work first, then for whom it waited."""
-    return {name: round(spent[name], 3) for name in ("working", *WAITS) if spent.get(name)}
+    rounded = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
+    return {name: seconds for name, seconds in rounded.items() if seconds}
