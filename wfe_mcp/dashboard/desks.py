@@ -35,6 +35,7 @@ class Desks:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._engines = {engine.project_id: engine}
+        self._worktrees: dict[Path, Engine] = {}
         self._judging: set[str] = set()
         self._lock = threading.Lock()
         self._ends = threading.Event()
@@ -56,7 +57,12 @@ class Desks:
             return found
         if place.key != found.project.key:
             return None
-        return Engine(place, environment=found.environment, clock=found.clock, store=found.store)
+        with self._lock:
+            if place.root not in self._worktrees:
+                self._worktrees[place.root] = Engine(
+                    place, environment=found.environment, clock=found.clock, store=found.store
+                )
+            return self._worktrees[place.root]
 
     def view(self, request_id: str) -> Decision | None:
         """What there is to see of a request; None when it, or its project, is not there."""
