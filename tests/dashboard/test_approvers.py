@@ -1,13 +1,15 @@
 """Does a passkey come into a project only by the PIN, once, and then only by a key that was there before?"""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
-from tests.engine.scene import Scene, refused
-from wfe_mcp.engine.approvers import APPROVERS, approvers_here, chain_of, pinned_here
+from tests.engine.scene import HUMAN, Scene, refused
+from wfe_mcp.engine.approvers import APPROVERS, Pinned, approvers_here, chain_of, pin_change, pinned_here
 from wfe_mcp.views.approvers import approvers_path
 
 
@@ -108,6 +110,37 @@ def test_a_key_that_was_written_in_by_hand_makes_the_file_void(scene: Scene, per
     answer = person.browser.get(person.place)
     assert "not signed by a key" in answer.words
     assert answer.forms == {}
+
+
+def edited(scene: Scene, edit: Callable[[list[dict[str, Any]]], object]) -> str:
+    """What is said of the file once somebody has edited its changes, spelled as we would."""
+    file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
+    edit(file["changes"])
+    raw = json.dumps(file, indent=2, sort_keys=True).encode() + b"\n"
+    return refused(chain_of, raw).message
+
+
+def test_each_change_is_judged_by_the_keys_before_it(scene: Scene, person: Signer) -> None:
+    first = SoftKey("laptop")
+    person.pin(first)
+    person.pin(SoftKey("phone"), by=first)
+    assert "is not signed by 'laptop'" in edited(scene, lambda changes: changes[1].update(at="2020-01-01"))
+    assert "adds a key that is there" in edited(scene, lambda changes: changes.append(changes[1]))
+    assert "removes a key that is not there" in edited(scene, lambda changes: changes[0].update(do="remove"))
+    assert "would leave no key" in edited(
+        scene, lambda changes: (changes.pop(), changes.append(changes[0] | {"do": "remove"}))
+    )
+    assert "is the first and signed by nobody" in edited(scene, lambda changes: changes[0].update(signed_by="AAAA"))
+    assert "not spelled as" in refused(chain_of, (scene.root / APPROVERS).read_bytes() + b"\n").message
+
+
+def test_of_two_changes_at_once_the_second_is_told_to_look_again(scene: Scene, person: Signer) -> None:
+    person.pin(SoftKey("laptop"))
+    pinned = pinned_here(scene.engine, scene.root)
+    change = pinned.changes[0]
+    no = refused(pin_change, scene.engine, HUMAN, Pinned(), change)
+    assert no.code == "stale_revision"
+    assert names(scene) == ["laptop"]
 
 
 @pytest.mark.attack("the file of approvers is exchanged for one that begins with the agent's key", "held", "T1")

@@ -31,6 +31,9 @@ def person(scene: Scene, browser: Browser, key: SoftKey) -> Signer:
     return made
 
 
+TORN = '{"id": "!", "response": {"clientDataJSON": "AA", "authenticatorData": "AA", "signature": "AA"}}'
+
+
 def waiting(scene: Scene, *gates: dict[str, object], **keys: object) -> tuple[str, str]:
     run = scene.start(phase("plan", *(gates or (approval("passkey"),)), **keys))
     scene.do(run, "plan")
@@ -179,7 +182,7 @@ def test_a_signature_made_elsewhere_or_without_the_person_does_not_count(
 
 
 @pytest.mark.parametrize(
-    "sent", ["", "{", "[]", "{}", '{"id": "x", "response": 1}', '{"id": "!", "response": {}}', "[" * 15_000]
+    "sent", ["", "{", "[]", "{}", '{"id": "x", "response": 1}', '{"id": "!", "response": {}}', TORN, "[" * 15_000]
 )
 def test_what_is_no_signature_is_refused(scene: Scene, person: Signer, sent: str) -> None:
     run, request = waiting(scene)

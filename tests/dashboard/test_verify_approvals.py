@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from webauthn.helpers import bytes_to_base64url as text
 
 from tests.dashboard.browser import Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.engine.approvers import APPROVERS
+from wfe_mcp.engine.passkeys import Assertion, challenge
 from wfe_mcp.engine.proofs import APPROVALS
 from wfe_mcp.views.approvers import approvers_path
 
@@ -45,11 +47,8 @@ def approved(scene: Scene, person: Signer, key: SoftKey, body: str = "Do it.\n")
 def verified(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """What CI says of a clone: no database, no configuration of ours, a home that is empty."""
     argv = [sys.executable, "-m", "wfe_mcp", "verify", "--approvals", *words, "--json"]
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "PYTHONPATH", "SYSTEMROOT", "COVERAGE_PROCESS_START")
-        if name in os.environ
-    }
+    wanted = ("PATH", "PYTHONPATH", "SYSTEMROOT")
+    kept = {name: value for name, value in os.environ.items() if name in wanted or name.startswith("COVERAGE_")}
     env = {**kept, "HOME": str(root / "nobody"), "WFE_DATABASE_URL": "sqlite:////no/such/folder/wfe.db"}
     done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
@@ -127,6 +126,20 @@ def test_a_proof_that_nobody_signed_is_found(scene: Scene, person: Signer, key: 
     file.rename(file.with_name("2-rq-0.json"))
     (there / APPROVALS / "x.json").write_text(good, encoding="utf-8")
     assert codes(verified(there)[1]) == ["proof_unreadable", "proof_unreadable"]
+
+
+def test_a_signature_that_was_made_for_another_place_proves_nothing(scene: Scene, person: Signer, key: SoftKey) -> None:
+    approved(scene, person, key)
+    there = clone(scene)
+    proof = json.loads(the_proof(there).read_text(encoding="utf-8"))
+    question = {"challenge": text(challenge(proof["statement"]))}
+    for origin in ("https://example.org", "http://localhost:7333.example.org"):
+        made = Assertion.of_browser(json.loads(key.get(question, origin)))
+        proof["assertion"] = made.model_dump()
+        the_proof(there).write_text(json.dumps(proof, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        code, found = verified(there)
+        assert (code, codes(found)) == (1, ["signature_wrong"])
+        assert "not at http://localhost" in found["data"]["problems"][0]["message"]
 
 
 def test_a_proof_by_a_key_that_was_not_pinned_then_is_found(scene: Scene, person: Signer, key: SoftKey) -> None:
