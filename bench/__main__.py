@@ -2,7 +2,7 @@
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls loops memory tokens fleet jobs models fuzz checkpoints   some of it
+python -m bench startup calls find loops memory tokens fleet jobs models fuzz checkpoints   some of it
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import calls, checkpoints, fleet, fuzz, jobs, loops, memory, models, startup, tokens
+from bench import calls, checkpoints, find, fleet, fuzz, jobs, loops, memory, models, startup, tokens
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
 
@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
         "calls": ("Calls, small database", partial(calls.measure, calls=count, artifacts=1_000)),
         "calls-many": ("Calls, large database", partial(calls.measure, calls=count, artifacts=many)),
+        "find": ("Find", partial(find.measure, artifacts=many, times=20 if quick else 100)),
         "loops": ("Loops", partial(loops.measure, items=300 if quick else 1_000)),
         "memory": ("Memory", memory.measure),
         "tokens": ("Tokens (o200k)", tokens.measure),

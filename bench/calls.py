@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene, Server
 
-__all__ = ["fill", "measure"]
+__all__ = ["copy_runs", "fill", "measure"]
 
 
 def measure(scene: Scene, calls: int, artifacts: int) -> list[Figure]:
@@ -67,12 +67,13 @@ def fill(database: Path, artifacts: int) -> None:
     missing = artifacts - have
     if missing > 0:
         connection.execute("BEGIN IMMEDIATE")
-        _copy(connection, missing)
+        copy_runs(connection, missing)
         connection.execute("COMMIT")
     connection.close()
 
 
-def _copy(connection: sqlite3.Connection, count: int) -> None:
+def copy_runs(connection: sqlite3.Connection, count: int) -> None:
+    """``count`` copies of the newest run, with its rows."""
     source = connection.execute("SELECT id FROM run ORDER BY created_at DESC LIMIT 1").fetchone()[0]
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < {count})"
     for table in ("run", "attempt", "event", "revision"):

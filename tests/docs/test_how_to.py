@@ -31,6 +31,7 @@ EXECUTED = (
     "add-a-check",
     "back-up-and-clean-up",
     "decide-in-the-browser",
+    "find-what-was-said",
     "hand-over",
     "hand-over-standards",
     "import-a-workflow",

@@ -30,6 +30,7 @@ DESIGN = {
     "control_run": "run* action* phase reason",
     "read_artifact": "run* phase artifact revision pointer against",
     "second_opinion": "run phase question reviewers wait_s",
+    "find": "query* kind run limit cursor",
     "save_template": "definition* dry_run",
 }
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}

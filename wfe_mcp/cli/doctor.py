@@ -85,6 +85,7 @@ def _database(door: Door) -> Iterator[Finding]:
             "note",
             f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; wfe-mcp[sqlite] brings a newer one.",
         )
+    yield _index(door)
     folder = Path(health.path).parent
     yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
@@ -101,6 +102,20 @@ def _readable_by_others(database: Path) -> Iterator[Finding]:
     for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
         if file.exists() and file.stat().st_mode & 0o077:
             yield Finding("permissions", "problem", f"others on this machine may read {file}. Run: chmod 600 '{file}'")
+
+
+def _index(door: Door) -> Finding:
+    from wfe_mcp.engine.finding import health
+
+    found = health(door.engine)
+    if not found.has_fts5:
+        told = "this SQLite has no FTS5, so find cannot look for words; install wfe-mcp[sqlite]."
+        return Finding("find", "note", told)
+    if found.waiting:
+        return Finding(
+            "find", "note", f"{found.waiting} run(s) are not indexed yet; wfe-mcp find does it, newest first."
+        )
+    return Finding("find", "ok", "every run is indexed")
 
 
 def _git(door: Door) -> Iterator[Finding]:

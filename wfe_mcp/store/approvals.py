@@ -15,6 +15,8 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.find_entries import of_decision
+from wfe_mcp.store.find_index import IndexRows
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
@@ -47,7 +49,7 @@ _CLOSE = (
 _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
 
 
-class ApprovalRows(KeepingRows):
+class ApprovalRows(IndexRows, KeepingRows):
     """Requests and decisions."""
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
@@ -130,6 +132,7 @@ class ApprovalRows(KeepingRows):
         self._run(_NEW_DECISION, {"request_id": request_id, **asdict(decision)})
         self._keep("request", found.run_id, REQUEST.c.id == request_id)
         self._keep("decision", found.run_id, DECISION.c.request_id == request_id)
+        self._note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
         closed = self.request_by_id(request_id)
         assert closed is not None  # it was read above, in this transaction
         return closed
@@ -140,6 +143,7 @@ class ApprovalRows(KeepingRows):
         self._run(_NEW_DECISION, {"request_id": request.id, **asdict(decision)})
         self._keep("request", request.run_id, REQUEST.c.id == request.id)
         self._keep("decision", request.run_id, DECISION.c.request_id == request.id)
+        self._leave_to_find(request.run_id)
 
     def decision(self, request_id: str) -> DecisionRecord | None:
         """The answer to a request."""

@@ -15,6 +15,8 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.find_entries import of_revision
+from wfe_mcp.store.find_index import IndexRows
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records import RefusedSubmission, RevisionHead, RevisionRecord
@@ -73,7 +75,7 @@ _REFUSED = (
 )
 
 
-class ArtifactRows(KeepingRows):
+class ArtifactRows(IndexRows, KeepingRows):
     """Revisions and refused submissions."""
 
     def add_revision(
@@ -108,7 +110,8 @@ class ArtifactRows(KeepingRows):
             sealed_at=None,
             content=content,
         )
-        self._run(_NEW, asdict(made))
+        row_id = self._connection.execute(_NEW, asdict(made)).lastrowid
+        self._note(run_id, of_revision(row_id, made))
         self._run(_COUNT, {"run_id_": run_id})
         return made
 
@@ -117,6 +120,7 @@ class ArtifactRows(KeepingRows):
         places = [{"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()]  # fmt: skip
         self._run(_TAKEN, places)
         self._run(_COUNTED, {"run_id_": run_id, "count_": count})
+        self._leave_to_find(run_id)
 
     def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
         """The revisions of a phase, oldest first, without their content."""

@@ -25,6 +25,7 @@ from wfe_mcp.store.approvals import ApprovalRows
 from wfe_mcp.store.artifacts import ArtifactRows
 from wfe_mcp.store.bundles import BundleRows
 from wfe_mcp.store.evidence import EvidenceRows
+from wfe_mcp.store.find import FindRows
 from wfe_mcp.store.jobs import JobRows
 from wfe_mcp.store.model_calls import ModelCallRows
 from wfe_mcp.store.opinions import OpinionRows
@@ -48,7 +49,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 class Tx(
     TemplateRows, TimelineRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
-    OpinionRows, StepRows, JobRows, ModelCallRows, BundleRows,
+    OpinionRows, StepRows, JobRows, ModelCallRows, BundleRows, FindRows,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""
 
@@ -94,6 +95,7 @@ class Store:
             store = cls(path, sqlite.choose_journal(path, sqlite.driver()), clock, new_id)
             try:
                 store._bring_to_head()
+                store._look_for_fts5()
             except BaseException:
                 store.close()
                 raise
@@ -124,6 +126,7 @@ class Store:
                 with self._writer.begin():
                     made = self._of(self._writer)
                     yield made
+                    made.index_noted()
             finally:
                 self._end_what_is_open(self._writer)
         for tell in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
@@ -167,6 +170,12 @@ class Store:
         # The reading connection saw the file without its tables. SQLite looks again when it next reads, but while the
         # file is locked it says "no such table" instead of "busy".
         self._read_engine.dispose()
+
+    def _look_for_fts5(self) -> None:
+        library = self._caches.library
+        with self._read_engine.connect() as connection, connection.begin():
+            library.has_fts5 = sqlite.has_fts5(connection)
+            library.can_find = library.has_fts5 and sqlite.has_find_text(connection)
 
     @contextmanager
     def _turn(self) -> Generator[None]:

@@ -13,6 +13,8 @@ from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.store import codec
 from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.find_entries import of_event
+from wfe_mcp.store.find_index import IndexRows
 from wfe_mcp.store.layout import EVENT, RUN
 from wfe_mcp.store.projects import ProjectRows
 from wfe_mcp.store.records import EventRecord
@@ -52,7 +54,7 @@ class Tail:
     hash: str = GENESIS
 
 
-class EventRows(ProjectRows):
+class EventRows(ProjectRows, IndexRows):
     """The log."""
 
     def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
@@ -111,6 +113,10 @@ class EventRows(ProjectRows):
 
     def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         self._run(_NEW, rows)
+        for row in rows:
+            is_said = row["type"] != "RunStarted"  # the template's words; the run's own are its title and inputs
+            said = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_said else ()
+            self._note(row["run_id"], said, events=1)
 
 
 def _record(*row: Any) -> EventRecord:

@@ -7,6 +7,8 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.find_entries import of_evidence
+from wfe_mcp.store.find_index import IndexRows
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import EVIDENCE, RUN
 from wfe_mcp.store.records import EvidenceRecord
@@ -34,13 +36,14 @@ _IN_RUN = _COUNTED.where(EVIDENCE.c.run_id == bindparam("run")).order_by(EVIDENC
 _ONE = _SELECT.where(EVIDENCE.c.id == bindparam("id_"))
 
 
-class EvidenceRows(KeepingRows):
+class EvidenceRows(IndexRows, KeepingRows):
     """Evidence."""
 
     def add_evidence(self, evidence: EvidenceRecord) -> None:
         """Keep what a gate saw."""
         self._run(_NEW, asdict(evidence))
         self._keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
+        self._note(evidence.run_id, of_evidence(evidence))
 
     def evidence(
         self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
 from wfe_mcp.store.call_records import CallPurpose, CallStatus
 from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.find_records import Kind
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 from wfe_mcp.store.step_records import StepStatus
 
@@ -283,6 +284,22 @@ PROCESS = Table(
     Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
     Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
     Column("project_id", String, nullable=True), Column("port", Integer, nullable=True),
+)
+
+FIND_RUN = Table(
+    "find_run",
+    METADATA,
+    Column("run_id", String, primary_key=True), Column("version", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+)
+
+FIND_ENTRY = Table(
+    "find_entry",
+    METADATA,
+    Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
+    Column("source", String, nullable=False), Column("ref", String, nullable=False),
+    Column("part", Integer, nullable=False), Index(None, "run_id"),
 )
 
 JOB = Table(

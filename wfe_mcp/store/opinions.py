@@ -6,9 +6,11 @@ from sqlalchemy import bindparam, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.find_entries import of_opinion
+from wfe_mcp.store.find_index import NO_RUN, IndexRows
 from wfe_mcp.store.layout import OPINION
 from wfe_mcp.store.opinion_records import AskedBy, OpinionRecord
-from wfe_mcp.store.rows import Rows, columns_for, is_of_ours
+from wfe_mcp.store.rows import columns_for, is_of_ours
 
 __all__ = ["OpinionRows"]
 
@@ -30,12 +32,13 @@ _OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
 _OF_PHASE = _OF_RUN.where(OPINION.c.phase == bindparam("phase_"))
 
 
-class OpinionRows(Rows):
+class OpinionRows(IndexRows):
     """Opinions."""
 
     def add_opinion(self, opinion: OpinionRecord) -> None:
         """Keep what a reviewer said."""
         self._run(_NEW, asdict(opinion))
+        self._note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
 
     def known_opinion(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, i
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store import layout
+from wfe_mcp.store.find_upkeep import UpkeepRows
 from wfe_mcp.store.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records import RunRecord
 from wfe_mcp.store.rows import columns_for
@@ -108,7 +109,7 @@ _LET_GO = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
 _KEPT = select(KEPT_RUN.c.run_id)
 
 
-class RetentionRows(SettingRows):
+class RetentionRows(SettingRows, UpkeepRows):
     """Runs that go, runs that stay."""
 
     def runs_over(self, project_id: str) -> list[RunRecord]:
@@ -164,10 +165,8 @@ class RetentionRows(SettingRows):
             at, by.actor,
         )  # fmt: skip
         self._run(_NEW, {column.name: getattr(left, column.name) for column in PRUNED_RUN.columns})
+        self.drop_found(run.id)  # its words are read once more, from rows that are still there
         self._run(_FORGET_CALLS, {"run_": run.id})
-        drop_found = getattr(self, "drop_found", None)  # the index of words, which no foreign key ties to the run
-        if drop_found is not None:
-            drop_found(run.id)
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})
         names = sorted(documents)

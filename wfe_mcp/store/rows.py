@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
@@ -17,7 +17,7 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.layout import RUN
 
-__all__ = ["OURS", "Caches", "Recent", "Rows", "columns_for", "is_of_ours"]
+__all__ = ["OURS", "Caches", "Library", "Recent", "Rows", "columns_for", "is_of_ours"]
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -60,6 +60,18 @@ class Recent(Generic[V]):
         return value
 
 
+@dataclass(slots=True)
+class Library:
+    """What was found out of the file: whether SQLite can look for words, and the file has the index.
+
+    ``indexed_until``: every run that began before is in the index.
+    """
+
+    has_fts5: bool = False
+    can_find: bool = False
+    indexed_until: datetime = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Caches:
     """What all transactions of a store share."""
@@ -69,6 +81,7 @@ class Caches:
     states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
     """By a run and the hash of its last event: the chain below it is all that a state follows from. Without this a server
     that drives a loop would read the attempts of all its items again with every call."""
+    library: Library = field(default_factory=Library)
 
 
 class Rows:

@@ -22,6 +22,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunS
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import codec
 from wfe_mcp.store.events import EventRows, Tail
+from wfe_mcp.store.find_entries import of_run
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import ATTEMPT, IDEMPOTENCY, RUN
 from wfe_mcp.store.records import LoadedRun, NewRun, OpenAttempt, RunRecord
@@ -132,6 +133,8 @@ class RunRows(EventRows, KeepingRows):
         self._run(_NEW_RUN, {**asdict(record), **codec.run_row(state)})
         self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, item) for item in _attempts(state)])
         self._add_links(links)
+        noted = self._note(new.id, of_run(record, new.inputs))
+        noted.is_new, noted.project_id = True, new.project_id
         if new.idempotency_key is not None:
             key = {"project_id": new.project_id, "key": new.idempotency_key, "args_sha256": new.args_sha256}
             self._run(_NEW_KEY, {**key, "run_id": new.id, "created_at": at})

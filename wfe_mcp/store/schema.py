@@ -16,11 +16,11 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import layout as tables
-from wfe_mcp.store.sqlite import append_only, only_over
+from wfe_mcp.store.sqlite import FIND_TEXT, append_only, has_fts5, only_over
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test keeps it equal to the folder's."""
 
 _VERSION = Table(
@@ -70,6 +70,8 @@ def _create(connection: Connection) -> None:
         only_over(pruned),
     ):
         connection.exec_driver_sql(statement)
+    if has_fts5(connection):
+        connection.exec_driver_sql(FIND_TEXT)
     _VERSION.create(connection, checkfirst=False)
     connection.execute(insert(_VERSION), {"version_num": HEAD})
 

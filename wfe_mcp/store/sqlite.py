@@ -28,8 +28,8 @@ from sqlalchemy.engine import make_url
 from wfe_mcp.core.errors import Refused
 
 __all__ = [
-    "BUSY_TIMEOUT_S", "append_only", "choose_journal", "database_file", "driver", "insert_new", "make_engine",
-    "make_file", "only_over", "refusals", "wal_is_safe",
+    "BUSY_TIMEOUT_S", "FIND_TEXT", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",
+    "insert_new", "make_engine", "make_file", "only_over", "refusals", "wal_is_safe",
 ]  # fmt: skip
 
 BUSY_TIMEOUT_S = 10
@@ -161,6 +161,24 @@ def only_over(table: str) -> str:
         "OR EXISTS (SELECT 1 FROM kept_run WHERE run_id = NEW.run_id) "
         "BEGIN SELECT RAISE(ABORT, 'a run that is not over, or is kept, is not removed'); END"
     )
+
+
+FIND_TEXT = (
+    "CREATE VIRTUAL TABLE IF NOT EXISTS find_text USING fts5("
+    "place, title, text, content='', columnsize=0, tokenize='unicode61 remove_diacritics 0')"
+)
+"""The words of what can be found, without the texts. No sizes of columns: hits are ordered by time, not by bm25, which
+would read every place of a common word first."""
+
+
+def has_fts5(connection: Connection) -> bool:
+    """True when this SQLite can look for words; some systems build it without."""
+    return connection.exec_driver_sql("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").first() is not None
+
+
+def has_find_text(connection: Connection) -> bool:
+    """True when the file has the index of words."""
+    return connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'find_text'").first() is not None
 
 
 def insert_new(table: Table) -> Insert:

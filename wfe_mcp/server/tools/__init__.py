@@ -7,6 +7,7 @@ from mcp.server.mcpserver.tools import Tool
 from wfe_mcp.server.tool import Entry, sdk_tool
 from wfe_mcp.server.tools.artifacts import read_artifact, submit_artifact
 from wfe_mcp.server.tools.decisions import approve, reject
+from wfe_mcp.server.tools.finding import find
 from wfe_mcp.server.tools.history import rollback
 from wfe_mcp.server.tools.opinions import second_opinion
 from wfe_mcp.server.tools.phases import retry_phase, skip_phase, start_phase
@@ -29,6 +30,7 @@ ENTRIES = (
     Entry(control_run, "Pause, resume or cancel a run", destroys=True),
     Entry(second_opinion, "Ask other models", repeatable=True),
     Entry(read_artifact, "Read an artifact", reads=True),
+    Entry(find, "Find what was said", reads=True),
     Entry(save_template, "Save a template", repeatable=True),
 )
 

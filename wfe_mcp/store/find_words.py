@@ -1,0 +1,108 @@
+"""Which words does a text have, and where in it does somebody's word stand?
+
+    Prüf src/app.py: parse_config  →  pruf src app py parse config
+
+Rules:
+1. A word is a run of letters and digits. Case and accents do not count; ``ß`` is ``ss``. So names and paths are phrases,
+   found by their parts too.
+2. A Chinese, Japanese or Korean character is a word of its own: there are no spaces to tell words apart.
+3. What is kept and what is asked for go through the same ``folded``: the tokenizer of SQLite only splits.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import cast
+
+__all__ = ["Said", "folded", "matcher", "said", "snippet", "words"]
+
+Said = tuple[str, str]
+"""The JSON pointer of a text in a value, and the text."""
+
+SNIPPET_CHARS = 200
+_BEFORE = 60
+_LOOKED_AT = 200_000
+"""So many characters of one value are looked through for the place to show; the index has all of them."""
+
+_WORD = re.compile(r"[^\W_]+")
+_MARKS = re.compile("[\u0300-\u036f]+")
+_ALONE = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")
+
+
+def folded(text: str) -> str:
+    """``text`` as it is looked for: rules 1 and 2."""
+    if text.isascii():
+        return text.lower()
+    # Twice: what is taken apart may turn out to have a case, and what loses its case may come apart.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    plain = _MARKS.sub("", plain)
+    return _ALONE.sub(r" \1 ", unicodedata.normalize("NFC", plain))
+
+
+def words(text: str) -> list[str]:
+    """The words of ``text``, folded."""
+    return _WORD.findall(folded(text))
+
+
+def said(value: object, pointer: str = "") -> Iterator[Said]:
+    """Every text in a JSON value with its pointer, in order; keys and numbers say nothing."""
+    match value:
+        case str():
+            if value:
+                yield pointer, value
+        case dict():
+            for key, part in cast("dict[str, object]", value).items():
+                name = key.replace("~", "~0").replace("/", "~1")
+                yield from said(part, f"{pointer}/{name}")
+        case list():
+            for number, part in enumerate(cast("list[object]", value)):
+                yield from said(part, f"{pointer}/{number}")
+        case _:
+            pass
+
+
+def matcher(wanted: Sequence[str], *, is_prefix: bool) -> re.Pattern[str]:
+    """What finds these words, one after the other, in folded text; the last one may go on where it is a prefix."""
+    end = "" if is_prefix else r"(?![^\W_])"
+    return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, wanted)) + end)
+
+
+def snippet(texts: Iterable[Said], matchers: Sequence[re.Pattern[str]]) -> Said:
+    """The text that most of the matchers find, cut to 200 printable characters around the first place; its pointer."""
+    best, best_count, first, left = ("", ""), 0, ("", ""), _LOOKED_AT
+    for pointer, text in texts:
+        shown = text[:left]
+        left -= len(shown)
+        first = first if first[1] else (pointer, _cut(shown, 0))
+        flat, places = _placed(shown)
+        hits = [hit.start() for each in matchers if (hit := each.search(flat))]
+        if len(hits) > best_count:
+            best, best_count = (pointer, _cut(shown, places[min(hits)] if places else min(hits))), len(hits)
+        if best_count == len(matchers) or left <= 0:
+            break
+    return best if best_count else first
+
+
+def _placed(text: str) -> tuple[str, list[int]]:
+    """``text`` folded, and for each of its characters where it comes from; no list when nothing moved."""
+    if text.isascii():
+        return text.lower(), []
+    parts = [_folded_char(char) for char in text]
+    return "".join(parts), [place for place, part in enumerate(parts) for _ in part]
+
+
+@lru_cache(maxsize=4096)
+def _folded_char(char: str) -> str:
+    return folded(char)
+
+
+def _cut(text: str, place: int) -> str:
+    begin = max(0, place - _BEFORE)
+    part = text[begin : begin + 2 * SNIPPET_CHARS]
+    if not part.isprintable():
+        part = "".join(char if char.isprintable() else " " for char in part)
+    flat = " ".join(part.split())
+    flat = f"…{flat}" if begin else flat
+    has_more = len(flat) > SNIPPET_CHARS or begin + 2 * SNIPPET_CHARS < len(text)
+    return f"{flat[: SNIPPET_CHARS - 1]}…" if has_more else flat

@@ -1,0 +1,132 @@
+"""What does a reader see of what was found?"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.finding import find
+from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.finding import Found
+    from wfe_mcp.store.find_records import Hit
+
+__all__ = ["found", "found_everywhere", "opens"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9_/-]{1,120}")
+_MOST = 25
+"""No more hits than these ever fit into an answer."""
+_HITS_BYTES = LIMIT_BYTES - 2_200
+"""What is left for hits beside the summary, the calls to make next and the cursor."""
+
+
+def found(
+    engine: Engine, by: By, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = ""
+) -> Envelope:
+    """What was said in this project, as far as an answer holds it; the cursor goes on behind the last hit shown."""
+    del by
+    asked = {"query": query, "kind": kind, "run": run, "limit": limit}
+    page = find(engine, query, kind, run, min(limit, _MOST), cursor)
+    hits = [_hit_view(hit) | {"text": _fenced(engine, hit)} for hit in page.page.hits]
+    hits = hits[: _fitting(hits)]
+    more = page.page.cursor_after(len(hits))
+    again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
+    moves = [_reads(page.page.hits[0])] if hits else []
+    moves += [Next("find", again | {"cursor": more}, why="more")] if more else []
+    return Envelope(True, summary=_summary(page, query, hits), next=tuple(moves), data=_data(page, hits))
+
+
+def found_everywhere(
+    engine: Engine, query: str, kind: str, run: str, limit: int, cursor: str, *, everywhere: bool, catch_up_s: float
+) -> Envelope:
+    """The same for a person at a terminal: nothing is cut, and ``everywhere`` takes in their other projects."""
+    page = find(engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=catch_up_s)
+    hits = [
+        _hit_view(hit) | {"text": hit.text} | ({"project": page.roots.get(hit.project_id, "")} if everywhere else {})
+        for hit in page.page.hits
+    ]
+    return Envelope(True, summary=_summary(page, query, hits), data=_data(page, hits))
+
+
+def opens(hit: Hit) -> str:
+    """The command line that shows where a hit stands."""
+    run, phase = hit.run_id or "", typed(hit.phase) if hit.phase else ""
+    match hit.source:
+        case "revision":
+            pointer = _pointer(hit)
+            part = f" --pointer {pointer}" if pointer else ""
+            return f"wfe-mcp artifact show {run} {phase} --revision {hit.revision}{part}"
+        case "event":
+            return f"wfe-mcp log {run} --after {(hit.seq or 1) - 1} --limit 1"
+        case "opinion" if run:
+            return f"wfe-mcp opinion show {run} {phase}".rstrip()
+        case "opinion":
+            return ""
+        case _:
+            return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
+
+
+def _hit_view(hit: Hit) -> dict[str, Any]:
+    """A hit without its words."""
+    view: dict[str, Any] = {
+        "kind": str(hit.kind), "run": hit.run_id, "phase": hit.phase, "attempt": hit.attempt, "revision": hit.revision,
+        "title": hit.title, "at": hit.at.isoformat(timespec="seconds"), "link": _link(hit), "open": opens(hit),
+        "archived": hit.is_archived,
+    }  # fmt: skip
+    return {key: value for key, value in view.items() if value}
+
+
+def _link(hit: Hit) -> str:
+    if not hit.run_id:
+        return ""
+    run = f"wfe://runs/{quote(hit.run_id, safe='')}"
+    if hit.source != "revision":
+        return run
+    return f"{run}/artifacts/{quote(str(hit.phase), safe='')}/{quote(hit.name, safe='')}"
+
+
+def _reads(hit: Hit) -> Next:
+    """The call that brings the whole of a hit."""
+    if hit.source == "revision":
+        args = {"run": hit.run_id, "phase": hit.phase, "revision": hit.revision, "pointer": _pointer(hit)}
+        return Next("read_artifact", {key: value for key, value in args.items() if value}, why="the first hit")
+    return Next("status", {"run": hit.run_id, "detail": "full"} if hit.run_id else {}, why="its run")
+
+
+def _pointer(hit: Hit) -> str:
+    """The place in the artifact, where its keys are plain names: others could be words to a model, or to a shell."""
+    return hit.pointer if _PLAIN.fullmatch(hit.pointer) else ""
+
+
+def _fenced(engine: Engine, hit: Hit) -> str:
+    from wfe_mcp.workflow.prompts import fenced
+
+    return fenced(hit.text, "found", nonce=hit.run_id or engine.project_id)
+
+
+def _fitting(hits: list[dict[str, Any]]) -> int:
+    """How many hits an answer holds; measured as text within JSON, every letter escaped. One always."""
+    size = 0
+    for count, hit in enumerate(hits):
+        size += len(json.dumps(json.dumps(hit, ensure_ascii=False))) + 1
+        if size > _HITS_BYTES and count:
+            return count
+    return len(hits)
+
+
+def _summary(found: Found, query: str, hits: list[dict[str, Any]]) -> str:
+    more = "; there are more" if found.page.cursor_after(len(hits)) else ""
+    shown = f"{len(hits)} hit(s) for {query[:80]!r}{more}"
+    waiting = f"; {found.waiting} older run(s) are not indexed yet, call again to go on" if found.waiting else ""
+    return shown + waiting
+
+
+def _data(found: Found, hits: list[dict[str, Any]]) -> dict[str, Any]:
+    optional = {"cursor": found.page.cursor_after(len(hits)), "not_indexed": found.waiting}
+    return {"hits": hits} | {key: value for key, value in optional.items() if value}
