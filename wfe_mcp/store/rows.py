@@ -69,7 +69,7 @@ class Library:
 
     has_fts5: bool = False
     can_find: bool = False
-    indexed_until: datetime = datetime.min.replace(tzinfo=UTC)
+    indexed_until: datetime = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
