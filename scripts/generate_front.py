@@ -6,6 +6,7 @@ python scripts/generate_front.py --check  write nothing; exit 1 when it differs 
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,13 @@ def _stateless(version: str) -> list[dict[str, Any]]:
 
 
 async def _answers(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Send ``messages`` to a server of no project; method → result of each request."""
-    server = WfeServer(Place(None, {}, Path(Path.cwd().anchor)))
+    """Send ``messages`` to a server of no project, with a database of its own; method → result of each request."""
+    with tempfile.TemporaryDirectory(prefix="wfe-front-", ignore_cleanup_errors=True) as folder:
+        database = {"WFE_DATABASE_URL": f"sqlite:///{Path(folder, 'wfe.db').as_posix()}"}
+        return await _served(WfeServer(Place(None, database, Path(Path.cwd().anchor))), messages)
+
+
+async def _served(server: WfeServer, messages: list[dict[str, Any]]) -> dict[str, Any]:
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](100)
     outgoing, from_server = anyio.create_memory_object_stream[SessionMessage](100)
     found: dict[str, Any] = {}
