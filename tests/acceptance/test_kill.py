@@ -70,6 +70,8 @@ def test_a_server_killed_at_any_moment_leaves_no_half_state_and_loses_nothing_ac
             assert last["run_state"] == "completed"
             assert event_types(bugged, run).count("RunCompleted") == 1
             assert bugged.problems(run) == []
+            hits = agent.call("find", query=f'"{PROOF["why"]}"', kind="artifact", run=run)["data"]["hits"]
+            assert "reproduce" in {hit["phase"] for hit in hits}, "what was acknowledged is found, too"
         bugged.write(BUGGED)
         run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
         resume(kept.of(agent.call), bugged.root, run, script, person=Persistent(bugged))
