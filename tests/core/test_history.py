@@ -20,7 +20,7 @@ from wfe_mcp.core.history import same_standing
 from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
 from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath, RunSpec
-from wfe_mcp.core.undo import redo, undo
+from wfe_mcp.core.undo import people_since, redo, undo
 
 PLAN = phase("plan", gates=(GateSpec("expr"), GateSpec("approval")))
 BUILD = phase("build", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True)
@@ -283,6 +283,15 @@ def test_a_run_goes_back_neither_to_before_its_start_nor_from_its_end_for_good()
     assert scene.refused(scene.going_back(1)).code == "illegal_transition"
 
 
+def test_what_a_person_recorded_goes_back_with_a_person_where_files_do():
+    scene, ready = at_build()
+    for by in (AGENT, HUMAN):
+        scene.give(c.TakeCheckpoint(commit="c1", tree="t2", by=by, at=scene.at))
+    seq = len(scene.log)
+    assert people_since(scene.entries, ready, whole=False) == ()
+    assert people_since(scene.entries, ready, whole=False, files=True) == (f"CheckpointTaken (event {seq})",)
+
+
 # While files are put back
 
 
@@ -422,7 +431,7 @@ def test_a_rollback_after_one_that_was_abandoned_is_undone_alone():
 def test_two_hundred_runs_go_back_anywhere_and_on_and_undo_then_redo_is_the_identity(seed: int):
     dice = random.Random(seed)
     scene = run_of(*SPEC, auto=dice.random() < 0.5, max_parallel=2, max_iterations=4, max_invalid=2)
-    for _ in range(20):
+    for _ in range(15):
         chance = dice.random()
         if chance < 0.1:
             to, by = dice.randint(0, len(scene.log)), dice.choice([AGENT, HUMAN])

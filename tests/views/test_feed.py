@@ -18,7 +18,7 @@ def test_each_thing_is_told_once_when_it_is_known_how_it_ended(scene: Scene) -> 
     run = scene.start(phase("plan"))
     scene.begin(run)
     feed = Feed(scene.engine, RunId(run), 0, scene.clock())
-    assert words(feed.news()) == ["RunStarted", "PhaseReady", "PhaseStarted"]
+    assert words(feed.news()) == ["RunStarted", "PhaseReady", "PhaseStarted", "CheckpointTaken"]
     heard = listener(scene, job(scene, run))
     heard.before_call(MODEL, DOLLAR)
     heard.tool_started("1", "bash", {"command": "make all"})
@@ -32,5 +32,5 @@ def test_each_thing_is_told_once_when_it_is_known_how_it_ended(scene: Scene) -> 
     heard.after_call(MODEL, dollars(0.5), None)
     assert sorted(words(feed.news())) == ["bash make all: failed, 62.0 s", "openai gpt-4o: 110 tokens, $0.50, 62.0 s"]
     scene.submit(run, "plan")
-    assert words(feed.news())[-1] == "RunCompleted"
+    assert words(feed.news())[-2:] == ["RunCompleted", "CheckpointTaken"]
     assert feed.news() == []

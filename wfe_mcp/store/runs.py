@@ -31,6 +31,8 @@ from wfe_mcp.store.rows import OURS, columns_for
 __all__ = ["OPEN_ATTEMPTS", "RunRows"]
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
+_COARSE = timedelta(seconds=1)
+"""A clock that stands still for less than this is coarse; one that goes back further was set."""
 OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING)
 
 _THIS_RUN = RUN.c.id == bindparam("id_")
@@ -163,8 +165,8 @@ class RunRows(EventRows, KeepingRows):
             events = (RecordsKept(records=records), *events)
         if not events:
             return loaded
-        if at == before.updated_at:  # a coarse clock: each step keeps a moment of its own, by which an undo finds it
-            at += timedelta(microseconds=1)
+        if timedelta(0) <= before.updated_at - at < _COARSE:  # each step keeps a moment of its own: an undo finds it so
+            at = before.updated_at + timedelta(microseconds=1)
         links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at)
         record = replace(
             before,
