@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
 _PRUNED_EACH = 10
 """So many checkpoints of a run, and it is looked whether old ones may go."""
+_PRUNED_EVERY = timedelta(hours=1)
+"""How often one process looks through those of all runs, which takes the longer the more there are."""
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -153,8 +156,6 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
 
     The names that went (``<run>/cp-12``). The events stay: such a checkpoint holds the state alone from now on.
     """
-    from datetime import timedelta
-
     from wfe_mcp.workflow.model import duration_s
     from wfe_mcp.workspace.checkpoints import drop, kept_at
     from wfe_mcp.workspace.retention import to_drop
@@ -193,14 +194,19 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
 
 
 def _prune_now_and_then(engine: Engine, run: str) -> None:
-    """Nobody has to think of it: the project's old files go with a run's first checkpoint, the run's own as it goes on."""
-    with engine.store.read() as tx:
-        taken = len(checkpoints_of(tx, run))
-    keep = engine.settings().settings.checkpoints.keep
-    if taken > 1 and (taken <= keep or taken % _PRUNED_EACH):
-        return
+    """Nobody has to think of it: the run's own old files go as it goes on, the project's once an hour of work."""
+    now = engine.clock()
+    if engine.files_pruned_at is None or now - engine.files_pruned_at >= _PRUNED_EVERY:
+        engine.files_pruned_at = now
+        whose = ""
+    else:
+        with engine.store.read() as tx:
+            taken = len(checkpoints_of(tx, run))
+        if taken <= engine.settings().settings.checkpoints.keep or taken % _PRUNED_EACH:
+            return
+        whose = run
     try:
-        prune(engine, "" if taken == 1 else run)
+        prune(engine, whose)
     except Refused as refused:
         log.warning("old checkpoints stay: %s", refused.message)
 
@@ -239,13 +245,8 @@ def _take(
 
 def _snapshot(engine: Engine, root: Path, note: dict[str, str]) -> tuple[Snapshot | None, str]:
     """The files as they are, or why they are not saved."""
-    from wfe_mcp.workspace.checkpoints import available, take
-
-    why_not = available(root)
-    if why_not is not None:
-        return None, f"the state alone: {why_not}"
     try:
-        return take(root, note, limits_of(engine), at=engine.clock()), ""
+        return engine.snapshots.take(root, note, limits_of(engine), engine.clock()), ""
     except Refused as refused:
         return None, f"the state alone: {refused.message}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.plans import Plans
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.location import Project
     from wfe_mcp.workspace.settings import LoadedSettings
+    from wfe_mcp.workspace.unchanged import Snapshots
 
 __all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
 
@@ -64,6 +66,7 @@ class Engine:
         self.wakers: list[Callable[[], None]] = []
         self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
         self.anchoring: Anchoring | None = None
+        self.files_pruned_at: datetime | None = None
         self.going_back: set[str] = set()  # runs whose files this process is putting back
         self._store = store
         self._project_id: str | None = None
@@ -85,6 +88,13 @@ class Engine:
                     self._project_id = tx.project_id(self.project.key, str(self.project.root))
                 self._store.settings_listeners.append(self._settings_changed)
             return self._store
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Where the files of runs are saved; it knows those it has just saved."""
+        from wfe_mcp.workspace.unchanged import Snapshots
+
+        return Snapshots()
 
     @property
     def project_id(self) -> str:
