@@ -115,12 +115,6 @@ def test_a_template_that_nobody_trusts_any_more_is_not_gone_on_with(cli: Termina
     assert cli.json("start", "--from", letter).refusal == "unavailable"
 
 
-def test_files_are_not_put_back_yet_and_where_they_are_is_said(cli: Terminal, letter: str) -> None:
-    said = cli.json("start", "--from", f"{letter}@3", "--files")
-    assert said.refusal == "unavailable"
-    assert f"wfe-mcp show {letter} --at N --files --to DIR" in said.document["error"]["hint"]
-
-
 def test_the_same_key_forks_once(cli: Terminal, letter: str) -> None:
     assert fork(cli, letter, "--key", "k") == fork(cli, letter, "--key", "k")
     assert cli.json("start", "--from", f"{letter}@2", "--key", "k", pin=PIN).refusal == "conflict"

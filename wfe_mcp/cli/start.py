@@ -23,9 +23,6 @@ From = Annotated[
         help="Instead of TEMPLATE: begin where a run stood, at an event of its log (12) or a checkpoint (cp-12), else at its last.",
     ),
 ]  # fmt: skip
-Files = Annotated[
-    bool, typer.Option("--files", help="With --from: put the files back as they were too (not built yet).")
-]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="How lists call the run.")]
@@ -45,16 +42,13 @@ Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key st
 def start(
     door: Door, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
     key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
-    origin: From = "", files: Files = False, pin_fd: PinFd = None,
+    origin: From = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run of TEMPLATE in this project, or one that begins where another run stood (--from).
 
     What policy.templates keeps from agents asks for your PIN, and so does a fork from before something that a person stopped.
     """
     told = {"triggered_by": triggered_by, "external_id": external_id}
-    if files:
-        raise Refused("unavailable", "A fork that puts the files back too is not built yet.",
-                      f"See them, or write them elsewhere: wfe-mcp show {origin.partition('@')[0] or 'RUN'} --at N --files --to DIR")  # fmt: skip
     if origin:
         given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **told}  # fmt: skip
         _refuse_beside(given)
