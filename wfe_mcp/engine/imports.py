@@ -22,6 +22,10 @@ IMPORTED = "RunImported"
 """Noted among the settings with every run that comes in: a run without its mark would be one that goes on."""
 
 
+_SUCCESSORS = {"aiwf_session": "plan_generate_review", "hub_reports": "role_pipeline"}
+"""What works on here what another system began: the run has a template that was made of its own phases."""
+
+
 def imported_name(run_id: str, origin_sha256: str) -> str:
     """How the log of settings calls an import: the run, and which origin it has."""
     return f"{run_id} {origin_sha256}"
@@ -43,4 +47,4 @@ def refuse_change(record: RunRecord) -> None:
 
 def way_on(record: RunRecord) -> str:
     """What somebody types who wants to go on where an imported run stands."""
-    return f"wfe-mcp start {record.template} --inputs JSON"
+    return f"wfe-mcp start {_SUCCESSORS.get(record.template, record.template)} --inputs JSON"

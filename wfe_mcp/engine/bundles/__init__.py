@@ -5,4 +5,7 @@ rows       what may stand in a row, strictly
 exporting  database and logs ──► lines
 checking   lines ──► a run that holds together, or the place where it does not
 importing  a checked run ──► the database, in one transaction; its mirrors after that
+
+sources, sessions, role_reports   what other systems recorded
+foreign                           and how it becomes the lines of a bundle, which are checked like any
 """

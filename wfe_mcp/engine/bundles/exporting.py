@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import RunRecord
 
-__all__ = ["Exported", "export_run", "is_whole", "log_place", "named_documents", "place_of", "printed_sha256"]
+__all__ = [
+    "Exported",
+    "export_run",
+    "head_of",
+    "is_whole",
+    "log_place",
+    "named_documents",
+    "place_of",
+    "printed_sha256",
+]
 
 MAX_LOG = 256_000
 """Bytes of one check's log that go along, its end: there it says what failed."""
@@ -74,7 +83,7 @@ def export_run(engine: Engine, run: str) -> Exported:
         _refuse_broken(tx, record)
         rows = {name: [_checked(name, index, row) for index, row in enumerate(_rows(tx, name, record))] for name in SECTIONS}  # fmt: skip
         place = place_of(engine, tx, record)
-        head = _head(record)
+        head = head_of(record)
         _checked("run", None, head)
     found = Exported(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
     if found.size_bytes > MAX_BYTES:
@@ -122,7 +131,7 @@ def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
     if section == "documents":
         events = ((event.type, event.payload) for event in tx.all_events(record.id))
         frozen = tx.document(record.frozen_sha256)
-        named = dict.fromkeys(named_documents(_head(record), frozen, events))
+        named = dict.fromkeys(named_documents(head_of(record), frozen, events))
         yield from (tx.document_row(sha256) for sha256 in named)
         return
     for row in tx.rows_of(section, record.id):
@@ -138,7 +147,8 @@ def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"log_path": wanted} if Path(path) == Path(record.worktree, wanted) else row
 
 
-def _head(record: RunRecord) -> dict[str, Any]:
+def head_of(record: RunRecord) -> dict[str, Any]:
+    """The columns of the run's own row that go out."""
     from dataclasses import asdict
 
     from wfe_mcp.store.bundles import RUN_COLUMNS, row_of

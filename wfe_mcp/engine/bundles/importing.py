@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.engine.bundles.checking import check
 from wfe_mcp.engine.bundles.exporting import export_run
+from wfe_mcp.engine.bundles.foreign import lines_of
 from wfe_mcp.engine.bundles.form import LOGS, read_lines, refuse
 from wfe_mcp.engine.bundles.rows import parsed
 from wfe_mcp.engine.imports import IMPORTED, imported_name, origin_of
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.engine.bundles.checking import Checked
+    from wfe_mcp.engine.bundles.foreign import Foreign
+    from wfe_mcp.engine.bundles.form import Lines
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
 
-__all__ = ["Imported", "import_run"]
+__all__ = ["Imported", "import_foreign", "import_run"]
 
 KIND = "bundle"
 
@@ -51,10 +54,20 @@ class Imported:
 
 def import_run(engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False) -> Imported:
     """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``."""
-    found = check(read_lines(file))
+    lines = read_lines(file)
+    return _come_in(engine, by, lines, {"kind": KIND, "sha256": lines.sha256}, dry_run=dry_run)
+
+
+def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = False) -> Imported:
+    """Keep what another system recorded, as ``import_run`` keeps a bundle; its origin says what it claims."""
+    return _come_in(engine, by, lines_of(found), found.origin, dry_run=dry_run)
+
+
+def _come_in(engine: Engine, by: By, lines: Lines, told: dict[str, Any], *, dry_run: bool) -> Imported:
+    found = check(lines)
     rows = found.lines.rows
     counts: dict[str, Any] = {"events": len(rows["events"]), "revisions": len(rows["revisions"])}
-    origin = _origin(KIND, by, engine, found.place, found.lines.sha256)
+    origin = told | _brought(by, engine, found.place)
     here = _here(engine, found)
     if here is None:
         with suppress(_OnlyTried):
@@ -92,11 +105,9 @@ def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
     return origin
 
 
-def _origin(kind: str, by: By, engine: Engine, place: dict[str, str], sha256: str) -> dict[str, Any]:
-    return {
-        "kind": kind, "place": place, "sha256": sha256, "at": engine.clock().isoformat(timespec="seconds"),
-        "by": by.actor, "channel": str(by.channel),
-    }  # fmt: skip
+def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
+    at = engine.clock().isoformat(timespec="seconds")
+    return {"place": place, "at": at, "by": by.actor, "channel": str(by.channel)}
 
 
 def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry_run: bool) -> None:

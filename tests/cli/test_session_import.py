@@ -1,0 +1,428 @@
+"""What ai-workflow-engine and Workflow Hub recorded comes in as history: whole where it fits, listed where it does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.terminal import PIN, Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ID = "0123456789abcdef0123456789abcdef"
+PLAN = "# The plan\n"
+JAVA = "// Tier.java\npublic class Tier {}\n"
+FAIL = "@@@REVIEW_META\nverdict: FAIL\nissues_total: 1\nissues_critical: 1\nmissing_inputs: 0\n@@@\n"
+PASS = FAIL.replace("FAIL", "PASS").replace("1", "0")
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def session(**more: Any) -> dict[str, Any]:
+    """session.json of a session that was approved to its end (S0-11)."""
+    return {
+        "session_id": ID, "profile": "jpa-mt", "context": {"entity": "Tier", "scope": "domain"}, "phase": "complete",
+        "stage": None, "status": "success", "current_iteration": 1, "standards_hash": sha256("# Rules\n"),
+        "plan_approved": True, "plan_hash": sha256(PLAN), "prompt_hashes": {}, "review_approved": True,
+        "review_hash": sha256(PASS), "ai_providers": {"planner": "manual", "generator": "claude-code"},
+        "standards_provider": "scoped-layer-fs", "metadata": {},
+        "artifacts": [{"path": "iteration-1/code/Tier.java", "phase": "generate", "iteration": 1, "sha256": sha256(JAVA),
+                       "created_at": "2026-01-02T10:30:00"}],
+        "pending_action": None, "pending_approval": False, "last_error": None, "approval_feedback": None,
+        "suggested_content": None, "retry_count": 0, "created_at": "2026-01-02T10:00:00.250000",
+        "updated_at": "2026-01-02T11:00:00+00:00",
+        "phase_history": [{"phase": "init", "status": "in_progress", "timestamp": "2026-01-02T10:00:00"}],
+    } | more  # fmt: skip
+
+
+FILES = {
+    "standards-bundle.md": "# Rules\n", "plan.md": PLAN,
+    "iteration-1/planning-prompt.md": "Plan ${everything}.\n", "iteration-1/planning-response.md": PLAN,
+    "iteration-1/generation-prompt.md": "Write it.\n", "iteration-1/generation-response.md": "Here it is.\n",
+    "iteration-1/code/Tier.java": JAVA,
+    "iteration-1/review-prompt.md": "Review it.\n", "iteration-1/review-response.md": PASS,
+}  # fmt: skip
+
+
+def laid(cli: Terminal, told: dict[str, Any], files: dict[str, str] = FILES) -> Path:
+    """The folder of a session, as ai-workflow-engine leaves it."""
+    folder = cli.root / ".aiwf" / "sessions" / ID
+    for name, text in (files | {"session.json": json.dumps(told, indent=2)}).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    return folder
+
+
+def phases(cli: Terminal, run: str) -> dict[str, str]:
+    return {one["phase"]: one["state"] for one in cli.json("show", run).data["phases"]}
+
+
+def artifact(cli: Terminal, run: str, phase: str) -> Any:
+    said = cli.json("artifact", "show", run, phase)
+    assert said.code == 0, said.out
+    return said.data["content"]
+
+
+def come_in(cli: Terminal, place: Path) -> tuple[str, dict[str, Any]]:
+    said = cli.json("import", str(place))
+    assert said.code == 0, said.out
+    return said.document["run"], said.data["imported"]
+
+
+@pytest.mark.requirement("S0-11", "S0-15", "S0-16")
+def test_a_session_that_was_completed_comes_in_as_a_completed_run(cli: Terminal) -> None:
+    run, origin = come_in(cli, laid(cli, session()))
+
+    assert cli.state(run) == "completed"
+    assert phases(cli, run) == {"plan": "completed", "generate": "completed", "review": "completed"}
+    assert artifact(cli, run, "plan") == {"front": {}, "body": "# The plan\n"}
+    assert artifact(cli, run, "generate") == {"files": [
+        {"path": "generation-response.md", "content": "Here it is.\n"}, {"path": "code/Tier.java", "content": JAVA}]}  # fmt: skip
+    assert artifact(cli, run, "review")["body"] == PASS
+    assert (origin["from"], origin.get("not_carried")) == ("ai-workflow-engine", None)
+    assert cli.json("verify", run).code == 0
+
+
+@pytest.mark.requirement("S0-18")
+@pytest.mark.attack("a yes brought along in a session of another system", "held", "T1")
+def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: Terminal) -> None:
+    run, origin = come_in(cli, laid(cli, session()))
+
+    assert "plan_approved is true (said by session.json; nobody decided it here)" in origin["statements"]
+    log = cli.json("log", run).data["events"]
+    assert {one["type"] for one in log} <= {"RunStarted", "PhaseReady", "PhaseStarted", "RevisionSubmitted", "PhaseCompleted", "RunCompleted"}  # fmt: skip
+    assert {(one["actor"], one["channel"], one["assurance"]) for one in log} == {
+        ("ai-workflow-engine", "system", "agent")
+    }
+    assert cli.json("retry", run, "plan", pin=PIN).refusal == "illegal_transition"
+
+
+def test_events_stand_at_the_times_of_the_session(cli: Terminal) -> None:
+    run, _ = come_in(cli, laid(cli, session()))
+
+    log = {(one["type"], one["payload"].get("phase")): one["at"] for one in cli.json("log", run).data["events"]}
+    assert log["RunStarted", None].startswith("2026-01-02T10:00:00.250")
+    assert log["PhaseCompleted", "generate"].startswith("2026-01-02T10:30:00")
+
+
+@pytest.mark.requirement("S0-17", "S0-18")
+def test_a_file_that_was_edited_after_its_approval_is_told(cli: Terminal) -> None:
+    files = FILES | {
+        "iteration-1/planning-response.md": "# Another plan\n",
+        "iteration-1/code/Tier.java": JAVA + "//\n",
+    }
+
+    run, origin = come_in(cli, laid(cli, session(), files))
+
+    told = "\n".join(origin["statements"])
+    assert f"plan_hash is {sha256(PLAN)[:12]}…, and iteration-1/planning-response.md is" in told
+    assert "and plan.md is" not in told
+    assert "/artifacts/0/sha256 is" in told
+    assert artifact(cli, run, "plan")["body"] == "# Another plan\n"
+
+
+@pytest.mark.requirement("S0-15")
+def test_a_failed_review_is_followed_by_its_revision_in_the_next_iteration(cli: Terminal) -> None:
+    files = FILES | {
+        "iteration-1/review-response.md": FAIL, "iteration-2/revision-prompt.md": "Mend it.\n",
+        "iteration-2/revision-issues.md": "One.\n", "iteration-2/revision-response.md": "Mended.\n",
+        "iteration-2/code/Tier.java": JAVA, "iteration-2/review-response.md": PASS,
+    }  # fmt: skip
+
+    run, origin = come_in(cli, laid(cli, session(current_iteration=2), files))
+
+    assert list(phases(cli, run)) == ["plan", "generate", "review", "revise_2", "review_2"]
+    assert set(phases(cli, run).values()) == {"completed"}
+    assert artifact(cli, run, "review")["body"] == FAIL
+    assert artifact(cli, run, "revise_2")["files"][1] == {"path": "code/Tier.java", "content": JAVA}
+    assert "not_carried" not in origin
+
+
+@pytest.mark.requirement("S0-11")
+def test_an_answer_that_nobody_accepted_there_is_accepted_by_nobody_here(cli: Terminal) -> None:
+    told = session(phase="generate", stage="response", status="in_progress", pending_approval=True,
+                   review_approved=False, review_hash=None)  # fmt: skip
+    run, origin = come_in(cli, laid(cli, told))
+
+    assert cli.state(run) == "cancelled"
+    assert phases(cli, run) == {"plan": "completed", "generate": "cancelled"}
+    assert artifact(cli, run, "generate")["files"][1]["content"] == JAVA
+    assert "left open in ai-workflow-engine, in generate" in cli("log", run, "--json").out
+    assert origin["not_carried"] == [{"path": "iteration-1/review-response.md", "message": "lies beyond where session.json stands"}]  # fmt: skip
+    assert cli.json("approve", run, "generate", pin=PIN).refusal == "illegal_transition"
+
+
+ENDED: tuple[tuple[str, dict[str, Any], tuple[str, ...], dict[str, str], str], ...] = (
+    ("waits for its answer", {"phase": "plan", "stage": "prompt", "status": "in_progress"}, ("iteration-1/planning-prompt.md",),
+     {"plan": "cancelled"}, "left open"),
+    ("failed", {"phase": "review", "stage": "response", "status": "error", "last_error": "no quota"}, tuple(FILES)[:8],
+     {"plan": "completed", "generate": "completed", "review": "cancelled"}, "no quota"),
+    ("was cancelled", {"phase": "cancelled", "stage": None, "status": "cancelled"}, tuple(FILES)[:5],
+     {"plan": "completed", "generate": "cancelled"}, "was cancelled"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "more", "names", "found", "reason"), ENDED, ids=[each[0] for each in ENDED])
+@pytest.mark.requirement("S0-11")
+def test_a_session_that_ended_early_is_a_cancelled_run(
+    cli: Terminal, what: str, more: dict[str, Any], names: tuple[str, ...], found: dict[str, str], reason: str
+) -> None:
+    del what
+    told = session(artifacts=[], **more)
+
+    run, origin = come_in(cli, laid(cli, told, {name: FILES[name] for name in names}))
+
+    assert (cli.state(run), phases(cli, run)) == ("cancelled", found)
+    assert reason in cli("log", run, "--json").out
+    assert cli.json("verify", run).code == 0
+    assert "not_carried" not in origin
+
+
+@pytest.mark.requirement("S0-14")
+def test_the_same_session_again_is_the_same_run_and_a_later_one_another(cli: Terminal) -> None:
+    folder = laid(cli, session())
+    run, _ = come_in(cli, folder)
+    cli.clock.forward(days=1)
+
+    again = cli.json("import", str(folder / "session.json"))
+    assert (again.code, again.document["run"], again.data["was_here"]) == (0, run, True)
+    laid(cli, session(updated_at="2026-02-02T11:00:00"))
+    assert come_in(cli, folder)[0] != run
+
+
+def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
+    run, _ = come_in(cli, laid(cli, session(), FILES | {"notes.txt": "mine"}))
+
+    told = cli("show", run).out
+    assert "it says: worked by generator claude-code, planner manual" in told
+    assert "not carried: notes.txt: is no known file of a session" in told
+    assert "Tier" in cli("artifact", "show", run, "generate").out
+    assert run in cli("find", "Tier").out
+    assert "ai-workflow-engine" in cli("handoff", run).out
+    assert cli.json("status", run).document["waiting_on"] == "none"
+    assert "wfe-mcp start plan_generate_review" in cli.json("cancel", run).document["error"]["hint"]
+
+
+def test_an_imported_session_goes_out_and_comes_back_the_same(cli: Terminal) -> None:
+    run, _ = come_in(cli, laid(cli, session()))
+
+    assert cli.json("export", run, "run.json").code == 0
+
+    inputs = json.loads((cli.root / "run.json").read_text())["documents"][2]["content"]
+    assert inputs["session"] == session()
+    assert inputs["files"]["iteration-1/planning-prompt.md"] == "Plan ${everything}.\n"
+    assert cli.json("import", "run.json").data["was_here"] is True
+
+
+def test_a_dry_run_tells_and_stores_nothing(cli: Terminal) -> None:
+    said = cli.json("import", str(laid(cli, session())), "--dry-run")
+
+    assert (said.code, said.data["dry_run"]) == (0, True)
+    assert said.data["imported"]["statements"]
+    assert cli.json("list").data["runs"] == []
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def raw(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "session.json").write_text(text)
+
+
+def changed(**more: Any) -> Callable[[Path], object]:
+    return raw(json.dumps(session(**more)))
+
+
+def without(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+LEGACY = [{"file_path": "x", "phase": "plan", "iteration": 1, "created_at": "2026-01-02T10:00:00"}]
+BROKEN: tuple[tuple[str, Callable[[Path], object], str, str], ...] = (
+    ("no JSON", raw("{"), "invalid_artifact", ""),
+    ("a key twice", raw('{"phase": "plan", "phase": "plan"}'), "invalid_artifact", "/phase"),
+    ("no number", raw('{"retry_count": NaN}'), "invalid_artifact", ""),
+    ("nested", raw("[" * 500 + "]" * 500), "too_large", ""),
+    ("no object", raw("[]"), "invalid_artifact", ""),
+    ("an unknown key", changed(verdict="PASS"), "invalid_artifact", "/verdict"),
+    ("a legacy key", changed(artifacts=LEGACY), "invalid_artifact", "/artifacts/0/path"),
+    ("another type", changed(plan_approved="yes"), "invalid_artifact", "/plan_approved"),
+    ("an unknown phase", changed(phase="deploy"), "invalid_artifact", "/phase"),
+    ("no time", changed(created_at="0001-01-01T00:00:00+14:00"), "invalid_artifact", "/created_at"),
+    ("nothing made", changed(phase="init"), "invalid_artifact", "/phase"),
+    ("no such iteration", changed(phase="plan", current_iteration=2), "invalid_artifact", "/current_iteration"),
+    ("endless iterations", changed(current_iteration=10**12), "invalid_artifact", "/current_iteration"),
+    ("no session.json", without("session.json"), "bad_argument", "session.json"),
+    ("an answer missing", without("iteration-1/review-response.md"), "invalid_artifact", "iteration-1/review-response.md"),
+    ("no text", lambda folder: (folder / "plan.md").write_bytes(b"\xff\xfe"), "invalid_artifact", "plan.md"),
+    ("a huge answer", lambda folder: (folder / "iteration-1" / "planning-response.md").write_text("x" * 2_000_000), "too_large", ""),
+    ("a huge folder", lambda folder: (folder / "big").write_bytes(b"x" * 10_000_001), "too_large", ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "change", "code", "place"), BROKEN, ids=[each[0] for each in BROKEN])
+@pytest.mark.requirement("S0-14")
+@pytest.mark.attack("a session of another system that is broken or a bomb", "held", "T7")
+def test_a_broken_session_is_refused_at_its_place_and_nothing_is_kept(
+    cli: Terminal, what: str, change: Callable[[Path], object], code: str, place: str
+) -> None:
+    del what
+    folder = laid(cli, session())
+    change(folder)
+
+    said = cli.json("import", str(folder))
+
+    assert (said.code, said.refusal) == (1, code)
+    details = said.document["error"].get("details", [{"path": ""}])
+    assert place in [one["path"] for one in details]
+    assert said.document["error"]["hint"]
+    assert cli.json("list").data["runs"] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.attack("a link in a session that leads out of it", "held", "T5")
+def test_a_link_in_a_session_is_not_followed(cli: Terminal) -> None:
+    folder = laid(cli, session())
+    (cli.root / "secret").write_text("mine")
+    (folder / "iteration-1" / "code" / "Link.java").symlink_to(cli.root / "secret")
+
+    said = cli.json("import", str(folder))
+
+    assert said.refusal == "path_outside_project"
+    assert cli.json("list").data["runs"] == []
+
+
+# -- role reports of Workflow Hub --------------------------------------------------------------------------------------
+
+QA: dict[str, Any] = {
+    "role": "qa", "status": "fail", "summary": "One test fails", "actor": "qa-agent", "created_at": "2026-01-03T08:00:00Z",
+    "details": {"tests_run": 3, "tests_passed": 2, "failing_tests": ["test_tier"], "coverage": "81 %"},
+    "raw_output": "…",
+}  # fmt: skip
+SECURITY: dict[str, Any] = {
+    "from_role": "qa", "to_role": "security", "stage": "SEC", "status": "completed", "context": {"previous": []},
+    "report": "I looked.\n```json\n" + json.dumps({"details": {"vulnerabilities": [
+        {"name": "SQL injection", "severity": "HIGH", "file": "src/a.py", "line": 3, "fix": "Bind it"}, "A weak hash"]}}) + "\n```\n",
+    "report_status": "fail", "report_summary": "Two findings", "created_at": "2026-01-03T09:00:00Z",
+}  # fmt: skip
+
+
+def reports(cli: Terminal, told: object) -> Path:
+    path = cli.root / "reports.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+@pytest.mark.requirement("S4-15", "S4-18")
+def test_reports_and_hand_offs_come_in_as_phases_in_their_order(cli: Terminal) -> None:
+    run, origin = come_in(cli, reports(cli, [QA, SECURITY]))
+
+    assert phases(cli, run) == {"qa_report": "completed", "security_report": "completed"}
+    assert artifact(cli, run, "qa_report") == {
+        "role": "qa", "status": "fail", "summary": "One test fails",
+        "details": {"tests_run": 3, "tests_passed": 2, "failing_tests": ["test_tier"]},
+    }  # fmt: skip
+    assert artifact(cli, run, "security_report")["findings"] == [
+        {"severity": "high", "title": "SQL injection", "file": "src/a.py", "line": 3, "recommendation": "Bind it"},
+        {"severity": "medium", "title": "A weak hash"},
+    ]
+    assert {"1: qa says fail", "2: qa to security says fail"} <= set(origin["statements"])
+    assert {one["path"] for one in origin["not_carried"]} == {
+        "/0/actor",
+        "/0/raw_output",
+        "/0/details/coverage",
+        "/1/context",
+    }
+    assert cli.json("verify", run).code == 0
+    assert "wfe-mcp start role_pipeline" in cli.json("cancel", run).document["error"]["hint"]
+
+
+NO_REPORT: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("only words", {"role": "qa", "raw_output": "All fine, exit 0."}),
+    ("a hand-off without one", {"from_role": "dev", "to_role": "qa", "status": "completed", "report": None}),
+)
+
+
+@pytest.mark.parametrize(("what", "told"), NO_REPORT, ids=[each[0] for each in NO_REPORT])
+@pytest.mark.requirement("S4-15", "B-25")
+def test_no_report_is_no_pass(cli: Terminal, what: str, told: dict[str, Any]) -> None:
+    del what
+    run, origin = come_in(cli, reports(cli, told))
+
+    assert "no report in it; that is no pass" in origin["statements"][0]
+    assert json.dumps(told["role" if "role" in told else "to_role"]) in artifact(cli, run, "qa_report")["body"]
+
+
+@pytest.mark.requirement("S4-15")
+def test_a_report_that_was_only_printed_is_found_at_the_end_of_what_was_printed(cli: Terminal) -> None:
+    printed = 'Draft:\n{"status": "pass", "summary": "Draft"}\nFinal:\n{"status": "fail",\n "summary": "No"}\nBye.\n'
+
+    run, _ = come_in(cli, reports(cli, {"role": "qa", "raw_output": printed}))
+
+    assert artifact(cli, run, "qa_report") == {"role": "qa", "status": "fail", "summary": "No"}
+
+
+@pytest.mark.requirement("S4-15")
+def test_a_report_that_does_not_fit_is_kept_as_a_document_and_told(cli: Terminal) -> None:
+    run, origin = come_in(cli, reports(cli, [QA | {"status": "green"}, QA]))
+
+    assert "no valid report, kept as a document (/status" in origin["statements"][0]
+    assert '"green"' in artifact(cli, run, "qa_report")["body"]
+    assert artifact(cli, run, "qa_report_2")["status"] == "fail"
+
+
+@pytest.mark.requirement("S4-18")
+def test_a_hand_off_that_was_open_is_accepted_by_nobody(cli: Terminal) -> None:
+    waiting: dict[str, Any] = {"from_role": "qa", "to_role": "dev", "status": "in_progress", "context": {}}
+
+    run, origin = come_in(cli, reports(cli, [QA, waiting]))
+
+    assert (cli.state(run), phases(cli, run)) == ("cancelled", {"qa_report": "completed", "dev_report": "cancelled"})
+    assert "2: qa to dev, in_progress: no report in it; that is no pass" in origin["statements"]
+
+
+def test_reports_without_times_say_so_and_are_the_same_run_again(cli: Terminal) -> None:
+    told = {"role": "docs", "status": "pass", "summary": "Written"}
+    run, origin = come_in(cli, reports(cli, told))
+
+    assert "name no times" in origin["statements"][-1]
+    assert cli.json("import", "reports.json").data["was_here"] is True
+    assert cli.json("import", "reports.json").document["run"] == run
+
+
+BAD: tuple[tuple[str, str, str, str], ...] = (
+    ("no JSON", "[{]", "invalid_artifact", ""),
+    ("a key twice", '[{"role": "qa", "role": "pm"}]', "invalid_artifact", "/0/role"),
+    ("nothing", "[]", "invalid_artifact", ""),
+    ("too many", json.dumps([1] * 1_001), "invalid_artifact", ""),
+    ("no object", "[1]", "invalid_artifact", "/0"),
+    ("no role", '{"status": "pass"}', "invalid_artifact", "/role"),
+    ("a role that is a path", '[{"role": "../x", "status": "pass"}]', "invalid_artifact", "/0/role"),
+    ("no time", '[{"role": "qa", "status": "pass", "created_at": "soon"}]', "invalid_artifact", "/0/created_at"),
+    ("after an open one", json.dumps([{"to_role": "dev", "status": "pending"}, QA]), "invalid_artifact", "/1"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "text", "code", "place"), BAD, ids=[each[0] for each in BAD])
+@pytest.mark.requirement("S4-15")
+@pytest.mark.attack("role reports of another system that are broken", "held", "T7")
+def test_broken_reports_are_refused_at_their_place_and_nothing_is_kept(
+    cli: Terminal, what: str, text: str, code: str, place: str
+) -> None:
+    del what
+    (cli.root / "reports.json").write_text(text)
+
+    said = cli.json("import", "reports.json")
+
+    assert (said.code, said.refusal) == (1, code)
+    assert place in [one["path"] for one in said.document["error"]["details"]]
+    assert cli.json("list").data["runs"] == []
