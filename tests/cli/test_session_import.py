@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,38 @@ def test_an_imported_session_goes_out_and_comes_back_the_same(cli: Terminal) -> 
     assert cli.json("import", "run.json").data["was_here"] is True
 
 
+def test_many_claims_of_a_session_are_listed_by_show_and_counted_by_status(cli: Terminal) -> None:
+    lost = [session()["artifacts"][0] | {"path": f"gone/{index}.java"} for index in range(300)]
+    run, origin = come_in(cli, laid(cli, session(artifacts=lost, last_error="x" * 5_000)))
+
+    assert len(cli.json("show", run).data["imported"]["statements"]) == len(origin["statements"]) > 300
+    assert "/artifacts/299 names gone/299.java, which is not there" in cli("show", run, "--at", "3").out
+    brief = cli.json("status", run, "--full").data["imported"]
+    assert (len(brief["statements"]), brief["more_statements"]) == (5, len(origin["statements"]) - 5)
+
+
+def test_code_that_no_bundle_can_hold_is_kept_by_name_only(cli: Terminal) -> None:
+    folder = laid(cli, session())
+    (folder / "iteration-1" / "code" / "Tier.class").write_bytes(b"\xca\xfe\xba\xbe")
+
+    run, origin = come_in(cli, folder)
+
+    assert origin["not_carried"] == [{"path": "iteration-1/code/Tier.class", "message": "is no UTF-8 text"}]
+    assert len(artifact(cli, run, "generate")["files"]) == 2
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="one file on such a file system")
+def test_two_files_that_are_one_elsewhere_refuse_the_session(cli: Terminal) -> None:
+    folder = laid(cli, session(), FILES | {"iteration-1/code/tier.java": JAVA})
+
+    said = cli.json("import", str(folder))
+
+    assert (said.refusal, said.document["error"]["message"].startswith("iteration-1 is refused")) == (
+        "invalid_artifact",
+        True,
+    )
+
+
 def test_a_dry_run_tells_and_stores_nothing(cli: Terminal) -> None:
     said = cli.json("import", str(laid(cli, session())), "--dry-run")
 
@@ -348,6 +381,7 @@ def test_reports_and_hand_offs_come_in_as_phases_in_their_order(cli: Terminal) -
 
 NO_REPORT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("only words", {"role": "qa", "raw_output": "All fine, exit 0."}),
+    ("a status that is a list", {"from_role": ["dev"], "to_role": "qa", "status": ["completed"], "report": []}),
     ("a hand-off without one", {"from_role": "dev", "to_role": "qa", "status": "completed", "report": None}),
 )
 

@@ -40,6 +40,8 @@ _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
 _BRIEF_CHARS = 900
 _FULL_CHARS = 7_500
 _BUNDLES = 10
+_CLAIMS = 5
+"""How many bundles of context are named; how many claims of a run from elsewhere, and things it did not bring."""
 
 
 def summary(standing: Standing) -> str:
@@ -108,7 +110,7 @@ def full(standing: Standing) -> dict[str, Any]:
     if state.origin is not None:
         about["forked_from"] = {"run": state.origin.run, "event": state.origin.seq, "hash": state.origin.hash}
     if standing.origin is not None:
-        about["imported"] = origin_view(standing.origin)
+        about["imported"] = _shortened(origin_view(standing.origin))
     if standing.spending is not None:
         about["usage"] = usage_view(standing.spending.usage)
     if standing.context:
@@ -186,6 +188,18 @@ def origin_view(origin: Mapping[str, Any]) -> dict[str, Any]:
         "statements": origin.get("statements"), "not_carried": origin.get("not_carried"),
     }  # fmt: skip
     return {key: value for key, value in told.items() if value}
+
+
+def _shortened(origin: dict[str, Any]) -> dict[str, Any]:
+    """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
+    lists = {key: origin[key] for key in ("statements", "not_carried") if key in origin}
+    few = {key: [_few(one) for one in values[:_CLAIMS]] for key, values in lists.items()}
+    more = {f"more_{key}": len(values) - _CLAIMS for key, values in lists.items() if len(values) > _CLAIMS}
+    return origin | few | more
+
+
+def _few(one: str | dict[str, str]) -> str | dict[str, str]:
+    return _clipped(one, 200) if isinstance(one, str) else {key: _clipped(text, 200) for key, text in one.items()}
 
 
 def _told_of(run: RunRecord) -> dict[str, Any]:

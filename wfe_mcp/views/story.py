@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.engine.imports import origin_of
 from wfe_mcp.engine.manifest import manifest
 from wfe_mcp.engine.past import requests_then, revisions_then
 from wfe_mcp.views import runs as run_views
@@ -59,6 +60,9 @@ def story(engine: Engine, found: Standing, then: Moment | None = None) -> dict[s
             "requests": [_request(each) for each in requests_then(tx, found.loaded)],
             "decisions": _decisions(tx, found),
         }  # fmt: skip
+        origin = origin_of(tx, record)
+    if origin is not None:
+        told["imported"] = run_views.origin_view(origin)
     if found.context:
         told["context"] = [run_views.context_view(bundle, files=True) for bundle in found.context]
     if found.spending is not None:

@@ -107,7 +107,7 @@ class _Reading:
             else:
                 schema, content = "role_report@1", made
                 self.said.append(f"{who} says {made['status']}")
-        is_open = handed and told.get("status") in {"pending", "in_progress"}
+        is_open = handed and told.get("status") in ("pending", "in_progress")
         self.left_open = f"the hand-off {who} was {told['status']} in Workflow Hub" if is_open else ""
         self._add(at, told, role, who, schema, content, is_accepted=not is_open)
 
@@ -140,6 +140,8 @@ class _Reading:
         """The report as ``role_report@1``. What has no place there is listed."""
         given = report.get("details")
         details = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        if given is not None and details is not given:
+            self.lost.append(Detail(f"{at}/details", "is no object; it is in the inputs"))
         kept = {name: details[name] for name in (*_LISTS, *_COUNTS) if name in details}
         findings: list[dict[str, Any]] = []
         for name in _FOUND:

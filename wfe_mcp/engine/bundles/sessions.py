@@ -181,7 +181,8 @@ class _Reading:
             told = (
                 f"${{inputs.files['{prompt}']}}" if prompt in self._files else f"ai-workflow-engine kept no {prompt}."
             )
-            phases.append(Worked(name, f"{phase.capitalize()}, iteration {number}", told, _answer(number, phase), at, schema,
+            place = f"iteration-{number}" if schema == "file_bundle@1" else _answer(number, phase)
+            phases.append(Worked(name, f"{phase.capitalize()}, iteration {number}", told, place, at, schema,
                                  content, not is_last or self._session.phase == "complete"))  # fmt: skip
         return phases
 
