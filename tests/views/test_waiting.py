@@ -1,6 +1,7 @@
 """Has what a caller waits for happened?"""
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
+from wfe_mcp.engine.checkpoints import take_checkpoint
 from wfe_mcp.views import answers, waiting
 
 
@@ -18,12 +19,21 @@ def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(sce
     assert waiting.sleeps(scene.engine, run), "now for a person"
 
 
-def test_every_change_of_a_run_raises_its_revision(scene: Scene) -> None:
+def test_a_run_has_moved_when_it_stands_otherwise(scene: Scene) -> None:
     run = scene.start(phase("plan"))
-    before = waiting.revision(scene.engine, run)
+    before = waiting.moment(scene.engine, run)
     assert not waiting.sleeps(scene.engine, run)
+    assert not waiting.has_moved(scene.engine, before)
     scene.begin(run)
-    claimed = waiting.revision(scene.engine, run)
-    assert claimed > before
+    assert waiting.has_moved(scene.engine, before)
+    claimed = waiting.moment(scene.engine, run)
     scene.begin(run)
-    assert waiting.revision(scene.engine, run) == claimed, "the same claim again changes nothing"
+    assert not waiting.has_moved(scene.engine, claimed), "the same claim again changes nothing"
+
+
+def test_nobody_is_woken_by_a_checkpoint(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    before = waiting.moment(scene.engine, run)
+    take_checkpoint(scene.engine, run, AGENT)
+    assert waiting.moment(scene.engine, run).record.revision > before.record.revision
+    assert not waiting.has_moved(scene.engine, before)

@@ -14,8 +14,9 @@ from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.store.records import LoadedRun
 
-__all__ = ["gates_are_done", "revision", "sleeps"]
+__all__ = ["gates_are_done", "has_moved", "moment", "sleeps"]
 
 
 def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
@@ -25,10 +26,18 @@ def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
     return state.attempts[PhasePath(phase)][attempt - 1].status is not AttemptStatus.GATING
 
 
-def revision(engine: Engine, run: str) -> int:
-    """A number that rises with each change of the run; cheap."""
+def moment(engine: Engine, run: str) -> LoadedRun:
+    """The run as it is before somebody waits for it."""
     with engine.store.read() as tx:
-        return tx.run_revision(tx.find_run(engine.project_id, run).id)
+        return engine.load(tx, run)
+
+
+def has_moved(engine: Engine, before: LoadedRun) -> bool:
+    """True when the run stands otherwise than ``before``: a checkpoint or a record in its log is nothing to wait for."""
+    with engine.store.read() as tx:
+        if tx.run_revision(before.record.id) == before.record.revision:
+            return False
+        return engine.load(tx, before.record.id).state != before.state
 
 
 def sleeps(engine: Engine, run: str) -> bool:

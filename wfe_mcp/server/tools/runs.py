@@ -39,15 +39,15 @@ async def status(
     """Where a run stands, who is waited for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls for a change. Without run: the open runs of this project.
     """
-    before = await call.place.in_thread(partial(waiting.revision, call.engine, run)) if wait_s and run else None
+    before = await call.place.in_thread(partial(waiting.moment, call.engine, run)) if wait_s and run else None
     found = await call.answer(answers.status, run=run, detail=detail)
     if before is None or found.run is None:
         return found
 
-    def has_moved() -> bool:
-        return waiting.revision(call.engine, run) != before or not waiting.sleeps(call.engine, run)
+    def is_over() -> bool:
+        return waiting.has_moved(call.engine, before) or not waiting.sleeps(call.engine, run)
 
-    return await call.answer(answers.status, run=run, detail=detail) if await call.until(has_moved, wait_s) else found
+    return await call.answer(answers.status, run=run, detail=detail) if await call.until(is_over, wait_s) else found
 
 
 async def control_run(
