@@ -104,7 +104,11 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     assert (said.refusal, said.data["command"]) == ("needs_human", f"wfe-mcp undo {run}")
     assert cli.json("undo", run, pin="wrong horse").refusal == "wrong_pin"
     at_terminal(True)
-    monkeypatch.setattr("getpass.getpass", lambda _prompt: PIN)
+
+    def type_in(_prompt: str = "") -> str:
+        return PIN
+
+    monkeypatch.setattr("getpass.getpass", type_in)
     assert cli("undo", run).code == 0
     assert cli.state(run) == "waiting"
 
