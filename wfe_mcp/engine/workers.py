@@ -104,10 +104,15 @@ class Workers:
         worker.start()
 
     def _stop(self) -> int:
-        running = sum(len(worker.running) for worker in self._workers.values())
+        from wfe_mcp.store.records import JobStatus
+
+        running = [job.id for worker in self._workers.values() for job in worker.running]
         for worker in self._workers.values():
             worker.stop()
         for engine in self._engines:
             if engine.anchoring is not None:
                 engine.anchoring.close()
-        return running
+        # One whose outcome is written is done, even if its thread was still at what follows.
+        with self._engine.store.read() as tx:
+            rows = [tx.job(job_id) for job_id in running]
+        return sum(row is not None and row.status is not JobStatus.DONE for row in rows)
