@@ -18,7 +18,7 @@ from wfe_mcp.views.approvers import approvers_path
 LONG = {"title": "A title that goes on " * 8, "body": "/a/path/without/any/space/" * 40 + "\nx = 1\n" * 30}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     with launched(tmp_path_factory.mktemp("home")) as made:
         yield made
