@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
@@ -62,14 +62,10 @@ class Recent(Generic[V]):
 
 @dataclass(slots=True)
 class Library:
-    """What was found out of the file: whether SQLite can look for words, and the file has the index.
-
-    ``indexed_until``: every run that began before is in the index.
-    """
+    """What was found out when the file was opened: whether SQLite can look for words, and the file has the index."""
 
     has_fts5: bool = False
     can_find: bool = False
-    indexed_until: datetime = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
