@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store.find_records import FindHealth, FindPage
 
-__all__ = ["CaughtUp", "Found", "catch_up", "find", "health", "rebuild"]
+__all__ = ["CaughtUp", "Found", "catch_up", "find", "health"]
 
 CATCH_UP_S = 3.0
 """So long a question waits for runs that were written before there was an index."""
@@ -88,10 +88,3 @@ def health(engine: Engine) -> FindHealth:
     """Whether SQLite can look for words, and how many runs are not indexed as they stand."""
     with engine.store.read() as tx:
         return tx.find_health()
-
-
-def rebuild(engine: Engine) -> None:
-    """Index everything anew: for an index that does not say what the tables say. Others may find less meanwhile."""
-    with engine.store.tx() as tx:
-        tx.rebuild_index()
-    catch_up(engine, within_s=float("inf"))
