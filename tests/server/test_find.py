@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.server.conftest import Connect, House, call, drill, said, submitted
+from tests.store.scene import AS_OF_0004, tamper
 from wfe_mcp.server.tools import finding
-from wfe_mcp.store import sqlite
 
 
 async def test_what_was_submitted_is_found_with_the_call_that_reads_it(connect: Connect) -> None:
@@ -136,13 +136,7 @@ async def test_what_is_found_cannot_leave_its_fence(connect: Connect) -> None:
 
 def without_index(house: House) -> None:
     """As a database from before there was one."""
-    connection = sqlite.driver().connect(
-        house.environment["WFE_DATABASE_URL"].removeprefix("sqlite:///"), isolation_level=None
-    )
-    for statement in ("DROP TABLE find_text", "DROP TABLE find_entry", "DROP TABLE find_run"):
-        connection.execute(statement)
-    connection.execute("UPDATE alembic_version SET version_num = '0004'")
-    connection.close()
+    tamper(house.environment["WFE_DATABASE_URL"], *AS_OF_0004)
 
 
 async def test_an_older_database_is_found_through_at_the_first_question(house: House, connect: Connect) -> None:

@@ -42,6 +42,22 @@ def tamper(url: str, *statements: str) -> None:
     connection.close()
 
 
+AS_OF_0005 = (
+    *(f"DROP TRIGGER {name}" for name in ("run_is_new", "run_is_gone", "find_run_is_new", "find_run_is_gone")),
+    "DROP TABLE find_waiting",
+    "ALTER TABLE find_entry DROP COLUMN title",
+    "UPDATE alembic_version SET version_num = '0005'",
+)
+"""What makes a file one of a version whose index had no list of runs that wait."""
+
+AS_OF_0004 = (
+    *AS_OF_0005,
+    *(f"DROP TABLE {name}" for name in ("find_text", "find_entry", "find_run")),
+    "UPDATE alembic_version SET version_num = '0004'",
+)
+"""What makes a file one of a version that had no index."""
+
+
 @dataclass
 class Clock:
     """A clock that only the test moves."""

@@ -10,7 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fold, new_run, raw, step, tamper
+from tests.store.scene import (
+    ADA,
+    AGENT,
+    AS_OF_0004,
+    AS_OF_0005,
+    NOW,
+    PLAN,
+    Clock,
+    add_plan,
+    create,
+    fold,
+    new_run,
+    raw,
+    step,
+    tamper,
+)  # fmt: skip
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -377,8 +392,7 @@ def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str
         opinion(tx, None, "o-2")
     before = sorted(kinds(store, "zephyr"))
     store.close()
-    tamper(url, "DROP TABLE find_text", "DROP TABLE find_entry", "DROP TABLE find_run",
-           "UPDATE alembic_version SET version_num = '0004'")  # fmt: skip
+    tamper(url, *AS_OF_0004)
 
     upgraded = Store.open(url, clock=clock)
     with upgraded.read() as tx:
@@ -394,6 +408,72 @@ def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str
     assert sorted(kinds(upgraded, "zephyr")) == sorted([*before, "finding", "finding"])
     assert kinds(upgraded, "since") == ["artifact"]
     upgraded.close()
+
+
+def test_an_index_without_titles_is_built_anew(url: str, store: Store, clock: Clock) -> None:
+    everything(store)
+    index_all(store)
+    before = sorted(kinds(store, "zephyr"))
+    store.close()
+    tamper(url, *AS_OF_0005, "UPDATE find_run SET version = 1")
+
+    upgraded = Store.open(url, clock=clock)
+    with upgraded.read() as tx:
+        assert tx.index_is_behind()
+    index_all(upgraded)
+
+    assert sorted(kinds(upgraded, "zephyr")) == before
+    assert kinds(upgraded, "ada")[0] == "decision"  # in its title
+    upgraded.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM find_run WHERE run_id = 'R-1'",
+        "DELETE FROM find_run",
+        "UPDATE find_run SET version = 1 WHERE run_id = ''",
+    ],
+)
+def test_what_was_taken_from_the_index_past_the_store_waits(url: str, store: Store, statement: str) -> None:
+    everything(store)
+    index_all(store)
+    before = sorted(kinds(store, "zephyr"))
+    tamper(url, statement)
+    with store.read() as tx:
+        assert tx.index_is_behind()
+
+    index_all(store)
+
+    with store.read() as tx:
+        assert not tx.index_is_behind()
+    assert sorted(kinds(store, "zephyr")) == before
+
+
+def test_a_run_that_was_copied_past_the_store_waits(url: str, store: Store) -> None:
+    everything(store)
+    index_all(store)
+    connection = raw(url)
+    names = [row[1] for row in connection.execute("PRAGMA table_info(run)")]
+    taken = ", ".join("'R-9'" if name == "id" else f'"{name}"' for name in names)
+    connection.execute("PRAGMA foreign_keys=OFF")
+    connection.execute(f"INSERT INTO run SELECT {taken} FROM run WHERE id = 'R-1'")
+    connection.close()
+    with store.read() as tx:
+        assert tx.index_is_behind()
+
+    index_all(store)
+
+    assert "R-9" in {hit.run_id for hit in found(store, "größer")}
+
+
+def test_a_title_without_end_still_comes_first_by_its_beginning(store: Store) -> None:
+    with store.tx() as tx:
+        create(tx, "R-0", template="needle " + "x" * 5_000 + " thread")
+        add_plan(tx, RunId("R-0"), "needle thread")
+
+    assert kinds(store, "needle") == ["run", "artifact"]
+    assert kinds(store, "needle thread") == ["artifact", "run"]
 
 
 def test_indexing_anew_changes_nothing_and_dropping_takes_every_word(url: str, store: Store) -> None:
@@ -583,6 +663,7 @@ def test_what_is_copied_from_another_run_is_found_in_both(store: Store) -> None:
 
 def test_a_pruned_run_takes_its_words_along(store: Store, url: str) -> None:
     everything(store)
+    index_all(store)
     tamper(url, "UPDATE run SET ended_at = created_at")
     with store.tx() as tx:
         tx.prune_run(tx.find_run(tx.project_id("/p/.git", "/p"), "R-1"), (), ADA, NOW)

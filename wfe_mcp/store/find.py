@@ -22,7 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.find_entries import Entry
 from wfe_mcp.store.find_index import NO_RUN, token
-from wfe_mcp.store.find_query import TITLE, Query
+from wfe_mcp.store.find_query import Query
 from wfe_mcp.store.find_records import FindPage, Hit, Kind
 from wfe_mcp.store.find_upkeep import UpkeepRows
 from wfe_mcp.store.find_words import snippet
@@ -36,7 +36,8 @@ _ALL = -1
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
 
 _MATCHES = text(
-    "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, find_entry.part "
+    "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, find_entry.part, "
+    "find_entry.title "
     "FROM find_text CROSS JOIN find_entry ON find_entry.id = find_text.rowid "
     "WHERE find_text MATCH :match AND find_text.rowid BETWEEN :low AND :top "
     "AND (:project IS NULL OR find_entry.project_id = :project) AND (:run IS NULL OR find_entry.run_id = :run) "
@@ -97,13 +98,12 @@ class FindRows(UpkeepRows):
         """The hits of one window in order, behind ``mark`` where there is one; and where the next window begins."""
         low, limit = (0, _WINDOW) if mark is None else (mark.low, _ALL)
         span = given | {"low": low, "top": top if mark is None else mark.top, "limit": limit}
-        rows = self._connection.execute(_MATCHES, span | {"match": " AND ".join((*place, query.expression()))}).all()
+        match, groups = " AND ".join((*place, query.expression())), query.matchers_by_group
+        rows = self._connection.execute(_MATCHES, span | {"match": match}).all()
         if not rows:
             return [], None if mark is None else mark.low - 1
         high, low = (rows[0].id, rows[-1].id) if mark is None else (mark.top, mark.low)
-        named = span | {"low": low, "top": high, "match": " AND ".join((*place, query.expression(TITLE)))}
-        titled = {row.id for row in self._connection.execute(_MATCHES, named)}
-        marked = [(_Mark(high, low, row.id not in titled, row.id), row) for row in rows]
+        marked = [(_Mark(high, low, not _says(groups, row.title or ""), row.id), row) for row in rows]
         ordered = sorted(marked, key=lambda each: (each[0].in_text, -each[0].id))
         if mark is not None:
             ordered = [each for each in ordered if (each[0].in_text, -each[0].id) > (mark.in_text, -mark.id)]
@@ -118,6 +118,10 @@ class FindRows(UpkeepRows):
         pointer, words = snippet(entry.texts, query.matchers)
         archived = run_id != NO_RUN and self._connection.execute(_ARCHIVED, {"run_id_": run_id}).scalar() is not None
         return _hit_of(row, entry, pointer, words, is_archived=archived)
+
+
+def _says(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
+    return any(all(each.search(title) for each in group) for group in groups)
 
 
 def _hit_of(row: Row[Any], entry: Entry, pointer: str, words: str, *, is_archived: bool) -> Hit:

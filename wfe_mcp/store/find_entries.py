@@ -27,7 +27,7 @@ __all__ = [
     "VERSION", "Entry", "of_decision", "of_event", "of_evidence", "of_opinion", "of_revision", "of_run",
 ]  # fmt: skip
 
-VERSION = 1
+VERSION = 2
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 

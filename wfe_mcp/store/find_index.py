@@ -36,6 +36,8 @@ _IDS_A_SECOND = 1 << 8
 """Few: the index keeps distances of ids, and short ones take fewer bytes. Who finds them taken goes on behind them."""
 _BURST = 1 << 16
 """Ids within which what is written now goes on behind what was written last, without looking for a gap."""
+_TITLE_CHARS = 400
+"""So much of a title decides whether a hit comes first; the index has all of it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PROJECT = select(RUN.c.project_id).where(RUN.c.id == bindparam("run_id_"))
@@ -121,11 +123,12 @@ class IndexRows(Rows):
         rows: list[dict[str, Any]] = []
         texts: list[tuple[int, str, str, str]] = []
         for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
+            place, title, text = _words_of(project, run_id, entry)
             rows.append(
                 {"id": id_, "project_id": project, "run_id": run_id or None, "kind": entry.kind, "source": entry.source,
-                 "ref": entry.ref, "part": entry.part}
+                 "ref": entry.ref, "part": entry.part, "title": title[:_TITLE_CHARS]}
             )  # fmt: skip
-            texts.append((id_, *_words_of(project, run_id, entry)))
+            texts.append((id_, place, title, text))
         self._run(_NEW_ENTRIES, rows)
         if texts:
             self._connection.exec_driver_sql(_INSERT_TEXT, texts)

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.find_words import matcher, words
 
-__all__ = ["ALL_COLUMNS", "MAX_QUERY_CHARS", "MAX_TERMS", "TITLE", "Query", "Term", "parse_query"]
-
-ALL_COLUMNS, TITLE = "title text", "title"
+__all__ = ["MAX_QUERY_CHARS", "MAX_TERMS", "Query", "Term", "parse_query"]
 
 MAX_QUERY_CHARS = 1_000
 MAX_TERMS = 32
@@ -34,9 +32,13 @@ class Term:
     words: tuple[str, ...]
     is_prefix: bool = False
 
-    def expression(self, columns: str) -> str:
+    def expression(self) -> str:
         """The term in SQLite's words."""
-        return f'{{{columns}}} : "{" ".join(self.words)}"' + (" *" if self.is_prefix else "")
+        return f'{{title text}} : "{" ".join(self.words)}"' + (" *" if self.is_prefix else "")
+
+    def matcher(self) -> re.Pattern[str]:
+        """What finds the term in folded text."""
+        return matcher(self.words, is_prefix=self.is_prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,16 @@ class Query:
     @property
     def matchers(self) -> list[re.Pattern[str]]:
         """What finds the wanted terms in folded text."""
-        return [matcher(term.words, is_prefix=term.is_prefix) for wanted, _ in self.groups for term in wanted]
+        return [each for group in self.matchers_by_group for each in group]
 
-    def expression(self, columns: str = ALL_COLUMNS) -> str:
-        """The query in SQLite's words, its wanted terms in ``columns``."""
-        return f"({' OR '.join(_group(wanted, unwanted, columns) for wanted, unwanted in self.groups)})"
+    @property
+    def matchers_by_group(self) -> list[list[re.Pattern[str]]]:
+        """The same, for each of ``groups``."""
+        return [[term.matcher() for term in wanted] for wanted, _ in self.groups]
+
+    def expression(self) -> str:
+        """The query in SQLite's words."""
+        return f"({' OR '.join(_group(wanted, unwanted) for wanted, unwanted in self.groups)})"
 
 
 def parse_query(text: str) -> Query:
@@ -95,11 +102,11 @@ def _term(text: str, *, is_prefix: bool) -> Term | None:
     return Term(found, is_prefix)
 
 
-def _group(wanted: tuple[Term, ...], unwanted: tuple[Term, ...], columns: str) -> str:
-    every = f"({' AND '.join(term.expression(columns) for term in wanted)})"
+def _group(wanted: tuple[Term, ...], unwanted: tuple[Term, ...]) -> str:
+    every = f"({' AND '.join(term.expression() for term in wanted)})"
     if not unwanted:
         return every
-    return f"({every} NOT ({' OR '.join(term.expression(ALL_COLUMNS) for term in unwanted)}))"
+    return f"({every} NOT ({' OR '.join(term.expression() for term in unwanted)}))"
 
 
 def _too_large(message: str) -> Refused:

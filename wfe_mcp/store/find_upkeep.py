@@ -14,7 +14,7 @@ from wfe_mcp.store.find_entries import VERSION, Entry
 from wfe_mcp.store.find_index import NO_RUN
 from wfe_mcp.store.find_records import FindHealth
 from wfe_mcp.store.find_sources import SourceRows
-from wfe_mcp.store.layout import FIND_ENTRY, FIND_RUN, OPINION, RUN
+from wfe_mcp.store.layout import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
 from wfe_mcp.store.sqlite import FIND_TEXT
 
 __all__ = ["UpkeepRows"]
@@ -42,7 +42,7 @@ _WAITING = (
 _WAITING_COUNT = select(func.count()).select_from(_JOINED).where(_STALE)
 _OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FIND_RUN.c.version >= VERSION)
 _OLDER = select(FIND_RUN.c.run_id).where(FIND_RUN.c.version < VERSION).limit(1)
-_RUNS, _INDEXED = select(func.count()).select_from(RUN), select(func.count()).where(FIND_RUN.c.run_id != NO_RUN)
+_ANY_WAITS = select(FIND_WAITING.c.run_id).limit(1)
 _CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
 _WIPE = text("INSERT INTO find_text (find_text) VALUES ('delete-all')")
 
@@ -87,7 +87,8 @@ class UpkeepRows(SourceRows):
         self._must_find()
         if self._connection.execute(_OLDER).first() is not None:
             self.rebuild_index()
-        if after is None and self._outside_waits():
+        indexed, there = self._outside()
+        if after is None and indexed != there:
             self.index_run(NO_RUN)
         chosen: list[RunId] = []
         events = 0
@@ -108,18 +109,20 @@ class UpkeepRows(SourceRows):
         self._run(delete(FIND_RUN))
 
     def index_is_behind(self) -> bool:
-        """True when a run is not indexed at all: two counts, for everyday use."""
-        indexed, runs = (self._connection.execute(count).scalar_one() for count in (_INDEXED, _RUNS))
-        return indexed < runs or self._outside_waits()
+        """True when a run, or an opinion outside runs, is not indexed at all, or nothing by these rules; costs nothing."""
+        indexed, there = self._outside()
+        return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
     def find_health(self) -> FindHealth:
         """How many runs wait: each is compared."""
-        waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + self._outside_waits()
+        indexed, there = self._outside()
+        waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + ((indexed or 0) != there)
         return FindHealth(self._caches.library.has_fts5, waiting)
 
-    def _outside_waits(self) -> bool:
-        seq = self._connection.execute(_OUTSIDE_SEQ).scalar()
-        return (seq or 0) != self._connection.execute(_OUTSIDE_COUNT).scalar_one()
+    def _outside(self) -> tuple[int | None, int]:
+        """How many opinions outside runs are indexed (None: by these rules nobody has looked yet); how many there are."""
+        indexed = self._connection.execute(_OUTSIDE_SEQ).scalar()
+        return indexed, self._connection.execute(_OUTSIDE_COUNT).scalar_one()
 
     def _index_outside(self) -> int:
         by_project: dict[str, list[Entry]] = {}

@@ -72,6 +72,28 @@ OPINION = Table(
     Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"),
 )
 
+FIND_RUN = Table(
+    "find_run",
+    METADATA,
+    Column("run_id", String, primary_key=True), Column("version", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+)
+
+FIND_WAITING = Table(
+    "find_waiting",
+    METADATA,
+    Column("run_id", String, primary_key=True),
+)
+
+FIND_ENTRY = Table(
+    "find_entry",
+    METADATA,
+    Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
+    Column("source", String, nullable=False), Column("ref", String, nullable=False),
+    Column("part", Integer, nullable=False), Column("title", String, nullable=True), Index(None, "run_id"),
+)
+
 PRUNED_RUN = Table(
     "pruned_run",
     METADATA,
@@ -284,22 +306,6 @@ PROCESS = Table(
     Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
     Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
     Column("project_id", String, nullable=True), Column("port", Integer, nullable=True),
-)
-
-FIND_RUN = Table(
-    "find_run",
-    METADATA,
-    Column("run_id", String, primary_key=True), Column("version", Integer, nullable=False),
-    Column("last_seq", Integer, nullable=False),
-)
-
-FIND_ENTRY = Table(
-    "find_entry",
-    METADATA,
-    Column("id", Integer, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
-    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
-    Column("source", String, nullable=False), Column("ref", String, nullable=False),
-    Column("part", Integer, nullable=False), Index(None, "run_id"),
 )
 
 JOB = Table(

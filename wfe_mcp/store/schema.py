@@ -16,11 +16,11 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import layout as tables
-from wfe_mcp.store.sqlite import FIND_TEXT, append_only, has_fts5, only_over
+from wfe_mcp.store.sqlite import FIND_TEXT, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test keeps it equal to the folder's."""
 
 _VERSION = Table(
@@ -68,6 +68,7 @@ def _create(connection: Connection) -> None:
         *append_only(tables.SETTING_EVENT.name),
         *append_only(pruned),
         only_over(pruned),
+        *WAITING_FOR_INDEX,
     ):
         connection.exec_driver_sql(statement)
     if has_fts5(connection):

@@ -10,7 +10,7 @@
     model_call, tool_call                     what models were called for, and what it cost (``call_tables.py``)
     template, template_mark, idempotency      per project
     secret, trust, setting_event              what people set; setting_event is a hash chain of its own
-    find_run, find_entry, find_text           what can be found (``find_index.py``); find_text is FTS5, made in sqlite.py
+    find_run, find_entry, find_waiting        what can be found (``find_tables.py``), with find_text, which is FTS5
     process                                   live processes of ours on this host
     pruned_run, kept_run                      what a person removed for good, what they want to keep (``retention_tables.py``)
 
@@ -30,12 +30,12 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Sta
 from wfe_mcp.store.base_table import METADATA, Row
 from wfe_mcp.store.call_tables import ModelCall, ToolCall
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
-from wfe_mcp.store.find_records import Kind
+from wfe_mcp.store.find_tables import FindEntry, FindRun, FindWaiting
 from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
 from wfe_mcp.store.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.step_records import StepStatus
 
-__all__ = ["METADATA", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]
+__all__ = ["METADATA", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]
 
 
 class Project(Row, table=True):
@@ -332,26 +332,6 @@ class Process(Row, table=True):
     client_started_at: float | None
     project_id: str | None
     port: int | None
-
-
-class FindRun(Row, table=True):
-    """A run that is indexed up to its event ``last_seq``; the key is no foreign one, see ``find_index.NO_RUN``."""
-
-    run_id: str = Field(primary_key=True)
-    version: int
-    last_seq: int
-
-
-class FindEntry(Row, table=True):
-    """One thing that can be found: which row it is of, and the rowid of its words in ``find_text``."""
-
-    id: int | None = Field(primary_key=True)
-    project_id: str = Field(foreign_key="project.id")
-    run_id: str | None = Field(foreign_key="run.id", index=True)
-    kind: Kind = Field(sa_column=Column(Word(Kind), nullable=False))
-    source: str
-    ref: str
-    part: int
 
 
 class Job(Row, table=True):
