@@ -13,6 +13,7 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve, replay
+from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack, VerdictKind
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
 from wfe_mcp.core.undo import Entry, people_since, redo, undo
@@ -51,6 +52,7 @@ class Scene:
         return self.give(self.going_back(to, by, kind, **more))
 
     def going_back(self, to: int, by: By = HUMAN, kind: TakesBack = "rollback", **more: Any) -> c.Rollback:
+        to = end_of_decision(self.entries, to) if to else 0
         people = people_since(self.entries, to, whole=kind != "rollback")
         return c.Rollback(to=to, then=replay(self.log[:to]), kind=kind, people=people, by=by, at=self.at, **more)
 

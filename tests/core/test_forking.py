@@ -10,28 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
-from tests.core.test_flows import SYSTEM
-from tests.core.test_replay import SPEC, any_move
+from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
+from tests.core.plays import Quick, finish, played
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.decide import decide
-from wfe_mcp.core.evolve import evolve, replay
+from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import begins_as, end_of_decision, stops_since
-from wfe_mcp.core.model import (
-    Attempt,
-    AttemptStatus,
-    By,
-    Origin,
-    RunId,
-    RunState,
-    RunStatus,
-    Verdict,
-    VerdictKind,
-)
-from wfe_mcp.core.moves import legal_moves
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath, RunSpec
-from wfe_mcp.core.undo import Entry
+from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunStatus, Verdict, VerdictKind
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
 
 PLAN = phase("plan", gates=(GateSpec("expr"), GateSpec("approval")))
 BUILD = phase("build", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True)
@@ -254,76 +240,24 @@ def test_a_fork_that_claims_what_its_origin_never_had_is_found():
         assert not begins_as(scene.state, at, wrong, scene.at)
 
 
-def finish(fork: Scene, most: int = 3_000) -> None:
-    """Say yes to everything until the run is over: whatever waits for somebody has somebody."""
-    for _ in range(most):
-        if fork.state.status is RunStatus.COMPLETED:
-            return
-        fork.later(600)
-        fork.give(hopeful(fork))
-    raise AssertionError(f"it does not end: {fork.state.status} {fork.statuses}")
-
-
-def hopeful(fork: Scene) -> c.Command:
-    moves = [*legal_moves(fork.state, SYSTEM, fork.at), *legal_moves(fork.state, HUMAN, fork.at)]
-    wanted = (
-        c.Resume, c.Answer, c.OpenGates, c.RecordVerdict, c.EndCompensation, c.Wake, c.Approve, c.AskApproval, c.Submit, c.StartPhase, c.Proceed,
-    )  # fmt: skip
-    for kind in wanted:
-        for move in moves:
-            if isinstance(move, kind) and (answer := said_to(fork, move)) is not None:
-                return answer
-    stopped = next(one for one in fork.state.open_attempts if stands_still(fork.state, one))
-    if stopped.phase in fork.state.loops:
-        return fork.command(c.Skip, stopped.phase, HUMAN, reason="go on")
-    return fork.command(c.Retry, stopped.phase, HUMAN)
-
-
-def stands_still(state: RunState, attempt: Attempt) -> bool:
-    return attempt.status is AttemptStatus.FAILED or (state.is_over and attempt.status is AttemptStatus.COMPLETED)
-
-
-def said_to(fork: Scene, move: c.Command) -> c.Command | None:
-    match move:
-        case c.StartPhase():
-            running = fork.state.current(move.phase).status is AttemptStatus.RUNNING
-            return None if running else replace(move, holder="h2")
-        case c.Answer():
-            told: dict[str, Any] = {
-                "when": {"value": True}, "next": {"value": False}, "until": {"value": True}, "items": {"keys": ("a", "b")},
-                "locks": {"keys": ("l",)}, "outputs": {"revision": 1, "sha256": "r" * 64}, "recovery": {},
-            }[move.kind]  # fmt: skip
-            return fork.command(c.Answer, move.phase, SYSTEM, kind=move.kind, rule=move.rule, **told)
-        case _:
-            return move
-
-
-class Quick(Scene):
-    """A scene that compares the log with the state once, at its end."""
-
-    def give(self, command: c.Command) -> list[str]:
-        events = decide(self.state, command)
-        for event in events:
-            self.state = evolve(self.state, event)
-            self.entries.append(Entry(len(self.log) + 1, event, command.by, self.at))
-            self.log.append(event)
-        self.later(0.001)
-        return [type(event).__name__ for event in events]
+@pytest.mark.requirement("S1-22")
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_a_fork_at_any_event_continues_to_completion(seed: int, data: st.DataObject):
+    scene = played(random.Random(seed))
+    goes_on_from(scene, data.draw(st.integers(1, len(scene.log))))
 
 
 @pytest.mark.requirement("S1-22")
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**32), data=st.data())
-def test_a_fork_at_any_event_continues_to_completion(seed: int, data: st.DataObject):
-    dice, scene = random.Random(seed), Quick()
-    spec = RunSpec(SPEC, max_parallel=2, max_iterations=4, max_invalid=2)
-    scene.give(c.StartRun(spec=spec, auto=dice.random() < 0.5, at=NOW))
-    for _ in range(dice.randrange(50)):
-        move = any_move(scene, dice)
-        if move is None:
-            break
-        scene.give(move)
-    seq = data.draw(st.integers(1, len(scene.log)))
+@pytest.mark.parametrize("seed", range(2))
+def test_a_run_is_forked_at_each_of_its_events(seed: int):
+    scene = played(random.Random(seed), moves=30)
+    assert len(scene.log) > 20
+    for seq in range(1, len(scene.log) + 1):
+        goes_on_from(scene, seq)
+
+
+def goes_on_from(scene: Scene, seq: int) -> None:
     command = fork_of(scene, seq, HUMAN)
     if command.then.status is RunStatus.CANCELLED:
         assert Scene().refused(command).code == "illegal_transition"

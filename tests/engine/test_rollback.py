@@ -270,6 +270,19 @@ def test_a_name_that_means_nothing_is_refused_in_words(scene: Scene):
     assert refused(going.redo, scene.engine, HUMAN, run).code == "illegal_transition"
 
 
+@pytest.mark.parametrize("torn", ["WhenAnswered", "PhaseSkipped"])
+def test_a_decision_is_gone_back_behind_as_a_whole(scene: Scene, torn: str):
+    run = scene.start(phase("plan"), phase("extra", when="${1 > 2}"), phase("build"))
+    scene.do(run, "plan")
+    number = scene.events(run).index(torn) + 1
+    scene.do(run, "build")
+    went = going.rollback(scene.engine, HUMAN, run, str(number), files=False)
+    assert scene.events(run)[went.to - 1] == "PhaseSkipped"
+    assert scene.attempt(run, "extra").status is AttemptStatus.SKIPPED
+    scene.do(run, "build")
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
 def test_without_git_the_state_alone_goes_back_and_nothing_is_written_for_it(scene: Scene):
     shutil.rmtree(scene.root / ".git")
     bare = Scene(scene.root, scene.store, scene.clock, scene.environment)

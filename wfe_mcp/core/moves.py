@@ -178,10 +178,11 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
 
 
 def _candidates(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
+    due = questions(state)
     for attempt in state.open_attempts if state.spec.phases else ():
         on: Any = {"phase": attempt.phase, "attempt": attempt.number, "by": by, "at": at}
         sha256, stage = attempt.sha256 or "", attempt.stage or Stage.AFTER
-        for question in questions(state):
+        for question in due:
             if question.phase == attempt.phase:
                 yield c.Answer(kind=question.kind, rule=question.rule, value=True, **on)
         match attempt.status:

@@ -8,6 +8,7 @@ Rules:
 2. What was there before is a checkpoint first, so that an undo brings back every byte.
 3. Files that changed since anybody recorded them are not discarded, unless a person says so (``discard``).
 4. Calls to the outside cannot be taken back: where a step made one, an agent asks a person.
+5. Events that are one decision are not torn apart: a run goes back to after the last of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.history import changed_places
 from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
 from wfe_mcp.core.paths import typed
@@ -139,7 +141,7 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
     if PhasePath(to) in loaded.state.attempts:
         seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
     else:
-        seq = event_named(tx, loaded.record, to).seq
+        seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
         what = to
     event = tx.events(run, after=seq - 1, limit=1)[0]
     if not files:
