@@ -3,7 +3,8 @@
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.engine import rollback as going
 from wfe_mcp.engine.checkpoints import prune, take_checkpoint
-from wfe_mcp.workspace.checkpoints import content, kept
+from wfe_mcp.workspace.checkpoints import content, drop, kept
+from wfe_mcp.workspace.unchanged import Snapshots
 
 
 def configured(scene: Scene, text: str) -> None:
@@ -50,3 +51,48 @@ def test_what_a_refused_rollback_has_kept_stays_for_a_while(scene: Scene):
     scene.clock.advance(days=11)
     prune(scene.engine)
     assert kept(scene.root, run) == {}
+
+
+def test_checkpoints_between_which_no_file_changed_share_their_files_and_let_go_of_them_together(scene: Scene):
+    configured(scene, "keep = 1")
+    still(scene)
+    run = scene.start(phase("plan"))
+    first = take_checkpoint(scene.engine, run, AGENT)
+    scene.clock.advance(minutes=10)
+    second = take_checkpoint(scene.engine, run, AGENT)
+    assert first.commit == second.commit
+    assert kept(scene.root, run) == {f"{run}/{first.commit}": first.commit}
+    assert prune(scene.engine, run) == []
+    scene.write("app.py", "VALUE = 'changed'\n")
+    scene.clock.advance(minutes=10)
+    take_checkpoint(scene.engine, run, AGENT)
+    assert prune(scene.engine, run) == [f"{run}/{first.name}", f"{run}/{second.name}"]
+
+
+def test_files_are_as_old_as_the_newest_checkpoint_that_names_them(scene: Scene):
+    configured(scene, "keep = 1")
+    still(scene)
+    run = scene.start(phase("plan"))
+    old = take_checkpoint(scene.engine, run, AGENT)
+    other = scene.process()
+    scene.clock.advance(minutes=1)
+    newer = take_checkpoint(other, run, AGENT)
+    scene.clock.advance(minutes=1)
+    again = take_checkpoint(scene.engine, run, AGENT)
+    assert old.commit == again.commit != newer.commit
+    assert prune(scene.engine, run) == [f"{run}/{newer.name}"]
+    assert kept(scene.root, run) == {f"{run}/{old.commit}": old.commit}
+
+
+def test_shared_files_that_somebody_else_let_go_are_kept_again(scene: Scene):
+    still(scene)
+    run = scene.start(phase("plan"))
+    first = take_checkpoint(scene.engine, run, AGENT)
+    drop(scene.root, kept(scene.root, run))
+    assert take_checkpoint(scene.engine, run, AGENT).commit == first.commit
+    assert kept(scene.root, run) == {f"{run}/{first.commit}": first.commit}
+
+
+def still(scene: Scene) -> None:
+    """Nothing in the folder is so new that its time does not tell."""
+    scene.engine.snapshots = Snapshots(grain_ns=0)

@@ -17,9 +17,13 @@ from wfe_mcp.engine.checkpoints import checkpoints_of, keep_again, prune, take_c
 from wfe_mcp.engine.control import control, retry
 from wfe_mcp.views import answers
 from wfe_mcp.workspace.checkpoints import drop, kept
+from wfe_mcp.workspace.unchanged import Snapshots
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
+
+    from wfe_mcp.workspace.checkpoints import Limits, Snapshot
 
 
 def names(scene: Scene, run: str) -> list[tuple[str, str, str | None]]:
@@ -54,7 +58,9 @@ def test_phases_are_saved_when_they_start_and_when_they_are_completed(scene: Sce
     assert [(why, place) for _, why, place in names(scene, run)] == [("start", "plan"), ("completion", "plan")]
     scene.do(run, "build")
     assert len(names(scene, run)) == 2
-    assert sorted(kept(scene.root, run)) == sorted(f"{run}/{name}" for name, _, _ in names(scene, run))
+    with scene.store.read() as tx:
+        taken = checkpoints_of(tx, run)
+    assert kept(scene.root, run) == {f"{run}/{one.commit}": one.commit for one in taken}
 
 
 @pytest.mark.requirement("S1-22")
@@ -232,6 +238,40 @@ def test_a_ref_that_a_crash_lost_is_made_again(scene: Scene):
     drop(scene.root, before)
     keep_again(scene.engine, run)
     assert kept(scene.root, run) == before
+
+
+def test_the_files_are_saved_with_the_claim_and_not_for_one_that_is_refused(scene: Scene):
+    run = scene.start(phase("plan", locks=["everything"]), phase("build", needs=[], locks=["everything"]))
+    scene.begin(run, "plan")
+    with scene.store.read() as tx:
+        claimed, saved = (tx.events_of(RunId(run), kind)[-1] for kind in ("PhaseStarted", "CheckpointTaken"))
+    assert (saved.at, saved.seq) == (claimed.at, claimed.seq + 1)
+    before = kept(scene.root, run)
+    scene.write("app.py", "VALUE = 'changed'\n")
+    assert not scene.begin(run, "plan").error
+    assert refused(scene.begin, run, "build").code in {"leased", "not_ready"}
+    assert kept(scene.root, run) == before
+
+
+def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):
+    run = scene.start(phase("plan"))
+
+    class Late(Snapshots):
+        """Somebody else moves the run between the snapshot and the claim."""
+
+        def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
+            found = super().take(root, note, limits, at)
+            scene.engine.snapshots = Snapshots()
+            scene.write("late.txt", "late\n")
+            take_checkpoint(scene.process(), run, HUMAN)
+            return found
+
+    scene.engine.snapshots = Late()
+    scene.begin(run, "plan")
+    assert [(why, place) for _, why, place in names(scene, run)] == [("manual", None), ("start", "plan")]
+    with scene.store.read() as tx:
+        commit = checkpoints_of(tx, run)[-1].commit
+    assert "late.txt" in scene.git("ls-tree", "--name-only", str(commit))
 
 
 def test_files_that_need_not_be_kept_are_let_go_and_the_state_alone_goes_back(scene: Scene):

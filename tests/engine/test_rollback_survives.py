@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import rollback as going
-from wfe_mcp.engine.checkpoints import at_start, checkpoints_of
+from wfe_mcp.engine.checkpoints import at_start, checkpoints_of, prune
 from wfe_mcp.engine.work import tend_open_runs
 from wfe_mcp.views import answers
 from wfe_mcp.workspace.checkpoints import kept
@@ -112,7 +112,7 @@ def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene,
     assert files(scene) == after
     with scene.store.read() as tx:
         assert tx.verify_run(RunId(run)) == []
-        names = {f"{run}/{one.name}" for one in checkpoints_of(tx, run)}
+        names = {f"{run}/{one.commit}" for one in checkpoints_of(tx, run)}
     assert set(kept(scene.root, run)) <= names
 
 
@@ -195,3 +195,39 @@ def test_a_start_that_was_saved_is_not_saved_twice(scene: Scene):
     before = scene.events(run)
     at_start(scene.engine, run, PhasePath("plan"), 1, again=True)
     assert scene.events(run) == before
+
+
+KILLED_CLAIM = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from wfe_mcp.core.model import By
+from wfe_mcp.engine import phases
+from wfe_mcp.engine.desk import Engine
+from wfe_mcp.store import Store
+from wfe_mcp.workspace.location import project_at
+
+root, database, run = sys.argv[1:]
+clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)
+engine = Engine(project_at(Path(root)), clock=clock, store=Store.open(f"sqlite:///{database}", clock=clock))
+phases.turn = lambda *_: os._exit(9)
+phases.start_phase(engine, By(), run, "plan")
+"""
+
+
+def test_a_claim_that_was_killed_leaves_at_worst_files_that_nobody_names(scene: Scene):
+    scene.write(".wfe/config.toml", "[checkpoints]\nkeep = 1\n")
+    scene.trust_config()
+    run = scene.start(phase("plan"))
+    words = [sys.executable, "-c", KILLED_CLAIM, str(scene.root), str(scene.store.path), run]
+    assert subprocess.run(words, capture_output=True, check=False, timeout=120).returncode == 9
+    assert len(kept(scene.root, run)) == 1
+    assert scene.attempt(run, "plan").status is AttemptStatus.READY
+    with scene.store.read() as tx:
+        assert checkpoints_of(tx, run) == []
+    scene.clock.advance(hours=1)
+    scene.begin(run, "plan")
+    prune(scene.engine, run)
+    with scene.store.read() as tx:
+        (taken,) = checkpoints_of(tx, run)
+    assert kept(scene.root, run) == {f"{run}/{taken.commit}": taken.commit}

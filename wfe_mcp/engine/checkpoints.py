@@ -1,9 +1,10 @@
 """When are the files of a run saved, and what is a checkpoint called?
 
-    a phase was claimed, or completed ──► snapshot (git, outside any transaction) ──► CheckpointTaken ──► its ref
+    a phase is claimed, or was completed ──► snapshot ──► its ref (git, outside any transaction) ──► CheckpointTaken
 
 Rules:
-1. The number of the event names the checkpoint: ``cp-12``. A ref keeps its files; one that a crash lost is made again.
+1. The number of the event names the checkpoint: ``cp-12``. A ref keeps its files, named after the commit: checkpoints of a
+   run between which no file changed share it. It is there before the event, so a crash leaves at worst one too many.
 2. Phases are saved before anybody touches the files for them, and when they are completed, unless they say
    ``checkpoint: false``. Without git nothing is taken by itself: the log brings back the state of any moment.
 3. A snapshot that fails stops nobody: the checkpoint then holds the state alone, and says why.
@@ -32,19 +33,19 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import EventRecord
+    from wfe_mcp.store.records import EventRecord, LoadedRun, RunRecord
     from wfe_mcp.workspace.checkpoints import Limits, Snapshot
     from wfe_mcp.workspace.retention import KeptCheckpoint
 
 __all__ = [
-    "TAKEN", "Checkpoint", "at_completion", "at_start", "checkpoints_of", "keep_again", "limits_of", "name_of", "prune",
-    "ref_of", "take_checkpoint",
+    "TAKEN", "Checkpoint", "Saved", "at_completion", "at_start", "checkpoints_of", "is_saved_at_start", "keep_again",
+    "limits_of", "name_of", "note_taken", "prune", "ref_of", "save", "take_checkpoint",
 ]  # fmt: skip
 
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
 _PRUNED_EACH = 10
-"""So many checkpoints of a run, and it is looked whether old ones may go."""
+"""So many times one process saves the files of a run, and it looks whether old ones may go."""
 _PRUNED_EVERY = timedelta(hours=1)
 """How often one process looks through those of all runs, which takes the longer the more there are."""
 
@@ -71,14 +72,22 @@ class Checkpoint:
         return name_of(self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The files as they were a moment ago, kept by a ref. ``snapshot`` None: they could not be saved, ``fault`` says why."""
+
+    snapshot: Snapshot | None
+    fault: str = ""
+
+
 def name_of(seq: int) -> str:
     """What the checkpoint of event ``seq`` is called."""
     return f"cp-{seq}"
 
 
-def ref_of(run: str, seq: int) -> str:
-    """What ``workspace.checkpoints`` calls it."""
-    return f"{run}/{name_of(seq)}"
+def ref_of(run: str, commit: str) -> str:
+    """What ``workspace.checkpoints`` calls the files of a run's checkpoints that share ``commit``."""
+    return f"{run}/{commit}"
 
 
 def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
@@ -90,7 +99,16 @@ def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
 
 def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Checkpoint:
     """Save the files now, because somebody asked. Without git, or where it fails, the checkpoint is of the state alone."""
-    return _take(engine, run_id, by, "manual", (None,), note)
+    with engine.store.read() as tx:
+        record = engine.load(tx, run_id).record
+    taken = _take(engine, record, by, "manual", (None,), note)
+    with engine.store.read() as tx:
+        return _checkpoint(tx.events(record.id, after=taken - 1, limit=1)[0])
+
+
+def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> bool:
+    """True when the files are to be saved before an attempt of ``path`` touches them."""
+    return engine.project.is_git and engine.plans.of_run(tx, loaded.record).phase(path).checkpoint
 
 
 def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, again: bool = False) -> None:
@@ -99,14 +117,14 @@ def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, agai
         return
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        if not engine.plans.of_run(tx, loaded.record).phase(path).checkpoint:
+        if not is_saved_at_start(engine, tx, loaded, path):
             return
         if again and any(
             (one.why, one.phase, one.attempt) == ("start", path, attempt)
             for one in checkpoints_of(tx, loaded.record.id)
         ):
             return
-    _take(engine, loaded.record.id, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
+    _take(engine, loaded.record, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
 
 
 def at_completion(turn: Turn) -> None:
@@ -122,7 +140,7 @@ def at_completion(turn: Turn) -> None:
         if is_new and turn.state.phase(path).loop is None and turn.plan.phase(path).checkpoint:
             done.append(now)
     if done:
-        _take(turn.engine, turn.run.id, SYSTEM, "completion", done)
+        _take(turn.engine, turn.run, SYSTEM, "completion", done)
 
 
 def limits_of(engine: Engine) -> Limits:
@@ -131,7 +149,7 @@ def limits_of(engine: Engine) -> Limits:
 
 
 def keep_again(engine: Engine, run_id: str) -> None:
-    """The newest checkpoints have their refs again, where a crash came before them."""
+    """The newest checkpoints have their refs again, where somebody removed them."""
     from wfe_mcp.workspace.checkpoints import keep, kept
 
     if not engine.project.is_git:
@@ -141,12 +159,11 @@ def keep_again(engine: Engine, run_id: str) -> None:
         newest = [one for one in checkpoints_of(tx, record.id) if one.commit is not None][-_LOOKED_AT:]
     if not newest:
         return
-    there = kept(Path(record.worktree), record.id)
+    there = set(kept(Path(record.worktree), record.id).values())
     for one in newest:
-        name = ref_of(record.id, one.seq)
-        if name not in there and one.commit is not None:
+        if one.commit is not None and one.commit not in there:
             try:
-                keep(Path(record.worktree), name, one.commit)
+                keep(Path(record.worktree), ref_of(record.id, one.commit), one.commit)
             except Refused as refused:  # the objects are gone: whoever asks for them is told
                 log.warning("%s of %s: %s", one.name, record.id, refused.message)
 
@@ -154,7 +171,7 @@ def keep_again(engine: Engine, run_id: str) -> None:
 def prune(engine: Engine, run_id: str = "") -> list[str]:
     """Let go of files that need not be kept any longer (``[checkpoints]``), of one run or of the project's runs.
 
-    The names that went (``<run>/cp-12``). The events stay: such a checkpoint holds the state alone from now on.
+    The checkpoints that went (``<run>/cp-12``). The events stay: they hold the state alone from now on.
     """
     from wfe_mcp.workflow.model import duration_s
     from wfe_mcp.workspace.checkpoints import drop, kept_at
@@ -169,15 +186,24 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
             one for run in sorted({name.partition("/")[0] for name in times}) for one in _kept(tx, engine, run, times)
         ]
     keep_for = timedelta(seconds=duration_s(settings.keep_for))
-    gone = to_drop(found, keep=settings.keep, keep_for=keep_for, now=engine.clock())
+    gone = to_drop((each.kept for each in found), keep=settings.keep, keep_for=keep_for, now=engine.clock())
     drop(engine.root, gone)
-    return list(gone)
+    return [name for each in found if each.kept.name in gone for name in each.names or (each.kept.name,)]
 
 
-def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[KeptCheckpoint]:
-    """The kept checkpoints of one run; those of runs that this database does not know belong to another one.
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A ref, and the checkpoints that name its files."""
 
-    What no event names, a rollback that was refused or killed has kept: it may be the only copy of somebody's work.
+    kept: KeptCheckpoint
+    names: tuple[str, ...]
+
+
+def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
+    """The refs of one run; those of runs that this database does not know belong to another one.
+
+    A ref is as old as the newest checkpoint that names it. What no event names is that of a process which died, or what
+    a rollback has kept that was refused or killed: that may be the only copy of somebody's work.
     """
     from wfe_mcp.core.model import RunId
     from wfe_mcp.workspace.retention import KeptCheckpoint
@@ -185,70 +211,80 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
     loaded = tx.load_run(RunId(run))
     if loaded is None or loaded.record.project_id != engine.project_id:
         return []
-    record, known = loaded.record, {ref_of(run, one.seq): one for one in checkpoints_of(tx, run)}
-    return [
-        KeptCheckpoint(name, run, at, name not in known or known[name].why == "safety", record.ended_at)
-        for name, at in times.items()
-        if name.startswith(f"{run}/")
-    ]
+    named: dict[str, list[Checkpoint]] = {}
+    for one in checkpoints_of(tx, run):
+        named.setdefault(ref_of(run, one.commit or ""), []).append(one)
+    found: list[_Kept] = []
+    for ref, at in times.items():
+        if not ref.startswith(f"{run}/"):
+            continue
+        of = named.get(ref, [])
+        is_safety = any(one.why == "safety" for one in of) or (not of and ref.startswith(f"{run}/safety-"))
+        newest = max([at, *(one.event.at for one in of)])
+        kept = KeptCheckpoint(ref, run, newest, is_safety, loaded.record.ended_at)
+        found.append(_Kept(kept, tuple(f"{run}/{one.name}" for one in of)))
+    return found
 
 
 def _prune_now_and_then(engine: Engine, run: str) -> None:
     """Nobody has to think of it: the run's own old files go as it goes on, the project's once an hour of work."""
     now = engine.clock()
+    engine.files_saved[run] += 1
     if engine.files_pruned_at is None or now - engine.files_pruned_at >= _PRUNED_EVERY:
         engine.files_pruned_at = now
         whose = ""
-    else:
-        with engine.store.read() as tx:
-            taken = len(checkpoints_of(tx, run))
-        if taken <= engine.settings().settings.checkpoints.keep or taken % _PRUNED_EACH:
-            return
+    elif engine.files_saved[run] % _PRUNED_EACH == 0:
         whose = run
+    else:
+        return
     try:
         prune(engine, whose)
     except Refused as refused:
         log.warning("old checkpoints stay: %s", refused.message)
 
 
-def _take(
-    engine: Engine, run_id: str, by: By, why: Why, attempts: Sequence[Attempt | None], note: str = ""
-) -> Checkpoint:
-    from wfe_mcp.engine.turns import turn_in
+def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
+    """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them."""
     from wfe_mcp.workspace.checkpoints import keep
 
-    with engine.store.read() as tx:
-        record = engine.load(tx, run_id).record
     root = Path(record.worktree)
-    snapshot, fault = _snapshot(engine, root, {"run": record.id, "why": why})
-    note = f"{note} ({fault})" if note and fault else note or fault
+    try:
+        snapshot = engine.snapshots.take(root, {"run": record.id, "why": why}, limits_of(engine), engine.clock())
+        keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
+    except Refused as refused:
+        return Saved(None, f"the state alone: {refused.message}")
+    return Saved(snapshot)
+
+
+def note_taken(
+    current: Turn, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), told: str = ""
+) -> None:
+    """What is saved becomes a checkpoint of the run, one for each of ``attempts``, in this turn."""
+    snapshot, fault = saved.snapshot, saved.fault
+    told = f"{told} ({fault})" if told and fault else told or fault
+    for attempt in attempts:
+        current.give(
+            c.TakeCheckpoint(
+                why=why, phase=attempt.phase if attempt else None, attempt=attempt.number if attempt else 0, note=told,
+                commit=snapshot.commit if snapshot else None, tree=snapshot.tree if snapshot else None,
+                skipped=len(snapshot.skipped) if snapshot else 0, by=current.by, at=current.at,
+            )
+        )  # fmt: skip
+    if snapshot is not None:
+        current.tx.after_commit(lambda: _prune_now_and_then(current.engine, current.run.id))
+
+
+def _take(
+    engine: Engine, record: RunRecord, by: By, why: Why, attempts: Sequence[Attempt | None], told: str = ""
+) -> int:
+    """The number of the first event."""
+    from wfe_mcp.engine.turns import turn_in
+
+    saved = save(engine, record, why)
     with engine.store.tx() as tx, turn_in(engine, tx, record.id, by) as current:
         first = current.run.last_seq + 1
-        for attempt in attempts:
-            current.give(
-                c.TakeCheckpoint(
-                    why=why, phase=attempt.phase if attempt else None, attempt=attempt.number if attempt else 0, note=note,
-                    commit=snapshot.commit if snapshot else None, tree=snapshot.tree if snapshot else None,
-                    skipped=len(snapshot.skipped) if snapshot else 0, by=by, at=current.at,
-                )
-            )  # fmt: skip
-    if snapshot is not None:
-        for number in range(len(attempts)):
-            try:
-                keep(root, ref_of(record.id, first + number), snapshot.commit)
-            except Refused as refused:  # it is made again at the next chance
-                log.warning("%s of %s has no ref yet: %s", name_of(first + number), record.id, refused.message)
-        _prune_now_and_then(engine, record.id)
-    with engine.store.read() as tx:
-        return _checkpoint(tx.events(record.id, after=first - 1, limit=1)[0])
-
-
-def _snapshot(engine: Engine, root: Path, note: dict[str, str]) -> tuple[Snapshot | None, str]:
-    """The files as they are, or why they are not saved."""
-    try:
-        return engine.snapshots.take(root, note, limits_of(engine), engine.clock()), ""
-    except Refused as refused:
-        return None, f"the state alone: {refused.message}"
+        note_taken(current, saved, why, attempts, told)
+    return first
 
 
 def _checkpoint(event: EventRecord) -> Checkpoint:

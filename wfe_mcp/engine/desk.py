@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ class Engine:
         self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
         self.anchoring: Anchoring | None = None
         self.files_pruned_at: datetime | None = None
+        self.files_saved = Counter[str]()  # how often this process saved those of each run
         self.going_back: set[str] = set()  # runs whose files this process is putting back
         self._store = store
         self._project_id: str | None = None

@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.checkpoints import at_start
+from wfe_mcp.engine.checkpoints import at_start, is_saved_at_start, note_taken, save
 from wfe_mcp.engine.desk import LEASE, Engine
 from wfe_mcp.engine.holding import held_elsewhere
 from wfe_mcp.engine.prompts import fenced_feedback, prompt_of
@@ -50,7 +50,9 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         loaded = engine.load(tx, run_id)
         path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
         read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
+        saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
     tree, head = read_files()
+    saved = save(engine, loaded.record, "start") if saves else None
     with turn(engine, run_id, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
@@ -59,11 +61,16 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
                 raise busy
         claim(current, path, holder, tree, head)
         attempt = current.attempt(path)
+        if current.run.last_seq != loaded.record.last_seq:
+            saved = None  # somebody was faster: the files may be others by now
+        if saved is not None:
+            note_taken(current, saved, "start", (attempt,))
         made = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
         )
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
-    if before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder:
+    is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder
+    if is_new and saved is None:
         at_start(engine, current.run.id, path, attempt.number)
     return replace(made, loaded=current.loaded)
 
@@ -115,6 +122,14 @@ def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, 
         return held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
     command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())
     return refusal(loaded.state, command) or held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
+
+
+def _begins(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath, by: By, holder: str) -> bool:
+    """True when ``holder`` would get an attempt that it does not have yet."""
+    attempt = loaded.state.attempts.get(path, (None,))[-1]
+    if attempt is None or (attempt.status is AttemptStatus.RUNNING and attempt.holder == holder):
+        return False
+    return _claim_refused(engine, tx, loaded, attempt, by, holder) is None
 
 
 def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:

@@ -219,6 +219,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         found = prepare(root, commit, expect=None if discard else _known_tree(log), **told)
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
+    keep(root, ref_of(run, found.safety.commit), found.safety.commit)
     with _alone(engine, run):
         with turn(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
@@ -238,7 +239,6 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
             )  # fmt: skip
         began = current.state.going_back
         assert began is not None, "it has just begun"
-        keep(root, ref_of(run, seq), found.safety.commit)
         try:
             done = restore(root, commit, expect=found.safety.tree, **told)
         except Refused as refused:

@@ -51,8 +51,8 @@ def checkpoints_told(engine: Engine, run: str) -> Envelope:
     record = found.loaded.record
     with engine.store.read() as tx:
         taken = checkpoints.checkpoints_of(tx, record.id)
-    refs = kept(engine.root, record.id) if engine.project.is_git else {}
-    rows = [checkpoint_view(one) | {"files": checkpoints.ref_of(record.id, one.seq) in refs} for one in reversed(taken)]
+    commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
+    rows = [checkpoint_view(one) | {"files": one.commit in commits} for one in reversed(taken)]
     told = f"{len(rows)} checkpoint(s)"
     if not engine.project.is_git:
         told += "; without git a rollback takes back the state alone"

@@ -1,7 +1,7 @@
 """Which snapshots of the files are kept, and what differs between them?
 
 Kept means: a ref below ``refs/wfe/checkpoints/`` points to the commit, so that ``git gc`` leaves it. No branch shows
-them and no push sends them. Names are the caller's: ``<run>/cp-12``.
+them and no push sends them. Names are the caller's: ``<run>/<commit>``.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace import loose_refs
 from wfe_mcp.workspace.git_command import run_git, text_of
 from wfe_mcp.workspace.snapshot import Snapshot, available, read_snapshot, take
 from wfe_mcp.workspace.snapshot_bench import saying_why
@@ -49,6 +50,9 @@ def keep(root: Path, name: str, commit: str) -> None:
         raise Refused(
             "bad_argument", f"{name!r:.100} is no name for a checkpoint.", "Use letters, digits, '-', '_', '/'."
         )
+    ref = f"{REFS}/{name}"
+    if loose_refs.commit_at(root, ref) == commit or loose_refs.create(root, ref, commit):
+        return
     with saying_why(f"The checkpoint '{name}' cannot be kept"):
         _point(root, name, commit)
 

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from wfe_mcp.workspace.snapshot import Snapshot, take
@@ -22,8 +22,6 @@ from wfe_mcp.workspace.snapshot_limits import Limits
 __all__ = ["MOST", "Snapshots"]
 
 MOST = 5_000
-_FRESH = timedelta(minutes=1)
-"""So long a snapshot stands for a later moment: retention goes by the time in its commit."""
 _OF_GIT = ("HEAD", "config", "index", "packed-refs", "info", "refs/heads")
 _NOT_WALKED = frozenset({".git", ".wfe"})
 
@@ -50,10 +48,10 @@ class Snapshots:
         self._too_many: set[Path] = set()
 
     def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
-        """The files of ``root``: a new snapshot, or that of a moment ago when nothing has changed. Refuses as ``take`` does."""
+        """The files of ``root``: a new snapshot, or the last one when nothing has changed since. Refuses as ``take`` does."""
         walk = self._walk(root)
         last = self._last.pop(root, None)
-        if last is not None and walk == last.walk and limits == last.limits and timedelta() <= at - last.at <= _FRESH:
+        if last is not None and walk == last.walk and limits == last.limits and last.at <= at:
             self._last[root] = last
             return last.snapshot
         snapshot = take(root, note, limits, at=at)
