@@ -9,7 +9,7 @@ def main() -> int:
     """Exit code of the command line ``sys.argv``."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["serve"]:
-        from wfe_mcp.server.front import project_flag, serve
+        from wfe_mcp.server.entry import project_flag, serve
 
         flag = project_flag(arguments[1:])
         if flag is not None:

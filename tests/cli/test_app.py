@@ -141,7 +141,7 @@ def test_serve_is_a_command_of_its_own(empty: Terminal, monkeypatch: pytest.Monk
         asked.append(project)
         return 0
 
-    monkeypatch.setattr("wfe_mcp.server.front.serve", speak)
+    monkeypatch.setattr("wfe_mcp.server.entry.serve", speak)
     assert empty("serve", "--project", "there").code == 0
     assert asked == ["there"]
     assert empty.json("serve", "--hooks").refusal == "unavailable"

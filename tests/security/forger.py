@@ -9,8 +9,9 @@ from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.store.scene import raw, tamper
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine import approvals
-from wfe_mcp.engine.anchoring import start_anchoring
-from wfe_mcp.engine.verification import Finding, verify
+from wfe_mcp.engine.anchoring import Anchoring, start_anchoring
+from wfe_mcp.engine.found import Finding
+from wfe_mcp.engine.verification import verify
 from wfe_mcp.store.chain import GENESIS, Link, link_hash
 
 __all__ = ["Forger", "anchor", "found", "played"]
@@ -29,7 +30,7 @@ def played(scene: Scene) -> str:
 
 def anchor(scene: Scene) -> None:
     """What the thread does half a second after a commit."""
-    assert scene.engine.anchoring is not None
+    assert isinstance(scene.engine.anchoring, Anchoring)
     assert scene.engine.anchoring.write()
 
 

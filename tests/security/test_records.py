@@ -9,7 +9,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from tests.engine.step_scene import steps
 from tests.security.forger import Forger, found
 from wfe_mcp.engine import approvals
-from wfe_mcp.engine.verification import Finding
+from wfe_mcp.engine.found import Finding
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.views import answers
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.server.front import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, Front, project_flag
+from wfe_mcp.server.entry import project_flag
+from wfe_mcp.server.front import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, Front
 from wfe_mcp.server.wire import Wire
 
 ABOUT = {"name": "test", "version": "1"}

@@ -161,7 +161,7 @@ async def test_the_official_client_plays_a_phase_over_stdio(house: House) -> Non
 
 
 def test_the_front_is_standard_library_alone() -> None:
-    script = "import sys, wfe_mcp.__main__, wfe_mcp.server.front; print(*sys.modules)"
+    script = "import sys, wfe_mcp.__main__, wfe_mcp.server.entry; print(*sys.modules)"
     # Without the variable that makes a measured run load coverage first.
     bare = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8", env=bare)

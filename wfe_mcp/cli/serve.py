@@ -19,6 +19,6 @@ def serve(door: Door, hooks: Hooks = False) -> None:
     """Serve one MCP client on standard input and output. Your client starts it."""
     if hooks:
         raise Refused("unavailable", "The hook_event tool is not built yet.", "Start the server without --hooks.")
-    from wfe_mcp.server.front import serve as speak
+    from wfe_mcp.server.entry import serve as speak
 
     door.exit_code = speak(door.world.project)

@@ -9,7 +9,8 @@ from wfe_mcp.cli.door import Door
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
     from wfe_mcp.engine.backups import SetBack
-    from wfe_mcp.engine.verification import Finding, Verified
+    from wfe_mcp.engine.found import Finding
+    from wfe_mcp.engine.verification import Verified
     from wfe_mcp.store.records import SettingEvent
 
 __all__ = ["verify"]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.requests import SYSTEM
-from wfe_mcp.workspace.anchors import Anchor, add_commit, add_line, anchor_file, lines_of
+from wfe_mcp.workspace.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.workspace.anchors import Head
 
-__all__ = ["BEGUN", "Anchoring", "start_anchoring"]
+__all__ = ["Anchoring", "start_anchoring"]
 
 log = logging.getLogger("wfe_mcp.engine")
-
-BEGUN = "AnchorsBegun"
-"""Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
 
 QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
@@ -51,7 +48,7 @@ def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
     """
     if engine.anchoring is None:
         engine.anchoring = Anchoring(engine)
-    if catch_up:
+    if catch_up and isinstance(engine.anchoring, Anchoring):
         engine.anchoring.catch_up()
 
 

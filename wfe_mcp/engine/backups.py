@@ -161,8 +161,7 @@ def tell_set_backs(engine: Engine) -> None:
 
     Each project of the database has anchors of its own; those of others stand beside the database only.
     """
-    from wfe_mcp.engine.anchoring import BEGUN
-    from wfe_mcp.workspace.anchors import Anchor, add_commit, add_line, anchor_file, lines_of
+    from wfe_mcp.workspace.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
 
     with engine.store.read() as tx:
         events = tx.setting_events()

@@ -11,17 +11,17 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from wfe_mcp.engine.plans import Plans
 from wfe_mcp.workspace.process import holder_id, is_alive, parse_holder, this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.anchoring import Anchoring
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.location import Project
@@ -40,6 +40,18 @@ LEASE = timedelta(hours=1)
 def utc_now() -> datetime:
     """The clock of every door; tests pass their own."""
     return datetime.now(UTC)
+
+
+class Changes(Protocol):
+    """Who hears what this process has committed, and may have something left to do at its end."""
+
+    def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
+        """These runs have new events; without any, what people set has changed."""
+        ...
+
+    def close(self) -> None:
+        """No more comes."""
+        ...
 
 
 class Engine:
@@ -66,7 +78,7 @@ class Engine:
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
         self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
-        self.anchoring: Anchoring | None = None
+        self.anchoring: Changes | None = None
         self.files_pruned_at: datetime | None = None
         self.files_saved = Counter[str]()  # how often this process saved those of each run
         self.going_back: set[str] = set()  # runs whose files this process is putting back
@@ -88,7 +100,7 @@ class Engine:
                 # Here, because nobody may ask for it first inside a transaction: there is one writer at a time.
                 with self._store.tx() as tx:
                     self._project_id = tx.project_id(self.project.key, str(self.project.root))
-                self._store.settings_listeners.append(self._settings_changed)
+                self._store.settings_listeners.append(self.has_changed)
             return self._store
 
     @cached_property
@@ -163,9 +175,10 @@ class Engine:
         """True when the phase is claimed by somebody who is gone."""
         return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
 
-    def _settings_changed(self) -> None:
+    def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
+        """Committed: these runs have new events; without any, what people set has changed."""
         if self.anchoring is not None:
-            self.anchoring.note()
+            self.anchoring.note(runs, events, by_human=by_human)
 
     def wake(self) -> None:
         """A job waits: the worker of this process looks at once."""

@@ -94,8 +94,7 @@ def fork_run(
             idempotency_key=idempotency_key, args_sha256=args,
         )  # fmt: skip
         tx.create_run(new, state, events, by, command.at)
-        if engine.anchoring is not None:
-            tx.after_commit(partial(engine.anchoring.note, (new_id,), events))
+        tx.after_commit(partial(engine.has_changed, (new_id,), events))
         _take_along(tx, place, new_id, command)
         with turn_in(engine, tx, new_id, by) as turn:
             _take_up(turn)

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvers import APPROVERS, Pinned, approvers_file, approvers_here, chain_of
+from wfe_mcp.engine.found import Finding
 from wfe_mcp.engine.passkeys import signed
 from wfe_mcp.engine.proofs import APPROVALS, Proof
-from wfe_mcp.engine.verification import Finding
 from wfe_mcp.workspace.files import read_folder, read_if_there
 from wfe_mcp.workspace.git_command import run_git, text_of
 

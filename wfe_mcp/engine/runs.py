@@ -108,8 +108,7 @@ def start_run(
             idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
-        if engine.anchoring is not None:
-            tx.after_commit(partial(engine.anchoring.note, (record.id,), events))
+        tx.after_commit(partial(engine.has_changed, (record.id,), events))
         with turn_in(engine, tx, record.id, by) as turn:
             pass
     return turn.loaded

@@ -78,8 +78,7 @@ def turn_in(
 
 def _tell(current: Turn) -> None:
     """Tell the outside what a turn did: mirrors on disk, whoever listens, the anchors."""
-    if current.engine.anchoring is not None:
-        current.engine.anchoring.note((current.run.id,), current.events, by_human=current.by.is_human)
+    current.engine.has_changed((current.run.id,), current.events, by_human=current.by.is_human)
     with _logged("mirror"):
         mirror(current)
     with _logged("checkpoint"):

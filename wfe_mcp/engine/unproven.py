@@ -15,9 +15,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.approvers import approvers_here
+from wfe_mcp.engine.found import Finding
 from wfe_mcp.engine.passkeys import passkeys_are_installed, signed
 from wfe_mcp.engine.proofs import Proof
-from wfe_mcp.engine.verification import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

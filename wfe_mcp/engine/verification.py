@@ -22,11 +22,20 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.anchoring import BEGUN
 from wfe_mcp.engine.backups import SetBack, set_backs
+from wfe_mcp.engine.found import Finding
 from wfe_mcp.engine.imports import IMPORTED, imported_name
 from wfe_mcp.engine.sealing import changed_files
-from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, Signed, anchor_file, commits_of, lines_of, signed_commits
+from wfe_mcp.workspace.anchors import (
+    AUDIT_REF,
+    BEGUN,
+    Anchor,
+    Signed,
+    anchor_file,
+    commits_of,
+    lines_of,
+    signed_commits,
+)
 from wfe_mcp.workspace.files import read_if_there
 
 if TYPE_CHECKING:
@@ -38,22 +47,10 @@ if TYPE_CHECKING:
     from wfe_mcp.store.chain import Anchored
     from wfe_mcp.store.records import EvidenceRecord, Problem, SettingEvent
 
-__all__ = ["Finding", "Verified", "verify"]
+__all__ = ["Verified", "verify"]
 
 _PAGE = 500
 _MOST_LOG_BYTES = 50_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One place that is not what it should be. ``since``: as far as anything tells, it was still right then."""
-
-    code: str
-    where: str
-    message: str
-    run: str = ""
-    seq: int | None = None
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

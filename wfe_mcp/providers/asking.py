@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question, ShouldStop, Silent, never
-from wfe_mcp.providers.faults import VENDORS, fault
+from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Silent, never
+from wfe_mcp.providers.faults import VENDORS, fault, plainly
 from wfe_mcp.providers.running import Ended, Tally, Watch, finish
 from wfe_mcp.workspace.kinds import facts_of
 from wfe_mcp.workspace.origins import is_loopback, origin_fault
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["HTTP_KINDS", "ask", "checked", "plainly"]
+__all__ = ["HTTP_KINDS", "ask", "checked"]
 
 HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
 """The kinds of provider that are asked over HTTP, so here."""
-
-T = TypeVar("T")
 
 
 def ask(
@@ -65,14 +58,3 @@ def checked(connection: Connection) -> None:
         why = origin_fault(connection.base_url, connection.allow)
         if why:
             raise fault("plain_http", connection, why=why)
-
-
-def plainly(call: Callable[[], T]) -> T:
-    """What ``call`` returns. A fault comes out alone: nothing that was raised on the way, and no frame that holds a key."""
-    kept: ProviderFault
-    try:
-        return call()
-    except ProviderFault as raised:
-        kept = raised
-    kept.__cause__ = kept.__context__ = None
-    raise kept.with_traceback(None)

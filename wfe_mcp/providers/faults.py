@@ -12,14 +12,14 @@ import ssl
 from dataclasses import astuple
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, ProviderKind, Usage
 from wfe_mcp.workspace.hidden import without_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = [
     "VENDORS",
@@ -27,12 +27,15 @@ __all__ = [
     "counted",
     "fault",
     "in_our_words",
+    "plainly",
     "quoted",
     "retry_after_s",
     "said_in_body",
     "status_fault",
     "transport_fault",
 ]
+
+T = TypeVar("T")
 
 VENDORS: dict[ProviderKind, str] = {
     "anthropic": "https://api.anthropic.com",
@@ -204,6 +207,17 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def plainly(call: Callable[[], T]) -> T:
+    """What ``call`` returns. A fault comes out alone: nothing that was raised on the way, and no frame that holds a key."""
+    kept: ProviderFault
+    try:
+        return call()
+    except ProviderFault as raised:
+        kept = raised
+    kept.__cause__ = kept.__context__ = None
+    raise kept.with_traceback(None)
 
 
 def address_of(connection: Connection) -> str:

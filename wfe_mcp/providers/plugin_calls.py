@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.providers.announced import Announced
-from wfe_mcp.providers.asking import plainly
 from wfe_mcp.providers.call import (
     Answer,
     Connection,
@@ -37,7 +36,7 @@ from wfe_mcp.providers.call import (
     Worked,
     never,
 )
-from wfe_mcp.providers.faults import counted, fault, in_our_words, quoted
+from wfe_mcp.providers.faults import counted, fault, in_our_words, plainly, quoted
 from wfe_mcp.providers.output import value_in
 from wfe_mcp.providers.plugin import offered
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of

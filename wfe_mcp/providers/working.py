@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wfe_mcp.providers.asking import checked, plainly
+from wfe_mcp.providers.asking import checked
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
-from wfe_mcp.providers.faults import fault
+from wfe_mcp.providers.faults import fault, plainly
 from wfe_mcp.providers.running import Ended, Tally, Watch, finish
 from wfe_mcp.workspace.kinds import facts_of
 

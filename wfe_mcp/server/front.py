@@ -11,17 +11,14 @@ Rules:
 3. The first request decides the protocol era, as in the SDK. A request of the other era waits for the SDK's refusal.
 """
 
-import gc
-import json
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from wfe_mcp.server.wire import Wire
 
-__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "Front", "project_flag", "serve"]
+__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "Front"]
 
 CACHE = Path(__file__).with_name("front.json")
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
@@ -34,37 +31,6 @@ CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 
 Frame = dict[str, Any]
 Deliver = Callable[[Frame | None], None]
-
-
-def project_flag(arguments: Sequence[str]) -> str | None:
-    """The folder after ``--project`` (empty without one); None when the command line has to look at the arguments."""
-    match list(arguments):
-        case []:
-            return ""
-        case ["--project", folder]:
-            return folder
-        case [only] if only.startswith("--project="):
-            return only.removeprefix("--project=")
-        case _:
-            return None
-
-
-def serve(project: str) -> int:
-    """Serve one client on standard input and output until it leaves."""
-    front = Front(Wire.take(), json.loads(CACHE.read_bytes()))
-    threading.Thread(target=front.read, name="wire", daemon=True).start()
-    # While the SDK is imported the reader needs the interpreter for moments only, but at once.
-    patience_s = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
-    gc.disable()  # imports make hundreds of thousands of objects that stay: looking for garbage among them costs 15 %
-    try:
-        from wfe_mcp.server.stdio import run
-    except KeyboardInterrupt:
-        return 0
-    gc.freeze()
-    gc.enable()
-    sys.setswitchinterval(patience_s)
-    return run(front, project)
 
 
 class Front:

@@ -29,6 +29,9 @@ __all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "ad
 
 AUDIT_REF = "refs/wfe/audit"
 
+BEGUN = "AnchorsBegun"
+"""Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
+
 TRAILER = "Wfe-Run"
 """Ends the message of a commit that the server makes: the run, and the first characters of its last event's hash."""
 

@@ -139,8 +139,7 @@ def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Itera
                        origin_sha256=sha256_of(origin))  # fmt: skip
     tx.import_run(record, found.state, rows, origin)
     tx.note_setting(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
-    if engine.anchoring is not None:
-        tx.after_commit(partial(engine.anchoring.note, (record.id,)))
+    tx.after_commit(partial(engine.has_changed, (record.id,)))
 
 
 def _refuse_unlike(tx: Tx, found: Checked) -> None:

@@ -1,0 +1,46 @@
+"""How does a server begin, so that its client waits for no import?
+
+The front reads and answers in a thread of its own while the SDK is imported here. Standard library only until then.
+"""
+
+import gc
+import json
+import sys
+import threading
+from collections.abc import Sequence
+
+from wfe_mcp.server.front import CACHE, Front
+from wfe_mcp.server.wire import Wire
+
+__all__ = ["project_flag", "serve"]
+
+
+def project_flag(arguments: Sequence[str]) -> str | None:
+    """The folder after ``--project`` (empty without one); None when the command line has to look at the arguments."""
+    match list(arguments):
+        case []:
+            return ""
+        case ["--project", folder]:
+            return folder
+        case [only] if only.startswith("--project="):
+            return only.removeprefix("--project=")
+        case _:
+            return None
+
+
+def serve(project: str) -> int:
+    """Serve one client on standard input and output until it leaves."""
+    front = Front(Wire.take(), json.loads(CACHE.read_bytes()))
+    threading.Thread(target=front.read, name="wire", daemon=True).start()
+    # While the SDK is imported the reader needs the interpreter for moments only, but at once.
+    patience_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.disable()  # imports make hundreds of thousands of objects that stay: looking for garbage among them costs 15 %
+    try:
+        from wfe_mcp.server.stdio import run
+    except KeyboardInterrupt:
+        return 0
+    gc.freeze()
+    gc.enable()
+    sys.setswitchinterval(patience_s)
+    return run(front, project)
