@@ -61,4 +61,6 @@ def test_where_no_files_were_kept_that_is_said(cli: Terminal, kept: tuple[str, i
     run, at = kept
     said = cli.json("show", run, "--files", "--at", str(at - 1))
     assert (said.refusal, "Only its state was" in said.document["error"]["hint"]) == ("unavailable", True)
-    assert cli.json("show", run, "--file", "none.txt").refusal == "bad_argument"
+    error = cli.json("show", run, "--file", "src/runs.sh", "--at", str(at)).document["error"]
+    assert error["message"] == f"There is no file 'src/runs.sh' at cp-{at}."
+    assert error["hint"] == f"Did you mean 'src/run.sh'? All of them: wfe-mcp show {run} --at {at} --files"

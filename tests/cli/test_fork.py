@@ -92,7 +92,9 @@ def test_behind_what_a_person_stopped_only_a_person_forks(cli: Terminal) -> None
     cli.hand_in(run, "draft")
     at = len(cli.json("log", run).data["events"])
     cli("pause", run, "--reason", "wait for Eve")
-    assert cli.json("start", "--from", f"{run}@{at}").refusal == "needs_human"
+    error = cli.json("start", "--from", f"{run}@{at}").document["error"]
+    assert (error["code"], f"RunPaused (event {at + 1})" in error["message"]) == ("needs_human", True)
+    assert error["hint"].endswith(f"wfe-mcp start --from {run}@{at}")
     paused = fork(cli, run)
     assert (cli.state(paused), cli.json("resume", paused).refusal) == ("paused", "needs_human")
     assert cli.state(fork(cli, f"{run}@{at}", pin=PIN)) == "running"
@@ -102,7 +104,9 @@ def test_what_the_policy_keeps_from_agents_is_forked_by_a_person(
     cli: Terminal, letter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WFE_POLICY_TEMPLATES", "note")
-    assert cli.json("start", "--from", letter).refusal == "needs_human"
+    for origin in (letter, f"{letter}@2"):
+        error = cli.json("start", "--from", origin).document["error"]
+        assert (error["code"], error["hint"].rpartition(" ")[2]) == ("needs_human", origin)
     assert fork(cli, letter, pin=PIN)
 
 

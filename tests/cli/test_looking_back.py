@@ -57,6 +57,18 @@ def test_a_long_log_up_to_an_event_says_how_to_read_on(cli: Terminal, letter: st
 
 
 @pytest.mark.requirement("S1-03")
+def test_a_log_that_has_nothing_there_says_what_it_has(cli: Terminal, letter: str) -> None:
+    last = len(cli.json("log", letter).data["events"])
+    assert cli("log", letter, "--after", "9999").out == f"No event after 9999: the log has {last}.\n"
+    assert cli("log", letter, "--after", "5", "--at", "3").out.startswith("No event after 5 up to 3.\nAs of event 3")
+
+
+def test_a_checkpoint_that_somebody_took_names_no_phase_in_the_log(cli: Terminal, letter: str) -> None:
+    cli("checkpoint", letter, "--note", "before the rewrite")
+    line = cli("log", letter).out.splitlines()[-1]
+    assert "CheckpointTaken  ada (cli, agent)  manual: before the rewrite (" in line
+
+
 def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, letter: str) -> None:
     asked = seq_of(cli, letter, "ApprovalAsked")
     then, now = cli.json("show", letter, "--at", str(asked)), cli.json("show", letter)
@@ -92,8 +104,11 @@ def test_each_moment_of_a_run_is_shown_and_the_last_one_is_how_it_stands(cli: Te
         ("0", "Its events are 1 to"),
         ("999", "wfe-mcp log"),
         ("yesterday", "cp-12"),
+        ("yesterday", "1 to "),
         ("cp-2", "no checkpoints"),
-        ("-1", ""),
+        ("cp-999", "no checkpoints"),
+        ("-1", "1 to "),
+        ("1.5", "1 to "),
     ],
 )
 def test_a_moment_that_never_was_is_named_with_those_that_were(cli: Terminal, letter: str, at: str, hint: str) -> None:

@@ -150,6 +150,7 @@ def test_what_a_person_recorded_and_decided_takes_a_person(scene: Scene):
     scene.begin(run, "build")
     no = refused(going.rollback, scene.engine, AGENT, run, "plan")
     assert (no.code, no.data["command"]) == ("needs_human", f"wfe-mcp rollback {run} plan")
+    assert ("ApprovalGiven" in no.message, "RecordsKept" in no.message) == (True, False), no.message
     take_checkpoint(scene.engine, run, HUMAN)
     assert refused(going.rollback, scene.engine, AGENT, run, "build").code == "needs_human"
     going.rollback(scene.engine, HUMAN, run, "plan")
@@ -303,11 +304,22 @@ def test_what_cannot_be_saved_is_said_and_stops_nobody(scene: Scene):
 
 def test_a_name_that_means_nothing_is_refused_in_words(scene: Scene):
     run = scene.start(phase("plan"), phase("build"))
-    assert refused(going.rollback, scene.engine, HUMAN, run, "cp-99").code == "bad_argument"
-    assert refused(going.rollback, scene.engine, HUMAN, run, "1").code == "bad_argument"
+    no = refused(going.rollback, scene.engine, HUMAN, run, "cp-99")
+    assert (no.code, "no checkpoints" in no.hint) == ("bad_argument", True)
+    no = refused(going.rollback, scene.engine, HUMAN, run, "biuld")
+    assert (no.code, no.hint) == (
+        "bad_argument",
+        f"Did you mean 'build'? wfe-mcp checkpoints {run} lists where the run can go back to.",
+    )
+    no = refused(going.rollback, scene.engine, HUMAN, run, "1")
+    assert (no.code, "no checkpoint" in no.message) == ("bad_argument", True)
     assert refused(going.rollback, scene.engine, HUMAN, run, "build").code == "not_ready"
     assert refused(going.undo, scene.engine, HUMAN, run).code == "illegal_transition"
     assert refused(going.redo, scene.engine, HUMAN, run).code == "illegal_transition"
+    scene.do(run, "plan")
+    for number in (0, 5, 10_000):
+        no = refused(going.rollback, scene.engine, HUMAN, run, f"cp-{number}")
+        assert ("cp-4" in no.hint, "cp-8" in no.hint) == (True, True), no.hint
 
 
 @pytest.mark.parametrize("torn", ["WhenAnswered", "PhaseSkipped"])

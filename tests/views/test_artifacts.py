@@ -50,6 +50,10 @@ def test_a_pointer_names_a_part(scene: Scene, run: str, pointer: str, value: obj
         ("/steps/9", "a list of 2"),
         ("/steps/x", "a list of 2"),
         ("/steps/0/title/x", "no parts"),
+        ("steps", "Did you mean '/steps'?"),
+        ("/steps/-1", "a list of 2"),
+        ("/steps/01", "a list of 2"),
+        ("/steps/+1", "a list of 2"),
     ],
 )
 def test_a_pointer_that_leads_nowhere_says_what_is_there(scene: Scene, run: str, pointer: str, there: str) -> None:

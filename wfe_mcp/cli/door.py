@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 import typer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Door", "World", "command"]
 
 DONE, REFUSED = 0, 1
+T = TypeVar("T")
 _READ_AS_JSON = frozenset({"inputs"})
 """Options whose text is parsed, under rules of its own."""
 
@@ -92,6 +93,22 @@ class Door:
         from wfe_mcp.cli.pin import person
 
         return person(self.engine, pin_fd, what)
+
+    def as_needed(self, go: Callable[[By], T], pin_fd: int | None, what: str, *, person: bool = False) -> T:
+        """What ``go`` brings for whoever typed this, where that is enough; else, or with ``person``, for the person.
+
+        A PIN that is given is always checked. Where nobody can be asked for it, the refusal says why it takes a person.
+        """
+        from wfe_mcp.cli.pin import at_terminal
+
+        if person or pin_fd is not None:
+            return go(self.person(pin_fd, what))
+        try:
+            return go(self.by)
+        except Refused as refused:
+            if refused.code != "needs_human" or not at_terminal():
+                raise
+        return go(self.person(None, what))
 
     def at(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; from now on refusals say where that run and phase stand. Refuses ``unknown_run``."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.door import Door
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.screen import Screen
@@ -33,12 +33,17 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
         "commit": commit,
         "at": taken.at.isoformat(timespec="seconds"),
     }
+    there = checkpoints.files(root, commit)
+    if file and file not in there:
+        near = nearest(file, there)
+        raise Refused("bad_argument", f"There is no file {file!r} at cp-{taken.seq}.",
+                      (f"Did you mean {near[0]!r}? " if near else "")
+                      + f"All of them: wfe-mcp show {run} --at {taken.seq} --files")  # fmt: skip
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")
         door.tell(Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
                   lambda screen: screen.line(text.removesuffix("\n")))  # fmt: skip
         return
-    there = checkpoints.files(root, commit)
     if to:
         left_out = _write(root, commit, there, Path(to))
         told |= {"to": to} | ({"left_out": left_out} if left_out else {})

@@ -55,6 +55,9 @@ def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = ""
         if step and sys.stdin.isatty() and sys.stdout.isatty():
             _walk(screen, events)
             return
+        if not events:
+            upto_words = "" if then is None else f" up to {upto}"
+            screen.line(f"No event after {after}{upto_words}" + ("." if upto_words else f": the log has {upto}."))
         for event in events:
             screen.line(event_line(event))
             _tell_changes(screen, event)
@@ -107,11 +110,13 @@ def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
 def event_line(event: dict[str, Any]) -> str:
     """One event: number, time, what, where, by whom and how sure that is."""
     payload: dict[str, Any] = event["payload"]
-    phase = f" {payload['phase']}" if "phase" in payload else ""
+    phase = f" {payload['phase']}" if payload.get("phase") else ""
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
     if event["type"] == "RunForked":
         said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
+    if event["type"] == "CheckpointTaken":
+        said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
     if "verdict" in payload:
         said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
     if "records" in payload:

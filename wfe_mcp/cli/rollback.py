@@ -8,8 +8,6 @@ from wfe_mcp.cli.door import Door
 from wfe_mcp.cli.options import PinFd, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wfe_mcp.core.model import By
     from wfe_mcp.views.envelope import Envelope
 
@@ -38,7 +36,7 @@ def rollback(
     def go(by: "By") -> "Envelope":
         return history.go_back(door.engine, by, run, to, not no_files, discard=discard)
 
-    door.tell(_asked(door, go, pin_fd, f"roll back to {to}", person=discard))
+    door.tell(door.as_needed(go, pin_fd, f"roll back to {to}", person=discard))
 
 
 def undo(
@@ -55,7 +53,7 @@ def undo(
     def go(by: "By") -> "Envelope":
         return history.undo(door.engine, by, run, files=files, discard=discard)
 
-    door.tell(_asked(door, go, pin_fd, "undo the last command", person=discard))
+    door.tell(door.as_needed(go, pin_fd, "undo the last command", person=discard))
 
 
 def redo(
@@ -69,22 +67,7 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(door.engine, by, run, files=files, discard=discard)
 
-    door.tell(_asked(door, go, pin_fd, "redo what was undone", person=discard))
-
-
-def _asked(door: Door, go: "Callable[[By], Envelope]", pin_fd: int | None, what: str, *, person: bool) -> "Envelope":
-    """Do it as whoever typed it where that is enough, else as the person; a given PIN is always checked."""
-    from wfe_mcp.cli.pin import at_terminal
-    from wfe_mcp.core.errors import Refused
-
-    if person or pin_fd is not None:
-        return go(door.person(pin_fd, what))
-    try:
-        return go(door.by)
-    except Refused as refused:
-        if refused.code != "needs_human" or not at_terminal():
-            raise
-    return go(door.person(None, what))
+    door.tell(door.as_needed(go, pin_fd, "redo what was undone", person=discard))
 
 
 def _run(door: Door, run: str) -> str:

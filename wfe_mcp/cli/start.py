@@ -11,6 +11,8 @@ from wfe_mcp.cli.options import PinFd
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["Auto", "Driver", "Inputs", "Key", "Pairs", "Title", "begin", "fork", "start"]
@@ -63,17 +65,19 @@ def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -
     """Create the run that begins where another one stood. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
     from dataclasses import replace
 
-    from wfe_mcp.engine.forks import fork_run, takes_a_person
+    from wfe_mcp.engine.forks import fork_run
     from wfe_mcp.views import answers
 
     run, _, at = origin.partition("@")
     run = door.at(run)
-    asks = pin_fd is not None or takes_a_person(door.engine, run, at)
-    by = door.person(pin_fd, f"start --from {origin}") if asks else door.by
-    made = fork_run(door.engine, by, run, at, title=title, idempotency_key=key or None)
+
+    def begin_there(by: "By") -> "LoadedRun":
+        return fork_run(door.engine, by, run, at, title=title, idempotency_key=key or None)
+
+    made = door.as_needed(begin_there, pin_fd, f"start --from {origin}")
     found = made.state.origin
     assert found is not None, "it was forked"
-    answer = answers.status(door.engine, by, made.record.id)
+    answer = answers.status(door.engine, door.by, made.record.id)
     door.run = made.record.id
     begun = f"Run {made.record.id} begins where {found.run} stood after event {found.seq}"
     data = answer.data | {"forked_from": {"run": found.run, "event": found.seq, "hash": found.hash}}

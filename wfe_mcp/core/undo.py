@@ -86,6 +86,7 @@ _SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
 _FOLLOWS = (
     e.PhaseReady, e.GatesOpened, e.WhenAnswered, e.LocksNamed, e.NextJudged, e.LoopOpened, e.ItemOpened, e.ItemClosed,
     e.LoopFinished, e.LeaseLost, e.ApprovalAwaited, e.ApprovalAsked, e.CheckpointTaken, e.RecoveryOpened, e.RunCompleted,
+    e.RecordsKept,
 )  # fmt: skip
 """What happens by itself in the wake of a person's command; it is no decision of theirs."""
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import EventRecord, EvidenceRecord, RevisionHead, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["fork_run", "takes_a_person"]
+__all__ = ["fork_run"]
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -73,7 +73,7 @@ def fork_run(
     with engine.store.read() as tx:
         record = engine.load(tx, run).record
         event_named(tx, record, at or str(record.last_seq))
-    _refuse_unfit(engine, by, record)
+    _refuse_unfit(engine, by, record, at)
     args = sha256_of({"from": record.id, "at": at, "title": title})
     with engine.store.tx() as tx:
         known = tx.run_for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
@@ -102,15 +102,7 @@ def fork_run(
     return turn.loaded
 
 
-def takes_a_person(engine: Engine, run: str, at: str = "") -> bool:
-    """Whether an agent may not fork there: a person stopped something since, or policy keeps the template from agents."""
-    with engine.store.read() as tx:
-        record = engine.load(tx, run).record
-        people = _place(tx, record, at).people
-    return bool(people) or is_for_people(engine, engine.settings(), record.template)
-
-
-def _refuse_unfit(engine: Engine, by: By, record: RunRecord) -> None:
+def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     """What keeps any run of this template from starting keeps a fork from it."""
     name = record.template
     if record.origin_sha256 is not None:
@@ -118,7 +110,7 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord) -> None:
                       f"Start a run of your own: wfe-mcp start {name}")  # fmt: skip
     if not by.is_human and is_for_people(engine, engine.settings(), name):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
-                      f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}")  # fmt: skip
+                      f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}")  # fmt: skip
     from wfe_mcp.workflow.load import digest
 
     offer = template_definition(engine, name)

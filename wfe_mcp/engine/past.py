@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records import EventRecord, RequestRecord, RevisionHead, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
-__all__ = ["Moment", "checkpoint_before", "event_named", "moment", "requests_then", "revisions_then"]
+__all__ = ["Moment", "checkpoint_before", "event_named", "is_event_name", "moment", "requests_then", "revisions_then"]
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}
 _TAKEN = "CheckpointTaken"
+_NEAR = 4
+_NONE = "It has no checkpoints; name an event by its number."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,23 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
     """The event that ``at`` names, see ``moment``."""
     named = _NAMED.fullmatch(at)
     if named is None:
-        raise Refused(
-            "bad_argument", f"{at!r:.40} names no event of a run.", "Give its number (12) or a checkpoint (cp-12)."
-        )
+        raise Refused("bad_argument", f"{at!r:.40} names no event of a run.",
+                      f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}")  # fmt: skip
     seq = int(named[2])
     event = next(iter(tx.events(record.id, after=seq - 1, limit=1)), None) if seq else None
+    if named[1] and (event is None or event.type != _TAKEN):
+        taken = sorted(tx.events_of(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
+        near = ", ".join(f"cp-{each}" for each in sorted(each.seq for each in taken))
+        hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
+        raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
     if event is None:
         raise Refused("bad_argument", f"Run '{record.id}' has no event {seq}.", f"Its events are 1 to {record.last_seq}: wfe-mcp log {record.id}")  # fmt: skip
-    if named[1] and event.type != _TAKEN:
-        known = ", ".join(f"cp-{each.seq}" for each in tx.events_of(record.id, _TAKEN)[-10:])
-        hint = f"Its last checkpoints: {known}." if known else "It has no checkpoints; name an event by its number."
-        raise Refused("bad_argument", f"Event {seq} of run '{record.id}' is no checkpoint.", hint)
     return event
+
+
+def is_event_name(at: str) -> bool:
+    """True for what may name an event (``12``, ``cp-12``), whether there is one or not."""
+    return _NAMED.fullmatch(at) is not None
 
 
 def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:

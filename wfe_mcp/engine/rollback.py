@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.history import changed_places
 from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
@@ -29,7 +29,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.in_the_way import Aim, command_back, judge, log_of, unrecorded
-from wfe_mcp.engine.past import event_named
+from wfe_mcp.engine.past import event_named, is_event_name
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.settling import enqueue_gate
 from wfe_mcp.engine.turns import turn_in
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.restoring import Restored
 
 __all__ = ["Went", "end_interrupted", "is_interrupted", "redo", "rollback", "undo"]
+
+_WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,10 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
     named = f"wfe-mcp rollback {run} {typed(to)}"
     if PhasePath(to) in loaded.state.attempts:
         seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
+    elif not is_event_name(to):
+        near = nearest(to, loaded.state.attempts)
+        raise Refused("bad_argument", f"{to!r:.80} is neither a checkpoint nor a phase of this run.",
+                      (f"Did you mean {near[0]!r}? " if near else "") + _WHERE.format(run=run))  # fmt: skip
     else:
         seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
         what = to
@@ -170,7 +176,7 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     last = max(begun, default=0)
     if not last:
         raise Refused("not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.",
-                      f"wfe-mcp checkpoints {run} lists where the run can go back to.")  # fmt: skip
+                      _WHERE.format(run=run))  # fmt: skip
     return max(last, max(taken, default=0))
 
 

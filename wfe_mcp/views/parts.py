@@ -26,14 +26,24 @@ def part_view(value: Any, pointer: str) -> dict[str, Any]:
 
 
 def _part(value: Any, pointer: str) -> Any:
+    if pointer and not pointer.startswith("/"):
+        raise Refused("bad_argument", f"{pointer!r:.80} is no JSON pointer: one begins with '/'.", f"Did you mean '/{pointer:.80}'?")  # fmt: skip
     for raw in pointer.split("/")[1:] if pointer else []:
         key = raw.replace("~1", "/").replace("~0", "~")
         try:
-            value = value[int(key) if isinstance(value, list) else key]
+            value = value[_index(key) if isinstance(value, list) else key]
         except (KeyError, IndexError, ValueError, TypeError):
             hint = f"There: {_parts_in_words(value)}."
             raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
     return value
+
+
+def _index(key: str) -> int:
+    """The place in a list that ``key`` names, counted from 0. Raises ValueError where it names none."""
+    index = int(key)
+    if str(index) != key or index < 0:
+        raise ValueError(key)
+    return index
 
 
 def _parts_in_words(value: Any) -> str:
