@@ -163,21 +163,26 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
 
 
 def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
+    """Where the newest try of ``path`` that was begun first began: one that was lost and taken up again is the same try."""
     run = loaded.record.id
-    taken = [
-        one.seq for one in tx.events_of(run, TAKEN) if (one.payload["why"], one.payload["phase"]) == ("start", path)
-    ]
     begun = [
-        one.seq
+        (one.payload["attempt"], one.seq)
         for kind in ("PhaseStarted", "LoopOpened")
         for one in tx.events_of(run, kind)
         if one.payload["phase"] == path
     ]
-    last = max(begun, default=0)
-    if not last:
+    if not begun:
         raise Refused("not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.",
                       _WHERE.format(run=run))  # fmt: skip
-    return max(last, max(taken, default=0))
+    newest = max(begun)[0]
+    first = min(seq for attempt, seq in begun if attempt == newest)
+    wanted = ("start", path, newest)
+    taken = [
+        one.seq
+        for one in tx.events_of(run, TAKEN)
+        if (one.payload["why"], one.payload["phase"], one.payload["attempt"]) == wanted
+    ]
+    return next((seq for seq in taken if seq > first), first)
 
 
 def _files_at(log: Sequence[Entry], to: int) -> str | None:

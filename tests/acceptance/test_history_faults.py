@@ -1,0 +1,157 @@
+"""What does an agent hear over the wire when files cannot be saved or put back, and what is left then?
+
+The disk is full or read-only, git is gone, the index is locked: a clear error with its code, and nothing has changed.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import MakePlayground
+from tests.acceptance.scene import template
+from tests.workspace.checkpoint_scene import files_of
+from tests.workspace.test_restoring_faults import fill, mount, mounted, mounting
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.stdio_client import StdioClient
+
+NOTE = {"type": "object"}
+STORY = {
+    "format": "wfe/1", "name": "story", "version": "1.0.0", "title": "A story",
+    "phases": [
+        {"id": "plan", "prompt": "Plan it.", "output": {"artifact": "plan", "schema": NOTE}},
+        {"id": "write", "prompt": "Write it.", "output": {"artifact": "text", "schema": NOTE}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def told(play: MakePlayground, tmp_path: Path) -> Playground:
+    return play({"a.txt": "one\n"}, templates=[template(tmp_path / "own", STORY)])
+
+
+def wrecked(agent: StdioClient, playground: Playground) -> tuple[str, str]:
+    """A run whose agent wants to go back to a checkpoint: the files have changed since, and that is recorded."""
+    run = agent.call("start_run", template="story")["run"]
+    agent.call("start_phase", run=run)
+    name = agent.call("control_run", run=run, action="checkpoint")["data"]["checkpoint"]["checkpoint"]
+    playground.write({"a.txt": "two\n", "b.txt": "new\n" * 3000})
+    recorded = agent.call("control_run", run=run, action="checkpoint", reason="wrecked")
+    assert recorded["summary"].endswith("state and files")
+    return run, name
+
+
+def stands(agent: StdioClient, run: str, playground: Playground) -> object:
+    """The files, and where the run stands."""
+    said = agent.call("status", run=run)
+    return files_of(playground.root), said["state"], said["data"]["phases"], said["next"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong with the repository of a project. ``place``: what has to be there before."""
+
+    says: str
+    place: Callable[[Playground], AbstractContextManager[None]]
+    breaks: Callable[[Playground], object]
+    mends: Callable[[Playground], object]
+
+
+@contextmanager
+def small_disk(playground: Playground) -> Generator[None]:
+    """The repository lies on a disk of 900 kB of its own."""
+    git = playground.root / ".git"
+    aside = shutil.move(git, playground.folder / "git-aside")
+    git.mkdir()
+    with mounted(git, "-t", "tmpfs", "-o", "size=900k", "none"):
+        shutil.copytree(aside, git, dirs_exist_ok=True)
+        yield
+
+
+def bound(playground: Playground) -> AbstractContextManager[None]:
+    git = playground.root / ".git"
+    return mounted(git, "--bind", str(git))
+
+
+def remount(how: str) -> Callable[[Playground], None]:
+    return lambda playground: mount("-o", f"remount,bind,{how}", str(playground.root / ".git"))
+
+
+@contextmanager
+def own_path(playground: Playground) -> Generator[None]:
+    """Servers find git in a folder of the test's own."""
+    (playground.folder / "bin").mkdir()
+    link_git(playground)
+    playground.environment["PATH"] = str(playground.folder / "bin")
+    yield
+
+
+def link_git(playground: Playground) -> None:
+    found = shutil.which("git")
+    assert found
+    (playground.folder / "bin" / "git").symlink_to(found)
+
+
+FULL = Fault("the disk is full", small_disk, lambda it: fill(it.root), lambda it: (it.root / ".git/fill").unlink())
+READ_ONLY = Fault("read-only", bound, remount("ro"), remount("rw"))
+NO_GIT = Fault("git is not installed", own_path, lambda it: (it.folder / "bin" / "git").unlink(), link_git)
+no_links = pytest.mark.skipif(sys.platform == "win32", reason="a link to git is no program on Windows")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(FULL, marks=mounting, id="full disk"),
+        pytest.param(READ_ONLY, marks=mounting, id="read-only repository"),
+        pytest.param(NO_GIT, marks=no_links, id="no git"),
+    ],
+)
+def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed(
+    told: Playground, fault: Fault
+) -> None:
+    with fault.place(told), told.server() as agent:
+        run, name = wrecked(agent, told)
+        before = stands(agent, run, told)
+        fault.breaks(told)
+        taken = agent.call("control_run", run=run, action="checkpoint")
+        no = agent.call("rollback", run=run, to=name)
+        after = stands(agent, run, told)
+        fault.mends(told)
+        assert (taken["ok"], "the state alone" in taken["summary"], fault.says in taken["summary"]) == (
+            True,
+            True,
+            True,
+        )
+        assert (no["ok"], no["error"]["code"], bool(no["error"]["hint"])) == (False, "unavailable", True)
+        assert fault.says in no["error"]["message"].lower()
+        assert after == before
+        assert agent.call("rollback", run=run, to=name)["ok"]
+    assert (told.root / "a.txt").read_text() == "one\n"
+    assert not (told.root / "b.txt").exists()
+    assert told.problems(run) == []
+
+
+def test_an_index_that_another_git_has_locked_is_in_nobodys_way(told: Playground) -> None:
+    with told.server() as agent:
+        run, name = wrecked(agent, told)
+        (told.root / ".git/index.lock").touch()
+        assert agent.call("control_run", run=run, action="checkpoint")["summary"].endswith("state and files")
+        assert agent.call("rollback", run=run, to=name)["ok"]
+    assert (told.root / "a.txt").read_text() == "one\n"
+    assert (told.root / ".git/index.lock").exists()
+
+
+def test_a_phase_that_a_new_session_took_over_goes_back_to_where_it_began(told: Playground) -> None:
+    with told.server() as agent:
+        run, _ = wrecked(agent, told)
+        agent.kill()
+    with told.server() as agent:
+        assert agent.call("start_phase", run=run)["data"]["attempt"] == 1, "the same try goes on"
+        back = agent.call("rollback", run=run, to="plan")
+    assert back["data"]["files"]["paths"] == ["a.txt", "b.txt"]
+    assert (told.root / "a.txt").read_text() == "one\n"
+    assert told.problems(run) == []
