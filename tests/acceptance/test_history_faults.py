@@ -5,10 +5,12 @@ The disk is full or read-only, git is gone, the index is locked: a clear error w
 
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from tests.acceptance.scene import template
 from tests.workspace.checkpoint_scene import files_of
 from tests.workspace.test_restoring_faults import fill, mount, mounted, mounting
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.stdio_client import StdioClient
+from wfe_mcp.testing.stdio_client import ServerGone, StdioClient
 
 NOTE = {"type": "object"}
 STORY = {
@@ -155,3 +157,56 @@ def test_a_phase_that_a_new_session_took_over_goes_back_to_where_it_began(told: 
     assert back["data"]["files"]["paths"] == ["a.txt", "b.txt"]
     assert (told.root / "a.txt").read_text() == "one\n"
     assert told.problems(run) == []
+
+
+DIES = """
+import os, runpy, signal, sys
+from wfe_mcp.workspace import staging
+left, rename = int(sys.argv.pop(1)), staging.Staging._rename
+
+def counted(self, source, target):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    rename(self, source, target)
+
+staging.Staging._rename = counted
+runpy.run_module("wfe_mcp", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+@pytest.mark.parametrize("tool", ["status", "start_phase", "rollback"])
+def test_a_rollback_whose_server_is_killed_between_two_files_is_ended_by_the_next_call(
+    told: Playground, renames: int, tool: str
+) -> None:
+    argv = [sys.executable, "-c", DIES, str(renames), "serve", "--project", str(told.root)]
+    with StdioClient(argv, cwd=told.root, env=told.environment) as agent:
+        run, name = wrecked(agent, told)
+        agent.call("submit_artifact", run=run, phase="plan", artifact={"done": True})
+        with pytest.raises(ServerGone):
+            agent.call("rollback", run=run, to=name)
+    with told.server() as agent:
+        again = asked(agent, tool, run=run, **({"to": name} if tool == "rollback" else {}))
+        assert again["ok"], str(again)
+        if tool == "status":
+            is_over = again["data"]["phases"][0]["phase"] == "plan"
+            assert is_over or "going back" in str(again["data"]["blockers"]), str(again)
+        begun = asked(agent, "start_phase", run=run)
+        assert (begun["phase"], begun["data"]["attempt"] > 1) == ("plan", True)
+    assert (told.root / "a.txt").read_text() == "one\n"
+    assert not (told.root / "b.txt").exists()
+    assert told.problems(run) == []
+
+
+def asked(agent: StdioClient, tool: str, **arguments: object) -> dict[str, Any]:
+    """The answer; asked again while the server that has just started is still putting the files back, and says so."""
+    a_while = threading.Event()
+    for _ in range(600):
+        answer = agent.call(tool, **arguments)
+        if answer["ok"] or answer["error"]["code"] != "leased":
+            return answer
+        assert "goes on by itself" in answer["error"]["hint"]
+        a_while.wait(0.05)
+    raise AssertionError("the rollback was not ended within 30 s")
