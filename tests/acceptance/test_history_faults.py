@@ -176,8 +176,7 @@ runpy.run_module("wfe_mcp", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("renames", [0, 1, 2])
-@pytest.mark.parametrize("tool", ["status", "start_phase", "rollback"])
+@pytest.mark.parametrize(("renames", "tool"), [(0, "status"), (1, "start_phase"), (2, "rollback")])
 def test_a_rollback_whose_server_is_killed_between_two_files_is_ended_by_the_next_call(
     told: Playground, renames: int, tool: str
 ) -> None:

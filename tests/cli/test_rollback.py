@@ -149,6 +149,22 @@ def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
     assert (cli.root / "made.txt").exists()
 
 
+def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Terminal) -> None:
+    run = cli.start("letter")
+    assert "checkpoints" not in cli("show", run).out
+    cli.hand_in(run, "draft")
+    cli("checkpoint", run, "--note", "a good place")
+    cli.hand_in(run, "send")
+    names = [each["checkpoint"] for each in cli.json("checkpoints", run).data["checkpoints"]]
+    line = next(one for one in cli("show", run).out.splitlines() if one.startswith("checkpoints: "))
+    assert (
+        line
+        == f"checkpoints: {names[0]} (manual: a good place), {names[1]} (completion of draft #1); 2 in all: wfe-mcp checkpoints {run}"
+    )
+    then = cli("show", run, "--at", names[1]).out
+    assert f"checkpoints: {names[1]} (completion of draft #1); 1 in all" in then
+
+
 def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
     run = cli.start("note")
     first = cli.json("checkpoint", run, "--note", "a good place").data["checkpoint"]["checkpoint"]

@@ -42,6 +42,8 @@ async def test_an_agent_records_a_moment_and_comes_back_to_it(connect: Connect, 
         taken = await call(agent, "control_run", run=run, action="checkpoint", reason="half way")
         name = taken["data"]["checkpoint"]["checkpoint"]
         assert taken["summary"] == f"{name}: state and files"
+        seen = (await call(agent, "status", run=run, detail="full"))["data"]["checkpoints"]
+        assert (seen["count"], seen["newest"][0]) == (2, f"{name} (manual: half way)")
         (house.root / "made.txt").write_text("wrecked\n")
         no = await call(agent, "rollback", run=run, to=name)
         assert no["error"]["code"] == "conflict"

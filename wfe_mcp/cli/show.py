@@ -145,6 +145,10 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
         _tell_attempt(screen, attempt)
     _tell_people(screen, data)
     _tell_manifest(screen, data["manifest"])
+    if "checkpoints" in data:
+        from wfe_mcp.views.checkpoints import checkpoints_words
+
+        screen.line(checkpoints_words(data["checkpoints"], str(answer.run)))
     for text in data.get("blockers", []):
         screen.line(f"! {text}", "yellow")
 

@@ -23,6 +23,7 @@ from wfe_mcp.engine.stale import is_stale
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
 from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
@@ -97,10 +98,10 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     if not run:
         return _open_runs(engine, by)
     found = standing_of(engine, run)
+    view = run_views.brief(found)
     if detail == "full":
         with engine.store.read() as tx:
-            found = with_tools(tx, found)
-    view = run_views.full(found) if detail == "full" else run_views.brief(found)
+            view = run_views.full(with_tools(tx, found)) | newest_checkpoints(tx, found)
     warnings = artifact_views.warnings(found)
     summary = run_views.summary(found)
     if is_stale(engine, found.loaded.record):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.engine import checkpoints, rollback
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.answers import envelope_of, standing_of
+from wfe_mcp.views.checkpoints import checkpoint_view
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.checkpoints import Checkpoint
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.views.envelope import Envelope
 
@@ -57,16 +57,6 @@ def checkpoints_told(engine: Engine, run: str) -> Envelope:
     if not engine.project.is_git:
         told += "; without git a rollback takes back the state alone"
     return envelope_of(found, told, {"checkpoints": rows})
-
-
-def checkpoint_view(taken: Checkpoint) -> dict[str, Any]:
-    """One checkpoint."""
-    view: dict[str, Any] = {
-        "checkpoint": taken.name, "why": taken.why, "phase": taken.phase, "attempt": taken.attempt,
-        "at": taken.event.at.isoformat(timespec="seconds"), "commit": (taken.commit or "")[:12], "skipped": taken.skipped,
-        "note": taken.note,
-    }  # fmt: skip
-    return {key: value for key, value in view.items() if value}
 
 
 def _told(engine: Engine, went: rollback.Went, how: str) -> Envelope:

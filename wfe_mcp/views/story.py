@@ -12,6 +12,7 @@ from wfe_mcp.engine.manifest import manifest
 from wfe_mcp.engine.past import requests_then, revisions_then
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.artifacts import head_view
+from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope
 from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.usage import usage_of_run
@@ -59,6 +60,7 @@ def story(engine: Engine, found: Standing, then: Moment | None = None) -> dict[s
             "artifacts": [head_view(head) for head in revisions_then(tx, found.loaded)],
             "requests": [_request(each) for each in requests_then(tx, found.loaded)],
             "decisions": _decisions(tx, found),
+            **newest_checkpoints(tx, found),
         }  # fmt: skip
         origin = origin_of(tx, record)
     if origin is not None:
