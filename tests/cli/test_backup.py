@@ -146,6 +146,70 @@ def test_a_backup_of_a_newer_version_is_refused(cli: Terminal, worked: str) -> N
     assert "newer wfe-mcp" in said.document["error"]["message"]
 
 
+def earlier_revisions() -> list[str]:
+    """Every schema that a version before this one may have written."""
+    from wfe_mcp.store import schema
+
+    names = sorted(file.name[:4] for file in (Path(schema.__file__).parent / "migrations" / "versions").glob("0*.py"))
+    return [name for name in names if name != schema.HEAD]
+
+
+def as_written_at(revision: str, database: Path, file: Path) -> None:
+    """Write ``file`` with the tables of an earlier schema and all that they can hold of ``database``."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    from wfe_mcp.store import schema, sqlite
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+    old = sqlite.driver().connect(str(file), isolation_level=None)
+    old.execute("ATTACH ? AS now", (str(database),))
+    tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        if table.startswith(("find_", "sqlite_", "alembic")):
+            continue
+        had = [each[1] for each in old.execute(f"PRAGMA main.table_info({table})")]
+        has = {each[1] for each in old.execute(f"PRAGMA now.table_info({table})")}
+        columns = ", ".join(f'"{name}"' for name in had if name in has)
+        old.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM now."{table}"')
+    old.close()
+
+
+@pytest.mark.parametrize("revision", earlier_revisions())
+def test_a_backup_of_an_older_version_comes_back_with_the_tables_of_this_one(
+    cli: Terminal, worked: str, revision: str
+) -> None:
+    from wfe_mcp.store import copies, schema, sqlite
+
+    shown, story = cli.json("show", worked).document, cli("show", worked).out
+    old = cli.root / "old.db"
+    as_written_at(revision, cli.database, old)
+    assert copies.faults_of(old) == []
+    later = cli.start("note")
+    cli.clock.forward(hours=1)
+
+    said = cli.json("restore", str(old), pin=PIN)
+
+    assert said.code == 0, said.out
+    assert said.data["lost"]["runs"].keys() == {later}
+    cli.clock.forward(hours=1)
+    assert cli.json("verify").code == 0
+    assert (cli.json("show", worked).document, cli("show", worked).out) == (shown, story)
+    assert cli.json("find", "first").data["hits"][0]["run"] == worked
+    cli.hand_in(cli.start("note"), "draft", "after")
+    assert cli.json("verify").code == 0
+    connection = sqlite.driver().connect(str(cli.database))
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schema.HEAD,)
+    connection.close()
+
+
 @pytest.mark.parametrize("gone", ["missing", "words", "torn"])
 def test_a_database_that_is_lost_or_damaged_is_replaced_by_the_pin_of_the_backup(
     cli: Terminal, worked: str, gone: str
