@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,8 @@ def test_what_was_evidenced_and_approved_upstream_stays_so_with_its_origin_named
         (asked,) = tx.requests(RunId(made))
         answer = tx.decision(asked.id)
     assert scene.attempt(made, "plan").verdicts[0].evidence == seen.id
+    assert (seen.log_path or "").replace(made, run) == was.log_path
+    assert Path(seen.log_path or "").read_bytes() == Path(was.log_path or "").read_bytes()
     assert seen.data == was.data | {"origin": {"run": run, "evidence": was.id}}
     assert (seen.tree, seen.at, seen.sha256) == (was.tree, was.at, was.sha256)
     assert answer is not None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_of
@@ -95,9 +96,10 @@ def fork_run(
         )  # fmt: skip
         tx.create_run(new, state, events, by, command.at)
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
-        _take_along(tx, place, new_id, command)
+        _take_along(engine, tx, place, new_id, command)
         with turn_in(engine, tx, new_id, by) as turn:
             _take_up(turn)
+    _copy_logs(engine, place, new_id)
     _show(turn)
     return turn.loaded
 
@@ -155,7 +157,7 @@ def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId) -> Fo
     )  # fmt: skip
 
 
-def _take_along(tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
+def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
     """Copies of all that the state names, each under the fork's id."""
     old = place.record.id
     newest: dict[PhasePath, int] = {}
@@ -164,7 +166,8 @@ def _take_along(tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
     tx.take_revisions(old, new_id, newest, len(place.revisions))
     for each in place.evidence:
         told = each.data | {"origin": {"run": old, "evidence": each.id}}
-        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=told))
+        log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
+        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=told, log_path=log))
     for asked in tx.requests(old):
         answer = tx.decision(asked.id) if asked.status in _ANSWERED else None
         if answer is not None and answer.at <= place.event.at:
@@ -197,6 +200,28 @@ def _take_up(turn: Turn) -> None:
         if attempt.status is AttemptStatus.GATING:
             enqueue_gate(turn, attempt)
         keep_times(turn, attempt, None)
+
+
+def _log_of(evidence: EvidenceRecord, run: str) -> str:
+    """Where the log of a check stands in ``run``, relative to the project."""
+    from wfe_mcp.workspace.mirror import log_place
+
+    return log_place(run, evidence.phase, evidence.attempt, Path(str(evidence.log_path)).name)
+
+
+def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
+    """The logs of what was checked: they stay when the origin goes. One that is no longer there was tidied away."""
+    from wfe_mcp.workspace.files import MAX_FOLDER_BYTES, read_if_there, write_atomic
+
+    for each in place.evidence:
+        if each.log_path is None:
+            continue
+        try:
+            found = read_if_there(Path(place.record.worktree), _log_of(each, place.record.id), MAX_FOLDER_BYTES)
+            if found is not None:
+                write_atomic(engine.root, _log_of(each, new_id), found)
+        except Refused as refused:
+            log.warning("a log of run %s was not copied to its fork %s: %s", place.record.id, new_id, refused.message)
 
 
 def _show(turn: Turn) -> None:

@@ -20,7 +20,7 @@ from wfe_mcp.workspace.folders import walk
 from wfe_mcp.workspace.staging import remove_tree
 
 __all__ = [
-    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "read_artifact_file", "read_edited", "remove_run",
+    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "log_place", "read_artifact_file", "read_edited", "remove_run",
     "runs_with_files", "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
 ]  # fmt: skip
 
@@ -72,6 +72,11 @@ def write_context(root: Path, run: str, phase: str, attempt: int, name: str, tex
 def write_feedback(root: Path, run: str, phase: str, attempt: int, text: str) -> str:
     """Write ``feedback.md``; its path relative to the root."""
     return _write(root, f"{attempt_folder(run, phase, attempt)}/feedback.md", text)
+
+
+def log_place(run: str, phase: str, attempt: int, name: str) -> str:
+    """Where the log of a check stands, relative to the project root."""
+    return f"{attempt_folder(run, phase, attempt)}/evidence/{name}"
 
 
 def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:

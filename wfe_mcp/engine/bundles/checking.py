@@ -21,9 +21,10 @@ from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.bundles.exporting import is_whole, log_place, named_documents, printed_sha256
+from wfe_mcp.engine.bundles.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.bundles.form import PARTS, Lines, refuse
 from wfe_mcp.engine.bundles.rows import PLACE, validated
+from wfe_mcp.workspace.mirror import log_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

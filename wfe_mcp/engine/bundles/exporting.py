@@ -23,7 +23,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.bundles.form import LOGS, MAX_BYTES, written
 from wfe_mcp.store.bundle_records import SECTIONS
 from wfe_mcp.workspace.hidden import SHOWN, without_hidden
-from wfe_mcp.workspace.mirror import attempt_folder
+from wfe_mcp.workspace.mirror import log_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,6 @@ __all__ = [
     "export_run",
     "head_of",
     "is_whole",
-    "log_place",
     "named_documents",
     "place_of",
     "printed_sha256",
@@ -120,11 +119,6 @@ def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:
     if record.origin_sha256 is not None:
         return dict(tx.document(record.origin_sha256)["place"])
     return {"project": engine.project.key, "root": str(engine.root), "worktree": record.worktree}
-
-
-def log_place(run: str, phase: str, attempt: int, name: str) -> str:
-    """Where a log stands, relative to the project. Refuses what is no plain name."""
-    return f"{attempt_folder(run, phase, attempt)}/evidence/{name}"
 
 
 def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
