@@ -149,6 +149,29 @@ def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
     assert (cli.root / "made.txt").exists()
 
 
+def test_what_a_checkpoint_leaves_out_is_listed_with_the_reason(cli: Terminal) -> None:
+    run = cli.start("note")
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + '[checkpoints]\nfile_limit = "1kB"\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    (cli.root / "big.bin").write_bytes(b"b" * 2_000)
+    subprocess.run(["git", "init", "-q", cli.root / "inner"], check=True)
+    (cli.root / "inner" / "file").write_text("theirs\n")
+    said = cli.json("checkpoint", run)
+    taken = said.data["checkpoint"]
+    assert taken["not_kept"] == [
+        {"path": "big.bin", "why": "large", "bytes": 2_000},
+        {"path": "inner/", "why": "nested repository"},
+    ]
+    told = "not kept: big.bin (large, 2,000 bytes), inner/ (nested repository)"
+    assert said.document["summary"] == f"{taken['checkpoint']}: state and files; {told}"
+    listed = cli("checkpoints", run).out
+    assert "state and files, without 2 file(s)" in listed
+    assert listed.endswith(f"What a checkpoint leaves out: wfe-mcp show {run} --at {taken['checkpoint']} --files\n")
+    assert cli("show", run, "--at", taken["checkpoint"], "--files").out.endswith(f"{told}\n")
+    assert f"{taken['checkpoint']} (manual, without 2 file(s))" in cli("show", run).out
+
+
 def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Terminal) -> None:
     run = cli.start("letter")
     assert "checkpoints" not in cli("show", run).out

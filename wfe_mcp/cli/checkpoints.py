@@ -45,6 +45,11 @@ def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
             ("checkpoint", "when", "phase", "at", "holds"), [_row(each) for each in answer.data["checkpoints"]]
         )
 
+        without = next((each for each in answer.data["checkpoints"] if each["files"] and "skipped" in each), None)
+        if without is not None:
+            at = without["checkpoint"]
+            screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {at} --files", "dim")
+
     door.tell(answer, tell)
 
 

@@ -20,6 +20,7 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
     Refuses ``unavailable`` (none were kept, or they are gone), ``bad_argument``, ``conflict`` (the folder has something in it).
     """
     from wfe_mcp.engine.past import checkpoint_before, event_named
+    from wfe_mcp.views.checkpoints import not_kept, not_kept_words
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace import checkpoints
 
@@ -47,12 +48,16 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
     if to:
         left_out = _write(root, commit, there, Path(to))
         told |= {"to": to} | ({"left_out": left_out} if left_out else {})
+    left, count = not_kept(root, commit), int(taken.payload["skipped"])
+    told |= {"not_kept": left} if left else {}
     summary = f"{len(there)} file(s) at cp-{taken.seq}" + (f", written to {to}" if to else "")
 
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
         for path in told.get("left_out", there):
             screen.line(f"  {path}" + (" (a link or another repository: not written)" if to else ""))
+        if left:
+            screen.line(not_kept_words(left, count), "yellow")
 
     door.tell(Envelope(True, run=run, summary=summary, data=told | {"files": list(there)}), tell)
 

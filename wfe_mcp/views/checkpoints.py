@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wfe_mcp.engine.checkpoints import Checkpoint
     from wfe_mcp.engine.standing import Standing
     from wfe_mcp.store import Tx
 
-__all__ = ["checkpoint_view", "checkpoints_words", "newest_checkpoints"]
+__all__ = ["checkpoint_view", "checkpoints_words", "newest_checkpoints", "not_kept", "not_kept_words"]
 
 _NEWEST = 3
 _NOTE_CHARS = 60
+_LEFT_OUT = 20
 
 
 def checkpoint_view(taken: Checkpoint) -> dict[str, Any]:
@@ -25,6 +29,28 @@ def checkpoint_view(taken: Checkpoint) -> dict[str, Any]:
         "note": taken.note,
     }  # fmt: skip
     return {key: value for key, value in view.items() if value}
+
+
+def not_kept(root: Path, commit: str | None) -> list[dict[str, Any]]:
+    """What the files of a checkpoint leave out, and why; empty where nothing is left out, or the files are gone."""
+    from wfe_mcp.workspace.checkpoints import read_snapshot
+
+    try:
+        skipped = read_snapshot(root, commit).skipped if commit else ()
+    except Refused:
+        return []
+    return [
+        {"path": one.path, "why": one.why} | ({"bytes": one.size_bytes} if one.size_bytes else {})
+        for one in skipped[:_LEFT_OUT]
+    ]
+
+
+def not_kept_words(left: list[dict[str, Any]], count: int) -> str:
+    """``not_kept`` in words; ``count``: how much there is in all."""
+    sizes = (f", {one['bytes']:,} bytes" if "bytes" in one else "" for one in left)
+    named = (f"{one['path']} ({one['why']}{size})" for one, size in zip(left, sizes, strict=True))
+    more = f", and {count - len(left)} more" if count > len(left) else ""
+    return f"not kept: {', '.join(named)}{more}"
 
 
 def newest_checkpoints(tx: Tx, found: Standing) -> dict[str, Any]:
@@ -42,5 +68,6 @@ def checkpoints_words(told: dict[str, Any], run: str) -> str:
 
 def _words(taken: Checkpoint) -> str:
     place = f" of {taken.phase} #{taken.attempt}" if taken.phase else ""
+    without = f", without {taken.skipped} file(s)" if taken.skipped else ""
     note = f": {taken.note[:_NOTE_CHARS]}" if taken.note else ""
-    return f"{taken.name} ({taken.why}{place}{note})"
+    return f"{taken.name} ({taken.why}{place}{without}{note})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.engine import checkpoints, rollback
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.answers import envelope_of, standing_of
-from wfe_mcp.views.checkpoints import checkpoint_view
+from wfe_mcp.views.checkpoints import checkpoint_view, not_kept, not_kept_words
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["checkpoint", "checkpoints_told", "go_back", "redo", "undo"]
 
 _PATHS = 20
+_TOLD = 5
 
 
 def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
@@ -39,8 +41,12 @@ def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
     taken = checkpoints.take_checkpoint(engine, run, by, note)
     found = standing_of(engine, run)
     data = checkpoint_view(taken)
-    kept = "state and files" if taken.commit else taken.note
-    return envelope_of(found, f"{taken.name}: {kept}", {"checkpoint": data})
+    told = f"{taken.name}: {'state and files' if taken.commit else taken.note}"
+    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else []
+    if left:
+        data["not_kept"] = left
+        told += f"; {not_kept_words(left[:_TOLD], taken.skipped)}"
+    return envelope_of(found, told, {"checkpoint": data})
 
 
 def checkpoints_told(engine: Engine, run: str) -> Envelope:
