@@ -542,6 +542,7 @@ def test_an_export_without_a_name_is_called_like_the_run(cli: Terminal) -> None:
     run = cli.start("note")
 
     said = cli("export", run)
+    assert len(said.out.splitlines()) == 1, "it says nothing of where the run stands"
 
     assert said.code == 0
     assert f"written to {run}.wfe.json" in said.out

@@ -119,6 +119,14 @@ def test_a_template_that_nobody_trusts_any_more_is_not_gone_on_with(cli: Termina
     assert cli.json("start", "--from", letter).refusal == "unavailable"
 
 
+def test_a_fork_goes_back_no_further_than_to_where_it_began(cli: Terminal, letter: str) -> None:
+    forked = fork(cli, letter)
+    error = cli.json("rollback", forked, "draft").document["error"]
+    assert error["message"] == f"Phase 'draft' began in run '{letter}', before run '{forked}' was forked from it."
+    assert error["hint"] == f"Fork that one from an earlier event: wfe-mcp log {letter}"
+    assert error["code"] == "not_ready"
+
+
 def test_the_same_key_forks_once(cli: Terminal, letter: str) -> None:
     assert fork(cli, letter, "--key", "k") == fork(cli, letter, "--key", "k")
     assert cli.json("start", "--from", f"{letter}@2", "--key", "k", pin=PIN).refusal == "conflict"

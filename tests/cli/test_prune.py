@@ -79,6 +79,10 @@ def test_a_removed_runs_id_is_refused_with_words_that_say_when(cli: Terminal, th
         assert f"Run '{three[0]}' was removed by wfe-mcp prune 2027-02-28T" in said.document["error"]["message"]
 
 
+def test_a_run_that_is_not_there_leads_to_those_that_are(cli: Terminal, three: list[str]) -> None:
+    assert cli("show", "nowhere").err.endswith("next: wfe-mcp list\n")
+
+
 def test_the_newest_the_archived_only_and_the_kept_stay(cli: Terminal, three: list[str]) -> None:
     def would_go(*words: str) -> list[int]:
         rows = cli.json("prune", "--older-than", "90d", "--dry-run", *words).data["runs"]

@@ -50,8 +50,8 @@ def tell(screen: Screen, envelope: Envelope) -> None:
 
 def where(screen: Screen, envelope: Envelope) -> None:
     """Which run, in which state, and who is waited for."""
-    if envelope.run:
-        state = envelope.run_state or envelope.state
+    state = envelope.run_state or envelope.state
+    if envelope.run and state:
         told = f"run {envelope.run}: {state}"
         if envelope.phase:
             told += f"; phase {envelope.phase}: {envelope.state}"
@@ -82,7 +82,7 @@ def command_line(move: Next) -> str:
         case "approve":
             return f"wfe-mcp approve {run} {phase}"
         case "status":
-            return f"wfe-mcp watch {run}"
+            return f"wfe-mcp watch {run}" if "run" in args else "wfe-mcp list"
         case "control_run":
             return f"wfe-mcp {str(args.get('action', '')).replace('_', ' ')} {run}"
         case "start_run":

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Went", "end_interrupted", "is_interrupted", "redo", "rollback", "undo"]
 
+_NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
 
 
@@ -171,6 +172,10 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
         for one in tx.events_of(run, kind)
         if one.payload["phase"] == path
     ]
+    origin = loaded.state.origin
+    if not begun and origin is not None and loaded.state.current(path).status not in _NOT_BEGUN:
+        raise Refused("not_ready", f"Phase {path!r} began in run '{origin.run}', before run '{run}' was forked from it.",
+                      f"Fork that one from an earlier event: wfe-mcp log {origin.run}")  # fmt: skip
     if not begun:
         raise Refused("not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.",
                       _WHERE.format(run=run))  # fmt: skip
