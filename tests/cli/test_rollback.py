@@ -93,6 +93,18 @@ def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
     assert cli.json("redo").refusal == "illegal_transition"
 
 
+def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    first = next(e["seq"] for e in cli.json("log", run).data["events"] if e["type"] == "PhaseStarted")
+    for _ in range(2):
+        assert cli("undo", run, pin=PIN).out.startswith(f"undone: PhaseStarted (event {first})")
+        assert cli("redo", run, pin=PIN).out.startswith(f"redone: PhaseStarted (event {first})")
+    lines = [line for line in cli("log", run).out.splitlines() if " RolledBack " in line]
+    assert lines[0].endswith(f"undo: to event {first - 1}")
+    assert [line.rpartition("  ")[2].partition(":")[0] for line in lines] == ["undo", "redo"] * 2
+
+
 def test_what_a_person_decided_is_undone_with_the_pin(
     cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,10 @@ def event_line(event: dict[str, Any]) -> str:
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
     if event["type"] == "RunForked":
         said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
+    if event["type"] in {"RollbackBegan", "RolledBack"}:
+        said = f"{payload['kind']}: to event {payload['to']}"
+    if event["type"] == "WentTo":
+        said = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
     if event["type"] == "CheckpointTaken":
         said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
     if "verdict" in payload:

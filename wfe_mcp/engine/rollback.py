@@ -133,7 +133,8 @@ def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, 
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
-    what = f"{type(event).__name__} (event {step.what.seq})"
+    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo had taken back
+    what = f"{type(named.event).__name__} (event {named.seq})"
     aim = Aim(step.to, kind, commit, note, what, f"wfe-mcp {kind} {loaded.record.id}")
     return _go(engine, by, loaded.record.id, aim, discard=discard)
 
