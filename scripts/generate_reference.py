@@ -313,7 +313,7 @@ def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
             if not each.hidden:
                 yield from walk((*words, name), each)
 
-    yield from walk(("wfe-mcp",), get_command(app))
+    yield from walk(("wfe-mcp",), get_command(app()))
 
 
 def _is_argument(parameter: Any) -> bool:

@@ -78,7 +78,7 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("wfe_mcp.views.answers.status", fail)
+    monkeypatch.setattr("wfe_mcp.views.quiet.quiet_status", fail)
     said = cli.json("status")
     assert (said.code, said.refusal) == (1, "internal")
     assert "RuntimeError: a bug" in said.document["error"]["message"]
@@ -94,6 +94,40 @@ def test_help_loads_neither_rich_nor_the_engine() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_where_nothing_is_open_status_loads_neither_sql_nor_models(cli: Terminal) -> None:
+    code = (
+        "import sys; from wfe_mcp.cli.app import main; main(['status']);"
+        "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.answers', 'wfe_mcp.core.events'};"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    assert cli("status").code == 0  # the database is there
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No run is open" in done.stdout
+
+
+def test_the_status_says_the_same_with_and_without_a_glance(cli: Terminal) -> None:
+    at_a_glance = cli.json("status").document
+    assert cli("cancel", cli.start("note")).code == 0
+    assert cli.json("status").document == at_a_glance
+    cli.start("note")
+    assert len(cli.json("status").data["phases"]) > 0
+
+
+def test_every_command_is_found_also_behind_options(cli: Terminal) -> None:
+    for words in (("status",), ("templates", "list"), ("jobs", "list")):
+        assert cli("--json", *words).code == 0
+        assert cli(*words, "--json").code == 0
+        assert "Usage: wfe-mcp " + " ".join(words) in cli(*words, "--help").out
+    assert "approve" in cli("--help").out
+    wrong = cli("templates", "nothing")
+    assert (wrong.code, "No such command 'nothing'" in wrong.err) == (2, True)
+    wrong = cli("statsu")
+    assert (wrong.code, "No such command 'statsu'" in wrong.err) == (2, True)
 
 
 def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> None:
@@ -222,5 +256,5 @@ def test_an_interrupt_ends_with_130(cli: Terminal, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wfe_mcp.views.answers.status", interrupt)
+    monkeypatch.setattr("wfe_mcp.views.quiet.quiet_status", interrupt)
     assert main(["status"]) == 130

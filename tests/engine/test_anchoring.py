@@ -2,8 +2,10 @@
 
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.jobs.conftest import until
+from wfe_mcp.core import events
+from wfe_mcp.core.event import Event
 from wfe_mcp.engine import approvals
-from wfe_mcp.engine.anchoring import start_anchoring
+from wfe_mcp.engine.anchoring import SOON, start_anchoring
 from wfe_mcp.workspace.anchors import AUDIT_REF, Anchor, anchor_file, commits_of, lines_of
 
 
@@ -86,3 +88,7 @@ def test_two_processes_share_the_ref(scene: Scene) -> None:
         engine.anchoring.close()
     assert len(anchors(scene)) >= 1
     assert scene.git("rev-list", "--count", AUDIT_REF).strip() == str(len(anchors(scene)))
+
+
+def test_what_is_anchored_soon_are_events():
+    assert {name for name in SOON if not issubclass(getattr(events, name), Event)} == set()

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Annotated, Any, Concatenate
 
 import typer
+import typer.core
 import typer.main
 
 from wfe_mcp import __version__
@@ -77,13 +78,27 @@ INTERRUPTED = 130
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it has no public name that all its versions share."""
 
-app = typer.Typer(
-    name="wfe-mcp",
-    help="The referee for AI coding agents: typed workflows, evidence, approvals.",
-    rich_markup_mode=None,  # Rich would cost every --help 90 ms
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+
+class _AsTyped:
+    """How a text or a flag is read: as it is. Typer would load pydantic to find that, for 65 ms of every command."""
+
+    def coerce(self, value: Any, **_of: Any) -> Any:
+        return value
+
+
+def _leave_texts_alone() -> None:
+    """There is no switch for it. A typer that has other names for this is slower, and no different."""
+    core: Any = typer.core
+    read: Callable[[Any], Any] | None = getattr(core, "build_runtime_param", None)
+    if read is not None:
+
+        def how_to_read(parameter: Any) -> Any:
+            return _AsTyped() if parameter.annotation in {str, bool} else read(parameter)
+
+        core.build_runtime_param = how_to_read
+
+
+_leave_texts_alone()
 
 COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("serve", serve.serve),
@@ -182,21 +197,27 @@ NOUNS = {
 }
 
 
-def _register() -> None:
+def app(first: str = "") -> typer.Typer:
+    """The command line; where ``first`` is a command or a noun, with that alone: to read all signatures takes 15 ms."""
+    made = typer.Typer(
+        name="wfe-mcp",
+        help="The referee for AI coding agents: typed workflows, evidence, approvals.",
+        rich_markup_mode=None,  # Rich would cost every --help 90 ms
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    made.callback(invoke_without_command=True)(_everywhere)
     nouns: dict[str, typer.Typer] = {}
-    for words, function in COMMANDS:
+    for words, function in [each for each in COMMANDS if each[0].split(" ")[0] == first] or COMMANDS:
         noun, _, verb = words.rpartition(" ")
         if noun and noun not in nouns:
             nouns[noun] = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-            app.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
-        (nouns[noun] if noun else app).command(verb)(command(function))
+            made.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
+        (nouns[noun] if noun else made).command(verb)(command(function))
+    return made
 
 
-_register()
-
-
-@app.callback(invoke_without_command=True)
-def everywhere(
+def _everywhere(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     project: Annotated[str, typer.Option("--project", metavar="DIR", help="The project.")] = "",
@@ -222,7 +243,9 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
     # Imports make hundreds of thousands of objects that stay: looking for garbage among them is a tenth of `status`.
     gc.disable()
     try:
-        found = _command_line().main(words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock))
+        found = _command_line(words[0] if words else "").main(
+            words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
+        )
         return int(found or 0)
     except UsageError as wrong:
         return _misused(wrong, as_json=_wants_json(words))
@@ -235,9 +258,9 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
 
 
 @functools.cache
-def _command_line() -> Any:
+def _command_line(first: str) -> Any:
     """The commands as typer reads them from their signatures."""
-    return typer.main.get_command(app)
+    return typer.main.get_command(app(first))
 
 
 def _misused(wrong: Exception, *, as_json: bool) -> int:

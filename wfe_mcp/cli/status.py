@@ -15,6 +15,12 @@ Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, no
 
 def status(door: Door, run: Run = "", full: Full = False) -> None:
     """Where does a run stand, who is waited for, and what comes next?"""
+    from wfe_mcp.views.quiet import quiet_status
+
+    quiet = None if run else quiet_status(door.engine)
+    if quiet is not None:
+        door.tell(quiet)
+        return
     from wfe_mcp.engine.page import page_at
     from wfe_mcp.views import answers
 

@@ -18,27 +18,27 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.workspace.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from wfe_mcp.core.events import Event
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.workspace.anchors import Head
 
-__all__ = ["Anchoring", "start_anchoring"]
+__all__ = ["SOON", "Anchoring", "start_anchoring"]
 
 log = logging.getLogger("wfe_mcp.engine")
 
 QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
-_SOON = (
-    e.ApprovalGiven, e.AttemptFailed, e.OpinionOverruled, e.PhaseCompleted, e.PhaseForced, e.PhaseSkipped, e.RunBlocked,
-    e.RunCancelled, e.RunCompleted, e.RunFailed, e.WentTo,
-)  # fmt: skip
+SOON = frozenset({
+    "ApprovalGiven", "AttemptFailed", "OpinionOverruled", "PhaseCompleted", "PhaseForced", "PhaseSkipped", "RunBlocked",
+    "RunCancelled", "RunCompleted", "RunFailed", "WentTo",
+})  # fmt: skip
+"""Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
 
 
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
@@ -69,10 +69,10 @@ class Anchoring:
         self._has_complained = False
         self._is_begun = False
 
-    def note(self, runs: Iterable[str] = (), events: Sequence[e.Event] = (), *, by_human: bool = False) -> None:
+    def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """These runs have new events; without any, what people set has changed."""
         runs = tuple(runs)
-        soon = by_human or not runs or any(isinstance(event, _SOON) for event in events)
+        soon = by_human or not runs or any(type(event).__name__ in SOON for event in events)
         now = time.monotonic()
         with self._wake:
             self._changed.update(runs)
@@ -173,6 +173,8 @@ class Anchoring:
         with engine.store.read() as tx:
             self._is_begun = tx.first_noted(BEGUN, engine.project_id) is not None
         if not self._is_begun:
+            from wfe_mcp.engine.requests import SYSTEM
+
             with engine.store.tx() as tx:
                 tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())
             self._is_begun = True

@@ -15,8 +15,6 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.approvers import APPROVERS, pending_approvers
-from wfe_mcp.engine.approvers import trust_key as trusted_approvers
 from wfe_mcp.engine.own_configuration import note_own_configuration
 from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.steps import trust_given
@@ -50,6 +48,9 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[Pending]:
 
     ``names``: kept versions (``NAME@VERSION``) to look at too; they wait only for who asks for them.
     """
+    # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
+    from wfe_mcp.engine.approvers import APPROVERS, pending_approvers
+    from wfe_mcp.engine.approvers import trust_key as trusted_approvers
     from wfe_mcp.workflow.load import digest
 
     found: list[Pending] = []

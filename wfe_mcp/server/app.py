@@ -114,7 +114,8 @@ class WfeServer(MCPServer[None]):
             raise unknown_tool(name, list(self._tools))
         accepted = checked(tool, arguments)
         engine = await self.place.engine(partial(self._roots, context))
-        self._start(no_roots)
+        if name != "status" or accepted.get("run"):  # else nothing is waited for: ``_begin`` starts it after the answer
+            self._start(no_roots)
         call = Call(engine, self.place, by_client(context), context, self._go_on)
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 

@@ -9,7 +9,6 @@ Rules:
 """
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -125,12 +124,7 @@ class Place:
     def _engine_for(self, roots: Sequence[str]) -> Engine:
         project = find_project(self.flag, self.environment, roots, self.cwd)
         engine = Engine(project, environment=self.environment)
-        gc.disable()  # SQL is imported here: objects that all stay, 50 ms of looking for garbage among them
-        try:
-            engine.project_id  # noqa: B018 - opens the database now: two first calls at once must not both open it
-            start_anchoring(engine)
-        finally:
-            gc.enable()
+        start_anchoring(engine)
         return engine
 
     def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:

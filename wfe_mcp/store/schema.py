@@ -16,12 +16,10 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import layout as tables
+from wfe_mcp.store.library import HEAD
 from wfe_mcp.store.sqlite import FIND_TEXT, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]
-
-HEAD = "0006"
-"""The newest migration; a test keeps it equal to the folder's."""
 
 _VERSION = Table(
     "alembic_version",

@@ -11,9 +11,7 @@ Rules:
 """
 
 import errno
-import importlib
 import os
-import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ from sqlalchemy.dialects.sqlite.dml import Insert
 from sqlalchemy.engine import make_url
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.store.library import driver
 
 __all__ = [
     "BUSY_TIMEOUT_S", "FIND_TEXT", "WAITING_FOR_INDEX", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",
@@ -36,14 +35,6 @@ BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
 
 READERS = 4
-
-
-def driver() -> ModuleType:
-    """The library that speaks to the file: pysqlite3 (the extra ``sqlite``, a newer SQLite) when it is installed."""
-    try:
-        return importlib.import_module("pysqlite3.dbapi2")
-    except ImportError:
-        return sqlite3
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:

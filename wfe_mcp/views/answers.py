@@ -26,6 +26,7 @@ from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
+from wfe_mcp.views.quiet import nothing_open, quiet_status
 from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
 from wfe_mcp.views.tool_calls import with_tools
 
@@ -349,12 +350,13 @@ def _moved(engine: Engine, run: str, phase: str, what: str) -> Envelope:
 
 
 def _open_runs(engine: Engine, by: By) -> Envelope:
+    if (quiet := quiet_status(engine)) is not None:
+        return quiet
     with engine.store.read() as tx:
         rows = [engine.load(tx, run) for run in tx.open_run_ids(engine.project_id)[:_SHOWN]]
         found = [standing(engine, tx, loaded) for loaded in rows]
     if not found:
-        first = Next("list_templates", why="choose a template, then start_run")
-        return Envelope(True, summary="No run is open in this project.", next=(first,), data={"runs": []})
+        return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded.record.id)
     lines = [
