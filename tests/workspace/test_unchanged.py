@@ -70,6 +70,20 @@ def test_what_we_write_of_runs_is_no_change(root: Path) -> None:
     assert taken(snapshots, root, 1) == first
 
 
+def test_what_changes_deep_inside_is_seen_also_in_a_repository_of_its_own(root: Path) -> None:
+    deep = root / "src" / "a" / "b"
+    (deep / ".git").mkdir(parents=True)
+    (deep / "c.py").write_text("C = 1\n", encoding="utf-8")
+    snapshots = Snapshots(grain_ns=0)
+    first = taken(snapshots, root)
+    assert taken(snapshots, root, 1) == first
+    (deep / "c.py").write_text("C = 2\n", encoding="utf-8")
+    second = taken(snapshots, root, 2)
+    assert second != first
+    (deep / ".git" / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
+    assert taken(snapshots, root, 3) != second
+
+
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_every_change_is_seen(root: Path, change: Callable[[Path], object]) -> None:
     snapshots = Snapshots(grain_ns=0)
@@ -95,7 +109,7 @@ def test_a_large_folder_is_left_to_git(root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(unchanged, "MOST", 5)
     snapshots = Snapshots(grain_ns=0)
     assert taken(snapshots, root) != taken(snapshots, root, 1)
-    monkeypatch.setattr(unchanged, "MOST", 5_000)
+    monkeypatch.setattr(unchanged, "MOST", 20_000)
     assert taken(snapshots, root, 2) != taken(snapshots, root, 3)
 
 
@@ -107,9 +121,9 @@ def test_a_folder_inside_a_repository_is_left_to_git(root: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_left_to_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshots = Snapshots(grain_ns=0)
 
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
     first = taken(snapshots, root)
-    monkeypatch.setattr(unchanged, "_seen", gone)
+    monkeypatch.setattr(unchanged, "_look", gone)
     assert taken(snapshots, root, 1) != first

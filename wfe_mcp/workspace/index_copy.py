@@ -33,9 +33,13 @@ class Entry(NamedTuple):
 
 def entries_of(git: Git) -> list[Entry]:
     """What the index holds below the root; a path in conflict comes once per side."""
-    lines = (line.partition("\t") for line in git("ls-files", "-v", "-s", "-z").split("\0") if line)
-    facts = ((*about.split(" "), path) for about, _, path in lines)
-    return [Entry(tag, mode, oid, path) for tag, mode, oid, _, path in facts]
+    found: list[Entry] = []
+    for line in git("ls-files", "-v", "-s", "-z").split("\0"):
+        if line:
+            about, _, path = line.partition("\t")
+            tag, mode, oid, _ = about.split(" ")
+            found.append(Entry(tag, mode, oid, path))
+    return found
 
 
 def untracked_of(git: Git) -> list[str]:

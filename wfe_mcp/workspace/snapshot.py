@@ -31,7 +31,7 @@ from typing import Any, cast
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git_command import Repository, repository, run_git, text_of
 from wfe_mcp.workspace.snapshot_bench import DURABLE, Bench, bench_for, facts_of, is_true, saying_why
-from wfe_mcp.workspace.snapshot_files import gather
+from wfe_mcp.workspace.snapshot_files import gather, update
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped
 from wfe_mcp.workspace.staging import refusing_faults
 
@@ -89,26 +89,28 @@ def take(
     ``note``: JSON that the commit carries. ``at``: its time. ``besides``: paths that are saved although git ignores
     them; what is not there, no file or too large is passed over. Refuses ``unavailable``, with nothing changed.
     """
-    found = require_available(root)
-    with saying_why("The files cannot be saved"), refusing_faults(str(root)), bench_for(found) as bench:
-        with ThreadPoolExecutor(1) as pool:  # what was staged has nothing to do with the files
-            staging = pool.submit(_staged, bench, at)
-            skipped, paths = gather(bench, limits, besides)
-            modes = _modes(bench, paths)
+    repo = require_available(root)
+    with saying_why("The files cannot be saved"), refusing_faults(str(root)), bench_for(repo) as bench:
+        with ThreadPoolExecutor(2) as pool:
+            staging = pool.submit(_staged, bench, at)  # what was staged has nothing to do with the files
+            found = gather(bench, limits, besides)
+            looking = pool.submit(_modes, bench, found.paths)  # thousands of files, while git writes
+            update(bench, found.dropped, found.put)
             tree = _write_tree(bench)
+            modes = looking.result()
             head, index_tree, staged = staging.result()
         told = {
             "note": dict(note),
             "head": head,
             "index_tree": index_tree,
-            "skipped": skipped,
+            "skipped": found.skipped,
             "modes": _as_json(modes),
         }
         parents = [word for parent in (head, staged) if parent for word in ("-p", parent)]
         # ASCII: file names need not be text, and escapes keep what is none.
         message = f"{_SUBJECT}\n\n{json.dumps(told)}\n"
         commit = bench.commit(tree, parents, message, at)
-    return Snapshot(commit, tree, head, index_tree, skipped, modes, dict(note))
+    return Snapshot(commit, tree, head, index_tree, found.skipped, modes, dict(note))
 
 
 def read_snapshot(root: Path, commit: str) -> Snapshot:
@@ -202,9 +204,8 @@ def _modes(bench: Bench, paths: Iterable[str]) -> Modes | None:
     root = bench.repo.root
     if os.name == "nt" or not is_true(bench.config.get("core.filemode", "true")):  # the file system has no such bits
         return None
-    found = {
-        path: facts.st_mode & 0o777 for path in paths if (facts := facts_of(root, path)) and stat.S_ISREG(facts.st_mode)
-    }
+    seen = ((path, facts.st_mode) for path in paths if (facts := facts_of(root, path)))
+    found = {path: mode & 0o777 for path, mode in seen if stat.S_ISREG(mode)}
     counted = Counter(found.values())
     plain = next((mode for mode, _ in counted.most_common() if not mode & 0o100), 0o644)
     executable = next((mode for mode, _ in counted.most_common() if mode & 0o100), 0o755)

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from wfe_mcp.workspace.git_command import run_git, text_of
@@ -15,26 +16,36 @@ from wfe_mcp.workspace.index_copy import Entry, entries_of, is_ours, unhide, unt
 from wfe_mcp.workspace.snapshot_bench import Bench, facts_of, is_true, size_of
 from wfe_mcp.workspace.snapshot_limits import Limits, Skipped, chosen
 
-__all__ = ["gather"]
+__all__ = ["Gathered", "gather", "update"]
 
 _MANY = 200
 """So many new files go into one pack instead of a file each, which takes five times as long."""
 _CONVERTING = {"text", "crlf", "eol", "ident", "filter", "working-tree-encoding"}
 
 
-def gather(bench: Bench, limits: Limits, besides: Sequence[str]) -> tuple[tuple[Skipped, ...], set[str]]:
-    """Bring the copy of the index up to the work tree. What was left out, and the paths of what was not.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """``skipped``: what is left out; ``paths``: what is not. ``dropped``, ``put``: what the copy of the index has to learn."""
+
+    skipped: tuple[Skipped, ...]
+    paths: set[str]
+    dropped: list[str]
+    put: list[str]
+
+
+def gather(bench: Bench, limits: Limits, besides: Sequence[str]) -> Gathered:
+    """How the work tree differs from the copy of the index; ``update`` brings that up to it.
 
     ``besides``: paths to save although git ignores them, where a file or link stands there.
     """
     root = bench.repo.root
-    entries = entries_of(bench.theirs)
+    with ThreadPoolExecutor(1) as pool:  # what is untracked is asked meanwhile: a third of a checkpoint's time
+        asking = pool.submit(untracked_of, bench.theirs)
+        entries = entries_of(bench.theirs)
+        tracked = {entry.path: entry for entry in entries}
+        filtered, others = _converted(bench, entries)
+        found = [path for path in asking.result() if not is_ours(path)]
     unhide(bench.theirs, root, entries, is_sparse=is_true(bench.config.get("core.sparsecheckout", "false")))
-    tracked = {entry.path: entry for entry in entries}
-    with ThreadPoolExecutor(1) as pool:  # two questions to git at the same time: a third of a checkpoint's time
-        conversions = pool.submit(_converted, bench, entries)
-        found = [path for path in untracked_of(bench.theirs) if not is_ours(path)]
-        filtered, others = conversions.result()
     left = [Skipped(path, 0, "nested repository") for path in found if path.endswith("/")]
     left += [Skipped(path, 0, "submodule") for path, entry in tracked.items() if entry.mode == "160000"]
     new = {path: facts.st_size for path in found if not path.endswith("/") and (facts := facts_of(root, path))}
@@ -52,8 +63,17 @@ def gather(bench: Bench, limits: Limits, besides: Sequence[str]) -> tuple[tuple[
     lost = {each.path for each in left}
     dropped = {path for path in tracked if path in lost or is_ours(path)} | set(gone)
     put = sorted(path for path in wanted - lost if not is_ours(path))
-    _update(bench, sorted(dropped), put)
-    return tuple(sorted(left)), {*tracked, *put} - dropped
+    return Gathered(tuple(sorted(left)), {*tracked, *put} - dropped, sorted(dropped), put)
+
+
+def update(bench: Bench, dropped: Sequence[str], put: Sequence[str]) -> None:
+    """Take ``dropped`` out of the copy of the index and ``put`` the other files into it, as they are on the disk."""
+    if dropped:
+        bench.ours("update-index", "--force-remove", "-z", "--stdin", stdin=dropped)
+    if put:
+        pack = ("-c", "core.bigFileThreshold=1") if len(put) > _MANY else ()
+        # --remove: a file that went since it was listed.
+        bench.ours(*pack, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=put)
 
 
 def _converted(bench: Bench, entries: Sequence[Entry]) -> tuple[list[str], list[str]]:
@@ -120,15 +140,6 @@ def _changed(bench: Bench) -> tuple[list[str], list[str]]:
         is_gone = status == "D" or facts is None or stat.S_ISDIR(facts.st_mode)
         (gone if is_gone else changed)[path] = None
     return list(gone), [path for path in changed if path not in gone]
-
-
-def _update(bench: Bench, dropped: Sequence[str], put: Sequence[str]) -> None:
-    if dropped:
-        bench.ours("update-index", "--force-remove", "-z", "--stdin", stdin=dropped)
-    if put:
-        pack = ("-c", "core.bigFileThreshold=1") if len(put) > _MANY else ()
-        # --remove: a file that went since it was listed.
-        bench.ours(*pack, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=put)
 
 
 def _is_readable(root: Path, path: str) -> bool:
