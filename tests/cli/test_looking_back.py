@@ -60,6 +60,7 @@ def test_a_long_log_up_to_an_event_says_how_to_read_on(cli: Terminal, letter: st
 def test_a_log_that_has_nothing_there_says_what_it_has(cli: Terminal, letter: str) -> None:
     last = len(cli.json("log", letter).data["events"])
     assert cli("log", letter, "--after", "9999").out == f"No event after 9999: the log has {last}.\n"
+    assert cli("log", letter, "--after", "9" * 20).out == f"No event after {'9' * 20}: the log has {last}.\n"
     assert cli("log", letter, "--after", "5", "--at", "3").out.startswith("No event after 5 up to 3.\nAs of event 3")
 
 

@@ -188,7 +188,7 @@ def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Termi
     run = cli.start("letter")
     assert "checkpoints" not in cli("show", run).out
     cli.hand_in(run, "draft")
-    cli("checkpoint", run, "--note", "a good place")
+    cli("checkpoint", run, "--note", "a good\n  place")
     cli.hand_in(run, "send")
     names = [each["checkpoint"] for each in cli.json("checkpoints", run).data["checkpoints"]]
     line = next(one for one in cli("show", run).out.splitlines() if one.startswith("checkpoints: "))

@@ -39,7 +39,8 @@ def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = ""
         then = moment(door.engine, tx, run, at) if at else None
         upto = record.last_seq if then is None else then.event.seq
         events: list[dict[str, Any]] = [
-            event_view(event) for event in tx.events(record.id, after=after, limit=min(limit, max(0, upto - after)))
+            event_view(event)
+            for event in tx.events(record.id, after=min(after, upto), limit=min(limit, max(0, upto - after)))
         ]
         if step and events:
             changes = list(_changes(tx.happened(record.id, events[-1]["seq"]), after))

@@ -69,5 +69,5 @@ def checkpoints_words(told: dict[str, Any], run: str) -> str:
 def _words(taken: Checkpoint) -> str:
     place = f" of {taken.phase} #{taken.attempt}" if taken.phase else ""
     without = f", without {taken.skipped} file(s)" if taken.skipped else ""
-    note = f": {taken.note[:_NOTE_CHARS]}" if taken.note else ""
+    note = f": {' '.join(taken.note.split())[:_NOTE_CHARS]}" if taken.note else ""
     return f"{taken.name} ({taken.why}{place}{without}{note})"
