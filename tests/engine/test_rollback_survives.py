@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,9 +15,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import rollback as going
+from wfe_mcp.engine.bundles.exporting import export_run
+from wfe_mcp.engine.bundles.importing import import_run
 from wfe_mcp.engine.checkpoints import at_start, checkpoints_of, prune
 from wfe_mcp.engine.work import tend_open_runs
-from wfe_mcp.views import answers
+from wfe_mcp.store import Store
+from wfe_mcp.views import answers, history
 from wfe_mcp.workspace.checkpoints import kept
 
 if TYPE_CHECKING:
@@ -91,7 +95,7 @@ def kill_in(scene: Scene, run: str, stage: str) -> None:
     assert done.returncode in {-9, 9}, done.stderr
 
 
-@pytest.mark.parametrize("who", ["a server that starts", "the next command", "somebody who looks"])
+@pytest.mark.parametrize("who", ["a server that starts", "the next command", "somebody who looks", "a checkpoint"])
 @pytest.mark.parametrize("stage", ["before the files", "between two files", "after the files"])
 def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene, stage: str, who: str):
     run, before, after = wrecked(scene)
@@ -102,6 +106,8 @@ def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene,
         assert scene.state(run).status == "completed"  # such runs are left alone until somebody asks
     if who == "somebody who looks":
         assert answers.status(scene.engine, AGENT, run).run_state == "running"
+    if who == "a checkpoint":
+        assert history.checkpoint(scene.engine, AGENT, run).run_state == "running"
     scene.begin(run, "build")
     assert files(scene) == before
     assert statuses(scene, run, "build") == ["rolled_back", "running"]
@@ -150,6 +156,22 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
     shown = [scene.git("show", f"{commit}:old-3.txt") for commit in set(scene.git("rev-list", "--all", "--glob=refs/wfe/*").split())
              if "old-3.txt" in scene.git("ls-tree", "--name-only", commit)]  # fmt: skip
     assert "somebody's\n" in shown
+
+
+@pytest.mark.attack("a bundle that stands in the middle of a rollback puts files back where it comes in", "held")
+def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(scene: Scene, tmp_path: Path):
+    run, _, after = wrecked(scene)
+    kill_in(scene, run, "before the files")
+    content = b"".join(export_run(scene.engine, run).lines())
+    store = Store.open(f"sqlite:///{tmp_path / 'there.db'}", clock=scene.clock)
+    there = Scene(scene.root, store, scene.clock, scene.environment)
+    import_run(there.engine, AGENT, io.BytesIO(content))
+    before = there.events(run)
+    assert answers.status(there.engine, AGENT, run).ok
+    assert refused(there.begin, run, "build").code == "illegal_transition"
+    going.end_interrupted(there.engine, run)
+    assert (files(scene), there.events(run)) == (after, before)
+    there.close()
 
 
 def test_without_its_folder_a_rollback_is_abandoned_and_said(scene: Scene, tmp_path: Path):

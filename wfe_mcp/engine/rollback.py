@@ -87,9 +87,9 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
 
 
 def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
-    """True when a rollback began whose process does not go on with it."""
-    going = loaded.state.going_back
-    if going is None or loaded.record.id in engine.going_back:
+    """True when a rollback began here whose process does not go on with it. A run from elsewhere touches no file."""
+    going, record = loaded.state.going_back, loaded.record
+    if going is None or record.origin_sha256 is not None or record.id in engine.going_back:
         return False
     return going.holder == holder_id(engine.identity) or not engine.is_alive(going.holder)
 

@@ -38,6 +38,7 @@ def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool
 
 def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
     """Take a checkpoint now."""
+    standing_of(engine, run)  # a rollback that was interrupted is ended first
     taken = checkpoints.take_checkpoint(engine, run, by, note)
     found = standing_of(engine, run)
     data = checkpoint_view(taken)
