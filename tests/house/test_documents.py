@@ -16,7 +16,7 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 def test_the_readme_begins_with_the_demo_and_the_tests_and_nothing_else() -> None:
     set_up = "python3 -m venv .uv && .uv/bin/pip install -q uv && .uv/bin/uv run -q "
 
-    assert check.readme_commands() == [set_up + "wfe-mcp demo", set_up + "pytest -q"]
+    assert check.readme_commands() == [set_up + "wfe-mcp demo", set_up + "pytest -q -n auto --dist worksteal"]
 
 
 def test_configuration_shown_on_a_page_can_be_pasted(pages: list[Path]) -> None:
