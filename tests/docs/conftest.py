@@ -121,7 +121,5 @@ def reader(tmp_path: Path) -> Reader:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}",
-        # Only measured runs have these; without them nothing of what the commands do would be counted.
-        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
     }
     return Reader(folder, environment)
