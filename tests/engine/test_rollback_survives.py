@@ -151,11 +151,19 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
     run, before, _ = wrecked(scene)
     kill_in(scene, run, "between two files")
     scene.write("old-3.txt", "somebody's\n")
+    scene.write("mine.txt", "mine\n")
     scene.begin(run, "build")
     assert files(scene) == before
-    shown = [scene.git("show", f"{commit}:old-3.txt") for commit in set(scene.git("rev-list", "--all", "--glob=refs/wfe/*").split())
-             if "old-3.txt" in scene.git("ls-tree", "--name-only", commit)]  # fmt: skip
-    assert "somebody's\n" in shown
+    with scene.store.read() as tx:
+        kept_beside = next(one for one in reversed(checkpoints_of(tx, run)) if one.why == "safety")
+    assert kept_beside.note == "changed meanwhile: 'mine.txt', 'old-3.txt'"
+    assert kept_beside.commit in kept(scene.root, run).values()
+    told = answers.status(scene.engine, AGENT, run, "full").data["checkpoints"]["newest"]
+    assert any("'mine.txt', 'old-3.txt'" in each for each in told), told
+    going.rollback(scene.engine, HUMAN, run, kept_beside.name)
+    assert (files(scene)["old-3.txt"], files(scene)["mine.txt"]) == (b"somebody's\n", b"mine\n")
+    with scene.store.read() as tx:
+        assert tx.verify_run(RunId(run)) == []
 
 
 @pytest.mark.attack("a bundle that stands in the middle of a rollback puts files back where it comes in", "held")

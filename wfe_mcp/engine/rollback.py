@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Went", "end_interrupted", "is_interrupted", "redo", "rollback", "undo"]
 
+_NAMED = 5
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
 
@@ -96,7 +97,7 @@ def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
 
 def end_interrupted(engine: Engine, run_id: str) -> None:
     """End the rollback that another process began: the files first, whatever of them it has put back already."""
-    from wfe_mcp.workspace.checkpoints import available, drop, read_snapshot
+    from wfe_mcp.workspace.checkpoints import available, drop, keep, read_snapshot
     from wfe_mcp.workspace.restoring import restore
 
     with engine.store.read() as tx:
@@ -110,19 +111,35 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
         _abandon(engine, run, going, fault)
         return
     told: dict[str, Any] = {"safety": _safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    meanwhile: Restored | None = None
+    note = ""
     with _alone(engine, run):
         try:
             restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
         except Refused as refused:
             if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
                 raise
-            restore(root, going.commit, expect=None, **told)  # what somebody changed meanwhile is kept beside it
+            note = f"changed meanwhile: {', '.join(map(repr, sorted(refused.data['paths'])[:_NAMED]))}"
+            meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
         with engine.store.tx() as tx, turn_in(engine, tx, run, SYSTEM) as current:
             if current.state.going_back == going:
                 tree = read_snapshot(root, going.commit).tree
                 current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
                 _judge_again(current)
+                if meanwhile is not None:
+                    _tell_kept(current, meanwhile, note)
         drop(root, [told["safety"]])
+    if meanwhile is not None:
+        keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
+        drop(root, [meanwhile.safety_name])
+
+
+def _tell_kept(current: Turn, meanwhile: Restored, note: str) -> None:
+    """What somebody changed while nobody went on with a rollback is a checkpoint, which one can go to."""
+    safety = meanwhile.safety
+    current.give(  # no ``tree``: it is not what the files are since
+        c.TakeCheckpoint(why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at)
+    )  # fmt: skip
 
 
 def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
