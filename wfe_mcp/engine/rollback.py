@@ -16,7 +16,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -119,7 +119,8 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
         except Refused as refused:
             if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
                 raise
-            note = f"changed meanwhile: {', '.join(map(repr, sorted(refused.data['paths'])[:_NAMED]))}"
+            paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
+            note = f"changed meanwhile: {', '.join(map(repr, paths))}"
             meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
         with engine.store.tx() as tx, turn_in(engine, tx, run, SYSTEM) as current:
             if current.state.going_back == going:
