@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
 from wfe_mcp.store.call_records import CallStatus
-from wfe_mcp.store.records import JobStatus
+from wfe_mcp.store.job_records import JobStatus
 from wfe_mcp.testing.models.process import models_running
 from wfe_mcp.workspace.process import started_at
 

@@ -111,7 +111,7 @@ def test_a_large_database_is_read_only_when_asked(cli: Terminal, monkeypatch: py
 
 def test_jobs_of_processes_that_are_gone_are_told(cli: Terminal) -> None:
     from wfe_mcp.store import Store
-    from wfe_mcp.store.records import NewJob
+    from wfe_mcp.store.job_records import NewJob
     from wfe_mcp.workspace.process import this_process
 
     store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)

@@ -12,7 +12,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import phases
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.store.call_records import CallPurpose, NewCall, Used
-from wfe_mcp.store.records import JobStatus, NewJob
+from wfe_mcp.store.job_records import JobStatus, NewJob
 from wfe_mcp.views import answers
 from wfe_mcp.workspace.location import project_at
 

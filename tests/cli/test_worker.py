@@ -17,7 +17,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import phases
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.engine.trust import give_trust
-from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import JobRecord, JobStatus, NewJob
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in
 from wfe_mcp.views import answers

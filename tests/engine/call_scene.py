@@ -15,7 +15,7 @@ from wfe_mcp.engine.turn import queue_of
 from wfe_mcp.jobs.handling import JobContext, Stop
 from wfe_mcp.providers.call import Connection, Estimate, Listener, Usage
 from wfe_mcp.store.call_records import CallRecord, UsageRecord
-from wfe_mcp.store.records import NewJob
+from wfe_mcp.store.job_records import NewJob
 
 MODEL = Connection("openai", "openai", "gpt-4o")
 """A model with a price: 2.50 dollars for a million tokens in, 10 for a million out."""

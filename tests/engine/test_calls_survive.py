@@ -15,7 +15,7 @@ from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.queues import queue_names
 from wfe_mcp.store.call_records import CallStatus
-from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import JobRecord, JobStatus, NewJob
 
 PROCESS = """
 import sys, threading

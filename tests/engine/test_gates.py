@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine import approvals, work
-from wfe_mcp.store.records import JobStatus
+from wfe_mcp.store.job_records import JobStatus
 from wfe_mcp.views import answers
 
 STOP = [{"do": "wait_human"}]

@@ -20,8 +20,7 @@ from wfe_mcp.engine.work import gave_up_of, new_worker
 from wfe_mcp.engine.work import start_worker as start
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.call_records import CallPurpose, NewCall
-from wfe_mcp.store.job_records import Limit, provider_key
-from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import JobRecord, JobStatus, Limit, NewJob, provider_key
 from wfe_mcp.views import answers
 
 ENDLESS = "print('up', flush=True); import time; time.sleep(600)"

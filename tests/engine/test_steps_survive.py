@@ -21,7 +21,7 @@ from wfe_mcp.engine.step_jobs import StepJobs, wait_s
 from wfe_mcp.engine.trust import give_trust
 from wfe_mcp.engine.work import new_worker, tend_open_runs
 from wfe_mcp.jobs.handling import JobContext, Stop
-from wfe_mcp.store.records import JobRecord, JobStatus
+from wfe_mcp.store.job_records import JobRecord, JobStatus
 from wfe_mcp.store.step_records import StepStatus
 from wfe_mcp.workflow.model import StepRetry
 from wfe_mcp.workspace.location import project_at

@@ -13,7 +13,7 @@ import pytest
 
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import JobRecord, JobStatus, NewJob
 from wfe_mcp.workspace.process import this_process
 
 QUEUES = ("command", "timer")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.jobs.conftest import until
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import JobStatus, NewJob
+from wfe_mcp.store.job_records import JobStatus, NewJob
 
 WORKER = """
 import json, os, sys, threading, time

@@ -17,7 +17,7 @@ from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.handling import JobContext, Outcome, mark_of
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records import Effect, JobRecord, JobStatus
+from wfe_mcp.store.job_records import Effect, JobRecord, JobStatus
 from wfe_mcp.workspace.process import this_process
 
 SERVER = """

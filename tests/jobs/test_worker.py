@@ -17,8 +17,7 @@ from wfe_mcp.jobs.child import child_env
 from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended
 from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.job_records import ClaimLimits, Limit
-from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import ClaimLimits, Effect, JobRecord, JobStatus, Limit, NewJob
 
 ENDLESS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
 

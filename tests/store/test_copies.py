@@ -12,7 +12,7 @@ from tests.store import writers
 from tests.store.scene import Clock, create
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, copies, sqlite
-from wfe_mcp.store.records import Effect, NewJob
+from wfe_mcp.store.job_records import Effect, NewJob
 
 CONTEXT: Any = multiprocessing.get_context("spawn")
 WAIT_S = 60

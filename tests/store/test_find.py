@@ -31,12 +31,13 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, FailKind, Feedback, RunId, Stage
 from wfe_mcp.store import Store, database
+from wfe_mcp.store.approval_records import DecisionRecord, NewRequest
 from wfe_mcp.store.find_index import NO_RUN
 from wfe_mcp.store.find_query import MAX_TERMS, parse_query
 from wfe_mcp.store.find_records import Kind
 from wfe_mcp.store.find_words import SNIPPET_CHARS, folded, snippet, words
 from wfe_mcp.store.opinion_records import OpinionRecord
-from wfe_mcp.store.records import DecisionRecord, EvidenceRecord, NewRequest
+from wfe_mcp.store.records import EvidenceRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

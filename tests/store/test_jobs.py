@@ -9,7 +9,7 @@ import pytest
 from tests.store.scene import NOW, PLAN, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.job_records import Effect, JobRecord, JobStatus, NewJob
 
 RUN = RunId("R-1")
 CHECK = NewJob("check", "local", {"check": "test"})

@@ -19,8 +19,8 @@ from wfe_mcp.store.call_records import (
     UsageRecord,
     Used,
 )
+from wfe_mcp.store.job_records import NewJob
 from wfe_mcp.store.model_calls import MAX_INPUT_CHARS, MAX_OUTPUT_CHARS
-from wfe_mcp.store.records import NewJob
 
 RUN = RunId("R-1")
 ANSWER = Used(requests=1, input_tokens=100, output_tokens=20, cost_usd=0.5)

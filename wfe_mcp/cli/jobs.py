@@ -70,7 +70,7 @@ def show(door: Door, job: Job) -> None:
 def wait(door: Door, job: Job, timeout: Timeout = 120.0) -> None:
     """Wait until a job is over. Exit code 0 when it is done, 1 when it failed, was cancelled or is not over yet."""
     from wfe_mcp.engine.queues import find_job
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
@@ -96,7 +96,7 @@ def cancel(
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.queues import cancel_job, job_standings
     from wfe_mcp.engine.work import gave_up_of
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
     from wfe_mcp.views.envelope import Envelope
 
     wanted = list(jobs or [])
@@ -125,7 +125,7 @@ def _words(given: list[str] | None) -> list[str]:
 
 def _statuses(given: list[str] | None) -> list[Any]:
     from wfe_mcp.core.errors import Refused, nearest
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     names = _words(given)
     for name in names:

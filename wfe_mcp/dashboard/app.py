@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.dashboard.desks import Desks
     from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
     from wfe_mcp.views.decision import Decision
 
 __all__ = ["decision_app"]

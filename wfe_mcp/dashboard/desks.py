@@ -17,7 +17,7 @@ from wfe_mcp.views.decision import Decision, decision_view, takes_answer
 from wfe_mcp.workspace.location import project_at
 
 if TYPE_CHECKING:
-    from wfe_mcp.store.records import RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
 
 __all__ = ["Desks"]
 

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.html import Html, document, tag
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.store.records import DecisionRecord
+    from wfe_mcp.store.approval_records import DecisionRecord
     from wfe_mcp.views.decision import Decision
 
 __all__ = [

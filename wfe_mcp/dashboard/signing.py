@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.ceremonies import Ceremonies
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.proofs import Given
-    from wfe_mcp.store.records import RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
 
 __all__ = ["Signing", "read_json"]
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.proofs import Proof
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.store.records import LoadedRun, RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
+    from wfe_mcp.store.records import LoadedRun
 
 __all__ = ["Asked", "ask", "decide", "reject", "withdraw"]
 
@@ -179,7 +180,7 @@ def _keep(current: Turn, proof: Proof | None) -> str:
 def _close(
     current: Turn, request: RequestRecord, comment: str, proof: str, *, approved: bool, to: PhasePath | None = None
 ) -> None:
-    from wfe_mcp.store.records import DecisionRecord
+    from wfe_mcp.store.approval_records import DecisionRecord
 
     by = current.by
     above = current.engine.ancestors if by.channel is Channel.CLI else ""

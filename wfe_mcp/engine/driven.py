@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.plans import Plan
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.store.job_records import JobRecord
     from wfe_mcp.workspace.provider_tables import FrozenProvider
     from wfe_mcp.workspace.settings import LoadedSettings
 
@@ -95,7 +95,7 @@ def _leave(turn: Turn) -> None:
 
 def _enqueue(turn: Turn, attempt: Attempt) -> None:
     """One job per attempt; another only where a pause ended it."""
-    from wfe_mcp.store.records import Effect
+    from wfe_mcp.store.job_records import Effect
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
     jobs = [job for job in turn.tx.jobs(turn.run.id, **on) if job.kind == JOB]

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import JobRecord, RunRecord
+    from wfe_mcp.store.job_records import JobRecord
+    from wfe_mcp.store.records import RunRecord
 
 __all__ = ["DrivenJobs", "driven_gave_up"]
 

@@ -33,7 +33,8 @@ from wfe_mcp.engine.settling import enqueue_gate, keep_times
 from wfe_mcp.engine.steps import is_repeatable
 from wfe_mcp.engine.templates import find_template, template_definition, trust_key
 from wfe_mcp.engine.turns import turn_in
-from wfe_mcp.store.records import LoadedRun, NewRun, RequestStatus
+from wfe_mcp.store.approval_records import RequestStatus
+from wfe_mcp.store.records import LoadedRun, NewRun
 from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:

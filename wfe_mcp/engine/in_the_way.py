@@ -87,7 +87,7 @@ def _refuse_others(current: Turn, places: Sequence[PhasePath], *, files: bool) -
         if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
             raise Refused("leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
                           f"Finish, pause or cancel run {other.run_id} first, or go back without the files.")  # fmt: skip
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     for job in current.tx.jobs(run.id, statuses=(JobStatus.RUNNING,)):
         if job.kind in _WRITES:

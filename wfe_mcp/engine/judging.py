@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.child import RunChild
     from wfe_mcp.jobs.handling import JobContext
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.store.job_records import JobRecord
 
 __all__ = ["Judged", "judge", "judged_attempt", "record"]
 

@@ -34,7 +34,7 @@ def waits_for_lock(turn: Turn, attempt: Attempt) -> bool:
     """True while another run holds a lock of the loop that is to open; a job looks again."""
     if lock_elsewhere(turn.engine, turn.tx, turn.run, turn.state, attempt.phase) is None:
         return False
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     queued = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
     if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):

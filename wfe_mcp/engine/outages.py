@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.store.job_records import JobRecord
 
 __all__ = ["ends_alone", "go_on", "pause"]
 
 
 def ends_alone(tx: Tx, run_id: RunId) -> bool:
     """True while a timer is set that lets the paused run go on."""
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     waiting = tx.jobs(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
     return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)

@@ -14,7 +14,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.caps import Spending
 from wfe_mcp.engine.standing import Standing
-from wfe_mcp.store.records import LoadedRun, RequestStatus
+from wfe_mcp.store.approval_records import RequestStatus
+from wfe_mcp.store.records import LoadedRun
 from wfe_mcp.store.step_records import StepStatus
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import EventRecord, RequestRecord, RevisionHead, RunRecord
+    from wfe_mcp.store.approval_records import RequestRecord
+    from wfe_mcp.store.records import EventRecord, RevisionHead, RunRecord
     from wfe_mcp.store.step_records import StepRecord
 
 __all__ = ["Moment", "checkpoint_before", "event_named", "is_event_name", "moment", "requests_then", "revisions_then"]

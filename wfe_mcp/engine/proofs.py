@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.approvers import Key
     from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
 
 __all__ = ["APPROVALS", "Given", "Proof", "Statement", "kept", "proof_file", "prove", "statement_of", "worktree_of"]
 

@@ -26,8 +26,7 @@ from wfe_mcp.engine.requests import SYSTEM
 from wfe_mcp.engine.turn import queue_of
 from wfe_mcp.engine.turns import turn_in
 from wfe_mcp.jobs.limits import WorkLimits
-from wfe_mcp.store.job_records import ClaimLimits, Limit, QueueRecord
-from wfe_mcp.store.records import JobRecord, JobStatus
+from wfe_mcp.store.job_records import ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.store.records import RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
     from wfe_mcp.workflow.model import ApprovalGate
 
 __all__ = ["SYSTEM", "reissue", "request_of"]
@@ -27,7 +27,7 @@ SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
 
 def request_of(current: Turn, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
     """The stored request for the open gate, and the gate; a new one where the last has expired or is about old files."""
-    from wfe_mcp.store.records import NewRequest
+    from wfe_mcp.store.approval_records import NewRequest
     from wfe_mcp.workflow.model import duration_s
 
     attempt = current.attempt(path)

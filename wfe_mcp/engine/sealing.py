@@ -102,7 +102,7 @@ def kept_back(current: Turn, attempt: Attempt) -> bool:
     """True while a changed file keeps the server from claiming ``attempt``; a timer looks again."""
     if _in_the_way(current) is None:
         return False
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
     queued = current.tx.jobs(current.run.id, statuses=(JobStatus.QUEUED,), **on)

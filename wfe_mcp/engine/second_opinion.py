@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.turn import Turn
-    from wfe_mcp.store.records import JobRecord, LoadedRun
+    from wfe_mcp.store.job_records import JobRecord
+    from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.settings import Settings
 
 __all__ = ["JOB", "STANDS_S", "TRIES", "Asked", "ask", "known", "look"]
@@ -74,7 +75,7 @@ def ask(
         raise Refused("bad_argument", "A phase stands in a run.", "Give run as well.")
     if not run and not question.strip():
         raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
-    from wfe_mcp.store.records import NewJob
+    from wfe_mcp.store.job_records import NewJob
 
     about = _about_run(engine, by, run, phase) if run else _ABOUT_NOTHING
     names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
@@ -104,7 +105,7 @@ def look(engine: Engine, job_id: str) -> Asked:
 
 
 def _status(job: JobRecord) -> str:
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return "waiting"

@@ -213,7 +213,7 @@ def keep_times(turn: Turn, now: Attempt, was: Attempt | None) -> None:
 
 def _cancel_judging(turn: Turn, was: Attempt) -> None:
     """Nobody waits for this verdict any more. Whoever works the phase next has enqueued in this very turn: that stays."""
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     on: dict[str, Any] = {"phase": was.phase, "attempt": was.number}
     for job in turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on):
@@ -237,7 +237,7 @@ def enqueue_gate(turn: Turn, attempt: Attempt) -> None:
 
     One at a time: a job that is still to answer for the same bytes, gate and tree is enough.
     """
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     gate = current_gate(turn.state, attempt)
     if gate is None or gate[0] not in _IN_JOBS or turn.state.status is RunStatus.CANCELLED:

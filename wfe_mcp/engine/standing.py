@@ -19,7 +19,7 @@ from wfe_mcp.engine.imports import origin_of, way_on
 from wfe_mcp.engine.phases import claimable
 from wfe_mcp.engine.sealing import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.steps import has_steps, is_undone, is_worked
-from wfe_mcp.store.records import JobStatus
+from wfe_mcp.store.job_records import JobStatus
 from wfe_mcp.store.step_records import StepRecord, StepStatus
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.turn import Turn
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import EvidenceRecord, JobRecord
+    from wfe_mcp.store.job_records import JobRecord
+    from wfe_mcp.store.records import EvidenceRecord
     from wfe_mcp.workflow.model import Step, StepRetry
 
 __all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]

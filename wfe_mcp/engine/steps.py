@@ -190,7 +190,7 @@ def _reads_files(turn: Turn, path: PhasePath) -> bool:
 
 def _ask_for_files(turn: Turn, attempt: Attempt, what: str) -> None:
     """A job reads tree and HEAD outside the transaction, then goes on with ``what``."""
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
     alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
@@ -299,7 +299,7 @@ def _due(turn: Turn, row: StepRecord, step: Step) -> StepRecord:
 
 
 def _enqueue(turn: Turn, row: StepRecord) -> None:
-    from wfe_mcp.store.records import Effect
+    from wfe_mcp.store.job_records import Effect
 
     safe, number = is_repeatable(row), row.enqueued + 1
     job = turn.enqueue(
@@ -312,7 +312,7 @@ def _enqueue(turn: Turn, row: StepRecord) -> None:
 
 def _as_its_job_ended(turn: Turn, row: StepRecord) -> StepRecord:
     """A step whose job ended without its answer: never begun, it is due again; a call that had begun is in doubt."""
-    from wfe_mcp.store.records import JobStatus
+    from wfe_mcp.store.job_records import JobStatus
 
     if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
         return row

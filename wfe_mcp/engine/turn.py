@@ -74,7 +74,7 @@ class Turn:
 
     def enqueue(self, kind: str, queue: str, **job: Any) -> str:
         """Put a job of this run into a queue of its project; the worker is told after the commit."""
-        from wfe_mcp.store.records import NewJob
+        from wfe_mcp.store.job_records import NewJob
 
         self.tx.after_commit(self.engine.wake)
         run = self.loaded.record

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.jobs.ending import GaveUp
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import JobRecord
+    from wfe_mcp.store.job_records import JobRecord
 
 log = logging.getLogger("wfe_mcp.engine")
 

@@ -104,7 +104,7 @@ class Workers:
         worker.start()
 
     def _stop(self) -> int:
-        from wfe_mcp.store.records import JobStatus
+        from wfe_mcp.store.job_records import JobStatus
 
         running = [job.id for worker in self._workers.values() for job in worker.running]
         for worker in self._workers.values():

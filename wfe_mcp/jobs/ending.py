@@ -19,7 +19,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.backoff import backoff_s
 from wfe_mcp.jobs.handling import Outcome
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records import Effect, JobRecord
+from wfe_mcp.store.job_records import Effect, JobRecord
 from wfe_mcp.store.step_records import IN_DOUBT
 from wfe_mcp.workspace.hidden import without_hidden
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records import JobRecord
+from wfe_mcp.store.job_records import JobRecord
 
 __all__ = ["ChildStopped", "Handler", "JobContext", "Outcome", "RetryLater", "Stop", "Suspended", "mark_of"]
 

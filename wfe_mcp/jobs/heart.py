@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.jobs.handling import Stop
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import JobRecord
+from wfe_mcp.store.job_records import JobRecord
 
 __all__ = ["Heart", "Running"]
 

@@ -19,7 +19,7 @@ from wfe_mcp.jobs.ending import Endings
 from wfe_mcp.jobs.family import end_family
 from wfe_mcp.jobs.handling import mark_of
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import Effect, JobRecord
+from wfe_mcp.store.job_records import Effect, JobRecord
 from wfe_mcp.workspace.process import ProcessIdentity, is_alive, parse_holder
 
 __all__ = ["take_over"]

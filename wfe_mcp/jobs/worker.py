@@ -27,7 +27,7 @@ from wfe_mcp.jobs.heart import Heart, Running
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import JobRecord
+from wfe_mcp.store.job_records import JobRecord
 from wfe_mcp.workspace.process import ProcessIdentity, holder_id
 
 __all__ = ["Worker"]

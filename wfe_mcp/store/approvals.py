@@ -15,11 +15,11 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.approval_records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.find_entries import of_decision
 from wfe_mcp.store.find_index import IndexRows
 from wfe_mcp.store.keeping import KeepingRows
 from wfe_mcp.store.layout import DECISION, REQUEST, RUN
-from wfe_mcp.store.records import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.rows import OURS, columns_for
 
 __all__ = ["ApprovalRows"]

@@ -18,10 +18,11 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.approval_records import DecisionRecord
 from wfe_mcp.store.find_records import Kind
 from wfe_mcp.store.find_words import Said, said
 from wfe_mcp.store.opinion_records import OpinionRecord
-from wfe_mcp.store.records import DecisionRecord, EvidenceRecord, RevisionRecord, RunRecord
+from wfe_mcp.store.records import EvidenceRecord, RevisionRecord, RunRecord
 
 __all__ = [
     "VERSION", "Entry", "of_decision", "of_event", "of_evidence", "of_opinion", "of_revision", "of_run",

@@ -8,12 +8,13 @@ from sqlalchemy import Executable, bindparam, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import find_entries
+from wfe_mcp.store.approval_records import DecisionRecord
 from wfe_mcp.store.find_entries import Entry
 from wfe_mcp.store.find_index import NO_RUN, IndexRows
 from wfe_mcp.store.layout import DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
 from wfe_mcp.store.opinion_records import OpinionRecord
 from wfe_mcp.store.projects import ProjectRows
-from wfe_mcp.store.records import DecisionRecord, EvidenceRecord, RevisionRecord, RunRecord
+from wfe_mcp.store.records import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.rows import columns_for
 
 __all__ = ["SourceRows"]

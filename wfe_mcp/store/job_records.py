@@ -1,12 +1,100 @@
-"""What limits a claim, and what is known of a queue? Plain values, free of SQL."""
+"""What is a job, what limits its claim, and what is known of a queue? Plain values, free of SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-__all__ = ["TREE_KEYS", "ClaimLimits", "Limit", "QueueRecord", "provider_key", "tree_key"]
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = [
+    "TREE_KEYS", "ClaimLimits", "Effect", "JobRecord", "JobStatus", "Limit", "NewJob", "QueueRecord", "provider_key",
+    "tree_key",
+]  # fmt: skip
 
 TREE_KEYS = "tree:"
 """How the keys of ``tree_key`` begin."""
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. ``parked``: it may not run twice, so a person looks first."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARKED = "parked"
+
+
+class Effect(StrEnum):
+    """What a second execution would do: nothing, nothing when the key is kept, or harm."""
+
+    PURE = "pure"
+    IDEMPOTENT = "idempotent"
+    NON_REPEATABLE = "non_repeatable"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever.
+
+    ``limit_key`` (``llm:openai``): what it shares limits with besides its queue, over all projects. ``timeout_s``: its
+    time limit, None for that of its queue.
+    """
+
+    kind: str
+    queue: str
+    payload: Mapping[str, Any]
+    priority: int = 100
+    run_at: datetime | None = None
+    max_attempts: int = 5
+    dedupe_key: str | None = None
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
+    effect: Effect = Effect.IDEMPOTENT
+    limit_key: str | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim.
+
+    ``started_at``: its last claim. ``cancel_reason``: why somebody asked to cancel it; None where its attempt was over.
+    """
+
+    id: str
+    kind: str
+    queue: str
+    payload: dict[str, Any]
+    status: JobStatus
+    priority: int
+    run_at: datetime
+    tries: int
+    max_attempts: int
+    effect: Effect
+    fence: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    cancel_requested: bool
+    cancel_reason: str | None
+    limit_key: str | None
+    timeout_s: float | None
+    dedupe_key: str | None
+    run_id: RunId | None
+    phase: PhasePath | None
+    attempt: int | None
+    child_pid: int | None
+    child_started_at: float | None
+    result: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

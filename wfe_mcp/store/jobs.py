@@ -22,11 +22,10 @@ from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, u
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.store.job_records import ClaimLimits
+from wfe_mcp.store.job_records import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.layout import JOB
 from wfe_mcp.store.model_calls import LOSE_CALLS
 from wfe_mcp.store.queues import QueueRows
-from wfe_mcp.store.records import Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.rows import columns_for
 
 __all__ = ["JobRows"]

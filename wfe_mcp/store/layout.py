@@ -21,10 +21,11 @@ from sqlalchemy import (
 )
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.store.approval_records import RequestStatus
 from wfe_mcp.store.call_records import CallPurpose, CallStatus
 from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.find_records import Kind
-from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
+from wfe_mcp.store.job_records import Effect, JobStatus
 from wfe_mcp.store.step_records import StepStatus
 
 METADATA = MetaData(naming_convention=NAMING)

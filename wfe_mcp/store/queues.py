@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, bindparam, func, or_, select
 
 from wfe_mcp.store.call_records import CallStatus
-from wfe_mcp.store.job_records import TREE_KEYS, ClaimLimits, Limit, QueueRecord, provider_key
+from wfe_mcp.store.job_records import TREE_KEYS, ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord, provider_key
 from wfe_mcp.store.layout import JOB, MODEL_CALL
-from wfe_mcp.store.records import JobRecord, JobStatus
 from wfe_mcp.store.rows import Rows
 
 __all__ = ["QueueRows"]

@@ -7,46 +7,15 @@ comes out. Times are aware UTC. JSON values are plain dicts and lists; treat the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
 
 __all__ = [
-    "DecisionRecord", "Effect", "EventRecord", "EvidenceRecord", "Health", "JobRecord", "JobStatus", "LoadedRun",
-    "NewJob", "NewRequest", "NewRun", "OpenAttempt", "Problem", "ProcessRecord", "RefusedSubmission",
-    "RequestRecord", "RequestStatus", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent",
-    "TrustRecord",
+    "EventRecord", "EvidenceRecord", "Health", "LoadedRun", "NewRun", "OpenAttempt", "Problem", "ProcessRecord",
+    "RefusedSubmission", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent", "TrustRecord",
 ]  # fmt: skip
-
-
-class RequestStatus(StrEnum):
-    """Where an approval request stands. ``void``: the revision it asked about is no longer the open one."""
-
-    OPEN = "open"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    VOID = "void"
-
-
-class JobStatus(StrEnum):
-    """Where a job stands. ``parked``: it may not run twice, so a person looks first."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    PARKED = "parked"
-
-
-class Effect(StrEnum):
-    """What a second execution would do: nothing, nothing when the key is kept, or harm."""
-
-    PURE = "pure"
-    IDEMPOTENT = "idempotent"
-    NON_REPEATABLE = "non_repeatable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,59 +203,6 @@ class EvidenceRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class NewRequest:
-    """A question to a person about exactly these bytes, at exactly this gate."""
-
-    run_id: RunId
-    phase: PhasePath
-    attempt: int
-    stage: Stage
-    gate: int
-    sha256: str
-    assurance: Assurance
-    tree: str | None = None
-    expires_at: datetime | None = None
-    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """A stored question; ``status`` tells whether an answer still counts."""
-
-    id: str
-    run_id: RunId
-    phase: PhasePath
-    attempt: int
-    stage: Stage
-    gate: int
-    sha256: str
-    assurance: Assurance
-    tree: str | None
-    status: RequestStatus
-    expires_at: datetime | None
-    data: dict[str, Any]
-    created_at: datetime
-    closed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRecord:
-    """The one answer to a request. ``to``: the earlier phase a rejection goes back to.
-
-    ``ancestors``: the processes above the one that decided, nearest first; empty where a person's browser or form did.
-    """
-
-    approved: bool
-    actor: str
-    channel: Channel
-    assurance: Assurance
-    at: datetime
-    comment: str = ""
-    to: PhasePath | None = None
-    ancestors: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class SettingEvent:
     """One change of a secret or of trust; the value itself is only there as sha256 (None: taken away)."""
 
@@ -327,66 +243,6 @@ class ProcessRecord:
     client_started_at: float | None = None
     project_id: str | None = None
     port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever.
-
-    ``limit_key`` (``llm:openai``): what it shares limits with besides its queue, over all projects. ``timeout_s``: its
-    time limit, None for that of its queue.
-    """
-
-    kind: str
-    queue: str
-    payload: Mapping[str, Any]
-    priority: int = 100
-    run_at: datetime | None = None
-    max_attempts: int = 5
-    dedupe_key: str | None = None
-    run_id: RunId | None = None
-    phase: PhasePath | None = None
-    attempt: int | None = None
-    effect: Effect = Effect.IDEMPOTENT
-    limit_key: str | None = None
-    timeout_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim.
-
-    ``started_at``: its last claim. ``cancel_reason``: why somebody asked to cancel it; None where its attempt was over.
-    """
-
-    id: str
-    kind: str
-    queue: str
-    payload: dict[str, Any]
-    status: JobStatus
-    priority: int
-    run_at: datetime
-    tries: int
-    max_attempts: int
-    effect: Effect
-    fence: int
-    lease_owner: str | None
-    lease_until: datetime | None
-    cancel_requested: bool
-    cancel_reason: str | None
-    limit_key: str | None
-    timeout_s: float | None
-    dedupe_key: str | None
-    run_id: RunId | None
-    phase: PhasePath | None
-    attempt: int | None
-    child_pid: int | None
-    child_started_at: float | None
-    result: dict[str, Any] | None
-    error: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.store.approval_records import RequestStatus
 from wfe_mcp.store.base_table import METADATA, Row
 from wfe_mcp.store.call_tables import ModelCall, ToolCall
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.find_tables import FindEntry, FindRun, FindWaiting
-from wfe_mcp.store.records import Effect, JobStatus, RequestStatus
+from wfe_mcp.store.job_records import Effect, JobStatus
 from wfe_mcp.store.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.step_records import StepStatus
 

@@ -20,7 +20,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import typed
-from wfe_mcp.store.records import RequestStatus
+from wfe_mcp.store.approval_records import RequestStatus
 from wfe_mcp.views.answers import standing_of
 from wfe_mcp.views.approval import open_approval
 from wfe_mcp.views.approvers import signers
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.standing import Standing
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import DecisionRecord, EvidenceRecord, RequestRecord
+    from wfe_mcp.store.approval_records import DecisionRecord, RequestRecord
+    from wfe_mcp.store.records import EvidenceRecord
 
 __all__ = ["Decision", "RequestState", "decision_view", "takes_answer"]
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.past import Moment
     from wfe_mcp.engine.standing import Standing
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import EvidenceRecord, RequestRecord
+    from wfe_mcp.store.approval_records import RequestRecord
+    from wfe_mcp.store.records import EvidenceRecord
 
 __all__ = ["moment_line", "past", "story"]
 

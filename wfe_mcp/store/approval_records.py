@@ -1,0 +1,74 @@
+"""What is a person asked, and what did they answer? Plain values, free of SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from wfe_mcp.core.model import Assurance, Channel, RunId, Stage
+from wfe_mcp.core.spec import PhasePath
+
+__all__ = ["DecisionRecord", "NewRequest", "RequestRecord", "RequestStatus"]
+
+
+class RequestStatus(StrEnum):
+    """Where an approval request stands. ``void``: the revision it asked about is no longer the open one."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A question to a person about exactly these bytes, at exactly this gate."""
+
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    stage: Stage
+    gate: int
+    sha256: str
+    assurance: Assurance
+    tree: str | None = None
+    expires_at: datetime | None = None
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A stored question; ``status`` tells whether an answer still counts."""
+
+    id: str
+    run_id: RunId
+    phase: PhasePath
+    attempt: int
+    stage: Stage
+    gate: int
+    sha256: str
+    assurance: Assurance
+    tree: str | None
+    status: RequestStatus
+    expires_at: datetime | None
+    data: dict[str, Any]
+    created_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """The one answer to a request. ``to``: the earlier phase a rejection goes back to.
+
+    ``ancestors``: the processes above the one that decided, nearest first; empty where a person's browser or form did.
+    """
+
+    approved: bool
+    actor: str
+    channel: Channel
+    assurance: Assurance
+    at: datetime
+    comment: str = ""
+    to: PhasePath | None = None
+    ancestors: str = ""
