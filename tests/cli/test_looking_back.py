@@ -7,7 +7,7 @@ import pytest
 from tests.cli.terminal import PIN, Terminal
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.desk import CLI_HOLDER, Engine
-from wfe_mcp.views import answers
+from wfe_mcp.views import decisions
 from wfe_mcp.workspace.location import project_at
 
 
@@ -19,7 +19,7 @@ def letter(cli: Terminal) -> str:
     for what in (
         lambda: cli.hand_in(run, "draft", "Dear Ada"),
         lambda: cli.hand_in(run, "send", "one"),
-        lambda: answers.ask_approval(engine, By(), run, "send"),
+        lambda: decisions.ask_approval(engine, By(), run, "send"),
         lambda: cli("reject", run, "send", "--feedback", "too short", pin=PIN),
         lambda: cli.hand_in(run, "send", "two"),
         lambda: cli("approve", run, "send", pin=PIN),

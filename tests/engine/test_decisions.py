@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine import approvals
-from wfe_mcp.views import answers
+from wfe_mcp.views import answers, decisions
 
 STOP = [{"do": "wait_human"}]
 
@@ -23,7 +23,7 @@ def asked(scene: Scene, *gates: dict[str, Any], **keys: Any) -> str:
 @pytest.mark.requirement("B-23")
 def test_an_agent_stores_the_request_and_never_decides_it(scene: Scene) -> None:
     run = asked(scene, approval())
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan", comment="the user said yes")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan", comment="the user said yes")
     assert found.error is not None
     assert (found.ok, found.error.code, found.state) == (False, "needs_human", "awaiting")
     assert f"wfe-mcp approve {run} plan" in found.error.hint
@@ -37,8 +37,8 @@ def test_an_agent_stores_the_request_and_never_decides_it(scene: Scene) -> None:
 @pytest.mark.requirement("B-23")
 def test_asking_twice_is_one_request(scene: Scene) -> None:
     run = asked(scene, approval())
-    first = answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
-    assert answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"] == first
+    first = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    assert decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"] == first
     assert scene.events(run).count("ApprovalAsked") == 1
 
 
@@ -56,13 +56,13 @@ def test_a_person_decides_once_and_only_about_the_open_revision(scene: Scene) ->
 
 def test_an_agents_word_counts_where_the_gate_takes_it(scene: Scene) -> None:
     run = asked(scene, approval("agent"))
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     assert (found.ok, found.state, found.run_state) == (True, "completed", "completed")
 
 
 def test_an_edited_mirror_is_a_new_revision_that_is_judged_before_the_decision(scene: Scene) -> None:
     run = asked(scene, expr("${size(artifacts.plan_note.title) > 3}"), approval())
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     mirror = scene.mirror(run, "plan", 1, "artifact.json")
     mirror.write_text(json.dumps({"title": "Better title"}), encoding="utf-8")
     no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
@@ -119,8 +119,8 @@ def test_a_person_sends_the_run_back_to_an_earlier_phase(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build", approval()))
     scene.do(run, "plan")
     scene.do(run, "build")
-    assert refused(answers.reject, scene.engine, AGENT, run, "build", "back", "plan").code == "needs_human"
-    found = answers.reject(scene.engine, HUMAN, run, "build", "the plan is wrong", "plan")
+    assert refused(decisions.reject, scene.engine, AGENT, run, "build", "back", "plan").code == "needs_human"
+    found = decisions.reject(scene.engine, HUMAN, run, "build", "the plan is wrong", "plan")
     assert (found.run_state, scene.state(run).iteration) == ("running", 2)
     begun = scene.begin(run)
     assert (begun.phase, begun.data["iteration"]) == ("plan", 2)
@@ -132,9 +132,9 @@ def test_rejecting_what_waits_for_nobody_is_refused(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     assert refused(approvals.reject, scene.engine, HUMAN, run, "plan", "no").code == "illegal_transition"
     assert refused(approvals.reject, scene.engine, HUMAN, run, "plam", "no").code == "unknown_phase"
-    assert refused(answers.ask_approval, scene.engine, AGENT, run, "plan").code == "illegal_transition"
-    assert refused(answers.reject, scene.engine, AGENT, run, "plan", "mine").code == "illegal_transition"
-    assert refused(answers.reject, scene.engine, AGENT, run, "plam", "mine").code == "unknown_phase"
+    assert refused(decisions.ask_approval, scene.engine, AGENT, run, "plan").code == "illegal_transition"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "plan", "mine").code == "illegal_transition"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "plam", "mine").code == "unknown_phase"
 
 
 def test_what_waits_for_trust_can_be_sent_back_by_a_person(scene: Scene) -> None:
@@ -145,20 +145,20 @@ def test_what_waits_for_trust_can_be_sent_back_by_a_person(scene: Scene) -> None
 
 def test_an_expired_request_takes_no_form_and_is_asked_anew(scene: Scene) -> None:
     run = asked(scene, approval("client", expires="10m"))
-    request = answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
     sha256 = scene.attempt(run, "plan").sha256 or ""
     scene.clock.advance(minutes=11)
     form = {"decision": "approve", "sha256": sha256[:4]}
-    no = refused(answers.answer_form, scene.engine, run, "plan", request, "accept", form)
+    no = refused(decisions.answer_form, scene.engine, run, "plan", request, "accept", form)
     assert (no.code, "expired" in no.message) == ("stale_revision", True)
-    again = answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    again = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
     assert again != request
-    assert answers.answer_form(scene.engine, run, "plan", again, "accept", form).state == "completed"
+    assert decisions.answer_form(scene.engine, run, "plan", again, "accept", form).state == "completed"
 
 
 def test_a_form_counts_with_the_first_characters_typed(scene: Scene) -> None:
     run = asked(scene, approval("client"))
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     request, sha256 = found.data["request"], found.data["sha256"]
     nothing: list[tuple[str, dict[str, Any] | None]] = [
         ("decline", None),
@@ -172,40 +172,40 @@ def test_a_form_counts_with_the_first_characters_typed(scene: Scene) -> None:
         ("decline", {"decision": "approve", "sha256": sha256[:4]}),
     ]
     for action, content in nothing:
-        undecided = answers.answer_form(scene.engine, run, "plan", request, action, content)
+        undecided = decisions.answer_form(scene.engine, run, "plan", request, action, content)
         assert undecided.error is not None
         assert (undecided.error.code, undecided.state) == ("needs_human", "awaiting")
     content = {"decision": "approve", "sha256": sha256[:5].upper(), "comment": "yes"}
-    assert answers.answer_form(scene.engine, run, "plan", request, "accept", content).state == "completed"
+    assert decisions.answer_form(scene.engine, run, "plan", request, "accept", content).state == "completed"
 
 
 def test_a_form_can_reject(scene: Scene) -> None:
     run = asked(scene, approval("client"), on_fail=STOP)
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     content = {"decision": "reject", "sha256": found.data["sha256"][:4]}
-    no = answers.answer_form(scene.engine, run, "plan", found.data["request"], "accept", content)
+    no = decisions.answer_form(scene.engine, run, "plan", found.data["request"], "accept", content)
     assert no.state == "failed"
     assert "without a comment" in scene.attempt(run, "plan").reason
 
 
 def test_a_form_about_another_revision_is_stale(scene: Scene) -> None:
     run = asked(scene, approval("client"))
-    request = answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
-    answers.reject(scene.engine, AGENT, run, "plan", "better")
+    request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    decisions.reject(scene.engine, AGENT, run, "plan", "better")
     scene.submit(run, "plan", {"title": "Better"})
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     content = {"decision": "approve", "sha256": (scene.attempt(run, "plan").sha256 or "")[:4]}
-    no = refused(answers.answer_form, scene.engine, run, "plan", request, "accept", content)
+    no = refused(decisions.answer_form, scene.engine, run, "plan", request, "accept", content)
     assert no.code == "stale_revision"
-    forged = refused(answers.answer_form, scene.engine, run, "plan", "rq-0", "accept", content)
+    forged = refused(decisions.answer_form, scene.engine, run, "plan", "rq-0", "accept", content)
     assert forged.code == "stale_revision"
 
 
 def test_a_form_never_decides_a_gate_for_a_human_channel(scene: Scene) -> None:
     run = asked(scene, approval("human"))
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     content = {"decision": "approve", "sha256": found.data["sha256"][:4]}
-    no = refused(answers.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
+    no = refused(decisions.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
     assert no.code == "needs_human"
 
 
@@ -219,9 +219,9 @@ def test_a_gate_with_a_phrase_wants_it_word_for_word(scene: Scene) -> None:
 
 def test_a_form_has_no_place_for_a_phrase(scene: Scene) -> None:
     run = asked(scene, approval("client", phrase="ship it"))
-    found = answers.ask_approval(scene.engine, AGENT, run, "plan")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
     content = {"decision": "approve", "sha256": found.data["sha256"][:4]}
-    no = refused(answers.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
+    no = refused(decisions.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
     assert no.code == "bad_argument"
 
 
@@ -230,10 +230,10 @@ def test_approval_before_work_is_bound_to_the_prompt_and_opens_the_phase(scene: 
     assert scene.attempt(run, "deploy").status == "awaiting"
     assert scene.mirror(run, "deploy", 1, "prompt.md").read_text(encoding="utf-8") == "Ship v1."
     assert refused(scene.begin, run, "deploy").code == "illegal_transition"
-    found = answers.ask_approval(scene.engine, AGENT, run, "deploy")
+    found = decisions.ask_approval(scene.engine, AGENT, run, "deploy")
     assert found.error is not None
     assert "the prompt of phase 'deploy'" in found.error.message
-    assert refused(answers.reject, scene.engine, AGENT, run, "deploy", "x").code == "illegal_transition"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "deploy", "x").code == "illegal_transition"
     approvals.decide(scene.engine, HUMAN, run, "deploy")
     assert scene.do(run, "deploy").state == "completed"
 
@@ -248,7 +248,7 @@ def test_a_prompt_under_gates_that_cannot_be_rendered_fails_the_attempt_only(sce
 
 def test_a_retry_before_approved_work_asks_again(scene: Scene) -> None:
     run = scene.start(phase("deploy", expr("${false}"), prompt_gates=[approval("agent")]))
-    answers.ask_approval(scene.engine, AGENT, run, "deploy")
+    decisions.ask_approval(scene.engine, AGENT, run, "deploy")
     scene.do(run, "deploy")
     assert (scene.attempt(run, "deploy").number, scene.attempt(run, "deploy").status) == (2, "awaiting")
 
@@ -259,5 +259,5 @@ def test_a_withdrawal_by_whoever_outlives_the_submitter(scene: Scene) -> None:
     scene.begin(run, "plan", other)
     scene.submit(run, "plan", engine=other)
     neighbour.end()
-    found = answers.reject(scene.engine, AGENT, run, "plan", "nobody is there")
+    found = decisions.reject(scene.engine, AGENT, run, "plan", "nobody is there")
     assert (found.state, found.data["attempt"]) == ("ready", 2)

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine import work
 from wfe_mcp.engine.phases import start_phase
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers, decisions
 
 STOP = [{"do": "wait_human"}]
 NEVER = expr("${false}")
@@ -20,7 +20,7 @@ def test_every_step_is_an_event_and_the_log_alone_rebuilds_the_run(scene: Scene)
         phase("plan", command("ok"), approval()), phase("build", when="${inputs.goal != 'x'}"), inputs={"goal": "x"}
     )
     scene.do(run, "plan")
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     answers.control_run(scene.engine, AGENT, run, "pause")
     answers.control_run(scene.engine, AGENT, run, "resume")
     from wfe_mcp.engine.approvals import decide
@@ -354,7 +354,7 @@ def test_the_same_key_is_the_same_run_and_other_arguments_are_a_conflict(scene: 
 def test_an_unknown_template_is_answered_with_the_nearest(scene: Scene) -> None:
     no = refused(answers.start_run, scene.engine, AGENT, "quick_fux")
     assert (no.code, no.hint) == ("unknown_template", "Did you mean 'quick_fix'?")
-    assert told(answers.refusal(scene.engine, no)) == [("list_templates", "")]
+    assert told(answering.refusal(scene.engine, no)) == [("list_templates", "")]
     far = refused(answers.start_run, scene.engine, AGENT, "zzz")
     assert "quick_fix" in far.hint
 

@@ -9,7 +9,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, exp
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine import approvals, work
 from wfe_mcp.store.job_records import JobStatus
-from wfe_mcp.views import answers
+from wfe_mcp.views import answers, decisions
 
 STOP = [{"do": "wait_human"}]
 
@@ -18,7 +18,7 @@ def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_a
     scene.check("ok", "pass")
     run = scene.start(phase("plan", command("ok"), approval()))
     scene.do(run, "plan")
-    first = answers.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    first = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
     scene.write("app.py", "VALUE = 2\n")
     no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
     assert no.code == "stale_revision"
@@ -37,9 +37,9 @@ def test_an_agents_own_approval_looks_at_the_files_first(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok"), approval("agent")))
     scene.do(run, "plan")
     scene.write("app.py", "VALUE = 2\n")
-    assert refused(answers.ask_approval, scene.engine, AGENT, run, "plan").code == "stale_revision"
+    assert refused(decisions.ask_approval, scene.engine, AGENT, run, "plan").code == "stale_revision"
     scene.work()
-    assert answers.ask_approval(scene.engine, AGENT, run, "plan").state == "completed"
+    assert decisions.ask_approval(scene.engine, AGENT, run, "plan").state == "completed"
 
 
 def test_a_failed_check_after_a_change_voids_the_request(scene: Scene) -> None:
@@ -47,7 +47,7 @@ def test_a_failed_check_after_a_change_voids_the_request(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok"), approval(), on_fail=STOP))
     scene.write("app.py", "VALUE = 1\n")
     scene.do(run, "plan")
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     scene.write("app.py", "VALUE = 22\n")
     refused(approvals.decide, scene.engine, HUMAN, run, "plan")
     scene.work()
@@ -239,7 +239,7 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     with scene.store.read() as tx:
         (job,) = tx.jobs(scene.engine.load(tx, run).record.id)
-    answers.reject(scene.engine, AGENT, run, "plan", "mine again")
+    decisions.reject(scene.engine, AGENT, run, "plan", "mine again")
     with scene.store.read() as tx:
         assert [one.status for one in tx.jobs(scene.engine.load(tx, run).record.id)] == [JobStatus.CANCELLED]
 

@@ -8,7 +8,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refus
 from tests.engine.step_scene import steps
 from tests.engine.step_scene import told as step_states
 from wfe_mcp.engine.approvals import decide
-from wfe_mcp.views import answers
+from wfe_mcp.views import answers, decisions
 
 LOG = {"id": "say", "builtin": "log", "params": {"message": "done"}}
 LISTED = {"type": "object", "properties": {"list": {"type": "array"}}}
@@ -80,7 +80,7 @@ def test_a_lock_is_held_while_a_person_looks(scene: Scene) -> None:
     scene.do(first, "a")
     assert scene.attempt(first, "a").status == "awaiting"
     assert refused(scene.begin, second, "a").code == "leased"
-    answers.ask_approval(scene.engine, AGENT, first, "a")
+    decisions.ask_approval(scene.engine, AGENT, first, "a")
     decide(scene.engine, HUMAN, first, "a")
     scene.begin(second, "a")
 

@@ -10,7 +10,7 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide, reject
 from wfe_mcp.engine.control import force_accept, retry
-from wfe_mcp.views import answers
+from wfe_mcp.views import answers, decisions
 
 STOP = [{"do": "wait_human"}]
 ANY: dict[str, Any] = {"type": "object"}
@@ -74,7 +74,7 @@ def test_the_loop_of_the_designs_example_runs_from_plan_to_review(scene: Scene) 
     run = scene.start(plan, build, review, inputs={"goal": "more"}, limits={"max_parallel": 2, "max_iterations": 3})
     steps = [{"id": f"T-{number}", "title": f"Step {number}", "acceptance": ["done"]} for number in (1, 2)]
     scene.do(run, "plan", {"steps": steps})
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     decide(scene.engine, HUMAN, run, "plan")
     for verdict in ("fail", "pass"):
         for key in ("T-1", "T-2"):
@@ -240,7 +240,7 @@ def test_the_loops_own_gates_judge_what_was_made_in_it(scene: Scene) -> None:
     assert scene.begin(run, "build[a].code").data["feedback"][0]["from"] == "build"
     scene.submit(run, "build[a].code")
     assert scene.attempt(run, "build").status == "awaiting"
-    asked = answers.ask_approval(scene.engine, AGENT, run, "build")
+    asked = decisions.ask_approval(scene.engine, AGENT, run, "build")
     assert asked.data["sha256"] == scene.attempt(run, "build").sha256
     decide(scene.engine, HUMAN, run, "build")
     assert intact(scene, run).status == "completed"

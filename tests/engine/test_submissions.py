@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine import control, submissions
 from wfe_mcp.engine.desk import CLI_HOLDER
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers, decisions
 
 OTHER = {"title": "Another title"}
 WRONG: dict[str, Any] = {"titel": "?"}
@@ -55,7 +55,7 @@ def test_a_phase_nobody_began_takes_no_artifact(scene: Scene, artifact: dict[str
     run = scene.start(phase("plan"))
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=artifact)
     assert no.code == "illegal_transition"
-    envelope = answers.refusal(scene.engine, no, run, "plan")
+    envelope = answering.refusal(scene.engine, no, run, "plan")
     assert told(envelope)[0] == ("start_phase", "plan")
     assert (envelope.state, envelope.run_state, envelope.waiting_on) == ("ready", "running", "agent")
 
@@ -80,7 +80,7 @@ def test_while_a_person_is_asked_the_same_bytes_get_the_current_answer_and_other
     assert scene.submit(run, "plan").state == "awaiting"
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=OTHER)
     assert no.code == "illegal_transition"
-    withdrawn = answers.reject(scene.engine, AGENT, run, "plan", "a better one comes")
+    withdrawn = decisions.reject(scene.engine, AGENT, run, "plan", "a better one comes")
     assert withdrawn.state == "running"
     assert scene.submit(run, "plan", OTHER).data["attempt"] == 2
 
@@ -93,7 +93,7 @@ def test_a_live_holder_keeps_its_phase_and_a_dead_one_loses_it_at_once(scene: Sc
     assert refused(scene.begin, run, "plan").code == "leased"
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD)
     assert no.code == "leased"
-    assert told(answers.refusal(scene.engine, no, run, "plan")) == [("status", "")]
+    assert told(answering.refusal(scene.engine, no, run, "plan")) == [("status", "")]
     neighbour.end()
     assert told(scene.status(run)) == [("start_phase", "plan")]
     taken = scene.submit(run, "plan")
@@ -117,7 +117,7 @@ def test_what_another_live_process_submitted_is_leased(scene: Scene) -> None:
     scene.begin(run, "plan", other)
     scene.submit(run, "plan", engine=other)
     assert refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=OTHER).code == "leased"
-    assert refused(answers.reject, scene.engine, AGENT, run, "plan", "mine").code == "leased"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "plan", "mine").code == "leased"
 
 
 def test_a_phase_claimed_at_a_terminal_is_leased_until_its_hour_is_over(scene: Scene) -> None:
@@ -146,7 +146,7 @@ def test_an_invalid_artifact_is_kept_counted_and_told_whole(scene: Scene) -> Non
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": 1, "body": 2})
     assert no.code == "invalid_artifact"
     assert {detail.path for detail in no.details} == {"/title", "/titel", "/body"}
-    envelope = answers.refusal(scene.engine, no, run, "plan")
+    envelope = answering.refusal(scene.engine, no, run, "plan")
     assert envelope.next[0].tool == "submit_artifact"
     assert envelope.next[0].need == {"artifact": "/data/output/schema"}
     assert envelope.data["output"]["schema"]["required"] == ["title"]
@@ -160,7 +160,7 @@ def test_a_schema_that_is_too_long_for_the_answer_is_fetched_again(scene: Scene)
     run = scene.start(phase("plan", output=output))
     scene.begin(run)
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={})
-    assert told(answers.refusal(scene.engine, no, run, "plan"))[0] == ("start_phase", "plan")
+    assert told(answering.refusal(scene.engine, no, run, "plan"))[0] == ("start_phase", "plan")
 
 
 @pytest.mark.requirement("B-10")
@@ -172,7 +172,7 @@ def test_too_many_invalid_artifacts_end_the_attempt_for_a_person(scene: Scene) -
     assert "has failed" in no.hint
     found = scene.status(run)
     assert (found.run_state, found.waiting_on, told(found)) == ("waiting", "human", [])
-    assert answers.refusal(scene.engine, no, run, "plan").next == ()
+    assert answering.refusal(scene.engine, no, run, "plan").next == ()
     assert (
         refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD).code == "illegal_transition"
     )

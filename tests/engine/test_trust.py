@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused, told
 from wfe_mcp.engine import control, trust
 from wfe_mcp.engine.versions import keep_version
-from wfe_mcp.views import answers
+from wfe_mcp.views import answers, decisions
 
 
 def test_without_configuration_work_starts_and_its_check_waits_for_trust(scene: Scene) -> None:
@@ -16,7 +16,7 @@ def test_without_configuration_work_starts_and_its_check_waits_for_trust(scene: 
     assert (waiting.ok, waiting.state, waiting.waiting_on) == (True, "awaiting", "human")
     assert told(waiting) == [("status", "")]
     assert "wfe-mcp init" in scene.status(run).data["blockers"][0]
-    no = refused(answers.ask_approval, scene.engine, AGENT, run, "plan")
+    no = refused(decisions.ask_approval, scene.engine, AGENT, run, "plan")
     assert no.code == "needs_trust"
 
     scene.check("ok", "pass", trusted=False)
@@ -152,4 +152,4 @@ def test_a_gate_behind_trust_and_approval_asks_for_both(scene: Scene) -> None:
     trust.give_trust(scene.engine, HUMAN, [])
     scene.work()
     assert told(scene.status(run)) == [("approve", "plan")]
-    assert answers.ask_approval(scene.engine, AGENT, run, "plan").state == "completed"
+    assert decisions.ask_approval(scene.engine, AGENT, run, "plan").state == "completed"

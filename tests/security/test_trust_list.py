@@ -11,7 +11,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, re
 from wfe_mcp.engine import trust
 from wfe_mcp.engine.pin import set_pin
 from wfe_mcp.engine.versions import keep_version
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers
 from wfe_mcp.workspace.location import user_config_file
 
 CONFIG = ".wfe/config.toml"
@@ -128,7 +128,7 @@ def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_b
     scene.do(run, "plan")
     file.write_text(LOOSE)
     assert own_configuration(scene.engine).changed is True
-    shown = open_approval(scene.engine, answers.standing_of(scene.engine, run), "plan")
+    shown = open_approval(scene.engine, answering.standing_of(scene.engine, run), "plan")
     assert shown is not None
     assert shown.data["own_configuration_changed"] == str(file)
     trust.give_trust(scene.engine, HUMAN, [])

@@ -2,7 +2,7 @@
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from wfe_mcp.views import answers
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.approval import open_approval
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.engine.scene import AGENT, Scene, expr, phase, refused, told
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES, Envelope, Next
 
 
@@ -72,12 +72,12 @@ def test_text_and_structure_hold_the_same_facts(scene: Scene) -> None:
         scene.begin(run),
         scene.submit(run, "plan", {"title": "no"}),
         scene.begin(run),
-        answers.refusal(
+        answering.refusal(
             scene.engine, refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"a": 1})
         ),
         scene.submit(run, "plan"),
         answers.read_artifact(scene.engine, AGENT, run),
-        answers.refusal(scene.engine, refused(scene.status, "zzzz"), "zzzz"),
+        answering.refusal(scene.engine, refused(scene.status, "zzzz"), "zzzz"),
     ):
         same(found)
 

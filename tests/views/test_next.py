@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import approvals, control
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers, decisions
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
 
 LONG_ENOUGH = "${size(artifacts.%s_note.title) > 3}"
@@ -26,7 +26,7 @@ def call(scene: Scene, move: Next, title: str = "A good title") -> Envelope:
         case "submit_artifact":
             return answers.submit_artifact(scene.engine, AGENT, artifact={"title": title}, **args)
         case "approve":
-            return answers.ask_approval(scene.engine, AGENT, **args)
+            return decisions.ask_approval(scene.engine, AGENT, **args)
         case "control_run":
             return answers.control_run(scene.engine, AGENT, **args)
         case "list_templates":
@@ -110,7 +110,7 @@ def test_every_offered_call_is_legal_wherever_a_run_may_be(scene: Scene, seed: i
         except Refused as no:
             assert no.code not in {"illegal_transition", "not_ready", "leased", "bad_argument"}, (found.to_text(), no)
             assert no.code in {"stale_revision", "needs_human"}, no
-            found = answers.refusal(scene.engine, no, run)
+            found = answering.refusal(scene.engine, no, run)
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
         assert tx.verify_run(loaded.record.id) == []
@@ -158,7 +158,7 @@ def test_a_run_of_another_project_is_unknown_here(scene: Scene) -> None:
     try:
         answers.status(engine, By(), run)
     except Refused as no:
-        envelope = answers.refusal(engine, no, run)
+        envelope = answering.refusal(engine, no, run)
     else:
         raise AssertionError("it was found")
     assert (envelope.ok, [move.tool for move in envelope.next]) == (False, ["status"])
@@ -170,9 +170,9 @@ def test_a_refusal_says_where_the_run_stands(scene: Scene) -> None:
     try:
         scene.begin(run, "build")
     except Refused as no:
-        found = answers.refusal(scene.engine, no, run, "build")
-        nowhere = answers.refusal(scene.engine, no, "zzzz", "build")
-        elsewhere = answers.refusal(scene.engine, no, run, "nope")
+        found = answering.refusal(scene.engine, no, run, "build")
+        nowhere = answering.refusal(scene.engine, no, "zzzz", "build")
+        elsewhere = answering.refusal(scene.engine, no, run, "nope")
     else:
         raise AssertionError("it was begun")
     assert (found.state, found.run_state, found.waiting_on) == ("pending", "running", "agent")

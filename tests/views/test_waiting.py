@@ -2,7 +2,7 @@
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from wfe_mcp.engine.checkpoints import take_checkpoint
-from wfe_mcp.views import answers, waiting
+from wfe_mcp.views import answers, decisions, waiting
 
 
 def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(scene: Scene) -> None:
@@ -15,7 +15,7 @@ def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(sce
     scene.work()
     assert waiting.gates_are_done(scene.engine, run, "plan", 1)
     assert not waiting.sleeps(scene.engine, run), "the person has to be asked first"
-    answers.ask_approval(scene.engine, AGENT, run, "plan")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
     assert waiting.sleeps(scene.engine, run), "now for a person"
 
 

@@ -32,7 +32,7 @@ def approve(
     from wfe_mcp.cli.moved import moved
     from wfe_mcp.cli.waiting import wait_for_gates
     from wfe_mcp.engine import approvals
-    from wfe_mcp.views import answers
+    from wfe_mcp.views import answering
     from wfe_mcp.views.approval import open_approval
 
     engine, run = door.engine, door.at(run, phase)
@@ -42,7 +42,7 @@ def approve(
     if asked.decided:
         door.tell(moved(engine, run, phase, f"{phase} approved: its template takes anybody's word"))
         return
-    shown = open_approval(engine, answers.standing_of(engine, run), phase)
+    shown = open_approval(engine, answering.standing_of(engine, run), phase)
     assert shown is not None, "a request has just been stored for it"
     if not door.screen.as_json:
         _show(door, phase, shown)
@@ -85,7 +85,7 @@ def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
     """What is stale has its gates run again at once: without a server nobody else would, and the refusal says how they ended."""
     from wfe_mcp.cli.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
 
     try:
         yield

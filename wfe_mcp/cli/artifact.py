@@ -129,7 +129,7 @@ def _listed_then(door: Door, run: str, at: str) -> list[dict[str, Any]]:
 
 def _named(door: Door, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
 
     is_phase = name in standing_of(door.engine, run).loaded.state.attempts
     return (name, "") if is_phase else ("", name)

@@ -18,7 +18,7 @@ _VALUE_CHARS = 160
 
 def compare(door: Door, run: Run, other: Other) -> None:
     """Put RUN2 beside RUN: what went in, how each phase went, what it took and cost, which artifacts differ."""
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
     from wfe_mcp.views.comparison import comparison
     from wfe_mcp.views.envelope import Envelope
 

@@ -135,7 +135,7 @@ class Door:
 
         envelope = Envelope(False, summary=refused.message, data=refused.data, error=refused)
         if self._engine is not None:
-            from wfe_mcp.views.answers import refusal
+            from wfe_mcp.views.answering import refusal
 
             envelope = refusal(self._engine, refused, self.run, self.phase)
         self.exit_code = REFUSED

@@ -17,7 +17,8 @@ def moved(engine: Engine, run: str, phase: str | None, what: str, data: dict[str
 
     from wfe_mcp.core.model import By
     from wfe_mcp.core.spec import PhasePath
-    from wfe_mcp.views.answers import standing_of, status
+    from wfe_mcp.views.answering import standing_of
+    from wfe_mcp.views.answers import status
 
     envelope = status(engine, By(), run)
     summary = f"{what}. {envelope.summary}"

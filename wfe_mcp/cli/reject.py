@@ -25,7 +25,7 @@ def reject(
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine import approvals
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
 
     engine, run = door.engine, door.at(run, phase)
     state = standing_of(engine, run).loaded.state

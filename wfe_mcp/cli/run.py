@@ -50,7 +50,7 @@ def run(
 def _go_on(door: Door, run: str) -> None:
     """A run that no person paused goes on at once."""
     from wfe_mcp.engine.control import control
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
 
     state = standing_of(door.engine, run).loaded.state
     if state.status == "paused" and not state.paused_by_human:

@@ -46,7 +46,7 @@ def show(
         return
 
     from wfe_mcp.engine.past import moment
-    from wfe_mcp.views import answers
+    from wfe_mcp.views import answering, answers
     from wfe_mcp.views.story import past, story
 
     engine, run = door.engine, door.at(run, phase or None)
@@ -55,7 +55,7 @@ def show(
             then = moment(engine, tx, run, at)
         answer, found = past(engine, then), then.found
     else:
-        found = answers.standing_of(engine, run)
+        found = answering.standing_of(engine, run)
         answer = answers.status(engine, door.by, run, "full")
         answer = replace(answer, data=answer.data | story(engine, found))
     told: dict[str, Any] = answer.data

@@ -22,10 +22,10 @@ def submit(
     """Hand in the artifact of PHASE, claiming it if nobody works on it, and wait for its gates."""
     from wfe_mcp.cli.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
-    from wfe_mcp.views import answers
+    from wfe_mcp.views import answering, answers
 
     engine, run = door.engine, door.at(run, phase)
-    found = answers.standing_of(engine, run).loaded
+    found = answering.standing_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
     by = door.person(pin_fd, f"hand in {phase}") if is_persons or pin_fd is not None else door.by
     file = _in_project(path, Path(found.record.worktree))

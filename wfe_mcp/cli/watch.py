@@ -35,14 +35,14 @@ def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool]
     """
     from wfe_mcp.cli.waiting import at_work
     from wfe_mcp.engine.work import tend_open_runs
-    from wfe_mcp.views import answers
+    from wfe_mcp.views import answering
     from wfe_mcp.views.feed import Feed
 
     engine, by_hand = door.engine, list[str]()
     began = engine.clock()
     with at_work(door) as wait:
         tend_open_runs(engine)
-        found = answers.standing_of(engine, run)
+        found = answering.standing_of(engine, run)
         record = found.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
         while not is_told() and not _needs_somebody(door, found):
@@ -50,7 +50,7 @@ def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool]
             with door.screen.busy(f"{record.title}: {found.loaded.state.status}"):
                 _until_changed(door, wait, is_told)
             _show(door, feed.news())
-            found = answers.standing_of(engine, run)
+            found = answering.standing_of(engine, run)
     _show(door, feed.news())
     return found
 

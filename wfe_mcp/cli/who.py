@@ -18,7 +18,7 @@ def who(door: Door, run: str, probe: Command, pin_fd: int | None, what: str) -> 
     A given PIN is always checked. What is illegal for everybody is left to the engine to refuse.
     """
     from wfe_mcp.core.moves import refusal
-    from wfe_mcp.views.answers import standing_of
+    from wfe_mcp.views.answering import standing_of
 
     refused = refusal(standing_of(door.engine, run).loaded.state, probe)
     if pin_fd is None and (refused is None or refused.code != "needs_human"):

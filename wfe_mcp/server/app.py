@@ -32,7 +32,7 @@ from wfe_mcp.server.prompts import add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources
 from wfe_mcp.server.result import tool_result
 from wfe_mcp.server.tools import tools
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering
 from wfe_mcp.views.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class WfeServer(MCPServer[None]):
         run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
         try:
             engine = await self.place.engine(partial(self._roots, context))
-            return await self.place.in_thread(partial(answers.refusal, engine, refused, run, phase))
+            return await self.place.in_thread(partial(answering.refusal, engine, refused, run, phase))
         except Refused:
             pass
         except Exception:

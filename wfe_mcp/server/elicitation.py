@@ -5,7 +5,7 @@
 
 An address is best: the client only opens it, and the person decides on our page. That they opened it decides nothing.
 The form has a field to type into: a client that accepts by itself sends an empty form, which decides nothing. What an
-answer counts for, ``views.answers.answer_form`` and ``answer_page`` say.
+answer counts for, ``views.decisions.answer_form`` and ``answer_page`` say.
 """
 
 from contextlib import suppress

@@ -25,7 +25,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.desk import Engine
 from wfe_mcp.server.place import Place
-from wfe_mcp.views import answers
+from wfe_mcp.views import answering, answers
 
 __all__ = ["add_completions", "add_resources"]
 
@@ -104,9 +104,9 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            return [attempt.phase for attempt in answers.standing_of(engine, given["run"]).loaded.state.open_attempts]
+            return [attempt.phase for attempt in answering.standing_of(engine, given["run"]).loaded.state.open_attempts]
         case "artifact" if given.get("run"):
-            found = answers.standing_of(engine, given["run"])
+            found = answering.standing_of(engine, given["run"])
             paths = (phase.path for phase in found.loaded.state.spec.phases)
             return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
         case "template" | "name":

@@ -1,28 +1,23 @@
 """What does each tool answer?
 
 One function per tool: it asks the engine, reads where the run stands now and puts both into the envelope. Refusals
-are raised; ``refusal`` turns them into the same envelope with the legal next calls.
+are raised; ``answering.refusal`` turns them into the same envelope with the legal next calls.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
-from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals, control, phases, runs, submissions, templates, versions
-from wfe_mcp.engine.page import page_for
-from wfe_mcp.engine.pin import pin_is_set
-from wfe_mcp.engine.rollback import end_interrupted, is_interrupted
+from wfe_mcp.engine import control, phases, runs, submissions, templates, versions
 from wfe_mcp.engine.stale import is_stale
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.answering import envelope_of, moved, standing_of
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves, submit_move
@@ -35,13 +30,11 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.phases import Claim
 
 __all__ = [
-    "answer_form", "answer_page", "ask_approval", "control_run", "envelope_of", "is_closed", "list_templates", "read_artifact", "refusal", "reject", "retry_phase", "save_template",
-    "skip_phase",
-    "standing_of", "start_phase", "start_run", "status", "submit_artifact", "submitted",
+    "control_run", "list_templates", "read_artifact", "retry_phase", "save_template", "skip_phase", "start_phase",
+    "start_run", "status", "submit_artifact", "submitted",
 ]  # fmt: skip
 
 _SHOWN = 20
-_TYPED_CHARS = 4
 _PROMPT_CHARS = 4_500
 _INPUT_CHARS = 400
 """An answer stays below 10 kB: a long prompt goes on in its file, and long inputs are where the prompt quotes them."""
@@ -160,107 +153,16 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
     return envelope_of(found, f"{phase}: {newest.status}", data, phase=phase)
 
 
-def ask_approval(
-    engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
-) -> Envelope:  # fmt: skip
-    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command.
-
-    Where a page lives, or ``starts_page``, its address is there too; without a PIN nobody could decide on it.
-    """
-    asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
-    found = standing_of(engine, asked.loaded.record.id)
-    if asked.decided:
-        return envelope_of(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
-    command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
-    data = {
-        "request": asked.request.id,
-        "sha256": asked.request.sha256,
-        "assurance": asked.assurance,
-        "command": command,
-    }
-    signs = asked.assurance == "passkey"
-    url = page_for(engine, asked.request.id, may_start=starts_page) if signs or pin_is_set(engine) else None
-    data |= {"url": url} if url else {}
-    at_page = f"open {url} or " if url else ""
-    refused = Refused(
-        "needs_human", f"{asked.message} A person decides; the request is stored.",
-        f"Ask the user to {at_page}run in a terminal of their own: {command}{' (and sign with a passkey there)' if signs else ''}",
-    )  # fmt: skip
-    envelope = envelope_of(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
-    wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
-    return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
-
-
-def answer_form(
-    engine: Engine, run: str, phase: str, request: str, action: str, content: dict[str, Any] | None
-) -> Envelope:
-    """What a form of the client brought. Only a full answer to the stored request counts; all else is no decision.
-
-    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
-    """
-    given = content or {}
-    typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
-    found = standing_of(engine, run)
-    attempt = found.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
-    if attempt is None or attempt.asked != request:
-        raise Refused(
-            "stale_revision",
-            "The form was about a revision that is no longer open.",
-            "Call status.",
-            run=run,
-            phase=phase,
-        )
-    typed_well = len(typed) >= _TYPED_CHARS and str(attempt.sha256).startswith(typed)
-    comment = str(given.get("comment") or "")
-    if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
-        return ask_approval(engine, By(), run, phase, comment=comment)
-    if decision == "approve":
-        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment, request=request)
-        return _moved(engine, run, phase, "approved in a form of the client (assurance client)")
-    feedback = comment or "rejected in a form, without a comment"
-    approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
-    return _moved(engine, run, phase, "rejected in a form of the client")
-
-
-def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
-    """The client was asked to open the page. That it did, or did not, is no decision; one may have been made there."""
-    with engine.store.read() as tx:
-        stored, decided = tx.request_by_id(request), tx.decision(request)
-        is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
-    if decided is None or not is_this:
-        return ask_approval(engine, by, run, phase)
-    return _moved(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
-
-
-def is_closed(engine: Engine, request: str) -> bool:
-    """True once ``request`` takes no answer any more."""
-    with engine.store.read() as tx:
-        found = tx.request_by_id(request)
-    return found is None or found.status != "open"
-
-
-def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
-    """An agent withdraws its own submission; a person's no comes with a human channel."""
-    if by.is_human:
-        loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
-        return _moved(engine, loaded.record.id, phase, "rejected")
-    if to:
-        raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
-                      f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
-    loaded = approvals.withdraw(engine, by, run, phase, feedback)
-    return _moved(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
-
-
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
     """Open a new attempt."""
     loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
-    return _moved(engine, loaded.record.id, phase, "a new attempt is open")
+    return moved(engine, loaded.record.id, phase, "a new attempt is open")
 
 
 def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
     """Leave a phase out."""
     loaded = control.skip(engine, by, run, phase, reason)
-    return _moved(engine, loaded.record.id, phase, "skipped")
+    return moved(engine, loaded.record.id, phase, "skipped")
 
 
 def control_run(
@@ -287,66 +189,6 @@ def read_artifact(
     )
     what = data.get("artifact") or f"{len(data.get('artifacts', []))} artifact(s)"
     return envelope_of(found, f"read {what}", data)
-
-
-def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
-    """The envelope of a refusal: with the run's state and legal next calls where the run is known."""
-    run, phase = refused.run or run, refused.phase or phase
-    data = dict(refused.data)
-    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
-    if run:
-        try:
-            found = standing_of(engine, run)
-        except Refused:
-            return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
-        if phase not in found.loaded.state.attempts:
-            phase = None
-        envelope = envelope_of(found, refused.message, data, phase=phase, error=refused)
-        return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
-    return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
-
-
-def standing_of(engine: Engine, run: str) -> Standing:
-    """Where ``run`` stands as this process sees it. A rollback that was interrupted is ended first."""
-    with engine.store.read() as tx:
-        found = standing(engine, tx, engine.load(tx, run))
-    if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
-        return found
-    with suppress(Refused):  # it cannot be ended just now, and blockers say so
-        end_interrupted(engine, found.loaded.record.id)
-    with engine.store.read() as tx:
-        return standing(engine, tx, engine.load(tx, run))
-
-
-def envelope_of(
-    found: Standing, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
-) -> Envelope:
-    """The answer about a run as it stands now, and one of its phases."""
-    state = found.loaded.state
-    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
-    return Envelope(
-        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
-        found.waiting_on, summary, next_moves(found), data, error,
-    )  # fmt: skip
-
-
-def _resubmit(found: Standing, envelope: Envelope, phase: str) -> Envelope:
-    """After an invalid artifact: submit again, with the schema at hand when it is small."""
-    attempt = found.loaded.state.current(PhasePath(phase))
-    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
-        return envelope
-    output = artifact_views.output_view(found.plan, attempt.phase)
-    if len(str(output)) > 2_000:
-        return envelope
-    submit = submit_move(found.loaded.record.id, phase, attempt.number)
-    return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))
-
-
-def _moved(engine: Engine, run: str, phase: str, what: str) -> Envelope:
-    found = standing_of(engine, run)
-    return envelope_of(
-        found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
-    )
 
 
 def _open_runs(engine: Engine, by: By) -> Envelope:

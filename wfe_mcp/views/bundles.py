@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.envelope import Envelope
 from wfe_mcp.views.runs import origin_view
 

@@ -21,7 +21,7 @@ from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import typed
 from wfe_mcp.store.approval_records import RequestStatus
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.approval import open_approval
 from wfe_mcp.views.approvers import signers
 from wfe_mcp.views.difference import difference

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
 from wfe_mcp.views.runs import summary

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.engine import checkpoints, rollback
 from wfe_mcp.views import runs as run_views
-from wfe_mcp.views.answers import envelope_of, standing_of
+from wfe_mcp.views.answering import envelope_of, standing_of
 from wfe_mcp.views.checkpoints import checkpoint_view, not_kept, not_kept_words
 
 if TYPE_CHECKING:

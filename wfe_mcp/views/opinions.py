@@ -9,7 +9,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import second_opinion
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.next_moves import next_moves
 

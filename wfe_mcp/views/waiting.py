@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.views.answers import standing_of
+from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:

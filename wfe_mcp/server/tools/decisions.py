@@ -16,7 +16,7 @@ from mcp_types import InputRequiredResult
 
 from wfe_mcp.server.call import Call
 from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
-from wfe_mcp.views import answers
+from wfe_mcp.views import decisions
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["approve", "reject"]
@@ -35,7 +35,7 @@ async def approve(
     if brought is not None:
         return await _settled(call, run, phase, brought)
     stored = await call.answer(
-        answers.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment, starts_page=call.place.starts_page
+        decisions.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment, starts_page=call.place.starts_page
     )
     asked = asked_in(call.context, stored)
     if asked is None:
@@ -50,18 +50,18 @@ async def approve(
 
 async def reject(call: Call, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
     """Withdraw your own submission, with feedback; a new attempt opens."""
-    return await call.answer(answers.reject, run=run, phase=phase, feedback=feedback, to=to)
+    return await call.answer(decisions.reject, run=run, phase=phase, feedback=feedback, to=to)
 
 
 async def _settled(call: Call, run: str, phase: str, answered: Answered) -> Envelope:
     if answered.on_page:
-        return await call.answer(answers.answer_page, run=run, phase=phase, request=answered.request)
+        return await call.answer(decisions.answer_page, run=run, phase=phase, request=answered.request)
     return await call.place.in_thread(
-        partial(answers.answer_form, call.engine, run, phase, answered.request, answered.action, answered.content)
+        partial(decisions.answer_form, call.engine, run, phase, answered.request, answered.action, answered.content)
     )
 
 
 async def _watch(call: Call, request: str) -> None:
     """Wait until the request takes no answer any more, and say so."""
-    if await call.until(partial(answers.is_closed, call.engine, request), WATCH_S):
+    if await call.until(partial(decisions.is_closed, call.engine, request), WATCH_S):
         await say_decided(call.context, request)

@@ -1,0 +1,114 @@
+"""What is answered where a person says yes or no, and where an agent only asks for it?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine import approvals
+from wfe_mcp.engine.page import page_for
+from wfe_mcp.engine.pin import pin_is_set
+from wfe_mcp.views.answering import envelope_of, moved, standing_of
+from wfe_mcp.views.envelope import Envelope, Next
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.desk import Engine
+
+__all__ = ["answer_form", "answer_page", "ask_approval", "is_closed", "reject"]
+
+_TYPED_CHARS = 4
+
+
+def ask_approval(
+    engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
+) -> Envelope:  # fmt: skip
+    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command.
+
+    Where a page lives, or ``starts_page``, its address is there too; without a PIN nobody could decide on it.
+    """
+    asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
+    found = standing_of(engine, asked.loaded.record.id)
+    if asked.decided:
+        return envelope_of(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
+    command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
+    data = {
+        "request": asked.request.id,
+        "sha256": asked.request.sha256,
+        "assurance": asked.assurance,
+        "command": command,
+    }
+    signs = asked.assurance == "passkey"
+    url = page_for(engine, asked.request.id, may_start=starts_page) if signs or pin_is_set(engine) else None
+    data |= {"url": url} if url else {}
+    at_page = f"open {url} or " if url else ""
+    refused = Refused(
+        "needs_human", f"{asked.message} A person decides; the request is stored.",
+        f"Ask the user to {at_page}run in a terminal of their own: {command}{' (and sign with a passkey there)' if signs else ''}",
+    )  # fmt: skip
+    envelope = envelope_of(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+    wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
+    return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
+
+
+def answer_form(
+    engine: Engine, run: str, phase: str, request: str, action: str, content: dict[str, Any] | None
+) -> Envelope:
+    """What a form of the client brought. Only a full answer to the stored request counts; all else is no decision.
+
+    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
+    """
+    given = content or {}
+    typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
+    found = standing_of(engine, run)
+    attempt = found.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
+    if attempt is None or attempt.asked != request:
+        raise Refused(
+            "stale_revision",
+            "The form was about a revision that is no longer open.",
+            "Call status.",
+            run=run,
+            phase=phase,
+        )
+    typed_well = len(typed) >= _TYPED_CHARS and str(attempt.sha256).startswith(typed)
+    comment = str(given.get("comment") or "")
+    if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
+        return ask_approval(engine, By(), run, phase, comment=comment)
+    if decision == "approve":
+        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment, request=request)
+        return moved(engine, run, phase, "approved in a form of the client (assurance client)")
+    feedback = comment or "rejected in a form, without a comment"
+    approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
+    return moved(engine, run, phase, "rejected in a form of the client")
+
+
+def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
+    """The client was asked to open the page. That it did, or did not, is no decision; one may have been made there."""
+    with engine.store.read() as tx:
+        stored, decided = tx.request_by_id(request), tx.decision(request)
+        is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
+    if decided is None or not is_this:
+        return ask_approval(engine, by, run, phase)
+    return moved(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
+
+
+def is_closed(engine: Engine, request: str) -> bool:
+    """True once ``request`` takes no answer any more."""
+    with engine.store.read() as tx:
+        found = tx.request_by_id(request)
+    return found is None or found.status != "open"
+
+
+def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
+    """An agent withdraws its own submission; a person's no comes with a human channel."""
+    if by.is_human:
+        loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
+        return moved(engine, loaded.record.id, phase, "rejected")
+    if to:
+        raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
+                      f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
+    loaded = approvals.withdraw(engine, by, run, phase, feedback)
+    return moved(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
