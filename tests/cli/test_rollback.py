@@ -136,6 +136,8 @@ def test_changes_that_nobody_recorded_take_a_word_more(cli: Terminal) -> None:
     run = cli.start("letter")
     name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
     (cli.root / "mine.txt").write_text("mine\n")
+    said = cli("rollback", run, name)
+    assert ("go back with --no-files, or ask" in said.err, "files=false" in said.err) == (True, False)
     said = cli("rollback", run, name, pin=PIN)
     assert said.code == 1
     assert "mine.txt" in said.err

@@ -15,7 +15,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.history import changed_places
-from wfe_mcp.core.model import AttemptStatus, By, RunId, RunState, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 
 if TYPE_CHECKING:
@@ -116,14 +116,18 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
     paths = cast("list[str]", refused.data["paths"])
     data: dict[str, Any] = {name: refused.data[name] for name in ("diffstat", "safety")}
     data |= {"paths": paths[:_PATHS], "command": discard}
+    at_cli = by.channel is Channel.CLI
+    record, without = (
+        ("wfe-mcp checkpoint", "--no-files") if at_cli else ("control_run action=checkpoint", "files=false")
+    )
     works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
     if by.is_human or works:
         hint = (
             f"To let them go: {discard}; to keep them: {aim.command} --no-files" if by.is_human
-            else "Yours? Record them first (control_run action=checkpoint), then go back; or go back with files=false."
+            else f"Yours? Record them first ({record}), then go back; or go back with {without}."
         )  # fmt: skip
         return _refusal(refused, "conflict", hint, data)
-    hint = f"They may be the user's: go back with files=false, or ask the user to run: {discard}"
+    hint = f"They may be the user's: go back with {without}, or ask the user to run: {discard}"
     return _refusal(refused, "needs_human", hint, data)
 
 
