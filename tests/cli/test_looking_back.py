@@ -128,6 +128,12 @@ def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
         "send",
     ]
     assert cli.json("artifact", "show", letter, "send", "--at", "2").refusal == "unknown_artifact"
+    error = cli.json("artifact", "show", letter, "send", "--at", first, "--revision", "2").document["error"]
+    assert (error["code"], error["message"]) == ("unknown_artifact", f"send had no revision 2 at event {first} yet.")
+    assert error["hint"] == "Its newest one then was 1."
+    assert (
+        cli.json("artifact", "show", letter, "send", "--at", second, "--revision", "1").data["content"]["text"] == "one"
+    )
 
 
 @pytest.mark.requirement("S1-03")

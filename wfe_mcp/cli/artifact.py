@@ -36,8 +36,9 @@ def show(door: Door, run: Run, name: Name = "", revision: Revision = None, point
 
     engine, run = door.engine, door.at(run)
     phase, artifact = _named(door, run, name)
-    if at and name and revision is None:
-        revision = _revision_then(door, run, answers.read_artifact(engine, door.by, run, phase, artifact).data, at)
+    if at and name:
+        newest = answers.read_artifact(engine, door.by, run, phase, artifact).data
+        revision = _revision_then(door, run, newest, at, revision)
     answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
     if at and not name:
         answer = replace(answer, data={"artifacts": _listed_then(door, run, at)})
@@ -108,15 +109,21 @@ def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
     door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
 
 
-def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str) -> int:
-    """Which revision of the artifact ``newest`` there was at event ``at``. Refuses ``unknown_artifact``."""
+def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
+    """Which revision of the artifact ``newest`` there was at event ``at``: its newest one, or the one that is ``wanted``.
+
+    Refuses ``unknown_artifact``.
+    """
     from wfe_mcp.core.errors import Refused
 
     there = [each["revision"] for each in _listed_then(door, run, at) if each["phase"] == newest["phase"]]
     if not there:
         raise Refused("unknown_artifact", f"{newest['artifact']} was not there at event {at}.",
                       f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
-    return max(there)
+    if wanted is not None and wanted > max(there):
+        raise Refused("unknown_artifact", f"{newest['artifact']} had no revision {wanted} at event {at} yet.",
+                      f"Its newest one then was {max(there)}.")  # fmt: skip
+    return max(there) if wanted is None else wanted
 
 
 def _listed_then(door: Door, run: str, at: str) -> list[dict[str, Any]]:

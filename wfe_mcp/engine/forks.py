@@ -213,6 +213,7 @@ def _log_of(evidence: EvidenceRecord, run: str) -> str:
 def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
     """The logs of what was checked: they stay when the origin goes. One that is no longer there was tidied away."""
     from wfe_mcp.workspace.files import MAX_FOLDER_BYTES, read_if_there, write_atomic
+    from wfe_mcp.workspace.mirror import write_gitignore
 
     for each in place.evidence:
         if each.log_path is None:
@@ -220,6 +221,7 @@ def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
         try:
             found = read_if_there(Path(place.record.worktree), _log_of(each, place.record.id), MAX_FOLDER_BYTES)
             if found is not None:
+                write_gitignore(engine.root)
                 write_atomic(engine.root, _log_of(each, new_id), found)
         except Refused as refused:
             log.warning("a log of run %s was not copied to its fork %s: %s", place.record.id, new_id, refused.message)
