@@ -15,6 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine import rollback as going
+from wfe_mcp.engine.backups import backup, restore
 from wfe_mcp.engine.bundles.exporting import export_run
 from wfe_mcp.engine.bundles.importing import import_run
 from wfe_mcp.engine.checkpoints import at_start, checkpoints_of, prune
@@ -164,6 +165,23 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
     assert (files(scene)["old-3.txt"], files(scene)["mine.txt"]) == (b"somebody's\n", b"mine\n")
     with scene.store.read() as tx:
         assert tx.verify_run(RunId(run)) == []
+
+
+def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(scene: Scene, tmp_path: Path):
+    run, _, _ = wrecked(scene)
+    kill_in(scene, run, "before the files")
+    scene.clock.advance(hours=2)
+    own = scene.environment | {"WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}
+    there = Scene(scene.root, scene.store, scene.clock, own)
+    copy, _ = backup(there.engine, tmp_path / "copy.db")
+    assert answers.status(there.engine, AGENT, run).run_state == "running", "it went back"
+    scene.write("old-3.txt", "worked on since\n")
+    scene.clock.advance(hours=1)
+    restore(there.engine, copy, lambda _: HUMAN)
+    now = files(scene)
+    assert answers.status(there.engine, AGENT, run).run_state == "completed"
+    assert (files(scene), there.events(run)[-1]) == (now, "RollbackAbandoned")
+    assert (now["old-3.txt"], there.state(run).going_back) == (b"worked on since\n", None)
 
 
 @pytest.mark.attack("a bundle that stands in the middle of a rollback puts files back where it comes in", "held")

@@ -24,7 +24,7 @@ from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.history import changed_places
-from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, GoingBack, RunId, TakesBack
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
@@ -107,6 +107,8 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
         return
     root = Path(loaded.record.worktree)
     fault = available(root) if root.is_dir() else f"'{root}' is gone."
+    if _waited_in_a_backup(engine, run):
+        fault = "The database was set back to a backup that it waited in. The files were left as they are."
     if fault is not None:
         _abandon(engine, run, going, fault)
         return
@@ -133,6 +135,15 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
     if meanwhile is not None:
         keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
         drop(root, [meanwhile.safety_name])
+
+
+def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
+    """True when the rollback began before the moment that the database was set back to: its files are others' by now."""
+    from wfe_mcp.engine.backups import set_backs
+
+    with engine.store.read() as tx:
+        began = tx.events_of(run, "RollbackBegan")[-1].at
+        return any(began <= one.to for one in set_backs(tx.setting_events()))
 
 
 def _tell_kept(current: Turn, meanwhile: Restored, note: str) -> None:
