@@ -19,6 +19,7 @@ from wfe_mcp.engine.backups import backup, restore
 from wfe_mcp.engine.bundles.exporting import export_run
 from wfe_mcp.engine.bundles.importing import import_run
 from wfe_mcp.engine.checkpoints import at_start, checkpoints_of, prune
+from wfe_mcp.engine.going_back import end_interrupted
 from wfe_mcp.engine.work import tend_open_runs
 from wfe_mcp.store import Store
 from wfe_mcp.views import answers, history
@@ -195,7 +196,7 @@ def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(scene: Scene, tmp
     before = there.events(run)
     assert answers.status(there.engine, AGENT, run).ok
     assert refused(there.begin, run, "build").code == "illegal_transition"
-    going.end_interrupted(there.engine, run)
+    end_interrupted(there.engine, run)
     assert (files(scene), there.events(run)) == (after, before)
     there.close()
 
@@ -204,7 +205,7 @@ def test_without_its_folder_a_rollback_is_abandoned_and_said(scene: Scene, tmp_p
     run, _, _ = wrecked(scene)
     kill_in(scene, run, "before the files")
     (scene.root / ".git").rename(tmp_path / "elsewhere")
-    going.end_interrupted(scene.engine, run)
+    end_interrupted(scene.engine, run)
     assert scene.state(run).going_back is None
     assert scene.events(run)[-1] == "RollbackAbandoned"
     assert scene.attempt(run, "build").status is AttemptStatus.COMPLETED

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.engine.changing import change
 from wfe_mcp.engine.requests import SYSTEM
 
 if TYPE_CHECKING:
@@ -278,10 +279,8 @@ def _take(
     engine: Engine, record: RunRecord, by: By, why: Why, attempts: Sequence[Attempt | None], told: str = ""
 ) -> int:
     """The number of the first event."""
-    from wfe_mcp.engine.turns import turn_in
-
     saved = save(engine, record, why)
-    with engine.store.tx() as tx, turn_in(engine, tx, record.id, by) as current:
+    with engine.store.tx() as tx, change(engine, tx, record.id, by) as current:
         first = current.run.last_seq + 1
         note_taken(current, saved, why, attempts, told)
     return first

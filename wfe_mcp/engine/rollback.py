@@ -13,10 +13,9 @@ Rules:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -24,30 +23,27 @@ from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.history import changed_places
-from wfe_mcp.core.model import AttemptStatus, By, GoingBack, RunId, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
+from wfe_mcp.engine.going_back import abandon, alone, judge_again, safety_ref
 from wfe_mcp.engine.in_the_way import Aim, command_back, judge, log_of, unrecorded
 from wfe_mcp.engine.past import event_named, is_event_name
-from wfe_mcp.engine.requests import SYSTEM
-from wfe_mcp.engine.settling import enqueue_gate
-from wfe_mcp.engine.turns import turn_in
+from wfe_mcp.engine.turns import turn
 from wfe_mcp.workspace.process import holder_id
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from wfe_mcp.core.undo import Entry
     from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.turn import Turn
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records import LoadedRun
     from wfe_mcp.workspace.restoring import Restored
 
-__all__ = ["Went", "end_interrupted", "is_interrupted", "redo", "rollback", "undo"]
+__all__ = ["Went", "redo", "rollback", "undo"]
 
-_NAMED = 5
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
 
@@ -85,73 +81,6 @@ def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
 def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
     """Take back the last undo."""
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
-
-
-def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
-    """True when a rollback began here whose process does not go on with it. A run from elsewhere touches no file."""
-    going, record = loaded.state.going_back, loaded.record
-    if going is None or record.origin_sha256 is not None or record.id in engine.going_back:
-        return False
-    return going.holder == holder_id(engine.identity) or not engine.is_alive(going.holder)
-
-
-def end_interrupted(engine: Engine, run_id: str) -> None:
-    """End the rollback that another process began: the files first, whatever of them it has put back already."""
-    from wfe_mcp.workspace.checkpoints import available, drop, keep, read_snapshot
-    from wfe_mcp.workspace.restoring import restore
-
-    with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
-    going, run = loaded.state.going_back, loaded.record.id
-    if going is None or not is_interrupted(engine, loaded):
-        return
-    root = Path(loaded.record.worktree)
-    fault = available(root) if root.is_dir() else f"'{root}' is gone."
-    if _waited_in_a_backup(engine, run):
-        fault = "The database was set back to a backup that it waited in. The files were left as they are."
-    if fault is not None:
-        _abandon(engine, run, going, fault)
-        return
-    told: dict[str, Any] = {"safety": _safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
-    meanwhile: Restored | None = None
-    note = ""
-    with _alone(engine, run):
-        try:
-            restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
-        except Refused as refused:
-            if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
-                raise
-            paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
-            note = f"changed meanwhile: {', '.join(map(repr, paths))}"
-            meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
-        with engine.store.tx() as tx, turn_in(engine, tx, run, SYSTEM) as current:
-            if current.state.going_back == going:
-                tree = read_snapshot(root, going.commit).tree
-                current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
-                _judge_again(current)
-                if meanwhile is not None:
-                    _tell_kept(current, meanwhile, note)
-        drop(root, [told["safety"]])
-    if meanwhile is not None:
-        keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
-        drop(root, [meanwhile.safety_name])
-
-
-def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
-    """True when the rollback began before the moment that the database was set back to: its files are others' by now."""
-    from wfe_mcp.engine.backups import set_backs
-
-    with engine.store.read() as tx:
-        began = tx.events_of(run, "RollbackBegan")[-1].at
-        return any(began <= one.to for one in set_backs(tx.setting_events()))
-
-
-def _tell_kept(current: Turn, meanwhile: Restored, note: str) -> None:
-    """What somebody changed while nobody went on with a rollback is a checkpoint, which one can go to."""
-    safety = meanwhile.safety
-    current.give(  # no ``tree``: it is not what the files are since
-        c.TakeCheckpoint(why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at)
-    )  # fmt: skip
 
 
 def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
@@ -235,8 +164,6 @@ def _known_tree(log: Sequence[Entry]) -> str | None:
 
 
 def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
-    from wfe_mcp.engine.turns import turn
-
     if discard and not by.is_human:
         raise Refused("needs_human", "Only a person discards files that nobody recorded.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
     if aim.commit is None:
@@ -250,7 +177,6 @@ def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
 
 
 def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, discard: bool) -> Went:
-    from wfe_mcp.engine.turns import turn
     from wfe_mcp.workspace.checkpoints import drop, keep, read_snapshot
     from wfe_mcp.workspace.restoring import prepare, restore
 
@@ -260,13 +186,13 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
-    told: dict[str, Any] = {"safety": _safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     try:
         found = prepare(root, commit, expect=None if discard else _known_tree(log), **told)
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
-    with _alone(engine, run):
+    with alone(engine, run):
         with turn(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1
@@ -288,11 +214,11 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         try:
             done = restore(root, commit, expect=found.safety.tree, **told)
         except Refused as refused:
-            _abandon(engine, run, began, refused.message)
+            abandon(engine, run, began, refused.message)
             raise
         with turn(engine, run, by) as current:
             current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
-            _judge_again(current)
+            judge_again(current)
         drop(root, [told["safety"]])
     return Went(
         current.loaded, aim.to, aim.what, changed_places(before, current.state), done, name_of(seq), effects=effects
@@ -306,32 +232,3 @@ def _read(read: Any, root: Path, commit: str, aim: Aim) -> Any:
         if refused.code == "unavailable":
             raise
         raise Refused("unavailable", f"The files of {aim.what} are no longer kept.", "Go back without the files, or to a newer checkpoint.") from None  # fmt: skip
-
-
-def _safety_ref(run: str, going: GoingBack) -> str:
-    return f"{run}/safety-{going.to}"
-
-
-def _abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
-    with engine.store.tx() as tx, turn_in(engine, tx, run, SYSTEM) as current:
-        if current.state.going_back != going:
-            return
-        current.give(c.AbandonRollback(reason=reason, by=SYSTEM, at=current.at))
-        _judge_again(current)
-
-
-def _judge_again(current: Turn) -> None:
-    """The jobs of gates that looked away while files were put back."""
-    for attempt in current.state.open_attempts:
-        if attempt.status is AttemptStatus.GATING:
-            enqueue_gate(current, attempt)
-
-
-@contextmanager
-def _alone(engine: Engine, run: str) -> Generator[None]:
-    """Others in this process see that somebody is at it."""
-    engine.going_back.add(run)
-    try:
-        yield
-    finally:
-        engine.going_back.discard(run)

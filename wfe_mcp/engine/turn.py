@@ -1,7 +1,7 @@
 """What is a run while a command changes it?
 
 A turn holds the state as it becomes, the events so far and the transaction they will be saved in. Whoever evaluates
-something for a run (conditions, prompts, gates, steps) reads it here; ``turns.py`` opens and ends it.
+something for a run (conditions, prompts, gates, steps) reads it here; ``changing.py`` opens and ends it.
 """
 
 from __future__ import annotations

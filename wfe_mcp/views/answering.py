@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.rollback import end_interrupted, is_interrupted
+from wfe_mcp.engine.going_back import end_interrupted, is_interrupted
 from wfe_mcp.engine.standing import Standing, standing
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views.envelope import Envelope, Next
