@@ -125,6 +125,30 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     assert cli.state(run) == "waiting"
 
 
+def test_a_yes_that_a_rollback_made_void_is_told_as_void_until_it_counts_again(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    cli("approve", run, "send", pin=PIN)
+
+    def told() -> list[bool]:
+        return ["(void since: rolled back)" in cli(word, run).out for word in ("show", "handoff")]
+
+    assert told() == [False, False]
+    assert cli("rollback", run, "draft", "--no-files", pin=PIN).code == 0
+    assert told() == [True, True]
+    assert cli.json("show", run).data["decisions"][0]["void"] == "rolled_back"
+    cli.hand_in(run, "draft", "again")
+    cli.hand_in(run, "send", "again")
+    assert cli("approve", run, "send", pin=PIN).code == 0
+    assert [one.get("void") for one in cli.json("show", run).data["decisions"]] == ["rolled_back", None]
+    for _ in range(6):
+        if "rolled_back" not in str(cli.json("show", run).data["decisions"][0]):
+            break
+        assert cli("undo", run, pin=PIN).code == 0
+    assert [one.get("void") for one in cli.json("show", run).data["decisions"]] == [None, "rolled_back"]
+
+
 def test_a_cancelled_run_is_not_brought_back(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli("cancel", run).code == 0

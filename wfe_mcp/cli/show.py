@@ -155,13 +155,15 @@ def _tell(screen: "Screen", answer: "Envelope") -> None:
 
 def _tell_people(screen: "Screen", data: dict[str, Any]) -> None:
     """Who was asked, and who decided what."""
+    from wfe_mcp.views.story import void_words
+
     for one in data["requests"]:
         if one["state"] == "open":
             screen.line(f"{one['asked_at'][:19]}Z {one['phase']} asked about {one['sha256']}: not answered", "awaiting")
     for one in data["decisions"]:
         said = one.get("comment") or one.get("reason") or ""
         screen.line(f"{one['at'][:19]}Z {one.get('phase', 'run')} {one['decision']} by {one['actor']} ({one['channel']}, assurance {one['assurance']})"
-                    + (f" in run {one['run']}" if "run" in one else "")
+                    + (f" in run {one['run']}" if "run" in one else "") + void_words(one)
                     + (f": {shortened(said, 200)}" if said else ""), one["decision"])  # fmt: skip
 
 

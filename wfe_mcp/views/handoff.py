@@ -16,7 +16,7 @@ from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
 from wfe_mcp.views.runs import summary
-from wfe_mcp.views.story import story
+from wfe_mcp.views.story import story, void_words
 from wfe_mcp.views.usage import usage_lines
 from wfe_mcp.workspace.hidden import without_hidden
 
@@ -136,7 +136,7 @@ def _decided(told: dict[str, Any], chars: int) -> Iterator[str]:
     for one in told["decisions"]:
         said = one.get("comment") or one.get("reason") or ""
         words = f": {_said(said, chars)}" if said else ""
-        yield f"{one['at'][:16]}Z {one.get('phase', 'run')} {one['decision']} by {_said(one['actor'], 60)} ({one['channel']}, assurance {one['assurance']}){words}"
+        yield f"{one['at'][:16]}Z {one.get('phase', 'run')} {one['decision']} by {_said(one['actor'], 60)} ({one['channel']}, assurance {one['assurance']}){void_words(one)}{words}"
 
 
 def _evidenced(told: dict[str, Any], evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:

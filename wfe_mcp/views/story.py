@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.imports import origin_of
 from wfe_mcp.engine.manifest import manifest
 from wfe_mcp.engine.past import requests_then, revisions_then
@@ -20,7 +22,7 @@ from wfe_mcp.views.usage import usage_of_run
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.model import Attempt, RunId
+    from wfe_mcp.core.model import Attempt, RunId, RunState
     from wfe_mcp.engine.desk import Engine
     from wfe_mcp.engine.past import Moment
     from wfe_mcp.engine.standing import Standing
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from wfe_mcp.store.approval_records import RequestRecord
     from wfe_mcp.store.records import EvidenceRecord
 
-__all__ = ["moment_line", "past", "story"]
+__all__ = ["moment_line", "past", "story", "void_words"]
 
 _TOLD = {"phase", "attempt", "sha256", "comment", "reason"}
+_VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
+_COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
 
 
@@ -115,7 +119,23 @@ def _decisions(tx: Tx, found: Standing) -> list[dict[str, Any]]:
         told = [{"run": origin.run} | each for each in _decided(tx, origin.run, origin.seq)] + told
         before = tx.load_run(origin.run)
         origin = None if before is None else before.state.origin
-    return told
+    return [each | _void(found.loaded.state, each) for each in told]
+
+
+def void_words(decision: dict[str, Any]) -> str:
+    """What a line about a decision says where that is void."""
+    return f" (void since: {decision['void'].replace('_', ' ')})" if "void" in decision else ""
+
+
+def _void(state: RunState, told: dict[str, Any]) -> dict[str, Any]:
+    """``void``: why a yes counts no longer: its try was rolled back or begun anew, and none that counts restores it."""
+    tries = state.attempts.get(PhasePath(told.get("phase", "")), ())
+    number = int(told.get("attempt", 0))
+    if told["decision"] == "rejected" or not 1 <= number <= len(tries):
+        return {}
+    one, newest = tries[number - 1], tries[-1]
+    counts = newest.made_in == one.made_in and newest.status in _COUNTS
+    return {} if counts or one.status not in _VOID else {"void": str(one.status)}
 
 
 def _decided(tx: Tx, run: RunId, upto: int) -> list[dict[str, Any]]:
