@@ -110,6 +110,17 @@ def test_where_nothing_is_open_status_loads_neither_sql_nor_models(cli: Terminal
     assert "No run is open" in done.stdout
 
 
+def test_with_a_typer_of_another_version_commands_say_the_same(cli: Terminal) -> None:
+    code = (
+        "import sys, typer; typer.__version__ = '99.0'; from wfe_mcp.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    )
+    for words in (["status", "--json"], ["templates", "list", "--json"], ["show", "nobody", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, env=bare_environment({})
+        )
+        assert (done.returncode, json.loads(done.stdout)) == ((said := cli(*words)).code, json.loads(said.out))
+
+
 def test_the_status_says_the_same_with_and_without_a_glance(cli: Terminal) -> None:
     at_a_glance = cli.json("status").document
     assert cli("cancel", cli.start("note")).code == 0

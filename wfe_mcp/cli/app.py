@@ -86,16 +86,20 @@ class _AsTyped:
         return value
 
 
+_KNOWN_TYPER = "0.29."
+
+
 def _leave_texts_alone() -> None:
-    """There is no switch for it. A typer that has other names for this is slower, and no different."""
+    """There is no switch for it. With a typer that we have not looked into, commands are slower and no different."""
+    if not typer.__version__.startswith(_KNOWN_TYPER):
+        return
     core: Any = typer.core
-    read: Callable[[Any], Any] | None = getattr(core, "build_runtime_param", None)
-    if read is not None:
+    read: Callable[[Any], Any] = core.build_runtime_param
 
-        def how_to_read(parameter: Any) -> Any:
-            return _AsTyped() if parameter.annotation in {str, bool} else read(parameter)
+    def how_to_read(parameter: Any) -> Any:
+        return _AsTyped() if parameter.annotation in {str, bool} else read(parameter)
 
-        core.build_runtime_param = how_to_read
+    core.build_runtime_param = how_to_read
 
 
 _leave_texts_alone()
