@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +25,9 @@ from wfe_mcp.engine.going_back import end_interrupted
 from wfe_mcp.engine.work import tend_open_runs
 from wfe_mcp.store import Store
 from wfe_mcp.views import answers, history
+from wfe_mcp.workspace import restoring
 from wfe_mcp.workspace.checkpoints import kept
+from wfe_mcp.workspace.snapshot import require_available
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,8 +222,31 @@ def test_one_that_goes_on_elsewhere_is_waited_for(scene: Scene):
     assert refused(scene.begin, run, "build").code == "leased"
     assert answers.status(scene.engine, AGENT, run).ok
     assert "going back" in str(scene.status(run).data["blockers"])
+    going_back = scene.state(run).going_back
+    assert going_back is not None
+    at_the_files = restoring._alone(require_available(scene.root))  # pyright: ignore[reportPrivateUsage] - what that one holds
+    with at_the_files:
+        again = refused(going.rollback, scene.engine, HUMAN, run, f"cp-{going_back.to}")
+    assert (again.code, "are being put back" in again.message) == ("leased", True), again.message
     scene.engine.going_back.clear()
     assert scene.begin(run, "build").ok
+
+
+def test_of_many_calls_at_once_one_ends_it_and_the_others_wait(scene: Scene):
+    run, before, _ = wrecked(scene)
+    kill_in(scene, run, "between two files")
+    at_once = threading.Barrier(4)
+
+    def end() -> None:
+        at_once.wait()
+        end_interrupted(scene.engine, run)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(end) for _ in range(4)]:
+            done.result()
+    assert scene.state(run).going_back is None
+    assert files(scene) == before
+    assert scene.events(run).count("RolledBack") == 1
 
 
 def test_files_that_cannot_be_put_back_leave_everything_as_it_was(scene: Scene, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ since whoever meets a run in between has to end it before anything else.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -36,21 +37,37 @@ _NAMED = 5
 
 def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
     """True when a rollback began here whose process does not go on with it. A run from elsewhere touches no file."""
-    going, record = loaded.state.going_back, loaded.record
-    if going is None or record.origin_sha256 is not None or record.id in engine.going_back:
+    return loaded.record.id not in engine.going_back and _is_left(engine, loaded)
+
+
+def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
+    going = loaded.state.going_back
+    if going is None or loaded.record.origin_sha256 is not None:
         return False
     return going.holder == holder_id(engine.identity) or not engine.is_alive(going.holder)
 
 
 def end_interrupted(engine: Engine, run_id: str) -> None:
-    """End the rollback that another process began: the files first, whatever of them it has put back already."""
+    """End the rollback that another process began: the files first, whatever of them it has put back already.
+
+    Of several calls at once one does it; the others find the run still going back.
+    """
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+    if is_interrupted(engine, loaded):
+        with alone(engine, loaded.record.id) as is_first:
+            if is_first:
+                _end(engine, loaded.record.id)
+
+
+def _end(engine: Engine, run: RunId) -> None:
     from wfe_mcp.workspace.checkpoints import available, drop, keep, read_snapshot
     from wfe_mcp.workspace.restoring import restore
 
     with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
-    going, run = loaded.state.going_back, loaded.record.id
-    if going is None or not is_interrupted(engine, loaded):
+        loaded = engine.load(tx, run)
+    going = loaded.state.going_back
+    if going is None or not _is_left(engine, loaded):  # somebody has just ended it
         return
     root = Path(loaded.record.worktree)
     fault = available(root) if root.is_dir() else f"'{root}' is gone."
@@ -62,23 +79,22 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
     told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     meanwhile: Restored | None = None
     note = ""
-    with alone(engine, run):
-        try:
-            restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
-        except Refused as refused:
-            if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
-                raise
-            paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
-            note = f"changed meanwhile: {', '.join(map(repr, paths))}"
-            meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
-        with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
-            if current.state.going_back == going:
-                tree = read_snapshot(root, going.commit).tree
-                current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
-                judge_again(current)
-                if meanwhile is not None:
-                    _tell_kept(current, meanwhile, note)
-        drop(root, [told["safety"]])
+    try:
+        restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
+    except Refused as refused:
+        if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
+            raise
+        paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
+        note = f"changed meanwhile: {', '.join(map(repr, paths))}"
+        meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
+    with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
+        if current.state.going_back == going:
+            tree = read_snapshot(root, going.commit).tree
+            current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
+            judge_again(current)
+            if meanwhile is not None:
+                _tell_kept(current, meanwhile, note)
+    drop(root, [told["safety"]])
     if meanwhile is not None:
         keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
         drop(root, [meanwhile.safety_name])
@@ -122,11 +138,17 @@ def safety_ref(run: str, going: GoingBack) -> str:
     return f"{run}/safety-{going.to}"
 
 
+_asking = threading.Lock()
+
+
 @contextmanager
-def alone(engine: Engine, run: str) -> Generator[None]:
-    """Others in this process see that somebody is at it."""
-    engine.going_back.add(run)
+def alone(engine: Engine, run: str) -> Generator[bool]:
+    """Others in this process see that somebody is at it; False when somebody was already."""
+    with _asking:
+        is_first = run not in engine.going_back
+        engine.going_back.add(run)
     try:
-        yield
+        yield is_first
     finally:
-        engine.going_back.discard(run)
+        if is_first:
+            engine.going_back.discard(run)

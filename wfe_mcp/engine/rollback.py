@@ -24,6 +24,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.history import changed_places
 from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
+from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
@@ -182,6 +183,9 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
 
     with turn(engine, run, by) as current:  # refuses before git has done anything
         judge(current, aim)
+        busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
+        if busy is not None:  # another call is still putting files back
+            raise busy
         log, root = log_of(current.tx, run), Path(current.run.worktree)
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
@@ -192,7 +196,9 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
-    with alone(engine, run):
+    with alone(engine, run) as is_first:
+        if not is_first:
+            raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it goes on by itself.", run=run)  # fmt: skip
         with turn(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1
