@@ -46,10 +46,11 @@ def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
 
     ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
     """
-    if engine.anchoring is None:
-        engine.anchoring = Anchoring(engine)
-    if catch_up and isinstance(engine.anchoring, Anchoring):
-        engine.anchoring.catch_up()
+    anchoring = engine.anchoring
+    if not isinstance(anchoring, Anchoring):
+        engine.anchoring = anchoring = Anchoring(engine)
+    if catch_up:
+        anchoring.catch_up()
 
 
 class Anchoring:

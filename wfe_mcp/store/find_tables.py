@@ -22,7 +22,7 @@ class FindRun(Row, table=True):
 
 
 class FindWaiting(Row, table=True):
-    """A run that has no row in ``find_run``. Triggers keep it (``sqlite.waiting_for_index``), whoever writes."""
+    """A run that has no row in ``find_run``. Triggers keep it (``sqlite.WAITING_FOR_INDEX``), whoever writes."""
 
     run_id: str = Field(primary_key=True)
 

@@ -109,7 +109,7 @@ class UpkeepRows(SourceRows):
         self._run(delete(FIND_RUN))
 
     def index_is_behind(self) -> bool:
-        """True when a run, or an opinion outside runs, is not indexed at all, or nothing by these rules; costs nothing."""
+        """True when a run, or an opinion outside runs, is not indexed at all, or nothing by these rules; no run is counted."""
         indexed, there = self._outside()
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
