@@ -30,9 +30,9 @@ def measure(scene: Scene, times: int) -> list[Figure]:
 
     Where nothing has changed, a server sees that by itself; the first time it asks git, as where something has.
     """
-    from wfe_mcp.workspace.checkpoints import Limits, Snapshot, keep, take
-    from wfe_mcp.workspace.restoring import Restored, restore
-    from wfe_mcp.workspace.unchanged import Snapshots
+    from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, keep, take
+    from wfe_mcp.workspace.git.restore import Restored, restore
+    from wfe_mcp.workspace.git.unchanged import Snapshots
 
     root, limits = scene.root, Limits()
     _many_files(root)

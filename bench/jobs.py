@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from bench.figures import Figure, median, percentile
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.handling import ChildStopped, JobContext, Outcome
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import JobRecord, JobStatus, NewJob
-from wfe_mcp.workspace.process import started_at, this_process
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
+from wfe_mcp.workspace.system.process import started_at, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,17 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
-from wfe_mcp.store.call_records import CallStatus
-from wfe_mcp.store.job_records import JobStatus
+from wfe_mcp.store.records.calls import CallStatus
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.testing.models.process import models_running
-from wfe_mcp.workspace.process import started_at
+from wfe_mcp.workspace.system.process import started_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bench.scene import Scene, Server
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.testing.models.process import ModelProcess
 
 __all__ = ["measure"]
@@ -71,8 +71,8 @@ def _configure(scene: Scene, models: ModelProcess, pid_file: Path) -> None:
 
 
 def _engine(scene: Scene) -> Engine:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.workspace.location import project_at
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.system.location import project_at
 
     return Engine(project_at(scene.root), environment=scene.environment)
 

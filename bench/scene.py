@@ -62,9 +62,9 @@ class Scene:
 
     def _trust(self) -> None:
         from wfe_mcp.core.model import Assurance, By, Channel
-        from wfe_mcp.engine.desk import Engine
-        from wfe_mcp.engine.trust import give_trust
-        from wfe_mcp.workspace.location import project_at
+        from wfe_mcp.engine.kernel.engine import Engine
+        from wfe_mcp.engine.templates.trust import give_trust
+        from wfe_mcp.workspace.system.location import project_at
 
         engine = Engine(project_at(self.root), environment=self.environment)
         give_trust(engine, By("bench", Channel.CLI, Assurance.HUMAN), [])

@@ -78,7 +78,7 @@ def drive_quick_fix(scene: Scene, server: Server) -> list[tuple[str, dict[str, A
 def _prepare(scene: Scene) -> None:
     """A small project under git with a trusted check."""
     from wfe_mcp.core.model import Assurance, By, Channel
-    from wfe_mcp.engine.trust import give_trust
+    from wfe_mcp.engine.templates.trust import give_trust
 
     root = scene.root
     (root / "tests").mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def _prepare(scene: Scene) -> None:
 
 def _decide(scene: Scene, run: str) -> None:
     from wfe_mcp.core.model import Assurance, By, Channel
-    from wfe_mcp.engine import approvals
+    from wfe_mcp.engine.approvals import decide as approvals
 
     engine = _engine(scene)
     approvals.decide(engine, By("bench", Channel.CLI, Assurance.HUMAN), run, "fix")
@@ -103,7 +103,7 @@ def _decide(scene: Scene, run: str) -> None:
 
 
 def _engine(scene: Scene) -> Any:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.workspace.location import project_at
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.system.location import project_at
 
     return Engine(project_at(scene.root), environment=scene.environment)

@@ -18,8 +18,8 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from wfe_mcp.server.app import WfeServer
-from wfe_mcp.server.front import CACHE, CAPABILITIES_KEY, LISTS, VERSION_KEY
-from wfe_mcp.server.place import Place
+from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, VERSION_KEY
+from wfe_mcp.server.project_session import ProjectSession
 
 CLIENT = {"name": "front", "version": "1"}
 
@@ -61,7 +61,7 @@ async def _answers(messages: list[dict[str, Any]]) -> dict[str, Any]:
     """Send ``messages`` to a server of no project, with a database of its own; method → result of each request."""
     with tempfile.TemporaryDirectory(prefix="wfe-front-", ignore_cleanup_errors=True) as folder:
         database = {"WFE_DATABASE_URL": f"sqlite:///{Path(folder, 'wfe.db').as_posix()}"}
-        return await _served(WfeServer(Place(None, database, Path(Path.cwd().anchor))), messages)
+        return await _served(WfeServer(ProjectSession(None, database, Path(Path.cwd().anchor))), messages)
 
 
 async def _served(server: WfeServer, messages: list[dict[str, Any]]) -> dict[str, Any]:

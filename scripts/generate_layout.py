@@ -1,4 +1,4 @@
-"""Write wfe_mcp/store/layout.py, the tables as SQLAlchemy Core, from the SQLModel classes of tables.py.
+"""Write wfe_mcp/store/schema/layout.py, the tables as SQLAlchemy Core, from the SQLModel classes of tables.py.
 
 python scripts/generate_layout.py [--check]
 """
@@ -11,8 +11,8 @@ from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402 - after the path is set
-from wfe_mcp.store.tables import METADATA  # noqa: E402
+from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402 - after the path is set
+from wfe_mcp.store.schema.tables import METADATA  # noqa: E402
 
 LAYOUT = ROOT / "wfe_mcp" / "store" / "layout.py"
 HEAD = '''"""Which tables do statements name? Written by scripts/generate_layout.py from tables.py: change that, not this.
@@ -38,12 +38,12 @@ from sqlalchemy import (
 )
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
-from wfe_mcp.store.approval_records import RequestStatus
-from wfe_mcp.store.call_records import CallPurpose, CallStatus
-from wfe_mcp.store.columns import NAMING, JsonText, Number, UtcDateTime, Word
-from wfe_mcp.store.find_records import Kind
-from wfe_mcp.store.job_records import Effect, JobStatus
-from wfe_mcp.store.step_records import StepStatus
+from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.calls import CallPurpose, CallStatus
+from wfe_mcp.store.schema.columns import NAMING, JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.records.search import Kind
+from wfe_mcp.store.records.jobs import Effect, JobStatus
+from wfe_mcp.store.records.steps import StepStatus
 
 METADATA = MetaData(naming_convention=NAMING)
 '''

@@ -107,7 +107,7 @@ def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]
 
 
 def configuration() -> Lines:
-    from wfe_mcp.workspace.settings import FROM_ENVIRONMENT, Settings
+    from wfe_mcp.workspace.config.settings import FROM_ENVIRONMENT, Settings
 
     yield "# Configuration"
     yield ""
@@ -388,7 +388,7 @@ def _kind(schema: Schema) -> str:
 PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "tools.md": ("wfe_mcp/server", tools),
     "commands.md": ("wfe_mcp/cli", commands),
-    "configuration.md": ("wfe_mcp/workspace/settings_tables.py", configuration),
+    "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
     "transitions.md": ("wfe_mcp/core/moves.py", transitions),

@@ -39,7 +39,7 @@ def page() -> str:
 def _tools() -> Lines:
     from wfe_mcp.engine.toolbox import EVERYDAY, toolbox
     from wfe_mcp.engine.toolbox.box import TOOLS
-    from wfe_mcp.workspace.checks import FrozenCheck
+    from wfe_mcp.workspace.config.checks import FrozenCheck
 
     a_check = FrozenCheck(name="test", argv=("true",), timeout_s=1.0)
     made = toolbox(TOOLS, Path(), evidence_dir=Path(), checks=[a_check], shell_allowed=True)
@@ -91,7 +91,7 @@ def _agents() -> Lines:
 
 def _outputs() -> Lines:
     from wfe_mcp.providers.output import output_paragraph
-    from wfe_mcp.workspace.kinds import FS_ABILITIES, KIND_FACTS
+    from wfe_mcp.workspace.config.provider_kinds import FS_ABILITIES, KIND_FACTS
 
     yield "## Where the output goes"
     yield ""

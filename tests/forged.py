@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.engine.bundles.form import PARTS, written
+from wfe_mcp.engine.transfer.form import PARTS, written
 
 __all__ = ["Bundle", "chained", "signed", "unnamed"]
 

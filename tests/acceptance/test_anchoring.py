@@ -3,9 +3,9 @@
 from tests.acceptance.scene import PROBLEM
 from tests.jobs.conftest import until
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.verification import verify
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.workspace.anchors import commits_of
+from wfe_mcp.workspace.system.anchors import commits_of
 
 
 def anchored(play: Playground, run: str) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import template
 from tests.workspace.checkpoint_scene import files_of
-from tests.workspace.test_restoring_faults import fill, mount, mounted, mounting
+from tests.workspace.git.test_restore_faults import fill, mount, mounted, mounting
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import ServerGone, StdioClient
 
@@ -163,7 +163,7 @@ def test_a_phase_that_a_new_session_took_over_goes_back_to_where_it_began(told: 
 
 DIES = """
 import os, runpy, signal, sys
-from wfe_mcp.workspace import staging
+from wfe_mcp.workspace.files import staging
 left, rename = int(sys.argv.pop(1)), staging.Staging._rename
 
 def counted(self, source, target):

@@ -14,10 +14,10 @@ from tests.acceptance.scene import event_types, template
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, FailKind
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import work
-from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import answers
+from wfe_mcp.views import tool_answers as answers
 
 NOTE: dict[str, Any] = {
     "type": "object",

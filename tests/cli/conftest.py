@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import OK, PIN, TEMPLATES, Clock, Terminal
+from tests.cli.scene import OK, PIN, TEMPLATES, Clock, Terminal
 from wfe_mcp.cli.app import main
 
 CHEAP = {"n": 2, "r": 8, "p": 1}
@@ -21,7 +21,7 @@ def set_up_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("database")
     path = folder / "wfe.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wfe_mcp.engine.pin._COST", CHEAP)
+        patch.setattr("wfe_mcp.engine.approvals.pin._COST", CHEAP)
         patch.setenv("WFE_DATABASE_URL", f"sqlite:///{path.as_posix()}")
         patch.setenv("HOME", str(folder))
         patch.chdir(folder)
@@ -38,7 +38,7 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Say whether somebody could be asked. Nobody could, until told otherwise."""
 
     def say(there: bool) -> None:
-        monkeypatch.setattr("wfe_mcp.cli.pin.at_terminal", lambda: there)
+        monkeypatch.setattr("wfe_mcp.cli.terminal.pin.at_terminal", lambda: there)
 
     return say
 
@@ -57,7 +57,7 @@ def empty(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setattr("wfe_mcp.engine.pin._COST", CHEAP)
+    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", CHEAP)
     database = tmp_path / "state" / "wfe.db"
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{database.as_posix()}")
     monkeypatch.chdir(root)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal, phase, template
+from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp import __version__
 from wfe_mcp.cli.app import COMMANDS, main
-from wfe_mcp.cli.telling import command_line
+from wfe_mcp.cli.terminal.render import command_line
 from wfe_mcp.views.envelope import Next
 
 HERE = str(Path(__file__).parents[2])
@@ -78,7 +78,7 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("wfe_mcp.views.quiet.quiet_status", fail)
+    monkeypatch.setattr("wfe_mcp.views.idle_status.quiet_status", fail)
     said = cli.json("status")
     assert (said.code, said.refusal) == (1, "internal")
     assert "RuntimeError: a bug" in said.document["error"]["message"]
@@ -87,7 +87,7 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: 
 def test_help_loads_neither_rich_nor_the_engine() -> None:
     code = (
         "import sys; from wfe_mcp.cli.app import main; main(['--help']);"
-        "heavy = {'rich', 'sqlalchemy', 'psutil', 'mcp', 'wfe_mcp.engine.desk', 'alembic'};"
+        "heavy = {'rich', 'sqlalchemy', 'psutil', 'mcp', 'wfe_mcp.engine.kernel.engine', 'alembic'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run(
@@ -99,7 +99,7 @@ def test_help_loads_neither_rich_nor_the_engine() -> None:
 def test_where_nothing_is_open_status_loads_neither_sql_nor_models(cli: Terminal) -> None:
     code = (
         "import sys; from wfe_mcp.cli.app import main; main(['status']);"
-        "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.answers', 'wfe_mcp.core.events'};"
+        "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.tool_answers', 'wfe_mcp.core.events'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     assert cli("status").code == 0  # the database is there
@@ -267,5 +267,5 @@ def test_an_interrupt_ends_with_130(cli: Terminal, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wfe_mcp.views.quiet.quiet_status", interrupt)
+    monkeypatch.setattr("wfe_mcp.views.idle_status.quiet_status", interrupt)
     assert main(["status"]) == 130

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal, phase, template
+from tests.cli.commands.test_opinion import GATE, Models, models, opinion
+from tests.cli.scene import PIN, Terminal, phase, template
 from tests.cli.test_bundles import Machines, exported, machines, shown
-from tests.cli.test_opinion import GATE, Models, models, opinion
 
 __all__ = ["machines", "models"]
 

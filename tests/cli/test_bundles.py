@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 from tests.forged import Bundle, chained, signed
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.engine.bundles.form import PARTS as SECTIONS
+from wfe_mcp.engine.transfer.form import PARTS as SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 from tests.workspace.checkpoint_scene import files_of
-from tests.workspace.test_restoring_faults import fill, mount, mounted, mounting
+from tests.workspace.git.test_restore_faults import fill, mount, mounted, mounting
 
 pytestmark = pytest.mark.usefixtures("in_git")
 

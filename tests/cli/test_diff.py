@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal, phase, template
+from tests.cli.scene import PIN, Terminal, phase, template
 
 
 @pytest.fixture

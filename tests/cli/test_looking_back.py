@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.desk import CLI_HOLDER, Engine
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.views import decisions
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.workspace.system.location import project_at
 
 
 @pytest.fixture

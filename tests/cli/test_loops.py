@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.terminal import HUMAN, PIN, Terminal, phase, template
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
 ITEMS: dict[str, Any] = {"type": "object", "properties": {"items": {"type": "array"}}}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import CHECK, HUMAN, PIN, Terminal, phase, template
+from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 
 ALWAYS_A_PERSONS = [
     ["approve", "RUN", "send"],
@@ -262,8 +262,8 @@ def test_a_persons_own_phase_takes_the_work_of_a_person(cli: Terminal) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake client is a symbolic link")
 def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: str, tmp_path: Path) -> None:
     from wfe_mcp.store import Store
-    from wfe_mcp.store.records import ProcessRecord
-    from wfe_mcp.workspace.process import started_at, this_process
+    from wfe_mcp.store.records.runs import ProcessRecord
+    from wfe_mcp.workspace.system.process import started_at, this_process
 
     (tmp_path / "claude").symlink_to(sys.executable)
     (tmp_path / "client.py").write_text(

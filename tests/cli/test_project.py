@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal, phase, template
+from tests.cli.scene import PIN, Terminal, phase, template
 
 
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
@@ -280,9 +280,9 @@ def test_doctor_names_what_stops_work(cli: Terminal) -> None:
 
 
 def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import ProcessRecord
-    from wfe_mcp.workspace.location import project_at
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import ProcessRecord
+    from wfe_mcp.workspace.system.location import project_at
 
     cli.git("init", "-q", "-b", "main")
     engine = Engine(project_at(cli.root))
@@ -401,8 +401,8 @@ def test_a_run_of_another_project_is_none_of_ours(
 @pytest.mark.attack("the database or the key file was opened to other users of the machine", "detected", "T3")
 @pytest.mark.parametrize("which", ["database", "key file"])
 def test_doctor_names_a_file_that_others_may_read(cli: Terminal, which: str) -> None:
-    from wfe_mcp.engine.secrets import KEY_FILE
-    from wfe_mcp.workspace.location import data_dir
+    from wfe_mcp.engine.models.secrets import KEY_FILE
+    from wfe_mcp.workspace.system.location import data_dir
 
     assert "permissions" not in cli("doctor").out
     file = cli.database if which == "database" else data_dir() / KEY_FILE

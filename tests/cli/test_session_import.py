@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

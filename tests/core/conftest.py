@@ -16,7 +16,7 @@ from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack, VerdictKind
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
-from wfe_mcp.core.undo import Entry, people_since, redo, undo
+from wfe_mcp.core.undo import LogEntry, people_since, redo, undo
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 AGENT = By("agent", Channel.MCP, Assurance.AGENT)
@@ -30,14 +30,14 @@ class Scene:
     state: RunState = field(default_factory=RunState)
     log: list[Event] = field(default_factory=list[Event])
     at: datetime = NOW
-    entries: list[Entry] = field(default_factory=list[Entry])
+    entries: list[LogEntry] = field(default_factory=list[LogEntry])
 
     def give(self, command: c.Command) -> list[str]:
         events = decide(self.state, command)
         for event in events:
             self.state = evolve(self.state, event)
         moment = self.at + timedelta(microseconds=len(self.entries))  # each command has one of its own
-        self.entries += (Entry(len(self.log) + n, event, command.by, moment) for n, event in enumerate(events, 1))
+        self.entries += (LogEntry(len(self.log) + n, event, command.by, moment) for n, event in enumerate(events, 1))
         self.log += events
         assert replay(self.log) == self.state
         return [type(event).__name__ for event in events]

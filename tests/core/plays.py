@@ -14,7 +14,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.spec import RunSpec
-from wfe_mcp.core.undo import Entry
+from wfe_mcp.core.undo import LogEntry
 
 if TYPE_CHECKING:
     import random
@@ -100,7 +100,7 @@ class Quick(Scene):
         events = decide(self.state, command)
         for event in events:
             self.state = evolve(self.state, event)
-            self.entries.append(Entry(len(self.log) + 1, event, command.by, self.at))
+            self.entries.append(LogEntry(len(self.log) + 1, event, command.by, self.at))
             self.log.append(event)
         self.later(0.001)
         return [type(event).__name__ for event in events]

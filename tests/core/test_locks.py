@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.conftest import HUMAN, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.holding import holds_locks, lock_holder
+from wfe_mcp.core.leases import holds_locks, lock_holder
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.core.spec import FailRule, GateSpec, PhasePath
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from tests.engine.scene import AGENT, Scene
 from wfe_mcp.core.model import Attempt
-from wfe_mcp.engine import approvals
+from wfe_mcp.engine.approvals import decide as approvals
 
 PIN = "correct horse"
 WRONG = "wrong horse"

@@ -9,14 +9,14 @@ from tests.engine.conftest import blank
 from tests.engine.conftest import scene as plain_scene
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine import pin
+from wfe_mcp.engine.approvals import pin
 
 __all__ = ["blank", "plain_scene"]
 
 
 @pytest.fixture
 def scene(plain_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setattr("wfe_mcp.engine.pin._COST", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
     pin.set_pin(plain_scene.engine, PIN, HUMAN)
     return plain_scene
 

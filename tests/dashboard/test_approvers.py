@@ -9,7 +9,7 @@ import pytest
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, refused
-from wfe_mcp.engine.approvers import APPROVERS, Pinned, approvers_here, chain_of, pin_change, pinned_here
+from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, chain_of, pin_change, pinned_here
 from wfe_mcp.views.approvers import approvers_path
 
 
@@ -186,7 +186,7 @@ def test_a_project_or_folder_that_is_none_is_not_there(scene: Scene, person: Sig
 def test_without_the_extra_the_page_says_how_to_get_it(
     scene: Scene, person: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wfe_mcp.engine.passkeys.find_spec", nothing_installed)
+    monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
     assert "wfe-mcp[passkey]" in person.browser.get(person.place).words
 
 

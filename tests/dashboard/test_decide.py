@@ -8,9 +8,10 @@ from tests.dashboard.browser import PIN, WAIT_S, WRONG, Answer, Browser, asked, 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
 from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine import approvals, pin
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.location import project_at
 
 
 def waiting(scene: Scene, *gates: dict[str, object], **keys: object) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from tests.dashboard.browser import PIN, asked, last
 from tests.dashboard.chromium import Tab, launched
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
-from wfe_mcp.engine.approvers import pinned_here
+from wfe_mcp.engine.approvals.approvers import pinned_here
 from wfe_mcp.views.approvers import approvers_path
 
 LONG = {"title": "A title that goes on " * 8, "body": "/a/path/without/any/space/" * 40 + "\nx = 1\n" * 30}

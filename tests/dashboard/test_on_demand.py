@@ -16,16 +16,16 @@ import pytest
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
-from wfe_mcp.engine import page as pages
-from wfe_mcp.engine import pin
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.engine.page import living_page, page_for
-from wfe_mcp.engine.proof_verification import verify_approvals
-from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.engine.approvals import decision_page as pages
+from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals.decision_page import living_page, page_for
+from wfe_mcp.engine.integrity.proof_verification import verify_approvals
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
 from wfe_mcp.views.approvers import approvers_path
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.workspace.system.location import project_at
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}

@@ -11,10 +11,10 @@ from tests.dashboard.soft_key import PRESENT, Signer, SoftKey
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.model import Assurance, Channel
-from wfe_mcp.engine import approvals
-from wfe_mcp.engine.approvers import APPROVERS
-from wfe_mcp.engine.passkeys import Assertion, challenge
-from wfe_mcp.engine.proofs import Given, Proof, kept, prove, statement_of
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
+from wfe_mcp.engine.approvals.proofs import Given, Proof, kept, prove, statement_of
 from wfe_mcp.views.approvers import approvers_path
 
 

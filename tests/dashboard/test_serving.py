@@ -15,8 +15,8 @@ from tests.dashboard.browser import Browser, asked
 from tests.engine.scene import Scene, approval, phase, refused
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine import page as pages
-from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.engine.approvals import decision_page as pages
+from wfe_mcp.store.records.runs import ProcessRecord
 
 WAIT_S = 60.0
 

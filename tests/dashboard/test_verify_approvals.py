@@ -13,9 +13,9 @@ from webauthn.helpers import bytes_to_base64url as text
 from tests.dashboard.browser import Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import Scene, approval, phase
-from wfe_mcp.engine.approvers import APPROVERS
-from wfe_mcp.engine.passkeys import Assertion, challenge
-from wfe_mcp.engine.proofs import APPROVALS
+from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
+from wfe_mcp.engine.approvals.proofs import APPROVALS
 from wfe_mcp.views.approvers import approvers_path
 
 DOC = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": "docs/plan.md", "editable": True}

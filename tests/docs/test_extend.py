@@ -1,4 +1,4 @@
-"""The page on packages shows the sample package as it is; tests/engine/test_plugins.py installs and runs that."""
+"""The page on packages shows the sample package as it is; tests/engine/templates/test_plugins.py installs and runs that."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SAMPLE = ROOT / "docs" / "examples" / "acme-wfe"
 
 
 CONFIGURATION = '[providers.offline]\nkind = "acme.models"\n\n[roles.reader]\nprovider = "offline"\n'
-"""What the page has a person write; tests/engine/test_plugins.py runs the template with it."""
+"""What the page has a person write; tests/engine/templates/test_plugins.py runs the template with it."""
 
 
 def told(*suffixes: str) -> list[str]:

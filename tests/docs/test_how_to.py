@@ -14,7 +14,7 @@ from wfe_mcp.server.tools import tools
 from wfe_mcp.testing.models.process import models_running
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 from wfe_mcp.workflow.model import Gate
-from wfe_mcp.workspace.settings import Settings
+from wfe_mcp.workspace.config.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

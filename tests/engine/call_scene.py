@@ -10,12 +10,12 @@ from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.calls import recording
-from wfe_mcp.engine.turn import queue_of
-from wfe_mcp.jobs.handling import JobContext, Stop
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.models.call_log import recording
+from wfe_mcp.jobs.job_context import JobContext, Stop
 from wfe_mcp.providers.call import Connection, Estimate, Listener, Usage
-from wfe_mcp.store.call_records import CallRecord, UsageRecord
-from wfe_mcp.store.job_records import NewJob
+from wfe_mcp.store.records.calls import CallRecord, UsageRecord
+from wfe_mcp.store.records.jobs import NewJob
 
 MODEL = Connection("openai", "openai", "gpt-4o")
 """A model with a price: 2.50 dollars for a million tokens in, 10 for a million out."""
@@ -27,7 +27,7 @@ DOLLAR = Estimate(0, 100_000)
 def job(scene: Scene, run: str, phase: str = "plan", **more: Any) -> JobContext:
     """A claimed job of the first attempt of ``phase``."""
     new = NewJob(
-        "work", queue_of("llm", scene.engine.project_id), {}, run_id=RunId(run), phase=PhasePath(phase), attempt=1
+        "work", queue_name("llm", scene.engine.project_id), {}, run_id=RunId(run), phase=PhasePath(phase), attempt=1
     )
     with scene.store.tx() as tx:
         tx.enqueue(replace(new, **more))
@@ -62,7 +62,7 @@ def usage(scene: Scene, run: str) -> UsageRecord:
 
 def resume(scene: Scene, run: str, **raised: Any) -> None:
     """A person lets the run go on."""
-    from wfe_mcp.engine.control import control
+    from wfe_mcp.engine.runs.control import control
 
     control(scene.engine, HUMAN, run, "resume", **raised)
 

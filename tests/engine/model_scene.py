@@ -17,7 +17,7 @@ def opinion(verdict: str = "pass", **more: Any) -> Turn:
 
 def configure(scene: Scene, server: ModelServer, *, extra: str = "") -> None:
     """``first`` is filled by Anthropic's API, ``second`` by OpenAI's, ``third`` by the chat API; all of ``server``."""
-    from wfe_mcp.workspace.location import user_config_file
+    from wfe_mcp.workspace.system.location import user_config_file
 
     file = user_config_file()
     assert file.is_relative_to(scene.root.parent), "the `home` fixture keeps the user's own file out of tests"

@@ -12,16 +12,16 @@ from typing import Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.engine.templates import trust_key
-from wfe_mcp.engine.work import new_worker
+from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.views import answers
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 from wfe_mcp.workflow.load import digest
-from wfe_mcp.workspace.location import project_at
-from wfe_mcp.workspace.process import ProcessIdentity, holder_id, started_at
+from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, started_at
 
 AGENT = By()
 HUMAN = By("ada", Channel.CLI, Assurance.HUMAN)

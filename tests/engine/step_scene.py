@@ -10,8 +10,8 @@ from typing import Any
 from tests.engine.scene import HUMAN, Scene
 from tests.tools.stub import STUB, Stub
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import control
-from wfe_mcp.store.step_records import StepRecord
+from wfe_mcp.engine.runs import control
+from wfe_mcp.store.records.steps import StepRecord
 
 
 def steps(*given: dict[str, Any], name: str = "ci", **keys: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import HUMAN, Scene, approval, command, expr, phase, refused
 from tests.engine.step_scene import steps
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine import approvals
+from wfe_mcp.engine.approvals import decide as approvals
 
 REPORT = {
     "type": "object", "required": ["role", "status"], "properties": {"role": {"type": "string"}, "status": {"type": "string"}},

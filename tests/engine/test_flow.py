@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, phase, refused, told
-from wfe_mcp.engine import work
-from wfe_mcp.engine.phases import start_phase
-from wfe_mcp.views import answering, answers, decisions
+from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.phases.claim import start_phase
+from wfe_mcp.views import decisions
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
 
 STOP = [{"do": "wait_human"}]
 NEVER = expr("${false}")
@@ -23,7 +25,7 @@ def test_every_step_is_an_event_and_the_log_alone_rebuilds_the_run(scene: Scene)
     decisions.ask_approval(scene.engine, AGENT, run, "plan")
     answers.control_run(scene.engine, AGENT, run, "pause")
     answers.control_run(scene.engine, AGENT, run, "resume")
-    from wfe_mcp.engine.approvals import decide
+    from wfe_mcp.engine.approvals.decide import decide
 
     decide(scene.engine, HUMAN, run, "plan")
     with scene.store.read() as tx:
@@ -200,8 +202,8 @@ def test_the_lock_on_the_tree_dies_with_the_lease(scene: Scene) -> None:
 
 
 def test_a_terminal_waits_for_the_tree_too(scene: Scene) -> None:
-    from wfe_mcp.engine.desk import CLI_HOLDER
-    from wfe_mcp.engine.submissions import submit
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+    from wfe_mcp.engine.phases.submit import submit
 
     first, second = two_runs(scene)
     scene.begin(first, "tests")
@@ -309,7 +311,7 @@ def test_a_run_is_found_by_a_unique_beginning_of_its_id(scene: Scene) -> None:
 
 
 def test_a_lease_on_another_host_ends_by_time(scene: Scene) -> None:
-    from wfe_mcp.workspace.process import ProcessIdentity, holder_id
+    from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
     run = scene.start(phase("plan"))
     far = holder_id(ProcessIdentity("elsewhere", 1, 1.0))

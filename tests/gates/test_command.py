@@ -15,7 +15,7 @@ from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.check import reported_argv
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.workspace.checks import CheckSettings, FrozenCheck
+from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 
 PY = sys.executable
 

@@ -3,9 +3,9 @@
 import pytest
 
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
-from wfe_mcp.gates.results import FailingTest, TestResults
+from wfe_mcp.gates.results import FailedTest, TestResults
 
-TWO_FAIL = TestResults(5, 1, 1, 0, (FailingTest("a::x"), FailingTest("a::y", "error")))
+TWO_FAIL = TestResults(5, 1, 1, 0, (FailedTest("a::x"), FailedTest("a::y", "error")))
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_what_is_expected_is_kept_with_the_evidence() -> None:
 
 
 def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test() -> None:
-    unittest_file = FailingTest("test_x (unittest.loader._FailedTest.test_x)", "error")
-    pytest_file = FailingTest("tests/test_x.py::test_x", "error", "collection failure")
+    unittest_file = FailedTest("test_x (unittest.loader._FailedTest.test_x)", "error")
+    pytest_file = FailedTest("tests/test_x.py::test_x", "error", "collection failure")
     for unloaded in (unittest_file, pytest_file):
         results = TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
         found = unmet(Expectation("nonzero", "some"), Observed(1, results))

@@ -5,7 +5,7 @@ import pytest
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.results import FailingTest, is_named
+from wfe_mcp.gates.results import FailedTest, is_named
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="0" skipped="0" tests="99">
@@ -70,7 +70,7 @@ def test_another_test_is_not_named(pattern: str) -> None:
 
 
 def test_a_pattern_needs_room_for_all_its_parts() -> None:
-    assert not is_named("aba*ba", FailingTest("aba"))
+    assert not is_named("aba*ba", FailedTest("aba"))
 
 
 @pytest.mark.parametrize(

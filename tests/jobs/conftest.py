@@ -13,8 +13,8 @@ import pytest
 
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import JobRecord, JobStatus, NewJob
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
+from wfe_mcp.workspace.system.process import this_process
 
 QUEUES = ("command", "timer")
 

@@ -13,8 +13,8 @@ import pytest
 
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.family import end_family, family
 from wfe_mcp.jobs.lines import MAX_LINE_BYTES
+from wfe_mcp.jobs.process_tree import end_family, family
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")
 

@@ -12,18 +12,18 @@ import pytest
 
 from tests.jobs.conftest import until
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import JobStatus, NewJob
+from wfe_mcp.store.records.jobs import JobStatus, NewJob
 
 WORKER = """
 import json, os, sys, threading, time
 from datetime import UTC, datetime
 from pathlib import Path
-from wfe_mcp.jobs.handling import Outcome
+from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import ClaimLimits, Limit, provider_key
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.store.records.jobs import ClaimLimits, Limit, provider_key
+from wfe_mcp.workspace.system.process import this_process
 
 url, log, at_once = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 clock = lambda: datetime.now(UTC)

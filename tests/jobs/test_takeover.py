@@ -12,23 +12,23 @@ import pytest
 
 from tests.jobs.conftest import Scene, until
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.ending import Endings
+from wfe_mcp.jobs.completion import Endings
 from wfe_mcp.jobs.environment import MARK
-from wfe_mcp.jobs.handling import JobContext, Outcome, mark_of
+from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Tx
-from wfe_mcp.store.job_records import Effect, JobRecord, JobStatus
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus
+from wfe_mcp.workspace.system.process import this_process
 
 SERVER = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.handling import Outcome
+from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.workspace.system.process import this_process
 
 url, folder = sys.argv[1], Path(sys.argv[2])
 clock = lambda: datetime(2030, 1, 1, tzinfo=UTC)

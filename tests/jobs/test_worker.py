@@ -14,10 +14,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.backend import JobBackend
 from wfe_mcp.jobs.backoff import PRIORITY, backoff_s
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended
+from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended
 from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.job_records import ClaimLimits, Effect, JobRecord, JobStatus, Limit, NewJob
+from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, Limit, NewJob
 
 ENDLESS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
 
@@ -490,7 +490,7 @@ def test_an_end_that_can_never_be_written_is_left_to_the_lease(scene: Scene, mon
         raise OSError("broken")
 
     job = scene.enqueue()
-    monkeypatch.setattr("wfe_mcp.jobs.ending.Endings.done", broken)
+    monkeypatch.setattr("wfe_mcp.jobs.completion.Endings.done", broken)
     monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0.001)
     scene.worker({"work": done}).work_one()
     assert scene.status(job) is JobStatus.RUNNING

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from tests.providers.conftest import KEY, VERDICT, Heard
-from wfe_mcp.providers.asking import ask
 from wfe_mcp.providers.call import Connection, ProviderFault, Question, Task, Tool, ToolResult
-from wfe_mcp.providers.working import work
+from wfe_mcp.providers.questions import ask
+from wfe_mcp.providers.tasks import work
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.testing.models.server import ModelServer
 

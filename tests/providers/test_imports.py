@@ -23,7 +23,7 @@ def test_each_kind_loads_its_own_vendor_only() -> None:
     program = (
         "from wfe_mcp.testing.models.server import ModelServer\n"
         "from wfe_mcp.providers.call import Connection, Question\n"
-        "from wfe_mcp.providers.asking import ask\n"
+        "from wfe_mcp.providers.questions import ask\n"
         "with ModelServer() as server:\n"
         "    ask(Connection('l', 'openai-compatible', 'm', base_url=server.v1), Question('?'))"
     )

@@ -9,7 +9,7 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import ProviderFault, Task
 from wfe_mcp.providers.manual import answer_of, prompt_file
-from wfe_mcp.workspace.kinds import FsAbility
+from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 ATTEMPT = ".wfe/runs/r1/build/1"
 TASK = Task("Build it – all.", {"type": "object", "required": ["summary"]}, "You are careful.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.providers.output import clear_place, output_paragraph, value_at, value_in
-from wfe_mcp.workspace.kinds import FS_ABILITIES, FsAbility
+from wfe_mcp.workspace.config.provider_kinds import FS_ABILITIES, FsAbility
 
 PLACE = ".wfe/runs/r1/plan/1/output.json"
 

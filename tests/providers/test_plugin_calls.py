@@ -11,7 +11,6 @@ import pytest
 from tests.packages import install, on_the_path
 from tests.providers.conftest import KEY, VERDICT, Heard
 from wfe_mcp.providers import plugin_calls
-from wfe_mcp.providers.asking import ask
 from wfe_mcp.providers.call import (
     Connection,
     Estimate,
@@ -25,7 +24,8 @@ from wfe_mcp.providers.call import (
     Usage,
 )
 from wfe_mcp.providers.probing import list_models, try_connection
-from wfe_mcp.providers.working import work
+from wfe_mcp.providers.questions import ask
+from wfe_mcp.providers.tasks import work
 
 ODD = """
 import threading

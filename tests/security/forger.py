@@ -8,11 +8,11 @@ from typing import Any
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.store.scene import raw, tamper
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine import approvals
-from wfe_mcp.engine.anchoring import Anchoring, start_anchoring
-from wfe_mcp.engine.found import Finding
-from wfe_mcp.engine.verification import verify
-from wfe_mcp.store.chain import GENESIS, Link, link_hash
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.integrity.anchoring import Anchoring, start_anchoring
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
 
 __all__ = ["Forger", "anchor", "found", "played"]
 
@@ -34,7 +34,7 @@ def anchor(scene: Scene) -> None:
     assert scene.engine.anchoring.write()
 
 
-def found(scene: Scene, run: str = "", anchors: str = "") -> list[Finding]:
+def found(scene: Scene, run: str = "", anchors: str = "") -> list[Discrepancy]:
     return list(verify(scene.engine, run, anchors).findings)
 
 

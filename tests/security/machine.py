@@ -16,14 +16,14 @@ from typing import Any
 from tests.jobs.conftest import until
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.desk import Engine, utc_now
-from wfe_mcp.engine.pin import set_pin
-from wfe_mcp.engine.trust import give_trust
+from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store import Store
 from wfe_mcp.testing.stdio_client import StdioClient
-from wfe_mcp.views import answers
-from wfe_mcp.workspace.location import project_at
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.process import this_process
 
 __all__ = ["PIN", "Machine", "Shell"]
 

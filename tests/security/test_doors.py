@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers import read_workflow
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import answers
-from wfe_mcp.workflow.importers import read_workflow
+from wfe_mcp.views import tool_answers as answers
 
 TITLE: dict[str, Any] = {"type": "object", "properties": {"goal": {}}}
 DEEP: Any = json.loads("[" * 900 + "]" * 900)
@@ -87,7 +87,7 @@ def test_configuration_that_breaks_its_reader_is_a_problem_and_work_goes_on(scen
         assert scene.engine.settings().problems != []
         assert answers.start_run(scene.engine, AGENT, "drill").ok
         scene.trust_config()
-    from wfe_mcp.workspace.settings import find_checks
+    from wfe_mcp.workspace.config.settings import find_checks
 
     assert "test" not in find_checks(scene.root)
 

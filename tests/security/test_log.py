@@ -8,9 +8,9 @@ import pytest
 
 from tests.engine.scene import HUMAN, Scene, phase
 from tests.security.forger import Forger, anchor, found, played
-from wfe_mcp.engine.anchoring import start_anchoring
+from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.store import sqlite
-from wfe_mcp.workspace.anchors import AUDIT_REF, anchor_file
+from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_without_git_the_file_beside_the_database_still_finds_it(scene: Scene, f
 
 
 def test_a_run_that_nobody_touched_is_intact_and_its_newest_events_may_wait_for_an_anchor(scene: Scene) -> None:
-    from wfe_mcp.engine.verification import verify
+    from wfe_mcp.engine.integrity.verification import verify
 
     run = played(scene)
     scene.begin(run, "build")

@@ -10,17 +10,17 @@ from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, found
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine import pin
-from wfe_mcp.engine.approvers import APPROVERS
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.engine.verification import verify
+from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvers import approvers_path
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.workspace.system.location import project_at
 
 
 @pytest.fixture
 def signer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
-    monkeypatch.setattr("wfe_mcp.engine.pin._COST", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
     pin.set_pin(scene.engine, PIN, HUMAN)
     with served(scene.engine, 0) as page:
         assert isinstance(page, Page)
@@ -103,5 +103,5 @@ def test_without_the_package_nothing_is_called_proven(
     scene: Scene, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed(scene, signer)
-    monkeypatch.setattr("wfe_mcp.engine.passkeys.find_spec", nothing_installed)
+    monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
     assert [message for _, message in told(scene)] == ["the package that checks them is not installed"]

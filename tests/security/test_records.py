@@ -8,10 +8,10 @@ from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import steps
 from tests.security.forger import Forger, found
-from wfe_mcp.engine import approvals
-from wfe_mcp.engine.found import Finding
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.views import answers
+from wfe_mcp.views import tool_answers as answers
 
 STOP = [{"do": "wait_human"}]
 
@@ -37,7 +37,7 @@ def judged(scene: Scene) -> str:
     return run
 
 
-def only(scene: Scene) -> Finding:
+def only(scene: Scene) -> Discrepancy:
     (finding,) = found(scene)
     return finding
 

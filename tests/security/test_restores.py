@@ -5,14 +5,14 @@ import pytest
 from tests.engine.scene import Scene
 from tests.security.forger import Forger, anchor, found, played
 from tests.security.test_log import forger
-from wfe_mcp.engine.verification import verify
+from wfe_mcp.engine.integrity.verification import verify
 
 __all__ = ["forger"]
 
 
 @pytest.mark.attack("put an older copy of the database back, past wfe-mcp", "detected", "T11")
 def test_an_older_copy_without_a_record_is_found(scene: Scene, forger: Forger) -> None:
-    from wfe_mcp.store import copies
+    from wfe_mcp.store.maintenance import copies
 
     run = played(scene)
     scene.clock.advance(hours=1)
@@ -27,9 +27,9 @@ def test_an_older_copy_without_a_record_is_found(scene: Scene, forger: Forger) -
 @pytest.mark.attack("forge the record of a restore to hide a tail that was cut off", "detected", "T11")
 def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(scene: Scene) -> None:
     from wfe_mcp.core.canonical import canonical_json
-    from wfe_mcp.engine.backups import RESTORED
-    from wfe_mcp.store import copies
-    from wfe_mcp.workspace.anchors import AUDIT_REF, commits_of
+    from wfe_mcp.engine.maintenance.backups import RESTORED
+    from wfe_mcp.store.maintenance import copies
+    from wfe_mcp.workspace.system.anchors import AUDIT_REF, commits_of
 
     run = played(scene)
     before = scene.clock.now
@@ -59,9 +59,9 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
 def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_server(scene: Scene) -> None:
     from tests.engine.scene import HUMAN
     from wfe_mcp.core.canonical import canonical_json
-    from wfe_mcp.engine.anchoring import start_anchoring
-    from wfe_mcp.engine.backups import RESTORED
-    from wfe_mcp.workspace.anchors import anchor_file, commits_of, lines_of
+    from wfe_mcp.engine.integrity.anchoring import start_anchoring
+    from wfe_mcp.engine.maintenance.backups import RESTORED
+    from wfe_mcp.workspace.system.anchors import anchor_file, commits_of, lines_of
 
     run = played(scene)
     to = scene.clock.now.isoformat()
@@ -101,7 +101,7 @@ def test_a_run_that_nobody_pruned_is_missed(scene: Scene, forger: Forger, record
 @pytest.mark.attack("cut the end of a run off, then let a person prune it", "detected", "T11")
 def test_a_run_that_was_cut_before_it_was_pruned_is_found(scene: Scene, forger: Forger) -> None:
     from tests.engine.scene import HUMAN
-    from wfe_mcp.engine import pruning
+    from wfe_mcp.engine.maintenance import pruning
 
     run = played(scene)
     scene.do(run, "build")

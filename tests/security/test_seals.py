@@ -8,9 +8,10 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals, phases
-from wfe_mcp.engine.verification import verify
-from wfe_mcp.views import answers
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.phases import claim as phases
+from wfe_mcp.views import tool_answers as answers
 
 EDITED = json.dumps({"title": "What nobody approved"})
 
@@ -57,7 +58,7 @@ def test_an_edited_file_is_named_by_status_and_verify(scene: Scene) -> None:
 
 @pytest.mark.attack("edit an approved artifact and set the file's time back", "held", "S0-19")
 def test_a_file_with_its_old_time_and_size_is_read_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wfe_mcp.engine.sealing._FRESH_NS", 0)  # else a new file is read with every call anyway
+    monkeypatch.setattr("wfe_mcp.engine.files.drift._FRESH_NS", 0)  # else a new file is read with every call anyway
     run, file = approved(scene, "block")
     before = file.stat()
     assert scene.status(run).waiting_on == "agent"
@@ -89,7 +90,7 @@ def test_an_edit_before_the_yes_is_judged_and_asked_about_anew(scene: Scene) -> 
 
 @pytest.mark.attack("accept one's own edit as an agent", "held", "S0-19")
 def test_an_agent_accepts_no_edit(scene: Scene) -> None:
-    from wfe_mcp.engine.mending import accept_edit
+    from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
 
     run, file = approved(scene, "block")
     file.write_text(EDITED, encoding="utf-8")

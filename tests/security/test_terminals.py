@@ -131,10 +131,10 @@ def test_a_name_proves_nothing(machine: Machine) -> None:
 
 WORKER = """
 import subprocess, sys
-from wfe_mcp.engine.desk import utc_now
+from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import ProcessRecord
-from wfe_mcp.workspace.process import this_process
+from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.workspace.system.process import this_process
 me = this_process()
 store = Store.open(sys.argv[1], clock=utc_now)
 with store.tx() as tx:

@@ -19,11 +19,15 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, exp
 from tests.security.machine import Machine
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.engine import approvals, control, trust
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.engine.pin import set_pin
-from wfe_mcp.views import answering, answers, decisions
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.templates import trust
+from wfe_mcp.views import decisions
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP = [{"do": "wait_human"}]
@@ -125,7 +129,7 @@ def test_a_pin_that_nobody_set_through_us_is_found(scene: Scene) -> None:
 
 @pytest.mark.attack("the lock-out is taken back in the database, to guess on", "detected", "T1; T11")
 def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
-    from wfe_mcp.engine.pin import person
+    from wfe_mcp.engine.approvals.pin import person
 
     set_pin(scene.engine, "correct horse", HUMAN)
     for _ in range(5):
@@ -269,7 +273,7 @@ def test_a_named_pipe_is_no_template_and_nobody_waits_for_it(scene: Scene) -> No
     os.mkfifo(scene.root / "package.json")
     assert answers.list_templates(scene.engine, AGENT).ok
     assert refused(answers.start_run, scene.engine, AGENT, "pipe").code == "unknown_template"
-    from wfe_mcp.workspace.settings import find_checks
+    from wfe_mcp.workspace.config.settings import find_checks
 
     assert find_checks(scene.root) is not None
     assert scene.engine.settings().problems != []

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.terminal import PIN, Terminal
+from tests.cli.scene import PIN, Terminal
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
-from wfe_mcp.engine import trust
-from wfe_mcp.engine.pin import set_pin
-from wfe_mcp.engine.versions import keep_version
-from wfe_mcp.views import answering, answers
-from wfe_mcp.workspace.location import user_config_file
+from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.templates import trust
+from wfe_mcp.engine.templates.versions import keep_version
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"
 LOOSE = '[templates.drill.phases.plan]\napprover = "skip"\n'
@@ -73,7 +74,7 @@ def test_a_template_by_a_known_name_needs_trust_of_its_own(scene: Scene) -> None
     outer: dict[str, Any] = {"format": "wfe/1", "name": "outer", "version": "1.0.0", "phases": [flow]}
     scene.write(".wfe/templates/outer/template.json", json.dumps(outer))
     with scene.store.tx() as tx:
-        from wfe_mcp.engine.templates import trust_key
+        from wfe_mcp.engine.templates.catalogue import trust_key
         from wfe_mcp.workflow.load import digest
 
         tx.trust(scene.engine.project_id, trust_key("outer"), digest(outer), HUMAN, scene.clock())
@@ -115,7 +116,7 @@ def test_what_one_layer_keeps_from_agents_no_other_gives_back(scene: Scene) -> N
 @pytest.mark.attack("a looser policy is written into your own configuration", "detected", "T1")
 @pytest.mark.usefixtures("home")
 def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_by_verify(scene: Scene) -> None:
-    from wfe_mcp.engine.own_configuration import own_configuration
+    from wfe_mcp.engine.templates.config_drift import own_configuration
     from wfe_mcp.views.approval import open_approval
 
     set_pin(scene.engine, PIN, HUMAN)

@@ -17,13 +17,13 @@ from mcp_types import CallToolResult
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.desk import Engine, utc_now
-from wfe_mcp.engine.templates import trust_key
+from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.server.app import WfeServer
-from wfe_mcp.server.place import Place
+from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.store import Store
 from wfe_mcp.workflow.load import digest
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.workspace.system.location import project_at
 
 HUMAN = By("ada", Channel.CLI, Assurance.HUMAN)
 NOTE = {
@@ -70,7 +70,7 @@ class House:
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "wfe_mcp", "serve"])
 
     def server(self) -> WfeServer:
-        return WfeServer(Place(str(self.root), self.environment, self.root))
+        return WfeServer(ProjectSession(str(self.root), self.environment, self.root))
 
     def engine(self) -> Engine:
         return Engine(project_at(self.root), environment=self.environment)

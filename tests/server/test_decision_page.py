@@ -21,15 +21,16 @@ from mcp_types import (
 from tests.dashboard.browser import PIN, Browser
 from tests.server.conftest import HUMAN, Connect, House, call, drill, said, submitted
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine import control, pin
-from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.approvals import pin
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs import control
 from wfe_mcp.server import elicitation
 
 
 @pytest.fixture
 def engine(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """A person with a PIN."""
-    monkeypatch.setattr("wfe_mcp.engine.pin._COST", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
     made = house.engine()
     pin.set_pin(made, PIN, HUMAN)
     yield made

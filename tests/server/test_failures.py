@@ -8,7 +8,7 @@ import pytest
 from mcp_types import TextContent
 
 from tests.server.conftest import Connect, House, call, drill, said
-from wfe_mcp.views import answers
+from wfe_mcp.views import tool_answers as answers
 
 BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no_such_tool", {}, [""]),

@@ -8,8 +8,8 @@ import pytest
 from mcp_types import ResourceTemplateReference, TextResourceContents
 
 from tests.server.conftest import HUMAN, Connect, House, call, phase
-from wfe_mcp.engine.desk import utc_now
-from wfe_mcp.engine.templates import trust_key
+from wfe_mcp.engine.kernel.engine import utc_now
+from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.workflow.load import digest
 
 WALK: dict[str, Any] = {

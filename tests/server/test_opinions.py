@@ -8,8 +8,8 @@ import pytest
 
 from tests.server.conftest import Connect, House, call, drill, submitted
 from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import Asked, ModelServer
-from wfe_mcp.workspace.location import user_config_file
+from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
+from wfe_mcp.workspace.system.location import user_config_file
 
 KEY = "sk-canary-0123456789abcdef"
 LONG = {"severity": "low", "title": "ü" * 300, "detail": "ß" * 3_000}
@@ -27,7 +27,7 @@ class Models:
         self.said: list[Turn] = []
         house.environment |= {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY}
 
-    def _say(self, asked: Asked) -> Turn:
+    def _say(self, asked: RecordedRequest) -> Turn:
         del asked
         return self.said.pop(0) if self.said else opinion("concerns")
 

@@ -14,7 +14,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 
 from tests.server.conftest import House, drill, submitted
-from wfe_mcp.server.front import CAPABILITIES_KEY, MODERN, VERSION_KEY
+from wfe_mcp.server.fast_start import CAPABILITIES_KEY, MODERN, VERSION_KEY
 
 HEAVY = {"sqlmodel", "sqlalchemy", "alembic", "anthropic", "openai", "typer", "rich", "pydantic_settings"}
 PATIENCE_S = 30

@@ -10,7 +10,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
 from wfe_mcp.core.spec import GateSpec, NextRule, PhasePath, PhaseSpec, RunSpec
 from wfe_mcp.store import Store, Tx, sqlite
-from wfe_mcp.store.records import LoadedRun, NewRun
+from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 AGENT = By()

@@ -11,7 +11,7 @@ from tests.store import writers
 from tests.store.scene import Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import NewJob
+from wfe_mcp.store.records.jobs import NewJob
 
 # A fork server imports once and then starts a process in milliseconds; Windows can only spawn.
 CONTEXT: Any = multiprocessing.get_context(

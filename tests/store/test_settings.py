@@ -5,7 +5,7 @@ import pytest
 from tests.store.scene import ADA, NOW, tamper
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.store.records.runs import ProcessRecord
 
 
 def troubles(store: Store) -> list[str]:

@@ -7,11 +7,11 @@ import pytest
 from tests.store.scene import ADA, NOW, PLAN, PLAN_READY, STARTED, create, fold, new_run, step
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.history import rolled_back, same_standing
 from wfe_mcp.core.model import GoingBack, LoopState, RunId, RunState
+from wfe_mcp.core.rollback import rolled_back, same_standing
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
 from wfe_mcp.store import Store
-from wfe_mcp.store.records import LoadedRun
+from wfe_mcp.store.records.runs import LoadedRun
 
 RUN = RunId("R-1")
 LOOP = PhasePath("build")

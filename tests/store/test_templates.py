@@ -8,7 +8,7 @@ from tests.store.scene import ADA, Clock
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.template_records import NewTemplate, TemplateMark
+from wfe_mcp.store.records.templates import NewTemplate, TemplateMark
 
 
 def version(tx: Tx, version: str, *, name: str = "tiny", title: str = "", source: str = "saved") -> NewTemplate:

@@ -67,7 +67,7 @@ def put_back_and_die(source: str, target: str, step: int) -> None:
     import signal
     from pathlib import Path
 
-    from wfe_mcp.store import copies
+    from wfe_mcp.store.maintenance import copies
 
     steps = 0
 

@@ -33,7 +33,7 @@ def reviewers(
 
     The user's configuration is that of this process: it lies in the playground's folder.
     """
-    from wfe_mcp.workspace.location import user_config_file
+    from wfe_mcp.workspace.system.location import user_config_file
 
     with pytest.MonkeyPatch.context() as patch, ModelServer(turns or {}, otherwise=opinion(), key=KEY) as models:
         for name in _HOME:

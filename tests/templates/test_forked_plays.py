@@ -7,7 +7,7 @@ import pytest
 
 from tests.templates import test_play_compound as compound
 from tests.templates import test_play_plan_generate_review as revised
-from wfe_mcp.engine.forks import fork_run
+from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.testing.agent import Script, drive, resume
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in

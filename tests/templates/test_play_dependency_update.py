@@ -8,7 +8,7 @@ import pytest
 
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import messages, started, told
-from wfe_mcp.engine import approvals
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.bot import follow
 from wfe_mcp.testing.playground import Playground

@@ -8,7 +8,8 @@ import pytest
 
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import started
-from wfe_mcp.engine import approvals, control
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in

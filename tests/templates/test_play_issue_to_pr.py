@@ -8,7 +8,7 @@ import pytest
 
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import started, told
-from wfe_mcp.engine import control
+from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
 from wfe_mcp.testing.bot import follow
 from wfe_mcp.testing.playground import Playground

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import control
+from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in
@@ -296,8 +296,8 @@ def test_a_note_of_another_milestone_does_not_close_this_one(project: Playground
 @pytest.mark.requirement("S3-04")
 def test_what_is_imported_from_milestones_md_can_be_started():
     from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.importers.milestones import from_milestones
     from wfe_mcp.resources import shipped
-    from wfe_mcp.workflow.importers.milestones import from_milestones
     from wfe_mcp.workflow.load import load_definition
 
     plan = from_milestones(

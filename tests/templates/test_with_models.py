@@ -29,7 +29,8 @@ from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals, control
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.runs import control
 from wfe_mcp.resources import shipped
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground

@@ -6,9 +6,9 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.desk import Engine
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.throwaway import make_database, stand_in
-from wfe_mcp.workspace.location import project_at
+from wfe_mcp.workspace.system.location import project_at
 
 
 def engine_on(folder: Path, url: str) -> Engine:

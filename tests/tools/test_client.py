@@ -11,7 +11,7 @@ import pytest
 from tests.tools.stub import STUB, Stub, calls_in, running_stub
 from wfe_mcp.tools.client import call_tool, list_tools
 from wfe_mcp.tools.fault import StepStopped, ToolFault
-from wfe_mcp.workspace.settings_tables import FrozenServer
+from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
 
 @pytest.fixture(scope="module")

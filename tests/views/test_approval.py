@@ -1,9 +1,9 @@
 """What does a person see before they say yes?"""
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
-from wfe_mcp.views import answers
-from wfe_mcp.views.answering import standing_of
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.approval import open_approval
+from wfe_mcp.views.envelopes import standing_of
 
 
 def test_the_bytes_and_what_moved_the_goalposts_are_shown(scene: Scene) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from tests.engine.scene import AGENT, Scene, expr, phase, refused, told
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.views import answering, answers
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES, Envelope, Next
 
 

@@ -9,8 +9,11 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, exp
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals, control
-from wfe_mcp.views import answering, answers, decisions
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.runs import control
+from wfe_mcp.views import decisions
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
 
 LONG_ENOUGH = "${size(artifacts.%s_note.title) > 3}"
@@ -151,8 +154,8 @@ def test_a_run_of_another_project_is_unknown_here(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     other = scene.root.parent / "elsewhere"
     other.mkdir()
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.workspace.location import project_at
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.system.location import project_at
 
     engine = Engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
     try:

@@ -6,9 +6,11 @@ from typing import Any, cast
 
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase
-from wfe_mcp.engine import approvals, control
-from wfe_mcp.engine.budgets import pause_over_budget
-from wfe_mcp.views import answers, runs
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.models.budgets import pause_over_budget
+from wfe_mcp.engine.runs import control
+from wfe_mcp.views import runs
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import LIMIT_BYTES
 
 

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from wfe_mcp.workflow.lint.not_yet import NOT_YET
-from wfe_mcp.workflow.reference import Key, reference
+from wfe_mcp.workflow.reference import ReferenceKey, reference
 from wfe_mcp.workflow.schema import template_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 SECTIONS = reference()
 
 
-def key(section: str, name: str) -> Key:
+def key(section: str, name: str) -> ReferenceKey:
     return next(key for part in SECTIONS if part.title == section for key in part.keys if key.name == name)
 
 

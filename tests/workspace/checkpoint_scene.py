@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wfe_mcp.workspace.checkpoints import Limits, Snapshot, changes, keep, kept, take
-from wfe_mcp.workspace.restoring import Restored, restore
+from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, changes, keep, kept, take
+from wfe_mcp.workspace.git.restore import Restored, restore
 
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -19,7 +19,7 @@ import typer.core
 import typer.main
 
 from wfe_mcp import __version__
-from wfe_mcp.cli import (
+from wfe_mcp.cli.commands import (
     approve,
     approvers,
     archive,
@@ -67,8 +67,8 @@ from wfe_mcp.cli import (
     watch,
     worker,
 )
-from wfe_mcp.cli.door import Door, World, command
-from wfe_mcp.workspace.hidden import HidingFormatter
+from wfe_mcp.cli.terminal.invocation import Door, World, command
+from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 __all__ = ["app", "main"]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wfe_mcp.core.history_events import Why
 from wfe_mcp.core.model import By, FailKind, Origin, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.rollback_events import Why
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [

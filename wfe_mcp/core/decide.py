@@ -12,12 +12,11 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.consequences import completed, deadline, go_to, jump, open_phase, reopen, settle
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
-from wfe_mcp.core.history import rolled_back
 from wfe_mcp.core.loops import loop_opened, pass_judged
-from wfe_mcp.core.mending import recovery_opened
 from wfe_mcp.core.model import (
     Attempt,
     AttemptStatus,
@@ -30,7 +29,8 @@ from wfe_mcp.core.model import (
     VerdictKind,
 )
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.settle import completed, deadline, go_to, jump, open_phase, reopen, settle
+from wfe_mcp.core.recovery import recovery_opened
+from wfe_mcp.core.rollback import rolled_back
 
 __all__ = ["decide"]
 

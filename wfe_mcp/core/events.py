@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.event import AttemptEvent, Event
-from wfe_mcp.core.history_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Kept, Stage, Verdict
+from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import PhasePath, RunSpec
 
 __all__ = [

@@ -18,10 +18,10 @@ from datetime import datetime
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.history import taken_up
 from wfe_mcp.core.model import Assurance, Attempt, Channel, FailKind, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.undo import Entry
+from wfe_mcp.core.rollback import taken_up
+from wfe_mcp.core.undo import LogEntry
 
 __all__ = ["begins_as", "end_of_decision", "fork_refused", "forked", "stops_since"]
 
@@ -37,7 +37,7 @@ _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _PROGRAMS = {Channel.MCP, Channel.SYSTEM}
 
 
-def end_of_decision(log: Sequence[Entry], seq: int) -> int:
+def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:
     """The number of the last event of the decision that event ``seq`` belongs to; numbers count from 1."""
     while seq < len(log):
         this, following = log[seq - 1], log[seq]
@@ -47,7 +47,7 @@ def end_of_decision(log: Sequence[Entry], seq: int) -> int:
     return seq
 
 
-def stops_since(log: Sequence[Entry], seq: int) -> tuple[str, ...]:
+def stops_since(log: Sequence[LogEntry], seq: int) -> tuple[str, ...]:
     """What people stopped, refused or were to decide after event ``seq``: the names of the events, with their numbers."""
     return tuple(f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[seq:] if _is_a_stop(entry))
 
@@ -111,7 +111,7 @@ def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
     return replace(attempt, verdicts=verdicts, holder=None, lease_until=None)
 
 
-def _is_a_stop(entry: Entry) -> bool:
+def _is_a_stop(entry: LogEntry) -> bool:
     event = entry.event
     if isinstance(event, _STOPS) or (isinstance(event, e.RunPaused) and event.by_human):
         return True

@@ -9,7 +9,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.holding import busy_phases, taken
+from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import item_of, typed

@@ -13,7 +13,6 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import GUARDS, illegal, missing, not_of_a_loop
-from wfe_mcp.core.history_guards import HISTORY_GUARDS, is_going_back
 from wfe_mcp.core.model import (
     AttemptStatus,
     By,
@@ -22,6 +21,7 @@ from wfe_mcp.core.model import (
     VerdictKind,
 )  # fmt: skip
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
 
 __all__ = ["ATTEMPT_MOVES", "RUN_MOVES", "legal_moves", "refusal"]
 

@@ -12,7 +12,7 @@ same transaction; the answer is in the log, so that a replay needs no expression
 from dataclasses import dataclass
 from typing import Literal
 
-from wfe_mcp.core.holding import lock_holder, tree_holder
+from wfe_mcp.core.leases import lock_holder, tree_holder
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec
 

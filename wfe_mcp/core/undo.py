@@ -17,11 +17,11 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 
-__all__ = ["Entry", "Step", "people_since", "redo", "undo"]
+__all__ = ["LogEntry", "UndoStep", "people_since", "redo", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One row of the log: ``seq`` counts from 1."""
 
     seq: int
@@ -31,15 +31,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UndoStep:
     """Where to go (``to``), and what that takes back: the number of the first event, and the first one that says what."""
 
     to: int
     first: int
-    what: Entry
+    what: LogEntry
 
 
-def undo(log: Sequence[Entry]) -> Step:
+def undo(log: Sequence[LogEntry]) -> UndoStep:
     """The step that takes back the last command. Refuses where nothing is left that can be."""
     upto = len(log)
     while (found := _last_command(log, upto)) is not None:
@@ -49,13 +49,13 @@ def undo(log: Sequence[Entry]) -> Step:
             continue
         if isinstance(log[first].event, e.RunStarted | e.RunForked):
             break
-        return Step(log[first].seq - 1, log[first].seq, what)
+        return UndoStep(log[first].seq - 1, log[first].seq, what)
     raise Refused(
         "illegal_transition", "Nothing is left to undo: the start of a run is not undone.", "Cancel the run instead."
     )
 
 
-def redo(log: Sequence[Entry]) -> Step:
+def redo(log: Sequence[LogEntry]) -> UndoStep:
     """The step that takes back the last undo."""
     upto = len(log)
     while (found := _last_command(log, upto)) is not None:
@@ -63,12 +63,12 @@ def redo(log: Sequence[Entry]) -> Step:
         if not isinstance(what.event, e.RolledBack) or what.event.kind == "rollback":
             break
         if what.event.kind == "undo":
-            return Step(log[first].seq - 1, log[first].seq, what)
+            return UndoStep(log[first].seq - 1, log[first].seq, what)
         upto = what.event.to
     raise Refused("illegal_transition", "Nothing is left to redo: the last command was no undo.", "Call status.")
 
 
-def people_since(log: Sequence[Entry], to: int, *, whole: bool, files: bool = False) -> tuple[str, ...]:
+def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool = False) -> tuple[str, ...]:
     """What people did or were to decide after event ``to``: the names of the events, with their numbers.
 
     ``whole``: pause, automatic mode and caps go back too (an undo). ``files``: they do too, and with them what a person
@@ -95,7 +95,7 @@ _NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned)
 """What stands in the log and takes nothing anywhere."""
 
 
-def _is_persons(entry: Entry, *, whole: bool) -> bool:
+def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
     event = entry.event
     if isinstance(event, _STOPS):
         return True
@@ -107,12 +107,12 @@ def _is_persons(entry: Entry, *, whole: bool) -> bool:
     return (through or entry.by.assurance > Assurance.AGENT) and not isinstance(event, _FOLLOWS)
 
 
-def _is_recorded(entry: Entry) -> bool:
+def _is_recorded(entry: LogEntry) -> bool:
     is_manual = isinstance(entry.event, e.CheckpointTaken) and entry.event.why == "manual"
     return is_manual and entry.by.channel not in {Channel.MCP, Channel.SYSTEM}
 
 
-def _last_command(log: Sequence[Entry], upto: int) -> tuple[int, Entry] | None:
+def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | None:
     """Where the last command before index ``upto`` begins, and the event that says what it was."""
     for index in range(upto - 1, -1, -1):
         if isinstance(log[index].event, e.RolledBack):  # whoever wrote it: it may have ended for one who died
@@ -124,7 +124,7 @@ def _last_command(log: Sequence[Entry], upto: int) -> tuple[int, Entry] | None:
     return None
 
 
-def _first_of(log: Sequence[Entry], index: int) -> int:
+def _first_of(log: Sequence[LogEntry], index: int) -> int:
     """The first event of the command that ``log[index]`` belongs to: its events have one moment."""
     entry, first = log[index], index
     while first and (log[first - 1].at, log[first - 1].by) == (entry.at, entry.by):
@@ -132,7 +132,7 @@ def _first_of(log: Sequence[Entry], index: int) -> int:
     return first
 
 
-def _began(log: Sequence[Entry], index: int) -> int:
+def _began(log: Sequence[LogEntry], index: int) -> int:
     """Where the rollback that ended with ``log[index]`` began: before it put the files back."""
     ends = (e.RollbackBegan, e.RolledBack, e.RollbackAbandoned)
     back = range(index - 1, -1, -1)

@@ -30,26 +30,26 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_page import approvers_page
-from wfe_mcp.dashboard.ceremonies import Ceremonies
+from wfe_mcp.dashboard.challenges import Ceremonies
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.pages import Told, decision_page, login_page, plain_page, pretty, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
-from wfe_mcp.engine import approvals
-from wfe_mcp.engine import pin as pins
-from wfe_mcp.engine.proofs import kept
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.approvals.proofs import kept
 from wfe_mcp.views.approvers import pinned_view
-from wfe_mcp.workspace.user import user_name
+from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.desks import Desks
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.approval_records import RequestRecord
-    from wfe_mcp.views.decision import Decision
+    from wfe_mcp.dashboard.engines import Desks
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.views.decision import DecisionView
 
 __all__ = ["decision_app"]
 
@@ -226,13 +226,13 @@ class _Page:
         _refuse_no_words(answer, form)
         return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
 
-    def _engine(self, view: Decision) -> Engine:
+    def _engine(self, view: DecisionView) -> Engine:
         engine = self._desks.of_request(view.request.id)
         if engine is None:
             raise Refused("unavailable", "The project's folder is gone.", "Nothing has changed.")
         return engine
 
-    def _give(self, view: Decision, answer: str, form: Form, session: str) -> None:
+    def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
         stored, engine = view.request, self._engine(view)
         _refuse_no_words(answer, form)
         if form.get("assertion"):
@@ -319,7 +319,7 @@ class _Page:
         page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), told)
         return HTMLResponse(page, status, headers=SCRIPTED)
 
-    def _refused(self, view: Decision, refused: Refused, session: str) -> Response:
+    def _refused(self, view: DecisionView, refused: Refused, session: str) -> Response:
         """The page as it is now, with why nothing was decided. What is stale shows what is open in its place."""
         told = Told("no", f"Nothing was decided. {refused.message}")
         now = self._desks.view(view.request.id)
@@ -328,7 +328,7 @@ class _Page:
             now = self._desks.view(now.newer) if now is not None and now.newer else now
         return self._shown(now or view, session, told, _status(refused))
 
-    def _shown(self, view: Decision, session: str, told: Told | None = None, status: int = 200) -> Response:
+    def _shown(self, view: DecisionView, session: str, told: Told | None = None, status: int = 200) -> Response:
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(decision_page(view, tokens, told), status, headers=SCRIPTED if view.passkeys else None)
 

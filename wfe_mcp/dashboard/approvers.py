@@ -22,10 +22,10 @@ from pydantic import ValidationError
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.signing import read_json
-from wfe_mcp.engine import pin as pins
-from wfe_mcp.engine.approvers import (
-    Change,
-    Key,
+from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.approvals.approvers import (
+    ApproverChange,
+    ApproverKey,
     Pinned,
     approvers_here,
     by_passkey,
@@ -33,14 +33,14 @@ from wfe_mcp.engine.approvers import (
     pin_change,
     pinned_here,
 )
-from wfe_mcp.engine.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
-from wfe_mcp.workspace.user import user_name
+from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
+from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.dashboard.ceremonies import Ceremonies
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.dashboard.challenges import Ceremonies
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["Approvers"]
 
@@ -59,7 +59,7 @@ class _Asked:
 
     before: Pinned
     do: Literal["add", "remove"]
-    key: Key
+    key: ApproverKey
     at: str
 
     @property
@@ -108,13 +108,13 @@ class Approvers:
         asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), _Asked)
         if not asked.before.changes:
             by = pins.person_at_page(engine, form.get("pin", ""), user_name())
-            return pin_change(engine, by, asked.before, Change(do="add", key=asked.key, at=asked.at))
+            return pin_change(engine, by, asked.before, ApproverChange(do="add", key=asked.key, at=asked.at))
         assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
         signer = asked.before.keys.get(assertion.id)
         if signer is None:
             raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
         signed(assertion, asked.statement, signer.public_key, port=self._port)
-        change = Change(do=asked.do, key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
+        change = ApproverChange(do=asked.do, key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
         return pin_change(engine, by_passkey(signer), asked.before, change)
 
 
@@ -123,9 +123,9 @@ def _in_force(engine: Engine) -> Pinned:
     return pinned_here(engine, engine.root) if approvers_here(engine.root).changes else Pinned()
 
 
-def _key(id_: str, name: str, public_key: str) -> Key:
+def _key(id_: str, name: str, public_key: str) -> ApproverKey:
     try:
-        return Key(id=id_, name=name, public_key=public_key)
+        return ApproverKey(id=id_, name=name, public_key=public_key)
     except ValidationError as error:
         raise Refused(
             "bad_argument", f"{name!r:.80} is no name for a key.", "Give it one of 1 to 64 characters, in one line."

@@ -15,8 +15,8 @@ from wfe_mcp.dashboard.html import Html, document, tag
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.store.approval_records import DecisionRecord
-    from wfe_mcp.views.decision import Decision
+    from wfe_mcp.store.records.approvals import DecisionRecord
+    from wfe_mcp.views.decision import DecisionView
 
 __all__ = [
     "SCRIPT", "Told", "decision_page", "hidden", "login_page", "note", "passkey_button", "pin_field", "plain_page", "requests_page",
@@ -57,7 +57,7 @@ def login_page(token: str, told: Told | None = None) -> Html:
     )
 
 
-def requests_page(requests: Sequence[Decision]) -> Html:
+def requests_page(requests: Sequence[DecisionView]) -> Html:
     """What waits for a person, oldest first."""
     rows = [
         tag(
@@ -85,7 +85,7 @@ def plain_page(title: str, text: str) -> Html:
     return document(title, tag("h1", title), tag("p", text))
 
 
-def decision_page(view: Decision, tokens: Mapping[str, str], told: Told | None = None) -> Html:
+def decision_page(view: DecisionView, tokens: Mapping[str, str], told: Told | None = None) -> Html:
     """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``."""
     request = view.request
     title = f"{request.phase}: {view.title}"
@@ -100,7 +100,7 @@ def decision_page(view: Decision, tokens: Mapping[str, str], told: Told | None =
 # what was asked, and what became of it
 
 
-def _head(view: Decision) -> list[Html]:
+def _head(view: DecisionView) -> list[Html]:
     request = view.request
     facts = [
         ("Project", view.project),
@@ -117,7 +117,7 @@ def _head(view: Decision) -> list[Html]:
     return [*found, *([tainted] if tainted else [])]
 
 
-def _ended(view: Decision) -> list[Html]:
+def _ended(view: DecisionView) -> list[Html]:
     match view.state:
         case "answered":
             found = [note(Told("yes", _answer(view.answer)))]
@@ -146,7 +146,7 @@ def _answer(answer: DecisionRecord | None) -> str:
 # what a yes would be about
 
 
-def _about(view: Decision) -> list[Html]:
+def _about(view: DecisionView) -> list[Html]:
     shown = view.shown
     found = [*_warnings(shown), *_content(view), *_verdicts(shown.get("verdicts", []))]
     if view.evidence:
@@ -170,7 +170,7 @@ def _warnings(shown: Mapping[str, Any]) -> list[Html]:
     ]
 
 
-def _content(view: Decision) -> list[Html]:
+def _content(view: DecisionView) -> list[Html]:
     shown = view.shown
     if view.request.stage is Stage.BEFORE:
         text = view.prompt
@@ -218,7 +218,7 @@ def _opinion(said: Mapping[str, Any]) -> Html:
     return tag("div", tag("p", told), tag("ul", *findings) if findings else None, class_="note")
 
 
-def _changes(view: Decision) -> list[Html]:
+def _changes(view: DecisionView) -> list[Html]:
     if not view.against:
         return []
     title = tag("h2", f"Changed since revision {view.against}")
@@ -260,7 +260,7 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
 # the forms
 
 
-def _forms(view: Decision, tokens: Mapping[str, str]) -> list[Html]:
+def _forms(view: DecisionView, tokens: Mapping[str, str]) -> list[Html]:
     request, phrase = view.request, view.shown.get("phrase")
     asked = [_field(f"Type the phrase: {phrase}", "phrase", "phrase", required=True)] if phrase else []
     takes_pin = view.shown["assurance"] != "passkey"
@@ -286,12 +286,12 @@ def _forms(view: Decision, tokens: Mapping[str, str]) -> list[Html]:
     return [tag("h2", "Your decision"), tag("div", approve, reject, class_="forms")]
 
 
-def _sign(view: Decision, answer: str) -> dict[str, str]:
+def _sign(view: DecisionView, answer: str) -> dict[str, str]:
     """Where the script has the form signed."""
     return {"data_sign": f"/decide/{view.request.id}/{answer}/sign"} if view.passkeys else {}
 
 
-def _by_passkey(view: Decision, label: str, class_: str, *, told: bool = False) -> list[Html]:
+def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> list[Html]:
     """The button that the script shows, or with ``told`` why there is none."""
     if view.passkeys:
         keys = tag("p", f"This gate takes the signature of a passkey: {', '.join(view.passkeys)}.") if told else None
@@ -332,7 +332,7 @@ def note(told: Told | None) -> Html | None:
     return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
 
 
-def _place(view: Decision) -> str:
+def _place(view: DecisionView) -> str:
     return f"/decide/{view.request.id}"
 
 

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.desks import Desks
-from wfe_mcp.engine.page import PAGE, address, living, living_page
-from wfe_mcp.store.records import ProcessRecord
+from wfe_mcp.dashboard.engines import Desks
+from wfe_mcp.engine.approvals.decision_page import PAGE, address, living, living_page
+from wfe_mcp.store.records.runs import ProcessRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["PORT", "Page", "served"]
 

@@ -13,16 +13,16 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.passkeys import Assertion, asking_for_signature
-from wfe_mcp.engine.proofs import Statement, prove, statement_of
+from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
+from wfe_mcp.engine.approvals.proofs import Statement, prove, statement_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.dashboard.ceremonies import Ceremonies
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.proofs import Given
-    from wfe_mcp.store.approval_records import RequestRecord
+    from wfe_mcp.dashboard.challenges import Ceremonies
+    from wfe_mcp.engine.approvals.proofs import Given
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.approvals import RequestRecord
 
 __all__ = ["Signing", "read_json"]
 

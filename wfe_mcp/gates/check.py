@@ -11,7 +11,7 @@ Rules (B-20):
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from wfe_mcp.workspace.checks import FrozenCheck
+from wfe_mcp.workspace.config.checks import FrozenCheck
 
 __all__ = ["STDOUT", "Execution", "execution", "reported_argv", "written_by"]
 

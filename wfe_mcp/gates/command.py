@@ -25,8 +25,8 @@ from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env, run_child
-from wfe_mcp.workspace import git
-from wfe_mcp.workspace.checks import FrozenCheck
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.git import repository as git
 
 __all__ = ["run_check"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import FilesGate
-from wfe_mcp.workspace import git
-from wfe_mcp.workspace.paths import match_globs
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git import repository as git
 
 __all__ = ["judge_files"]
 

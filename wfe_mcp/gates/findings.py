@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-__all__ = ["Found", "Json", "items", "number", "report_of", "text", "under"]
+__all__ = ["Json", "ScannerFinding", "items", "number", "report_of", "text", "under"]
 
 Json = object
 """A parsed JSON value of unknown shape."""
@@ -36,7 +36,7 @@ _SEVERITY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScannerFinding:
     """One finding as the scanner words it."""
 
     severity: str
@@ -48,7 +48,7 @@ class Found:
     recommendation: str = ""
 
 
-def report_of(scanner: str, found: Iterator[Found], root: str = "") -> dict[str, Any]:
+def report_of(scanner: str, found: Iterator[ScannerFinding], root: str = "") -> dict[str, Any]:
     """``security_report@1`` of all that was ``found``."""
     totals = Counter[str]()
     findings: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ def report_of(scanner: str, found: Iterator[Found], root: str = "") -> dict[str,
     }
 
 
-def _finding(one: Found, severity: str, root: str) -> dict[str, Any]:
+def _finding(one: ScannerFinding, severity: str, root: str) -> dict[str, Any]:
     optional = {
         "rule": _clean(one.rule),
         "detail": _clean(one.detail),

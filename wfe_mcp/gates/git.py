@@ -15,7 +15,7 @@ from typing import Any
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.workflow.model import GitGate
-from wfe_mcp.workspace import git
+from wfe_mcp.workspace.git import repository as git
 
 __all__ = ["judge_git"]
 

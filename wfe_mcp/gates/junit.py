@@ -5,7 +5,7 @@ families), Surefire, Gradle, Jest, go-junit-report, nextest: ``testsuites``, nes
 """
 
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
-from wfe_mcp.gates.results import FailingTest, TestResults
+from wfe_mcp.gates.results import FailedTest, TestResults
 
 __all__ = ["parse_junit"]
 
@@ -18,7 +18,7 @@ def parse_junit(content: bytes) -> TestResults:
     if root.tag not in {"testsuites", "testsuite"}:
         raise UnreadableReport(f"its root element is <{root.tag}>, not <testsuites> or <testsuite>")
     counts = {"passed": 0, "failure": 0, "error": 0, "skipped": 0}
-    failing: list[FailingTest] = []
+    failing: list[FailedTest] = []
     for case in root.iter("testcase"):
         outcome, detail = _outcome(case)
         counts[outcome] += 1
@@ -35,11 +35,11 @@ def _outcome(case: Element) -> tuple[str, Element | None]:
     return "passed", None
 
 
-def _failing(case: Element, kind: str, detail: Element) -> FailingTest:
+def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
     name, classname, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
     text = (detail.get("message") or detail.text or "").strip()
     first_line = text.splitlines()[0] if text else ""
-    return FailingTest(
+    return FailedTest(
         id=_node_id(name, classname, file),
         kind="error" if kind == "error" else "failure",
         message=first_line[:_MESSAGE_CHARS],

@@ -14,7 +14,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.judgement import MAX_MESSAGE_CHARS, Judgement, undecided
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env
-from wfe_mcp.jobs.handling import ChildStopped
+from wfe_mcp.jobs.job_context import ChildStopped
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from wfe_mcp.gates.results import FailingTest, TestResults
+from wfe_mcp.gates.results import FailedTest, TestResults
 
 __all__ = ["results_printed"]
 
@@ -33,13 +33,13 @@ def results_printed(text: str) -> TestResults | None:
     return TestResults(passed, failed, errors, skipped, tuple(failing.values()), source="output")
 
 
-def _failing(line: re.Match[str]) -> FailingTest:
+def _failing(line: re.Match[str]) -> FailedTest:
     kind: Literal["failure", "error"] = "error" if line.group(1) == "ERROR" else "failure"
     test = line.group(2)
     # unittest: "test_x (pkg.mod.Case.test_x)", before 3.11 "test_x (pkg.mod.Case)".
     name, _, place = test.partition(" (")
     aliases = {name, place.rstrip(")"), f"{place.rstrip(')')}.{name}"} if place else set[str]()
-    return FailingTest(test, kind, aliases=frozenset(aliases))
+    return FailedTest(test, kind, aliases=frozenset(aliases))
 
 
 def _words(text: str) -> dict[str, int]:

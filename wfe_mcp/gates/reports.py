@@ -17,7 +17,7 @@ from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.gates.scanners import first_json, parse_scanner_report
-from wfe_mcp.workspace.files import read_file
+from wfe_mcp.workspace.files.project_files import read_file
 
 __all__ = ["Reports", "Stamps", "read_reports", "stamps"]
 

@@ -7,14 +7,14 @@ The same answer whether it came from a JUnit file (``junit.py``) or, failing tha
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["FailingTest", "TestResults", "is_named"]
+__all__ = ["FailedTest", "TestResults", "is_named"]
 
 MAX_LISTED = 200
 """Failing tests kept in the evidence; the counts are always whole."""
 
 
 @dataclass(frozen=True, slots=True)
-class FailingTest:
+class FailedTest:
     """A test that failed (``failure``) or could not run (``error``). ``aliases``: other ways people write its id."""
 
     id: str
@@ -38,7 +38,7 @@ class TestResults:
     failed: int
     errors: int
     skipped: int
-    failing: tuple[FailingTest, ...] = ()
+    failing: tuple[FailedTest, ...] = ()
     source: Literal["junit", "output"] = "junit"
 
     @property
@@ -53,7 +53,7 @@ class TestResults:
         return {**counts, "failing": listed, "source": self.source}
 
 
-def is_named(pattern: str, test: FailingTest) -> bool:
+def is_named(pattern: str, test: FailedTest) -> bool:
     """True when ``pattern`` names the test: its id, an alias, or either with ``*`` for any characters.
 
     Brackets stand for themselves, since parametrised ids carry them; an id without its ``[…]`` names all variants.

@@ -6,7 +6,7 @@ default level, else "warning", as the standard says. Suppressed results do not c
 
 from collections.abc import Iterator
 
-from wfe_mcp.gates.findings import Found, Json, items, number, text, under
+from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, text, under
 
 __all__ = ["is_sarif", "sarif_findings", "sarif_tool"]
 
@@ -25,7 +25,7 @@ def sarif_tool(document: Json) -> str:
     return ", ".join(f"{text(one, 'name')} {text(one, 'version')}".strip() for one in drivers)
 
 
-def sarif_findings(document: Json) -> Iterator[Found]:
+def sarif_findings(document: Json) -> Iterator[ScannerFinding]:
     """The results of all runs."""
     for run in items(document, "runs"):
         rules = items(under(under(run, "tool"), "driver"), "rules")
@@ -37,9 +37,9 @@ def sarif_findings(document: Json) -> Iterator[Found]:
             yield _found(result, rule_id, by_id.get(rule_id, {}))
 
 
-def _found(result: Json, rule_id: str, rule: Json) -> Found:
+def _found(result: Json, rule_id: str, rule: Json) -> ScannerFinding:
     place = under(next(iter(items(result, "locations")), None), "physicalLocation")
-    return Found(
+    return ScannerFinding(
         severity=_severity(result, rule),
         title=text(under(result, "message"), "text") or text(under(rule, "shortDescription"), "text"),
         rule=rule_id,

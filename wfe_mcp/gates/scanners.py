@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from wfe_mcp.gates.findings import MAX_FINDINGS, Found, Json, items, number, report_of, text, under
+from wfe_mcp.gates.findings import MAX_FINDINGS, Json, ScannerFinding, items, number, report_of, text, under
 from wfe_mcp.gates.markup import UnreadableReport, read_json
 from wfe_mcp.gates.sarif import is_sarif, sarif_findings, sarif_tool
 
@@ -46,9 +46,9 @@ def first_json(printed: str) -> str:
     return ""
 
 
-def _bandit(document: Json) -> Iterator[Found]:
+def _bandit(document: Json) -> Iterator[ScannerFinding]:
     for result in items(document, "results"):
-        yield Found(
+        yield ScannerFinding(
             severity=text(result, "issue_severity"),
             title=text(result, "issue_text"),
             rule=text(result, "test_id"),
@@ -59,11 +59,11 @@ def _bandit(document: Json) -> Iterator[Found]:
         )
 
 
-def _pip_audit(document: Json) -> Iterator[Found]:
+def _pip_audit(document: Json) -> Iterator[ScannerFinding]:
     for package in items(document, "dependencies"):
         for vulnerability in items(package, "vulns"):
             fixed = ", ".join(str(version) for version in items(vulnerability, "fix_versions"))
-            yield Found(
+            yield ScannerFinding(
                 # pip-audit states no severity; a published advisory against a pinned version counts as high.
                 severity="high",
                 title=f"{text(package, 'name')} {text(package, 'version')}: {text(vulnerability, 'id')}",
@@ -73,13 +73,13 @@ def _pip_audit(document: Json) -> Iterator[Found]:
             )
 
 
-def _npm_audit(document: Json) -> Iterator[Found]:
+def _npm_audit(document: Json) -> Iterator[ScannerFinding]:
     for name, entry in under(document, "vulnerabilities").items():
         # ``via`` holds advisories, and names of other packages whose own entries are listed too.
         for via in items(entry, "via"):
             if isinstance(via, str):
                 continue
-            yield Found(
+            yield ScannerFinding(
                 severity=text(via, "severity") or text(entry, "severity"),
                 title=f"{name}: {text(via, 'title') or 'known vulnerability'}",
                 rule=text(via, "url"),
@@ -92,9 +92,9 @@ def _has_fix(entry: Json) -> bool:
     return isinstance(entry, dict) and bool(cast("dict[str, Json]", entry).get("fixAvailable"))
 
 
-def _npm_advisories(document: Json) -> Iterator[Found]:
+def _npm_advisories(document: Json) -> Iterator[ScannerFinding]:
     for advisory in under(document, "advisories").values():
-        yield Found(
+        yield ScannerFinding(
             severity=text(advisory, "severity"),
             title=f"{text(advisory, 'module_name')}: {text(advisory, 'title')}",
             rule=text(advisory, "url"),
@@ -103,10 +103,10 @@ def _npm_advisories(document: Json) -> Iterator[Found]:
         )
 
 
-def _semgrep(document: Json) -> Iterator[Found]:
+def _semgrep(document: Json) -> Iterator[ScannerFinding]:
     for result in items(document, "results"):
         extra = under(result, "extra")
-        yield Found(
+        yield ScannerFinding(
             severity=text(extra, "severity"),
             title=text(extra, "message"),
             rule=text(result, "check_id"),
@@ -127,7 +127,9 @@ def _named(name: str, *version: str) -> Callable[[Json], str]:
     return scanner
 
 
-_SHAPES: tuple[tuple[Callable[[Json], bool], Callable[[Json], str], Callable[[Json], Iterator[Found]]], ...] = (
+_SHAPES: tuple[
+    tuple[Callable[[Json], bool], Callable[[Json], str], Callable[[Json], Iterator[ScannerFinding]]], ...
+] = (
     (is_sarif, sarif_tool, sarif_findings),
     (_has("results", "metrics"), _named("bandit"), _bandit),
     (_has("dependencies"), _named("pip-audit"), _pip_audit),

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.family import end_family
 from wfe_mcp.jobs.lines import Lines
 from wfe_mcp.jobs.output import CappedLog
-from wfe_mcp.workspace.process import started_at
+from wfe_mcp.jobs.process_tree import end_family
+from wfe_mcp.workspace.system.process import started_at
 
 __all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "never", "run_child"]
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wfe_mcp.store.job_records import ClaimLimits
+from wfe_mcp.store.records.jobs import ClaimLimits
 
 __all__ = ["Slots", "WorkLimits"]
 

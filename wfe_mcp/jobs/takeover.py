@@ -15,12 +15,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from wfe_mcp.jobs.ending import Endings
-from wfe_mcp.jobs.family import end_family
-from wfe_mcp.jobs.handling import mark_of
+from wfe_mcp.jobs.completion import Endings
+from wfe_mcp.jobs.job_context import mark_of
+from wfe_mcp.jobs.process_tree import end_family
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import Effect, JobRecord
-from wfe_mcp.workspace.process import ProcessIdentity, is_alive, parse_holder
+from wfe_mcp.store.records.jobs import Effect, JobRecord
+from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, parse_holder
 
 __all__ = ["take_over"]
 

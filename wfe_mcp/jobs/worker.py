@@ -20,15 +20,15 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.ending import ApplyFailed, Endings, GaveUp
-from wfe_mcp.jobs.family import end_family
-from wfe_mcp.jobs.handling import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
-from wfe_mcp.jobs.heart import Heart, Running
+from wfe_mcp.jobs.completion import ApplyFailed, Endings, GaveUp
+from wfe_mcp.jobs.heartbeat import Heart, Running
+from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.limits import Slots, WorkLimits
+from wfe_mcp.jobs.process_tree import end_family
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
-from wfe_mcp.store.job_records import JobRecord
-from wfe_mcp.workspace.process import ProcessIdentity, holder_id
+from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
 __all__ = ["Worker"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from wfe_mcp.workspace.kinds import KINDS, FsAbility, InstalledKind, ProviderKind
+from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, InstalledKind, ProviderKind
 
 __all__ = [
     "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "InstalledKind", "Limits",

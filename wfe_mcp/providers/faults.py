@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, ProviderKind, Usage
-from wfe_mcp.workspace.hidden import without_hidden
+from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,13 +19,13 @@ from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.providers.output import value_in, with_paragraph
-from wfe_mcp.workspace.files import read_if_there, write_atomic
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.providers.call import Task
-    from wfe_mcp.workspace.kinds import FsAbility
+    from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 __all__ = ["PromptFile", "answer_of", "places", "prompt_file"]
 

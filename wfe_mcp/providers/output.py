@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files import read_if_there, write_atomic
-from wfe_mcp.workspace.folders import walk
-from wfe_mcp.workspace.paths import parts_of
+from wfe_mcp.workspace.files.folders import walk
+from wfe_mcp.workspace.files.paths import parts_of
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wfe_mcp.workspace.kinds import FsAbility
+    from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 __all__ = ["clear_place", "output_paragraph", "value_at", "value_in", "with_paragraph"]
 

@@ -21,7 +21,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.providers.announced import Announced
 from wfe_mcp.providers.call import (
     Answer,
     Connection,
@@ -36,12 +35,13 @@ from wfe_mcp.providers.call import (
     Worked,
     never,
 )
+from wfe_mcp.providers.call_events import CallEvents
 from wfe_mcp.providers.faults import counted, fault, in_our_words, plainly, quoted
 from wfe_mcp.providers.output import value_in
 from wfe_mcp.providers.plugin import offered
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
 from wfe_mcp.resources import PlugInFault
-from wfe_mcp.workspace.hidden import hide, without_hidden
+from wfe_mcp.workspace.system.redaction import hide, without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def ask_package(
 
     def asked() -> Answer:
         found = _usable(connection)
-        heard = Announced(listener or Silent(), connection)
+        heard = CallEvents(listener or Silent(), connection)
         heard.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
         watched = _Watched(connection, should_stop, connection.total_s)
         return watched.heard_by(
@@ -134,7 +134,7 @@ def _estimate(
 def _worked_with(
     work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop
 ) -> Worked:  # fmt: skip
-    heard = Announced(listener, connection)
+    heard = CallEvents(listener, connection)
     heard.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
     given = replace(task, tools=tuple(heard.tool(tool, task.limits.tool_calls) for tool in task.tools))
     total_s = min(connection.total_s, task.limits.total_s or connection.total_s)
@@ -200,7 +200,7 @@ class _Watched:
     ended: Literal["", "stopped", "too_slow"] = ""
     late: object = None
 
-    def heard_by(self, heard: Announced, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
+    def heard_by(self, heard: CallEvents, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
         """What ``read`` makes of what ``call`` returns, with the usage of the whole. Raises ProviderFault."""
         try:
             made = read(self.called(call))

@@ -13,11 +13,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.providers.asking import ask, checked
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
 from wfe_mcp.providers.faults import VENDORS, fault, plainly, said_in_body, status_fault, transport_fault
-from wfe_mcp.workspace.kinds import facts_of
-from wfe_mcp.workspace.origins import is_loopback
+from wfe_mcp.providers.questions import ask, checked
+from wfe_mcp.workspace.config.origins import is_loopback
+from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

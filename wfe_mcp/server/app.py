@@ -26,13 +26,13 @@ from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, Lis
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.arguments import checked, unknown_tool
-from wfe_mcp.server.call import Call, Ctx, by_client, is_modern, roots_of
-from wfe_mcp.server.place import AskRoots, Place, no_roots
+from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources
 from wfe_mcp.server.result import tool_result
+from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
-from wfe_mcp.views import answering
+from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ sdk_server.configure_logging = _leave_logging_alone  # pyright: ignore[reportPri
 class WfeServer(MCPServer[None]):
     """The MCP server of one project."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ProjectSession) -> None:
         self._tools = tools()
         super().__init__(
             "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS,
@@ -116,7 +116,7 @@ class WfeServer(MCPServer[None]):
         engine = await self.place.engine(partial(self._roots, context))
         if name != "status" or accepted.get("run"):  # else nothing is waited for: ``_begin`` starts it after the answer
             self._start(no_roots)
-        call = Call(engine, self.place, by_client(context), context, self._go_on)
+        call = ToolRequest(engine, self.place, by_client(context), context, self._go_on)
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:

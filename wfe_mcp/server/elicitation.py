@@ -23,7 +23,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from wfe_mcp.server.call import Ctx
+from wfe_mcp.server.tool_request import Ctx
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "KEY",
     "PAGE_KEY",
     "Answered",
-    "Asked",
+    "ElicitationText",
     "answer_brought",
     "ask_now",
     "asked_in",
@@ -52,7 +52,7 @@ TYPED_CHARS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ElicitationText:
     """A stored request as a person sees it. ``url``: where they decide; empty where they fill in a form."""
 
     request: str
@@ -76,7 +76,7 @@ class Answered:
     on_page: bool = False
 
 
-def asked_in(context: Ctx, stored: Envelope) -> Asked | None:
+def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
     """What to ask through this client, from the answer that stored the request: the address of the page if the client
     opens pages, else a form where the gate takes one and the client shows it. None where neither is possible.
     """
@@ -86,13 +86,13 @@ def asked_in(context: Ctx, stored: Envelope) -> Asked | None:
     message = f"{stored.error.message}\nsha256 of what you approve: {sha256[:12]}"
     url: str = stored.data.get("url", "")
     if url and _opens_pages(context):
-        return Asked(stored.data["request"], sha256, message, url)
+        return ElicitationText(stored.data["request"], sha256, message, url)
     if stored.data.get("assurance") == "client" and _shows_forms(context):
-        return Asked(stored.data["request"], sha256, message)
+        return ElicitationText(stored.data["request"], sha256, message)
     return None
 
 
-def _form(asked: Asked) -> dict[str, Any]:
+def _form(asked: ElicitationText) -> dict[str, Any]:
     """The JSON Schema of the form: a choice, and something only a reader of the message types."""
     return {
         "type": "object",
@@ -130,7 +130,7 @@ def _opens_pages(context: Ctx) -> bool:
     return found is not None and found.url is not None
 
 
-def later(asked: Asked) -> InputRequiredResult:
+def later(asked: ElicitationText) -> InputRequiredResult:
     """End the call; the client asks and calls again."""
     if asked.url:
         params = ElicitRequestURLParams(message=asked.message, url=asked.url)
@@ -148,7 +148,7 @@ def answer_brought(context: Ctx) -> Answered | None:
     return None
 
 
-async def ask_now(context: Ctx, asked: Asked) -> Answered | None:
+async def ask_now(context: Ctx, asked: ElicitationText) -> Answered | None:
     """Ask while the call waits. None when the client cannot, or nobody answers in time."""
     session, about = context.session, context.request_context.request_id
     with anyio.move_on_after(FORM_WAIT_S):

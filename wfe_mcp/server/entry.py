@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from wfe_mcp.server.front import CACHE, Front
+from wfe_mcp.server.fast_start import CACHE, Front
 from wfe_mcp.server.wire import Wire
 
 __all__ = ["project_flag", "serve"]

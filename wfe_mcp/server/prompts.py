@@ -13,8 +13,8 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.server.place import Place
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.server.project_session import ProjectSession
 
 __all__ = ["add_prompts"]
 
@@ -24,7 +24,7 @@ _LOOP = (
 )
 
 
-def add_prompts(server: MCPServer[None], place: Place) -> None:
+def add_prompts(server: MCPServer[None], place: ProjectSession) -> None:
     """Register the four prompts."""
     for prompt in _prompts():
         server.add_prompt(prompt)

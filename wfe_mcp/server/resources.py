@@ -23,9 +23,10 @@ from mcp_types import (
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.desk import Engine
-from wfe_mcp.server.place import Place
-from wfe_mcp.views import answering, answers
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.server.project_session import ProjectSession
+from wfe_mcp.views import envelopes as answering
+from wfe_mcp.views import tool_answers as answers
 
 __all__ = ["add_completions", "add_resources"]
 
@@ -36,7 +37,7 @@ MANY = 100
 _NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artifact", "bad_argument"}
 
 
-def add_resources(server: MCPServer[None], place: Place) -> None:
+def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     """Register the four kinds of resources."""
 
     async def read(ask: Callable[[Engine], Any]) -> str:
@@ -70,7 +71,7 @@ def add_resources(server: MCPServer[None], place: Place) -> None:
     server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
 
 
-def add_completions(server: MCPServer[None], place: Place) -> None:
+def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
     """Complete the names of runs, phases, templates and schemas."""
 
     async def complete(
@@ -93,7 +94,7 @@ def add_completions(server: MCPServer[None], place: Place) -> None:
 def _names(
     engine: Engine, ref: PromptReference | ResourceTemplateReference, argument: str, given: dict[str, str]
 ) -> Iterable[str]:
-    from wfe_mcp.engine.templates import offers
+    from wfe_mcp.engine.templates.catalogue import offers
 
     if isinstance(ref, ResourceTemplateReference) and argument == "name" and "schemas" in str(ref.uri):
         from wfe_mcp.artifacts.registry import known_schemas

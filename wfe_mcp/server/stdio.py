@@ -23,10 +23,10 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from wfe_mcp.server.app import WfeServer
-from wfe_mcp.server.front import Front
-from wfe_mcp.server.place import Place
+from wfe_mcp.server.fast_start import Front
+from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
-from wfe_mcp.workspace.hidden import HidingFormatter
+from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 __all__ = ["run"]
 
@@ -42,7 +42,7 @@ def run(front: Front, project: str) -> int:
         for number in (0, 1):
             with suppress(OSError):
                 rebind_std_handle_to_fd(number)
-    place = Place(project or None, os.environ, Path.cwd(), starts_page=True)
+    place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True)
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
     return 0

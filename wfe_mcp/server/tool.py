@@ -13,11 +13,11 @@ from mcp_types import ToolAnnotations
 
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 
-__all__ = ["Entry", "sdk_tool", "slim"]
+__all__ = ["ToolEntry", "sdk_tool", "slim"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ToolEntry:
     """A tool as we declare it. The docstring of ``body`` is the description that models read.
 
     ``always``: clients that load tools on demand are asked to have this one at hand at once.
@@ -31,7 +31,7 @@ class Entry:
     always: bool = False
 
 
-def sdk_tool(entry: Entry) -> Tool:
+def sdk_tool(entry: ToolEntry) -> Tool:
     """The tool as the SDK lists it."""
     description = " ".join((entry.body.__doc__ or "").split())
     hints = ToolAnnotations(

@@ -21,26 +21,26 @@ from sqlalchemy import Connection, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
-from wfe_mcp.store.approvals import ApprovalRows
-from wfe_mcp.store.artifacts import ArtifactRows
-from wfe_mcp.store.bundles import BundleRows
-from wfe_mcp.store.evidence import EvidenceRows
-from wfe_mcp.store.find import FindRows
-from wfe_mcp.store.jobs import JobRows
-from wfe_mcp.store.model_calls import ModelCallRows
-from wfe_mcp.store.opinions import OpinionRows
-from wfe_mcp.store.processes import ProcessRows
-from wfe_mcp.store.records import Health
-from wfe_mcp.store.retention import RetentionRows
-from wfe_mcp.store.rows import Caches
-from wfe_mcp.store.runlist import RunListRows
-from wfe_mcp.store.runs import RunRows
-from wfe_mcp.store.schema import HEAD, bring_to_head, stored_revision
-from wfe_mcp.store.settings import SettingRows
-from wfe_mcp.store.steps import StepRows
-from wfe_mcp.store.templates import TemplateRows
-from wfe_mcp.store.timeline import TimelineRows
-from wfe_mcp.store.verify import VerifyRows
+from wfe_mcp.store.jobs.jobs import JobRepository
+from wfe_mcp.store.maintenance.bundles import BundleRepository
+from wfe_mcp.store.maintenance.retention import RetentionRepository
+from wfe_mcp.store.maintenance.verify import VerifyRepository
+from wfe_mcp.store.processes import ProcessRepository
+from wfe_mcp.store.records.runs import Health
+from wfe_mcp.store.repository import Caches
+from wfe_mcp.store.runs.approvals import ApprovalRepository
+from wfe_mcp.store.runs.artifacts import ArtifactRepository
+from wfe_mcp.store.runs.evidence import EvidenceRepository
+from wfe_mcp.store.runs.model_calls import ModelCallRepository
+from wfe_mcp.store.runs.opinions import OpinionRepository
+from wfe_mcp.store.runs.run_list import RunListRepository
+from wfe_mcp.store.runs.runs import RunRepository
+from wfe_mcp.store.runs.steps import StepRepository
+from wfe_mcp.store.runs.timeline import TimelineRepository
+from wfe_mcp.store.schema.upgrade import HEAD, bring_to_head, stored_revision
+from wfe_mcp.store.search.find import SearchRepository
+from wfe_mcp.store.settings import SettingRepository
+from wfe_mcp.store.templates import TemplateRepository
 
 __all__ = ["Store", "Tx"]
 
@@ -48,8 +48,8 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRows, TimelineRows, RunRows, RunListRows, VerifyRows, ArtifactRows, EvidenceRows, ApprovalRows, RetentionRows, SettingRows, ProcessRows,
-    OpinionRows, StepRows, JobRows, ModelCallRows, BundleRows, FindRows,
+    TemplateRepository, TimelineRepository, RunRepository, RunListRepository, VerifyRepository, ArtifactRepository, EvidenceRepository, ApprovalRepository, RetentionRepository, SettingRepository, ProcessRepository,
+    OpinionRepository, StepRepository, JobRepository, ModelCallRepository, BundleRepository, SearchRepository,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""
 

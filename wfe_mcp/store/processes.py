@@ -4,12 +4,12 @@ from dataclasses import asdict
 
 from sqlalchemy import bindparam, delete, select
 
-from wfe_mcp.store.layout import PROCESS
-from wfe_mcp.store.records import ProcessRecord
-from wfe_mcp.store.rows import Rows, columns_for
+from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.schema.layout import PROCESS
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["ProcessRows"]
+__all__ = ["ProcessRepository"]
 
 _NEW = insert_new(PROCESS)
 _ON_HOST = (
@@ -25,7 +25,7 @@ _FORGET = delete(PROCESS).where(
 )
 
 
-class ProcessRows(Rows):
+class ProcessRepository(Repository):
     """Processes. Whether they still live is not asked here."""
 
     def register_process(self, process: ProcessRecord) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.store.layout import DOCUMENT, PROJECT
-from wfe_mcp.store.rows import Rows
+from wfe_mcp.store.repository import Repository
+from wfe_mcp.store.schema.layout import DOCUMENT, PROJECT
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["ProjectRows"]
+__all__ = ["ProjectRepository"]
 
 _PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
 _ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
@@ -20,7 +20,7 @@ _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha
 _NEW_DOCUMENT = insert_new(DOCUMENT)
 
 
-class ProjectRows(Rows):
+class ProjectRepository(Repository):
     """Projects and documents."""
 
     def project_id(self, key: str, root: str) -> str:

@@ -13,13 +13,13 @@ from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By
-from wfe_mcp.store.chain import GENESIS, Anchored, Link, link_hash
-from wfe_mcp.store.layout import SECRET, SETTING_EVENT, TRUST
-from wfe_mcp.store.records import Problem, SettingEvent, TrustRecord
-from wfe_mcp.store.rows import Rows, columns_for
-from wfe_mcp.store.verify import unlike_anchors
+from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash
+from wfe_mcp.store.maintenance.verify import unlike_anchors
+from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
+from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST
 
-__all__ = ["SettingRows"]
+__all__ = ["SettingRepository"]
 
 _CHAIN = "settings"
 """Stands where a run's chain has the run id."""
@@ -57,7 +57,7 @@ _WITHDRAW = delete(TRUST).where(
 )
 
 
-class SettingRows(Rows):
+class SettingRepository(Repository):
     """Secrets, trust and their log. ``settings_changed``: this transaction has added to it."""
 
     settings_changed = False

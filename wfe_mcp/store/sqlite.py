@@ -24,7 +24,7 @@ from sqlalchemy.dialects.sqlite.dml import Insert
 from sqlalchemy.engine import make_url
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.library import driver
+from wfe_mcp.store.driver import driver
 
 __all__ = [
     "BUSY_TIMEOUT_S", "FIND_TEXT", "WAITING_FOR_INDEX", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",

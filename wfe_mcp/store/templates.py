@@ -11,13 +11,13 @@ from sqlalchemy import bindparam, delete, desc, insert, select
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.store.layout import TEMPLATE, TEMPLATE_MARK
-from wfe_mcp.store.projects import ProjectRows
-from wfe_mcp.store.rows import columns_for
+from wfe_mcp.store.projects import ProjectRepository
+from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
+from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.schema.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.sqlite import insert_new
-from wfe_mcp.store.template_records import NewTemplate, TemplateMark, TemplateRecord
 
-__all__ = ["TemplateRows"]
+__all__ = ["TemplateRepository"]
 
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))
 _SAME_VERSION = _SELECT.where(
@@ -45,7 +45,7 @@ _NO_DEFAULT = delete(TEMPLATE_MARK).where(
 )
 
 
-class TemplateRows(ProjectRows):
+class TemplateRepository(ProjectRepository):
     """Template versions, and the marks of templates."""
 
     def save_template(self, new: NewTemplate) -> TemplateRecord:

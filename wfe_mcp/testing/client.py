@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from mcp import Client
 
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.testing.stdio_client import Era
 
 __all__ = ["Agent", "connect"]
@@ -68,8 +68,8 @@ def connect(
     """
     from anyio.from_thread import start_blocking_portal
 
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.workspace.location import project_at
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.system.location import project_at
 
     with contextlib.ExitStack() as stack:
         if isinstance(where, Engine):
@@ -111,6 +111,6 @@ def _client(
 
 def _place(engine: Engine) -> Any:
     """The engine's own project; closing the server leaves the engine open, which is the caller's."""
-    from wfe_mcp.server.place import Place
+    from wfe_mcp.server.project_session import ProjectSession
 
-    return Place(str(engine.root), engine.environment, engine.root)
+    return ProjectSession(str(engine.root), engine.environment, engine.root)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.store.records import EventRecord
+    from wfe_mcp.store.records.runs import EventRecord
     from wfe_mcp.testing.stdio_client import StdioClient
 
 __all__ = ["main"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from wfe_mcp.workspace.checks import CheckSettings
+from wfe_mcp.workspace.config.checks import CheckSettings
 
 __all__ = ["ENVIRONMENT", "FAILING_TEST", "FILES", "FIXED", "PROBLEM", "TEST_NAME", "check"]
 

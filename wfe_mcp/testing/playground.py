@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.testing.stdio_client import MODERN, StdioClient
 from wfe_mcp.testing.throwaway import make_database, stand_in
-from wfe_mcp.workspace.checks import CheckSettings
+from wfe_mcp.workspace.config.checks import CheckSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import LoadedRun, Problem
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun, Problem
     from wfe_mcp.testing.client import Agent
     from wfe_mcp.testing.stdio_client import Era
 
@@ -57,9 +57,9 @@ class Playground:
         templates: Iterable[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        from wfe_mcp.engine.desk import Engine
-        from wfe_mcp.workspace.config_file import write_config
-        from wfe_mcp.workspace.location import project_at
+        from wfe_mcp.engine.kernel.engine import Engine
+        from wfe_mcp.workspace.config.config_file import write_config
+        from wfe_mcp.workspace.system.location import project_at
 
         self.folder = folder.resolve()
         self.root = self.folder / "project"
@@ -97,19 +97,19 @@ class Playground:
 
     def trust(self) -> None:
         """Trust the configuration and the templates as they are now."""
-        from wfe_mcp.engine.trust import give_trust
+        from wfe_mcp.engine.templates.trust import give_trust
 
         give_trust(self.engine, stand_in(self.engine), [])
 
     def approve(self, run: str, phase: str, comment: str = "") -> LoadedRun:
         """Say yes to the open revision of ``phase``."""
-        from wfe_mcp.engine import approvals
+        from wfe_mcp.engine.approvals import decide as approvals
 
         return approvals.decide(self.engine, stand_in(self.engine), run, phase, comment=comment)
 
     def reject(self, run: str, phase: str, feedback: str, to: str | None = None) -> LoadedRun:
         """Say no, with words for the agent; ``to`` names an earlier phase to go back to."""
-        from wfe_mcp.engine import approvals
+        from wfe_mcp.engine.approvals import decide as approvals
 
         return approvals.reject(self.engine, stand_in(self.engine), run, phase, feedback, to=to)
 

@@ -16,7 +16,7 @@ from wfe_mcp.core.model import Assurance, By, Channel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["make_database", "stand_in"]
 
@@ -25,7 +25,7 @@ _MARK = "demo"
 
 def make_database(path: Path) -> str:
     """A new, marked database at ``path``; its URL. Refuses ``conflict`` when there is a file already."""
-    from wfe_mcp.engine.desk import utc_now
+    from wfe_mcp.engine.kernel.engine import utc_now
     from wfe_mcp.store import Store
 
     if path.exists():

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
-from wfe_mcp.workspace.settings_tables import FrozenServer
+from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack

@@ -25,7 +25,7 @@ from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.tools.addresses import is_public
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
-from wfe_mcp.workspace.origins import origin_fault, origin_of
+from wfe_mcp.workspace.config.origins import origin_fault, origin_of
 
 __all__ = ["Request", "Resolve", "resolve", "send"]
 

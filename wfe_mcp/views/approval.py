@@ -18,8 +18,8 @@ from wfe_mcp.views.runs import attempt_view
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId, RunState
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.workflow.model import Gate
 
 __all__ = ["DEFINES_CHECKS", "Open", "open_approval"]
@@ -43,10 +43,10 @@ class Open:
     data: dict[str, Any]
 
 
-def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
+def open_approval(engine: Engine, found: Overview, phase: str) -> Open | None:
     """What ``phase`` asks a person to approve; None when it asks nothing of the kind."""
     from wfe_mcp.core.guards import current_gate
-    from wfe_mcp.engine.own_configuration import own_configuration, templates_enabled
+    from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 
     path = PhasePath(phase)
     if path not in found.loaded.state.attempts:
@@ -79,7 +79,7 @@ def open_approval(engine: Engine, found: Standing, phase: str) -> Open | None:
     )
 
 
-def _content(engine: Engine, found: Standing, path: PhasePath, number: int) -> object:
+def _content(engine: Engine, found: Overview, path: PhasePath, number: int) -> object:
     if not number:
         return None
     with engine.store.read() as tx:
@@ -87,10 +87,10 @@ def _content(engine: Engine, found: Standing, path: PhasePath, number: int) -> o
     return None if revision is None else json.loads(revision.content)
 
 
-def _checks_changed(found: Standing, now: str | None) -> list[str]:
+def _checks_changed(found: Overview, now: str | None) -> list[str]:
     """Files that define checks and differ between the first claim of the run and the tree that was judged."""
-    from wfe_mcp.workspace.git import changed_paths
-    from wfe_mcp.workspace.paths import match_globs
+    from wfe_mcp.workspace.files.paths import match_globs
+    from wfe_mcp.workspace.git.repository import changed_paths
 
     began = _first_tree(found.loaded.state)
     if began is None or now is None:
@@ -112,7 +112,7 @@ def _first_tree(state: RunState) -> str | None:
     return min(started)[1] if started else None
 
 
-def _cancelled_before(engine: Engine, found: Standing) -> list[RunId]:
+def _cancelled_before(engine: Engine, found: Overview) -> list[RunId]:
     run = found.loaded.record
     with engine.store.read() as tx:
         # Of any template: a looser one may be tried after a strict one.

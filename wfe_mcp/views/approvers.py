@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvers import APPROVERS, Pinned, approvers_here, pinned_here, trusted_before
-from wfe_mcp.engine.passkeys import INSTALL, passkeys_are_installed
+from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, pinned_here, trusted_before
+from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["PinnedView", "approvers_path", "data_of", "pinned_view", "signers"]
 

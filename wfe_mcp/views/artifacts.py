@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import declared
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.scope import inputs_at
-from wfe_mcp.engine.standing import standing
-from wfe_mcp.views.against import compared, revision_of
+from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+from wfe_mcp.engine.runs.overview import overview
+from wfe_mcp.views.artifact_diff import compared, revision_of
 from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
-from wfe_mcp.views.parts import part_view
+from wfe_mcp.views.pointer_view import part_view
 from wfe_mcp.views.tool_calls import TOOLS, tools_listed, tools_part, with_tools
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.plans import Plan
-    from wfe_mcp.engine.standing import Standing
-    from wfe_mcp.store.records import LoadedRun, RevisionHead, RevisionRecord
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
 __all__ = ["gate_view", "head_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
@@ -29,7 +29,7 @@ _LISTED = 15
 _NAMED = 5
 
 
-def output_view(plan: Plan, path: PhasePath) -> dict[str, Any]:
+def output_view(plan: CompiledTemplate, path: PhasePath) -> dict[str, Any]:
     """What a phase must hand in: the artifact's name and its JSON Schema."""
     from wfe_mcp.artifacts.registry import json_schema
 
@@ -47,7 +47,7 @@ def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> dict[str, A
         return inputs_at(tx, loaded.record, loaded.state, path)
 
 
-def warnings(found: Standing) -> list[str]:
+def warnings(found: Overview) -> list[str]:
     """Accepted artifacts whose files differ from what was accepted."""
     return [
         f"{one.path} differs from the accepted artifact of {one.phase}; the accepted one counts"
@@ -56,7 +56,7 @@ def warnings(found: Standing) -> list[str]:
 
 
 def read(
-    engine: Engine, found: Standing, *, phase: str = "", artifact: str = "", revision: int | None = None,
+    engine: Engine, found: Overview, *, phase: str = "", artifact: str = "", revision: int | None = None,
     pointer: str = "", against: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """The data of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
@@ -81,7 +81,7 @@ def read(
         record = revision_of(tx, run, path, revision)
         if against:
             return compared(
-                tx, record, against, pointer, lambda named: standing(engine, tx, engine.load(tx, named)), _phase_of
+                tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), _phase_of
             )
         return revision_view(record, pointer)
 
@@ -91,7 +91,7 @@ def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
     return head_view(record) | part_view(json.loads(record.content), pointer)
 
 
-def _phase_of(found: Standing, phase: str, artifact: str) -> PhasePath:
+def _phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
     """The phase that is meant; inside a loop only its own path tells which item."""
     state, plan = found.loaded.state, found.plan
     # A template that runs inside may use a name again: without a path the outer one is meant.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.views.answering import standing_of
 from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.runs import origin_view
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.bundles.importing import Imported
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.transfer.importing import Imported
 
 __all__ = ["imported_answer"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.checkpoints import checkpoints_of
+from wfe_mcp.engine.files.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.engine.checkpoints import Checkpoint
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.files.checkpoints import Checkpoint
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
 
 __all__ = ["checkpoint_view", "checkpoints_words", "newest_checkpoints", "not_kept", "not_kept_words"]
@@ -33,7 +33,7 @@ def checkpoint_view(taken: Checkpoint) -> dict[str, Any]:
 
 def not_kept(root: Path, commit: str | None) -> list[dict[str, Any]]:
     """What the files of a checkpoint leave out, and why; empty where nothing is left out, or the files are gone."""
-    from wfe_mcp.workspace.checkpoints import read_snapshot
+    from wfe_mcp.workspace.git.checkpoints import read_snapshot
 
     try:
         skipped = read_snapshot(root, commit).skipped if commit else ()
@@ -53,7 +53,7 @@ def not_kept_words(left: list[dict[str, Any]], count: int) -> str:
     return f"not kept: {', '.join(named)}{more}"
 
 
-def newest_checkpoints(tx: Tx, found: Standing) -> dict[str, Any]:
+def newest_checkpoints(tx: Tx, found: Overview) -> dict[str, Any]:
     """``checkpoints``: how many the run has, and the newest in words, newest first. Empty where it has none."""
     record = found.loaded.record
     taken = [one for one in checkpoints_of(tx, record.id) if one.seq <= record.last_seq]

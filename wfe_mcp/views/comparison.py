@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.views.difference import difference
+from wfe_mcp.views.diff import difference
+from wfe_mcp.views.phase_timing import WAITS, For, tasks_of
 from wfe_mcp.views.runs import attempt_view, run_row
-from wfe_mcp.views.tasks import WAITS, For, tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.spec import PhasePath
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.call_records import UsageRecord
+    from wfe_mcp.store.records.calls import UsageRecord
 
 __all__ = ["comparison"]
 
@@ -24,7 +24,7 @@ _SAME = ("state", "attempts", "iteration", "gates", "sha256")
 """What makes two phases alike; nobody needs the same time twice."""
 
 
-def comparison(engine: Engine, one: Standing, two: Standing) -> dict[str, Any]:
+def comparison(engine: Engine, one: Overview, two: Overview) -> dict[str, Any]:
     """``two`` beside ``one``: ``runs`` [2], ``template`` and ``inputs`` as differences, ``phases`` with both sides.
 
     Of each phase: its state, tries, iteration, the verdicts of its newest try, what its seconds went to, tokens, cost, and
@@ -43,7 +43,7 @@ def comparison(engine: Engine, one: Standing, two: Standing) -> dict[str, Any]:
     }
 
 
-def _of(tx: Tx, found: Standing, name: str) -> Any:
+def _of(tx: Tx, found: Overview, name: str) -> Any:
     return tx.document(getattr(found.loaded.record, f"{name}_sha256"))
 
 
@@ -62,7 +62,7 @@ def _phase(path: PhasePath, sides: list[dict[str, Any]]) -> dict[str, Any]:
 class _Side:
     """One of the two runs."""
 
-    def __init__(self, engine: Engine, tx: Tx, found: Standing) -> None:
+    def __init__(self, engine: Engine, tx: Tx, found: Overview) -> None:
         record = found.loaded.record
         self._found = found
         self._until = record.ended_at or engine.clock()

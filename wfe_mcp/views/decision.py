@@ -20,27 +20,27 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import typed
-from wfe_mcp.store.approval_records import RequestStatus
-from wfe_mcp.views.answering import standing_of
+from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.views.approval import open_approval
 from wfe_mcp.views.approvers import signers
-from wfe_mcp.views.difference import difference
+from wfe_mcp.views.diff import difference
+from wfe_mcp.views.envelopes import standing_of
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.approval_records import DecisionRecord, RequestRecord
-    from wfe_mcp.store.records import EvidenceRecord
+    from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord
 
-__all__ = ["Decision", "RequestState", "decision_view", "takes_answer"]
+__all__ = ["DecisionView", "RequestState", "decision_view", "takes_answer"]
 
 RequestState = Literal["open", "answered", "expired", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DecisionView:
     """A request as a person sees it. ``shown``: what ``open_approval`` tells, only while the request is open.
 
     ``prompt``: the text that is asked about before work begins; None when its file is not what the gates judged.
@@ -73,7 +73,7 @@ class Decision:
         return f"wfe-mcp approve {self.request.run_id} {typed(self.request.phase)}"
 
 
-def decision_view(engine: Engine, request_id: str) -> Decision:
+def decision_view(engine: Engine, request_id: str) -> DecisionView:
     """Everything about a request of this project. Refuses ``stale_revision`` for an id that nobody was given."""
     with engine.store.read() as tx:
         request = tx.request_by_id(request_id)
@@ -86,7 +86,7 @@ def decision_view(engine: Engine, request_id: str) -> Decision:
     attempt = found.loaded.state.current(request.phase)
     record = found.loaded.record
     state = _state(engine, request, attempt)
-    base = Decision(
+    base = DecisionView(
         request, state, str(engine.root), record.title, f"{record.template} {record.template_version}", record.tainted,
         gating=attempt.status is AttemptStatus.GATING, newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
@@ -117,7 +117,7 @@ def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | No
     return found.id if found is not None and is_asked else None
 
 
-def _with_all(engine: Engine, found: Standing, base: Decision, attempt: Attempt) -> Decision:
+def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
     request = base.request
     shown = open_approval(engine, found, request.phase)
     assert shown is not None, "the request is open"
@@ -169,14 +169,14 @@ def _changes(tx: Tx, request: RequestRecord, attempt: Attempt) -> tuple[int, tup
 
 
 def _prompt(engine: Engine, request: RequestRecord) -> str | None:
-    from wfe_mcp.workspace.files import read_if_there
-    from wfe_mcp.workspace.mirror import attempt_folder
+    from wfe_mcp.workspace.files.mirror import attempt_folder
+    from wfe_mcp.workspace.files.project_files import read_if_there
 
     raw = read_if_there(engine.root, f"{attempt_folder(request.run_id, request.phase, request.attempt)}/prompt.md")
     # The file lies where an agent can write: it counts only while it is what the gates judged.
     return raw.decode() if raw is not None and sha256_hex(raw) == request.sha256 else None
 
 
-def _back_to(found: Standing, request: RequestRecord) -> tuple[str, ...]:
+def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
     state = found.loaded.state
     return tuple(sorted(path for path in outwards(state.spec, request.phase) if path in state.attempts))

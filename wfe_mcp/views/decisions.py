@@ -9,14 +9,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import approvals
-from wfe_mcp.engine.page import page_for
-from wfe_mcp.engine.pin import pin_is_set
-from wfe_mcp.views.answering import envelope_of, moved, standing_of
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals.decision_page import page_for
+from wfe_mcp.engine.approvals.pin import pin_is_set
 from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["answer_form", "answer_page", "ask_approval", "is_closed", "reject"]
 
@@ -79,10 +79,10 @@ def answer_form(
         return ask_approval(engine, By(), run, phase, comment=comment)
     if decision == "approve":
         approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment, request=request)
-        return moved(engine, run, phase, "approved in a form of the client (assurance client)")
+        return after_move(engine, run, phase, "approved in a form of the client (assurance client)")
     feedback = comment or "rejected in a form, without a comment"
     approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
-    return moved(engine, run, phase, "rejected in a form of the client")
+    return after_move(engine, run, phase, "rejected in a form of the client")
 
 
 def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
@@ -92,7 +92,7 @@ def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> E
         is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
     if decided is None or not is_this:
         return ask_approval(engine, by, run, phase)
-    return moved(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
+    return after_move(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
 
 
 def is_closed(engine: Engine, request: str) -> bool:
@@ -106,9 +106,9 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
     """An agent withdraws its own submission; a person's no comes with a human channel."""
     if by.is_human:
         loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
-        return moved(engine, loaded.record.id, phase, "rejected")
+        return after_move(engine, loaded.record.id, phase, "rejected")
     if to:
         raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
                       f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
     loaded = approvals.withdraw(engine, by, run, phase, feedback)
-    return moved(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
+    return after_move(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")

@@ -10,25 +10,25 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.views.parts import part_view
+from wfe_mcp.views.pointer_view import part_view
 
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records import RefusedSubmission
+    from wfe_mcp.store.records.runs import RefusedSubmission
 
 __all__ = ["DRAFT", "draft_lines", "draft_view"]
 
 DRAFT = "draft:"
 
 
-def draft_lines(tx: Tx, found: Standing, path: PhasePath) -> list[dict[str, Any]]:
+def draft_lines(tx: Tx, found: Overview, path: PhasePath) -> list[dict[str, Any]]:
     """One line per refused submission of ``path``, oldest first."""
     return [_line(draft, number) for number, draft in enumerate(_drafts(tx, found, path), 1)]
 
 
-def draft_view(tx: Tx, found: Standing, phase: str, name: str, pointer: str) -> dict[str, Any]:
+def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> dict[str, Any]:
     """The draft called ``name`` with its faults. Refuses ``unknown_artifact``."""
     known = {
         (path, f"{DRAFT}{number}"): (number, draft)
@@ -50,7 +50,7 @@ def draft_view(tx: Tx, found: Standing, phase: str, name: str, pointer: str) -> 
     return view | part_view(value, pointer)
 
 
-def _drafts(tx: Tx, found: Standing, path: PhasePath) -> list[RefusedSubmission]:
+def _drafts(tx: Tx, found: Overview, path: PhasePath) -> list[RefusedSubmission]:
     run = found.loaded.record.id
     tries = (tried for tried in found.loaded.state.attempts[path] if tried.invalid or tried.fail_kind)
     return [draft for tried in tries for draft in tx.refused(run, path, tried.number)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.engine.caps import dollars
-from wfe_mcp.store.call_records import CallStatus
+from wfe_mcp.engine.models.caps import dollars
+from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.views.runs import event_view
 from wfe_mcp.views.tool_calls import given_words
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.call_records import CallRecord, ToolUse
-    from wfe_mcp.store.opinion_records import OpinionRecord
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.calls import CallRecord, ToolUse
+    from wfe_mcp.store.records.opinions import OpinionRecord
 
 __all__ = ["Feed", "Happening"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wfe_mcp.core.paths import typed
-from wfe_mcp.engine.finding import find
+from wfe_mcp.engine.search.finding import find
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.finding import Found
-    from wfe_mcp.store.find_records import Hit
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.search.finding import SearchResult
+    from wfe_mcp.store.records.search import Hit
 
 __all__ = ["found", "found_everywhere", "opens"]
 
@@ -120,13 +120,13 @@ def _fitting(hits: list[dict[str, Any]]) -> int:
     return len(hits)
 
 
-def _summary(found: Found, query: str, hits: list[dict[str, Any]]) -> str:
+def _summary(found: SearchResult, query: str, hits: list[dict[str, Any]]) -> str:
     more = "; there are more" if found.page.cursor_after(len(hits)) else ""
     shown = f"{len(hits)} hit(s) for {query[:80]!r}{more}"
     waiting = f"; {found.waiting} older run(s) are not indexed yet, call again to go on" if found.waiting else ""
     return shown + waiting
 
 
-def _data(found: Found, hits: list[dict[str, Any]]) -> dict[str, Any]:
+def _data(found: SearchResult, hits: list[dict[str, Any]]) -> dict[str, Any]:
     optional = {"cursor": found.page.cursor_after(len(hits)), "not_indexed": found.waiting}
     return {"hits": hits} | {key: value for key, value in optional.items() if value}

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.views.answering import standing_of
+from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
+from wfe_mcp.views.run_report import story, void_words
 from wfe_mcp.views.runs import summary
-from wfe_mcp.views.story import story, void_words
 from wfe_mcp.views.usage import usage_lines
-from wfe_mcp.workspace.hidden import without_hidden
+from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.standing import Standing
-    from wfe_mcp.store.records import EvidenceRecord
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import EvidenceRecord
 
 __all__ = ["MARK", "MAX_BYTES", "files", "handoff", "run_of"]
 
@@ -88,7 +88,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
 
 
 def _page(
-    found: Standing, told: dict[str, Any], evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+    found: Overview, told: dict[str, Any], evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
 ) -> str:
     record = found.loaded.record
     sections = {
@@ -110,7 +110,7 @@ def _page(
     return without_hidden("\n".join([*head, *body]) + "\n")
 
 
-def _goal(found: Standing, told: dict[str, Any], chars: int) -> list[str]:
+def _goal(found: Overview, told: dict[str, Any], chars: int) -> list[str]:
     from wfe_mcp.workflow.prompts import fenced
 
     given = "\n".join(
@@ -120,7 +120,7 @@ def _goal(found: Standing, told: dict[str, Any], chars: int) -> list[str]:
     return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
 
 
-def _done(found: Standing) -> Iterator[str]:
+def _done(found: Overview) -> Iterator[str]:
     for attempt in found.loaded.state.open_attempts:
         if attempt.status is AttemptStatus.COMPLETED:
             name = found.plan.artifact_name(attempt.phase)
@@ -166,7 +166,7 @@ def _seen(evidence: EvidenceRecord) -> Iterator[str]:
         yield f", tree {evidence.tree[:12]}"
 
 
-def _next(found: Standing) -> list[str]:
+def _next(found: Overview) -> list[str]:
     calls = [
         f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
         for move in next_moves(found)
@@ -174,7 +174,7 @@ def _next(found: Standing) -> list[str]:
     return calls or ["Nothing an agent can do: see Open." if found.blockers else "The run is over."]
 
 
-def _budget(found: Standing, told: dict[str, Any]) -> Iterator[str]:
+def _budget(found: Overview, told: dict[str, Any]) -> Iterator[str]:
     state = found.loaded.state
     yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
     yield from usage_lines(told.get("usage")) or ["no model was called by the server"]

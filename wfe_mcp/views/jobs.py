@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.store.job_records import JobStatus
+from wfe_mcp.store.records.jobs import JobStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.engine.queues import JobStanding
-    from wfe_mcp.store.job_records import JobRecord, QueueRecord
+    from wfe_mcp.engine.background.queues import JobStanding
+    from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
 
 __all__ = ["PRIORITIES", "job_row", "job_view", "queue_view"]
 

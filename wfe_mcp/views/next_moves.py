@@ -13,14 +13,14 @@ from wfe_mcp.views.envelope import Next
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.runs.overview import Overview
 
 __all__ = ["next_moves", "submit_move"]
 
 _WAIT_S = 45
 
 
-def next_moves(standing: Standing) -> tuple[Next, ...]:
+def next_moves(standing: Overview) -> tuple[Next, ...]:
     """The calls for an agent in this run."""
     run, state = standing.loaded.record.id, standing.loaded.state
     if standing.origin is not None:
@@ -51,7 +51,7 @@ def _why(attempt: Attempt) -> str:
     return "yours already: brings the prompt again" if attempt.status is AttemptStatus.RUNNING else ""
 
 
-def _will_move(standing: Standing, attempt: Attempt) -> bool:
+def _will_move(standing: Overview, attempt: Attempt) -> bool:
     """True when waiting makes sense: a gate runs, a time is kept, a stored request is open, or others work."""
     state = standing.loaded.state
     if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine import second_opinion
-from wfe_mcp.views.answering import standing_of
+from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.second_opinion import Asked
+    from wfe_mcp.engine.evaluation.second_opinion import OpinionRequest
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["answered", "asked", "is_done", "waited_for"]
 
@@ -62,7 +62,7 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
             return _in_run(engine, found, Envelope(True, summary=_summary(found), data={"opinions": _in_bounds(found)}))
 
 
-def _in_run(engine: Engine, found: Asked, envelope: Envelope, *last: Next) -> Envelope:
+def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
     """The answer with where its run stands; what can be done there comes before ``last``."""
     if found.run is None:
         return replace(envelope, next=envelope.next or last)
@@ -80,7 +80,7 @@ def waited_for(found: Envelope) -> str | None:
     return found.data.get("job") if found.waiting_on == "reviewer" else None
 
 
-def _summary(found: Asked) -> str:
+def _summary(found: OpinionRequest) -> str:
     said = [
         f"{each['reviewer']} says {each['opinion']['verdict']}"
         if "opinion" in each
@@ -90,7 +90,7 @@ def _summary(found: Asked) -> str:
     return "; ".join(said)
 
 
-def _in_bounds(found: Asked) -> list[dict[str, Any]]:
+def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
     """The opinions whole; where that is too much: less of the suggestions, then of the findings, then of every text."""
     shown = [dict(each) for each in found.opinions]
     for suggestion, findings, chars in _SIZES:

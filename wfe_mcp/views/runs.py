@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
-from wfe_mcp.store.step_records import StepStatus
+from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.tool_calls import tools_of
 from wfe_mcp.views.usage import spent_line, usage_view
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import Attempt, LoopState, Verdict
-    from wfe_mcp.engine.standing import Standing
-    from wfe_mcp.store.records import EventRecord, RunRecord
-    from wfe_mcp.store.step_records import StepRecord
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import EventRecord, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
 
 __all__ = [
     "attempt_view",
@@ -44,7 +44,7 @@ _CLAIMS = 5
 """How many bundles of context are named; how many claims of a run from elsewhere, and things it did not bring."""
 
 
-def summary(standing: Standing) -> str:
+def summary(standing: Overview) -> str:
     """One sentence: how far, and what is waited for."""
     run, state = standing.loaded.record, standing.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
@@ -58,7 +58,7 @@ def summary(standing: Standing) -> str:
     return text + (", TAINTED (a gate was forced)" if state.tainted else "")
 
 
-def brief(standing: Standing) -> dict[str, Any]:
+def brief(standing: Overview) -> dict[str, Any]:
     """What fits in 400 tokens: the phases that are open, what is in the way, the last verdict.
 
     The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
@@ -67,7 +67,7 @@ def brief(standing: Standing) -> dict[str, Any]:
     return next((view for view in views if len(canonical_json(view)) <= _BRIEF_CHARS), _brief(standing, *_ROOMS[-1]))
 
 
-def _brief(standing: Standing, phases: int, blockers: int, chars: int) -> dict[str, Any]:
+def _brief(standing: Overview, phases: int, blockers: int, chars: int) -> dict[str, Any]:
     state = standing.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
@@ -96,7 +96,7 @@ def _clipped(text: str, chars: int) -> str:
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
-def full(standing: Standing) -> dict[str, Any]:
+def full(standing: Overview) -> dict[str, Any]:
     """Every phase with its newest try and verdicts; the more there are, the shorter their messages."""
     run, state = standing.loaded.record, standing.loaded.state
     about = brief(standing) | {
@@ -131,7 +131,7 @@ def context_view(bundle: Mapping[str, Any], *, files: bool = False) -> dict[str,
     return {key: value for key, value in (told | more).items() if value}
 
 
-def attempt_view(standing: Standing, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
+def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
     """One try at a phase with what its gates said, at most ``chars`` of each message."""
     view: dict[str, Any] = _short(standing, attempt) | {"iteration": attempt.iteration}
     verdicts = [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts]
@@ -220,7 +220,7 @@ def event_view(event: EventRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _short(standing: Standing, attempt: Attempt) -> dict[str, Any]:
+def _short(standing: Overview, attempt: Attempt) -> dict[str, Any]:
     view: dict[str, Any] = {"phase": attempt.phase, "state": str(attempt.status), "attempt": attempt.number}
     loop = standing.loaded.state.loops.get(attempt.phase)
     if loop is not None and loop.attempt == attempt.number and _walks(standing, attempt):
@@ -232,7 +232,7 @@ def _short(standing: Standing, attempt: Attempt) -> dict[str, Any]:
     return view | ({"held": True} if attempt.held else {})
 
 
-def _walks(standing: Standing, attempt: Attempt) -> bool:
+def _walks(standing: Overview, attempt: Attempt) -> bool:
     """True for an opened loop; what a flow runs is one thing, and tells by its own phases how far it is."""
     spec = standing.loaded.state.phase(attempt.phase).loop
     return attempt.phase in standing.loaded.state.loops and spec is not None and not spec.flow
@@ -243,7 +243,7 @@ def _progress(loop: LoopState) -> str:
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
-def _last_verdict(standing: Standing) -> dict[str, Any]:
+def _last_verdict(standing: Overview) -> dict[str, Any]:
     """The newest verdict that did not pass, of an open phase or of the try before it."""
     for attempt in standing.loaded.state.open_attempts:
         if attempt.status is AttemptStatus.PENDING or attempt.is_settled:
@@ -255,7 +255,7 @@ def _last_verdict(standing: Standing) -> dict[str, Any]:
     return {}
 
 
-def _verdict(standing: Standing, attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
+def _verdict(standing: Overview, attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
     spec = standing.loaded.state.phase(attempt.phase)
     gates = spec.gates_before if verdict.stage == "before" else spec.gates
     view: dict[str, Any] = {"gate": gates[verdict.gate].kind, "verdict": str(verdict.kind)}

@@ -11,14 +11,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.paths import PhasePath, declared
-from wfe_mcp.views.tasks import WAITS, For, Task, tasks_of
+from wfe_mcp.views.phase_timing import WAITS, For, PhaseTiming, tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.desk import Engine
+    from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["phases", "spread"]
 
@@ -32,7 +32,7 @@ def phases(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A line for each template and phase that somebody has begun, templates by name, phases as they began."""
     project = None if everywhere else engine.project_id
-    found: dict[tuple[str, PhasePath], list[Task]] = {}
+    found: dict[tuple[str, PhasePath], list[PhaseTiming]] = {}
     runs: dict[tuple[str, PhasePath], set[str]] = {}
     now = engine.clock()
     with engine.store.read() as tx:
@@ -60,7 +60,9 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
             "p90_s": round(p90, 3)}  # fmt: skip
 
 
-def _line(template: str, phase: str, runs: int, tasks: list[Task], spent: tuple[int, float] | None) -> dict[str, Any]:
+def _line(
+    template: str, phase: str, runs: int, tasks: list[PhaseTiming], spent: tuple[int, float] | None
+) -> dict[str, Any]:
     judged = [task for task in tasks if task.first in _OVER]
     over = [task for task in tasks if task.last in _OVER]
     line: dict[str, Any] = {
@@ -83,6 +85,6 @@ def _rate(passed: Iterable[bool]) -> dict[str, Any]:
     return {"passed": sum(known), "of": len(known), "rate": round(sum(known) / len(known), 3) if known else None}
 
 
-def _spread_of(tasks: Iterable[Task], to: For) -> dict[str, Any] | None:
+def _spread_of(tasks: Iterable[PhaseTiming], to: For) -> dict[str, Any] | None:
     values = [seconds for task in tasks if (seconds := task.seconds.get(to, 0.0)) > 0]
     return spread(values) if values else None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.engine.templates import Offer
-    from wfe_mcp.engine.versions import KeptVersion
-    from wfe_mcp.store.template_records import TemplateRecord
+    from wfe_mcp.engine.templates.catalogue import Offer
+    from wfe_mcp.engine.templates.versions import KeptVersion
+    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
 __all__ = ["inputs_schema", "kept_view", "requires_view", "template_lines", "template_view", "version_row"]

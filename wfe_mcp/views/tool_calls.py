@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.views.parts import part_view
+from wfe_mcp.views.pointer_view import part_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.engine.standing import Standing
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.call_records import ToolCallRecord, ToolTotal
+    from wfe_mcp.store.records.calls import ToolCallRecord, ToolTotal
 
 __all__ = ["TOOLS", "given_words", "tool_call_view", "tools_listed", "tools_of", "tools_part", "tools_words", "with_tools"]  # fmt: skip
 
@@ -29,7 +29,7 @@ _WORD_CHARS = 80
 _LISTED = 60
 
 
-def with_tools(tx: Tx, found: Standing) -> Standing:
+def with_tools(tx: Tx, found: Overview) -> Overview:
     """``found`` with which tools were used; not asked in a run that has called no model."""
     if found.spending is None:
         return found
@@ -56,7 +56,7 @@ def tools_words(view: dict[str, Any]) -> str:
     return f"{view['calls']} tool call(s){failed}, {view['seconds']:g} s: {names}"
 
 
-def tools_listed(found: Standing) -> list[dict[str, Any]]:
+def tools_listed(found: Overview) -> list[dict[str, Any]]:
     """One line for each attempt in which a model used tools, oldest first."""
     lines: dict[tuple[PhasePath, int], int] = {}
     for one in found.tools:
@@ -67,7 +67,7 @@ def tools_listed(found: Standing) -> list[dict[str, Any]]:
     ]
 
 
-def tools_part(tx: Tx, found: Standing, phase: str, name: str, pointer: str) -> dict[str, Any]:
+def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> dict[str, Any]:
     """The tool calls called ``name`` (``tools:2``) of ``phase``: a list of lines, or what ``pointer`` names, whole.
 
     Refuses ``unknown_artifact``.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.engine.caps import dollars
+from wfe_mcp.engine.models.caps import dollars
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.caps import Spending
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.engine.standing import Standing
-    from wfe_mcp.store.call_records import UsageRecord
-    from wfe_mcp.store.model_calls import UsageBy
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.models.caps import Spending
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.calls import UsageRecord
+    from wfe_mcp.store.runs.model_calls import UsageBy
 
 __all__ = ["GROUPS", "spent_line", "stats", "usage_lines", "usage_of_run", "usage_view"]
 
@@ -34,7 +34,7 @@ def usage_view(usage: UsageRecord) -> dict[str, Any]:
     return view | {key: value for key, value in optional.items() if value}
 
 
-def usage_of_run(engine: Engine, found: Standing, until: datetime | None = None) -> dict[str, Any]:
+def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> dict[str, Any]:
     """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
     assert found.spending is not None, "asked where a model was called"
     with engine.store.read() as tx:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.views.answering import standing_of
+from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.desk import Engine
-    from wfe_mcp.store.records import LoadedRun
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
 
 __all__ = ["gates_are_done", "has_moved", "moment", "sleeps"]
 

@@ -57,11 +57,11 @@ from wfe_mcp.workflow.model.base import takes
 from wfe_mcp.workflow.model.phases import PhaseBase
 from wfe_mcp.workflow.schema import template_schema
 
-__all__ = ["Key", "Section", "reference"]
+__all__ = ["ReferenceKey", "Section", "reference"]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ReferenceKey:
     """One key. ``default`` and ``example``: as JSON text; no default when the key is required or simply absent."""
 
     name: str
@@ -79,7 +79,7 @@ class Section:
 
     title: str
     meaning: str
-    keys: tuple[Key, ...]
+    keys: tuple[ReferenceKey, ...]
 
 
 _SECTIONS: tuple[tuple[str, type[Shape]], ...] = (
@@ -131,10 +131,10 @@ def _section(title: str, model: type[Shape], schema: dict[str, Any]) -> Section:
     return Section(title, meaning.replace("``", "`"), keys)
 
 
-def _key(title: str, model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any]) -> Key:
+def _key(title: str, model: type[Shape], name: str, info: FieldInfo, schema: dict[str, Any]) -> ReferenceKey:
     kind = takes(info)
     words = _UNIONS.get(name) or _words(schema)
-    return Key(
+    return ReferenceKey(
         name=name,
         type=f"{words} ({_EXPRESSIONS[kind]})" if kind else words,
         default=_default(schema),

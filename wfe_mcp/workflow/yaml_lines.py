@@ -56,7 +56,7 @@ def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
     # 20 ms: only who reads YAML pays.
     import yaml
 
-    reading = _Reading()
+    reading = _YamlReader()
     try:
         _read_events(yaml.SafeLoader(text), reading)
     except yaml.MarkedYAMLError as fault:
@@ -85,7 +85,7 @@ class _Open:
     key: str | None = None
 
 
-class _Reading:
+class _YamlReader:
     """Puts the values of events together."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _Reading:
         above.key = key
 
 
-def _read_events(loader: Any, reading: _Reading) -> None:
+def _read_events(loader: Any, reading: _YamlReader) -> None:
     documents = 0
     while loader.check_event():
         event: Any = loader.get_event()

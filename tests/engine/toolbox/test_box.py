@@ -7,7 +7,7 @@ import pytest
 from tests.engine.toolbox.conftest import Worker
 from wfe_mcp.artifacts.inline import schema_faults
 from wfe_mcp.engine.toolbox import EVERYDAY, TOOLS
-from wfe_mcp.workspace.checks import FrozenCheck
+from wfe_mcp.workspace.config.checks import FrozenCheck
 
 CHECK = FrozenCheck(name="test", argv=("true",), timeout_s=5)
 

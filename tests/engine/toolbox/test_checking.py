@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.toolbox.conftest import EVIDENCE, Worker
-from wfe_mcp.workspace.checks import FrozenCheck
+from wfe_mcp.workspace.config.checks import FrozenCheck
 
 
 def checked(root: Path, code: str, timeout_s: float = 60) -> Worker:

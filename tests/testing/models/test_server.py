@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from wfe_mcp.testing.models.script import Call, Turn, turns_of
-from wfe_mcp.testing.models.server import Asked, ModelServer
+from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 
 SCHEMA = {"type": "object", "properties": {"verdict": {"enum": ["pass", "fail"]}}, "required": ["verdict"]}
 READ = {"type": "object", "properties": {"path": {"type": "string"}}}
@@ -153,7 +153,7 @@ def test_turns_are_used_up_per_model_and_then_the_rest_is_said() -> None:
 
 
 def test_a_turn_may_depend_on_what_was_asked() -> None:
-    def echo(asked: Asked) -> Turn:
+    def echo(asked: RecordedRequest) -> Turn:
         return Turn(text=asked.body["messages"][0]["content"])
 
     with ModelServer([echo]) as server:

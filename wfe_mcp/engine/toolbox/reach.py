@@ -16,8 +16,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.output import plain_text
 from wfe_mcp.providers.call import Tool, ToolResult
-from wfe_mcp.workspace.checks import FrozenCheck
-from wfe_mcp.workspace.paths import parts_of, reserved_as
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.files.paths import parts_of, reserved_as
 
 __all__ = ["PATH", "Given", "Reach", "Reply", "page", "place", "relative", "text_in", "tool", "whole_log"]
 

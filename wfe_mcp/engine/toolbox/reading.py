@@ -7,10 +7,10 @@ from pathlib import Path
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, page, place, relative, text_in, tool
 from wfe_mcp.providers.call import Tool
-from wfe_mcp.workspace.files import read_file
-from wfe_mcp.workspace.folders import Folder, walk
-from wfe_mcp.workspace.git_command import repository, run_git
-from wfe_mcp.workspace.paths import match_globs, path_fault, reserved_as
+from wfe_mcp.workspace.files.folders import Folder, walk
+from wfe_mcp.workspace.files.paths import match_globs, path_fault, reserved_as
+from wfe_mcp.workspace.files.project_files import read_file
+from wfe_mcp.workspace.git.command import repository, run_git
 
 __all__ = ["list_tool", "project_files", "read_tool"]
 

@@ -16,9 +16,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, page, place, text_in, tool
 from wfe_mcp.engine.toolbox.reading import project_files
 from wfe_mcp.providers.call import Tool
-from wfe_mcp.workspace.files import read_file
-from wfe_mcp.workspace.folders import walk
-from wfe_mcp.workspace.paths import match_globs
+from wfe_mcp.workspace.files.folders import walk
+from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.files.project_files import read_file
 
 __all__ = ["search_tool"]
 

@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
 __all__ = [
-    "NETWORK", "Agent", "Ended", "Heard", "Said", "Speaks", "ToolBegan", "ToolDone", "Trouble", "Used", "content_text",
-    "given", "listed", "records", "word", "words_of",
+    "NETWORK",
+    "Agent",
+    "AgentResult",
+    "AgentUsage",
+    "Heard",
+    "Said",
+    "Speaks",
+    "ToolBegan",
+    "ToolDone",
+    "Trouble",
+    "content_text",
+    "given",
+    "listed",
+    "records",
+    "word",
+    "words_of",
 ]  # fmt: skip
 
 Given = dict[str, Any]
@@ -55,7 +69,7 @@ class ToolDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class AgentUsage:
     """What the whole work used so far; the last one counts."""
 
     usage: Usage
@@ -78,14 +92,14 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AgentResult:
     """The agent says that it is through. ``text``: its whole answer, where it says that once more."""
 
     how: Literal["done", "tool_limit", "failed"]
     text: str = ""
 
 
-Heard = Said | ToolBegan | ToolDone | Used | Speaks | Trouble | Ended
+Heard = Said | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
-    Ended,
+    AgentResult,
+    AgentUsage,
     Given,
     Heard,
     Said,
@@ -18,7 +19,6 @@ from wfe_mcp.providers.agents.agent import (
     ToolBegan,
     ToolDone,
     Trouble,
-    Used,
     content_text,
     count,
     given,
@@ -111,7 +111,7 @@ def _message(record: Given) -> Iterator[Heard]:
 def _result(record: Given) -> Iterator[Heard]:
     used, cost = given(record, "usage"), record.get("total_cost_usd")
     read, written = count(used, "cache_read_input_tokens"), count(used, "cache_creation_input_tokens")
-    yield Used(
+    yield AgentUsage(
         Usage(
             count(record, "num_turns"),
             count(used, "input_tokens") + read + written,
@@ -123,14 +123,14 @@ def _result(record: Given) -> Iterator[Heard]:
     )
     subtype, text = word(record, "subtype"), word(record, "result")
     if subtype in {"error_max_turns", "error_max_budget_usd"}:
-        yield Ended("tool_limit")
+        yield AgentResult("tool_limit")
     elif record.get("is_error") is True or subtype != "success":
         status = record.get("api_error_status")
         why = text or "; ".join(words_of(record.get("errors"))) or subtype
         yield Trouble(why, _STATUSES.get(status) if isinstance(status, int) else None)
-        yield Ended("failed")
+        yield AgentResult("failed")
     else:
-        yield Ended("done", text)
+        yield AgentResult("done", text)
 
 
 CLAUDE_CODE = Agent(

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
-    Ended,
+    AgentResult,
+    AgentUsage,
     Given,
     Heard,
     Said,
     ToolBegan,
     ToolDone,
     Trouble,
-    Used,
     content_text,
     count,
     given,
@@ -59,11 +59,11 @@ def _hear(record: Given) -> Iterator[Heard]:
         case "item.completed":
             yield from _completed(item)
         case "turn.completed":
-            yield Used(_usage(given(record, "usage")))
-            yield Ended("done")
+            yield AgentUsage(_usage(given(record, "usage")))
+            yield AgentResult("done")
         case "turn.failed":
             yield Trouble(word(given(record, "error"), "message"))
-            yield Ended("failed")
+            yield AgentResult("failed")
         case "error":
             # "Reconnecting… 1/5" comes this way too: only the end of the turn says whether it mattered.
             yield Trouble(word(record, "message"))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
-    Ended,
+    AgentResult,
+    AgentUsage,
     Given,
     Heard,
     Said,
@@ -18,7 +19,6 @@ from wfe_mcp.providers.agents.agent import (
     ToolBegan,
     ToolDone,
     Trouble,
-    Used,
     count,
     given,
     listed,
@@ -74,16 +74,16 @@ def _hear(record: Given) -> Iterator[Heard]:
 
 def _result(record: Given) -> Iterator[Heard]:
     used = given(record, "stats")
-    yield Used(Usage(1, count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached")))
+    yield AgentUsage(Usage(1, count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached")))
     if record.get("status") == "success":
-        yield Ended("done")
+        yield AgentResult("done")
         return
     error = given(record, "error")
     if word(error, "type") in {"FatalTurnLimitedError", "MaxSessionTurnsError"}:
-        yield Ended("tool_limit")
+        yield AgentResult("tool_limit")
         return
     yield Trouble(word(error, "message"))
-    yield Ended("failed")
+    yield AgentResult("failed")
 
 
 GEMINI_CLI = Agent(

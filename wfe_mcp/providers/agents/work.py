@@ -25,7 +25,7 @@ from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.failure import fault, trouble_fault
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
-from wfe_mcp.providers.agents.hearing import Hearing
+from wfe_mcp.providers.agents.transcript import Hearing
 from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
 from wfe_mcp.providers.output import clear_place, output_paragraph, value_at, value_in, with_paragraph
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pydantic_ai.usage import RequestUsage
 
     from wfe_mcp.providers.call import Connection, Listener
-    from wfe_mcp.providers.running import Tally, Watch
+    from wfe_mcp.providers.cancellable import Tally, Watch
 
 __all__ = ["Counted", "said_in", "usage_of"]
 

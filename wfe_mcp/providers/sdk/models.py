@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, assert_never
 import httpx2
 
 from wfe_mcp.providers.faults import VENDORS, fault
-from wfe_mcp.workspace.kinds import shipped_kind
-from wfe_mcp.workspace.origins import is_loopback
+from wfe_mcp.workspace.config.origins import is_loopback
+from wfe_mcp.workspace.config.provider_kinds import shipped_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -4,34 +4,34 @@ from functools import cache
 
 from mcp.server.mcpserver.tools import Tool
 
-from wfe_mcp.server.tool import Entry, sdk_tool
+from wfe_mcp.server.tool import ToolEntry, sdk_tool
 from wfe_mcp.server.tools.artifacts import read_artifact, submit_artifact
 from wfe_mcp.server.tools.decisions import approve, reject
-from wfe_mcp.server.tools.finding import find
-from wfe_mcp.server.tools.history import rollback
+from wfe_mcp.server.tools.find import find
 from wfe_mcp.server.tools.opinions import second_opinion
 from wfe_mcp.server.tools.phases import retry_phase, skip_phase, start_phase
+from wfe_mcp.server.tools.rollback import rollback
 from wfe_mcp.server.tools.runs import control_run, start_run, status
 from wfe_mcp.server.tools.templates import list_templates, save_template
 
 __all__ = ["ENTRIES", "tools"]
 
 ENTRIES = (
-    Entry(list_templates, "List templates", reads=True),
-    Entry(start_run, "Start a run", always=True),
-    Entry(status, "Where a run stands", reads=True, always=True),
-    Entry(start_phase, "Start a phase", repeatable=True, always=True),
-    Entry(submit_artifact, "Submit an artifact", repeatable=True, always=True),
-    Entry(approve, "Ask for approval", repeatable=True),
-    Entry(reject, "Withdraw a submission", destroys=True),
-    Entry(retry_phase, "Retry a phase"),
-    Entry(skip_phase, "Skip a phase"),
-    Entry(rollback, "Roll back", destroys=True),
-    Entry(control_run, "Pause, resume or cancel a run", destroys=True),
-    Entry(second_opinion, "Ask other models", repeatable=True),
-    Entry(read_artifact, "Read an artifact", reads=True),
-    Entry(find, "Find what was said", reads=True),
-    Entry(save_template, "Save a template", repeatable=True),
+    ToolEntry(list_templates, "List templates", reads=True),
+    ToolEntry(start_run, "Start a run", always=True),
+    ToolEntry(status, "Where a run stands", reads=True, always=True),
+    ToolEntry(start_phase, "Start a phase", repeatable=True, always=True),
+    ToolEntry(submit_artifact, "Submit an artifact", repeatable=True, always=True),
+    ToolEntry(approve, "Ask for approval", repeatable=True),
+    ToolEntry(reject, "Withdraw a submission", destroys=True),
+    ToolEntry(retry_phase, "Retry a phase"),
+    ToolEntry(skip_phase, "Skip a phase"),
+    ToolEntry(rollback, "Roll back", destroys=True),
+    ToolEntry(control_run, "Pause, resume or cancel a run", destroys=True),
+    ToolEntry(second_opinion, "Ask other models", repeatable=True),
+    ToolEntry(read_artifact, "Read an artifact", reads=True),
+    ToolEntry(find, "Find what was said", reads=True),
+    ToolEntry(save_template, "Save a template", repeatable=True),
 )
 
 

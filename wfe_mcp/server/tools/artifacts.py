@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wfe_mcp.server.call import Call
-from wfe_mcp.views import answers, waiting
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["GATES_WAIT_S", "read_artifact", "submit_artifact"]
@@ -16,7 +17,7 @@ GATES_WAIT_S = 20.0
 
 
 async def submit_artifact(
-    call: Call,
+    call: ToolRequest,
     run: str,
     phase: Annotated[str, Field(description="path, e.g. build[T-1].code")],
     attempt: Annotated[int | None, Field(ge=1, description="from start_phase")] = None,
@@ -39,7 +40,7 @@ async def submit_artifact(
 
 
 async def read_artifact(
-    call: Call,
+    call: ToolRequest,
     run: str,
     phase: str = "",
     artifact: str = "",

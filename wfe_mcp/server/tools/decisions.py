@@ -14,8 +14,8 @@ from functools import partial
 
 from mcp_types import InputRequiredResult
 
-from wfe_mcp.server.call import Call
 from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
+from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import decisions
 from wfe_mcp.views.envelope import Envelope
 
@@ -26,7 +26,7 @@ WATCH_S = 3600.0
 
 
 async def approve(
-    call: Call, run: str, phase: str, sha256: str = "", comment: str = ""
+    call: ToolRequest, run: str, phase: str, sha256: str = "", comment: str = ""
 ) -> Envelope | InputRequiredResult:
     """Ask the human to approve a submitted phase. You cannot approve for a human: it opens a form, or answers
     needs_human with what the user can do.
@@ -48,12 +48,12 @@ async def approve(
     return stored if answered is None else await _settled(call, run, phase, answered)
 
 
-async def reject(call: Call, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
+async def reject(call: ToolRequest, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
     """Withdraw your own submission, with feedback; a new attempt opens."""
     return await call.answer(decisions.reject, run=run, phase=phase, feedback=feedback, to=to)
 
 
-async def _settled(call: Call, run: str, phase: str, answered: Answered) -> Envelope:
+async def _settled(call: ToolRequest, run: str, phase: str, answered: Answered) -> Envelope:
     if answered.on_page:
         return await call.answer(decisions.answer_page, run=run, phase=phase, request=answered.request)
     return await call.place.in_thread(
@@ -61,7 +61,7 @@ async def _settled(call: Call, run: str, phase: str, answered: Answered) -> Enve
     )
 
 
-async def _watch(call: Call, request: str) -> None:
+async def _watch(call: ToolRequest, request: str) -> None:
     """Wait until the request takes no answer any more, and say so."""
     if await call.until(partial(decisions.is_closed, call.engine, request), WATCH_S):
         await say_decided(call.context, request)

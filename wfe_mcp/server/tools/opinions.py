@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wfe_mcp.server.call import Call
+from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import opinions
 from wfe_mcp.views.envelope import Envelope
 
@@ -13,7 +13,7 @@ __all__ = ["second_opinion"]
 
 
 async def second_opinion(
-    call: Call,
+    call: ToolRequest,
     run: str = "",
     phase: str = "",
     question: str = "",

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wfe_mcp.server.call import Call
-from wfe_mcp.views import answers
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["retry_phase", "skip_phase", "start_phase"]
 
 
-async def start_phase(call: Call, run: str, phase: str = "") -> Envelope:
+async def start_phase(call: ToolRequest, run: str, phase: str = "") -> Envelope:
     """Claim the next ready phase before working on it. Returns prompt, output schema, inputs, gates, feedback,
     deadline. Safe to repeat: brings the prompt again.
     """
@@ -19,7 +19,7 @@ async def start_phase(call: Call, run: str, phase: str = "") -> Envelope:
 
 
 async def retry_phase(
-    call: Call,
+    call: ToolRequest,
     run: str,
     phase: str,
     role: Annotated[str, Field(description="another model: a configured role, or client (you)")] = "",
@@ -29,6 +29,6 @@ async def retry_phase(
     return await call.answer(answers.retry_phase, run=run, phase=phase, role=role, feedback=feedback)
 
 
-async def skip_phase(call: Call, run: str, phase: str, reason: str) -> Envelope:
+async def skip_phase(call: ToolRequest, run: str, phase: str, reason: str) -> Envelope:
     """Skip an optional phase, with a reason; where the template reserves that for a human, asks them."""
     return await call.answer(answers.skip_phase, run=run, phase=phase, reason=reason)

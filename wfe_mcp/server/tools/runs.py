@@ -5,15 +5,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wfe_mcp.server.call import Call
-from wfe_mcp.views import answers, history, waiting
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views import rollback as history
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["control_run", "start_run", "status"]
 
 
 async def start_run(
-    call: Call,
+    call: ToolRequest,
     template: str,
     inputs: dict[str, Any] | None = None,
     title: str = "",
@@ -31,7 +33,7 @@ async def start_run(
 
 
 async def status(
-    call: Call,
+    call: ToolRequest,
     run: str = "",
     wait_s: Annotated[int, Field(ge=0, le=45)] = 0,
     detail: Literal["brief", "full"] = "brief",
@@ -51,7 +53,7 @@ async def status(
 
 
 async def control_run(
-    call: Call,
+    call: ToolRequest,
     run: str,
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off", "checkpoint"],
     phase: str = "",

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wfe_mcp.server.call import Call
-from wfe_mcp.views import answers
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 
 __all__ = ["list_templates", "save_template"]
 
 
-async def list_templates(call: Call, query: str = "", name: str = "") -> Envelope:
+async def list_templates(call: ToolRequest, query: str = "", name: str = "") -> Envelope:
     """List workflow templates with one line and the inputs of each. Use before start_run to choose one; with name: the
     whole definition.
     """
@@ -19,7 +19,7 @@ async def list_templates(call: Call, query: str = "", name: str = "") -> Envelop
 
 
 async def save_template(
-    call: Call,
+    call: ToolRequest,
     definition: Annotated[dict[str, Any], Field(description="wfe/1; list_templates name=quick_fix shows one")],
     dry_run: Annotated[bool, Field(description="only validate")] = False,
 ) -> Envelope:

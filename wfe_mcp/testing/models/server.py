@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType, TracebackType
 
-__all__ = ["Asked", "ModelServer"]
+__all__ = ["ModelServer", "RecordedRequest"]
 
 _APIS: dict[str, tuple[str, ModuleType]] = {
     "/v1/messages": ("anthropic", anthropic),
@@ -44,7 +44,7 @@ _CLOSED_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """A request for a model's answer. ``headers`` in lower case, without keys; ``status``: what it was answered with."""
 
     api: str
@@ -65,7 +65,7 @@ class ModelServer:
     ``tls``: speak https with this context. ``log``: a file that gets each request as a line of JSON.
     """
 
-    turns: Sequence[Turn | Callable[[Asked], Turn]] | Mapping[str, Sequence[Turn]] = ()
+    turns: Sequence[Turn | Callable[[RecordedRequest], Turn]] | Mapping[str, Sequence[Turn]] = ()
     otherwise: Turn = AUTO
     key: str | None = None
     models: Sequence[str] = ()
@@ -73,11 +73,13 @@ class ModelServer:
     log: Path | None = None
     port: int = 0
     origin: str = field(default="", init=False)
-    asked: list[Asked] = field(default_factory=list[Asked], init=False)
+    asked: list[RecordedRequest] = field(default_factory=list[RecordedRequest], init=False)
 
     def __post_init__(self) -> None:
         scripts: Any = self.turns if not isinstance(self.turns, (list, tuple)) else {"*": self.turns}
-        self._left: dict[str, list[Turn | Callable[[Asked], Turn]]] = {key: list(each) for key, each in scripts.items()}
+        self._left: dict[str, list[Turn | Callable[[RecordedRequest], Turn]]] = {
+            key: list(each) for key, each in scripts.items()
+        }
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
@@ -116,9 +118,9 @@ class ModelServer:
         with self._lock:
             refused = self._refused(wanted, headers)
             kept = {name: "…" if name in _SECRET else value for name, value in headers.items()}
-            asked = Asked(api, wanted.model, path, wanted.stream, 0, kept, body)
+            asked = RecordedRequest(api, wanted.model, path, wanted.stream, 0, kept, body)
             turn = refused or self._next(asked)
-            asked = Asked(api, wanted.model, path, wanted.stream, turn.status, kept, body)
+            asked = RecordedRequest(api, wanted.model, path, wanted.stream, turn.status, kept, body)
             self.asked.append(asked)
             if self.log is not None:
                 with self.log.open("a", encoding="utf-8") as file:
@@ -142,7 +144,7 @@ class ModelServer:
             return Turn(status=404, message=f"model: {wanted.model}")
         return None
 
-    def _next(self, asked: Asked) -> Turn:
+    def _next(self, asked: RecordedRequest) -> Turn:
         left = self._left.get(asked.model) if asked.model in self._left else self._left.get("*")
         turn = left.pop(0) if left else self.otherwise
         return turn if isinstance(turn, Turn) else turn(asked)

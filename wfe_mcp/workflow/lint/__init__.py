@@ -7,16 +7,16 @@ one they must exist.
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.form import place_of
-from wfe_mcp.workflow.lint.context import context_rules
+from wfe_mcp.workflow.lint.context_bundles import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
 from wfe_mcp.workflow.lint.flows import flow_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules
 from wfe_mcp.workflow.lint.locks import lock_rules
-from wfe_mcp.workflow.lint.mending import MENDED_TEMPLATE, mended
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
-from wfe_mcp.workflow.lint.report import Findings, LintReport, ProjectNames, Requires
+from wfe_mcp.workflow.lint.recovery import MENDED_TEMPLATE, mended
+from wfe_mcp.workflow.lint.report import LintFindings, LintReport, ProjectNames, Requires
 from wfe_mcp.workflow.lint.scope import views
 from wfe_mcp.workflow.lint.steps import step_rules
 
@@ -26,7 +26,7 @@ __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
     """All that is wrong with ``definition`` (JSON, prompts inlined). Never raises for what an author can cause."""
     work = mended(definition)
-    found = Findings(project)
+    found = LintFindings(project)
     later: list[Detail] = []
     if work.template is not None:
         seen = views(work.template)

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.workflow.flows import held_template
-from wfe_mcp.workflow.lint.report import Findings, LintReport
+from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
 
 __all__ = ["flow_rules", "held_views"]
 
 
-def flow_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
+def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on what runs inside, over all phases."""
     for view in views:
         if isinstance(view.phase, FlowPhase):
@@ -34,7 +34,7 @@ def flow_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
         _recoverable(view, recoveries, found)
 
 
-def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], found: Findings) -> None:
+def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], found: LintFindings) -> None:
     for at, _ in recoveries[1:]:
         found.error(at, "a phase has one recovery: its phases stand inside the phase that failed", "one rule 'subflow'")
     if recoveries and isinstance(view.phase, LoopPhase | FlowPhase):
@@ -55,7 +55,7 @@ def held_views(shape: FlowPhase | SubflowRule) -> tuple[PhaseView, ...]:
         return ()
 
 
-def _flow(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
+def _flow(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
     if shape.definition is None:
         found.templates.add(shape.template)
         return
@@ -74,14 +74,14 @@ def _flow(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
         _inputs(held_template(shape), shape, at, found)
 
 
-def _report(definition: dict[str, Any], found: Findings) -> LintReport:
+def _report(definition: dict[str, Any], found: LintFindings) -> LintReport:
     # lint calls this rule for each template it holds: the circle is as deep as the templates are.
     from wfe_mcp.workflow.lint import lint
 
     return lint(definition, found.project)
 
 
-def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
+def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
     schema = inner.inputs
     properties = cast("dict[str, Any]", schema.get("properties", {}))
     known = tuple(properties)
@@ -98,7 +98,7 @@ def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: Fin
             found.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)
 
 
-def _bundles(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
+def _bundles(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
     for view in held_views(shape):
         for ref in view.phase.context:
             if isinstance(ref, BundleRef) and "${" in (ref.scope or ""):
@@ -111,7 +111,7 @@ def _bundles(shape: FlowPhase | SubflowRule, at: str, found: Findings) -> None:
                 )
 
 
-def _handed_in(phase: FlowPhase, at: str, found: Findings) -> None:
+def _handed_in(phase: FlowPhase, at: str, found: LintFindings) -> None:
     if phase.output is None:
         return
     if phase.output.editable:

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from wfe_mcp.workflow.lint.known import Fields
 from wfe_mcp.workflow.lint.phases import check_is_known, is_inside, role_is_known
 from wfe_mcp.workflow.lint.plugins import plugin_gate
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate, ReportGate, Template
 
 __all__ = ["gate_rules"]
 
 
-def gate_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+def gate_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on gates, before and after work."""
     for view in views:
         _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, found)
         _gates(view.phase.gates, f"{view.pointer}/gates", view, template, found)
 
 
-def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, found: Findings) -> None:
+def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, found: LintFindings) -> None:
     for position, gate in enumerate(gates):
         here = f"{at}/{position}"
         match gate:
@@ -40,14 +40,14 @@ def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, 
                 pass
 
 
-def _command(gate: CommandGate, at: str, found: Findings) -> None:
+def _command(gate: CommandGate, at: str, found: LintFindings) -> None:
     if gate.if_missing == "fail":
         check_is_known(gate.check, f"{at}/check", found)
     else:
         found.checks.add(gate.check)
 
 
-def _files(gate: FilesGate, at: str, found: Findings) -> None:
+def _files(gate: FilesGate, at: str, found: LintFindings) -> None:
     rules = {"exist": gate.exist, "unchanged": gate.unchanged, "within": gate.within}
     if not any(rules.values()):
         found.error(at, "a files gate says at least one of exist, unchanged, within", list(rules))
@@ -62,13 +62,13 @@ def _files(gate: FilesGate, at: str, found: Findings) -> None:
                 )
 
 
-def _git(gate: GitGate, at: str, found: Findings) -> None:
+def _git(gate: GitGate, at: str, found: LintFindings) -> None:
     if not (gate.clean or gate.branch or gate.one_commit or gate.message or gate.fast_forward):
         rules = ["clean", "branch", "one_commit", "message", "fast_forward"]
         found.error(at, f"a git gate says at least one of {', '.join(rules)}", rules)
 
 
-def _report(gate: ReportGate, at: str, view: PhaseView, found: Findings, *, before: bool) -> None:
+def _report(gate: ReportGate, at: str, view: PhaseView, found: LintFindings, *, before: bool) -> None:
     if before:
         found.error(at, "a report gate judges the submitted report: put it into 'gates'", "gates")
         return
@@ -85,7 +85,7 @@ def _report(gate: ReportGate, at: str, view: PhaseView, found: Findings, *, befo
         )
 
 
-def _opinion(gate: OpinionGate, at: str, template: Template, found: Findings) -> None:
+def _opinion(gate: OpinionGate, at: str, template: Template, found: LintFindings) -> None:
     for position, reviewer in enumerate(gate.reviewers):
         role_is_known(reviewer, f"{at}/reviewers/{position}", template, found)
         role = template.roles.get(reviewer)

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from wfe_mcp.core.spec import COMPLETE
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BlockRule, FailureRule, GotoRule, PauseRule, WaitHumanRule
 
 __all__ = ["jump_rules"]
 
 
-def jump_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
+def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on jumps, over all phases."""
     led_to: set[str] = set()
     for view in views:
@@ -53,7 +53,7 @@ def _target_pointer(place: PhaseView, name: str) -> str:
     return f"{place.pointer.rpartition('/')[0]}/{place.order.index_of(name)}"
 
 
-def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: Findings) -> None:
+def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: LintFindings) -> None:
     target = place.order.index_of(name)
     assert target is not None, "the place is one where the name stands"
     goto_only = place.order.phases[target].enter == "goto_only"
@@ -63,7 +63,7 @@ def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: Fi
         )
 
 
-def _jumps_of(view: PhaseView, found: Findings) -> None:
+def _jumps_of(view: PhaseView, found: LintFindings) -> None:
     for position, step in enumerate(view.phase.next):
         at = f"{view.pointer}/next/{position}"
         if step.goto != COMPLETE:
@@ -83,7 +83,7 @@ def _jumps_of(view: PhaseView, found: Findings) -> None:
             found.warn(f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies")
 
 
-def _target(view: PhaseView, name: str, at: str, found: Findings) -> None:
+def _target(view: PhaseView, name: str, at: str, found: LintFindings) -> None:
     """A jump looks for ``name`` in its own list, then outwards."""
     place = _place_of(view, name)
     target = None if place is None else place.order.index_of(name)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.lint.flows import held_views
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule
 
@@ -35,7 +35,7 @@ class _Order:
     pointer: str
 
 
-def lock_rules(views: tuple[PhaseView, ...], found: Findings) -> None:
+def lock_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """No two loops take locks in opposite order."""
     orders = list(_orders(views, (), ""))
     for order in orders:

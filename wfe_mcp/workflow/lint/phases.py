@@ -15,7 +15,7 @@ from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import SchemaNode
 from wfe_mcp.workflow.lint.plugins import schema_is_usable
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import (
@@ -39,7 +39,7 @@ _DEFAULT_ROLE = "default"
 _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 
 
-def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on phases, over all of them."""
     _inputs(template, found)
     _roles(template, found)
@@ -54,7 +54,7 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: Finding
             _loop(view, view.phase, found)
 
 
-def role_is_known(role: str | None, at: str, template: Template, found: Findings) -> None:
+def role_is_known(role: str | None, at: str, template: Template, found: LintFindings) -> None:
     """``role`` is one of the template's."""
     if role is not None and role not in template.roles:
         names = tuple(template.roles)
@@ -62,7 +62,7 @@ def role_is_known(role: str | None, at: str, template: Template, found: Findings
         found.error(at, f"unknown role {role!r}{hint}", list(names), role)
 
 
-def _inputs(template: Template, found: Findings) -> None:
+def _inputs(template: Template, found: LintFindings) -> None:
     for detail in check_schema(template.inputs):
         found.error(
             f"/inputs{detail.path}", f"inputs is no usable JSON Schema: {detail.message}", detail.expected, detail.got
@@ -78,7 +78,7 @@ def _inputs(template: Template, found: Findings) -> None:
             )
 
 
-def _roles(template: Template, found: Findings) -> None:
+def _roles(template: Template, found: LintFindings) -> None:
     optional = _optional_reviewers(template)
     for name, role in template.roles.items():
         if role.provider is None:
@@ -105,7 +105,7 @@ def _optional_reviewers(template: Template) -> set[str]:
     return asked - needed - {phase.role for phase in all_phases(template.phases) if phase.role}
 
 
-def _identity(view: PhaseView, found: Findings) -> None:
+def _identity(view: PhaseView, found: LintFindings) -> None:
     name = view.phase.id
     if view.order.index_of(name) != view.index:
         found.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
@@ -114,7 +114,7 @@ def _identity(view: PhaseView, found: Findings) -> None:
             found.error(f"{view.pointer}/id", f"phase id {name!r} is also a phase around this loop", "another id", name)
 
 
-def _needs(view: PhaseView, found: Findings) -> None:
+def _needs(view: PhaseView, found: LintFindings) -> None:
     needs = view.phase.needs or ()
     siblings = tuple(name for name in view.order.ids if name != view.phase.id)
     for position, name in enumerate(needs):
@@ -133,7 +133,7 @@ def _needs(view: PhaseView, found: Findings) -> None:
         found.error(at, f"phase {view.phase.id!r} waits for itself: the needs form a circle", None, list(needs))
 
 
-def _output(view: PhaseView, makers: dict[str, str], found: Findings) -> None:
+def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> None:
     output = view.phase.output
     if output is None:
         if isinstance(view.phase, AgentPhase | LlmPhase | HumanPhase):
@@ -176,7 +176,7 @@ def is_inside(path: str) -> bool:
     )
 
 
-def _worker(view: PhaseView, template: Template, found: Findings) -> None:
+def _worker(view: PhaseView, template: Template, found: LintFindings) -> None:
     role = template.roles.get(view.phase.role or "")
     if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
         found.error(
@@ -195,7 +195,7 @@ def _worker(view: PhaseView, template: Template, found: Findings) -> None:
             )
 
 
-def _loop(view: PhaseView, loop: LoopPhase, found: Findings) -> None:
+def _loop(view: PhaseView, loop: LoopPhase, found: LintFindings) -> None:
     if (loop.for_each is None) == (loop.until is None):
         found.error(view.pointer, "a loop has exactly one of 'for_each' and 'until'", ["for_each", "until"])
     if loop.for_each is None:
@@ -219,7 +219,7 @@ def _loop(view: PhaseView, loop: LoopPhase, found: Findings) -> None:
         )
 
 
-def _loop_key(key: str | None, view: PhaseView, at: str, found: Findings) -> None:
+def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) -> None:
     try:
         source = source_of(key) if key else None
     except ExpressionError:  # told with the other expressions
@@ -240,7 +240,7 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: Findings) -> Non
         found.error(at, "the key does not depend on the item, so that keys would not be unique", sorted(names), key)
 
 
-def check_is_known(check: str, at: str, found: Findings) -> None:
+def check_is_known(check: str, at: str, found: LintFindings) -> None:
     """The project has the check; without a project it is only required."""
     found.checks.add(check)
     if found.project and check not in found.project.checks:

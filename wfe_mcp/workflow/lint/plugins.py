@@ -10,14 +10,14 @@ from wfe_mcp.artifacts.registry import check_schema, known_schemas
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.resources import Group, PlugInFault, plugins
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.model import BUILTINS, PluginGate
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 
 __all__ = ["builtin_is_known", "plugin_gate", "schema_is_usable"]
 
 
-def schema_is_usable(schema: str | dict[str, Any], at: str, found: Findings) -> None:
+def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings) -> None:
     """The schema is ours, of a package, or an inline one without a fault."""
     if isinstance(schema, str) and "." in schema and not _is_installed("artifact_schemas", schema, at, found):
         return
@@ -26,7 +26,7 @@ def schema_is_usable(schema: str | dict[str, Any], at: str, found: Findings) -> 
         found.error(f"{at}{detail.path}", detail.message, expected, detail.got)
 
 
-def builtin_is_known(name: str, at: str, found: Findings) -> None:
+def builtin_is_known(name: str, at: str, found: LintFindings) -> None:
     """The action is ours, or of a package."""
     if "." in name:
         _is_installed("step_builtins", name, at, found)
@@ -34,7 +34,7 @@ def builtin_is_known(name: str, at: str, found: Findings) -> None:
         found.error(at, f"no action {name!r} is built in{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
 
 
-def plugin_gate(gate: PluginGate, at: str, found: Findings) -> None:
+def plugin_gate(gate: PluginGate, at: str, found: LintFindings) -> None:
     """The gate is installed and takes what it is told; values that come from expressions are checked when it judges."""
     if "." not in gate.use:
         valid = list(plugins("gates"))
@@ -53,7 +53,7 @@ def plugin_gate(gate: PluginGate, at: str, found: Findings) -> None:
             found.error(f"{at}/with{detail.path}", detail.message, detail.expected, detail.got)
 
 
-def _is_installed(group: Group, name: str, at: str, found: Findings) -> bool:
+def _is_installed(group: Group, name: str, at: str, found: LintFindings) -> bool:
     found.plugins.add(name)
     known = plugins(group)
     if name in known:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from wfe_mcp.core.errors import Detail
 
-__all__ = ["Findings", "LintReport", "ProjectNames", "Requires"]
+__all__ = ["LintFindings", "LintReport", "ProjectNames", "Requires"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LintReport:
 
 
 @dataclass(slots=True)
-class Findings:
+class LintFindings:
     """Where the rules put what they find."""
 
     project: ProjectNames | None = None

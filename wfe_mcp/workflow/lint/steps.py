@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
-from wfe_mcp.workflow.lint.report import Findings
+from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
 
@@ -14,7 +14,7 @@ __all__ = ["step_rules"]
 _DOES = ("tool", "check", "http", "builtin", "wait", "llm")
 
 
-def step_rules(template: Template, views: tuple[PhaseView, ...], found: Findings) -> None:
+def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on steps, over all phases."""
     for view in views:
         if isinstance(view.phase, StepsPhase):
@@ -26,7 +26,7 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: Findings
         _compensates(view, found)
 
 
-def _compensates(view: PhaseView, found: Findings) -> None:
+def _compensates(view: PhaseView, found: LintFindings) -> None:
     """The rule has steps to run, and the steps a rule that runs them."""
     rules = [at for at, rule in enumerate(view.phase.on_fail or ()) if isinstance(rule, CompensateRule)]
     for position in rules if not view.phase.compensate else ():
@@ -39,7 +39,7 @@ def _compensates(view: PhaseView, found: Findings) -> None:
         found.warn(f"{view.pointer}/compensate", "never run: no rule of 'on_fail' says do: compensate")
 
 
-def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) -> None:
+def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindings) -> None:
     ids: set[str] = set()
     for position, step in enumerate(steps):
         here = f"{at}/{position}"
@@ -60,13 +60,13 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: Findings) 
             schema_is_usable(step.output.schema_, f"{here}/output/schema", found)
 
 
-def _builtins(steps: Sequence[Step], at: str, found: Findings) -> None:
+def _builtins(steps: Sequence[Step], at: str, found: LintFindings) -> None:
     for position, step in enumerate(steps):
         if step.builtin is not None:
             builtin_is_known(step.builtin, f"{at}/{position}/builtin", found)
 
 
-def _artifact(phase: StepsPhase, at: str, found: Findings) -> None:
+def _artifact(phase: StepsPhase, at: str, found: LintFindings) -> None:
     """Without a step that assigns it, the artifact is ``{steps: {id: result}}``; a schema that has no ``steps`` refuses that."""
     output = phase.output
     if output is None or any(step.assign == output.artifact for step in phase.steps):
@@ -77,7 +77,7 @@ def _artifact(phase: StepsPhase, at: str, found: Findings) -> None:
         )
 
 
-def _tool(tool: str, at: str, found: Findings) -> None:
+def _tool(tool: str, at: str, found: LintFindings) -> None:
     server, dot, name = tool.partition(".")
     if not (server and dot and name):
         found.error(at, f"{tool!r} is no tool: write server.tool", "server.tool", tool)

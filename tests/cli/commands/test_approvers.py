@@ -1,0 +1,170 @@
+"""Does the command line lead to where a passkey signs, and say which keys count?"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
+from tests.dashboard.browser import Browser
+from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, chain_of, trust_key
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.location import project_at
+
+ADA = By("ada", Channel.CLI, Assurance.HUMAN)
+SIGNED = template("deal", phase("sign", HUMAN | {"assurance": "passkey"}))
+
+
+@pytest.fixture
+def page(cli: Terminal) -> Iterator[Page]:
+    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    with served(engine, 0) as made:
+        assert isinstance(made, Page)
+        yield made
+    engine.close()
+
+
+def pinned(cli: Terminal, page: Page, *names: str) -> list[SoftKey]:
+    keys = [SoftKey(name) for name in names]
+    for key in keys:
+        url: str = cli.json("approvers", "add", key.name, "--no-browser").data["url"]
+        signer = Signer(Browser(page.port), url.removeprefix(page.url.removesuffix("/")))
+        assert signer.pin(key, by=keys[0]).status == 200
+    return keys
+
+
+def finding(cli: Terminal, topic: str) -> dict[str, str]:
+    return next(each for each in cli.json("doctor").data["findings"] if each["topic"] == topic)
+
+
+def test_add_opens_the_page_of_this_project_with_the_name_filled_in(cli: Terminal, page: Page) -> None:
+    said = cli("approvers", "add", "ada's laptop", "--no-browser")
+    assert said.code == 0
+    assert page.url + "approvers/p-" in said.out
+    path = said.out.strip().partition(page.url)[2]
+    assert Browser(page.port).get(f"/{path}").text.count("ada&#x27;s laptop") == 1
+
+
+def test_a_given_pin_is_checked_before_the_page_opens(cli: Terminal, page: Page) -> None:
+    assert cli.json("approvers", "add", "laptop", "--no-browser", pin="wrong").refusal == "wrong_pin"
+    assert cli.json("approvers", "add", "laptop", "--no-browser", pin=PIN).code == 0
+
+
+def test_list_says_who_let_each_key_in(cli: Terminal, page: Page) -> None:
+    assert "0 passkey(s)" in cli("approvers", "list").out
+    pinned(cli, page, "laptop", "phone")
+    keys = cli.json("approvers", "list").data["keys"]
+    assert [(key["name"], key["let_in_by"]) for key in keys] == [("laptop", "PIN"), ("phone", "laptop")]
+    assert "let in by laptop" in cli("approvers", "list").out
+
+
+def test_a_key_that_is_not_pinned_cannot_go(cli: Terminal, page: Page) -> None:
+    pinned(cli, page, "laptop", "phone")
+    no = cli.json("approvers", "remove", "lapto", "--no-browser")
+    assert (no.refusal, "Did you mean 'laptop'?" in no.out) == ("bad_argument", True)
+    assert "approvers/" in cli.json("approvers", "remove", "phone", "--no-browser").data["url"]
+
+
+def test_without_the_extra_the_way_to_get_it_is_told(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
+    no = cli.json("approvers", "add", "laptop")
+    assert (no.refusal, "wfe-mcp[passkey]" in no.out) == ("unavailable", True)
+    assert "wfe-mcp[passkey]" in finding(cli, "passkeys")["message"]
+    assert "wfe-mcp[passkey]" in cli("approvers", "list").out
+
+
+def test_a_page_that_does_not_start_is_told(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfe_mcp.engine.approvals.decision_page.sys.executable", str(cli.root / "no-python"))
+    assert cli.json("approvers", "add", "laptop").refusal == "unavailable"
+
+
+def test_approve_leads_to_the_page_where_a_passkey_signs(cli: Terminal, page: Page) -> None:
+    (key,) = pinned(cli, page, "laptop")
+    cli.save(SIGNED)
+    run = cli.start("deal")
+    cli.hand_in(run, "sign")
+    no = cli.json("approve", run, "sign", pin=PIN)
+    assert (no.refusal, "a PIN is not enough" in no.out) == ("needs_human", True)
+    assert no.data["url"] == f"{page.url}decide/{no.data['request']}"
+    assert cli.state(run) == "waiting"
+    assert Signer(Browser(page.port), "").decide(key, no.data["request"]).status == 200
+    assert cli.state(run) == "completed"
+    assert "laptop (passkey" in cli("show", run).out
+
+
+def test_keys_that_came_with_the_repository_wait_for_trust(cli: Terminal, page: Page) -> None:
+    pinned(cli, page, "laptop")
+    begun = (cli.root / APPROVERS).read_text()
+    pinned_more = begun.replace('"laptop"', '"robot"')
+    (cli.root / APPROVERS).write_text(pinned_more)
+    assert "wfe-mcp trust approvers" in finding(cli, "passkeys")["message"]
+    assert finding(cli, "passkeys")["level"] == "note"
+    no = cli("trust", "approvers")
+    assert "passkey robot, since" in no.out
+    assert "It does not go on from keys that you trust here" in no.out
+    assert cli.json("trust", "approvers", "--yes", pin=PIN).code == 0
+    assert finding(cli, "passkeys")["level"] == "ok"
+
+
+def test_keys_that_the_known_ones_let_in_say_so(cli: Terminal, page: Page) -> None:
+    pinned(cli, page, "laptop", "phone")
+    begun = Pinned(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
+    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    with engine.store.tx() as tx:  # as somebody has it who has not seen the newer key yet
+        tx.withdraw_trust(engine.project_id, trust_key(), ADA, cli.clock())
+        tx.trust(engine.project_id, trust_key(), begun.sha256, ADA, cli.clock())
+    engine.close()
+    said = cli("trust")
+    assert "passkey phone, since" in said.out
+    assert "does not go on" not in said.out
+
+
+def test_keys_that_are_void_are_a_problem_and_wait_for_nobody(cli: Terminal, page: Page) -> None:
+    pinned(cli, page, "laptop")
+    (cli.root / APPROVERS).write_text("{}")
+    assert finding(cli, "passkeys")["level"] == "problem"
+    assert cli.json("doctor").code == 1
+    assert "Nothing waits for trust" in cli("trust").out
+
+
+def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert "not open" in finding(cli, "decision page")["message"]
+    assert "page" not in cli.json("status", run).data
+    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    with served(engine, 0) as page:
+        assert isinstance(page, Page)
+        assert finding(cli, "decision page")["message"] == page.url
+        assert cli.json("status", run).data["page"] == page.url
+        assert f"Decision page: {page.url}" in cli("status").out
+    engine.close()
+
+
+def test_verify_tells_people_what_is_proven_and_by_whom(cli: Terminal, page: Page) -> None:
+    (key,) = pinned(cli, page, "laptop")
+    cli.save(SIGNED)
+    run = cli.start("deal")
+    cli.hand_in(run, "sign")
+    request = cli.json("approve", run, "sign").data["request"]
+    assert Signer(Browser(page.port), "").decide(key, request).status == 200
+    said = cli("verify", "--approvals")
+    assert "1 approval(s) proven" in said.out
+    assert f"{run} sign, attempt 1, by laptop" in said.out
+    assert "Keys: laptop" in said.out
+    said = cli("verify", "--approvals", "--require", "plan.md")
+    assert (said.code, "[proof_missing]" in said.out) == (1, True)
+    assert cli.json("verify", "--require", "plan.md").refusal == "bad_argument"
+    (cli.root / APPROVERS).write_text("{}")
+    assert "[approvers_void]" in cli("verify", "--approvals").out
+
+
+def test_verify_needs_the_extra_only_where_something_is_signed(
+    cli: Terminal, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No key is pinned" in cli("verify", "--approvals").out
+    pinned(cli, page, "laptop", "phone")
+    monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
+    assert cli.json("verify", "--approvals").refusal == "unavailable"

@@ -1,0 +1,24 @@
+"""Runs that are over are put away, and brought back."""
+
+from tests.cli.scene import Terminal
+
+
+def test_the_list_hides_what_was_put_away_until_it_is_asked_for_or_brought_back(cli: Terminal) -> None:
+    old, new = cli.start("note"), cli.start("note")
+    cli.hand_in(old, "draft")
+    assert cli.json("archive", old[:8]).data["runs"][0]["archived"]
+    listed = [[row["run"] for row in cli.json("list", *words).data["runs"]] for words in ((), ("--archived",))]
+    assert listed == [[new], sorted([old, new], reverse=True)]
+    assert f"{old}  completed archived" in cli("list", "--archived").out
+    assert old not in cli("list").out
+    assert cli.json("show", old).code == 0, "it stays readable"
+    assert cli.json("unarchive", old).code == 0
+    assert {row["run"] for row in cli.json("list").data["runs"]} == {old, new}
+
+
+def test_a_run_that_may_go_on_is_not_put_away(cli: Terminal) -> None:
+    run = cli.start("note")
+    said = cli.json("archive", run)
+    assert (said.code, said.refusal) == (1, "not_ready")
+    assert f"wfe-mcp cancel {run}" in said.document["error"]["hint"]
+    assert [row["run"] for row in cli.json("list").data["runs"]] == [run]

@@ -1,0 +1,103 @@
+"""A person finds what was said, in this project or in all of theirs."""
+
+import pytest
+
+from tests.cli.scene import Terminal
+
+
+def no(_: object) -> bool:
+    return False
+
+
+def submitted(cli: Terminal, run: str, text: str) -> None:
+    cli.root.joinpath("draft.json").write_text(f'{{"text": "{text}"}}', encoding="utf-8")
+    assert cli("submit", run, "draft", "--path", "draft.json").code == 0
+
+
+def test_a_hit_is_shown_with_the_command_that_opens_it(cli: Terminal) -> None:
+    run = cli.start("note", "--title", "Thanks")
+    submitted(cli, run, "Thank you for parse_config in src/app.py.")
+    said = cli("find", "parse_config app.py")
+    command = next(line.strip() for line in said.out.splitlines() if "wfe-mcp artifact show" in line)
+
+    assert said.code == 0
+    assert "Thank you for parse_config in src/app.py." in said.out
+    assert said.out.endswith("1 hit(s) for 'parse_config app.py'\n")
+    assert "Thank you" in cli(*command.split()[1:]).out
+
+
+@pytest.mark.parametrize(("query", "kind", "word"), [("thanks", "run", "show"), ("yes", "event", "log")], ids=str)
+def test_runs_and_events_are_opened_too(cli: Terminal, query: str, kind: str, word: str) -> None:
+    run = cli.start("note", "--title", "Thanks")
+    cli("pause", run, "--reason", "yes, for today")
+    [hit] = cli.json("find", query, "--kind", kind).data["hits"]
+    opened = cli(*hit["open"].split()[1:])
+
+    assert hit["open"].split()[1] == word
+    assert opened.code == 0
+    assert query in opened.out.lower()
+
+
+def test_pages_follow_each_other_and_a_limit_holds(cli: Terminal) -> None:
+    runs = [cli.start("note", "--title", f"Shared {number}") for number in range(5)]
+    first = cli.json("find", "shared", "--limit", "2").data
+    rest = cli.json("find", "shared", "--limit", "1000", "--cursor", first["cursor"]).data
+
+    assert [hit["run"] for hit in first["hits"] + rest["hits"]] == runs[::-1]
+    assert "cursor" not in rest
+    assert f"more: --cursor {first['cursor']}" in cli("find", "shared", "--limit", "2").out
+
+
+def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = cli.start("note", "--title", "Elsewhere")
+    other = cli.root.parent / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+
+    assert cli.json("find", "elsewhere").data["hits"] == []
+    [hit] = cli.json("find", "elsewhere", "--all").data["hits"]
+    assert (hit["run"], hit["project"]) == (run, str(cli.root))
+    assert len(cli.json("find", "elsewhere", "--all", "--run", run).data["hits"]) == 1
+    assert cli.json("find", "elsewhere", "--run", run).document["error"]["code"] == "unknown_run"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["***"], "bad_argument", "no word"),
+        (["x", "--kind", "artefact"], "bad_argument", "Did you mean artifact?"),
+        (["x", "--kind", "zzz"], "bad_argument", "One of"),
+        (["x", "--kind", "work_item"], "unavailable", "not built"),
+        (["x", "--cursor", "run-1"], "bad_argument", "no cursor"),
+        (["x" * 1_500], "too_large", "1,000"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_looked_for_is_refused_in_words(cli: Terminal, words: list[str], code: str, told: str) -> None:
+    refused = cli.json("find", *words)
+
+    assert (refused.code, refused.document["error"]["code"]) == (1, code)
+    assert told in str(refused.document["error"])
+
+
+def test_a_limit_out_of_bounds_is_misuse(cli: Terminal) -> None:
+    assert cli("find", "x", "--limit", "1001").code == 2
+
+
+def test_an_archived_run_is_found_and_says_so(cli: Terminal) -> None:
+    run = cli.start("note", "--title", "Put away")
+    submitted(cli, run, "Thank you.")
+    assert cli("archive", run).code == 0
+
+    assert f"{run}  run of note (archived)" in cli("find", "away").out
+
+
+def test_doctor_says_whether_everything_can_be_found(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str:
+        return next(each["message"] for each in cli.json("doctor").data["findings"] if each["topic"] == "find")
+
+    cli.start("note")
+    assert told() == "every run is indexed"
+    monkeypatch.setattr("wfe_mcp.store.sqlite.has_fts5", no)
+    assert "wfe-mcp[sqlite]" in told()
+    assert cli.json("find", "anything").document["error"]["code"] == "unavailable"

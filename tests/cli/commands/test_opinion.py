@@ -1,0 +1,148 @@
+"""What other models think, at a terminal: asking them, reading what they said, deciding against them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
+from wfe_mcp.testing.models.script import Turn
+from wfe_mcp.testing.models.server import ModelServer
+from wfe_mcp.workspace.system.location import user_config_file
+
+KEY = "sk-canary-0123456789abcdef"
+FINDING = {
+    "severity": "high", "title": "It divides by zero", "file": "stats.py", "line": 12, "recommendation": "Refuse []"
+}  # fmt: skip
+GATE = {"kind": "opinion", "reviewers": ["one"]}
+STOP = [{"do": "wait_human"}]
+
+
+def opinion(verdict: str = "pass", **more: Any) -> Turn:
+    return Turn(value={"verdict": verdict, "findings": [], "summary": f"I say {verdict}", **more})
+
+
+Models = Callable[..., ModelServer]
+
+
+@pytest.fixture
+def models(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    """Starts a server of models that say these turns; roles ``first`` and ``second`` are filled by it."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    started: list[ModelServer] = []
+
+    def start(first: Turn | None = None, second: Turn | None = None) -> ModelServer:
+        said = {"claude": [first or opinion()] * 9, "gpt": [second or opinion()] * 9}
+        server = ModelServer(said, key=KEY).__enter__()
+        started.append(server)
+        file = user_config_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            f'[providers.anthropic]\nbase_url = "{server.origin}"\n[providers.openai]\nbase_url = "{server.v1}"\n'
+            '[roles.first]\nprovider = "anthropic"\nmodel = "claude"\n[roles.second]\nprovider = "openai"\nmodel = "gpt"\n'
+        )
+        return server
+
+    yield start
+    for each in started:
+        each.__exit__(None, None, None)
+
+
+def reviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
+    """A run of a template whose one phase ``draft`` another model looks at."""
+    roles = {"one": {"provider": "first"}}
+    cli.save(template("reviewed", phase("draft", GATE, *gates, on_fail=STOP), roles=roles))
+    return cli.start("reviewed")
+
+
+def test_a_question_is_asked_and_the_answer_read(cli: Terminal, models: Models) -> None:
+    server = models(opinion("concerns", findings=[FINDING], suggestion="Say what happens"))
+    said = cli("opinion", "ask", "--question", "Is it right?", "--reviewer", "first")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines() == [
+        "first (claude): concerns",
+        "  I say concerns",
+        "  high: stats.py:12: It divides by zero (Refuse [])",
+        "  suggests:",
+        "Say what happens",
+    ]
+    assert "Is it right?" in str(server.asked[0].body)
+    assert KEY not in said.out
+
+
+def test_json_has_every_opinion_and_the_first_role_is_asked_where_none_is_named(cli: Terminal, models: Models) -> None:
+    models(second=opinion("fail", findings=[FINDING]))
+    both = cli.json("opinion", "ask", "--question", "?", "--reviewer", "first", "--reviewer", "second")
+    assert both.code == 0
+    assert both.document["summary"] == "first says pass; second says fail"
+    assert [each["opinion"]["verdict"] for each in both.data["opinions"]] == ["pass", "fail"]
+    alone = cli.json("opinion", "ask", "--question", "And now?")
+    assert [each["reviewer"] for each in alone.data["opinions"]] == ["first"]
+
+
+def test_what_a_phase_handed_in_is_asked_about_and_shown_with_what_the_gate_was_told(
+    cli: Terminal, models: Models
+) -> None:
+    server = models()
+    run = reviewed(cli, HUMAN)
+    assert cli("opinion", "show", run).out.strip() == "0 opinion(s)"
+    cli.hand_in(run, "draft", "my careful words")
+    said = cli.json("opinion", "ask", run[:8], "draft", "--reviewer", "second")
+    assert (said.code, said.document["phase"], said.document["state"]) == (0, "draft", "awaiting")
+    assert said.document["run_state"] == "waiting"
+    assert all("my careful words" in str(asked.body) for asked in server.asked)
+    shown = cli.json("opinion", "show", run, "draft").data["opinions"]
+    assert [(each["asked_by"], each["reviewer"], each["model"]) for each in shown] == [
+        ("gate", "one", "claude"), ("call", "second", "gpt")
+    ]  # fmt: skip
+    assert cli("opinion", "show", run).out.count("on draft (attempt 1): pass") == 2
+
+
+def test_what_cannot_be_asked_or_shown_is_refused_with_the_nearest_name(cli: Terminal, models: Models) -> None:
+    assert cli.json("opinion", "ask", "--question", "?").refusal == "unavailable"
+    models()
+    assert cli.json("opinion", "ask").refusal == "bad_argument"
+    wrong = cli.json("opinion", "ask", "--question", "?", "--reviewer", "secnd")
+    assert (wrong.code, wrong.refusal) == (1, "bad_argument")
+    assert "Did you mean 'second'?" in wrong.document["error"]["hint"]
+    run = cli.start("letter")
+    assert cli.json("opinion", "ask", run, "drfat").refusal == "unknown_phase"
+    shown = cli.json("opinion", "show", run, "drfat")
+    assert (shown.refusal, shown.document["error"]["hint"]) == ("unknown_phase", "Did you mean 'draft'?")
+    assert cli.json("opinion", "show", "nowhere").refusal == "unknown_run"
+    assert cli("opinion", "overrule", run).code == 2
+
+
+def test_a_model_that_cannot_be_asked_is_told_on_standard_error(
+    cli: Terminal, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models()
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    said = cli("opinion", "ask", "--question", "?", "--reviewer", "first")
+    assert (said.code, said.out) == (1, "")
+    assert "No opinion came" in said.err
+    assert "ANTHROPIC_API_KEY" in said.err
+
+
+@pytest.mark.requirement("S0-33")
+@pytest.mark.requirement("B-06")
+def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Terminal, models: Models) -> None:
+    models(opinion("fail", findings=[FINDING]))
+    run = reviewed(cli)
+    assert cli.hand_in(run, "draft").refusal == "gate_failed"
+    asked = ("opinion", "overrule", run, "draft", "--reason", "it misread the empty list")
+    alone = cli.json(*asked)
+    assert (alone.code, alone.refusal) == (1, "needs_human")
+    assert cli.json(*asked, pin="wrong horse").refusal == "wrong_pin"
+    said = cli.json(*asked, pin=PIN)
+    assert (said.code, said.document["state"], said.document["run_state"]) == (0, "completed", "completed")
+    assert said.document["summary"].startswith("You overruled the opinion on draft")
+    assert "it misread the empty list" in cli("log", run).out
+    assert cli("verify", run).code == 0
+
+
+def test_there_is_nothing_to_overrule_where_no_model_said_anything(cli: Terminal) -> None:
+    run = cli.start("letter")
+    said = cli.json("opinion", "overrule", run, "draft", "--reason", "x", pin=PIN)
+    assert (said.code, said.refusal) == (1, "illegal_transition")

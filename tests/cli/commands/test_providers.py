@@ -1,0 +1,277 @@
+"""Providers of models at a terminal: list, add, test, keys, roles, and what doctor says of them."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import stat
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.scene import PIN, Said, Terminal
+from tests.providers.certificate import self_signed
+from wfe_mcp.testing.models.server import ModelServer
+from wfe_mcp.workspace.system.location import user_config_file
+
+AGENTS = Path(__file__).resolve().parents[2] / "providers" / "agents" / "recorded"
+KEY = "sk-canary-0123456789abcdef"
+
+
+@pytest.fixture
+def models() -> Iterator[ModelServer]:
+    with ModelServer(key=KEY, models=("gpt-5.5", "gpt-5.5-mini")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever serves models on this machine is not asked, and no variable holds a key."""
+    monkeypatch.setattr("wfe_mcp.providers.probing.LOCAL", {})
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def with_key(cli: Terminal, *words: str, key: str = KEY, as_json: bool = True) -> Said:
+    """A command that reads ``key`` from a file descriptor."""
+    readable, writable = os.pipe()
+    os.write(writable, key.encode())
+    os.close(writable)
+    try:
+        return cli(*words, "--key-fd", str(readable), *(["--json"] if as_json else []))
+    finally:
+        os.close(readable)
+
+
+def added(cli: Terminal, models: ModelServer, name: str = "second") -> Said:
+    kind = ("--kind", "openai", "--base-url", models.v1)
+    return with_key(cli, "providers", "add", name, *kind, "--key", "stored")
+
+
+def line(cli: Terminal, name: str) -> dict[str, Any]:
+    return next(each for each in cli.json("providers", "list").data["providers"] if each["name"] == name)
+
+
+@pytest.mark.requirement("S1-05", "S1-20")
+def test_a_provider_is_added_with_a_key_and_its_models_are_listed(cli: Terminal, models: ModelServer) -> None:
+    said = added(cli, models)
+    assert (said.code, said.data["models"]) == (0, ["gpt-5.5", "gpt-5.5-mini"])
+    assert "wfe-mcp providers test second" in said.document["summary"]
+    found = line(cli, "second")
+    assert (found["key"], found["has_key"], found["where"], found["layer"]) == ("stored", True, models.v1, "user")
+    assert tomllib.loads(user_config_file().read_text())["providers"]["second"] == {
+        "kind": "openai", "base_url": models.v1, "key": "stored"
+    }  # fmt: skip
+    assert "stored: set" in cli("providers", "list").out
+
+
+@pytest.mark.requirement("S1-05")
+def test_a_test_is_one_real_call_with_its_latency(cli: Terminal, models: ModelServer) -> None:
+    added(cli, models)
+    assert cli.json("providers", "role", "reviewer", "second", "gpt-5.5-mini").code == 0
+    said = cli.json("providers", "test", "reviewer")
+    tried = said.data["tried"]
+    assert (said.code, tried["ok"], tried["model"], tried["model_found"]) == (0, True, "gpt-5.5-mini", True)
+    assert tried["latency_s"] >= 0
+    assert [each.model for each in models.asked] == ["gpt-5.5-mini"]
+    with contextlib.closing(sqlite3.connect(cli.database)) as database:
+        calls = database.execute("SELECT purpose, status, provider, model, role FROM model_call").fetchall()
+    assert calls == [("test", "done", "second", "gpt-5.5-mini", "reviewer")], "no call is hidden"
+    assert cli.json("providers", "test", "second").data["tried"]["model"] == "gpt-5.5-mini", "a role of it names one"
+    assert cli.json("providers", "test", "second", "--model", "gpt-5.5").data["tried"]["model"] == "gpt-5.5"
+
+
+def test_without_a_model_only_the_list_is_read(cli: Terminal, models: ModelServer) -> None:
+    added(cli, models)
+    said = cli.json("providers", "test", "second")
+    assert (said.code, said.data["tried"]["models"], models.count) == (0, ["gpt-5.5", "gpt-5.5-mini"], 0)
+    assert "--model MODEL" in said.document["summary"]
+
+
+def test_each_way_to_fail_has_its_own_message_and_next_step(cli: Terminal, models: ModelServer) -> None:
+    added(cli, models)
+    with_key(
+        cli, "providers", "add", "wrong", "--kind", "openai", "--base-url", models.v1, "--key", "stored", key=f"{KEY}x"
+    )
+    closed = "http://127.0.0.1:9/v1"
+    with_key(cli, "providers", "add", "gone", "--kind", "openai", "--base-url", closed, "--key", "stored")
+    cases = {
+        "wrong_key": cli.json("providers", "test", "wrong", "--model", "gpt-5.5"),
+        "no_route": cli.json("providers", "test", "gone", "--model", "gpt-5.5"),
+        "wrong_model": cli.json("providers", "test", "second", "--model", "gpt-5.4"),
+    }
+    for kind, said in cases.items():
+        assert (said.code, said.data["tried"]["fault"], said.refusal) == (1, kind, "unavailable"), kind
+        assert said.document["error"]["hint"], kind
+    assert len({said.document["error"]["message"] for said in cases.values()}) == 3
+    assert "gpt-5.5" in cases["wrong_model"].document["error"]["hint"], "the nearest that it has"
+
+
+def test_an_untrusted_certificate_is_told_from_no_route(cli: Terminal, tmp_path: Path) -> None:
+    with ModelServer(key=KEY, tls=self_signed(tmp_path)) as running:
+        kind = ("--kind", "openai", "--base-url", running.v1)
+        with_key(cli, "providers", "add", "tls", *kind, "--key", "stored")
+        said = cli.json("providers", "test", "tls", "--model", "gpt-5.5")
+    assert (said.code, said.data["tried"]["fault"]) == (1, "tls")
+    assert "certificate" in said.document["error"]["message"]
+
+
+def test_a_command_line_agent_is_tried_as_the_program_it_is(cli: Terminal, tmp_path: Path) -> None:
+    program = tmp_path / "agent.py"
+    lines = (AGENTS / "codex" / "done.jsonl").read_text(encoding="utf-8")
+    program.write_text(f"import sys\nsys.stdin.read()\nprint({lines!r})\n", encoding="utf-8")
+    config = user_config_file()
+    config.parent.mkdir(parents=True)
+    argv = json.dumps([sys.executable, str(program)])
+    config.write_text(
+        f'[providers.helper]\nkind = "codex"\nargv = {argv}\n[providers.gone]\nkind = "codex"\nargv = ["no-such-agent"]\n'
+    )
+    said = cli.json("providers", "test", "helper")
+    assert (said.code, said.data["tried"]["kind"], said.data["tried"]["ok"]) == (0, "codex", True), said.out
+    said = cli.json("providers", "test", "gone")
+    assert (said.code, said.data["tried"]["fault"]) == (1, "not_installed")
+    assert (
+        cli.json("providers", "test", "manual").document["summary"] == "A person answers, so there is nothing to try."
+    )
+
+
+def test_a_variable_that_holds_the_key_is_named_and_nothing_is_asked(
+    cli: Terminal, models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert cli.json("providers", "add", "openai", "--base-url", models.v1).code == 0
+    assert line(cli, "openai")["key"] == "env:OPENAI_API_KEY"
+    monkeypatch.setenv("MINE", KEY)
+    assert cli.json("providers", "key", "openai", "--key", "env:MINE").code == 0
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert cli.json("providers", "test", "openai", "--model", "gpt-5.5").code == 0
+
+
+def test_a_key_is_never_an_argument(cli: Terminal) -> None:
+    for words in (("add", "openai"), ("key", "openai")):
+        said = cli.json("providers", *words, "--key", KEY)
+        assert (said.code, said.refusal, KEY in said.out + said.err) == (1, "bad_argument", False)
+        assert "history" in said.document["error"]["hint"]
+
+
+def test_without_a_terminal_and_a_descriptor_that_is_said(cli: Terminal) -> None:
+    said = cli.json("providers", "add", "openai")
+    assert (said.code, said.refusal, "--key-fd N" in said.document["error"]["hint"]) == (1, "needs_human", True)
+    assert not user_config_file().exists()
+
+
+def test_a_server_on_this_machine_is_found_and_added_by_its_name(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ModelServer(models=("qwen3",)) as running:
+        port = int(running.origin.rpartition(":")[2])
+        monkeypatch.setattr("wfe_mcp.providers.probing.LOCAL", {"LM Studio": (port, "/v1")})
+        found = cli.json("providers", "add").data["servers"]
+        assert [(each["name"], each["models"]) for each in found] == [("LM Studio", ["qwen3"])]
+        assert "wfe-mcp providers add lmstudio" in cli("providers", "add").out
+        looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
+        assert looked["LM Studio"]["message"] == f"{running.v1}, 1 model(s)"
+        said = cli.json("providers", "add", "lm-studio")
+        assert (said.code, said.data["models"]) == (0, ["qwen3"])
+        assert (line(cli, "lm-studio")["kind"], line(cli, "lm-studio")["key"]) == ("openai-compatible", "")
+        assert cli.json("providers", "test", "lm-studio/qwen3").data["tried"]["ok"]
+
+
+def test_a_name_that_means_nothing_here_asks_for_its_kind(cli: Terminal) -> None:
+    said = cli.json("providers", "add", "acme")
+    assert (said.refusal, "--kind anthropic" in said.document["error"]["hint"]) == ("bad_argument", True)
+    assert cli.json("providers", "add", "acme", "--kind", "opnai").refusal == "bad_argument"
+
+
+def test_a_provider_is_turned_off_on_and_taken_out(cli: Terminal, models: ModelServer) -> None:
+    added(cli, models)
+    assert cli.json("providers", "disable", "second").data["provider"]["usable"] is False
+    off = cli.json("providers", "test", "second", "--model", "gpt-5.5")
+    assert (off.refusal, "providers enable second" in off.document["error"]["hint"]) == ("unavailable", True)
+    assert cli.json("providers", "enable", "second").data["provider"]["usable"] is True
+    gone = cli.json("providers", "remove", "second")
+    assert (gone.code, gone.data["key"]) == (0, True)
+    assert cli.json("providers", "test", "second").refusal == "bad_argument"
+
+
+def test_verify_tells_who_set_which_key_and_when_and_finds_one_that_was_put_there(
+    cli: Terminal, models: ModelServer
+) -> None:
+    added(cli, models)
+    said = cli.json("verify")
+    (change,) = said.data["keys"]
+    assert (change["provider"], change["what"], change["actor"]) == ("second", "SecretSet", "ada")
+    assert "Key of second: set 2026-11-20T08:00:00+00:00 by ada (cli)" in cli("verify").out
+    with contextlib.closing(sqlite3.connect(cli.database)) as database, database:
+        database.execute("UPDATE secret SET value = 'x' || value WHERE name = 'provider_key:second'")
+    said = cli.json("verify")
+    assert (said.code, said.data["problems"][0]["where"]) == (1, "secret 'provider_key:second'")
+    tried = cli.json("providers", "test", "second", "--model", "gpt-5.5")
+    assert (tried.refusal, "was not sealed with" in tried.document["error"]["message"]) == ("unavailable", True)
+
+
+def test_a_role_that_the_project_fills_stays_the_projects(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + '[roles.second]\nprovider = "codex"\n')
+    assert cli.json("trust", "--yes", pin=PIN).code == 0
+    said = cli.json("providers", "role", "second", "claude-code")
+    assert (said.data["role"]["provider"], "wins over yours" in said.document["summary"]) == ("codex", True)
+
+
+def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
+    cli: Terminal, models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added(cli, models)
+    cli.json("providers", "role", "reviewer", "second", "gpt-5.5")
+    cli.json("providers", "role", "other", "gemini", "gemini-3")
+    cli.json("providers", "add", "codex")
+    said = cli.json("doctor")
+    looked = {each["topic"]: each for each in said.data["findings"]}
+    assert looked["provider second"]["level"] == "ok"
+    assert looked["provider second"]["message"].startswith("key at stored; ")
+    assert (looked["provider gemini"]["level"], said.code) == ("problem", 1)
+    assert "wfe-mcp providers key gemini" in looked["provider gemini"]["message"]
+    assert looked["role reviewer"]["message"] == "second gpt-5.5"
+    assert looked["role other"]["level"] == "problem"
+    assert looked["provider codex"]["level"] == "ok"
+    assert "provider anthropic" not in looked, "nobody asked for it"
+    assert KEY not in said.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub is a script of a Unix shell")
+def test_doctor_names_the_command_line_agents_on_path_with_their_versions(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, answer in (("codex", "codex-cli 0.60.1 (rust)"), ("claude", "no number")):
+        program = folder / name
+        program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/bin{os.pathsep}/usr/bin")
+    looked = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
+    assert looked["codex"] == f"0.60.1, {folder / 'codex'}"
+    assert looked["claude-code"] == f"version unknown, {folder / 'claude'}"
+    assert "gemini-cli" not in looked
+    found = cli.json("providers", "add").data["agents"]
+    assert {each["kind"]: each["version"] for each in found} == {"codex": "0.60.1", "claude-code": ""}
+    assert "codex 0.60.1" in cli("providers", "add").out
+
+
+@pytest.mark.requirement("B-08")
+def test_configuration_shows_providers_with_their_layers_and_no_key(cli: Terminal, models: ModelServer) -> None:
+    added(cli, models)
+    said = cli.json("config", "show", "--origin")
+    shown = said.data["settings"]
+    assert shown["providers.second.key"] == {"value": "stored", "origin": "user", "where": str(user_config_file())}
+    assert shown["providers.second.max_tokens"]["origin"] == "default"
+    assert KEY not in said.out + said.err
+    config = user_config_file()
+    config.write_text(f'{config.read_text()}\n[providers.mine]\nkind = "openai"\nkey = "{KEY}"\n')
+    said = cli.json("config", "show", "--origin")
+    assert "never the key" in str(said.data["problems"])
+    assert KEY not in said.out + said.err, "also where somebody wrote it into the file"

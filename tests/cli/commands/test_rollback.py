@@ -1,0 +1,246 @@
+"""A person goes back, undoes and redoes at a terminal."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+
+pytestmark = pytest.mark.usefixtures("in_git")
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def all_bytes(root: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of the project with its mode; git's and ours left out."""
+    files = (file for file in root.rglob("*") if file.is_file() or file.is_symlink())
+    named = ((file.relative_to(root).as_posix(), file) for file in files)
+    return {
+        name: (str(file.readlink()).encode() if file.is_symlink() else file.read_bytes(), file.lstat().st_mode)
+        for name, file in named
+        if not name.startswith((".git/", ".wfe/"))
+    }
+
+
+@pytest.mark.requirement("S1-08")
+@pytest.mark.requirement("S1-22")
+def test_rollback_and_undo_bring_back_every_byte(cli: Terminal) -> None:
+    root = cli.root
+    for name in ("kept.txt", "changed.txt", "removed.txt", "staged.txt"):
+        (root / name).write_text(f"{name}\n")
+    (root / ".gitignore").write_text("ignored/\n.wfe/\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    (root / "link").symlink_to("kept.txt")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "files")
+    (root / "staged.txt").write_text("staged\n")
+    git(root, "add", "staged.txt")
+    (root / "untracked.bin").write_bytes(bytes(range(256)))
+    (root / "ignored").mkdir()
+    (root / "ignored" / "x").write_text("left alone\n")
+    run = cli.start("letter")
+    taken = cli.json("checkpoint", run, "--note", "before it all").data["checkpoint"]
+    before, index = all_bytes(root), git(root, "ls-files", "--stage")
+    (root / "changed.txt").write_text("wrecked\n")
+    (root / "removed.txt").unlink()
+    (root / "untracked.bin").unlink()
+    (root / "run.sh").chmod(0o644)
+    (root / "link").unlink()
+    (root / "link").write_text("no link any more\n")
+    (root / "new").mkdir()
+    (root / "new" / "file").write_text("new\n")
+    assert cli.hand_in(run, "draft").document["state"] == "completed"
+    (root / "draft.json").unlink()
+    cli.json("checkpoint", run)
+    wrecked = all_bytes(root)
+    said = cli.json("rollback", run, taken["checkpoint"], pin=PIN)
+    assert said.code == 0, said.err
+    assert all_bytes(root) == before
+    assert git(root, "ls-files", "--stage") == index
+    assert said.data["files"]["restored"] == 6
+    phases = {each["phase"]: each["state"] for each in cli.json("status", run, pin=None).data["phases"]}
+    assert phases == {"draft": "ready"}
+    assert cli.json("undo", run, pin=PIN).code == 0
+    assert all_bytes(root) == wrecked
+    assert git(root, "stash", "list") == ""
+    assert git(root, "ls-files", "--stage") == index
+    assert cli("redo", pin=PIN).code == 0
+    assert all_bytes(root) == before
+    assert cli.json("verify", run).code == 0
+
+
+def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    assert cli.state(run) == "waiting"
+    assert cli("undo").code == 0
+    assert cli("undo").code == 0
+    states = [each["state"] for each in cli.json("status", run).data["phases"]]
+    assert states[0] == "ready"
+    said = cli.json("undo", run)
+    assert said.refusal == "illegal_transition"
+    assert "start of a run" in said.document["error"]["message"]
+    assert cli("redo").code == 0
+    assert cli("redo").code == 0
+    assert cli.state(run) == "waiting"
+    assert cli.json("redo").refusal == "illegal_transition"
+
+
+def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    first = next(e["seq"] for e in cli.json("log", run).data["events"] if e["type"] == "PhaseStarted")
+    for _ in range(2):
+        assert cli("undo", run, pin=PIN).out.startswith(f"undone: PhaseStarted (event {first})")
+        assert cli("redo", run, pin=PIN).out.startswith(f"redone: PhaseStarted (event {first})")
+    lines = [line for line in cli("log", run).out.splitlines() if " RolledBack " in line]
+    assert lines[0].endswith(f"undo: to event {first - 1}")
+    assert [line.rpartition("  ")[2].partition(":")[0] for line in lines] == ["undo", "redo"] * 2
+
+
+def test_what_a_person_decided_is_undone_with_the_pin(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    assert cli("approve", run, "send", pin=PIN).code == 0
+    said = cli.json("undo", run)
+    assert (said.refusal, said.data["command"]) == ("needs_human", f"wfe-mcp undo {run}")
+    assert cli.json("undo", run, pin="wrong horse").refusal == "wrong_pin"
+    at_terminal(True)
+
+    def type_in(_prompt: str = "") -> str:
+        return PIN
+
+    monkeypatch.setattr("getpass.getpass", type_in)
+    assert cli("undo", run).code == 0
+    assert cli.state(run) == "waiting"
+
+
+def test_a_yes_that_a_rollback_made_void_is_told_as_void_until_it_counts_again(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    cli("approve", run, "send", pin=PIN)
+
+    def told() -> list[bool]:
+        return ["(void since: rolled back)" in cli(word, run).out for word in ("show", "handoff")]
+
+    assert told() == [False, False]
+    assert cli("rollback", run, "draft", "--no-files", pin=PIN).code == 0
+    assert told() == [True, True]
+    assert cli.json("show", run).data["decisions"][0]["void"] == "rolled_back"
+    cli.hand_in(run, "draft", "again")
+    cli.hand_in(run, "send", "again")
+    assert cli("approve", run, "send", pin=PIN).code == 0
+    assert [one.get("void") for one in cli.json("show", run).data["decisions"]] == ["rolled_back", None]
+    for _ in range(6):
+        if "rolled_back" not in str(cli.json("show", run).data["decisions"][0]):
+            break
+        assert cli("undo", run, pin=PIN).code == 0
+    assert [one.get("void") for one in cli.json("show", run).data["decisions"]] == [None, "rolled_back"]
+
+
+def test_a_cancelled_run_is_not_brought_back(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli("cancel", run).code == 0
+    assert cli.json("undo", run, pin=PIN).refusal == "illegal_transition"
+    assert cli.json("undo").refusal == "bad_argument"
+
+
+def test_changes_that_nobody_recorded_take_a_word_more(cli: Terminal) -> None:
+    run = cli.start("letter")
+    name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
+    (cli.root / "mine.txt").write_text("mine\n")
+    said = cli("rollback", run, name)
+    assert ("go back with --no-files, or ask" in said.err, "files=false" in said.err) == (True, False)
+    said = cli("rollback", run, name, pin=PIN)
+    assert said.code == 1
+    assert "mine.txt" in said.err
+    assert "--discard" in said.err
+    assert cli("rollback", run, name, "--no-files", pin=PIN).code == 0
+    assert (cli.root / "mine.txt").exists()
+    assert cli.json("rollback", run, name, "--discard").refusal == "needs_human"
+    said = cli("rollback", run, name, "--discard", pin=PIN)
+    assert (said.code, (cli.root / "mine.txt").exists()) == (0, False)
+    assert "1 file(s)" in said.out
+    assert cli("undo", run, pin=PIN).code == 0
+    assert (cli.root / "mine.txt").read_text() == "mine\n"
+
+
+def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.json("checkpoint", run)
+    (cli.root / "made.txt").write_text("made\n")
+    cli.hand_in(run, "draft")
+    assert cli("undo", run, "--files", pin=PIN).code == 0
+    assert not (cli.root / "made.txt").exists()
+    assert cli("redo", run, "--files", pin=PIN).code == 0
+    assert (cli.root / "made.txt").exists()
+
+
+def test_what_a_checkpoint_leaves_out_is_listed_with_the_reason(cli: Terminal) -> None:
+    run = cli.start("note")
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + '[checkpoints]\nfile_limit = "1kB"\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    (cli.root / "big.bin").write_bytes(b"b" * 2_000)
+    subprocess.run(["git", "init", "-q", cli.root / "inner"], check=True)
+    (cli.root / "inner" / "file").write_text("theirs\n")
+    said = cli.json("checkpoint", run)
+    taken = said.data["checkpoint"]
+    assert taken["not_kept"] == [
+        {"path": "big.bin", "why": "large", "bytes": 2_000},
+        {"path": "inner/", "why": "nested repository"},
+    ]
+    told = "not kept: big.bin (large, 2,000 bytes), inner/ (nested repository)"
+    assert said.document["summary"] == f"{taken['checkpoint']}: state and files; {told}"
+    listed = cli("checkpoints", run).out
+    assert "state and files, without 2 file(s)" in listed
+    assert listed.endswith(f"What a checkpoint leaves out: wfe-mcp show {run} --at {taken['checkpoint']} --files\n")
+    assert cli("show", run, "--at", taken["checkpoint"], "--files").out.endswith(f"{told}\n")
+    assert f"{taken['checkpoint']} (manual, without 2 file(s))" in cli("show", run).out
+
+
+def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Terminal) -> None:
+    run = cli.start("letter")
+    assert "checkpoints" not in cli("show", run).out
+    cli.hand_in(run, "draft")
+    cli("checkpoint", run, "--note", "a good\n  place")
+    cli.hand_in(run, "send")
+    names = [each["checkpoint"] for each in cli.json("checkpoints", run).data["checkpoints"]]
+    line = next(one for one in cli("show", run).out.splitlines() if one.startswith("checkpoints: "))
+    assert (
+        line
+        == f"checkpoints: {names[0]} (manual: a good place), {names[1]} (completion of draft #1); 2 in all: wfe-mcp checkpoints {run}"
+    )
+    then = cli("show", run, "--at", names[1]).out
+    assert f"checkpoints: {names[1]} (completion of draft #1); 1 in all" in then
+
+
+def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
+    run = cli.start("note")
+    first = cli.json("checkpoint", run, "--note", "a good place").data["checkpoint"]["checkpoint"]
+    cli.hand_in(run, "draft")
+    told = cli.json("checkpoints", run).data["checkpoints"]
+    assert [(each["why"], each["files"]) for each in told] == [("completion", True), ("manual", True)]
+    said = cli("checkpoints", run)
+    assert first in said.out
+    assert "state and files (a good place)" in said.out
+    (cli.root / ".wfe").mkdir(exist_ok=True)
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(
+        config.read_text() + "\n[checkpoints]\nkeep = 1\n" if config.exists() else "[checkpoints]\nkeep = 1\n"
+    )
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    pruned = cli.json("checkpoints", run, "--prune")
+    assert pruned.data["pruned"] == [f"{run}/{first}"]
+    assert "are kept no longer" in cli("checkpoints", run, "--prune").out

@@ -1,0 +1,377 @@
+"""Runs at a terminal: begin, look, hand in, wait, list."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal, phase, template
+
+
+def test_a_run_goes_from_start_to_end_at_a_terminal(cli: Terminal) -> None:
+    run = cli.start("note", "--title", "Thanks")
+    (cli.root / "draft.json").write_text('{"text": "Thank you."}')
+    said = cli("submit", run, "draft", "--path", "draft.json")
+    assert said.code == 0
+    assert said.out.startswith("draft: completed\n")
+    assert cli.json("list").data["runs"][0]["title"] == "Thanks"
+    assert cli.state(run) == "completed"
+
+
+def test_inputs_come_one_by_one_as_json_or_from_a_file(cli: Terminal) -> None:
+    wants = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}, "x": {}}}
+    cli.save(template("ask", phase("draft"), inputs=wants))
+    (cli.root / "in.json").write_text('{"n": 1, "s": "a"}')
+    run = cli.start("ask", "--inputs", "@in.json", "-i", "s=2", "--input", "x=y=z")
+    assert cli.json("show", run).data["inputs"] == {"n": 1, "s": "2", "x": "y=z"}
+    run = cli.start("ask", "--inputs", '{"s": "b"}', "-i", "n=7")
+    assert cli.json("show", run).data["inputs"] == {"n": 7, "s": "b"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--inputs", "{"], ["--inputs", "[1]"], ["--inputs", "@none.json"], ["-i", "alone"], ["-i", "=1"]], ids=str
+)  # fmt: skip
+def test_inputs_that_cannot_be_read_are_misuse(cli: Terminal, words: list[str]) -> None:
+    said = cli("start", "note", *words)
+    assert said.code == 2
+    assert "Invalid value for" in said.err
+
+
+def test_inputs_the_template_does_not_want_are_refused_with_a_pointer(cli: Terminal) -> None:
+    said = cli.json("start", "quick_fix", "-i", "problm=x")
+    assert said.code == 1
+    assert "/inputs/problem" in {each["path"] for each in said.document["error"]["details"]}
+    assert "/inputs/problem" in cli("start", "quick_fix", "-i", "problm=x").err
+
+
+@pytest.mark.requirement("B-08")
+def test_what_the_policy_keeps_from_agents_is_started_by_a_person(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WFE_POLICY_TEMPLATES", "letter")
+    assert cli.json("start", "note").refusal == "needs_human"
+    assert cli.json("start", "note", pin="wrong").refusal == "wrong_pin"
+    assert cli.json("start", "note", pin=PIN).code == 0
+    assert cli.start("letter")
+
+
+def test_the_same_key_starts_the_same_run_once(cli: Terminal) -> None:
+    assert cli.start("note", "--key", "k") == cli.start("note", "--key", "k")
+    assert cli.json("start", "letter", "--key", "k").refusal == "conflict"
+
+
+@pytest.mark.requirement("B-09")
+def test_status_says_where_we_are_who_is_waited_for_and_what_comes_next(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    answer = cli.json("status", run).document
+    assert (answer["run_state"], answer["waiting_on"]) == ("waiting", "human")
+    assert answer["data"]["phases"] == [{"phase": "send", "state": "awaiting", "attempt": 1, "stage": "after"}]
+    assert f"wfe-mcp approve {run} send" in answer["data"]["blockers"][0]
+    assert answer["next"][0]["tool"] == "approve"
+    text = cli("status", run).out
+    for told in (
+        f"run {run}: waiting; waiting for you",
+        "send   awaiting (after work)",
+        f"next: wfe-mcp approve {run} send",
+    ):
+        assert told in text
+
+
+@pytest.mark.requirement("B-09")
+def test_status_without_a_run_shows_the_open_ones(cli: Terminal) -> None:
+    assert "next: wfe-mcp templates list" in cli("status").out
+    first = cli.start("note")
+    assert cli.json("status").document["run"] == first
+    assert "phase  state  attempt" in cli("status").out
+    second = cli.start("letter")
+    assert {each["run"] for each in cli.json("status").data["runs"]} == {first, second}
+    assert f"next: wfe-mcp submit {first} draft --path FILE" in cli("status").out
+
+
+def test_status_in_full_shows_every_phase_with_what_its_gates_said(cli: Terminal) -> None:
+    run = cli.start("letter")
+    assert [each["phase"] for each in cli.json("status", run).data["phases"]] == ["draft"]
+    assert [each["phase"] for each in cli.json("status", run, "--full").data["phases"]] == ["draft", "send"]
+
+
+def test_a_run_is_named_by_the_first_characters_of_its_id(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli.json("status", run[:6]).document["run"] == run
+    for ambiguous in ("", "zzzzzzz"):
+        said = cli.json("show", ambiguous)
+        assert (said.code, said.refusal) == (1, "unknown_run")
+        assert run in said.document["error"]["hint"]
+
+
+def test_an_ambiguous_beginning_of_an_id_names_the_runs_it_could_be(cli: Terminal) -> None:
+    runs: list[str] = []
+    while len({run[0] for run in runs}) == len(runs):
+        runs.append(cli.start("note"))
+    said = cli.json("show", runs[-1][0])
+    assert said.refusal == "unknown_run"
+    assert all(run in said.document["error"]["message"] for run in runs if run[0] == runs[-1][0])
+
+
+@pytest.mark.requirement("B-11")
+def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
+    runs: list[str] = []
+    for _ in range(5):
+        runs.insert(0, cli.start("note"))
+        cli.clock.forward(minutes=1)
+    first = cli.json("list", "--limit", "2").data
+    assert [each["run"] for each in first["runs"]] == runs[:2]
+    cli.start("note")  # what is begun meanwhile shifts nothing
+    second = cli.json("list", "--limit", "2", "--cursor", first["cursor"]).data
+    assert [each["run"] for each in second["runs"]] == runs[2:4]
+    assert f"more: --cursor {runs[3]}" in cli("list", "--limit", "2", "--cursor", first["cursor"]).out
+
+
+@pytest.mark.requirement("B-11")
+def test_list_filters_before_it_limits(cli: Terminal) -> None:
+    old = cli.start("note")
+    cli("cancel", old, "--reason", "not needed")
+    cli.clock.forward(hours=3)
+    letter = cli.start("letter")
+    cli.clock.forward(minutes=1)
+    note = cli.start("note")
+    found = {
+        "template": cli.json("list", "--template", "letter", "--limit", "1"),
+        "status": cli.json("list", "--status", "cancelled", "--limit", "1"),
+        "since": cli.json("list", "--since", "1h", "--limit", "10000"),
+        "from": cli.json("list", "--since", "2026-11-20T10:30:00+00:00", "--status", "running,cancelled"),
+    }
+    ids = {name: [each["run"] for each in said.data["runs"]] for name, said in found.items()}
+    assert ids == {"template": [letter], "status": [old], "since": [note, letter], "from": [note, letter]}
+
+
+def test_list_names_what_it_does_not_understand(cli: Terminal) -> None:
+    assert "Did you mean running?" in cli("list", "--status", "runing").err
+    assert "One of: pending" in cli("list", "--status", "zzz").err
+    assert cli("list", "--since", "yesterday").code == 2
+    assert cli("list", "--limit", "10001").code == 2
+
+
+def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) -> None:
+    run = cli.start("code")
+    (cli.root / "draft.json").write_text('{"text": "done, honestly"}')
+    said = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
+    assert said.code == 1
+    assert said.out.startswith("gate_failed: Revision 1 of build is stored")
+    assert "a person decides" in said.out
+    (kept,) = cli.json("artifact", "show", run).data["artifacts"]
+    assert (kept["revision"], kept["note"]) == (1, "trust me")
+
+
+def test_gates_run_in_the_waiting_process_when_no_server_lives(cli: Terminal) -> None:
+    (cli.root / "ok").touch()
+    run = cli.start("code")
+    answer = cli.hand_in(run, "build").document
+    assert (answer["state"], answer["run_state"]) == ("completed", "completed")
+    assert answer["data"]["verdicts"][0]["verdict"] == "pass"
+
+
+@pytest.mark.requirement("B-20")
+def test_what_a_check_runs_is_frozen_when_the_run_starts(cli: Terminal) -> None:
+    run = cli.start("code")
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text().replace("sys.exit(not", "sys.exit(0 and"))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert cli.hand_in(run, "build").refusal == "gate_failed"
+
+
+def test_an_invalid_artifact_is_named_place_by_place(cli: Terminal) -> None:
+    run = cli.start("note")
+    (cli.root / "draft.json").write_text('{"txt": 1}')
+    said = cli("submit", run, "draft", "--path", "draft.json")
+    assert said.code == 1
+    assert "/text: " in said.err
+    assert f"next: wfe-mcp submit {run} draft --path FILE" in said.err
+
+
+def test_a_file_is_found_from_where_one_stands(cli: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (cli.root / "deep").mkdir()
+    (cli.root / "deep" / "mine.json").write_text('{"text": "a"}')
+    runs = [cli.start("note") for _ in range(3)]
+    monkeypatch.chdir(cli.root / "deep")
+    project = ("--project", str(cli.root))
+    assert cli("submit", runs[0], "draft", "--path", "mine.json", *project).code == 0
+    assert cli("submit", runs[1], "draft", "--path", "deep/mine.json", *project).code == 0
+    assert cli("submit", runs[2], "draft", "--path", str(cli.root / "deep" / "mine.json"), *project).code == 0
+    (tmp_path / "else.json").write_text('{"text": "a"}')
+    assert cli.json("submit", cli.start("note", *project), "draft", "--path", "../../else.json", *project).refusal == (
+        "path_outside_project"
+    )
+
+
+def test_an_attempt_that_is_closed_takes_nothing(cli: Terminal) -> None:
+    run = cli.start("note")
+    (cli.root / "draft.json").write_text('{"text": "a"}')
+    assert cli.json("submit", run, "draft", "--path", "draft.json", "--attempt", "2").refusal == "stale_revision"
+    assert cli("submit", run, "draft", "--path", "draft.json", "--attempt", "1").code == 0
+
+
+def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    said = cli("watch", run)
+    assert said.code == 0
+    assert f"next: wfe-mcp approve {run} send" in said.out
+
+
+def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli.json("watch", run).document["waiting_on"] == "agent"
+
+
+def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.workspace.system.location import project_at
+
+    (cli.root / "ok").touch()
+    run = cli.start("code")
+    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    answers.start_phase(engine, By(), run)
+    assert answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"}).state == "gating"
+    engine.close()
+    said = cli("watch", run)
+    assert re.search(r"\d+  2026-11-20T\S+Z  GateJudged build/1  pass: Check 'test'", said.out)
+    assert "PhaseCompleted build/1" in said.out
+    assert f"run {run}: completed" in said.out
+
+
+def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    first = cli.json("log", run, "--limit", "2").data
+    assert [each["seq"] for each in first["events"]] == [1, 2]
+    rest = cli.json("log", run, "--after", str(first["after"])).data
+    assert "after" not in rest
+    assert rest["events"][-1]["type"] == "RunCompleted"
+    text = cli("log", run, "--limit", "2").out
+    assert "RunStarted  ada (cli, agent)" in text
+    assert f"more: wfe-mcp log {run} --after 2" in text
+
+
+def test_show_tells_every_try_its_evidence_and_who_decided(cli: Terminal) -> None:
+    run = cli.start("deed")
+    cli.hand_in(run, "sign", "first")
+    (cli.root / "ok").touch()
+    cli.hand_in(run, "sign", "second")
+    cli("approve", run, "sign", "--comment", "Well done.", pin=PIN)
+    data = cli.json("show", run).data
+    assert [(each["attempt"], each["state"]) for each in data["attempts"]] == [(1, "superseded"), (2, "completed")]
+    assert data["attempts"][0]["evidence"][0]["log"].endswith(".log")
+    (decision,) = data["decisions"]
+    assert (decision["decision"], decision["actor"], decision["channel"], decision["assurance"]) == (
+        "approved",
+        "ada",
+        "cli",
+        "human",
+    )
+    text = cli("show", run).out
+    for told in (
+        "sign attempt 1: superseded",
+        "command fail: Check 'test'",
+        "sign approved by ada (cli, assurance human): Well done.",
+    ):
+        assert told in text
+
+
+def test_a_run_is_paused_and_cancelled_without_a_pin(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli("pause", run, "--reason", "lunch").out.startswith("pause: ")
+    assert "The run is paused: lunch" in cli("status", run).out
+    assert cli.json("cancel", run, "--reason", "no more").document["run_state"] == "cancelled"
+    said = cli("pause", run)
+    assert (said.code, said.out) == (1, "")
+    assert "illegal_transition" in said.err
+
+
+def test_an_artifact_is_printed_whole(cli: Terminal) -> None:
+    run = cli.start("note")
+    text = "long " * 3000
+    cli.hand_in(run, "draft", text)
+    assert cli.json("artifact", "show", run, "draft").data["content"] == {"text": text}
+    assert cli.json("artifact", "show", run, "draft", "--pointer", "/text").data["content"] == text
+    assert cli("artifact", "show", run, "draft", "--pointer", "/text").out == f"{text}\n"
+    assert json.loads(cli("artifact", "show", run, "draft").out) == {"text": text}
+    assert "draft     draft  1 " in cli("artifact", "show", run).out
+    assert cli.json("artifact", "show", run, "drafd").refusal == "unknown_artifact"
+
+
+def test_two_revisions_are_compared_field_by_field(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send", "one")
+    assert cli.json("artifact", "diff", run, "send").refusal == "unknown_artifact"
+    cli("reject", run, "send", "--feedback", "again", pin=PIN)
+    cli.hand_in(run, "send", "two")
+    assert cli.json("artifact", "diff", run, "send").data["difference"] == [
+        {"path": "/text", "old": "one", "new": "two"}
+    ]
+    out = cli("artifact", "diff", run, "send", "--against", "1", "--revision", "2").out
+    assert out == 'send revision 1 -> 2\n- /text: "one"\n+ /text: "two"\n'
+
+
+def test_a_submission_under_its_gates_is_taken_back_without_a_pin(cli: Terminal) -> None:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.workspace.system.location import project_at
+
+    run = cli.start("code")
+    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    answers.start_phase(engine, By(), run)
+    answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"})
+    engine.close()
+    answer = cli.json("reject", run, "build", "--feedback", "too early").document
+    assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("running", 2)
+
+
+def test_stale_runs_are_listed_and_one_command_puts_them_away(cli: Terminal) -> None:
+    old = cli.start("note")
+    cli.clock.forward(days=8)
+    new = cli.start("note")
+
+    listed = cli.json("list").data["runs"]
+    assert {row["run"]: row.get("stale", False) for row in listed} == {old: True, new: False}
+    assert [row["run"] for row in cli.json("list", "--stale").data["runs"]] == [old]
+    assert cli.json("list", "--stale", "--status", "paused").data["runs"] == []
+    assert cli.json("list", "--stale", "--status", "completed").refusal == "bad_argument"
+    assert "running STALE" in cli("list").out
+
+    said = cli("cancel", "--stale", "--reason", "too old")
+    assert said.out.startswith("1 stale run(s) cancelled and archived")
+    assert (cli.state(old), cli.state(new)) == ("cancelled", "running")
+    assert "cancelled archived" in cli("list", "--archived").out
+    assert cli.json("cancel", "--stale").data["runs"] == []
+    assert [cli("cancel").code, cli("cancel", new, "--stale").code] == [2, 2]
+
+
+@pytest.mark.requirement("S2-23")
+def test_runs_are_found_by_what_triggered_them(cli: Terminal) -> None:
+    pushed = cli.start("note", "--triggered-by", "push", "--external-id", "gh-77")
+    cli.start("note", "--triggered-by", "schedule")
+
+    (row,) = cli.json("list", "--triggered-by", "push").data["runs"]
+    assert (row["run"], row["external_id"]) == (pushed, "gh-77")
+    assert [row["run"] for row in cli.json("list", "--external-id", "gh-77").data["runs"]] == [pushed]
+    assert cli.json("list", "--external-id", "gh-78").data["runs"] == []
+
+
+@pytest.mark.requirement("S2-16")
+def test_show_brings_the_manifest_of_the_run(cli: Terminal) -> None:
+    first, second = cli.start("note"), cli.start("note")
+    for run in (first, second):
+        cli.hand_in(run, "draft")
+    made = cli.json("show", first).data["manifest"]
+    assert made["score"] == {"runs": 2, "same_outputs": 2, "share": 1.0}
+    assert made["outputs_hash"] == cli.json("show", second).data["manifest"]["outputs_hash"]
+    told = f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}; 2 of 2 run(s)"
+    assert told in cli("show", first).out

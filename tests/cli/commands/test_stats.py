@@ -1,0 +1,50 @@
+"""How phases fare, as a person reads it."""
+
+from tests.cli.scene import PIN, Terminal
+
+
+def test_stats_tell_of_tries_passes_work_and_waiting(cli: Terminal) -> None:
+    for wait in (10, 30):
+        run = cli.start("letter")
+        cli.clock.forward(minutes=1)
+        assert cli("start", "--help").code == 0
+        cli.hand_in(run, "draft")
+        cli.hand_in(run, "send", "first")
+        cli.clock.forward(minutes=wait)
+        assert cli.json("reject", run, "send", "--feedback", "no", pin=PIN).code == 0
+        cli.hand_in(run, "send", "second")
+        cli.clock.forward(minutes=5)
+        assert cli.json("approve", run, "send", pin=PIN).code == 0
+
+    told = cli("stats").out.splitlines()
+
+    head = next(line for line in told if line.startswith("template"))
+    draft, send = told[told.index(head) + 1 : told.index(head) + 3]
+    assert [head.split("  ")[0], draft.split()[:5], send.split()[:5]] == [
+        "template", ["letter", "draft", "2", "2", "2"], ["letter", "send", "2", "4", "0"],
+    ]  # fmt: skip
+    assert send[head.index("first try") :].startswith("0 of 2")
+    assert send[head.index("in the end") :].startswith("2 of 2")
+    assert send[head.index("for human") :].startswith("25.0 min / 35.0 min")
+    assert "Times: median / 90th percentile of the tasks that had any." in told
+
+    send_line = next(line for line in cli.json("stats").data["phases"] if line["phase"] == "send")
+    assert send_line["waiting"]["human"] == {"tasks": 2, "total_s": 3000, "median_s": 1500, "p90_s": 2100}
+    assert (send_line["runs"], send_line["attempts"], send_line["first_try"]["rate"]) == (2, 4, 0)
+
+
+def test_stats_are_of_a_run_a_template_or_since_a_time(cli: Terminal) -> None:
+    old = cli.start("note")
+    cli.hand_in(old, "draft")
+    cli.clock.forward(days=2)
+    new = cli.start("letter")
+    cli.hand_in(new, "draft")
+
+    def lines(*words: str) -> list[str]:
+        return [f"{line['template']}.{line['phase']}" for line in cli.json("stats", *words).data["phases"]]
+
+    assert lines() == ["letter.draft", "note.draft"]
+    assert lines(old) == lines("--template", "note") == ["note.draft"]
+    assert lines("--since", "1d") == ["letter.draft"]
+    assert lines("--all", "--template", "none") == []
+    assert cli.json("stats", "nothing").refusal == "unknown_run"

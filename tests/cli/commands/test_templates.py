@@ -1,0 +1,278 @@
+"""Templates at a terminal: new versions, what is in use, and what comes from elsewhere."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal, phase, template
+
+AFU9: dict[str, Any] = {
+    "name": "say_hello",
+    "owner": "ada",
+    "steps": [{"name": "ask", "tool": "github.getIssue", "params": {"number": "${input.number}"}, "assign": "issue"}],
+}
+MILESTONES = """\
+# Milestones
+Two words first.
+## M1 - Write the archive
+Tasks:
+- Stream artifacts into a zip
+  Acceptance: The archive lists every artifact
+"""
+
+
+def put(cli: Terminal, name: str, content: object) -> str:
+    text = content if isinstance(content, str) else json.dumps(content)
+    (cli.root / name).write_text(text, encoding="utf-8")
+    return name
+
+
+def kept(cli: Terminal, version: str = "1.0.0", prompt: str = "Write it.") -> None:
+    """A trusted version of the template ``mine``."""
+    made = template("mine", phase("draft") | {"prompt": prompt}) | {"version": version}
+    assert cli("templates", "import", put(cli, "mine.json", made)).code == 0
+    assert cli("trust", "mine", "--yes", pin=PIN).code == 0
+
+
+def editor(cli: Terminal, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """$EDITOR runs ``code`` with the definition as ``d``; what it leaves there is saved."""
+    lines = [
+        "import json, sys",
+        "path = sys.argv[1]",
+        "d = json.load(open(path))",
+        code,
+        "json.dump(d, open(path, 'w'))",
+    ]
+    script = cli.root / "editor.py"
+    script.write_text("\n".join(lines))
+    monkeypatch.setenv("EDITOR", f"{Path(sys.executable).as_posix()} -S {script.as_posix()}")
+
+
+# versions
+
+
+def test_a_copy_has_its_own_name_and_waits_for_trust(cli: Terminal) -> None:
+    said = cli("templates", "clone", "quick_fix", "my_fix", "--version", "7")
+    assert said.out.splitlines() == [
+        "Copied quick_fix to my_fix.",
+        "It needs checks: test; roles: reviewer.",
+        "A run starts from it once you trust it: wfe-mcp trust my_fix",
+    ]
+    assert cli.json("templates", "show", "my_fix").data["template"]["version"] == "7"
+    assert cli.json("templates", "clone", "quick_fix", "note").refusal == "conflict"
+
+
+def test_an_edited_file_is_a_new_version_and_shows_how_it_differs(cli: Terminal) -> None:
+    kept(cli)
+    new = template("mine", phase("draft") | {"prompt": "Write it well."}) | {
+        "version": "1.1.0",
+        "description": "x" * 400,
+    }
+    said = cli("templates", "edit", "mine", "--file", put(cli, "new.json", new))
+    assert said.out.startswith("mine 1.1.0 is kept; 1.0.0 stays as it is.")
+
+    told = cli("templates", "diff", "mine").out.splitlines()
+    assert told[0] == "mine 1.0.0 -> mine 1.1.0: 3 change(s)"
+    assert '- /phases/0/prompt: "Write it."' in told
+    assert '+ /phases/0/prompt: "Write it well."' in told
+    assert any(line.startswith('+ /description: "xxx') and line.endswith("…") for line in told)
+    data = cli.json("templates", "diff", "mine@1.0.0", "mine").data
+    assert {change["path"] for change in data["changes"]} == {"/version", "/phases/0/prompt", "/description"}
+    assert cli.json("templates", "diff", "mine@1.0.0").refusal == "bad_argument"
+
+    rows = cli.json("templates", "show", "mine").data["versions"]
+    assert [(row["version"], row["source"], "parent" in row) for row in rows] == [
+        ("1.1.0", "edited", True), ("1.0.0", "imported", False),
+    ]  # fmt: skip
+    assert "made from" in cli("templates", "show", "mine").out
+
+
+def test_the_editor_opens_the_next_version(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(cli)
+    editor(cli, monkeypatch, "d['phases'][0]['prompt'] = 'Write ' + d['version']")
+    assert cli.json("templates", "edit", "mine").data["version"] == "1.0.1"
+    assert cli.json("templates", "show", "mine").data["template"]["phases"][0]["prompt"] == "Write 1.0.1"
+
+
+@pytest.mark.parametrize(
+    ("code", "refusal"),
+    [
+        ("", "bad_argument"),
+        ("sys.exit(3)", "bad_argument"),
+        ("d['phases'] = []", "invalid_template"),
+        ("d['version'] = '1.0.0'; d['title'] = 'Other'", "conflict"),
+    ],
+)
+def test_an_edit_that_comes_to_nothing_keeps_nothing(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, code: str, refusal: str
+) -> None:
+    kept(cli)
+    editor(cli, monkeypatch, code)
+    assert cli.json("templates", "edit", "mine").refusal == refusal
+    assert len(cli.json("templates", "show", "mine").data["versions"]) == 1
+
+
+def test_without_an_editor_that_starts_there_is_a_way_by_file(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(cli)
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
+    assert "--file FILE" in cli("templates", "edit", "mine").err
+    monkeypatch.setenv("VISUAL", "no-such-editor --wait")
+    assert "'no-such-editor' cannot be started" in cli("templates", "edit", "mine").err
+
+
+# what is in use
+
+
+def test_the_default_is_listed_first_and_marked(cli: Terminal) -> None:
+    assert cli("templates", "default", "note").out == "note comes first in this project now.\n"
+    listed = cli("templates", "list").out.splitlines()
+    assert listed[1].split()[:4] == ["note", "1.0.0", "project", "default"]
+    assert cli.json("templates", "list").data["templates"][0]["default"] is True
+
+
+@pytest.mark.parametrize(("word", "state"), [("disable", "disabled"), ("archive", "archived")])
+def test_a_template_out_of_use_is_hidden_and_does_not_start_until_it_is_enabled(
+    cli: Terminal, word: str, state: str
+) -> None:
+    assert cli("templates", word, "note").code == 0
+    assert "note" not in {each["name"] for each in cli.json("templates", "list").data["templates"]}
+    everything = {each["name"]: each.get("state") for each in cli.json("templates", "list", "--all").data["templates"]}
+    assert (everything["note"], everything["letter"]) == (state, None)
+    assert f"note (project, {state})" in cli("templates", "show", "note").out.replace("note 1.0.0", "note")
+    assert cli.json("start", "note").refusal == "unavailable"
+    assert cli.json("templates", "enable", "note").data == {"template": "note", "state": "enabled"}
+    assert cli.start("note")
+
+
+def test_a_version_that_was_put_away_makes_room_for_the_one_before(cli: Terminal) -> None:
+    kept(cli, "1")
+    kept(cli, "2")
+    assert cli.json("templates", "archive", "mine@2").data["template"] == "mine@2"
+    assert cli.json("templates", "show", "mine").data["template"]["version"] == "1"
+
+
+# importing
+
+
+@pytest.mark.requirement("S2-01")
+def test_an_afu9_workflow_is_stored_with_what_could_not_be_carried(cli: Terminal) -> None:
+    said = cli.json("templates", "import", put(cli, "hello.json", AFU9))
+    assert (said.code, said.data["format"], said.data["template"]) == (0, "AFU-9", "say_hello")
+    assert said.data["requires"]["servers"] == ["github"]
+    assert [each["path"] for each in said.data["not_carried"]] == ["/owner"]
+
+    again = cli("templates", "import", "hello.json", "--version", "2")
+    assert again.out.startswith("Stored say_hello 2, from AFU-9.\n")
+    assert "! not carried: /owner: 'owner' has no meaning here" in again.out
+    assert cli.json("start", "say_hello").code == 1, "nobody trusts it yet"
+
+
+def test_a_template_ahead_of_this_version_is_stored_and_says_what_it_waits_for(cli: Terminal) -> None:
+    ahead = template("ahead", phase("draft"), webhooks=[{"url": "https://example.org"}])
+    said = cli("templates", "import", put(cli, "ahead.json", ahead))
+    assert said.code == 0
+    assert "! /webhooks: 'webhooks' is not available yet" in said.out
+    assert cli("trust", "ahead", "--yes", pin=PIN).code == 0
+    assert cli.json("start", "ahead").refusal == "invalid_template"
+
+
+def test_a_weakness_that_lint_warns_of_and_a_shadow_are_told(cli: Terminal) -> None:
+    rules = [{"do": "wait_human"}, {"do": "retry"}]
+    said = cli(
+        "templates", "import", put(cli, "odd.json", template("note", phase("draft", on_fail=rules)) | {"version": "9"})
+    )
+    assert "! /phases/0/on_fail/1: never reached" in said.out
+    assert "! .wfe/templates has a note of its own, which comes first." in said.out
+
+
+@pytest.mark.requirement("S3-04")
+def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> None:
+    put(cli, "milestones.md", MILESTONES)
+    said = cli("templates", "import", "milestones.md")
+    path = cli.root / ".wfe" / "plans" / "milestones.json"
+    assert said.out.splitlines() == [
+        f"1 milestone(s) with 1 task(s), score 96: {path}",
+        "! line 3: milestone M1 names no conflict scope",
+        "! not carried: line 2: introduction: 'Two words first.'",
+        f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
+    ]
+    data = cli.json("templates", "import", "milestones.md").data
+    assert json.loads(path.read_text()) == data["artifact"]
+
+    output = {"artifact": "plan", "schema": "milestone_plan@1"}
+    cli.save(template("planned", {"id": "plan", "prompt": "Plan it.", "output": output}))
+    run = cli.start("planned")
+    assert cli.json("submit", run, "plan", "--path", str(path)).document["run_state"] == "completed"
+
+
+@pytest.mark.requirement("B-19")
+def test_a_line_that_is_not_understood_is_named_and_nothing_is_written(cli: Terminal) -> None:
+    said = cli("templates", "import", put(cli, "milestones.md", f"{MILESTONES}Owner: ada\n"))
+    assert said.code == 1
+    assert "line 7: 'Owner: ada' is not understood" in said.err
+    assert not (cli.root / ".wfe" / "plans").exists()
+
+
+def test_a_plan_never_takes_the_place_of_another_file(cli: Terminal) -> None:
+    put(cli, "milestones.md", MILESTONES)
+    put(cli, "mine.json", {})
+    assert cli.json("templates", "import", "milestones.md", "--to", "mine.json").refusal == "conflict"
+    assert cli.json("templates", "import", "milestones.md", "--to", "mine.json/x.json").refusal == "bad_argument"
+    assert cli("templates", "import", "milestones.md", "--to", "plans/a.json").code == 0
+
+
+@pytest.mark.requirement("S0-36", "B-08")
+def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Terminal) -> None:
+    said = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
+    assert said.out.splitlines() == [
+        "1 phase(s) of plan_generate_review; put this into .wfe/config.toml:",
+        "[templates.plan_generate_review.phases.plan]",
+        'approver = "human"',
+        "",
+        "! not carried: /plan.prompt: 'skip' for the prompt: a phase has one approver, 'human'",
+    ]
+    data = cli.json("templates", "import", "gates.json").data
+    assert data["settings"]["templates"]["plan_generate_review"]["phases"] == {"plan": {"approver": "human"}}
+
+
+@pytest.mark.requirement("B-08", "S0-37")
+def test_the_workflow_section_of_a_config_yml_has_an_effect(cli: Terminal) -> None:
+    template = "plan_generate_review"
+    text = "workflow:\n  plan:\n    response: {approval_provider: skip, approval_max_retries: 0}\n"
+    toml = cli.json("templates", "import", put(cli, "config.yml", text)).data["toml"]
+    config = cli.root / ".wfe" / "config.toml"
+
+    plan = {"steps": [{"id": "S-1", "title": "sub()", "acceptance": ["it is"], "files": ["a.py"]}], "files": ["a.py"]}
+
+    def planned() -> str:
+        run = cli.start(template, "-i", "goal=g", "-i", "folder=src")
+        return cli.json("submit", run, "plan", "--path", put(cli, "plan.json", plan)).document["state"]
+
+    assert planned() == "awaiting"
+    config.write_text(f"{config.read_text()}\n{toml}")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert planned() == "completed"
+    origins = cli.json("config", "show", "--origin").data["settings"]
+    assert origins[f"templates.{template}.phases.plan.approver"] == {
+        "value": "skip", "origin": "project", "where": str(config.resolve()),
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("S3-28")
+def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> None:
+    text = "git:\n  base_branch: develop\n  closeout_mode: direct_merge\nagent:\n  checks: [pytest]\n"
+    said = cli("templates", "import", put(cli, ".ai-workflow.yaml", text))
+    assert said.out.splitlines() == [
+        "1 check(s), 0 phase(s) of milestones; put this into .wfe/config.toml:",
+        "[checks.test]",
+        'argv = ["pytest"]',
+        "",
+        "Start it with: wfe-mcp start milestones -i base=develop …",
+        "! not carried: line 3: git.closeout_mode: nothing is pushed or merged; a person does that with the branches",
+    ]
+    assert cli.json("templates", "import", ".ai-workflow.yaml").data["inputs"] == {"base": "develop"}
+    assert "Nothing of it is configuration" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out

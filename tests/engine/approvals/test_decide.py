@@ -1,0 +1,264 @@
+"""Who says yes or no, to what, and for how long?"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.views import decisions
+from wfe_mcp.views import tool_answers as answers
+
+STOP = [{"do": "wait_human"}]
+
+
+def asked(scene: Scene, *gates: dict[str, Any], **keys: Any) -> str:
+    """A run whose phase ``plan`` is handed in."""
+    run = scene.start(phase("plan", *gates, **keys))
+    scene.do(run, "plan")
+    return run
+
+
+@pytest.mark.requirement("B-23")
+def test_an_agent_stores_the_request_and_never_decides_it(scene: Scene) -> None:
+    run = asked(scene, approval())
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan", comment="the user said yes")
+    assert found.error is not None
+    assert (found.ok, found.error.code, found.state) == (False, "needs_human", "awaiting")
+    assert f"wfe-mcp approve {run} plan" in found.error.hint
+    assert told(found) == [("status", "")]
+    for by in (AGENT, By("ada", Channel.MCP), approvals.FORM):
+        assert refused(approvals.decide, scene.engine, by, run, "plan").code == "needs_human"
+        assert scene.attempt(run, "plan").status == "awaiting"
+    assert refused(approvals.reject, scene.engine, AGENT, run, "plan", "no").code == "needs_human"
+
+
+@pytest.mark.requirement("B-23")
+def test_asking_twice_is_one_request(scene: Scene) -> None:
+    run = asked(scene, approval())
+    first = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    assert decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"] == first
+    assert scene.events(run).count("ApprovalAsked") == 1
+
+
+def test_a_person_decides_once_and_only_about_the_open_revision(scene: Scene) -> None:
+    run = asked(scene, approval())
+    sha256 = scene.attempt(run, "plan").sha256 or ""
+    assert refused(approvals.decide, scene.engine, HUMAN, run, "plan", sha256="0000").code == "stale_revision"
+    approvals.decide(scene.engine, HUMAN, run, "plan", sha256=sha256[:6].upper(), comment="fine")
+    assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").code == "illegal_transition"
+    with scene.store.read() as tx:
+        assert tx.open_requests() == []
+        (event,) = [one for one in tx.events(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"]
+    assert (event.actor, event.channel, event.assurance) == ("ada", "cli", Assurance.HUMAN)
+
+
+def test_an_agents_word_counts_where_the_gate_takes_it(scene: Scene) -> None:
+    run = asked(scene, approval("agent"))
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    assert (found.ok, found.state, found.run_state) == (True, "completed", "completed")
+
+
+def test_an_edited_mirror_is_a_new_revision_that_is_judged_before_the_decision(scene: Scene) -> None:
+    run = asked(scene, expr("${size(artifacts.plan_note.title) > 3}"), approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    mirror = scene.mirror(run, "plan", 1, "artifact.json")
+    mirror.write_text(json.dumps({"title": "Better title"}), encoding="utf-8")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (no.code, "edited" in no.message) == ("stale_revision", True)
+    attempt = scene.attempt(run, "plan")
+    assert (attempt.revision, attempt.status, attempt.asked is not None) == (2, "awaiting", True)
+    approvals.decide(scene.engine, HUMAN, run, "plan", sha256=(attempt.sha256 or "")[:8])
+    read = answers.read_artifact(scene.engine, AGENT, run, artifact="plan_note").data
+    assert (read["content"], read["sealed"], read["source"]) == ({"title": "Better title"}, True, "edit")
+
+
+def test_an_edited_mirror_that_does_not_pass_fails_the_attempt(scene: Scene) -> None:
+    run = asked(scene, expr("${size(artifacts.plan_note.title) > 3}"), approval(), on_fail=STOP)
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "no"}', encoding="utf-8")
+    refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert scene.attempt(run, "plan").status == "failed"
+
+
+def test_an_edited_mirror_that_breaks_the_schema_is_refused(scene: Scene) -> None:
+    run = asked(scene, approval())
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"titel": "x"}', encoding="utf-8")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (no.code, no.details[0].path) == ("invalid_artifact", "/titel")
+    assert scene.attempt(run, "plan").revision == 1
+
+
+def test_a_mirror_that_may_not_be_edited_is_not_read(scene: Scene) -> None:
+    output = {"artifact": "plan_note", "schema": {"type": "object"}}
+    run = asked(scene, approval(), output=output)
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "forged"}', encoding="utf-8")
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.attempt(run, "plan").revision == 1
+    assert "differs" in answers.status(scene.engine, AGENT, run).data["warnings"][0]
+    assert answers.read_artifact(scene.engine, AGENT, run, artifact="plan_note").data["content"] == GOOD
+
+
+def test_a_broken_mirror_of_what_was_accepted_is_a_warning(scene: Scene) -> None:
+    run = asked(scene)
+    scene.mirror(run, "plan", 1, "artifact.json").write_text("{", encoding="utf-8")
+    assert answers.status(scene.engine, AGENT, run).data["warnings"]
+
+
+def test_a_rejection_is_a_failed_attempt_with_feedback(scene: Scene) -> None:
+    run = asked(scene, approval())
+    approvals.reject(scene.engine, HUMAN, run, "plan", "too short", sha256=scene.attempt(run, "plan").sha256)
+    begun = scene.begin(run)
+    assert begun.data["attempt"] == 2
+    assert "too short" in begun.data["feedback"][0]["message"]
+    with scene.store.read() as tx:
+        assert tx.open_requests() == []
+
+
+def test_a_person_sends_the_run_back_to_an_earlier_phase(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build", approval()))
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    assert refused(decisions.reject, scene.engine, AGENT, run, "build", "back", "plan").code == "needs_human"
+    found = decisions.reject(scene.engine, HUMAN, run, "build", "the plan is wrong", "plan")
+    assert (found.run_state, scene.state(run).iteration) == ("running", 2)
+    begun = scene.begin(run)
+    assert (begun.phase, begun.data["iteration"]) == ("plan", 2)
+    assert begun.data["feedback"][0]["from"] == "build"
+    assert begun.data["feedback"][0]["artifact"] == "build_note"
+
+
+def test_rejecting_what_waits_for_nobody_is_refused(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    assert refused(approvals.reject, scene.engine, HUMAN, run, "plan", "no").code == "illegal_transition"
+    assert refused(approvals.reject, scene.engine, HUMAN, run, "plam", "no").code == "unknown_phase"
+    assert refused(decisions.ask_approval, scene.engine, AGENT, run, "plan").code == "illegal_transition"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "plan", "mine").code == "illegal_transition"
+    assert refused(decisions.reject, scene.engine, AGENT, run, "plam", "mine").code == "unknown_phase"
+
+
+def test_what_waits_for_trust_can_be_sent_back_by_a_person(scene: Scene) -> None:
+    run = asked(scene, {"kind": "command", "check": "ok"}, on_fail=STOP)
+    approvals.reject(scene.engine, HUMAN, run, "plan", "never mind")
+    assert scene.attempt(run, "plan").status == "failed"
+
+
+def test_an_expired_request_takes_no_form_and_is_asked_anew(scene: Scene) -> None:
+    run = asked(scene, approval("client", expires="10m"))
+    request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    sha256 = scene.attempt(run, "plan").sha256 or ""
+    scene.clock.advance(minutes=11)
+    form = {"decision": "approve", "sha256": sha256[:4]}
+    no = refused(decisions.answer_form, scene.engine, run, "plan", request, "accept", form)
+    assert (no.code, "expired" in no.message) == ("stale_revision", True)
+    again = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    assert again != request
+    assert decisions.answer_form(scene.engine, run, "plan", again, "accept", form).state == "completed"
+
+
+def test_a_form_counts_with_the_first_characters_typed(scene: Scene) -> None:
+    run = asked(scene, approval("client"))
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    request, sha256 = found.data["request"], found.data["sha256"]
+    nothing: list[tuple[str, dict[str, Any] | None]] = [
+        ("decline", None),
+        ("cancel", None),
+        ("accept", None),
+        ("accept", {}),
+        ("accept", {"decision": "approve"}),
+        ("accept", {"decision": "approve", "sha256": sha256[:3]}),
+        ("accept", {"decision": "approve", "sha256": "zzzz"}),
+        ("accept", {"decision": "perhaps", "sha256": sha256[:4]}),
+        ("decline", {"decision": "approve", "sha256": sha256[:4]}),
+    ]
+    for action, content in nothing:
+        undecided = decisions.answer_form(scene.engine, run, "plan", request, action, content)
+        assert undecided.error is not None
+        assert (undecided.error.code, undecided.state) == ("needs_human", "awaiting")
+    content = {"decision": "approve", "sha256": sha256[:5].upper(), "comment": "yes"}
+    assert decisions.answer_form(scene.engine, run, "plan", request, "accept", content).state == "completed"
+
+
+def test_a_form_can_reject(scene: Scene) -> None:
+    run = asked(scene, approval("client"), on_fail=STOP)
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    content = {"decision": "reject", "sha256": found.data["sha256"][:4]}
+    no = decisions.answer_form(scene.engine, run, "plan", found.data["request"], "accept", content)
+    assert no.state == "failed"
+    assert "without a comment" in scene.attempt(run, "plan").reason
+
+
+def test_a_form_about_another_revision_is_stale(scene: Scene) -> None:
+    run = asked(scene, approval("client"))
+    request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
+    decisions.reject(scene.engine, AGENT, run, "plan", "better")
+    scene.submit(run, "plan", {"title": "Better"})
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    content = {"decision": "approve", "sha256": (scene.attempt(run, "plan").sha256 or "")[:4]}
+    no = refused(decisions.answer_form, scene.engine, run, "plan", request, "accept", content)
+    assert no.code == "stale_revision"
+    forged = refused(decisions.answer_form, scene.engine, run, "plan", "rq-0", "accept", content)
+    assert forged.code == "stale_revision"
+
+
+def test_a_form_never_decides_a_gate_for_a_human_channel(scene: Scene) -> None:
+    run = asked(scene, approval("human"))
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    content = {"decision": "approve", "sha256": found.data["sha256"][:4]}
+    no = refused(decisions.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
+    assert no.code == "needs_human"
+
+
+def test_a_gate_with_a_phrase_wants_it_word_for_word(scene: Scene) -> None:
+    run = asked(scene, approval(phrase="ship it"))
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan", phrase="Ship it")
+    assert (no.code, "ship it" in no.message) == ("bad_argument", True)
+    approvals.decide(scene.engine, HUMAN, run, "plan", phrase="ship it")
+    assert scene.state(run).status == "completed"
+
+
+def test_a_form_has_no_place_for_a_phrase(scene: Scene) -> None:
+    run = asked(scene, approval("client", phrase="ship it"))
+    found = decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    content = {"decision": "approve", "sha256": found.data["sha256"][:4]}
+    no = refused(decisions.answer_form, scene.engine, run, "plan", found.data["request"], "accept", content)
+    assert no.code == "bad_argument"
+
+
+def test_approval_before_work_is_bound_to_the_prompt_and_opens_the_phase(scene: Scene) -> None:
+    run = scene.start(phase("deploy", prompt="Ship ${inputs.goal}.", prompt_gates=[approval()]), inputs={"goal": "v1"})
+    assert scene.attempt(run, "deploy").status == "awaiting"
+    assert scene.mirror(run, "deploy", 1, "prompt.md").read_text(encoding="utf-8") == "Ship v1."
+    assert refused(scene.begin, run, "deploy").code == "illegal_transition"
+    found = decisions.ask_approval(scene.engine, AGENT, run, "deploy")
+    assert found.error is not None
+    assert "the prompt of phase 'deploy'" in found.error.message
+    assert refused(decisions.reject, scene.engine, AGENT, run, "deploy", "x").code == "illegal_transition"
+    approvals.decide(scene.engine, HUMAN, run, "deploy")
+    assert scene.do(run, "deploy").state == "completed"
+
+
+def test_a_prompt_under_gates_that_cannot_be_rendered_fails_the_attempt_only(scene: Scene) -> None:
+    deploy = phase("deploy", prompt="Ship ${inputs.goal}.", prompt_gates=[approval()], on_fail=STOP)
+    run = scene.start(deploy)
+    attempt = scene.attempt(run, "deploy")
+    assert (attempt.status, attempt.fail_kind) == ("failed", "error")
+    assert "cannot be rendered" in attempt.reason
+
+
+def test_a_retry_before_approved_work_asks_again(scene: Scene) -> None:
+    run = scene.start(phase("deploy", expr("${false}"), prompt_gates=[approval("agent")]))
+    decisions.ask_approval(scene.engine, AGENT, run, "deploy")
+    scene.do(run, "deploy")
+    assert (scene.attempt(run, "deploy").number, scene.attempt(run, "deploy").status) == (2, "awaiting")
+
+
+def test_a_withdrawal_by_whoever_outlives_the_submitter(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    neighbour, other = scene.neighbour()
+    scene.begin(run, "plan", other)
+    scene.submit(run, "plan", engine=other)
+    neighbour.end()
+    found = decisions.reject(scene.engine, AGENT, run, "plan", "nobody is there")
+    assert (found.state, found.data["attempt"]) == ("ready", 2)

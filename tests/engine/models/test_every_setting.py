@@ -1,0 +1,387 @@
+"""Does every key of configuration change what happens? (B-08)
+
+Each key has a row: what is looked at, and two configurations that differ in that key alone; what is seen must differ.
+A key that needs a scene of its own names the test that has it. Keys whose description says that nothing uses them yet are named, never passed over.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
+from tests.engine.step_scene import steps, tool
+from tests.tools.stub import STUB, Stub, running_stub
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.files.checkpoints import take_checkpoint
+from wfe_mcp.engine.maintenance.pruning import prunable
+from wfe_mcp.engine.models.providers import connection_of, connections_of
+from wfe_mcp.workspace.config.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as running:
+        yield running
+
+
+# what is looked at
+
+
+def what_a_check_shows(scene: Scene) -> object:
+    run = scene.start(phase("plan", command("test"), on_fail=[{"do": "wait_human"}]))
+    state = scene.do(run, "plan").state
+    with scene.store.read() as tx:
+        data = tx.evidence(RunId(run), PhasePath("plan"))[-1].data
+    return state, data["timed_out"], data["tests"] is not None, data["coverage_percent"], data["security"]
+
+
+def what_a_call_answers(scene: Scene) -> object:
+    call = tool("ask", "stub.environment", assign="seen")
+    try:
+        run = scene.start(steps(call, retry={"max_attempts": 1}), phase("after", expr("${has(vars.seen.WFE_SEEN)}")))
+    except Refused as no:
+        return no.code
+    scene.work()
+    if "after" not in [attempt.phase for attempt in scene.state(run).open_attempts if attempt.status == "ready"]:
+        return scene.attempt(run, "ci").status
+    return scene.do(run, "after").state
+
+
+def what_is_handed_over(scene: Scene) -> object:
+    scene.write("a.md", "## A-1 first\n\n## B-1 second\n")
+    scene.write("b.md", "third")
+    run = scene.start(phase("plan", context=[{"bundle": "standards", "scope": "s"}]))
+    with scene.store.read() as tx:
+        (bundle,) = tx.document(scene.engine.load(tx, run).record.frozen_sha256)["context"]
+        return [part["text"] for part in tx.document(bundle["sha256"])]
+
+
+def bundle(text: str) -> str:
+    return f"[context.standards]\n{text}"
+
+
+def how_a_phase_ends(scene: Scene) -> object:
+    run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 3}")), phase("build"))
+    deadline = scene.begin(run).data.get("deadline")
+    tries = [scene.submit(run, "plan", {"title": "no"}).state]
+    if tries[-1] == "running":
+        tries += [scene.submit(run, "plan").state]
+    return deadline, tries, scene.status(run).waiting_on
+
+
+def who_is_asked(scene: Scene) -> object:
+    return scene.do(scene.start(phase("plan", approval())), "plan").state
+
+
+def whether_it_starts(scene: Scene) -> object:
+    try:
+        return scene.start(phase("plan")) != ""
+    except Refused as no:
+        return no.code
+
+
+def what_the_environment_gives(scene: Scene) -> object:
+    gate = expr("${has(env.WFE_SEEN)}")
+    return scene.do(scene.start(phase("plan", gate, on_fail=[{"do": "wait_human"}])), "plan").state
+
+
+def what_a_changed_file_does(scene: Scene) -> object:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "Another"}', encoding="utf-8")
+    return scene.status(run).waiting_on
+
+
+def what_the_log_says_of_prompts(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    scene.begin(run)
+    with scene.store.read() as tx:
+        (started,) = [event for event in tx.all_events(RunId(run)) if event.type == "PhaseStarted"]
+    return started.payload["prompt_sha256"] is not None
+
+
+def whether_it_is_stale(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    scene.clock.advance(days=1)
+    return scene.status(run).data.get("stale")
+
+
+def what_may_go(scene: Scene) -> object:
+    runs = [scene.start(phase("plan")) for _ in range(2)]
+    for run in runs:
+        scene.do(run, "plan")
+        scene.clock.advance(seconds=1)
+    with scene.store.tx() as tx:
+        tx.archive_run(RunId(runs[1]), scene.clock())
+    scene.clock.advance(days=2)
+    try:
+        return [runs.index(record.id) for record in prunable(scene.engine) if record.id in runs]
+    except Refused as no:
+        return no.code
+
+
+def whether_it_goes_on(scene: Scene) -> object:
+    run = scene.start(phase("plan"), phase("build"))
+    return scene.do(run, "plan").waiting_on
+
+
+def who_answers(scene: Scene) -> object:
+    scene.engine.environment |= {"OPENAI_API_KEY": "a-key-of-openai", "OTHER_KEY": "another-key"}
+    try:
+        found = connections_of(scene.engine, "second")
+    except Refused as no:
+        return no.message
+    return [(each, each.api_key) for each in found]
+
+
+def who_fills_the_roles(scene: Scene) -> object:
+    run = scene.start(phase("plan", role="maker"), roles={"maker": {"provider": "second"}})
+    with scene.store.read() as tx:
+        record = scene.engine.load(tx, run).record
+        plan, frozen = scene.engine.plans.of_run(tx, record), tx.document(record.frozen_sha256)
+    role = plan.template.roles[plan.phases["plan"].role or ""].provider
+    return connection_of(scene.engine, role or "", frozen=frozen)
+
+
+def whether_models_get_a_shell(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    with scene.store.read() as tx:
+        return tx.document(scene.engine.load(tx, run).record.frozen_sha256)["shell"]
+
+
+def what_a_checkpoint_leaves_out(scene: Scene) -> object:
+    scene.write("new.txt", "x" * 2_000)
+    scene.write("small/new.txt", "x")
+    return take_checkpoint(scene.engine, scene.start(phase("plan")), AGENT).skipped
+
+
+# the table
+
+
+@dataclass(frozen=True)
+class Row:
+    """Two configurations that differ in one key."""
+
+    see: Callable[[Scene], object]
+    one: str
+    other: str
+
+
+def check(code: str, **keys: object) -> str:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f"[checks.test]\nargv = {json.dumps([sys.executable, '-S', '-c', code])}\n{lines}"
+
+
+def server(*words: str, **keys: object) -> str:
+    args = "".join(f"{key} = {json.dumps(value)}\n" for key, value in {"args": list(words), **keys}.items())
+    return f"[mcp_servers.stub]\ncommand = {json.dumps(sys.executable)}\n{args}"
+
+
+def in_plan(line: str) -> str:
+    return f"[templates.drill.phases.plan]\n{line}\n"
+
+
+def local(line: str = "", role: str = "") -> str:
+    """A role filled by a server of models on this machine, and ``line`` of its provider's table."""
+    table = '[providers.local]\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    return f'[roles.second]\nprovider = "local"\nmodel = "m"\n{role}\n{table}{line}\n'
+
+
+def agent(line: str = "") -> str:
+    """A role filled by a command-line agent."""
+    return f'[roles.second]\nprovider = "mine"\n[providers.mine]\nkind = "codex"\n{line}\n'
+
+
+def in_template(role: str, line: str) -> str:
+    return f'[roles.second]\nprovider = "codex"\n[templates.drill.{role}]\n{line}\n'
+
+
+SEES = "import os, sys; sys.exit('WFE_SEEN' not in os.environ)"
+WRITES = "open('{}', 'w').write('''{}''')"
+JUNIT = WRITES.format("r.xml", '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>')
+COVERAGE = WRITES.format("c.json", json.dumps({"totals": {"percent_covered": 50}}))
+SARIF = WRITES.format(
+    "s.json", json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": []}]})
+)
+MANY = "import random; open('log', 'w').write(str(random.random()))"
+CALLS = "calls.jsonl"
+
+TABLE: dict[str, Row] = {
+    "checks.*.argv": Row(what_a_check_shows, check("pass"), check("raise SystemExit(1)")),
+    "checks.*.cwd": Row(what_a_check_shows, check("open('here')"), check("open('here')", cwd="sub")),
+    "checks.*.env": Row(what_a_check_shows, check(SEES), check(SEES, env=["WFE_SEEN"])),
+    "checks.*.timeout": Row(
+        what_a_check_shows, check("import time; time.sleep(1)"), check("import time; time.sleep(1)", timeout="50ms")
+    ),
+    "checks.*.junit": Row(what_a_check_shows, check(JUNIT), check(JUNIT, junit="r.xml")),
+    "checks.*.coverage": Row(what_a_check_shows, check(COVERAGE), check(COVERAGE, coverage="c.json")),
+    "checks.*.sarif": Row(what_a_check_shows, check(SARIF), check(SARIF, sarif="s.json")),
+    "checks.*.writes": Row(what_a_check_shows, check(MANY), check(MANY, writes=["log"])),
+    "mcp_servers.*.command": Row(
+        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS).replace(sys.executable, "no-such-program")
+    ),
+    "mcp_servers.*.args": Row(what_a_call_answers, server(str(STUB), CALLS), server("-c", "pass")),
+    "mcp_servers.*.env": Row(
+        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS, env=["WFE_SEEN"])
+    ),
+    "mcp_servers.*.url": Row(
+        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{origin}/elsewhere"',
+    ),
+    "tools.bash": Row(whether_models_get_a_shell, "", "[tools]\nbash = true"),
+    "http.allow": Row(
+        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        '[mcp_servers.stub]\nurl = "{url}"',
+    ),
+    "templates.*.phases.*.approver": Row(who_is_asked, in_plan('approver = "human"'), in_plan('approver = "skip"')),
+    "templates.*.phases.*.max_retries": Row(how_a_phase_ends, "", in_plan("max_retries = 0")),
+    "templates.*.phases.*.allow_rewrite": Row(whether_it_starts, "", in_plan("allow_rewrite = true")),
+    "templates.*.phases.*.timeout": Row(how_a_phase_ends, "", in_plan('timeout = "2h"')),
+    "templates.*.phases.*.auto_proceed": Row(how_a_phase_ends, "", in_plan("auto_proceed = false")),
+    "templates.*.phases.*.role": Row(
+        who_fills_the_roles, in_template("phases.plan", ""),
+        in_template("phases.plan", 'role = "third"\n[roles.third]\nprovider = "claude-code"'),
+    ),
+    "templates.*.phases.*.provider": Row(
+        who_fills_the_roles, in_template("phases.plan", ""), in_template("phases.plan", 'provider = "claude-code"')
+    ),
+    "templates.*.phases.*.model": Row(
+        who_fills_the_roles, in_template("phases.plan", ""), in_template("phases.plan", 'model = "m"')
+    ),
+    "templates.*.roles.*.provider": Row(
+        who_fills_the_roles, "[roles.second]\nprovider = 'codex'", in_template("roles.maker", 'provider = "claude-code"')
+    ),
+    "templates.*.roles.*.model": Row(
+        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        in_template("roles.maker", 'provider = "codex"\nmodel = "m"'),
+    ),
+    "templates.*.roles.*.fs_ability": Row(
+        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        in_template("roles.maker", 'provider = "codex"\nfs_ability = "none"'),
+    ),
+    "providers.*.kind": Row(who_answers, agent(), agent().replace("codex", "gemini-cli")),
+    "providers.*.enabled": Row(who_answers, agent(), agent("enabled = false")),
+    "providers.*.base_url": Row(who_answers, local(), local().replace("127.0.0.1:1", "127.0.0.1:2")),
+    "providers.*.key": Row(
+        who_answers, '[roles.second]\nprovider = "openai"\nmodel = "m"',
+        '[roles.second]\nprovider = "openai"\nmodel = "m"\n[providers.openai]\nkey = "env:OTHER_KEY"',
+    ),
+    "providers.*.connect_timeout": Row(who_answers, local(), local('connect_timeout = "2s"')),
+    "providers.*.response_timeout": Row(who_answers, local(), local('response_timeout = "2s"')),
+    "providers.*.total_timeout": Row(who_answers, local(), local('total_timeout = "2s"')),
+    "providers.*.max_tokens": Row(who_answers, local(), local("max_tokens = 9")),
+    "providers.*.temperature": Row(who_answers, local(), local("temperature = 0.5")),
+    "providers.*.argv": Row(who_answers, agent(), agent('argv = ["my-codex"]')),
+    "providers.*.fs_ability": Row(who_answers, agent(), agent('fs_ability = "none"')),
+    "providers.*.options.*": Row(who_answers, agent(), agent('options.sandbox = "read-only"')),
+    "roles.*.provider": Row(who_answers, "[roles.second]\nprovider = 'codex'", "[roles.second]\nprovider = 'manual'"),
+    "roles.*.model": Row(who_answers, agent(), agent().replace('"mine"', '"mine"\nmodel = "m"')),
+    "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
+    "roles.*.fs_ability": Row(who_answers, local(), local(role='fs_ability = "local-read"')),
+    "context.*.files": Row(what_is_handed_over, bundle('files = ["a.md"]'), bundle('files = ["b.md"]')),
+    "context.*.layers.*": Row(what_is_handed_over, bundle('layers._universal = ["a.md"]'), bundle('layers._universal = ["b.md"]')),
+    "context.*.scopes.*": Row(
+        what_is_handed_over, bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = ["x"]'),
+        bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = []'),
+    ),
+    "context.*.rules": Row(what_is_handed_over, bundle('files = ["b.md"]'), bundle('files = ["b.md"]\nrules = ["a.md"]')),
+    "context.*.prefixes.*": Row(
+        what_is_handed_over, bundle('rules = ["a.md"]\nprefixes.s = ["A"]'), bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]')
+    ),
+    "artifacts.on_mismatch": Row(
+        what_a_changed_file_does, '[artifacts]\non_mismatch = "warn"', '[artifacts]\non_mismatch = "block"'
+    ),
+    "templates.*.on_mismatch": Row(
+        what_a_changed_file_does, '[templates.drill]\non_mismatch = "warn"', '[templates.other]\non_mismatch = "warn"'
+    ),
+    "artifacts.hash_prompts": Row(what_the_log_says_of_prompts, "", "[artifacts]\nhash_prompts = true"),
+    "env.allow": Row(what_the_environment_gives, "", '[env]\nallow = ["WFE_SEEN"]'),
+    "auto": Row(whether_it_goes_on, "", "auto = false"),
+    "checkpoints.file_limit": Row(what_a_checkpoint_leaves_out, "", '[checkpoints]\nfile_limit = "1 kB"'),
+    "checkpoints.total_limit": Row(what_a_checkpoint_leaves_out, "", '[checkpoints]\ntotal_limit = "1.5 kB"'),
+    "checkpoints.file_count": Row(what_a_checkpoint_leaves_out, "", "[checkpoints]\nfile_count = 1"),
+    "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
+    "retention.runs": Row(what_may_go, "", '[retention]\nruns = "1d"'),
+    "retention.keep": Row(what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\nkeep = 1'),
+    "retention.archived_only": Row(
+        what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\narchived_only = true'
+    ),
+    "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
+}  # fmt: skip
+
+NOT_USED_YET: set[str] = set()
+"""By name: what configuration may say already, and nothing reads."""
+
+SHOWN_ELSEWHERE: dict[str, str] = {
+    "providers.*.concurrency": "tests/engine/models/test_call_log.py::test_only_so_many_calls_of_a_provider_are_in_flight",
+    "providers.*.requests_per_minute": "tests/engine/models/test_call_log.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",
+    "templates.*.roles.*.fallback": "tests/engine/models/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks",
+    "budget.cost_per_run": "tests/engine/models/test_budgets.py::test_the_smaller_cap_of_template_and_configuration_counts",
+    "budget.tokens_per_run": "tests/engine/models/test_budgets.py::test_tokens_are_capped_where_no_price_is_known",
+    "budget.cost_per_day": "tests/engine/models/test_budgets.py::test_a_day_is_capped_over_all_runs_and_begins_anew",
+    "budget.tokens_per_day": "tests/engine/models/test_budgets.py::test_the_tokens_of_a_day_are_capped_too",
+    "outage.wait": "tests/engine/phases/test_model_worker.py::test_configuration_says_how_long_a_paused_run_waits_for_its_provider",
+    "queues.*.concurrency": "tests/engine/background/test_queues.py::test_a_queue_does_no_more_at_once_than_configured",
+    "queues.*.per_minute": "tests/engine/background/test_queues.py::test_a_queue_begins_no_more_in_a_minute_than_configured",
+    "ui.auto": "tests/dashboard/test_on_demand.py::test_configuration_may_say_that_no_page_starts",
+    "checkpoints.keep": "tests/engine/files/test_checkpoint_retention.py::test_a_run_lets_its_old_checkpoints_go_as_it_goes_on",
+    "checkpoints.keep_for": "tests/engine/files/test_checkpoint_retention.py::test_the_first_checkpoint_of_a_run_lets_those_of_old_runs_go",
+    "queues.*.timeout": "tests/engine/background/test_queues.py::test_a_job_takes_no_longer_than_its_queue_allows",
+}
+"""Key → the file and name of a test that shows its effect, where that takes a scene of its own."""
+
+
+def keys_of(model: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Every key that a config.toml may have, with its description; a name of the person's own is ``*``."""
+    for name, field in model.model_fields.items():
+        yield from _below(field.annotation, f"{above}{name}", field.description or "")
+
+
+def _below(kind: Any, path: str, description: str) -> Iterator[tuple[str, str]]:
+    if get_origin(kind) is dict:
+        yield from _below(get_args(kind)[1], f"{path}.*", description)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from keys_of(kind, f"{path}.")
+    else:
+        yield path, description
+
+
+@pytest.mark.requirement("B-08", "S0-37")
+@pytest.mark.parametrize("key", TABLE)
+def test_the_key_changes_what_happens(
+    tmp_path: Path, scene: Scene, stub: Stub, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("WFE_SEEN", "1")
+    scene.engine.environment["WFE_SEEN"] = "1"
+    scene.write("sub/here")
+    row = TABLE[key]
+    seen = list[object]()
+    for text in (row.one, row.other):
+        scene.write(".wfe/config.toml", text.replace("{origin}", stub.origin).replace("{url}", stub.url))
+        scene.trust_config()
+        seen.append(row.see(scene))
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.requirement("B-08")
+def test_every_key_has_a_row_or_says_that_nothing_uses_it_yet() -> None:
+    keys = dict(keys_of(Settings))
+    unused = {key for key, description in keys.items() if "Not used yet" in description}
+    assert unused == NOT_USED_YET
+    assert {*TABLE, *SHOWN_ELSEWHERE} == set(keys) - unused
+
+
+def test_what_is_shown_elsewhere_is_there() -> None:
+    for place in SHOWN_ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), place

@@ -1,0 +1,126 @@
+"""Do AFU-9's workflows run as they were, against real MCP servers?"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene
+from tests.engine.step_scene import configure, told
+from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.engine.templates.versions import keep_version
+from wfe_mcp.importers.afu9 import from_afu9
+from wfe_mcp.views import tool_answers as answers
+
+SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
+REPO = {"owner": "ada", "name": "engine", "default_branch": "main"}
+
+ISSUE_TO_PR: dict[str, Any] = {
+    "name": "issue_to_pr",
+    "steps": [
+        {
+            "name": "get_issue", "tool": "github.getIssue", "assign": "issue",
+            "params": {"owner": "${repo.owner}", "repo": "${repo.name}", "issue_number": "${input.issue_number}"},
+        },
+        {
+            "name": "create_branch", "tool": "github.createBranch", "assign": "branch",
+            "params": {"branch": "fix/${issue.number}", "base": "${repo.default_branch}"},
+        },
+        {
+            "name": "create_pr", "tool": "github.createPullRequest", "assign": "pull_request", "if": "${branch}",
+            "params": {
+                "title": "${issue.title}", "body": "Closes #${variables.issue.number}", "head": "${branch.name}",
+                "labels": ["automated-fix", "${issue.labels[0].name}"],
+            },
+        },
+    ],
+}  # fmt: skip
+
+FIX_DEPLOY_FAILURE: dict[str, Any] = {
+    "name": "fix_deploy_failure",
+    "steps": [
+        {
+            "name": "status", "tool": "deploy.getServiceStatus", "assign": "service_status",
+            "params": {"cluster": "${input.cluster}", "service": "${input.service}"},
+        },
+        {
+            "name": "logs", "tool": "observability.getServiceLogs", "assign": "logs",
+            "params": {"group": "/ecs/${input.cluster}/${input.service}", "since": "${input.failure_time}", "limit": 100},
+            "retry": {"maxAttempts": 2, "initialDelayMs": 100},
+        },
+        {
+            "name": "analyze", "tool": "agent.analyze", "assign": "analysis",
+            "params": {"logs": "${logs}", "status": "${service_status}"},
+        },
+        {"name": "branch", "tool": "github.createBranch", "params": {"branch": "fix/deploy-${input.service}"}},
+        {
+            "name": "pull_request", "tool": "github.createPullRequest", "if": "${analysis.fix_description}",
+            "params": {"title": "${analysis.fix_description}", "body": "Seen: ${logs.lines}"},
+        },
+        {
+            "name": "issue", "tool": "github.createIssue", "if": "${!analysis.fix_description}",
+            "params": {"title": "Manual intervention needed", "body": "${analysis.root_cause}"},
+        },
+        {
+            "name": "roll_back", "tool": "deploy.rollbackService",
+            "params": {"service": "${input.service}", "to": "${service_status.previous_revision}"},
+        },
+    ],
+}  # fmt: skip
+
+
+def played(
+    scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *fix: str
+) -> tuple[str, list[dict[str, Any]]]:
+    """A run of the imported workflow, worked to its end, and the calls that the servers saw."""
+    calls = scene.root.parent / "calls.jsonl"
+    args = json.dumps([str(SERVERS), str(calls), *fix])
+    for server in ("github", "deploy", "observability", "agent"):
+        configure(scene, f"[mcp_servers.{server}]\ncommand = {json.dumps(sys.executable)}\nargs = {args}")
+    name = keep_version(scene.engine, from_afu9(document).definition, "imported").name
+    give_trust(scene.engine, HUMAN, [name])
+    run = answers.start_run(scene.engine, AGENT, name, inputs).run
+    assert run is not None
+    scene.work()
+    assert scene.state(run).status == "completed", scene.status(run)
+    return run, [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.requirement("B-14", "B-15", "S2-28")
+def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
+    run, calls = played(scene, ISSUE_TO_PR, {"issue_number": 7, "repo": REPO})
+
+    assert set(told(scene, run, "steps").values()) == {"done"}
+    assert calls == [
+        {"tool": "getIssue", "owner": "ada", "repo": "engine", "issue_number": 7},
+        {"tool": "createBranch", "branch": "fix/7", "base": "main"},
+        {
+            "tool": "createPullRequest", "title": "It ${1 + 1} fails", "body": "Closes #7", "head": "fix/7",
+            "labels": ["automated-fix", "crash"],
+        },
+    ]  # fmt: skip
+
+
+@pytest.mark.requirement("S2-28")
+@pytest.mark.parametrize(
+    ("fix", "then", "title"),
+    [
+        (["Give", "it", "memory"], "createPullRequest", "Give it memory"),
+        ([], "createIssue", "Manual intervention needed"),
+    ],
+)
+def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
+    scene: Scene, fix: list[str], then: str, title: str
+) -> None:
+    inputs = {"cluster": "blue", "service": "shop", "failure_time": "08:00"}
+    run, calls = played(scene, FIX_DEPLOY_FAILURE, inputs, *fix)
+
+    assert [call["tool"] for call in calls] == [
+        "getServiceStatus", "getServiceLogs", "analyze", "createBranch", then, "rollbackService",
+    ]  # fmt: skip
+    assert calls[1]["group"] == "/ecs/blue/shop"
+    assert calls[2]["logs"] == {"lines": ["boom", "boom"], "limit": 100}, "a lone expression keeps its type"
+    assert (calls[4]["title"], calls[5]["to"]) == (title, 41)
+    assert "skipped" in told(scene, run, "steps").values()

@@ -1,0 +1,106 @@
+"""Does another template mend a phase that failed?"""
+
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, expr, phase, refused, told
+from wfe_mcp.engine.runs.control import retry
+from wfe_mcp.views import tool_answers as answers
+
+GIVEN = {
+    "type": "object",
+    "required": ["why"],
+    "properties": {"why": {"type": "string"}, "title": {"type": "string", "default": "none"}},
+}
+WITH = {"why": "${phase.feedback[size(phase.feedback) - 1].message}", "title": "${artifacts.code_note.title}"}
+CODE = "code[recovery-1]"
+
+
+def recovery(scene: Scene, *phases: dict[str, Any], **keys: Any) -> None:
+    body = phases or (phase("diagnose", prompt="Why: ${inputs.why} / ${inputs.title}"), phase("fix"))
+    known: dict[str, Any] = {"schema": GIVEN} | keys
+    scene.define(*body, name="recovery", **known)
+
+
+def code(**keys: Any) -> dict[str, Any]:
+    rule = {"do": "subflow", "template": "recovery", "max_attempts": 1, "with": WITH} | keys
+    return phase("code", expr("${artifacts.code_note.title == 'good'}"), on_fail=[rule, {"do": "wait_human"}])
+
+
+def red(scene: Scene, run: str) -> None:
+    scene.begin(run, "code")
+    said = scene.submit(run, "code", {"title": "bad"})
+    assert said.error is not None
+    assert said.error.code == "gate_failed"
+
+
+@pytest.mark.requirement("S3-22")
+def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt(scene: Scene) -> None:
+    recovery(scene)
+    run = scene.start(code(), phase("end"))
+    red(scene, run)
+    found = scene.status(run)
+    assert (found.waiting_on, told(found)) == ("agent", [("start_phase", f"{CODE}.diagnose")])
+    assert "recovery-1 runs inside it" in str(found.data["blockers"])
+    begun = scene.begin(run, f"{CODE}.diagnose")
+    assert "The template demands" in begun.data["prompt"]
+    assert "bad" in begun.data["prompt"]
+    assert "code" in str(begun.data["feedback"])
+    scene.submit(run, f"{CODE}.diagnose")
+    scene.do(run, f"{CODE}.fix")
+    assert told(scene.status(run)) == [("start_phase", "code")]
+    scene.do(run, "code", {"title": "good"})
+    scene.do(run, "end")
+    with scene.store.read() as tx:
+        loaded = scene.engine.load(tx, run)
+        assert loaded.state.status == "completed"
+        assert tx.replay(loaded.record.id) == loaded.state
+        assert tx.verify_run(loaded.record.id) == []
+    kept = answers.read_artifact(scene.engine, AGENT, run, phase=f"{CODE}.fix")
+    assert kept.data["phase"] == f"{CODE}.fix"
+
+
+def test_when_it_fails_for_good_the_next_rule_applies(scene: Scene) -> None:
+    recovery(scene, phase("diagnose", expr("${false}"), on_fail=[{"do": "wait_human"}]))
+    run = scene.start(code())
+    red(scene, run)
+    scene.begin(run, f"{CODE}.diagnose")
+    scene.submit(run, f"{CODE}.diagnose")
+    assert scene.attempt(run, "code").human_only
+    assert "Its recovery failed" in scene.attempt(run, "code").reason
+    retry(scene.engine, HUMAN, run, "code")
+    scene.do(run, "code", {"title": "good"})
+    assert scene.state(run).status == "completed"
+
+
+def test_inputs_that_are_not_right_are_a_recovery_that_failed(scene: Scene) -> None:
+    recovery(scene)
+    run = scene.start(code(**{"with": {"why": "${size(artifacts)}"}}))
+    red(scene, run)
+    assert scene.attempt(run, "code").human_only
+    assert "could not begin" in scene.attempt(run, "code").reason
+
+
+def test_a_recovery_that_nobody_trusts_keeps_the_run_from_starting(scene: Scene) -> None:
+    recovery(scene, trusted=False)
+    no = refused(scene.start, code())
+    assert (no.code, no.details[0].path) == ("needs_trust", "/phases/0/on_fail/0/template")
+
+
+def test_in_the_defaults_it_holds_for_every_phase(scene: Scene) -> None:
+    recovery(scene)
+    rule = {"do": "subflow", "template": "recovery", "with": {"why": "${phase.feedback[0].message}"}}
+    defaults = {"on_fail": [rule, {"do": "wait_human"}]}
+    run = scene.start(phase("code", expr("${artifacts.code_note.title == 'good'}")), defaults=defaults)
+    red(scene, run)
+    assert told(scene.status(run)) == [("start_phase", f"{CODE}.diagnose")]
+
+
+def test_a_run_that_is_cancelled_ends_what_is_inside(scene: Scene) -> None:
+    recovery(scene)
+    run = scene.start(code())
+    red(scene, run)
+    scene.begin(run, f"{CODE}.diagnose")
+    answers.control_run(scene.engine, AGENT, run, "cancel")
+    assert scene.attempt(run, f"{CODE}.diagnose").status == "cancelled"

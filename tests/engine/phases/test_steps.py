@@ -1,0 +1,434 @@
+"""How does a phase of steps go on by itself?"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.engine.scene import AGENT, Scene, expr, phase, refused
+from tests.engine.scene import told as moves
+from tests.engine.step_scene import artifact, rows, steps, told, tool, with_stub
+from tests.tools.stub import Stub, running_stub
+from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
+from wfe_mcp.engine.phases import claim as phases
+from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.runs import control
+from wfe_mcp.store.records.runs import NO_GATE
+from wfe_mcp.views import tool_answers as answers
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(running: Stub, scene: Scene) -> Stub:
+    """A server with no calls yet, in the project's trusted configuration."""
+    running.calls.unlink(missing_ok=True)
+    with_stub(scene, running)
+    return running
+
+
+SET = {"id": "set", "builtin": "set", "params": {"n": 1}, "assign": "one"}
+
+
+def test_the_server_works_the_phase_and_hands_in_what_the_steps_answered(scene: Scene) -> None:
+    run = scene.start(steps(SET, {"id": "log", "builtin": "log", "params": {"message": "n is ${vars.one.n}"}}))
+    assert scene.attempt(run, "ci").holder == "server"
+    found = scene.status(run)
+    assert (found.waiting_on, moves(found)) == ("job", [("status", "")])
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert artifact(scene, run) == {"steps": {"set": {"n": 1}, "log": {"message": "n is 1"}}}
+    assert scene.mirror(run, "ci", 1, "artifact.json").exists()
+    assert "warnings" not in scene.status(run).data
+    assert answers.read_artifact(scene.engine, AGENT, run, "ci").data["content"]["steps"]["set"] == {"n": 1}
+
+
+def test_the_step_that_assigns_the_artifacts_name_makes_the_artifact(scene: Scene) -> None:
+    schema = {
+        "type": "object",
+        "required": ["n"],
+        "properties": {"n": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    made = steps(
+        SET, output={"artifact": "one", "schema": schema}, gates=[expr("${artifacts.one.n == 1 && vars.one.n == 1}")]
+    )
+    run = scene.start(made, phase("after", expr("${vars.one.n == artifacts.one.n}")))
+    scene.work()
+    assert artifact(scene, run) == {"n": 1}
+    assert scene.do(run, "after").state == "completed"
+
+
+def test_an_artifact_that_does_not_match_fails_the_attempt(scene: Scene) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}}
+    run = scene.start(steps(SET, output={"artifact": "one", "schema": schema}))
+    scene.work()
+    tried = scene.attempt(run, "ci")
+    assert (tried.status, tried.fail_kind) == (AttemptStatus.FAILED, FailKind.INVALID)
+    assert "does not match its schema" in tried.reason
+
+
+def test_an_artifact_that_cannot_be_written_into_the_project_fails_the_attempt(scene: Scene) -> None:
+    output = {"artifact": "one", "schema": {"type": "object"}, "write_to": "app.py/under-a-file.json"}
+    run = scene.start(steps(SET, output=output))
+    scene.work()
+    assert "could not be written" in scene.attempt(run, "ci").reason
+
+
+def test_what_the_steps_made_is_written_where_the_template_says(scene: Scene) -> None:
+    scene.start(steps(SET, output={"artifact": "one", "schema": {"type": "object"}, "write_to": "made/one.json"}))
+    scene.work()
+    assert (scene.root / "made" / "one.json").exists()
+
+
+def test_nobody_else_may_touch_the_phase(scene: Scene) -> None:
+    run = scene.start(steps(SET))
+    assert refused(phases.start_phase, scene.engine, AGENT, run, "ci").code == "illegal_transition"
+    assert refused(phases.start_phase, scene.engine, AGENT, run, None).code == "illegal_transition"
+    assert refused(submissions.submit, scene.engine, AGENT, run, "ci", artifact={"steps": {}}).code == "leased"
+
+
+@pytest.mark.requirement("B-14")
+def test_assigned_results_are_there_for_later_steps_and_phases_and_keep_their_types(scene: Scene, stub: Stub) -> None:
+    run = scene.start(
+        steps(
+            tool("fetch", "stub.get_issue", params={"number": 7}, assign="issue"),
+            tool("typed", "stub.echo", params={"value": "${vars.issue.number}"}, assign="typed"),
+            tool("inside", "stub.echo", params={"value": "fix/${vars.issue.number}"}),
+            tool("deep", "stub.echo", params={"value": {"labels": "${vars.issue.labels}"}}, assign="deep"),
+        ),
+        phase("after", expr("${vars.typed.type == 'int' && vars.deep.value.labels[0].name == 'bug'}")),
+    )
+    scene.work()
+    assert [call["value"] for call in stub.called("echo")] == [7, "fix/7", {"labels": [{"name": "bug"}]}]
+    assert scene.do(run, "after").state == "completed"
+
+
+@pytest.mark.requirement("B-14")
+def test_a_name_nobody_assigned_is_a_fault_of_the_template(scene: Scene) -> None:
+    no = refused(scene.start, steps(SET, {"id": "log", "builtin": "log", "params": {"message": "${vars.two}"}}))
+    assert no.code == "invalid_template"
+    assert [each.path for each in no.details] == ["/phases/0/steps/1/params/message"]
+
+
+@pytest.mark.requirement("B-15")
+def test_what_a_tool_says_is_data_and_never_an_expression(scene: Scene, stub: Stub) -> None:
+    hostile = "Crash: ${inputs.goal} ${1 + 1}"
+    run = scene.start(
+        steps(
+            tool("fetch", "stub.get_issue", params={"number": 1}, assign="issue"),
+            tool("again", "stub.say", params={"words": "${vars.issue.title}"}, assign="said"),
+            tool("inside", "stub.say", params={"words": "Fix ${vars.issue.title}"}, **{"if": "${vars.said != ''}"}),
+        ),
+        phase("after", prompt="Look at ${vars.said}"),
+        inputs={"goal": "secret"},
+    )
+    scene.work()
+    assert [call["words"] for call in stub.called("say")] == [hostile, f"Fix {hostile}"]
+    prompt = scene.begin(run, "after").data["prompt"]
+    assert hostile in prompt
+    assert "secret" not in prompt
+
+
+def test_a_step_whose_condition_is_false_is_skipped_and_assigns_nothing(scene: Scene) -> None:
+    run = scene.start(
+        steps(
+            {**SET, "if": "${inputs.goal == 'x'}"},
+            {"id": "log", "builtin": "log", "if": "${has(vars.one)}"},
+            {"id": "last", "builtin": "log", "if": "${!has(vars.one)}"},
+        ),
+        inputs={"goal": "y"},
+    )
+    scene.work()
+    assert told(scene, run) == {"set": "skipped", "log": "skipped", "last": "done"}
+
+
+def test_a_condition_or_parameter_without_a_value_fails_the_step(scene: Scene) -> None:
+    run = scene.start(steps({"id": "bad", "builtin": "log", "params": {"message": "${inputs.goal}"}}))
+    scene.work()
+    assert scene.attempt(run, "ci").reason.startswith("Step 'bad' (builtin log) failed: ${inputs.goal} has no value")
+
+
+@pytest.mark.requirement("B-16")
+def test_a_step_is_tried_again_after_its_wait_as_often_as_it_says(scene: Scene, stub: Stub) -> None:
+    retry = {"max_attempts": 3, "backoff": "exponential", "initial": "10s", "max": "60s"}
+    run = scene.start(steps(tool("flaky", "stub.flaky", params={"times": 3}, retry=retry, assign="flaky")))
+    scene.work()
+    assert len(stub.called()) == 1
+    waiting = rows(scene, run)["flaky"]
+    assert (str(waiting.status), waiting.tries, waiting.not_before) == (
+        "queued",
+        1,
+        scene.clock.now + timedelta(seconds=10),
+    )
+    scene.clock.advance(seconds=9)
+    assert scene.work() == 0
+    scene.clock.advance(seconds=1)
+    scene.work()
+    assert len(stub.called()) == 2
+    scene.clock.advance(seconds=19)
+    assert scene.work() == 0
+    scene.clock.advance(seconds=1)
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert artifact(scene, run)["steps"]["flaky"] == {"tries": 3}
+
+
+@pytest.mark.requirement("B-16")
+def test_tries_that_are_used_up_fail_the_attempt_by_on_fail(scene: Scene, stub: Stub) -> None:
+    retry = {"max_attempts": 2, "backoff": "none"}
+    run = scene.start(steps(tool("flaky", "stub.flaky", params={"times": 9}, retry=retry)))
+    scene.work()
+    tried = scene.attempt(run, "ci")
+    assert (tried.status, tried.human_only, len(stub.called())) == (AttemptStatus.FAILED, True, 2)
+    assert "try 2 is no good" in tried.reason
+    assert "ci failed" in str(scene.status(run).data["blockers"])
+
+
+@pytest.mark.requirement("B-16")
+def test_a_call_that_takes_too_long_is_left_to_a_person_unless_it_may_be_tried_again(scene: Scene, stub: Stub) -> None:
+    late = tool("late", "stub.hang", params={"seconds": 2}, timeout="500ms")
+    run = scene.start(steps(late, on_fail=[{"do": "retry", "max_attempts": 5}]))
+    scene.work()
+    tried = scene.attempt(run, "ci")
+    assert (tried.status, tried.human_only, tried.number, len(stub.called())) == (AttemptStatus.FAILED, True, 1, 1)
+    assert "may have had its effect, nobody knows" in tried.reason
+    assert "nothing came within 0.5 s" in tried.reason
+    again = scene.start(steps({**late, "retry": {"max_attempts": 2, "backoff": "none"}}), name="second")
+    scene.work()
+    assert (told(scene, again), len(stub.called())) == ({"late": "unknown"}, 3)
+
+
+def test_after_a_failed_step_the_next_attempt_goes_on_at_that_step(scene: Scene, stub: Stub) -> None:
+    run = scene.start(
+        steps(
+            tool("first", "stub.say", params={"words": "once"}, assign="first"),
+            tool("flaky", "stub.flaky", params={"times": 2}),
+            on_fail=[{"do": "retry", "max_attempts": 3}],
+        )
+    )
+    scene.work()
+    assert [call["tool"] for call in stub.called()] == ["say", "flaky", "flaky"]
+    assert scene.state(run).status is RunStatus.COMPLETED
+    kept = rows(scene, run)
+    assert (kept["first"].attempt, kept["first"].carried, kept["flaky"].carried) == (2, 1, None)
+    assert told(scene, run, attempt=1) == {"first": "done", "flaky": "failed"}
+
+
+def test_after_a_gate_said_no_all_steps_run_again(scene: Scene, stub: Stub) -> None:
+    gate = expr("${phase.attempt > 1}")
+    run = scene.start(
+        steps(tool("say", params={"words": "x"}), gates=[gate], on_fail=[{"do": "retry", "max_attempts": 2}])
+    )
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert len(stub.called()) == 2
+
+
+def test_a_finished_step_with_the_same_idempotency_key_is_not_called_again(scene: Scene, stub: Stub) -> None:
+    once = tool("fetch", "stub.get_issue", params={"number": 1}, idempotency_key="${run.id}:fetch", assign="issue")
+    run = scene.start(
+        steps(
+            once,
+            gates=[expr("${vars.issue.number == 1 && phase.attempt > 1}")],
+            on_fail=[{"do": "retry", "max_attempts": 2}],
+        )
+    )
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert [call["key"] for call in stub.called()] == [f"{run}:fetch"]
+    assert rows(scene, run)["fetch"].carried == 1
+
+
+def test_a_key_of_another_call_is_a_fault(scene: Scene) -> None:
+    run = scene.start(steps({**SET, "idempotency_key": "k"}, {"id": "log", "builtin": "log", "idempotency_key": "k"}))
+    scene.work()
+    assert "the idempotency key 'k' is that of step 'set' (builtin set)" in scene.attempt(run, "ci").reason
+
+
+def test_with_continue_on_error_the_next_step_runs(scene: Scene) -> None:
+    failing = {
+        "id": "fail",
+        "builtin": "fail",
+        "params": {"message": "RED"},
+        "continue_on_error": True,
+        "assign": "gone",
+    }
+    run = scene.start(steps(failing, {"id": "log", "builtin": "log", "if": "${!has(vars.gone)}"}))
+    scene.work()
+    assert told(scene, run) == {"fail": "failed", "log": "done"}
+    assert artifact(scene, run) == {"steps": {"log": {}}}
+
+
+@pytest.mark.requirement("S2-13")
+def test_a_verdict_can_abort_the_run(scene: Scene) -> None:
+    verdict = {"id": "verdict", "builtin": "set", "params": {"simpleVerdict": "RED"}, "assign": "verdict"}
+    abort = {
+        "id": "red", "builtin": "fail", "if": "${vars.verdict.simpleVerdict == 'RED'}", "params": {"message": "abort"},
+    }  # fmt: skip
+    run = scene.start(steps(verdict, abort, on_fail=[{"do": "fail"}]))
+    scene.work()
+    assert scene.state(run).status is RunStatus.FAILED
+    assert "abort" in scene.state(run).reason
+
+
+@pytest.mark.requirement("S2-12")
+def test_an_issue_on_hold_pauses_the_run_until_a_person_resumes_it(scene: Scene) -> None:
+    issue = {"id": "issue", "builtin": "set", "params": {"state": "HOLD"}, "assign": "issue"}
+    hold = {"id": "hold", "builtin": "fail", "if": "${vars.issue.state == 'HOLD'}", "params": {"message": "on hold"}}
+    run = scene.start(steps(issue, hold, on_fail=[{"do": "pause"}]))
+    scene.work()
+    assert (scene.state(run).status, scene.state(run).paused_by_human) == (RunStatus.PAUSED, True)
+    assert refused(control.control, scene.engine, AGENT, run, "resume").code == "needs_human"
+
+
+def test_a_wait_is_a_timer_and_no_thread_sleeps(scene: Scene) -> None:
+    run = scene.start(steps({"id": "rest", "wait": "5m"}, {"id": "log", "builtin": "log"}))
+    assert scene.work() == 0
+    scene.clock.advance(minutes=5)
+    assert scene.work() == 2
+    assert artifact(scene, run)["steps"]["rest"] == {"waited": "5m"}
+
+
+def test_a_result_must_look_as_the_step_says(scene: Scene, stub: Stub) -> None:
+    wrong = {"schema": {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}}}
+    run = scene.start(steps({**SET, "output": wrong}))
+    scene.work()
+    assert "the result does not match its schema" in scene.attempt(run, "ci").reason
+    assert told(scene, run) == {"set": "failed"}
+    called = scene.start(steps(tool("say", params={"words": "x"}, output=wrong)), name="second")
+    scene.work()
+    assert told(scene, called) == {"say": "unknown"}, "the tool was called: a person looks"
+    right = scene.start(steps({**SET, "output": {"schema": {"type": "object", "properties": {"n": {}}}}}), name="third")
+    scene.work()
+    assert told(scene, right) == {"set": "done"}
+
+
+def test_an_http_step_reaches_an_allowed_origin_and_nothing_else_inside(scene: Scene, stub: Stub) -> None:
+    run = scene.start(
+        steps(
+            {
+                "id": "ask",
+                "http": {"url": f"{stub.origin}/nowhere", "status": 404},
+                "assign": "asked",
+                "idempotency_key": "k",
+            },
+            {"id": "read", "builtin": "set", "params": {"status": "${vars.asked.status}"}},
+            {
+                "id": "inside",
+                "http": {"url": "http://127.0.0.1:1/", "method": "POST", "body": {"a": "${vars.asked.status}"}},
+            },
+        )
+    )
+    scene.work()
+    assert rows(scene, run)["read"].output == {"status": 404}
+    assert told(scene, run)["inside"] == "failed"
+    assert "is not allowed: use https" in scene.attempt(run, "ci").reason
+
+
+def test_a_check_is_run_under_our_eyes_and_its_failure_can_be_read(scene: Scene) -> None:
+    scene.check("good", "print('fine')")
+    scene.check("bad", "raise SystemExit(3)")
+    run = scene.start(
+        steps(
+            {"id": "good", "check": "good", "assign": "good"},
+            {"id": "bad", "check": "bad", "assign": "bad", "continue_on_error": True},
+            {
+                "id": "say",
+                "builtin": "set",
+                "params": {"code": "${vars.bad.exit_code}", "verdict": "${vars.good.verdict}"},
+            },
+        )
+    )
+    scene.work()
+    assert rows(scene, run)["say"].output == {"code": 3, "verdict": "pass"}
+    assert scene.state(run).phase(scene.attempt(run, "ci").phase).exclusive
+    assert scene.attempt(run, "ci").tree_at_start is None, "no gate reads the files"
+
+
+def test_a_check_that_takes_longer_than_the_step_may_is_ended(scene: Scene) -> None:
+    scene.check("slow", "import time; time.sleep(60)")
+    run = scene.start(steps({"id": "slow", "check": "slow", "timeout": "300ms"}))
+    scene.work()
+    assert "was ended after 0.3 s" in scene.attempt(run, "ci").reason
+
+
+def test_gates_on_files_judge_what_the_steps_changed(scene: Scene) -> None:
+    scene.check("write", "open('new.txt', 'w').write('x')")
+    inside = {"kind": "files", "exist": ["new.txt"], "within": ["new.txt"]}
+    run = scene.start(steps({"id": "write", "check": "write"}, gates=[inside]))
+    scene.work()
+    tried = scene.attempt(run, "ci")
+    assert (tried.status, tried.tree_at_start is not None, tried.tree is not None) == (
+        AttemptStatus.COMPLETED,
+        True,
+        True,
+    )
+    assert tried.tree_at_start != tried.tree
+
+
+def test_a_gate_before_the_first_step_may_look_at_the_files(scene: Scene) -> None:
+    scene.check("good", "print('fine')")
+    run = scene.start(steps({"id": "good", "check": "good"}, prompt_gates=[{"kind": "git", "branch": "*"}]))
+    scene.work()
+    assert told(scene, run) == {"good": "done"}
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
+def test_results_that_are_too_much_together_are_left_out_largest_first(scene: Scene) -> None:
+    def said(step: str, text: str) -> dict[str, object]:
+        return {"id": step, "builtin": "set", "params": {"text": text}}
+
+    twice = said("b", "${inputs.goal}${inputs.goal}")
+    run = scene.start(steps(said("a", "${inputs.goal}"), twice, said("c", "x")), inputs={"goal": "x" * 350_000})
+    scene.work()
+    made = artifact(scene, run)["steps"]
+    assert (len(made["a"]["text"]), made["b"], made["c"]) == (350_000, {"left_out_bytes": 700_011}, {"text": "x"})
+
+
+def test_each_item_of_a_loop_has_its_own_steps_and_results(scene: Scene, stub: Stub) -> None:
+    loop = {
+        "id": "each", "kind": "loop", "for_each": {"in": "${[7, 8]}", "as": "number", "key": "${'n' + string(number)}"},
+        "phases": [
+            steps(tool("fetch", "stub.get_issue", params={"number": "${number}"}, assign="issue"), name="fetch"),
+            steps(tool("say", params={"words": "got ${vars.issue.number}"}), name="tell"),
+        ],
+    }  # fmt: skip
+    run = scene.start(
+        steps(SET, name="first"), loop, steps(tool("end", params={"words": "n=${vars.one.n}"}), name="last")
+    )
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert [call["words"] for call in stub.called("say")] == ["got 7", "got 8", "n=1"]
+    assert told(scene, run, "each[n8].tell") == {"say": "done"}
+
+
+def test_a_loop_until_sees_what_its_steps_assigned(scene: Scene, stub: Stub) -> None:
+    body = steps(tool("try", "stub.flaky", params={"times": 1}, assign="tried"), name="body")
+    loop = {"id": "again", "kind": "loop", "until": {"if": "${vars.tried.tries >= 2}", "max": 5}, "phases": [body]}
+    run = scene.start(loop)
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    assert len(stub.called("flaky")) == 2
+
+
+def test_a_check_that_runs_as_a_step_leaves_evidence_like_a_gate_each_time(scene: Scene) -> None:
+    code = "import pathlib, sys; sys.exit(0 if pathlib.Path('ignored/seen').exists() else pathlib.Path('ignored/seen').write_text('x'))"
+    (scene.root / "ignored").mkdir()
+    scene.check("test", code)
+    retry = {"max_attempts": 2, "backoff": "none"}
+    run = scene.start(steps({"id": "tests", "check": "test", "retry": retry}))
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+    with scene.store.read() as tx:
+        first, second = tx.evidence(scene.engine.load(tx, run).record.id)
+    assert (first.data["verdict"], second.data["verdict"]) == ("fail", "pass")
+    assert (second.kind, second.gate, second.data["step"], second.phase) == ("command", NO_GATE, "tests", "ci")
+    assert (second.data["check"], second.data["exit_code"]) == ("test", 0)
+    assert second.tree == second.data["tree"]["after"]
+    assert second.head == scene.git("rev-parse", "HEAD").strip()
+    assert second.log_path is not None

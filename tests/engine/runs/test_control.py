@@ -1,0 +1,235 @@
+"""How is a run steered: retry, skip, force, pause, proceed, cancel, auto?"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs import control
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at
+
+STOP = [{"do": "wait_human"}]
+NEVER = expr("${false}")
+
+
+def test_an_agent_opens_a_new_attempt_of_a_running_phase(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    scene.begin(run)
+    found = answers.retry_phase(scene.engine, AGENT, run, "plan", feedback="start over")
+    assert (found.state, found.data["attempt"]) == ("running", 2)
+    assert "start over" in scene.begin(run).data["feedback"][0]["message"]
+
+
+def test_after_wait_human_only_a_person_reopens(scene: Scene) -> None:
+    run = scene.start(phase("plan", NEVER, on_fail=STOP))
+    failed = scene.do(run, "plan")
+    assert failed.error is not None
+    assert (failed.ok, failed.error.code, failed.state, told(failed)) == (False, "gate_failed", "failed", [])
+    assert failed.waiting_on == "human"
+    assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
+    assert "wfe-mcp retry|skip|force-accept" in scene.status(run).data["blockers"][0]
+    assert answers.retry_phase(scene.engine, HUMAN, run, "plan").state == "ready"
+
+
+def test_a_blocked_run_is_reopened_by_a_person_only(scene: Scene) -> None:
+    run = scene.start(phase("plan", NEVER, on_fail=[{"do": "block"}]))
+    assert scene.do(run, "plan").run_state == "blocked"
+    found = scene.status(run)
+    assert (told(found), found.waiting_on, "blocked" in found.data["blockers"][0]) == ([], "human", True)
+    assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
+    assert refused(scene.begin, run).code == "illegal_transition"
+    control.retry(scene.engine, HUMAN, run, "plan")
+    assert scene.state(run).status == "running"
+
+
+def test_a_failed_run_says_so(scene: Scene) -> None:
+    run = scene.start(phase("plan", NEVER, on_fail=[{"do": "fail"}]))
+    assert scene.do(run, "plan").run_state == "failed"
+    assert told(scene.status(run)) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "agent", "human"),
+    [("never", "illegal_transition", "illegal_transition"), ("human", "needs_human", ""), ("agent", "", "")],
+)
+def test_who_may_skip_is_the_templates_choice(scene: Scene, policy: str, agent: str, human: str) -> None:
+    for by, code in ((AGENT, agent), (HUMAN, human)):
+        run = scene.start(phase("plan", skip=policy), phase("build"))
+        if code:
+            assert refused(answers.skip_phase, scene.engine, by, run, "plan", "not needed").code == code
+        else:
+            assert answers.skip_phase(scene.engine, by, run, "plan", "not needed").state == "skipped"
+            assert told(scene.status(run)) == [("start_phase", "build")]
+
+
+def test_a_person_overrules_a_gate_and_the_run_is_tainted_for_ever(scene: Scene) -> None:
+    run = scene.start(phase("plan", NEVER, on_fail=STOP), phase("build"))
+    scene.do(run, "plan")
+    assert refused(control.force_accept, scene.engine, AGENT, run, "plan", "because").code == "needs_human"
+    assert refused(control.force_accept, scene.engine, HUMAN, run, "plan", " ").code == "bad_argument"
+    control.force_accept(scene.engine, HUMAN, run, "plan", "we know better")
+    found = answers.status(scene.engine, AGENT, run, "full")
+    assert found.data["tainted"]
+    assert "TAINTED" in found.summary
+    assert found.data["phases"][0]["forced"]
+    assert scene.do(run, "build").run_state == "completed"
+
+
+def test_a_refused_draft_can_be_forced(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build", expr("${artifacts.plan_note != {}}")), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": "x"})
+    control.force_accept(scene.engine, HUMAN, run, "plan", "the schema is too strict")
+    assert scene.state(run).tainted
+    read = answers.read_artifact(scene.engine, AGENT, run, artifact="plan_note").data
+    assert (read["content"], read["source"]) == ({"titel": "x"}, "forced")
+    assert scene.do(run, "build").state == "completed"
+
+
+def test_there_must_be_something_to_force(scene: Scene) -> None:
+    run = scene.start(phase("plan", timeout="1m", on_fail=STOP))
+    assert refused(control.force_accept, scene.engine, HUMAN, run, "plam", "x").code == "unknown_phase"
+    scene.begin(run)
+    scene.clock.advance(minutes=2)
+    scene.work()
+    assert refused(control.force_accept, scene.engine, HUMAN, run, "plan", "x").code == "conflict"
+
+
+def test_a_draft_that_is_no_object_cannot_be_forced(scene: Scene) -> None:
+    scene.write("list.json", "[1]")
+    run = scene.start(phase("plan"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", path="list.json")
+    assert refused(control.force_accept, scene.engine, HUMAN, run, "plan", "x").code == "conflict"
+
+
+def test_a_person_forces_a_prompt_through_its_gate(scene: Scene) -> None:
+    run = scene.start(phase("plan", prompt_gates=[approval("agent")]))
+    control.force_accept(scene.engine, HUMAN, run, "plan", "at once")
+    assert scene.attempt(run, "plan").status == "ready"
+
+
+def test_a_paused_run_starts_nothing_and_records_results(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok")), phase("build"))
+    scene.begin(run)
+    paused = answers.control_run(scene.engine, AGENT, run, "pause", reason="lunch")
+    assert (paused.run_state, told(paused), paused.waiting_on) == ("paused", [("control_run", "resume")], "agent")
+    done = scene.submit(run, "plan")
+    assert (done.state, done.run_state) == ("completed", "paused")
+    assert refused(scene.begin, run, "build").code == "not_ready"
+    assert refused(scene.begin, run).code == "illegal_transition"
+    answers.control_run(scene.engine, AGENT, run, "resume")
+    assert told(scene.status(run)) == [("start_phase", "build")]
+
+
+def test_a_persons_pause_is_a_persons_to_end(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    found = answers.control_run(scene.engine, HUMAN, run, "pause")
+    assert (told(found), found.waiting_on) == ([], "human")
+    assert refused(answers.control_run, scene.engine, AGENT, run, "resume").code == "needs_human"
+    answers.control_run(scene.engine, HUMAN, run, "resume")
+    assert scene.state(run).status == "running"
+
+
+def test_with_auto_off_every_completed_phase_waits_for_a_person(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build", auto_proceed=True), phase("test"), auto=False)
+    held = scene.do(run, "plan")
+    assert (held.state, held.run_state, held.waiting_on) == ("completed", "waiting", "human")
+    assert "wfe-mcp proceed" in scene.status(run).data["blockers"][0]
+    assert scene.status(run).data["auto"] is False
+    for action in ("proceed", "auto_on"):
+        assert refused(answers.control_run, scene.engine, AGENT, run, action).code == "needs_human"
+    answers.control_run(scene.engine, HUMAN, run, "proceed", "plan")
+    assert scene.do(run, "build").run_state == "running", "its auto_proceed wins"
+    scene.do(run, "test")
+    answers.control_run(scene.engine, HUMAN, run, "auto_on")
+    assert scene.state(run).status == "completed"
+
+
+def test_an_agent_may_switch_auto_off(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    answers.control_run(scene.engine, AGENT, run, "auto_off")
+    assert scene.do(run, "plan").waiting_on == "human"
+
+
+def test_configuration_says_whether_runs_go_on_by_themselves(scene: Scene) -> None:
+    scene.write(".wfe/config.toml", "auto = false\n")
+    scene.trust_config()
+    run = scene.start(phase("plan"))
+    assert scene.state(run).auto is False
+
+
+def test_a_cancelled_run_is_over(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    scene.begin(run)
+    found = answers.control_run(scene.engine, AGENT, run, "cancel", reason="wrong")
+    assert (found.run_state, told(found), found.waiting_on) == ("cancelled", [], "none")
+    assert refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD).code == "stale_revision"
+    assert refused(answers.control_run, scene.engine, HUMAN, run, "resume").code == "illegal_transition"
+
+
+def test_cancelling_ends_the_checks_that_wait(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok")))
+    scene.begin(run)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    answers.control_run(scene.engine, AGENT, run, "cancel")
+    assert scene.work() == 0
+
+
+def test_a_completed_phase_is_reopened_by_a_person(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
+    answers.retry_phase(scene.engine, HUMAN, run, "plan", feedback="once more")
+    assert scene.state(run).iteration == 2
+    assert "once more" in scene.begin(run).data["feedback"][0]["message"]
+
+
+@pytest.mark.parametrize("call", ["retry", "start"])
+def test_a_worker_that_nobody_configured_is_refused_before_anything_happens(scene: Scene, call: str) -> None:
+    run = scene.start(phase("plan"))
+    seen = scene.events(run)
+    if call == "retry":
+        no = refused(answers.retry_phase, scene.engine, AGENT, run, "plan", role="nobody")
+    else:
+        no = refused(answers.start_run, scene.engine, AGENT, "drill", driver="nobody")
+    assert (no.code, "nobody" in no.message) == ("bad_argument", True)
+    assert scene.events(run) == seen
+
+
+def test_approving_goes_on_behind_a_pause(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()), phase("build"))
+    scene.do(run, "plan")
+    answers.control_run(scene.engine, AGENT, run, "pause")
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.attempt(run, "plan").status == "completed"
+    assert scene.attempt(run, "build").status == "pending"
+
+
+def test_an_agent_opens_no_attempt_over_the_head_of_another_that_lives(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    neighbour, other = scene.neighbour()
+    scene.begin(run, "plan", other)
+    found = refused(answers.retry_phase, scene.engine, AGENT, run, "plan")
+    assert (found.code, neighbour.holder in found.message) == ("leased", True)
+    assert answers.retry_phase(scene.engine, HUMAN, run, "plan").data["attempt"] == 2
+
+
+def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_path: Path) -> None:
+    scene.check("test", "pass")
+    run = scene.start(phase("plan", command("test", exit_code=0)))
+    scene.begin(run)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stranger = Engine(project_at(elsewhere), environment=scene.engine.environment, store=scene.engine.store)
+    assert not new_worker(stranger).work_one()
+    assert scene.state(run).open_attempts[0].status == "gating"
+    assert scene.work() == 1
+    assert scene.state(run).status == "completed"

@@ -1,0 +1,281 @@
+"""An imported run is whole or not there, costs its size once, and counts for nothing that is judged here."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, NOTE, Clock, Scene, approval, command, environment, phase, refused
+from tests.forged import Bundle, signed, unnamed
+from wfe_mcp.core import events as e
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.transfer.exporting import export_run
+from wfe_mcp.engine.transfer.importing import import_run
+from wfe_mcp.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wfe_mcp.engine.transfer.importing import Imported
+
+
+@pytest.fixture
+def other(blank: Path, tmp_path: Path) -> Iterator[Scene]:
+    """Another machine: the same project, and an empty database."""
+    folder = tmp_path / "other"
+    shutil.copytree(blank, folder)
+    clock = Clock()
+    made = Scene(
+        folder / "project", Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=clock), clock, environment(folder)
+    )
+    yield made
+    made.close()
+
+
+def bundle_of(scene: Scene, run: str) -> bytes:
+    return b"".join(export_run(scene.engine, run).lines())
+
+
+def bring(scene: Scene, content: bytes) -> Imported:
+    return import_run(scene.engine, AGENT, io.BytesIO(content))
+
+
+def changed(content: bytes, **more: list[dict[str, Any]]) -> bytes:
+    """The bundle with more rows in some sections; whoever forges it forges the log along."""
+
+    def change(bundle: Bundle) -> None:
+        unnamed(bundle)
+        for name, rows in more.items():
+            bundle[name] += rows
+
+    return signed(content, change)
+
+
+KILLED = """
+import os, signal, sys
+from wfe_mcp.store.maintenance.bundles import BundleRows
+from wfe_mcp.store.settings import SettingRows
+
+left = [int(sys.argv[1])]
+
+def dying(write):
+    def write_and_die(self, *args):
+        write(self, *args)
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    return write_and_die
+
+BundleRows._in_parts = dying(BundleRows._in_parts)
+SettingRows.note_setting = dying(SettingRows.note_setting)
+from wfe_mcp.cli.app import main
+sys.exit(main(["import", sys.argv[2], "--json"]))
+"""
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 5, 12])
+def test_an_import_that_is_killed_leaves_nothing_and_works_the_next_time(
+    scene: Scene, other: Scene, tmp_path: Path, part: int
+) -> None:
+    run = scene.start(phase("draft"), phase("send", approval()))
+    scene.do(run, "draft")
+    file = tmp_path / "run.json"
+    file.write_bytes(bundle_of(scene, run))
+    env = other.environment | {
+        "WFE_DATABASE_URL": f"sqlite:///{(tmp_path / 'other' / 'wfe.db').as_posix()}", "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip
+
+    argv = [sys.executable, "-c", KILLED, str(part), str(file)]
+    died = subprocess.run(argv, cwd=other.root, env=env, capture_output=True, timeout=60, check=False)
+
+    assert died.returncode != 0, died.stdout
+    with other.store.read() as tx:
+        assert tx.list_runs().runs == ()
+        assert tx.verify_settings() == []
+    assert bring(other, file.read_bytes()).was_here is False
+    with other.store.read() as tx:
+        assert tx.verify_run(other.engine.load(tx, run).record.id) == []
+
+
+def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
+    """A run with so many events, and so many artifacts of so many bytes."""
+    run = scene.start(phase("draft"))
+    with scene.store.tx() as tx:
+        loaded = scene.engine.load(tx, run)
+        state, told = loaded.state, list[e.Event]()
+        for number in range(events):
+            told.append(e.AutoSwitched(auto=bool(number % 2)))
+            state = evolve(state, told[-1])
+        tx.save_run(loaded, state, told, AGENT, scene.clock())
+    text = "x" * size
+    for number in range(artifacts):
+        content = canonical_json({"title": f"{number}", "body": text})
+        with scene.store.tx() as tx:
+            tx.add_revision(loaded.record.id, PhasePath("draft"), 1, 1, "draft_note", "inline", content, sha256_hex(content),
+                            "agent", "", scene.clock())  # fmt: skip
+    return run
+
+
+def test_a_large_run_is_held_once_when_it_leaves_and_when_it_comes_in(
+    scene: Scene, other: Scene, tmp_path: Path
+) -> None:
+    run = large(scene, 2_000, 20, 990_000)
+    export_run(scene.engine, scene.start(phase("draft"), name="warm"))
+    file = tmp_path / "large.json"
+
+    tracemalloc.start()
+    with file.open("wb") as target:
+        target.writelines(export_run(scene.engine, run).lines())
+    left = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    with file.open("rb") as source:
+        import_run(other.engine, AGENT, source)
+    came = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    size = file.stat().st_size
+    assert size > 20_000_000
+    assert left < 1.6 * size
+    assert came < 1.9 * size
+    assert bundle_of(other, run) == file.read_bytes()
+
+
+def test_what_a_bundle_says_of_tests_moves_no_measure_here(scene: Scene, other: Scene) -> None:
+    for each in (scene, other):
+        each.check("unit", "print('1 passed')")
+    run = scene.start(phase("build", command("unit")))
+    scene.do(run, "build")
+    forged: dict[str, Any] = {
+        "id": "ev-0000000000000000", "phase": "build", "attempt": 1, "iteration": 1, "stage": "after", "gate": 0,
+        "kind": "command", "at": scene.clock().isoformat(),
+        "data": {"check": "unit", "passed": True, "tests": {"skipped": 900}},
+    }  # fmt: skip
+    bring(other, changed(bundle_of(scene, run), evidence=[forged]))
+
+    with other.store.read() as tx:
+        later = other.clock() + timedelta(hours=1)
+        mine = other.engine.load(tx, run).record
+        assert tx.skipped_before(other.engine.project_id, mine.id, "unit", later, mine.created_at) is None
+
+
+def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scene) -> None:
+    run = scene.start(phase("draft"))
+    scene.do(run, "draft")
+    sha256 = sha256_hex("anything")
+    said: dict[str, Any] = {
+        "id": "op-1", "phase": "draft", "attempt": 1, "asked_by": "gate", "reviewer": "reviewer", "provider": "second",
+        "model": "m", "question_sha256": sha256, "artifact_sha256": sha256, "verdict": "approve",
+        "at": scene.clock().isoformat(), "value": {"verdict": "approve"},
+    }  # fmt: skip
+    bring(other, changed(bundle_of(scene, run), opinions=[said]))
+
+    with other.store.read() as tx:
+        mine = other.engine.load(tx, run).record
+        assert len(tx.opinions(mine.id)) == 1
+        assert tx.known_opinion(other.engine.project_id, "gate", "reviewer", "second", "m", sha256, sha256) is None
+
+
+def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> None:
+    run = scene.start(phase("draft"))
+    call: dict[str, Any] = {
+        "id": "call-1", "phase": "draft", "attempt": 1, "job_id": "gone", "purpose": "work", "role": "reviewer",
+        "provider": "second", "model": "m", "status": "started", "started_at": scene.clock().isoformat(), "requests": 0,
+        "input_tokens": 9_000_000, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0,
+        "reserved_tokens": 9_000_000, "reserved_usd": 1000.0,
+    }  # fmt: skip
+    bring(other, changed(bundle_of(scene, run), model_calls=[call]))
+
+    before = other.clock() - timedelta(days=1)
+    with other.store.read() as tx:
+        assert tx.calls_in_flight("second", before) == 0
+        assert tx.calls_since("second", before) == []
+        assert tx.usage(project_id=other.engine.project_id, since=before).calls == 0
+        assert tx.usage(run_id=other.engine.load(tx, run).record.id).calls == 1
+
+
+def test_an_imported_run_holds_neither_the_working_tree_nor_a_lock(scene: Scene, other: Scene) -> None:
+    for each in (scene, other):
+        each.check("unit", "print('1 passed')")
+    run = scene.start(phase("build", command("unit"), locks=["release"]))
+    scene.begin(run, "build")
+    bring(other, bundle_of(scene, run))
+
+    own = other.start(phase("build", command("unit"), locks=["release"]))
+
+    assert other.begin(own, "build").ok
+    with other.store.read() as tx:
+        assert [one.run_id for one in tx.open_attempts()] == [own]
+        assert tx.open_run_ids(other.engine.project_id) == [own]
+
+
+def test_the_loops_steps_and_refused_drafts_of_a_run_come_along(scene: Scene, other: Scene) -> None:
+    item = {
+        "type": "object",
+        "required": ["parts"],
+        "properties": {"parts": {"type": "array", "items": {"type": "object"}}},
+    }
+    plan = {"id": "plan", "prompt": "Plan.", "output": {"artifact": "plan", "schema": item}}
+    make = {"id": "make", "prompt": "Make.", "output": {"artifact": "made", "schema": NOTE}}
+    loop = {
+        "id": "build",
+        "kind": "loop",
+        "for_each": {"in": "${artifacts.plan.parts}", "as": "part"},
+        "phases": [make],
+    }
+    run = scene.start(plan, loop)
+    scene.do(run, "plan", {"parts": [{"id": "a"}, {"id": "b"}]})
+    scene.do(run, "build[a].make", {"title": "one"})
+    scene.begin(run, "build[b].make")
+    (scene.root / "draft.json").write_bytes(b"\xff\x00 no text")
+    assert refused(scene.submit, run, "build[b].make", path="draft.json").code == "invalid_artifact"
+
+    content = bundle_of(scene, run)
+    found = bring(other, content)
+
+    assert found.revisions == 2
+    assert bundle_of(other, run) == content
+    assert other.state(run) == scene.state(run)
+    drafts = list[bytes]()
+    for each in (scene, other):
+        with each.store.read() as tx:
+            drafts += [one.raw for one in tx.refused(RunId(run), PhasePath("build[b].make"), 1)]
+    assert len(drafts) == 2
+    assert drafts[0] == drafts[1]
+
+
+def test_a_log_leaves_with_its_end_and_is_cut_once(scene: Scene, other: Scene) -> None:
+    scene.check("unit", "import sys; sys.stdout.buffer.write(b'begin' + bytes([255]) * 400_000 + b' the end')")
+    run = scene.start(phase("build", command("unit")))
+    scene.do(run, "build")
+    log = next((scene.root / ".wfe" / "runs" / run).rglob("*.log"))
+
+    content = bundle_of(scene, run)
+    bring(other, content)
+
+    there = other.root / log.relative_to(scene.root)
+    text = there.read_text(encoding="utf-8")
+    assert text.startswith("[cut: the end of ")
+    assert text.endswith("the end")
+    assert bundle_of(other, run) == content
+
+
+def test_the_person_who_brought_a_run_in_is_in_the_log_of_settings(scene: Scene, other: Scene) -> None:
+    run = scene.start(phase("draft"))
+    import_run(other.engine, HUMAN, io.BytesIO(bundle_of(scene, run)))
+
+    with other.store.read() as tx:
+        (noted,) = [event for event in tx.setting_events() if event.type == "RunImported"]
+    assert noted.name.startswith(run)
+    assert noted.actor == "ada"

@@ -1,0 +1,128 @@
+"""What do the settings of aiw say, as configuration and inputs of the template milestones?"""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers.aiw_settings import TASK, from_aiw_settings, is_aiw_settings
+from wfe_mcp.resources import shipped
+from wfe_mcp.workflow.lint import lint
+from wfe_mcp.workflow.load import load_definition
+from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+from wfe_mcp.workspace.config.settings import Settings
+
+SAME_AS_THE_TEMPLATE: dict[str, Any] = {
+    "version": 1,
+    "git": {"enabled": True, "milestone_branch": True, "task_commit": True, "pr_per_milestone": False, "use_gh_cli": False},
+    "parallel": {"enabled": False, "worktrees": False, "max_lanes": 1},
+    "adr": {"required": False},
+    "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False, "max_attempts_per_blocker": 1},
+    "agent": {"default_lane": "core", "stop_after_each_task": False, "auto_commit": True},
+}  # fmt: skip
+
+
+def lost(document: dict[str, Any]) -> dict[str, str]:
+    return {detail.path: detail.message for detail in from_aiw_settings(document).not_carried}
+
+
+def refusal(document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(Refused) as refused:
+        from_aiw_settings(document)
+    assert refused.value.code == "invalid_template"
+    return {detail.path: detail.message for detail in refused.value.details}
+
+
+@pytest.mark.requirement("S3-28")
+def test_what_has_a_place_here_takes_effect() -> None:
+    imported = from_aiw_settings({
+        "git": {"base_branch": "develop", "branch_prefix": "bot/"},
+        "recovery": {"max_attempts_per_task": 1},
+        "agent": {"checks": ["pytest -q"], "command_prefix": "uv run", "stop_after_each_task": True},
+    })  # fmt: skip
+
+    assert imported.not_carried == ()
+    assert imported.inputs == {"base": "develop", "branch_prefix": "bot/"}
+    settings = Settings.model_validate(tomllib.loads(imported.toml()))
+    assert settings.checks["test"].argv == ["uv", "run", "pytest", "-q"]
+    phase = settings.templates["milestones"].phases[TASK]
+    assert (phase.max_retries, phase.auto_proceed) == (1, False)
+    override = PhaseOverride(max_retries=phase.max_retries, auto_proceed=phase.auto_proceed)
+    milestones = overridden(load_definition(shipped("templates") / "milestones"), {TASK: override})
+    assert lint(milestones).errors == ()
+    assert milestones["phases"][0]["phases"][0]["phases"][0]["on_fail"][0] == {"do": "retry", "max_attempts": 2}
+
+
+def test_what_the_template_does_anyhow_is_no_loss() -> None:
+    imported = from_aiw_settings(SAME_AS_THE_TEMPLATE)
+    assert (imported.not_carried, imported.settings(), imported.toml(), imported.inputs) == ((), {}, "", {})
+    assert from_aiw_settings({"git": None, "agent": {"checks": None}}).settings() == {}
+
+
+def test_everything_else_is_told() -> None:
+    assert list(lost({
+        "version": 3,
+        "workspace_dir": ".aiw",
+        "history": {"keep": 3},
+        "git": {"task_commit": False, "closeout_mode": "direct_merge", "integration_branch": "main"},
+        "parallel": {"max_lanes": 2},
+        "ai": {"entrypoint": "START_HERE.md"},
+        "recovery": {"max_attempts_per_blocker": 2},
+        "agent": {"next_prompt_path": "prompts/next.md", "default_mode": "queue"},
+    })) == [
+        "/version", "/workspace_dir", "/history", "/git/task_commit", "/git/closeout_mode", "/git/integration_branch",
+        "/parallel/max_lanes", "/ai/entrypoint", "/recovery/max_attempts_per_blocker", "/agent/next_prompt_path",
+        "/agent/default_mode",
+    ]  # fmt: skip
+
+
+def test_further_checks_have_names_of_their_own_and_are_told() -> None:
+    document = {"agent": {"checks": ["pytest", "ruff check .", "ruff format .", "./3.sh", "make a && make b"]}}
+    checks = from_aiw_settings(document).checks
+    assert {name: check["argv"] for name, check in checks.items()} == {
+        "test": ["pytest"], "ruff": ["ruff", "check", "."], "ruff_2": ["ruff", "format", "."], "check_3_sh": ["./3.sh"],
+        "make": ["sh", "-c", "make a && make b"],
+    }  # fmt: skip
+    assert "run only 'test'" in lost(document)["/agent/checks/1"]
+    assert len(lost(document)) == 4
+
+
+@pytest.mark.parametrize("key", ["enabled", "auto_for_failed_checks"])
+def test_without_recovery_nothing_is_tried_again(key: str) -> None:
+    imported = from_aiw_settings({"recovery": {key: False, "max_attempts_per_task": 2}})
+    assert imported.phases == {TASK: {"max_retries": 0}}
+    changed = overridden(load_definition(shipped("templates") / "milestones"), {TASK: PhaseOverride(max_retries=0)})
+    task = changed["phases"][0]["phases"][0]["phases"][0]
+    assert task["on_fail"] == [{"do": "retry", "max_attempts": 1}, {"do": "wait_human"}]
+    assert list(lost({"recovery": {key: False, "max_attempts_per_task": 2}})) == ["/recovery/max_attempts_per_task"]
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "words"),
+    [
+        ({"git": []}, "/git", "must be a map"),
+        ({"gitt": {}}, "/gitt", "did you mean 'git'?"),
+        ({"agent": {"check": []}}, "/agent/check", "did you mean 'checks'?"),
+        ({"reports": {"xyz": 1}}, "/reports/xyz", "there are dir, auto_generate"),
+        ({"git": {"base_branch": "-f"}}, "/git/base_branch", "the name of a branch"),
+        ({"git": {"branch_prefix": "a b"}}, "/git/branch_prefix", "how names of branches begin"),
+        ({"recovery": {"max_attempts_per_task": True}}, "/recovery/max_attempts_per_task", "a whole number"),
+        ({"recovery": {"enabled": "no"}}, "/recovery/enabled", "true or false"),
+        ({"agent": {"checks": "pytest"}}, "/agent/checks", "a list of commands"),
+        ({"agent": {"checks": ["'x"]}}, "/agent/checks/0", "must be a command"),
+        ({"agent": {"stop_after_each_task": 1}}, "/agent/stop_after_each_task", "true or false"),
+    ],
+)
+def test_what_it_cannot_mean_is_refused_with_its_place(document: dict[str, Any], place: str, words: str) -> None:
+    assert words in refusal(document)[place]
+
+
+def test_settings_of_aiw_are_told_from_others() -> None:
+    assert is_aiw_settings({"agent": {}})
+    assert not is_aiw_settings({"name": "x", "steps": []})
+    assert not is_aiw_settings([])
+
+
+def test_recovery_that_is_off_loses_nothing_where_no_number_was_given() -> None:
+    assert list(lost({"recovery": {"enabled": False}})) == []

@@ -1,0 +1,129 @@
+"""In which format is a file that somebody wants to import?"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedTemplate, read_workflow
+from wfe_mcp.importers.imported import free_name, identifier
+from wfe_mcp.resources import shipped
+from wfe_mcp.workflow.load import load_definition
+
+AFU9: dict[str, Any] = {"name": "tiny", "steps": [{"name": "one", "tool": "github.x", "params": {}}]}
+PLAN = "## M1 - Write it\nTasks:\n- Write the whole file\nAcceptance: It has a title\n"
+
+
+def written(folder: Path, name: str, content: object) -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> str:
+    imported = read_workflow(path)
+    match imported:
+        case ImportedTemplate():
+            return f"{imported.format}: {imported.definition['name']}"
+        case ImportedPlan():
+            return f"{imported.format}: {imported.plan['milestones'][0]['id']}"
+        case ImportedSettings():
+            return f"{imported.format}: {', '.join(imported.phases)}"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(Refused) as no:
+        read_workflow(path)
+    return no.value.code
+
+
+def test_a_shipped_template_comes_back_as_it_is(tmp_path: Path) -> None:
+    folder = shipped("templates") / "quick_fix"
+    definition = load_definition(folder)
+    again = read_workflow(written(tmp_path, "x.json", definition))
+
+    assert read_workflow(folder) == ImportedTemplate("wfe/1", definition)
+    assert again == ImportedTemplate("wfe/1", definition)
+
+
+def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "a.json", AFU9)) == "AFU-9: tiny"
+    assert read(written(tmp_path, "g.json", {"plan.prompt": "skip"})) == "ai-workflow-engine: plan"
+    assert read(written(tmp_path, "b.md", PLAN)) == "aiw milestones: M1"
+    assert read(written(tmp_path, "c.md", f"\ufeff# Milestones\r\n\r\n{PLAN}")) == "aiw milestones: M1"
+    assert read(written(tmp_path, "d.md", "## BLG-001 - Write the whole file")) == "aiw backlog: M1"
+
+
+def test_settings_in_yaml_are_known_by_what_they_say_and_by_their_name(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "config.yml", "workflow:\n  plan: {response: {approval_provider: skip}}")) == (
+        "ai-workflow-engine: plan"
+    )
+    assert read(written(tmp_path, "gates.yaml", "plan.prompt: skip")) == "ai-workflow-engine: plan"
+    assert read(written(tmp_path, "x.yaml", "recovery: {max_attempts_per_task: 1}")) == (
+        "aiw settings: milestone.task.implement"
+    )
+    assert read(written(tmp_path, ".ai-workflow.yaml", "version: 1")) == "aiw settings: "
+
+
+@pytest.mark.requirement("S0-35")
+def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path) -> None:
+    text = "hash_prompts: true\nworkflow:\n  plan:\n    response:\n      approver_config: {}\n"
+    lost = read_workflow(written(tmp_path, "config.yml", text)).not_carried
+    assert [(each.path, each.message) for each in lost] == [
+        ("line 1", "hash_prompts: 'hash_prompts' is no gate setting"),
+        (
+            "line 5",
+            "workflow.plan.response.approver_config: what a reviewer looks at is said by the opinion gate's criteria",
+        ),
+    ]
+
+    with pytest.raises(Refused) as no:
+        read_workflow(
+            written(tmp_path, "config.yml", f"{text}      approval_max_retries: -1\n  pln:\n    prompt: {{}}\n")
+        )
+    assert [detail.path for detail in no.value.details] == ["line 7", "line 6"]
+    assert "line 7: workflow.pln: unknown 'pln'; did you mean 'plan'?" in no.value.message
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "flow.md"
+    folder.mkdir()
+    written(folder, "template.json", {"format": "wfe/1", "name": "x"})
+    assert read(folder) == "wfe/1: x"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.md", "# Notes\n- nothing", "invalid_artifact"),
+        ("a.json", {"jobs": {}}, "invalid_template"),
+        ("a.json", "[]", "invalid_template"),
+        ("a.json", "{", "invalid_template"),
+        ("a.yaml", "steps: []", "invalid_template"),
+        ("a.yml", "- plan.prompt", "invalid_template"),
+        ("a.yml", "", "invalid_template"),
+    ],
+)
+def test_a_file_in_no_known_format_is_refused(tmp_path: Path, name: str, content: object, code: str) -> None:
+    assert refused(written(tmp_path, name, content)) == code
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "latin.md").write_bytes(b"## M1 - \xe9t\xe9")
+    assert refused(tmp_path / "latin.md") == "invalid_template"
+    assert refused(tmp_path / "nothing.md") == "unknown_template"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("issue", "issue"), ("a-b", "a_b"), ("7up", "_7up"), ("", "_"), ("package", "package_"), ("é", "_")],
+)
+def test_a_name_is_made_fit_for_expressions(text: str, name: str) -> None:
+    assert identifier(text) == name
+
+
+def test_a_taken_name_gets_a_number() -> None:
+    assert free_name("a", {"a", "a_2"}) == "a_3"
+    assert free_name("x" * 70, {"x" * 64}) == "x" * 62 + "_2"

@@ -1,0 +1,163 @@
+"""A copy is one moment of the file, whoever writes; the way back is one transaction, whoever dies."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.store import writers
+from tests.store.scene import Clock, create
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store import Store, sqlite
+from wfe_mcp.store.maintenance import copies
+from wfe_mcp.store.records.jobs import Effect, NewJob
+
+CONTEXT: Any = multiprocessing.get_context("spawn")
+WAIT_S = 60
+EACH = 6
+
+Start = Callable[..., BaseProcess]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a function in a process of its own; whatever still runs at the end is killed."""
+    started: list[BaseProcess] = []
+
+    def start_one(target: Callable[..., None], *arguments: object) -> BaseProcess:
+        process = CONTEXT.Process(target=target, args=arguments, daemon=True)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.kill()
+        process.join(WAIT_S)
+        process.close()
+
+
+def runs_of(path: Path, clock: Clock) -> set[str]:
+    """The runs in the database; each of them adds up."""
+    store = Store.open(f"sqlite:///{path.as_posix()}", clock=clock)
+    with store.read() as tx:
+        found = {run.id for run in tx.list_runs(limit=10_000).runs}
+        assert [problem for run in found for problem in tx.verify_run(run)] == []
+    store.close()
+    return set(found)
+
+
+def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hinder_nobody(
+    start: Start, store: Store, url: str, clock: Clock, tmp_path: Path
+) -> None:
+    together = CONTEXT.Barrier(9)
+    writing = [start(writers.create_runs, url, f"w{number}", EACH, together) for number in range(8)]
+    together.wait()
+    seen: list[tuple[set[str], Path]] = []
+    while len(seen) < 4:
+        with store.read() as tx:
+            there = {str(run.id) for run in tx.list_runs(limit=10_000).runs}
+        copy = tmp_path / f"copy-{len(seen)}.db"
+        copies.copy(store.path, copy)
+        seen.append((there, copy))
+    for process in writing:
+        process.join(WAIT_S)
+
+    assert [process.exitcode for process in writing] == [0] * 8, "nobody was refused"
+    assert len(runs_of(store.path, clock)) == 8 * EACH
+    assert [copy.name for there, copy in seen if not there <= runs_of(copy, clock)] == []
+    assert [copies.faults_of(copy) for _, copy in seen] == [[]] * len(seen)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 9])
+def test_whoever_dies_while_a_copy_is_put_back_leaves_the_old_content(
+    start: Start, store: Store, url: str, clock: Clock, tmp_path: Path, step: int
+) -> None:
+    with store.tx() as tx:
+        create(tx, "old")
+    copies.copy(store.path, tmp_path / "copy.db")
+    with store.tx() as tx:
+        create(tx, "new")
+
+    process = start(writers.put_back_and_die, str(tmp_path / "copy.db"), str(store.path), step)
+    process.join(WAIT_S)
+
+    assert process.exitcode not in (0, None)
+    assert runs_of(store.path, clock) == {"old", "new"}
+    assert copies.faults_of(store.path) == []
+
+
+def test_whoever_has_the_database_open_sees_what_was_put_back(store: Store, clock: Clock, tmp_path: Path) -> None:
+    with store.tx() as tx:
+        create(tx, "old")
+    copies.copy(store.path, tmp_path / "copy.db")
+    with store.tx() as tx:
+        create(tx, "new")
+    before = store.data_version()
+
+    copies.write_over(tmp_path / "copy.db", store.path)
+
+    assert store.data_version() != before
+    with store.tx() as tx:
+        assert [run.id for run in tx.list_runs().runs] == ["old"]
+        create(tx, "next")
+    assert runs_of(store.path, clock) == {"old", "next"}
+
+
+def test_a_database_that_somebody_keeps_locked_is_busy_and_not_changed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies.copy(store.path, tmp_path / "copy.db")
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0)
+    other = sqlite.driver().connect(str(store.path), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Refused) as no:
+        copies.write_over(tmp_path / "copy.db", store.path)
+    other.execute("ROLLBACK")
+    other.close()
+    assert (no.value.code, no.value.data["retry"]) == ("unavailable", True)
+
+
+def test_rows_that_name_what_is_not_there_are_faults(store: Store) -> None:
+    raw = sqlite.driver().connect(str(store.path), isolation_level=None)
+    raw.execute("INSERT INTO idempotency VALUES ('p-none', 'k', 'x', 'r-none', '2026-01-01 00:00:00')")
+    raw.close()
+    assert [fault.split(" row ")[0] for fault in copies.faults_of(store.path)] == ["idempotency", "idempotency"]
+    assert copies.faults_of(store.path, deep=False) == []
+
+
+def test_a_file_that_is_no_database_has_a_fault_and_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("words, not pages " * 100)
+    assert copies.faults_of(tmp_path / "words") == ["file is not a database"]
+    assert not copies.is_ours(tmp_path / "words")
+    assert copies.heads_of(tmp_path / "words") == {}
+
+
+def test_vacuum_gives_back_what_nothing_uses(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        for number in range(50):
+            create(tx, f"r-{number}")
+    raw = sqlite.driver().connect(str(store.path), isolation_level=None)
+    raw.execute("CREATE TABLE ballast AS SELECT randomblob(4000) FROM event LIMIT 100")
+    raw.execute("DROP TABLE ballast")
+    raw.close()
+    before, after = copies.vacuum(store.path)
+    assert before - after >= 100 * 4000
+    assert len(runs_of(store.path, clock)) == 50
+
+
+def test_what_may_not_run_twice_and_waits_in_a_copy_is_left_to_a_person(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        once = tx.enqueue(NewJob("step", "local", {}, effect=Effect.NON_REPEATABLE))
+        again = tx.enqueue(NewJob("step", "local", {}))
+        assert tx.hold_unrepeatable_jobs(clock()) == 1
+    clock.forward(1)
+    with store.tx() as tx:
+        assert [job.id for job in tx.lost_jobs(clock())] == [once], "so it is parked by the next server"
+        claimed = tx.claim("me", ["local"], 30, clock())
+        assert claimed is not None
+        assert claimed.id == again
+        assert tx.claim("me", ["local"], 30, clock()) is None

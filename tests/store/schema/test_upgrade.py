@@ -1,0 +1,139 @@
+"""A file gets the tables of this version, by whichever way, once."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from tests.store.scene import Clock, raw
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store import Store
+from wfe_mcp.store.schema import layout
+from wfe_mcp.store.schema import upgrade as schema
+from wfe_mcp.store.schema.tables import METADATA
+
+MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
+
+
+def config(connection: Connection | None = None) -> Config:
+    made = Config()
+    made.set_main_option("script_location", str(MIGRATIONS))
+    made.attributes["connection"] = connection
+    return made
+
+
+@pytest.fixture
+def migrated(tmp_path: Path) -> Engine:
+    """A file that took the long way: every migration, from nothing."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.begin() as connection:
+        command.upgrade(config(connection), "head")
+    return engine
+
+
+def definitions(path: Path) -> dict[str, str]:
+    """Every table, index and trigger by its name, without the order of constraints."""
+    connection = raw(f"sqlite:///{path}")
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {
+        name: " ".join(sorted(part.strip(" ,()\t") for part in _ADDED.sub("\n", sql).splitlines()))
+        for name, sql in rows
+    }
+
+
+_ADDED = re.compile(r", (?=\w+ (VARCHAR|INTEGER|DATETIME|TEXT|BOOLEAN|FLOAT)\b)")
+"""SQLite writes a column that was added later into the last line."""
+
+
+def test_the_newest_migration_is_the_one_this_version_asks_for() -> None:
+    assert ScriptDirectory.from_config(config()).get_current_head() == schema.HEAD
+
+
+def test_autogenerate_finds_no_difference_between_models_and_migrations(migrated: Engine) -> None:
+    with migrated.connect() as connection:
+
+        def is_ours(name: str | None, *_: object) -> bool:
+            return not str(name).startswith("find_text")  # FTS5, with its own tables
+
+        options: dict[str, Any] = {"include_name": is_ours}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+    migrated.dispose()
+
+
+def test_a_new_file_has_the_same_tables_as_a_migrated_one(migrated: Engine, store: Store, tmp_path: Path) -> None:
+    migrated.dispose()
+    assert store.health().revision == schema.HEAD
+
+    assert definitions(tmp_path / "state.db") == definitions(tmp_path / "migrated.db")
+
+
+def test_a_file_that_lacks_migrations_is_upgraded(url: str, store: Store, clock: Clock, tmp_path: Path) -> None:
+    """There is only one migration yet: a file from before it stands for an older one."""
+    whole = definitions(tmp_path / "state.db")
+    store.close()
+    (tmp_path / "state.db").unlink()
+    connection = raw(url)
+    connection.execute(
+        "CREATE TABLE alembic_version (\nversion_num VARCHAR(32) NOT NULL, \nCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
+    )
+    connection.close()
+
+    upgraded = Store.open(url, clock=clock)
+    with upgraded.tx() as tx:
+        assert tx.project_id("/p/.git", "/p")
+    upgraded.close()
+
+    assert definitions(tmp_path / "state.db") == whole
+
+
+def test_opening_a_file_that_is_up_to_date_does_not_load_alembic(url: str, store: Store) -> None:
+    code = (
+        "import sys; from datetime import UTC, datetime; from wfe_mcp.store import Store;"
+        f"Store.open({url!r}, clock=lambda: datetime.now(UTC)).close(); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert store.health().revision == schema.HEAD
+
+
+def test_a_file_of_a_newer_version_is_refused(url: str, store: Store, clock: Clock) -> None:
+    store.close()
+    connection = raw(url)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+
+    with pytest.raises(Refused, match="newer wfe-mcp") as refused:
+        Store.open(url, clock=clock)
+
+    assert refused.value.code == "unavailable"
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(url: str, clock: Clock) -> None:
+    connection = raw(url)
+    connection.execute("CREATE TABLE music (title TEXT)")
+    connection.close()
+
+    with pytest.raises(Refused, match="another program"):
+        Store.open(url, clock=clock)
+
+    assert list(definitions(Path(url.removeprefix("sqlite:///")))) == ["music"]
+
+
+def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept() -> None:
+    def written(metadata: MetaData) -> dict[str, list[str]]:
+        return {
+            name: [str(CreateTable(table)), *sorted(str(CreateIndex(index)) for index in table.indexes)]
+            for name, table in metadata.tables.items()
+        }
+
+    assert written(layout.METADATA) == written(METADATA)

@@ -1,0 +1,98 @@
+"""A glance at the file says "nothing is open" exactly where the store would find nothing, and never makes or writes a thing."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.store.scene import AS_OF_0005, create, tamper
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.store import Store
+from wfe_mcp.store.idle_probe import nothing_is_open
+from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.store.runs.run_list import OPEN_RUNS
+
+KEY = "/p/.git"
+
+
+def test_it_says_of_every_run_what_the_store_says(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        project = create(tx, "r1").record.project_id
+    for column in ("status = 'running'", "archived_at = '2026-03-01 12:00:00'", "origin_sha256 = 'abc'"):
+        tamper(url, f"UPDATE run SET {column}")
+        for status in RunStatus:
+            tamper(url, f"UPDATE run SET status = '{status}'")
+            with store.read() as tx:
+                is_open = bool(tx.open_run_ids(project))
+            assert nothing_is_open(url, KEY) is not is_open, (column, status)
+            assert is_open is (status in OPEN_RUNS and column.startswith("status"))
+        tamper(url, "UPDATE run SET archived_at = NULL")
+
+
+def test_a_project_is_not_asked_about_the_runs_of_another(store: Store, url: str) -> None:
+    assert nothing_is_open(url, KEY)
+    with store.tx() as tx:
+        create(tx, "r1")
+    assert not nothing_is_open(url, KEY)
+    assert nothing_is_open(url, "/other/.git")
+
+
+def test_where_a_page_is_registered_somebody_else_says_so(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        tx.register_process(ProcessRecord("host", 1, 1.0, "serve"))
+    assert nothing_is_open(url, KEY)
+    with store.tx() as tx:
+        tx.register_process(ProcessRecord("host", 2, 1.0, "ui", port=1))
+    assert not nothing_is_open(url, KEY)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+
+
+def of_an_older_version(path: Path) -> None:
+    tamper(f"sqlite:///{path}", *AS_OF_0005)
+
+
+@pytest.mark.parametrize("change", [gone, empty, damaged, of_an_older_version])
+def test_of_a_file_that_it_does_not_know_it_says_nothing(
+    store: Store, url: str, change: Callable[[Path], object]
+) -> None:
+    path = store.path
+    store.close()
+    change(path)
+    before = {each.name: each.stat().st_size for each in path.parent.iterdir()}
+    assert not nothing_is_open(url, KEY)
+    assert {each.name: each.stat().st_size for each in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("form", ["{0}?timeout=3", "postgresql://h/{1}", "sqlite:///relative.db", "sqlite://", "sqlite+pysqlite:///{1}"])  # fmt: skip
+def test_an_address_that_is_more_than_a_file_is_left_to_the_store(store: Store, url: str, form: str) -> None:
+    assert nothing_is_open(url, KEY)
+    assert not nothing_is_open(form.format(url, store.path), KEY)
+
+
+def test_behind_one_who_writes_it_waits_no_longer_than_a_moment(store: Store, url: str) -> None:
+    script = (
+        "import sys; from wfe_mcp.store import sqlite; db = sqlite.driver().connect(sys.argv[1], isolation_level=None);"
+        "db.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); input()"
+    )
+    argv = [sys.executable, "-c", script, str(store.path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline().strip() == b"locked"
+        locked = nothing_is_open(url, KEY)
+        writer.communicate(b"\n", timeout=30)
+    is_wal = store.health().journal_mode == "wal"  # there a reader is in nobody's way, and nobody in a reader's
+    assert locked is is_wal
+    assert nothing_is_open(url, KEY)

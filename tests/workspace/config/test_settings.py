@@ -1,0 +1,230 @@
+"""Every value has one layer it came from; a fault is reported and nothing else is lost."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.workspace.config.settings import FrozenCheck, FrozenServer, LoadedSettings, load_settings, seconds
+
+
+def load(
+    root: Path,
+    project: str | None = None,
+    user: str | None = None,
+    env: dict[str, str] | None = None,
+    flags: dict[str, object] | None = None,
+    *,
+    trust: bool = True,
+) -> LoadedSettings:
+    user_file = root.parent / "user" / "config.toml"
+    if user is not None:
+        user_file.parent.mkdir(exist_ok=True)
+        user_file.write_text(user)
+    if project is not None:
+        (root / ".wfe").mkdir(exist_ok=True)
+        (root / ".wfe/config.toml").write_text(project)
+    return load_settings(root, lambda _path, _sha: trust, env or {}, flags or {}, user_file)
+
+
+def problem(loaded: LoadedSettings) -> Detail:
+    assert len(loaded.problems) == 1, loaded.problems
+    return loaded.problems[0]
+
+
+@pytest.mark.requirement("S0-56")
+def test_flag_beats_environment_beats_project_beats_user_beats_default(root: Path) -> None:
+    def auto_of(*names: str) -> tuple[object, str]:
+        loaded = load(
+            root,
+            "auto = false" if "project" in names else "",
+            "auto = false" if "user" in names else "",
+            {"WFE_AUTO": "off"} if "environment" in names else {},
+            {"auto": False} if "flag" in names else {},
+        )
+        return loaded.values()["auto"], loaded.origins["auto"].layer
+
+    assert auto_of() == (True, "default")
+    layers = ["user", "project", "environment", "flag"]
+    for number, layer in enumerate(layers, 1):
+        assert auto_of(*layers[:number]) == (False, layer)
+
+
+@pytest.mark.requirement("B-08")
+def test_each_value_names_the_file_or_variable_it_came_from(root: Path) -> None:
+    loaded = load(root, "[runs]\nstale_after = '1d'", "auto = false", {"WFE_HTTP_ALLOW": "http://a, http://b"})
+    where = {key: origin.where for key, origin in loaded.origins.items() if origin.layer != "default"}
+    assert where == {
+        "auto": str(root.parent / "user/config.toml"),
+        "runs.stale_after": str(root / ".wfe/config.toml"),
+        "http.allow": "WFE_HTTP_ALLOW",
+    }
+    assert loaded.settings.http.allow == ["http://a", "http://b"]
+    assert loaded.values().keys() == loaded.origins.keys()
+
+
+def test_tables_merge_key_by_key_and_lists_replace(root: Path) -> None:
+    loaded = load(
+        root,
+        "[checks.test]\ntimeout = '1m'\nwrites = ['b']\n[checks.lint]\nargv = ['lint']",
+        "[checks.test]\nargv = ['pytest']\nwrites = ['a']",
+    )
+    test = loaded.settings.checks["test"]
+    assert (test.argv, test.timeout, test.writes) == (["pytest"], "1m", ["b"])
+    assert loaded.origins["checks.test.argv"].layer == "user"
+    assert loaded.origins["checks.test.timeout"].layer == "project"
+    assert set(loaded.settings.checks) == {"test", "lint"}
+    assert not loaded.problems
+
+
+def test_project_configuration_counts_only_once_its_very_bytes_are_trusted(root: Path) -> None:
+    text = "[checks.test]\nargv = ['true']"
+    (root / ".wfe").mkdir()
+    (root / ".wfe/config.toml").write_text(text)
+    asked: list[tuple[Path, str]] = []
+
+    def trusted(path: Path, digest: str) -> bool:
+        asked.append((path, digest))
+        return digest == sha256(text.encode()).hexdigest()
+
+    user_file = root / "none.toml"
+    loaded = load_settings(root, trusted, {}, {}, user_file)
+    assert asked == [(root / ".wfe/config.toml", sha256(text.encode()).hexdigest())]
+    assert loaded.settings.checks["test"].argv == ["true"]
+    assert (loaded.untrusted, loaded.pending) == ([], None)
+    (root / ".wfe/config.toml").write_text(text + "\n")
+    loaded = load_settings(root, trusted, {}, {}, user_file)
+    assert not loaded.settings.checks
+    assert loaded.untrusted == [root / ".wfe/config.toml"]
+    assert loaded.pending is not None
+    assert loaded.pending.checks["test"].argv == ["true"]
+    assert loaded.project_sha256 == asked[-1][1]
+
+
+def test_without_any_file_the_defaults_hold(root: Path) -> None:
+    loaded = load_settings(root, lambda _path, _sha: False, {}, {})
+    assert (loaded.untrusted, loaded.problems, loaded.project_file) == ([], [], None)
+    assert {origin.layer for origin in loaded.origins.values()} == {"default"}
+    assert loaded.settings.artifacts.on_mismatch == "block"
+
+
+def test_an_unknown_key_offers_the_nearest_and_the_rest_counts(root: Path) -> None:
+    loaded = load(root, "auto = false\n[checks.test]\nargv = ['x']\ntimout = '5m'")
+    found = problem(loaded)
+    assert found.path == "/checks/test/timout"
+    assert "Did you mean 'timeout'?" in found.message
+    assert str(root / ".wfe/config.toml") in found.message
+    assert loaded.settings.checks["test"].argv == ["x"]
+    assert loaded.settings.auto is False
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "said"),
+    [
+        ("zzz = 1", "/zzz", "unknown key 'zzz'"),
+        ("[templates.t.phases.p]\nmax_retry = 1", "/templates/t/phases/p/max_retry", "Did you mean 'max_retries'?"),
+        ("auto = 'yes'", "/auto", "true or false"),
+        ("checks = 1", "/checks", "a table"),
+        ("[checks]\ntest = 1", "/checks/test", "a table"),
+        ("[artifacts]\non_mismatch = 'ignore'", "/artifacts/on_mismatch", "'warn' or 'block'"),
+        ("[runs]\nstale_after = 'soon'", "/runs/stale_after", '"7d"'),
+        ("[runs]\nstale_after = '0s'", "/runs/stale_after", "above zero"),
+        ("[checks.'a b']\nargv = ['x']", "/checks/a b", "a name is"),
+        ("[templates.t.phases.p]\nmax_retries = -1", "/templates/t/phases/p/max_retries", "not negative"),
+        ("[env]\nallow = ['A=secret']", "/env/allow/0", "never its value"),
+        ("[checks.test]\nargv = ['x']\ncwd = '../up'", "/checks/test/cwd", "'..' leaves"),
+        ("[roles.r]\nmodel = 'm'", "/roles/r/provider", "[roles.r] has no 'provider'"),
+    ],
+)
+def test_a_faulty_value_is_a_problem_in_plain_words(root: Path, text: str, path: str, said: str) -> None:
+    found = problem(load(root, text))
+    assert found.path == path
+    assert said in found.message
+    assert "Input should" not in found.message
+
+
+@pytest.mark.parametrize("argv", ["'pytest -q'", "[]", "['a', 1]", '["a\\u0000"]'])
+def test_a_check_without_a_usable_command_does_not_count(root: Path, argv: str) -> None:
+    loaded = load(root, f"[checks.test]\nargv = {argv}\n[checks.lint]\nargv = ['lint']")
+    assert set(loaded.settings.checks) == {"lint"}
+    assert loaded.problems[0].path.startswith("/checks/test/argv")
+
+
+def test_a_long_faulty_value_is_shown_shortened(root: Path) -> None:
+    assert len(str(problem(load(root, f"auto = '{'x' * 500}'")).got)) == 200
+
+
+@pytest.mark.parametrize("content", [b"auto = ", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_a_problem_and_the_rest_counts(root: Path, content: bytes) -> None:
+    (root / ".wfe").mkdir()
+    (root / ".wfe/config.toml").write_bytes(content)
+    loaded = load(root, user="auto = false")
+    assert "none of it counts" in problem(loaded).message
+    assert loaded.settings.auto is False
+
+
+def test_a_configuration_that_is_a_link_does_not_count(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.toml").write_text("auto = false")
+    (root / ".wfe").mkdir()
+    (root / ".wfe/config.toml").symlink_to(tmp_path / "evil.toml")
+    loaded = load(root)
+    assert "link" in problem(loaded).message
+    assert loaded.settings.auto is True
+
+
+def test_a_faulty_variable_or_flag_is_named(root: Path) -> None:
+    assert "WFE_AUTO" in problem(load(root, env={"WFE_AUTO": "perhaps"})).message
+    assert load(root, env={"WFE_ARTIFACTS_ON_MISMATCH": "warn"}).settings.artifacts.on_mismatch == "warn"
+    assert "command line" in problem(load(root, flags={"runs.stale_after": "x"})).message
+    loaded = load(root, flags={"runs.stale_after": "2d", "runs.stale": "x"})
+    assert loaded.origins["runs.stale_after"].where == "--runs.stale_after"
+    assert loaded.settings.runs.stale_after == "2d"
+
+
+def test_names_with_dots_are_quoted_in_keys(root: Path) -> None:
+    loaded = load(root, "[templates.'my.flow'.phases.plan]\ntimeout = '1h'")
+    assert loaded.values()['templates."my.flow".phases.plan.timeout'] == "1h"
+
+
+def test_a_frozen_check_is_plain_json_and_complete(root: Path) -> None:
+    loaded = load(root, "[checks.test]\nargv = ['a', 'b']\nenv = ['CI']\ncwd = 'web'\njunit = 'web/j.xml'")
+    frozen = loaded.settings.frozen_checks()["test"]
+    assert frozen.timeout_s == 600
+    assert FrozenCheck.model_validate_json(frozen.model_dump_json()) == frozen
+
+
+@pytest.mark.parametrize(("text", "value"), [("500ms", 0.5), ("30s", 30), ("5m", 300), ("1.5h", 5400), ("7d", 604800)])
+def test_durations_are_a_number_and_a_unit(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 m", "0s", "5w", "1e3s"])
+def test_other_texts_are_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("args = ['x']", "exactly one of 'command' and 'url'"),
+        ("command = 'x'\nurl = 'https://example.org/mcp'", "exactly one of 'command' and 'url'"),
+        ("url = 'http://127.0.0.1:9/mcp'", "plain http to http://127.0.0.1:9 is not allowed"),
+        ("url = 'ftp://example.org'", "is no address"),
+    ],
+)
+def test_a_server_that_cannot_be_used_does_not_count_and_the_rest_does(root: Path, table: str, said: str) -> None:
+    loaded = load(root, f"[mcp_servers.bad]\n{table}\n[mcp_servers.good]\ncommand = 'g'")
+    assert problem(loaded).path == "/mcp_servers/bad"
+    assert said in problem(loaded).message
+    assert list(loaded.settings.mcp_servers) == ["good"]
+
+
+def test_a_server_may_come_from_two_layers_and_run_on_an_allowed_origin(root: Path) -> None:
+    project = "[mcp_servers.a]\nenv = ['TOKEN']\n[mcp_servers.b]\nurl = 'http://LOCALHOST:9/mcp'\n"
+    loaded = load(root, project + "[http]\nallow = ['http://localhost:9']", "[mcp_servers.a]\ncommand = 'a'")
+    assert loaded.problems == []
+    servers = loaded.settings.mcp_servers
+    assert servers["a"].frozen("a") == FrozenServer(name="a", command="a", env=["TOKEN"])
+    assert servers["b"].frozen("b").url == "http://LOCALHOST:9/mcp"

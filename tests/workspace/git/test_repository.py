@@ -1,0 +1,220 @@
+"""What git knows, and what a repository may not make it do."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git import command as git_command
+from wfe_mcp.workspace.git.command import run_git
+from wfe_mcp.workspace.git.repository import (
+    branch,
+    commit_message,
+    commits_between,
+    diff_since,
+    head,
+    is_ancestor,
+    is_clean,
+    tree_hash,
+)
+
+Git = Callable[..., str]
+
+
+def commit(root: Path, repo: Git, message: str) -> str:
+    (root / "n.txt").write_text(message)
+    repo("add", "-A")
+    repo("commit", "-q", "-m", message)
+    return repo("rev-parse", "HEAD").strip()
+
+
+def test_head_and_branch_are_known(root: Path, repo: Git) -> None:
+    assert head(root) == repo("rev-parse", "HEAD").strip()
+    assert branch(root) == "main"
+    repo("checkout", "-q", "--detach")
+    assert branch(root) is None
+
+
+def test_before_the_first_commit_there_is_a_branch_and_no_head(root: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    assert (head(root), branch(root)) == (None, "main")
+
+
+def test_without_git_there_is_neither(root: Path) -> None:
+    assert (head(root), branch(root)) == (None, None)
+
+
+def test_a_git_question_without_git_says_what_to_do(root: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        is_clean(root)
+    assert refused.value.code == "unavailable"
+    assert "git init" in refused.value.hint
+
+
+def test_clean_means_nothing_changed_and_nothing_untracked(root: Path, repo: Git) -> None:
+    (root / ".wfe").mkdir()
+    (root / ".wfe/config.toml").write_text("")
+    (root / "x.log").write_text("ignored")
+    assert is_clean(root)
+    (root / "new.txt").write_text("x")
+    assert not is_clean(root)
+    (root / "new.txt").unlink()
+    (root / "a.txt").write_text("changed\n")
+    assert not is_clean(root)
+    repo("add", "a.txt")
+    assert not is_clean(root)
+
+
+def test_commits_since_a_base_come_oldest_first(root: Path, repo: Git) -> None:
+    base = head(root)
+    one, two = commit(root, repo, "one"), commit(root, repo, "two")
+    assert commits_between(root, base) == [one, two]
+    assert commits_between(root, one, two) == [two]
+    assert commits_between(root, None) == [base, one, two]
+    assert commits_between(root, two) == []
+
+
+def test_a_message_comes_back_whole(root: Path, repo: Git) -> None:
+    commit(root, repo, "area: subject\n\nbody\nmore")
+    assert commit_message(root) == "area: subject\n\nbody\nmore"
+
+
+def test_a_fast_forward_is_recognised(root: Path, repo: Git) -> None:
+    base = str(head(root))
+    tip = commit(root, repo, "one")
+    assert is_ancestor(root, base)
+    assert not is_ancestor(root, tip, base)
+
+
+def test_a_commit_that_does_not_exist_is_refused_and_never_an_option(root: Path, repo: Git) -> None:
+    for name in ("0" * 40, "--output=pwned"):
+        with pytest.raises(Refused) as refused:
+            commit_message(root, name)
+        assert refused.value.code == "unavailable"
+        with pytest.raises(Refused):
+            commits_between(root, None, name)
+        with pytest.raises(Refused):
+            is_ancestor(root, name)
+    assert not (root / "pwned").exists()
+
+
+def test_nothing_that_the_repository_configures_is_run(root: Path, repo: Git, tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+    hooks = root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("post-index-change", "fsmonitor-watchman", "reference-transaction"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{trace}'\n")
+        (hooks / name).chmod(0o755)
+    repo("config", "filter.evil.clean", f"touch '{trace}'; cat")
+    repo("config", "filter.evil.process", f"touch '{trace}'")
+    repo("config", "filter.evil.required", "true")
+    repo("config", "gpg.program", str(hooks / "post-index-change"))
+    repo("config", "log.showSignature", "true")
+    repo("config", "diff.external", f"touch '{trace}'")
+    (root / ".gitattributes").write_text("* filter=evil\n")
+    repo("config", "core.fsmonitor", str(hooks / "fsmonitor-watchman"))
+    trace.unlink(missing_ok=True)
+    (root / "a.txt").write_text("b\n")
+    (root / "b.txt").write_text("b\n")
+    assert tree_hash(root)
+    assert not is_clean(root)
+    assert commit_message(root) == "first"
+    assert not trace.exists()
+
+
+def test_filters_of_the_person_run_and_a_repository_cannot_swap_them(root: Path, repo: Git, tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+    subprocess.run(["git", "config", "--global", "filter.up.clean", "tr a-z A-Z"], check=True)
+    (root / ".gitattributes").write_text("*.txt filter=up\n")
+    (root / "b.txt").write_text("b\n")
+    theirs = tree_hash(root)
+    repo("config", "filter.up.clean", f"touch '{trace}'; cat")
+    assert tree_hash(root) == theirs
+    assert not trace.exists()
+    repo("config", "--unset", "filter.up.clean")
+    repo("add", "-A")
+    repo("commit", "-q", "-m", "upper")
+    assert repo("show", "HEAD:b.txt") == "B\n"
+    assert repo("rev-parse", "HEAD^{tree}").strip() == theirs
+
+
+def test_filters_of_a_submodule_do_not_run(root: Path, repo: Git, tmp_path: Path) -> None:
+    inner, trace = tmp_path / "inner", tmp_path / "ran"
+    inner.mkdir()
+    subprocess.run(["git", "init", "-q", str(inner)], check=True)
+    (inner / "s").write_text("1\n")
+    (inner / ".gitattributes").write_text("* filter=evil\n")
+    subprocess.run(["git", "-C", str(inner), "add", "-A"], check=True)
+    subprocess.run(["git", "-C", str(inner), "commit", "-q", "-m", "s"], check=True)
+    repo("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    repo("commit", "-q", "-m", "sub")
+    before = tree_hash(root)
+    subprocess.run(["git", "-C", str(root / "sub"), "config", "filter.evil.clean", f"touch '{trace}'; cat"], check=True)
+    (root / "sub/s").write_text("2\n")
+    assert tree_hash(root) == before == repo("rev-parse", "HEAD^{tree}").strip()
+    assert is_clean(root)
+    assert not trace.exists()
+
+
+def test_git_variables_of_the_caller_do_not_reach_git(
+    root: Path, repo: Git, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(home))
+    assert branch(root) == "main"
+
+
+def test_a_git_that_does_not_end_is_refused(root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_command, "GIT_TIMEOUT_S", 0.05)
+    with pytest.raises(Refused) as refused:
+        run_git(root, "-c", "alias.wait=!exec sleep 5", "wait")
+    assert refused.value.code == "unavailable"
+
+
+def test_what_python_writes_by_being_run_is_no_ones_work(root: Path, repo: Git) -> None:
+    commit(root, repo, "one")
+    before = tree_hash(root)
+    (root / "tests" / "__pycache__").mkdir(parents=True)
+    (root / "tests" / "__pycache__" / "x.cpython-311.pyc").write_bytes(b"\0")
+    (root / ".pytest_cache").mkdir()
+    (root / ".pytest_cache" / "README.md").write_text("cache")
+    assert tree_hash(root) == before
+
+
+def test_a_diff_shows_what_changed_since_a_commit_and_new_files_whole(root: Path, repo: Git) -> None:
+    base = head(root)
+    commit(root, repo, "first")
+    (root / "a.txt").write_text("changed\n")
+    (root / "new.py").write_text("def mean():\n    return 0\n")
+    (root / "picture.png").write_bytes(b"\x89PNG\xff\x00")
+    (root / ".wfe").mkdir(exist_ok=True)
+    (root / ".wfe/notes.txt").write_text("ours")
+    (root / "x.log").write_text("ignored")
+    told = diff_since(root, base) or ""
+    assert "+changed" in told
+    assert "+first" in told  # committed meanwhile
+    assert "new file new.py\n+def mean():\n+    return 0\n" in told
+    assert "new file picture.png: not shown" in told
+    assert "ours" not in told
+    assert "x.log" not in told
+    assert "+first" not in (diff_since(root, None) or "")
+    assert "[cut: 40 of " in (diff_since(root, base, max_chars=40) or "")
+
+
+def test_a_diff_runs_no_driver_of_the_repository(root: Path, repo: Git, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    repo("config", "diff.evil.command", f"touch {ran}")
+    repo("config", "diff.evil.textconv", f"touch {ran}")
+    repo("config", "diff.external", f"touch {ran}")
+    repo("config", "filter.evil.clean", f"touch {ran}")
+    (root / ".gitattributes").write_text("* diff=evil filter=evil\n")
+    (root / "a.txt").write_text("changed\n")
+    assert "+changed" in (diff_since(root, None) or "")
+    assert not ran.exists()
+
+
+def test_without_git_or_a_commit_there_is_no_diff(root: Path) -> None:
+    assert diff_since(root, None) is None
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    assert diff_since(root, None) is None

@@ -1,0 +1,251 @@
+"""Identities that survive recycled pids, launchers that are looked through, groups that end whole."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from wfe_mcp.workspace.system import process
+from wfe_mcp.workspace.system.process import (
+    ProcessIdentity,
+    ProcessInfo,
+    ancestors,
+    client_above,
+    client_of_server,
+    holder_id,
+    is_alive,
+    is_launcher,
+    parse_holder,
+    started_at,
+    this_process,
+)
+
+posix = pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a Python program in its own session; it is ended after the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(program: str, *arguments: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", program, *arguments]
+        begun.append(
+            subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, start_new_session=True)
+        )
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        for one in psutil.Process(each.pid).children(recursive=True) if each.poll() is None else []:
+            one.kill()
+        each.kill()
+        each.wait()
+        for pipe in (each.stdin, each.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def said(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+PARENT = """
+import subprocess, sys, time
+inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=len(sys.argv) > 1)
+print(inner.pid, flush=True)
+time.sleep(60)
+"""
+ORPHAN = """
+import subprocess, sys
+inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(inner.pid, flush=True)
+"""
+
+
+def test_this_process_is_alive_and_has_a_holder_name() -> None:
+    me = this_process()
+    assert me.pid == os.getpid()
+    assert is_alive(me)
+    assert parse_holder(holder_id(me)) == me
+
+
+def test_a_recycled_pid_is_not_the_process_that_had_it() -> None:
+    assert not is_alive(replace(this_process(), started_at=this_process().started_at - 60))
+
+
+def test_a_process_of_another_host_counts_as_alive() -> None:
+    assert is_alive(ProcessIdentity("elsewhere", 1, 0.0))
+
+
+def test_another_pid_namespace_is_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = this_process()
+
+    def sandboxed(_: Path) -> Path:
+        return Path("pid:[4026532999]")
+
+    monkeypatch.setattr(Path, "readlink", sandboxed)
+    assert this_process().host == f"{socket.gethostname()}+4026532999"
+    assert is_alive(replace(me, pid=2**22 + 7))
+
+
+def test_a_system_without_namespaces_has_a_plain_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Path) -> Path:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "readlink", missing)
+    assert this_process().host == socket.gethostname()
+
+
+def test_an_ended_process_is_dead_also_while_nobody_has_collected_it(start: Start) -> None:
+    child = start(SLEEP)
+    said(child)
+    began = started_at(child.pid)
+    assert began is not None
+    me = replace(this_process(), pid=child.pid, started_at=began)
+    assert is_alive(me)
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still a zombie
+    assert not is_alive(me)
+    child.wait()
+    assert not is_alive(me)
+    assert started_at(-1) is None
+
+
+@pytest.mark.parametrize("text", ["cli", "", "host:1", "host:x:1.0", ":1:1.0", "host:1:nan"])
+def test_a_holder_that_is_no_process_has_no_identity(text: str) -> None:
+    assert parse_holder(text) is None
+
+
+def test_ancestors_come_nearest_first(start: Start) -> None:
+    child = start(PARENT)
+    inner = int(said(child))
+    found = ancestors(inner)
+    assert [each.pid for each in found[:2]] == [child.pid, os.getpid()]
+    assert found[0].argv0 == sys.executable
+    assert ancestors(2**22 + 7) == []
+
+
+def info(name: str, *argv: str) -> ProcessInfo:
+    return ProcessInfo(4_000_000, 1.0, name, argv[0] if argv else name, argv)
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        info("uv", "uv", "run", "wfe-mcp"),
+        info("uvx.exe"),
+        info("node", "/usr/bin/node", "npx-cli.js"),
+        info("node-MainThread", "node", "x.js"),
+        info("sh", "sh", "-c", "wfe-mcp serve"),
+        info("bash", "/bin/bash", "-lc", "wfe-mcp serve"),
+        info("bash", "bash", "start.sh"),
+        info("cmd.exe", "C:\\Windows\\cmd.exe", "/C", "wfe-mcp serve"),
+        info("pwsh", "pwsh", "-Command", "wfe-mcp"),
+        info("python3.12", "/usr/bin/python3.12", "-m", "wfe_mcp"),
+        info("Python", "/Library/Python", "wfe-mcp"),
+        info("wfe-mcp", "/venv/bin/python", "/venv/bin/wfe-mcp"),
+        info("py.exe", "py", "-m", "wfe_mcp"),
+        info("env"),
+        info("pipx"),
+        info("npx"),
+    ],
+)
+def test_what_only_starts_others_is_a_launcher(each: ProcessInfo) -> None:
+    assert is_launcher(each)
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        info("claude", "claude"),
+        info("code", "/usr/share/code/code", "--type=utility"),
+        info("bash", "-bash"),
+        info("bash", "bash", "--init-file", "/code/shell.sh", "-i"),
+        info("zsh", "zsh", "-l"),
+        info("python3", "python3"),
+        info("pwsh", "pwsh", "-NoExit", "-Command", "x"),
+        info("cmd.exe", "cmd.exe"),
+        info("Cursor Helper", "/Applications/Cursor.app/Cursor Helper"),
+    ],
+)
+def test_a_client_and_an_interactive_shell_are_no_launchers(each: ProcessInfo) -> None:
+    assert not is_launcher(each)
+
+
+@posix
+def test_the_client_is_the_first_ancestor_that_is_no_launcher(tmp_path: Path, start: Start) -> None:
+    # agent (a Python under another name) -> sh -c -> python -c: the shape of a real client starting the server.
+    agent = tmp_path / "agent"
+    agent.symlink_to(Path(sys.executable).resolve())
+    ask = (
+        "import sys; sys.path[:] = eval(sys.argv[1]);"
+        "from wfe_mcp.workspace.system.process import client_of_server; print(client_of_server().name, flush=True)"
+    )
+    run = f"import subprocess, sys; subprocess.run(['sh', '-c', '\"$@\"; :', 'sh', {sys.executable!r}, '-c', *sys.argv[1:]])"
+    done = subprocess.run([agent, "-c", run, ask, repr(sys.path)], capture_output=True, text=True)
+    assert done.stdout.strip() == "agent", done.stderr
+
+
+def stand_under(monkeypatch: pytest.MonkeyPatch, chain: list[ProcessInfo]) -> None:
+    def above(_pid: int | None) -> list[ProcessInfo]:
+        return chain
+
+    monkeypatch.setattr(process, "ancestors", above)
+
+
+@pytest.mark.parametrize("each", [info("systemd"), replace(info("anything"), pid=1), info("explorer.exe")])
+def test_a_process_that_everything_descends_from_is_nobodys_client(
+    each: ProcessInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = [info("uv"), each]
+    stand_under(monkeypatch, chain)
+    assert client_of_server() is None
+    chain.insert(1, info("claude"))
+    assert client_of_server() == chain[1]
+
+
+def test_without_ancestors_there_is_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_under(monkeypatch, [])
+    assert client_of_server() is None
+
+
+def test_a_descendant_of_a_client_is_recognised_by_pid_and_start(start: Start) -> None:
+    me = this_process()
+    child = start(SLEEP)
+    said(child)
+    found = client_above([(me.pid, me.started_at)], child.pid)
+    assert found is not None
+    assert found.pid == me.pid
+    assert client_above([(me.pid, me.started_at - 60)], child.pid) is None
+    assert client_above([], child.pid) is None
+
+
+def began(pid: int) -> float:
+    found = started_at(pid)
+    assert found is not None
+    return found
+
+
+def test_a_process_that_shows_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise psutil.AccessDenied
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "cmdline", denied)
+        found = ancestors()
+        assert found
+        assert all(each.argv == () and each.argv0 == each.name for each in found)
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "name", denied)
+        assert ancestors() == []

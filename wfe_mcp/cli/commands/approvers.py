@@ -1,0 +1,72 @@
+"""``wfe-mcp approvers``: whose passkeys may sign here?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["add", "list_all", "remove"]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What you call the key.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
+
+
+def list_all(door: Door) -> None:
+    """The passkeys that are pinned in this project, who let each in, and whether they count."""
+    from wfe_mcp.views.approvers import data_of, pinned_view
+    from wfe_mcp.views.envelope import Envelope
+
+    view = pinned_view(door.engine)
+    data = data_of(view)
+
+    def tell(screen: "Screen") -> None:
+        rows = [(key["name"], key["added_at"], f"let in by {key['let_in_by']}", key["id"]) for key in view.keys]
+        screen.table(("name", "since", "", "id"), rows)
+        screen.line(f"{len(rows)} passkey(s) in {view.file}")
+        if view.fault:
+            screen.line(view.fault, "yellow")
+
+    door.tell(Envelope(True, summary=f"{len(view.keys)} passkey(s)", data=data), tell)
+
+
+def add(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
+    """Open the page where a passkey is pinned. The first wants your PIN there; each further one a key that is pinned."""
+    _open(door, name, no_browser, pin_fd, f"pin the passkey {name!r}")
+
+
+def remove(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
+    """Open the page where a passkey is taken out. It wants the signature of one that is pinned; the last one stays."""
+    from wfe_mcp.core.errors import nearest
+    from wfe_mcp.engine.approvals.approvers import approvers_here
+
+    names = [key.name for key in approvers_here(door.engine.root).keys.values()]
+    if name not in names:
+        near = nearest(name, names)
+        raise Refused("bad_argument", f"No passkey called {name!r} is pinned here.",
+                      f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
+    _open(door, "", no_browser, pin_fd, f"take the passkey {name!r} out")
+
+
+def _open(door: Door, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
+    from wfe_mcp.cli.commands.ui import browse
+    from wfe_mcp.engine.approvals.decision_page import page_at
+    from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
+    from wfe_mcp.views.approvers import approvers_path
+    from wfe_mcp.views.envelope import Envelope
+
+    if not passkeys_are_installed():
+        raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)
+    if pin_fd is not None:
+        door.person(pin_fd, what)
+    url = page_at(door.engine, approvers_path(door.engine, name))
+    if url is None:
+        raise Refused("unavailable", "The page did not start.", "Run wfe-mcp ui in another terminal, then this again.")
+    door.tell(Envelope(True, summary=f"To {what}, open {url}", data={"url": url}))
+    door.screen.flush()
+    browse(door, url, no_browser)

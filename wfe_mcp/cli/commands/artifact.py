@@ -1,0 +1,156 @@
+"""``wfe-mcp artifact``: what did a phase produce, and how did it change?"""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["accept", "diff", "restore", "show"]
+
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact, or its phase; without it the list.")]
+Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
+Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all that differ.")]
+Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
+At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
+Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
+Against = Annotated[
+    str,
+    typer.Option(
+        "--against", metavar="OTHER",
+        help="A revision (2), attempt:2, iteration:1, or another run: RUN2[:PHASE][@2]; else the revision before.",
+    ),
+]  # fmt: skip
+
+
+def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "") -> None:
+    """Print an artifact of the run, whole; the newest one, or as it was."""
+    from dataclasses import replace
+
+    from wfe_mcp.views import tool_answers as answers
+
+    engine, run = door.engine, door.at(run)
+    phase, artifact = _named(door, run, name)
+    if at and name:
+        newest = answers.read_artifact(engine, door.by, run, phase, artifact).data
+        revision = _revision_then(door, run, newest, at, revision)
+    answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
+    if at and not name:
+        answer = replace(answer, data={"artifacts": _listed_then(door, run, at)})
+    if answer.data.get("cut"):  # a model pays for what it reads, a terminal does not
+        head = answer.data
+        with engine.store.read() as tx:
+            found = tx.revision(tx.find_run(engine.project_id, run).id, head["phase"], head["revision"])
+        assert found is not None, "it has just been read"
+        whole: Any = json.loads(found.content)
+        for key in pointer.split("/")[1:] if pointer else []:
+            part = key.replace("~1", "/").replace("~0", "~")
+            whole = whole[int(part) if isinstance(whole, list) else part]
+        kept = {key: value for key, value in head.items() if key not in {"cut", "text", "bytes", "hint", "keys"}}
+        answer = replace(answer, data=kept | {"content": whole})
+    door.tell(answer, lambda screen: _tell(screen, answer.data))
+
+
+def diff(
+    door: Door, run: Run, name: Which, against: Against = "", revision: Revision = None, pointer: Pointer = ""
+) -> None:
+    """Show how an artifact differs from another revision, attempt, iteration or run: fields first, then texts."""
+    from wfe_mcp.cli.terminal.changes import tell_changes
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.views import tool_answers as answers
+
+    engine, run = door.engine, door.at(run)
+    phase, artifact = _named(door, run, name)
+    newest = answers.read_artifact(engine, door.by, run, phase, artifact, revision).data
+    if not against and newest["revision"] == 1:
+        raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before 1.",
+                      "There is nothing to compare with yet. Name another run: --against RUN2")  # fmt: skip
+    other = against or str(newest["revision"] - 1)
+    answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], pointer, other)
+
+    def tell(screen: "Screen") -> None:
+        data = answer.data
+        elsewhere = [f"{what} {data[key]}, " for what, key in (("run", "against_run"), ("phase", "against_phase")) if key in data]  # fmt: skip
+        screen.line(f"{data['artifact']} {''.join(elsewhere)}revision {data['against']} -> {data['revision']}", "bold")
+        tell_changes(screen, data["difference"])
+        if not data["difference"]:
+            screen.line("They are the same.")
+
+    door.tell(answer, tell)
+
+
+def restore(door: Door, run: Run, phase: Restored = "") -> None:
+    """Put the accepted artifact back where somebody changed its file; the run goes on."""
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.engine.runs.sealed_file_repair import put_back
+
+    run = door.at(run, phase or None)
+    done = put_back(door.engine, door.by, run, phase)
+    what = f"Put back: {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
+    door.tell(run_outcome(door.engine, run, phase or None, what, {"restored": [one.path for one in done]}))
+
+
+def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
+    """Let your edit of an accepted artifact count: PHASE begins anew with it, gates and all. Asks for your PIN."""
+    from wfe_mcp.cli.terminal.waiting import wait_for_gates
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
+    from wfe_mcp.views import tool_answers as answers
+
+    run = door.at(run, phase)
+    by = door.person(pin_fd, f"let the edited artifact of {phase} count")
+    receipt = accept_edit(door.engine, by, run, PhasePath(phase))
+    wait_for_gates(door, run, phase, receipt.attempt)
+    door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
+
+
+def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
+    """Which revision of the artifact ``newest`` there was at event ``at``: its newest one, or the one that is ``wanted``.
+
+    Refuses ``unknown_artifact``.
+    """
+    from wfe_mcp.core.errors import Refused
+
+    there = [each["revision"] for each in _listed_then(door, run, at) if each["phase"] == newest["phase"]]
+    if not there:
+        raise Refused("unknown_artifact", f"{newest['artifact']} was not there at event {at}.",
+                      f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
+    if wanted is not None and wanted > max(there):
+        raise Refused("unknown_artifact", f"{newest['artifact']} had no revision {wanted} at event {at} yet.",
+                      f"Its newest one then was {max(there)}.")  # fmt: skip
+    return max(there) if wanted is None else wanted
+
+
+def _listed_then(door: Door, run: str, at: str) -> list[dict[str, Any]]:
+    from wfe_mcp.engine.history.as_of import moment, revisions_then
+    from wfe_mcp.views.artifacts import head_view
+
+    with door.engine.store.read() as tx:
+        return [head_view(head) for head in revisions_then(tx, moment(door.engine, tx, run, at).found.loaded)]
+
+
+def _named(door: Door, run: str, name: str) -> tuple[str, str]:
+    """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
+    from wfe_mcp.views.envelopes import standing_of
+
+    is_phase = name in standing_of(door.engine, run).loaded.state.attempts
+    return (name, "") if is_phase else ("", name)
+
+
+def _tell(screen: "Screen", data: dict[str, Any]) -> None:
+    if "artifacts" in data:
+        screen.table(
+            ("artifact", "phase", "revision", "attempt", "schema", "sha256", "sealed"),
+            [
+                (each["artifact"], each["phase"], each["revision"], each["attempt"], each["schema"], each["sha256"][:12], "sealed" if each.get("sealed") else "")
+                for each in data["artifacts"]
+            ],
+        )  # fmt: skip
+        return
+    content = data["content"]
+    screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))

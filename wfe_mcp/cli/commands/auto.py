@@ -1,0 +1,28 @@
+"""``wfe-mcp auto``: does the run go on by itself?"""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import PinFd
+
+__all__ = ["auto"]
+
+First = Annotated[str, typer.Argument(metavar="on|off", help="on: go on by itself; off: each phase waits for proceed.")]
+Second = Annotated[str, typer.Argument(metavar="RUN", help="The run, or the first characters of its id.")]
+
+
+def auto(door: Door, first: First, second: Second, pin_fd: PinFd = None) -> None:
+    """Let the run go on by itself, or wait after each phase. On asks for your PIN."""
+    from wfe_mcp.views.tool_answers import control_run
+
+    switch, run = (first, second) if first in {"on", "off"} else (second, first)  # either order is plain enough
+    if switch not in {"on", "off"}:
+        raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
+    run = door.at(run)
+    if switch == "off":
+        door.tell(control_run(door.engine, door.by, run, "auto_off"))
+        return
+    by = door.person(pin_fd, "switch automatic mode on")
+    door.tell(control_run(door.engine, by, run, "auto_on"))

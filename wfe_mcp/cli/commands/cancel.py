@@ -1,0 +1,37 @@
+"""``wfe-mcp cancel``: end a run for good, or all that nobody has touched for long."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Reason
+
+__all__ = ["cancel"]
+
+Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run, or the first characters of its id.")]
+Stale = Annotated[
+    bool, typer.Option("--stale", help="Cancel and archive every stale run of this project: see list --stale.")
+]
+
+
+def cancel(door: Door, run: Run = "", stale: Stale = False, reason: Reason = "") -> None:
+    """End the run for good. Its history stays."""
+    if bool(run) == stale:
+        raise typer.BadParameter("name a run, or give --stale, not both", param_hint="RUN")
+    if stale:
+        _put_away(door, reason)
+        return
+    from wfe_mcp.views.tool_answers import control_run
+
+    run = door.at(run)
+    door.tell(control_run(door.engine, door.by, run, "cancel", reason=reason))
+
+
+def _put_away(door: Door, reason: str) -> None:
+    from wfe_mcp.engine.runs.archive import put_away
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.runs import run_row
+
+    gone = [run_row(record) for record in put_away(door.engine, door.by, reason)]
+    door.tell(Envelope(True, summary=f"{len(gone)} stale run(s) cancelled and archived", data={"runs": gone}))

@@ -1,0 +1,49 @@
+"""``wfe-mcp config``: which settings hold here, and where does each come from?"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["show"]
+
+Origin = Annotated[bool, typer.Option("--origin", help="Name the layer and file of each value.")]
+
+
+def show(door: Door, origin: Origin = False) -> None:
+    """List every setting that holds in this project."""
+    from wfe_mcp.views.envelope import Envelope
+
+    loaded = door.engine.settings()
+    values: dict[str, Any] = {}
+    for key, value in loaded.values().items():
+        place = loaded.origins[key]
+        values[key] = {"value": value, "origin": place.layer, "where": place.where} if origin else value
+    problems = [{"path": each.path, "message": each.message} for each in loaded.problems]
+    untrusted = [str(path) for path in loaded.untrusted]
+    data = (
+        {"settings": values}
+        | ({"problems": problems} if problems else {})
+        | ({"untrusted": untrusted} if untrusted else {})
+    )
+    answer = Envelope(True, summary=f"{len(values)} settings", data=data)
+
+    def tell(screen: "Screen") -> None:
+        if origin:
+            rows = [
+                (key, one["value"], " ".join(filter(None, (one["origin"], one["where"]))))
+                for key, one in values.items()
+            ]
+            screen.table(("setting", "value", "from"), rows)
+        else:
+            screen.table(("setting", "value"), list(values.items()))
+        for path in untrusted:
+            screen.line(f"! {path} does not count until you trust it: wfe-mcp trust", "yellow")
+        for problem in problems:
+            screen.line(f"! {problem['message']}", "yellow")
+
+    door.tell(answer, tell)

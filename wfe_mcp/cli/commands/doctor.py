@@ -1,0 +1,273 @@
+"""``wfe-mcp doctor``: is everything there that a run needs?"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.health import HealthFinding, care_of
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["doctor"]
+
+_JOURNALS = ("-wal", "-shm", "-journal")
+
+Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
+
+
+def doctor(door: Door, deep: Deep = False) -> None:
+    """Look at everything that runs need, and say how to mend what is missing."""
+    from wfe_mcp.views.envelope import Envelope
+
+    found = list(_findings(door, deep=deep))
+    bad = [each for each in found if each.level == "problem"]
+    told = "Everything runs need is there." if not bad else f"{len(bad)} problem(s)."
+    error = (
+        Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Mend it and run wfe-mcp doctor again.")
+        if bad
+        else None
+    )
+    answer = Envelope(not bad, summary=told, data={"findings": [asdict(each) for each in found]}, error=error)
+
+    def tell(screen: "Screen") -> None:
+        screen.table(("", "what", ""), [(each.level, each.topic, each.message) for each in found])
+        screen.line(told)
+
+    door.tell(answer, tell)
+
+
+def _findings(door: Door, *, deep: bool) -> Iterator[HealthFinding]:
+    yield HealthFinding("project", "ok", str(door.engine.root))
+    try:
+        yield from _database(door)
+        yield from care_of(door.engine, deep=deep)
+    except Refused as refused:
+        yield HealthFinding("database", "problem", f"{refused.message} {refused.hint}")
+        return
+    yield from _git(door)
+    yield from _configuration(door)
+    yield from _checks(door)
+    yield from _context(door)
+    yield from _mcp_servers(door)
+    yield from _providers(door)
+    yield from _models_here(door)
+    yield from _plugins()
+    yield from _page(door)
+    yield from _passkeys(door)
+    yield from _people(door)
+    yield from _servers(door)
+
+
+def _database(door: Door) -> Iterator[HealthFinding]:
+    health = door.engine.store.health()
+    yield HealthFinding(
+        "database",
+        "ok",
+        f"{health.path}, SQLite {health.sqlite_version}, journal {health.journal_mode}, schema {health.revision}",
+    )
+    if health.journal_mode == "wal" and not health.wal_is_safe:
+        yield HealthFinding(
+            "database",
+            "problem",
+            f"SQLite {health.sqlite_version} can lose data in WAL mode; install wfe-mcp[sqlite], or update Python.",
+        )
+    elif not health.wal_is_safe:
+        yield HealthFinding(
+            "database",
+            "note",
+            f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; wfe-mcp[sqlite] brings a newer one.",
+        )
+    yield _index(door)
+    folder = Path(health.path).parent
+    yield from _readable_by_others(Path(health.path))
+    if not os.access(folder, os.W_OK):
+        yield HealthFinding("data folder", "problem", f"{folder} cannot be written.")
+
+
+def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
+    """What we keep is made for its owner alone; somebody, or a copy, may have opened it."""
+    if os.name == "nt":  # which has no such mode bits
+        return
+    from wfe_mcp.engine.models.secrets import KEY_FILE
+    from wfe_mcp.workspace.system.location import data_dir
+
+    for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
+        if file.exists() and file.stat().st_mode & 0o077:
+            yield HealthFinding(
+                "permissions", "problem", f"others on this machine may read {file}. Run: chmod 600 '{file}'"
+            )
+
+
+def _index(door: Door) -> HealthFinding:
+    from wfe_mcp.engine.search.finding import health
+
+    found = health(door.engine)
+    if not found.has_fts5:
+        told = "this SQLite has no FTS5, so find cannot look for words; install wfe-mcp[sqlite]."
+        return HealthFinding("find", "note", told)
+    if found.waiting:
+        return HealthFinding(
+            "find", "note", f"{found.waiting} run(s) are not indexed yet; wfe-mcp find does it, newest first."
+        )
+    return HealthFinding("find", "ok", "every run is indexed")
+
+
+def _git(door: Door) -> Iterator[HealthFinding]:
+    git = shutil.which("git")
+    if git is None:
+        yield HealthFinding("git", "note", "not installed: git and files gates cannot judge.")
+    elif not door.engine.project.is_git:
+        yield HealthFinding("git", "note", "this folder is no repository (git init): git and files gates cannot judge.")
+    else:
+        from wfe_mcp.workspace.git.repository import branch
+
+        yield HealthFinding("git", "ok", f"{git}, branch {branch(door.engine.root) or 'none'}")
+
+
+def _configuration(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.templates.trust import pending_trust
+
+    loaded = door.engine.settings()
+    if loaded.project_file is None:
+        yield HealthFinding("configuration", "note", "none in this project; wfe-mcp init finds its checks.")
+    else:
+        yield HealthFinding("configuration", "ok", str(loaded.project_file))
+    for problem in loaded.problems:
+        yield HealthFinding("configuration", "problem", problem.message)
+    waiting = pending_trust(door.engine)
+    if waiting:
+        yield HealthFinding(
+            "trust", "note", f"waiting for you (wfe-mcp trust): {', '.join(each.name for each in waiting)}"
+        )
+
+
+def _checks(door: Door) -> Iterator[HealthFinding]:
+    loaded = door.engine.settings()
+    for name, check in sorted((loaded.pending or loaded.settings).checks.items()):
+        program = check.argv[0]
+        folder = door.engine.root / (check.cwd or ".")
+        is_path = "/" in program or os.sep in program
+        found = (folder / program).exists() if is_path else shutil.which(program) is not None
+        level, what = ("ok", "found") if found else ("problem", "not found; install it, or correct .wfe/config.toml")
+        yield HealthFinding(f"check {name}", level, f"{' '.join(check.argv)}: {program} {what}")
+
+
+def _context(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.artifacts.context_bundles import bundles_here
+
+    loaded = door.engine.settings()
+    for bundle in bundles_here(door.engine.root, (loaded.pending or loaded.settings).context):
+        topic = f"context {bundle.name}" + (f", scope {bundle.scope}" if bundle.scope else "")
+        yield HealthFinding(topic, "problem" if bundle.fault else "ok", bundle.fault or f"{bundle.files} file(s)")
+
+
+def _mcp_servers(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.phases.mcp_servers import servers
+
+    for server in servers(door.engine):
+        if server.missing:
+            yield HealthFinding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
+        else:
+            yield HealthFinding(f"MCP server {server.name}", "ok", f"{server.where}; wfe-mcp mcp test asks it")
+
+
+def _providers(door: Door) -> Iterator[HealthFinding]:
+    """Those that somebody configured, by a table or as a role; the others need nothing."""
+    from wfe_mcp.engine.models.providers import listed, roles
+
+    for line in listed(door.engine):
+        if line.layer == "built in" and not line.roles:
+            continue
+        if not line.trusted:
+            yield HealthFinding(f"provider {line.name}", "note", "waits for you: wfe-mcp trust")
+        elif not line.enabled:
+            yield HealthFinding(f"provider {line.name}", "note", f"turned off: wfe-mcp providers enable {line.name}")
+        elif line.key and not line.has_key:
+            told = f"no key at {line.key}: wfe-mcp providers key {line.name}"
+            yield HealthFinding(f"provider {line.name}", "problem" if line.roles else "note", told)
+        else:
+            key = f"key at {line.key}; " if line.key else ""
+            yield HealthFinding(f"provider {line.name}", "ok", f"{key}wfe-mcp providers test {line.name} asks it")
+    for role in roles(door.engine):
+        if role.fault:
+            yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
+        else:
+            yield HealthFinding(f"role {role.name}", "ok", " ".join(filter(None, (role.provider, role.model))))
+
+
+def _models_here(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.models.discovery import installed_agents, local_servers
+
+    for server in local_servers():
+        models = "wants a key" if server.needs_key else f"{len(server.models)} model(s)"
+        yield HealthFinding(server.name, "ok", f"{server.base_url}, {models}")
+    for agent in installed_agents(door.engine):
+        yield HealthFinding(agent.kind, "ok", f"{agent.version or 'version unknown'}, {agent.program}")
+
+
+def _plugins() -> Iterator[HealthFinding]:
+    """What installed packages add; the code of all of it is loaded."""
+    from wfe_mcp.engine.templates.plugins import plugins_seen
+    from wfe_mcp.resources import plugin_faults
+
+    for seen in plugins_seen():
+        level = "problem" if seen.fault else "ok"
+        yield HealthFinding(f"{seen.kind} {seen.name}", level, seen.fault or f"of the package {seen.package}")
+    for fault in plugin_faults():
+        yield HealthFinding("package", "problem", fault)
+
+
+def _people(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.approvals.pin import pin_is_set
+
+    if pin_is_set(door.engine):
+        yield HealthFinding("PIN", "ok", "set")
+    else:
+        yield HealthFinding(
+            "PIN", "note", "not set: nobody can approve yet; run wfe-mcp init in a terminal of your own."
+        )
+
+
+def _passkeys(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.views.approvers import pinned_view
+
+    view = pinned_view(door.engine)
+    names = ", ".join(key["name"] for key in view.keys)
+    if view.fault:
+        yield HealthFinding("passkeys", "note" if view.waits or not view.installed else "problem", view.fault)
+    elif names:
+        yield HealthFinding("passkeys", "ok", f"{len(view.keys)} pinned in {view.file}: {names}")
+    else:
+        yield HealthFinding(
+            "passkeys", "ok", "none pinned, and none needed but by gates that ask for one; wfe-mcp approvers add"
+        )
+
+
+def _page(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.approvals.decision_page import address, living_page
+
+    port = living_page(door.engine)
+    yield HealthFinding(
+        "decision page",
+        "ok",
+        "not open; wfe-mcp ui, or an agent's question, opens it" if port is None else address(port),
+    )
+
+
+def _servers(door: Door) -> Iterator[HealthFinding]:
+    from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
+
+    with door.engine.store.read() as tx:
+        known = [each for each in tx.processes(door.engine.identity.host) if each.kind == "serve"]
+    alive = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
+    here = sum(1 for each in alive if each.project_id == door.engine.project_id)
+    told = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
+    yield HealthFinding("servers", "ok" if alive else "note", told)

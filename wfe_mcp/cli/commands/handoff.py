@@ -1,0 +1,64 @@
+"""``wfe-mcp handoff``: what must whoever goes on know?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["handoff"]
+
+Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
+Write = Annotated[
+    str,
+    typer.Option(
+        "--write", metavar="DIR", help="Write START_HERE.md, current-status.md and next-handoff.md there, too."
+    ),
+]
+
+
+def handoff(door: Door, run: Run = "", write: Write = "") -> None:
+    """Tell on one page what is done, decided, evidenced and open, and the next call."""
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.handoff import handoff as page_of
+    from wfe_mcp.views.handoff import run_of
+
+    run = run_of(door.engine, run)
+    page = page_of(door.engine, run)
+    written = _write(door, run, write) if write else []
+    data = {"markdown": page} | ({"written": written} if written else {})
+    answer = Envelope(True, run=run, summary=f"Hand-off of run {run}", data=data)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(page.rstrip())
+        for each in written:
+            screen.line(f"Written: {each}")
+
+    door.tell(answer, tell)
+
+
+def _write(door: Door, run: str, folder: str) -> list[str]:
+    """All three, or none: a file of somebody else stays, and nothing is written outside the project."""
+    from wfe_mcp.views.handoff import MARK, files
+    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+    root = door.engine.root
+    target = Path(folder).absolute()
+    try:
+        below = target.resolve().relative_to(root).as_posix()
+    except ValueError:
+        raise Refused("path_outside_project", f"{folder} is not in the project {root}.", "Name a folder of the project.") from None  # fmt: skip
+    before = "" if below == "." else f"{below}/"
+    made = {f"{before}{name}": text for name, text in files(door.engine, run).items()}
+    for path in made:
+        there = read_if_there(root, path)
+        if there is not None and not there.startswith(MARK.encode()):
+            raise Refused("conflict", f"{path} is there already, and not ours.", "Name another folder, or move that file away.")  # fmt: skip
+    for path, text in made.items():
+        write_atomic(root, path, text)
+    return list(made)

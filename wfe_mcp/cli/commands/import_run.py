@@ -1,0 +1,53 @@
+"""``wfe-mcp import``: how does a run that was worked elsewhere come in?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["import_run"]
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER",
+        help="What wfe-mcp export wrote; a session of ai-workflow-engine (its folder or session.json); role reports of "
+        "Workflow Hub (JSON).",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check all of it and store nothing.")]
+
+
+def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
+    """Check a run from elsewhere, every checksum and reference, and keep it as history that nobody changes."""
+    from wfe_mcp.cli.terminal.render import origin_lines
+    from wfe_mcp.engine.transfer.importing import import_foreign
+    from wfe_mcp.engine.transfer.importing import import_run as come_in
+    from wfe_mcp.engine.transfer.sources import read_foreign
+    from wfe_mcp.views.bundles import imported_answer
+
+    try:
+        foreign = read_foreign(Path(source))
+        if foreign is not None:
+            found = import_foreign(door.engine, door.by, foreign, dry_run=dry_run)
+        else:
+            with Path(source).open("rb") as file:
+                found = come_in(door.engine, door.by, file, dry_run=dry_run)
+    except OSError as error:
+        raise Refused("bad_argument", f"{source} cannot be read: {error.strerror}.", "Name a file that wfe-mcp export wrote, or the folder of a session.") from None  # fmt: skip
+    answer = imported_answer(door.engine, found, dry_run=dry_run)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(answer.summary, "bold")
+        for line in origin_lines(answer.data):
+            screen.line(line)
+        if not dry_run:
+            screen.line(f"Look at it: wfe-mcp show {found.run}")
+
+    door.tell(answer, tell)

@@ -1,0 +1,132 @@
+"""``wfe-mcp log``: what happened to a run, in order?"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.cli.terminal.text import shortened
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.core.events import Event
+
+__all__ = ["event_line", "log"]
+
+_VALUE_CHARS = 160
+
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
+After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
+At = Annotated[
+    str, typer.Option("--at", metavar="N", help="Up to event N, or a checkpoint (cp-12), and how the run stood.")
+]
+Step = Annotated[bool, typer.Option("--step", help="What each event changed; in a terminal one after the other.")]
+
+
+def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False) -> None:
+    """List the events of the run, oldest first: the record that verify checks."""
+    from wfe_mcp.engine.history.as_of import moment
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_report import moment_line
+    from wfe_mcp.views.runs import event_view
+
+    run = door.at(run)
+    with door.engine.store.read() as tx:
+        record = tx.find_run(door.engine.project_id, run)
+        then = moment(door.engine, tx, run, at) if at else None
+        upto = record.last_seq if then is None else then.event.seq
+        events: list[dict[str, Any]] = [
+            event_view(event)
+            for event in tx.events(record.id, after=min(after, upto), limit=min(limit, max(0, upto - after)))
+        ]
+        if step and events:
+            changes = list(_changes(tx.happened(record.id, events[-1]["seq"]), after))
+            events = [event | {"changes": made} for event, made in zip(events, changes, strict=True)]
+    last: int = events[-1]["seq"] if events else after
+    more = {"after": last} if last < upto else {}
+    state = str(record.status if then is None else then.found.loaded.state.status)
+    as_of = {} if then is None else {"as_of": {"event": upto, "of": then.of, "state": moment_line(then)}}
+    answer = Envelope(True, run=run, run_state=state, state=state, summary=f"{len(events)} of {record.last_seq} events",
+                      data={"events": events, **as_of, **more})  # fmt: skip
+
+    def show(screen: "Screen") -> None:
+        if step and sys.stdin.isatty() and sys.stdout.isatty():
+            _walk(screen, events)
+            return
+        if not events:
+            upto_words = "" if then is None else f" up to {upto}"
+            screen.line(f"No event after {after}{upto_words}" + ("." if upto_words else f": the log has {upto}."))
+        for event in events:
+            screen.line(event_line(event))
+            _tell_changes(screen, event)
+        if more:
+            screen.line(
+                f"more: wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
+            )
+        if then is not None:
+            screen.line(moment_line(then), "bold")
+
+    door.tell(answer, show)
+
+
+def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
+    """What each event after number ``after`` changed."""
+    from wfe_mcp.views.state_diff import stepped
+
+    for seq, (_, made) in enumerate(stepped(happened), 1):
+        if seq > after:
+            yield made
+
+
+def _tell_changes(screen: "Screen", event: dict[str, Any]) -> None:
+    if "changes" in event:
+        from wfe_mcp.cli.terminal.changes import tell_changes
+
+        tell_changes(screen, event["changes"], _VALUE_CHARS, "        ")
+
+
+def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
+    """One event after the other: Enter or n goes on, p goes back, a number goes there, q ends."""
+    place = 0
+    while place < len(events):
+        screen.line(event_line(events[place]), "bold")
+        _tell_changes(screen, events[place])
+        screen.flush()
+        try:
+            said = input(f"{place + 1} of {len(events)}: Enter next, p back, q end > ").strip().lower()
+        except EOFError:
+            return
+        if said.isdecimal():
+            numbers = [event["seq"] for event in events]
+            place = numbers.index(int(said)) if int(said) in numbers else place
+        elif said in {"", "n", "p"}:
+            place = max(0, place - 1) if said == "p" else place + 1
+        elif said == "q":
+            return
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """One event: number, time, what, where, by whom and how sure that is."""
+    payload: dict[str, Any] = event["payload"]
+    phase = f" {payload['phase']}" if payload.get("phase") else ""
+    attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
+    said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
+    if event["type"] == "RunForked":
+        said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
+    if event["type"] in {"RollbackBegan", "RolledBack"}:
+        said = f"{payload['kind']}: to event {payload['to']}"
+    if event["type"] == "WentTo":
+        said = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
+    if event["type"] == "CheckpointTaken":
+        said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
+    if "verdict" in payload:
+        said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
+    if "records" in payload:
+        said = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
+    by = f"  {event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
+    return f"{event['seq']:>4}  {event['at'][:19]}Z  {event['type']}{phase}{attempt}{by}" + (
+        f"  {shortened(said, 100)}" if said else ""
+    )

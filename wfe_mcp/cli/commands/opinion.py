@@ -1,0 +1,94 @@
+"""``wfe-mcp opinion``: what do other models think, and who decides against them?"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["ask", "overrule", "show"]
+
+SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; none: only the question.")]
+SomePhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="One of its phases.")]
+Question = Annotated[str, typer.Option("--question", metavar="TEXT", help="What to ask; none: whether it may go on.")]
+Reviewers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reviewer",
+        metavar="NAME",
+        help="A configured role or provider; again for another. Default: the first role.",
+    ),
+]
+
+
+def ask(
+    door: Door, run: SomeRun = "", phase: SomePhase = "", question: Question = "", reviewer: Reviewers = None
+) -> None:
+    """Ask other models about PHASE, RUN or a question, and wait for what they say. Advice: it counts for no gate."""
+    from wfe_mcp.cli.terminal.waiting import wait_for_opinions
+    from wfe_mcp.engine.evaluation.second_opinion import ask as put
+    from wfe_mcp.views.opinions import answered
+
+    engine, run = door.engine, door.at(run, phase) if run else ""
+    job = put(engine, door.by, run=run, phase=phase, question=question, reviewers=reviewer or ())
+    wait_for_opinions(door, job)
+    answer = answered(engine, job, question)
+    if answer.error is not None:
+        raise answer.error
+    door.tell(answer, lambda screen: _tell(screen, answer.data["opinions"]))
+
+
+def show(door: Door, run: Run, phase: SomePhase = "") -> None:
+    """Every opinion of RUN (or of PHASE): of its gates and by hand, oldest first."""
+    from wfe_mcp.engine.evaluation.second_opinion import known
+    from wfe_mcp.views.envelope import Envelope
+
+    run = door.at(run, phase)
+    said = known(door.engine, run, phase or None)
+    told = f"{len(said)} opinion(s)"
+    answer = Envelope(True, run, summary=told, data={"opinions": said})
+    door.tell(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
+
+
+def overrule(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+    """Decide against the models of the opinion gate that PHASE stands at. Asks for your PIN; the reason stays visible."""
+    from wfe_mcp.cli.terminal.authorize import who
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.core.commands import Overrule
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.runs import control
+
+    engine, run = door.engine, door.at(run, phase)
+    probe = Overrule(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
+    by = who(door, run, probe, pin_fd, f"overrule the opinion on {phase}")
+    control.overrule(engine, by, run, phase, reason)
+    door.tell(run_outcome(engine, run, phase, f"You overruled the opinion on {phase}"))
+
+
+def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:
+    for each in opinions:
+        opinion = each.get("opinion")
+        place = f" on {each['phase']} (attempt {each['attempt']})" if each.get("phase") else ""
+        if opinion is None:
+            screen.line(f"{each['reviewer']}: {each['fault']}", "yellow")
+            continue
+        screen.line(f"{each['reviewer']} ({each['model'] or each['provider']}){place}: {opinion['verdict']}", "bold")
+        if opinion.get("summary"):
+            screen.line(f"  {opinion['summary']}")
+        for finding in opinion["findings"]:
+            screen.line(f"  {_finding(finding)}")
+        if opinion.get("more_findings"):
+            screen.line(f"  and {opinion['more_findings']} more")
+        if opinion.get("suggestion"):
+            screen.line(f"  suggests:\n{opinion['suggestion']}")
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    line = f":{finding['line']}" if finding.get("line") else ""
+    where = f"{finding['file']}{line}: " if finding.get("file") else ""
+    advice = f" ({finding['recommendation']})" if finding.get("recommendation") else ""
+    return f"{finding['severity']}: {where}{finding['title']}{advice}"

@@ -1,0 +1,285 @@
+"""``wfe-mcp providers``: which models are there, do they answer, and where is the key of each?"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.models.providers import ProviderLine, RoleLine, Tried
+
+__all__ = ["add", "disable", "enable", "key", "list_all", "remove", "role", "try_out"]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The provider.")]
+NewName = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without one: what is found on this machine.")]
+Who = Annotated[str, typer.Argument(metavar="NAME", help="A provider or a role.")]
+Kind = Annotated[
+    str, typer.Option("--kind", metavar="KIND", help="Which API or program it is, where NAME does not say so.")
+]
+BaseUrl = Annotated[str, typer.Option("--base-url", metavar="URL", help="Another address than the vendor's.")]
+Place = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="PLACE", help="Where its key is: env:NAME, keyring, or stored (encrypted in the database)."
+    ),
+]
+KeyFd = Annotated[
+    int | None,
+    typer.Option("--key-fd", metavar="N", help="Read the key from file descriptor N instead of asking for it."),
+]
+Model = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model to ask.")]
+RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="The role, as templates name it.")]
+Filler = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider that fills it.")]
+ItsModel = Annotated[str, typer.Argument(metavar="[MODEL]", help="The provider's name of the model.")]
+Fallback = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fallback", metavar="NAME", help="Who answers when it is out: a role or PROVIDER/MODEL; repeatable."
+    ),
+]
+
+
+def list_all(door: Door) -> None:
+    """List providers and roles, and whether each can be used; no key is shown, no model is called."""
+    from wfe_mcp.engine.models.providers import listed, roles
+    from wfe_mcp.views.envelope import Envelope
+
+    found, filled = listed(door.engine), roles(door.engine)
+    usable = sum(line.is_usable for line in found)
+    told = f"{usable} of {len(found)} provider(s) can be tried, {len(filled)} role(s)."
+    data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
+    answer = Envelope(True, summary=told, data=data)
+
+    def tell(screen: "Screen") -> None:
+        screen.table(
+            ("provider", "kind", "", "key", "address, program or package", "from"),
+            [(line.name, line.kind, _state(line), _key(line), line.where, line.layer) for line in found],
+        )
+        if filled:
+            screen.line()
+            screen.table(("role", "provider", "model", "fallback", "from"), [_role_row(each) for each in filled])
+        for each in filled:
+            if each.fault:
+                screen.line(f"! {each.name}: {each.fault}", "yellow")
+        screen.line(told)
+
+    door.tell(answer, tell)
+
+
+def add(
+    door: Door, name: NewName = "", kind: Kind = "", base_url: BaseUrl = "", place: Place = "", key_fd: KeyFd = None
+) -> None:
+    """Add a provider to your own configuration, or find what runs on this machine. The key never goes into the file."""
+    from wfe_mcp.engine.models.providers import add as add_provider
+    from wfe_mcp.engine.models.providers import models_of
+    from wfe_mcp.views.envelope import Envelope
+
+    if not name:
+        _tell_found(door)
+        return
+    table = _table(name, kind, base_url)
+    secret = _key_wanted(door, name, table, place, key_fd)
+    line = add_provider(door.engine, door.by, name, table, secret)
+    with door.screen.busy("Asking for its models"):
+        models = models_of(door.engine, name)
+    told = f"Provider '{name}' is in your configuration" + (f"; it has {len(models)} model(s)." if models else ".")
+    told += f" Try it: wfe-mcp providers test {name}"
+    answer = Envelope(True, summary=told, data={"provider": _view(line), "models": list(models)})
+
+    def tell(screen: "Screen") -> None:
+        for model in models:
+            screen.line(f"  {model}")
+        screen.line(told)
+
+    door.tell(answer, tell)
+
+
+def try_out(door: Door, name: Who, model: Model = "") -> None:
+    """Ask a model one word: a real call, the smallest there is. Exit code 1 says what is wrong and what to do."""
+    from wfe_mcp.engine.models.providers import try_out as try_provider
+    from wfe_mcp.views.envelope import Envelope
+
+    with door.screen.busy(f"Asking {name}"):
+        tried = try_provider(door.engine, name, model)
+    error = None if tried.ok else Refused("unavailable", tried.message, tried.hint)
+    answer = Envelope(tried.ok, summary=tried.message, data={"tried": asdict(tried) | {"ok": tried.ok}}, error=error)
+    door.tell(answer, lambda screen: _tell_tried(screen, tried))
+
+
+def enable(door: Door, name: Name) -> None:
+    """Let models of this provider be called again."""
+    from wfe_mcp.engine.models.providers import enable as turn_on
+
+    _tell_line(door, turn_on(door.engine, name), f"Provider '{name}' is turned on.")
+
+
+def disable(door: Door, name: Name) -> None:
+    """Call no model of this provider any more, also in open runs."""
+    from wfe_mcp.engine.models.providers import disable as turn_off
+
+    _tell_line(door, turn_off(door.engine, name), f"Provider '{name}' is turned off.")
+
+
+def remove(door: Door, name: Name) -> None:
+    """Take a provider out of your own configuration, and its key from where wfe-mcp keeps it."""
+    from wfe_mcp.engine.models.providers import remove as take_out
+    from wfe_mcp.views.envelope import Envelope
+
+    gone = take_out(door.engine, door.by, name)
+    told = f"Provider '{name}' is gone" + (", and its key." if gone.key else ".")
+    told += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
+    door.tell(Envelope(True, summary=told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)}))
+
+
+def key(door: Door, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
+    """Give a provider another key, or say where it is."""
+    from wfe_mcp.engine.models.providers import give_key, listed
+
+    known = {line.name: line for line in listed(door.engine)}
+    before = known[name].key if name in known else ""
+    place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
+    secret = None if place.startswith("env:") else _asked(name, key_fd)
+    _tell_line(
+        door, give_key(door.engine, door.by, name, place, secret), f"The key of provider '{name}' is at {place}."
+    )
+
+
+def role(door: Door, name: RoleName, provider: Filler, model: ItsModel = "", fallback: Fallback = None) -> None:
+    """Let a provider and its model fill a role, in your own configuration."""
+    from wfe_mcp.engine.models.providers import set_role
+    from wfe_mcp.views.envelope import Envelope
+
+    made = set_role(door.engine, name, provider, model, fallback)
+    told = f"Role '{name}' is filled by {made.provider}" + (f" {made.model}" if made.model else "") + "."
+    if made.provider != provider or made.model != model:
+        told += " The project's configuration says so, and wins over yours."
+    told += f" It cannot be used yet: {made.fault}" if made.fault else ""
+    door.tell(Envelope(True, summary=told, data={"role": asdict(made)}))
+
+
+def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
+    """What the table is to say: the kind as given, else as the name means it, else what answers on this machine."""
+    from wfe_mcp.workspace.config.provider_kinds import KINDS, installed_kind
+
+    kind = kind or (name if name in KINDS else "")
+    if installed_kind(kind) is not None:  # whether a package brings it is seen where the table is written
+        return {"kind": kind} | ({"base_url": base_url} if base_url else {})
+    if not base_url and kind in {"", "openai-compatible"}:
+        base_url = _found_address(name)
+    if kind not in KINDS and (kind or not base_url):
+        what = (
+            f"There is no kind '{kind}'."
+            if kind
+            else f"'{name}' is no kind of provider, and nothing of this name answers on this machine."
+        )
+        kinds = f"{' | '.join(KINDS)}, or what a package brings, such as acme.models"
+        raise Refused("bad_argument", what, f"Say which kind it is: --kind {kinds}")
+    return {"kind": kind or "openai-compatible"} | ({"base_url": base_url} if base_url else {})
+
+
+def _found_address(name: str) -> str:
+    """Where the program of this name answers on this machine; empty when none does."""
+    from wfe_mcp.engine.models.discovery import local_servers
+
+    found = {_plain(each.name): each.base_url for each in local_servers()}
+    return found.get(_plain(name), "")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "").replace("-", "").replace("_", "")
+
+
+def _key_wanted(door: Door, name: str, table: dict[str, Any], place: str, key_fd: int | None) -> str | None:
+    """The key to keep, its place written into ``table``; None where a variable holds it or none is needed."""
+    from wfe_mcp.engine.models.connections import needs_key
+    from wfe_mcp.workspace.config.provider_kinds import as_kind, facts_of
+
+    kind = as_kind(table["kind"])
+    variable = facts_of(kind).variable
+    if not place and key_fd is None:
+        if not needs_key(kind):
+            return None
+        place = f"env:{variable}" if variable and door.engine.environment.get(variable) else ""
+    table["key"] = _checked_place(place or "keyring")
+    return None if table["key"].startswith("env:") else _asked(name, key_fd)
+
+
+def _checked_place(place: str) -> str:
+    if place in {"keyring", "stored"} or place.startswith("env:"):
+        return place
+    raise Refused("bad_argument", "--key says where the key is, never the key itself: env:NAME, keyring or stored.",
+                  "If that was a key, it is in your shell's history now: make a new one, and type it when you are asked.")  # fmt: skip
+
+
+def _asked(name: str, key_fd: int | None) -> str:
+    from wfe_mcp.cli.terminal.pin import read_key
+
+    found = read_key(key_fd, name)
+    if not found:
+        raise Refused("needs_human", f"Provider '{name}' needs a key, and none was given.",
+                      "Type it in a terminal of your own, hand it over with --key-fd N, or name a variable: --key env:NAME")  # fmt: skip
+    return found
+
+
+def _tell_found(door: Door) -> None:
+    """What on this machine could answer, with the line that adds it."""
+    from wfe_mcp.engine.models.discovery import installed_agents, local_servers
+    from wfe_mcp.views.envelope import Envelope
+
+    with door.screen.busy("Looking on this machine"):
+        servers, agents = local_servers(), installed_agents(door.engine)
+    told = f"{len(servers)} server(s) of models and {len(agents)} command-line agent(s) found on this machine."
+    data = {"servers": [asdict(each) for each in servers], "agents": [asdict(each) for each in agents]}
+
+    def tell(screen: "Screen") -> None:
+        for server in servers:
+            more = "it wants a key" if server.needs_key else f"{len(server.models)} model(s)"
+            screen.line(
+                f"{server.name} at {server.base_url}, {more}: wfe-mcp providers add {_plain(server.name)}", "ok"
+            )
+            for model in server.models:
+                screen.line(f"  {model}")
+        for agent in agents:
+            screen.line(f"{agent.kind} {agent.version}".rstrip() + f" at {agent.program}: usable as it is", "ok")
+        screen.line(told)
+        if not servers and not agents:
+            screen.line("A vendor's models: wfe-mcp providers add anthropic | openai | gemini")
+
+    door.tell(Envelope(True, summary=told, data=data), tell)
+
+
+def _tell_line(door: Door, line: "ProviderLine", told: str) -> None:
+    from wfe_mcp.views.envelope import Envelope
+
+    door.tell(Envelope(True, summary=told, data={"provider": _view(line)}))
+
+
+def _tell_tried(screen: "Screen", tried: "Tried") -> None:
+    who = " ".join(filter(None, (tried.provider, tried.model)))
+    screen.line(f"{who}: {tried.message}", "ok" if tried.ok else "problem")
+    if tried.hint:
+        screen.line(tried.hint)
+    for model in tried.models:
+        screen.line(f"  {model}")
+
+
+def _view(line: "ProviderLine") -> dict[str, Any]:
+    return asdict(line) | {"usable": line.is_usable}
+
+
+def _state(line: "ProviderLine") -> str:
+    if not line.trusted:
+        return "waits for trust"
+    return "on" if line.enabled else "off"
+
+
+def _key(line: "ProviderLine") -> str:
+    return f"{line.key}: {'set' if line.has_key else 'not set'}" if line.key else ""
+
+
+def _role_row(each: "RoleLine") -> tuple[str, ...]:
+    return each.name, each.provider, each.model, ", ".join(each.fallback), each.layer

@@ -1,0 +1,40 @@
+"""``wfe-mcp reject``: send the work back, with your words."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+
+__all__ = ["reject"]
+
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
+To = Annotated[str, typer.Option("--to", metavar="PHASE", help="Go back to this earlier phase.")]
+Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject only this revision.")]
+
+
+def reject(
+    door: Door, run: Run, phase: Phase, feedback: Feedback, to: To = "", sha256: Sha256 = "", pin_fd: PinFd = None
+) -> None:
+    """Send PHASE back with your feedback.
+
+    Where it waits for a person this asks for your PIN; a submission under its gates is taken back without one.
+    """
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.core.model import AttemptStatus
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.approvals import decide as approvals
+    from wfe_mcp.views.envelopes import standing_of
+
+    engine, run = door.engine, door.at(run, phase)
+    state = standing_of(engine, run).loaded.state
+    known = PhasePath(phase) in state.attempts
+    under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
+    if pin_fd is None and not to and under_gates:
+        approvals.withdraw(engine, door.by, run, phase, feedback)
+        door.tell(run_outcome(engine, run, phase, f"{phase} taken back; a new attempt is open"))
+        return
+    by = door.person(pin_fd, f"reject {phase}") if known else door.by
+    approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None)
+    door.tell(run_outcome(engine, run, phase, f"{phase} rejected" + (f", back to {to}" if to else "")))

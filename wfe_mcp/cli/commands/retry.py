@@ -1,0 +1,34 @@
+"""``wfe-mcp retry``: let a phase be tried again."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+
+__all__ = ["retry"]
+
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
+
+
+Role = Annotated[
+    str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client for the agent.")
+]
+
+
+def retry(
+    door: Door, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
+) -> None:  # fmt: skip
+    """Open a new attempt of PHASE. After a stop this asks for your PIN."""
+    from wfe_mcp.cli.terminal.authorize import who
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.core.commands import Retry
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.runs import control
+
+    engine, run = door.engine, door.at(run, phase)
+    probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=door.by, at=engine.clock())
+    by = who(door, run, probe, pin_fd, f"retry {phase}")
+    control.retry(engine, by, run, phase, feedback, role or None)
+    door.tell(run_outcome(engine, run, phase, f"{phase}: a new attempt is open"))

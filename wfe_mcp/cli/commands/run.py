@@ -1,0 +1,98 @@
+"""``wfe-mcp run``: let models work a whole run, until a person is needed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Title, begin
+from wfe_mcp.cli.terminal.invocation import REFUSED, Door
+from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.runs.overview import Overview
+
+__all__ = ["INTERRUPTED", "run"]
+
+INTERRUPTED = 130
+
+Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
+Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Go on with this run instead of starting one.")]
+
+
+def run(
+    door: Door, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
+    inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", pin_fd: PinFd = None,
+) -> None:  # fmt: skip
+    """Start a run of TEMPLATE and work it here, until it is done or a person is needed; show what happens.
+
+    Ends with 0 when it is done or a person is asked, with 1 when something failed, with 130 after Ctrl-C.
+    """
+    from wfe_mcp.cli.commands.watch import follow
+    from wfe_mcp.cli.terminal.signals import stop_requested
+
+    if bool(template) == bool(resume):
+        raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")
+    if resume and (driver or pairs or inputs or title or key):
+        raise typer.BadParameter("a run that goes on keeps its driver, inputs and title", param_hint="--resume")
+    if template:
+        started = begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd)
+        found = door.at(started.run or "")
+    else:
+        found = door.at(resume)
+        _go_on(door, found)
+    door.screen.talk(f"Run {found}. Ctrl-C hands its work back; go on with: wfe-mcp run --resume {found}")
+    with stop_requested() as told:
+        standing = follow(door, found, shows_all=bool(template), is_told=lambda: bool(told))
+    _tell(door, found, standing, interrupted=bool(told))
+
+
+def _go_on(door: Door, run: str) -> None:
+    """A run that no person paused goes on at once."""
+    from wfe_mcp.engine.runs.control import control
+    from wfe_mcp.views.envelopes import standing_of
+
+    state = standing_of(door.engine, run).loaded.state
+    if state.status == "paused" and not state.paused_by_human:
+        control(door.engine, door.by, run, "resume")
+
+
+def _tell(door: Door, run: str, found: "Overview", *, interrupted: bool) -> None:
+    """The answer: where the run stands, and who does what now."""
+    from dataclasses import replace
+
+    from wfe_mcp.views import tool_answers as answers
+
+    answer = answers.status(door.engine, door.by, run)
+    over = found.loaded.state.is_over or not (found.goes_on or found.by_hand)
+    no = _failure(run, found) if over or not interrupted else None
+    if no is not None:
+        answer = replace(answer, ok=False, summary=no.message, error=no)
+    door.tell(answer)
+    if interrupted and not over:
+        door.screen.flush()
+        door.screen.talk(f"Stopped. What was under way went back to the queue. Go on with: wfe-mcp run --resume {run}")
+        door.exit_code = INTERRUPTED
+    elif no is not None:
+        door.exit_code = REFUSED
+
+
+def _failure(run: str, found: "Overview") -> Refused | None:
+    """Why the run has not come as far as it could: something failed, or nobody works a phase. None when all is well."""
+    from wfe_mcp.core.model import AttemptStatus, RunStatus
+    from wfe_mcp.core.paths import typed
+
+    state = found.loaded.state
+    if state.status in {RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.CANCELLED}:
+        return Refused(
+            "needs_human", f"The run is {state.status}: {state.reason or 'it was stopped'}", f"See: wfe-mcp show {run}"
+        )
+    failed = [attempt for attempt in state.open_attempts if attempt.status is AttemptStatus.FAILED]
+    if failed:
+        phase = failed[0].phase
+        return Refused("needs_human", f"Phase {phase!r} has failed, and its rules have ended.",
+                       f"Look at it: wfe-mcp show {run} --phase {typed(phase)}")  # fmt: skip
+    if found.waiting_on == "agent" and found.startable:
+        return Refused("unavailable", f"Nobody works phase {found.startable[0]!r}: the run has no driver for it.",
+                       f"Connect a client. To let a model work: wfe-mcp run {found.loaded.record.template} --driver ROLE")  # fmt: skip
+    return None

@@ -1,0 +1,24 @@
+"""``wfe-mcp serve``: speak MCP with one client.
+
+``__main__`` takes the plain form before typer is loaded; here are its help and what is unusual.
+"""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+__all__ = ["serve"]
+
+Hooks = Annotated[bool, typer.Option("--hooks", help="List the tool hook_event too (not built yet).")]
+
+
+def serve(door: Door, hooks: Hooks = False) -> None:
+    """Serve one MCP client on standard input and output. Your client starts it."""
+    if hooks:
+        raise Refused("unavailable", "The hook_event tool is not built yet.", "Start the server without --hooks.")
+    from wfe_mcp.server.entry import serve as speak
+
+    door.exit_code = speak(door.world.project)

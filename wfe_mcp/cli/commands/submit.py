@@ -1,0 +1,43 @@
+"""``wfe-mcp submit``: hand in an artifact and see what the gates say."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+
+__all__ = ["submit"]
+
+File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
+Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
+
+
+def submit(
+    door: Door, run: Run, phase: Phase, path: File, attempt: Attempt = None, note: Note = "", pin_fd: PinFd = None
+) -> None:
+    """Hand in the artifact of PHASE, claiming it if nobody works on it, and wait for its gates."""
+    from wfe_mcp.cli.terminal.waiting import wait_for_gates
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.views import envelopes as answering
+    from wfe_mcp.views import tool_answers as answers
+
+    engine, run = door.engine, door.at(run, phase)
+    found = answering.standing_of(engine, run).loaded
+    is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
+    by = door.person(pin_fd, f"hand in {phase}") if is_persons or pin_fd is not None else door.by
+    file = _in_project(path, Path(found.record.worktree))
+    answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
+    wait_for_gates(door, run, phase, answer.data["attempt"])
+    door.tell(answers.submitted(engine, run, phase, answer.data["attempt"], answer.data["revision"]))
+
+
+def _in_project(path: str, root: Path) -> str:
+    """``path`` as the engine wants it, relative to the project; as typed when it lies elsewhere (and is refused)."""
+    here = os.path.normpath(Path.cwd() / path)  # not resolve(): a link on the way must stay one, it is refused
+    if os.path.lexists(here) and Path(here).is_relative_to(root):
+        return Path(here).relative_to(root).as_posix()
+    return path

@@ -1,0 +1,124 @@
+"""``wfe-mcp templates import``: how does a workflow or plan of another system come in?"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.commands.template_versions import tell_kept
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.core.errors import Detail
+    from wfe_mcp.importers import ImportedPlan, ImportedSettings
+
+__all__ = ["import_file"]
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="wfe/1 (JSON or a folder), AFU-9 JSON, ai-workflow-engine's config.yml or gates, aiw's .ai-workflow.yaml, "
+        "milestones.md or backlog.md.",
+    ),
+]
+Version = Annotated[
+    str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the file's.")
+]
+Target = Annotated[
+    str, typer.Option("--to", metavar="FILE", help="Where a plan is written; else .wfe/plans/NAME.json.")
+]
+
+
+def import_file(door: Door, source: Source, version: Version = "", to: Target = "") -> None:
+    """Store a template of your own or somebody else's, which counts once you trust it; or turn a plan into an artifact."""
+    from wfe_mcp.engine.templates.versions import keep_version
+    from wfe_mcp.importers import ImportedPlan, ImportedSettings, read_workflow
+
+    path = Path(source)
+    imported = read_workflow(path)
+    if isinstance(imported, ImportedPlan):
+        _write(door, imported, Path(to) if to else door.engine.root / ".wfe" / "plans" / f"{path.stem}.json")
+        return
+    if isinstance(imported, ImportedSettings):
+        _tell_settings(door, imported)
+        return
+    definition = imported.definition | ({"version": version} if version else {})
+    kept = keep_version(door.engine, definition, "imported")
+    lost = _views(imported.not_carried)
+    more = {"format": imported.format} | ({"not_carried": lost} if lost else {})
+    tell_kept(door, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
+
+
+def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
+    """Put the plan where a phase or a start can take it. What is there with other content stays."""
+    from wfe_mcp.views.envelope import Envelope
+
+    text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
+    try:
+        if target.is_file():
+            written = target.read_bytes()
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            written = text.encode()
+    except OSError as error:
+        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
+    if written != text.encode():
+        raise Refused("conflict", f"{target} exists already, with other content.",
+                      "Name another file with --to, or move that one away.")  # fmt: skip
+    milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
+    tasks = sum(len(milestone["tasks"]) for milestone in milestones)
+    summary = f"{len(milestones)} milestone(s) with {tasks} task(s), score {quality['score']}: {target}"
+    data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
+    answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        for problem in quality["problems"]:
+            screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
+        for each in lost:
+            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        screen.line(f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
+
+    door.tell(answer, tell)
+
+
+def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
+    """Configuration is the person's: it is shown, to be put where they want it."""
+    from wfe_mcp.views.envelope import Envelope
+
+    lost, toml = _views(imported.not_carried), imported.toml()
+    summary = (
+        f"{_what(imported)}; put this into .wfe/config.toml:"
+        if toml
+        else f"Nothing of it is configuration of {imported.template}."
+    )
+    data: dict[str, Any] = {"format": imported.format, "settings": imported.settings(), "toml": toml}
+    more = {"inputs": imported.inputs, "not_carried": lost}
+    answer = Envelope(True, summary=summary, data=data | {key: value for key, value in more.items() if value})
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        screen.line(toml)
+        if imported.inputs:
+            pairs = " ".join(f"-i {name}={shlex.quote(value)}" for name, value in imported.inputs.items())
+            screen.line(f"Start it with: wfe-mcp start {imported.template} {pairs} …")
+        for each in lost:
+            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+
+    door.tell(answer, tell)
+
+
+def _what(imported: "ImportedSettings") -> str:
+    checks = f"{len(imported.checks)} check(s), " if imported.checks else ""
+    return f"{checks}{len(imported.phases)} phase(s) of {imported.template}"
+
+
+def _views(details: "tuple[Detail, ...]") -> list[dict[str, str]]:
+    return [{"path": detail.path, "message": detail.message} for detail in details]

@@ -1,0 +1,184 @@
+"""``wfe-mcp templates``: which workflows are there, and are they right?"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.workflow.lint import ProjectNames
+
+__all__ = ["export", "lint", "list_all", "show"]
+
+Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates that hold these words.")]
+Everything = Annotated[bool, typer.Option("--all", help="Those that are disabled or archived too.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
+FileOrName = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or folder, else a template's name.")]
+AskTools = Annotated[bool, typer.Option("--tools", help="Ask the MCP servers it needs whether they have its tools.")]
+Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
+
+
+def list_all(door: Door, query: Query = "", everything: Everything = False) -> None:
+    """List the templates this project can start, the default first."""
+    from wfe_mcp.views.tool_answers import list_templates
+
+    answer = list_templates(door.engine, door.by, query, all_states=everything)
+
+    def tell(screen: "Screen") -> None:
+        rows = [
+            (each["name"], each["version"], each.get("source", "shipped"), _mark(each), each["title"])
+            for each in answer.data["templates"]
+        ]
+        marked = any(row[3] for row in rows)
+        header = ("name", "version", "from", "", "title")
+        screen.table(header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows])  # fmt: skip
+
+    door.tell(answer, tell)
+
+
+def show(door: Door, name: Name) -> None:
+    """Show one template: its inputs, phases and gates, and the versions that are kept."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.templates.versions import versions
+    from wfe_mcp.views.templates import version_row
+    from wfe_mcp.views.tool_answers import list_templates
+
+    answer = list_templates(door.engine, door.by, name=name)
+    rows = [version_row(record) for record in versions(door.engine, answer.data["template"]["name"])]
+    answer = replace(answer, data=answer.data | ({"versions": rows} if rows else {}))
+
+    def tell(screen: "Screen") -> None:
+        _tell(screen, answer.data["template"], answer.data["source"], answer.data.get("state", ""))
+        screen.table(("version", "sha256", "from", "kept", "made from"),
+                     [(row["version"], row["sha256"], row["source"], row["kept_at"], row.get("parent", "")) for row in rows])  # fmt: skip
+
+    door.tell(answer, tell)
+
+
+def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
+    """Find every fault of a template. Prints nothing when there is none; exit code 1 otherwise."""
+    from wfe_mcp.engine.templates.catalogue import linted
+    from wfe_mcp.views.templates import requires_view
+
+    try:
+        definition, names = _definition(door, source), _project_names(door)
+        report = linted(door.engine, definition, names)
+        if tools and report.requires.servers:
+            report = linted(door.engine, definition, _with_tools(door, names, report.requires.servers))
+    except Refused as refused:
+        if refused.code != "invalid_template" or not refused.details:
+            raise
+        _tell_faults(door, [(each.path, each.message) for each in refused.details], {})
+        return
+    _tell_faults(door, [(each.path, each.message) for each in report.errors], requires_view(report.requires))
+
+
+def export(door: Door, name: Name, target: Target = "") -> None:
+    """Write a template as one JSON document, prompts included."""
+    from wfe_mcp.engine.templates.catalogue import template_definition
+    from wfe_mcp.views.envelope import Envelope
+
+    offer = template_definition(door.engine, name)
+    text = json.dumps(offer.definition, indent=2, ensure_ascii=False)
+    if not target:
+        answer = Envelope(True, summary=f"{name} {offer.version}", data={"template": offer.definition})
+        door.tell(
+            answer, lambda _screen: print(text)
+        )  # not through the screen: a prompt's bytes are not ours to change
+        return
+    try:
+        with Path(target).open("x", encoding="utf-8", newline="\n") as file:
+            file.write(f"{text}\n")
+    except FileExistsError:
+        raise Refused("conflict", f"{target} exists already.", "Name another file, or move that one away.") from None
+    except OSError as error:
+        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file.") from None
+    door.tell(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
+
+
+def _definition(door: Door, source: str) -> dict[str, Any]:
+    from wfe_mcp.engine.templates.catalogue import template_definition
+    from wfe_mcp.workflow.load import load_definition
+
+    path = Path(source)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return load_definition(path)
+    return template_definition(door.engine, source).definition
+
+
+def _project_names(door: Door) -> "ProjectNames | None":
+    """What the project has, where it has a configuration at all; elsewhere names are only listed as required."""
+    from wfe_mcp.engine.models.roles import known_names
+    from wfe_mcp.workflow.lint import ProjectNames
+
+    loaded = door.engine.settings()
+    if loaded.project_file is None:
+        return None
+    known = loaded.pending or loaded.settings
+    return ProjectNames(
+        frozenset(known.checks), frozenset(known_names(known)), frozenset(known.mcp_servers),
+        context=frozenset(known.context),
+    )  # fmt: skip
+
+
+def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
+    """The tools of each server that answers; what is said of one that does not blocks nothing."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.phases.mcp_servers import ask_each
+
+    if names is None:
+        return None
+    with door.screen.busy("Asking MCP servers"):
+        asked = ask_each(door.engine, needed)
+    for each in asked:
+        if each.answer is None:
+            door.screen.talk(f"The tools of {each.name!r} are not checked: {each.fault}")
+    tools = {each.name: frozenset(tool.name for tool in each.answer.tools) for each in asked if each.answer}
+    return replace(names, tools=tools)
+
+
+def _tell_faults(door: Door, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:
+    door.exit_code = 1 if faults else 0
+    errors = [{"path": path, "message": message} for path, message in faults]
+    if door.screen.as_json:
+        door.screen.document({"ok": not errors, "errors": errors, "requires": requires})
+        return
+    for path, message in faults:
+        door.screen.line(f"{path or '(whole)'}: {message}")
+
+
+def _mark(line: dict[str, Any]) -> str:
+    return str(line.get("state") or ("default" if line.get("default") else ""))
+
+
+def _tell(screen: "Screen", definition: dict[str, Any], source: str, state: str) -> None:
+    where = f"{source}, {state}" if state else source
+    screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
+    if definition.get("description"):
+        screen.line(definition["description"])
+    inputs: dict[str, Any] = definition.get("inputs", {})
+    for name, schema in inputs.get("properties", {}).items():
+        must = ", required" if name in inputs.get("required", []) else ""
+        screen.line(f"input {name} ({schema.get('type', 'any')}{must}): {schema.get('description', '')}")
+    for phase in definition.get("phases", []):
+        screen.line(f"phase {phase['id']}" + (f": {phase['title']}" if phase.get("title") else ""), "bold")
+        for step in phase.get("steps", []):
+            screen.line(f"  step {step['id']}: {_call(step)}")
+        for stage, gates in (("before work", phase.get("prompt_gates", [])), ("gate", phase.get("gates", []))):
+            for gate in gates:
+                more = " ".join(str(gate[key]) for key in ("check", "assurance", "assert", "status") if key in gate)
+                screen.line(f"  {stage}: {gate['kind']} {more}".rstrip())
+
+
+def _call(step: dict[str, Any]) -> str:
+    """What a step calls, as written."""
+    if "http" in step:
+        return f"http {step['http'].get('method', 'GET')} {step['http'].get('url', '')}"
+    return next((f"{kind} {step[kind]}" for kind in ("tool", "check", "builtin", "wait") if kind in step), "nothing")

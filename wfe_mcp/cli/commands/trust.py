@@ -1,0 +1,108 @@
+"""``wfe-mcp trust``: what names programs here, and do you trust it?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.templates.config_drift import OwnConfiguration
+    from wfe_mcp.engine.templates.trust import PendingTrust
+
+__all__ = ["trust"]
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; everything without one.")]
+
+
+def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
+    """Show what waits for your trust, and trust it: the project's configuration and templates, byte for byte."""
+    from wfe_mcp.cli.terminal.pin import at_terminal
+    from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
+    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
+    from wfe_mcp.views.envelope import Envelope
+
+    wanted = names or []
+    waiting = pending_trust(door.engine, wanted)
+    shown = [one for one in waiting if not wanted or one.name in wanted]
+    own, again = own_configuration(door.engine), templates_enabled(door.engine)
+    if not (waiting or wanted or own.changed or again):
+        door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))
+        return
+    if not door.screen.as_json:
+        for one in shown:
+            _show(door, one)
+        if own.changed:
+            _show_own(door, own)
+        if again:
+            door.screen.line(f"Put in use again since you last looked: {', '.join(again)}", "yellow")
+    if pin_fd is None and not at_terminal():
+        raise Refused("needs_human", f"Only a person trusts. Waiting: {', '.join(one.name for one in waiting)}.",
+                      "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",
+                      data={"pending": [_view(one) for one in shown]})  # fmt: skip
+    if not yes:
+        from wfe_mcp.cli.terminal.confirm import confirmed
+
+        confirmed("Trust this?")
+    by = door.person(pin_fd, "trust")
+    given = give_trust(door.engine, by, wanted, waiting)
+    looked = f" You have looked at {own.file}." if own.changed else ""
+    summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{looked}"
+    door.tell(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
+
+
+def _show_own(door: Door, own: "OwnConfiguration") -> None:
+    """What the person's own file says now: nobody needs trust for it, and somebody else may have written it."""
+    since = f"{own.looked_at:%Y-%m-%d %H:%M}" if own.looked_at else "the beginning"
+    door.screen.line(f"Your own configuration has changed since {since}: {own.file}", "yellow")
+    settings = door.engine.settings()
+    for key, value in settings.values().items():
+        origin = settings.origins.get(key)
+        if origin is not None and origin.layer == "user":
+            door.screen.line(f"  {key} = {value}")
+
+
+def _show(door: Door, one: "PendingTrust") -> None:
+    """What trust in this would let run."""
+    door.screen.line(f"{one.name} ({one.kind}, {one.where}, sha256 {one.sha256[:12]})", "bold")
+    if one.kind == "configuration":
+        settings = door.engine.settings()
+        for name, check in sorted((settings.pending or settings.settings).checks.items()):
+            door.screen.line(f"  check {name}: {' '.join(check.argv)}")
+        for name, bundle in sorted((settings.pending or settings.settings).context.items()):
+            door.screen.line(f"  context {name}: {', '.join(bundle.named)}")
+        for problem in settings.problems:
+            door.screen.line(f"  ! {problem.message}", "yellow")
+        return
+    if one.kind == "approvers":
+        _show_approvers(door)
+        return
+    from wfe_mcp.engine.templates.catalogue import linted, template_definition
+
+    offer = template_definition(door.engine, one.name)
+    report = linted(door.engine, offer.definition)
+    door.screen.line(f"  {offer.title or offer.name} {offer.version}")
+    door.screen.line(
+        f"  needs checks: {', '.join(report.requires.checks) or 'none'}; roles: {', '.join(report.requires.roles) or 'none'}"
+    )
+    for error in report.errors:
+        door.screen.line(f"  ! {error.path}: {error.message}", "yellow")
+
+
+def _show_approvers(door: Door) -> None:
+    """Whose signature would count, and whether the keys that were trusted here let them in."""
+    from wfe_mcp.engine.approvals.approvers import approvers_here, continues
+    from wfe_mcp.views.approvers import pinned_view
+
+    for key in pinned_view(door.engine).keys:
+        door.screen.line(f"  passkey {key['name']}, since {key['added_at']}, let in by {key['let_in_by']}")
+    if not continues(door.engine, approvers_here(door.engine.root)):
+        door.screen.line(
+            "  ! It does not go on from keys that you trust here: it rests on its first key alone.", "yellow"
+        )
+
+
+def _view(one: "PendingTrust") -> dict[str, str]:
+    return {"name": one.name, "kind": one.kind, "sha256": one.sha256, "where": one.where}

@@ -1,0 +1,185 @@
+"""``wfe-mcp verify``: is what is stored what happened?"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Door
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+    from wfe_mcp.engine.integrity.verification import Verified
+    from wfe_mcp.engine.maintenance.backups import SetBack
+    from wfe_mcp.store.records.runs import SettingEvent
+
+__all__ = ["verify"]
+
+Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
+Anchors = Annotated[
+    str,
+    typer.Option("--anchors", metavar="REF", help="Compare with the anchors in this ref too, such as a pushed copy."),
+]
+
+
+Approvals = Annotated[
+    bool,
+    typer.Option(
+        "--approvals", help="Instead: are the approvals in the repository signed by pinned passkeys? Needs no database."
+    ),
+]
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require", metavar="PATH", help="With --approvals: this file must be approved. May be given several times."
+    ),
+]
+Base = Annotated[
+    str,
+    typer.Option(
+        "--base",
+        metavar="COMMIT",
+        help="With --approvals: believe the keys and proofs of this commit, such as origin/main.",
+    ),
+]
+
+
+def verify(
+    door: Door,
+    run: Run = "",
+    anchors: Anchors = "",
+    approvals: Approvals = False,
+    require: Require = None,
+    base: Base = "",
+) -> None:
+    """Follow the log from nothing, compare it with what is stored and anchored; exit code 1 names what differs.
+
+    Also lists when a PIN or the key of a provider was set or changed, and by whom.
+    """
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.integrity.verification import verify as verified
+    from wfe_mcp.views.envelope import Envelope
+
+    if approvals:
+        from wfe_mcp.cli.commands.verify_approvals import verify_approvals
+
+        verify_approvals(door, run, require or [], base)
+        return
+    if require or base:
+        raise Refused(
+            "bad_argument", "--require and --base are about the approvals in the repository.", "Say --approvals too."
+        )
+    found = verified(door.engine, run, anchors)
+    problems = [_view(one) for one in found.findings]
+    pins = [_change(event) for event in found.settings if event.name == "pin"]
+    keys = [
+        _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
+    ]
+    told = f"{len(found.runs)} run(s) intact" if not problems else f"{len(problems)} place(s) differ from the log"
+    error = None
+    if problems:
+        error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+                        "Somebody changed it outside wfe-mcp; restore a backup, or find out who.")  # fmt: skip
+    data: dict[str, Any] = {
+        "runs": len(found.runs),
+        "problems": problems,
+        "anchors": _anchors(found),
+        "pin": pins,
+        "keys": keys,
+        "own_configuration": _own(door),
+        "templates": _templates(door, found),
+    }
+    data |= {"notes": list(found.notes)} if found.notes else {}
+    data |= {"pruned": found.pruned} if found.pruned else {}
+    data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
+    envelope = Envelope(
+        not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
+    )
+    door.tell(envelope, lambda screen: _show(screen, told, data))
+
+
+def _change(event: "SettingEvent") -> dict[str, Any]:
+    """When somebody set something or took it away; never what."""
+    at = event.at.isoformat(timespec="seconds")
+    return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
+
+
+def _restore(one: "SetBack") -> dict[str, Any]:
+    at, to = one.at.isoformat(timespec="seconds"), one.to.isoformat(timespec="seconds")
+    lost = {run: {"kept": has, "had": had} for run, (has, had) in one.lost.items()}
+    return {"at": at, "actor": one.by, "to": to, "file": one.file, "lost_events": one.lost_events,
+            "lost_runs": one.lost_runs, "runs": lost}  # fmt: skip
+
+
+def _own(door: Door) -> dict[str, Any]:
+    """Whether the person's own configuration is the one that they looked at; it is theirs, so this is told, no fault."""
+    from wfe_mcp.engine.templates.config_drift import own_configuration
+
+    own = own_configuration(door.engine)
+    at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
+    return {"file": str(own.file), "looked_at": at, "changed": own.changed}
+
+
+def _templates(door: Door, found: "Verified") -> list[dict[str, Any]]:
+    """When templates of this project were put in or out of use, and by whom."""
+    from wfe_mcp.engine.templates.config_drift import template_changes
+
+    changes = template_changes(door.engine, found.settings)
+    return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
+
+
+def _is_key(name: str) -> bool:
+    return name.startswith(("provider_key:", "keyring:"))
+
+
+def _anchors(found: "Verified") -> dict[str, Any]:
+    last = found.last_anchor.isoformat(timespec="seconds") if found.last_anchor else None
+    return {"count": found.anchors, "last": last, "behind": list(found.behind)}
+
+
+def _view(found: "Discrepancy") -> dict[str, Any]:
+    view: dict[str, Any] = {"code": found.code} | ({"run": found.run} if found.run else {})
+    view |= {"where": found.where, "message": found.message}
+    view |= {} if found.seq is None else {"seq": found.seq}
+    return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
+
+
+def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
+    screen.line(told, "red" if data["problems"] else "green")
+    for one in data["problems"]:
+        since = f" (after {one['since']})" if "since" in one else ""
+        screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}{since} [{one['code']}]", "red")
+    anchors = data["anchors"]
+    behind = f"; newer events of {len(anchors['behind'])} run(s) are not anchored yet" if anchors["behind"] else ""
+    screen.line(f"Anchors: {anchors['count']}, the last {anchors['last'] or 'never'}{behind}")
+    own = data["own_configuration"]
+    if own["changed"]:
+        changed = f"Your own configuration is not the one that you looked at {own['looked_at']}: {own['file']}"
+        screen.line(f"{changed} (wfe-mcp trust shows it)", "yellow")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")
+    if "pruned" in data:
+        screen.line(f"Note: {data['pruned']} run(s) were removed by wfe-mcp prune")
+    for one in data.get("restores", ()):
+        runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
+        screen.line(
+            f"Note: set back {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {one['lost_events']} event(s) of "
+            f"{one['lost_runs']} run(s) were lost" + (f" ({runs})" if runs else ""), "yellow"
+        )  # fmt: skip
+    settings = (
+        ("PIN", data["pin"]),
+        *((f"Key of {one['provider']}", [one]) for one in data["keys"]),
+        *((f"Template {one['template']}", [one]) for one in data["templates"]),
+    )
+    for what, changes in settings:
+        for one in changes:
+            screen.line(
+                f"{what}: {_DONE.get(one['what'], one['what'])} {one['at']} by {one['actor']} ({one['channel']})"
+            )
+
+
+_DONE = {
+    "SecretSet": "set", "SecretForgotten": "taken away", "KeyPutIntoKeyring": "put into the keyring",
+    "KeyTakenFromKeyring": "taken from the keyring", "TemplateEnabled": "put in use again",
+    "TemplateDisabled": "put out of use", "TemplateArchived": "put away", "TemplateDefault": "made the default",
+}  # fmt: skip

@@ -1,0 +1,56 @@
+"""``wfe-mcp verify --approvals``: did a pinned key sign exactly what is merged? Asks the repository and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.integrity.proof_verification import Proven
+
+__all__ = ["verify_approvals"]
+
+
+def verify_approvals(door: Door, run: str, require: list[str], base: str) -> None:
+    """Tell what holds and what does not; exit code 1 names each place."""
+    from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
+    from wfe_mcp.views.envelope import Envelope
+
+    found = verified(door.project.root, run, require, base)
+    problems: list[dict[str, Any]] = [
+        {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
+        for one in found.findings
+    ]
+    told = f"{len(found.approvals)} approval(s) proven" + (f", {len(problems)} place(s) are not" if problems else "")
+    error = None
+    if problems:
+        error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+                        "Have it approved again, or bring back what was approved.")  # fmt: skip
+    data: dict[str, Any] = {
+        "approvals": [_view(one) for one in found.approvals],
+        "keys": [{"id": key.id, "name": key.name} for key in found.keys],
+        "problems": problems,
+    }
+    data |= {"notes": list(found.notes)} if found.notes else {}
+    door.tell(Envelope(not problems, summary=told, error=error, data=data), lambda screen: _show(screen, told, data))
+
+
+def _view(one: "Proven") -> dict[str, Any]:
+    said = one.proof.statement
+    return {
+        "run": said.run, "phase": said.phase, "attempt": said.attempt, "sha256": said.sha256, "key": one.key.name,
+        "at": said.at, "files": sorted(said.files), "proof": one.file,
+    }  # fmt: skip
+
+
+def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
+    screen.line(told, "red" if data["problems"] else "green")
+    for one in data["approvals"]:
+        files = f": {', '.join(one['files'])}" if one["files"] else ""
+        screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")
+    for one in data["problems"]:
+        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    screen.line(f"Keys: {', '.join(key['name'] for key in data['keys']) or 'none'}")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")

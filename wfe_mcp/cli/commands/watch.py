@@ -1,0 +1,112 @@
+"""``wfe-mcp watch``: see a run move."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.options import Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.views.feed import Happening
+
+__all__ = ["follow", "watch"]
+
+_LOOKS = 10
+
+
+def watch(door: Door, run: Run) -> None:
+    """Show what happens in the run until it ends or needs somebody.
+
+    Its gates, steps and models work here too. An agent at work is not waited for by you, so it goes on while a client's
+    server lives.
+    """
+    from wfe_mcp.views import tool_answers as answers
+
+    run = door.at(run)
+    follow(door, run, shows_all=False)
+    door.tell(answers.status(door.engine, door.by, run, "brief" if door.screen.as_json else "full"))
+
+
+def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False) -> "Overview":
+    """Work on the run and show what happens, until it ends, needs somebody, or ``is_told`` to stop.
+
+    ``shows_all``: from the run's first event on, else only what is new.
+    """
+    from wfe_mcp.cli.terminal.waiting import at_work
+    from wfe_mcp.engine.background.job_handlers import tend_open_runs
+    from wfe_mcp.views import envelopes as answering
+    from wfe_mcp.views.feed import Feed
+
+    engine, by_hand = door.engine, list[str]()
+    began = engine.clock()
+    with at_work(door) as wait:
+        tend_open_runs(engine)
+        found = answering.standing_of(engine, run)
+        record = found.loaded.record
+        feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
+        while not is_told() and not _needs_somebody(door, found):
+            _ask_by_hand(door, found, by_hand)
+            with door.screen.busy(f"{record.title}: {found.loaded.state.status}"):
+                _until_changed(door, wait, is_told)
+            _show(door, feed.news())
+            found = answering.standing_of(engine, run)
+    _show(door, feed.news())
+    return found
+
+
+def _until_changed(door: Door, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
+    """Wait until anybody writes; come back now and then all the same, because a server may have gone."""
+    seen = door.engine.store.data_version()
+    for _ in range(_LOOKS):
+        if wait() or is_told() or door.engine.store.data_version() != seen:
+            return
+
+
+def _needs_somebody(door: Door, found: "Overview") -> bool:
+    """True when nothing more happens by itself: the run is over, a person decides, or no agent is there to work.
+
+    A person who stands in for a model is waited for here: this process is what looks for the answer.
+    """
+    if found.goes_on or found.by_hand:
+        return False
+    return found.waiting_on != "agent" or not _somebody_works(door, found)
+
+
+def _ask_by_hand(door: Door, found: "Overview", asked: list[str]) -> None:
+    """Say once, on standard error, where a person finds the prompt."""
+    for text in found.blockers:
+        if text not in asked and any(text.startswith(f"{path} is a person's:") for path in found.by_hand):
+            asked.append(text)
+            door.screen.talk(text)
+
+
+def _somebody_works(door: Door, found: "Overview") -> bool:
+    """True while a live holder has a phase of the run, or a client's server of this project could take one."""
+    from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
+
+    engine = door.engine
+    held = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
+    if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in held):
+        return True
+    with engine.store.read() as tx:
+        servers = [each for each in tx.processes(engine.identity.host) if each.kind == "serve"]
+    return any(
+        each.project_id == engine.project_id and is_alive(ProcessIdentity(each.host, each.pid, each.started_at))
+        for each in servers
+    )
+
+
+def _show(door: Door, news: "list[Happening]") -> None:
+    if door.screen.as_json or not news:
+        return
+    from wfe_mcp.cli.commands.log import event_line
+    from wfe_mcp.cli.terminal.text import shortened
+
+    for one in news:
+        if one.event is not None:
+            door.screen.line(event_line(one.event))
+        else:
+            phase = f"{one.phase}  " if one.phase else ""
+            door.screen.line(f"      {one.at.isoformat()[:19]}Z  {phase}{shortened(one.told, 200)}", "dim")
+    door.screen.flush()

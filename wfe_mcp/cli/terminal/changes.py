@@ -1,0 +1,37 @@
+"""How does a difference look at a terminal?"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.cli.terminal.text import shortened
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["tell_changes"]
+
+_SIGNS = (("-", "old", "red"), ("+", "new", "green"))
+
+
+def tell_changes(
+    screen: "Screen", changes: Sequence[dict[str, Any]], chars: int | None = None, before: str = ""
+) -> None:
+    """Each change in a line, a changed text below its place. ``chars``: at most so many of each value."""
+    for one in changes:
+        place = one["path"] or "(whole)"
+        if "moved" in one:
+            screen.line(f"{before}~ {place}: moved from {one['moved']}", "yellow")
+        if "diff" in one:
+            screen.line(f"{before}~ {place}:", "yellow")
+            _tell_text(screen, one["diff"], before)
+        for sign, key, colour in _SIGNS:
+            if key in one:
+                text = json.dumps(one[key], ensure_ascii=False)
+                screen.line(f"{before}{sign} {place}: {text if chars is None else shortened(text, chars)}", colour)
+
+
+def _tell_text(screen: "Screen", diff: str, before: str) -> None:
+    colours = {"-": "red", "+": "green", "@": "cyan"}
+    for line in diff.split("\n"):
+        screen.line(f"{before}    {line}", colours.get(line[:1], ""))

@@ -1,0 +1,79 @@
+"""``wfe-mcp show --files``: which files were there at an earlier moment, and what was in them?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.errors import Refused, nearest
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+__all__ = ["show_files"]
+
+_LINK, _REPOSITORY = "120000", "160000"
+
+
+def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
+    """List the files of the last checkpoint at or before event ``at``, print one, or write them into the folder ``to``.
+
+    Refuses ``unavailable`` (none were kept, or they are gone), ``bad_argument``, ``conflict`` (the folder has something in it).
+    """
+    from wfe_mcp.engine.history.as_of import checkpoint_before, event_named
+    from wfe_mcp.views.checkpoints import not_kept, not_kept_words
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.workspace.git import checkpoints
+
+    engine, run = door.engine, door.at(run)
+    with engine.store.read() as tx:
+        record = engine.load(tx, run).record
+        taken = checkpoint_before(tx, record.id, event_named(tx, record, at or str(record.last_seq)))
+    root, commit = Path(record.worktree), str(taken.payload["commit"])
+    told: dict[str, Any] = {
+        "checkpoint": f"cp-{taken.seq}",
+        "commit": commit,
+        "at": taken.at.isoformat(timespec="seconds"),
+    }
+    there = checkpoints.files(root, commit)
+    if file and file not in there:
+        near = nearest(file, there)
+        raise Refused("bad_argument", f"There is no file {file!r} at cp-{taken.seq}.",
+                      (f"Did you mean {near[0]!r}? " if near else "")
+                      + f"All of them: wfe-mcp show {run} --at {taken.seq} --files")  # fmt: skip
+    if file:
+        text = checkpoints.content(root, commit, file).decode(errors="replace")
+        door.tell(Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
+                  lambda screen: screen.line(text.removesuffix("\n")))  # fmt: skip
+        return
+    if to:
+        left_out = _write(root, commit, there, Path(to))
+        told |= {"to": to} | ({"left_out": left_out} if left_out else {})
+    left, count = not_kept(root, commit), int(taken.payload["skipped"])
+    told |= {"not_kept": left} if left else {}
+    summary = f"{len(there)} file(s) at cp-{taken.seq}" + (f", written to {to}" if to else "")
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        for path in told.get("left_out", there):
+            screen.line(f"  {path}" + (" (a link or another repository: not written)" if to else ""))
+        if left:
+            screen.line(not_kept_words(left, count), "yellow")
+
+    door.tell(Envelope(True, run=run, summary=summary, data=told | {"files": list(there)}), tell)
+
+
+def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list[str]:
+    """Write the files into ``folder``; what is none, and so was left out. The project itself is never written to."""
+    from wfe_mcp.workspace.files.project_files import write_atomic
+    from wfe_mcp.workspace.git import checkpoints
+
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused("conflict", f"The folder '{folder}' has something in it.", "Name one that is not there yet.")
+    folder.mkdir(parents=True, exist_ok=True)
+    left_out = [path for path, mode in there.items() if mode in {_LINK, _REPOSITORY}]
+    for path, mode in there.items():
+        if path not in left_out:
+            write_atomic(folder.resolve(), path, checkpoints.content(root, commit, path))
+            if mode == "100755":
+                (folder / path).chmod(0o755)
+    return left_out

@@ -1,0 +1,28 @@
+"""Has somebody told this process to end?"""
+
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["stop_requested"]
+
+
+@contextmanager
+def stop_requested() -> Generator[list[int]]:
+    """The signals by which somebody ended this process in an orderly way; empty until then."""
+    # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    before = {
+        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,71 @@
+"""How does a terminal wait for what runs in the background?
+
+No server need live: while it waits, this process works the queue itself, and stops with the wait. It looks at the state
+itself, never for a message, so a lost wake-up costs one period.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from wfe_mcp.cli.terminal.invocation import Door
+
+__all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
+
+POLL_S = 0.2
+
+
+@contextlib.contextmanager
+def at_work(door: Door) -> Generator[Callable[[], bool]]:
+    """A worker of this process while the block runs. Yields how to wait for a change of a run, or one period.
+
+    That says whether this process itself has changed one.
+    """
+    from wfe_mcp.engine.background.job_handlers import start_worker
+
+    changed = threading.Event()
+
+    def heard(_run: str) -> None:
+        changed.set()
+
+    def wait() -> bool:
+        heard = changed.wait(POLL_S)
+        changed.clear()
+        return heard
+
+    gc.enable()  # main() switched it off; from here on this process may live for hours
+    door.engine.listeners.append(heard)
+    worker = start_worker(door.engine)
+    try:
+        yield wait
+    finally:
+        worker.stop()
+        door.engine.listeners.remove(heard)
+
+
+def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:
+    """Return once ``attempt`` is judged, or waits for a person. Its gates run here unless a server runs them."""
+    from wfe_mcp.views.waiting import gates_are_done
+
+    if gates_are_done(door.engine, run, phase, attempt):
+        return
+    with at_work(door) as wait, door.screen.busy(f"The gates of {phase} run"):
+        while not gates_are_done(door.engine, run, phase, attempt):
+            wait()
+
+
+def wait_for_opinions(door: Door, job: str) -> None:
+    """Return once everybody who was asked by hand has answered, or nobody will."""
+    from wfe_mcp.views.opinions import is_done
+
+    if is_done(door.engine, job):
+        return
+    with at_work(door) as wait, door.screen.busy("Asking other models"):
+        while not is_done(door.engine, job):
+            wait()

@@ -1,0 +1,272 @@
+"""What follows from the state by itself, with nobody asking?
+
+    gates through ──► completed / ready      needs met ──► ready, or gates before work
+    approval gate ──► awaiting               nothing left ──► run completed
+    failed ──► first applicable ``on_fail`` rule  items of a loop over ──► the next ones, its gates, its end
+
+Rules:
+1. A retry keeps the tree of the first start in its iteration, so that files changed by a failed try stay visible to
+   ``files`` gates.
+2. A jump whose limit is used up blocks the run (``next``) or is passed over (``on_fail``: the next rule applies).
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.graph import downstream
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.leases import busy_phases, tree_holder
+from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
+from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
+from wfe_mcp.core.paths import beside, item_of, seen_from
+from wfe_mcp.core.questions import is_passed_over, is_told, needs_are_met
+from wfe_mcp.core.recovery import mending_begun, recovery_fault
+from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
+
+__all__ = ["completed", "deadline", "go_to", "jump", "open_phase", "reopen", "settle"]
+
+_KEPT_FEEDBACK = 5
+
+
+def settle(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
+    """Every event that follows from ``state`` until nothing follows any more."""
+    settled: list[e.Event] = []
+    while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
+        for event in step:
+            state = evolve(state, event)
+        settled += step
+    return settled
+
+
+def completed(state: RunState, attempt: Attempt) -> e.PhaseCompleted:
+    """The artifact of ``attempt`` is accepted. A phase's auto_proceed wins over the run's ``auto``."""
+    spec = state.phase(attempt.phase)
+    goes_on = state.auto if spec.auto_proceed is None else spec.auto_proceed
+    return e.PhaseCompleted(phase=attempt.phase, attempt=attempt.number, held=not goes_on, judged=not spec.next)
+
+
+def open_phase(state: RunState, attempt: Attempt) -> e.Event:
+    """A pending phase whose turn has come: gates before work, or ready at once."""
+    if state.phase(attempt.phase).gates_before:
+        return e.GatesOpened(phase=attempt.phase, attempt=attempt.number)
+    return e.PhaseReady(phase=attempt.phase, attempt=attempt.number)
+
+
+def reopen(
+    state: RunState,
+    attempt: Attempt,
+    at: datetime,
+    message: str,
+    *,
+    holder_alive: bool,
+    not_before: datetime | None = None,
+    role: str | None = None,
+) -> e.AttemptOpened:
+    """The next try at the same phase: running for the same live holder, else ready; pending when gates come first."""
+    spec = state.phase(attempt.phase)
+    note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
+    unasked = not is_told(state, attempt)  # an evaluation failed: it is asked again, never taken for true
+    opened = e.AttemptOpened(
+        phase=attempt.phase,
+        attempt=attempt.number + 1,
+        status=AttemptStatus.PENDING if spec.gates_before or not_before or unasked else AttemptStatus.READY,
+        feedback=(*attempt.feedback, *note)[-_KEPT_FEEDBACK:],
+        not_before=not_before,
+        tree=attempt.tree_at_start,
+        head=attempt.head_at_start,
+        role=role or attempt.role,
+    )
+    goes_on = role is None and attempt.holder is not None and holder_alive and attempt.fail_kind is not FailKind.TIMEOUT
+    has_place = len(busy_phases(state, besides=attempt.phase)) < state.spec.max_parallel
+    if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
+        return opened
+    return e.AttemptOpened(
+        phase=opened.phase, attempt=opened.attempt, status=AttemptStatus.RUNNING, feedback=opened.feedback,
+        holder=attempt.holder, lease_until=attempt.lease_until, started_at=at, deadline=deadline(state, spec, at),
+        tree=opened.tree, head=opened.head, role=opened.role,
+    )  # fmt: skip
+
+
+def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
+    """When a phase that starts at ``at`` times out: its own limit or the run's, whichever comes first."""
+    ends = [at + timedelta(seconds=spec.timeout_s)] if spec.timeout_s is not None else []
+    if state.spec.timeout_s is not None and state.started_at is not None:
+        ends.append(state.started_at + timedelta(seconds=state.spec.timeout_s))
+    return min(ends, default=None)
+
+
+def go_to(
+    state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "", role: str | None = None
+) -> e.WentTo:
+    """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration.
+
+    So does the phase that jumped (or the loop around it), and what an earlier ``$complete`` cut off: neither could ever
+    settle again. A target in an item that was over opens the item again; what needs its loop begins anew too.
+    """
+    anew = list(downstream(state.spec, target, beside(attempt.phase, target)))
+    reopened: list[tuple[PhasePath, str]] = []
+    item = item_of(target)
+    while item is not None:
+        if item[1] not in state.loops[item[0]].open:
+            reopened.append(item)
+            anew += [path for path in downstream(state.spec, item[0]) if path != item[0]]
+        item = item_of(item[0])
+    top = (other for other in state.open_attempts if item_of(other.phase) is None)
+    anew += downstream(state.spec, *(other.phase for other in top if other.status is AttemptStatus.CANCELLED))
+    return e.WentTo(
+        source=attempt.phase, attempt=attempt.number, target=target, iteration=state.iteration + 1,
+        superseded=tuple(dict.fromkeys(anew)), reopened=tuple(reopened),
+        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule, role=role,
+    )  # fmt: skip
+
+
+def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:
+    """What a matching ``next`` rule causes. A used-up limit blocks the run; it is never passed over."""
+    if rule.goto == COMPLETE:
+        judged = e.NextJudged(phase=attempt.phase, attempt=attempt.number, rule=index, done=True)
+        flow = item_of(attempt.phase)  # a template that runs inside another ends there
+        if flow is None:
+            return [judged, e.RunCompleted()]
+        return [judged, e.ItemClosed(phase=flow[0], attempt=state.current(flow[0]).number, key=flow[1])]
+    key = f"{attempt.phase}/next/{index}"
+    if rule.max_uses is not None and state.jumps.get(key, 0) >= rule.max_uses:
+        return [
+            e.RunBlocked(
+                reason=f"{attempt.phase!r} wants to go back to {rule.goto!r}, but has done so {rule.max_uses} time(s), its max."
+            )
+        ]
+    if state.iteration >= state.spec.max_iterations:
+        return [
+            e.RunBlocked(
+                reason=f"{attempt.phase!r} wants to go back to {rule.goto!r}, but the run is in iteration {state.iteration}, its max_iterations."
+            )
+        ]
+    message = f"{attempt.phase!r} sent the run back: its next rule {index + 1} matched."
+    return [go_to(state, attempt, seen_from(attempt.phase, PhasePath(rule.goto)), message, key)]
+
+
+def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
+    if state.status is RunStatus.PENDING or state.is_over or state.going_back is not None:
+        return
+    for attempt in state.open_attempts:
+        if attempt.status is AttemptStatus.GATING:
+            yield from _gate_step(state, attempt)
+    if state.status is RunStatus.PAUSED:
+        return
+    for attempt in state.open_attempts:
+        yield from _phase_step(state, attempt, at, holder_alive=holder_alive)
+    for attempt in reversed(state.open_attempts):  # inner loops first: what is over in them may end an item around
+        if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
+            yield from _loop_step(state, attempt)
+        elif attempt.mending == "recover" and attempt.phase in state.loops:
+            yield from _recovery_step(state, attempt, at)
+    if all(attempt.is_settled for attempt in state.open_attempts):
+        yield [e.RunCompleted()]
+
+
+def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
+    spec = state.phase(attempt.phase)
+    match attempt.status:
+        case AttemptStatus.FAILED if not attempt.human_only and not attempt.mending:
+            yield _on_fail(state, attempt, at, holder_alive=holder_alive)
+        case AttemptStatus.PENDING if is_passed_over(state, attempt):
+            if needs_are_met(state, attempt.phase):
+                reason = "it begins only where a jump leads to it, and none did"
+                yield [e.PhaseSkipped(phase=attempt.phase, attempt=attempt.number, reason=reason)]
+        case AttemptStatus.PENDING if attempt.not_before is None and is_told(state, attempt):
+            if needs_are_met(state, attempt.phase):
+                yield [open_phase(state, attempt)]
+        case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:
+            yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]
+        case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
+            rule = spec.next[attempt.next_rule]
+            if rule.condition is None:
+                yield jump(state, attempt, attempt.next_rule, rule)
+        case _:
+            pass
+
+
+def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
+    """Items that end or begin; at the end its own gates, as soon as nobody else works in the files they read."""
+    yield list(item_events(state, attempt))
+    spec = state.phase(attempt.phase)
+    asks = spec.loop is not None and spec.loop.outputs  # the outputs of a flow come first, and go through its gates
+    if not asks and all_items_are_over(state, attempt):
+        if not spec.gates:
+            yield [completed(state, attempt)]
+        elif tree_holder(state, attempt.phase) is None:
+            yield [e.GatesOpened(phase=attempt.phase, attempt=attempt.number, stage=Stage.AFTER)]
+
+
+def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[list[e.Event]]:
+    """What ran inside the failed phase is over: a new try when it went well, else the next rule."""
+    fault = recovery_fault(state, attempt)
+    if fault is None:
+        return
+    ended = e.MendingEnded(phase=attempt.phase, attempt=attempt.number, fault=fault)
+    message = f"{attempt.reason}\nA recovery has run since: {attempt.recovery}."
+    yield [ended] if fault else [ended, reopen(state, attempt, at, message, holder_alive=False)]
+
+
+def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
+    gate = current_gate(state, attempt)
+    if gate is not None:
+        if gate[0] == "approval" and attempt.sha256 is not None:
+            yield [e.ApprovalAwaited(phase=attempt.phase, attempt=attempt.number)]
+    elif attempt.stage is Stage.BEFORE:
+        yield [e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
+    else:
+        yield [completed(state, attempt)]
+
+
+def _on_fail(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> list[e.Event]:
+    for index, rule in enumerate(state.phase(attempt.phase).on_fail):
+        if index < attempt.fail_rule:
+            continue
+        events = _rule(state, attempt, at, index, rule, holder_alive=holder_alive)
+        if events:
+            return events
+    return [_stop(attempt)]
+
+
+def _rule(
+    state: RunState, attempt: Attempt, at: datetime, index: int, rule: FailRule, *, holder_alive: bool
+) -> list[e.Event]:
+    """The events of one rule; none when it does not apply."""
+    tries = attempt.number - attempt.before
+    reason = f"{attempt.phase!r} failed: {attempt.reason}"
+    match rule.do:
+        case "retry" | "backoff" if tries >= rule.max_uses or passes_are_used_up(state, attempt):
+            return []
+        case "retry":
+            return [reopen(state, attempt, at, attempt.reason, holder_alive=holder_alive)]
+        case "backoff":
+            later = at + timedelta(seconds=min(rule.max_s, rule.initial_s * 2 ** (tries - 1)))
+            return [reopen(state, attempt, at, attempt.reason, holder_alive=False, not_before=later)]
+        case "compensate" | "subflow":
+            return mending_begun(state, attempt, index, rule)
+        case "goto":
+            key = f"{attempt.phase}/on_fail/{index}"
+            used_up = state.jumps.get(key, 0) >= rule.max_uses or state.iteration >= state.spec.max_iterations
+            target = seen_from(attempt.phase, PhasePath(rule.goto or ""))
+            return [] if used_up else [go_to(state, attempt, target, attempt.reason, key)]
+        case _:
+            return [_stop(attempt), *_ENDS[rule.do](reason)]
+
+
+_ENDS: dict[str, Callable[[str], list[e.Event]]] = {
+    "wait_human": lambda _reason: [],
+    "pause": lambda reason: [e.RunPaused(by_human=True, reason=reason)],
+    "block": lambda reason: [e.RunBlocked(reason=reason)],
+    "fail": lambda reason: [e.RunFailed(reason=reason)],
+}
+
+
+def _stop(attempt: Attempt) -> e.HumanAwaited:
+    return e.HumanAwaited(phase=attempt.phase, attempt=attempt.number)
+
+
+def _artifact(attempt: Attempt) -> str | None:
+    return attempt.sha256 if attempt.revision else None

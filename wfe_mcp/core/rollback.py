@@ -1,0 +1,162 @@
+"""How does a run stand again where it once stood?
+
+    now     plan #1 completed                  build #1 awaiting
+    then    plan #1 running                    build #1 pending
+    after   plan #1 rolled_back, #2 ready      build #1 rolled_back, #2 pending
+
+Rules:
+1. Nothing is overwritten: a try that stands differently is ``rolled_back``, and a new one takes the place it had then.
+2. Work begins anew, and nobody holds it. Gates judge anew and ask anew: verdicts, requests and approvals before work are
+   void. What was completed, skipped or failed is so again, with the revision it had.
+3. What limits a run never goes down: iteration, jumps, tries, invalid artifacts, recoveries. It stays tainted.
+4. A rollback keeps what is set for the run as a whole: pause, automatic mode, caps. An undo takes that back too.
+5. A phase that was being undone (``compensate``) waits for a person: how far that came, no log of ours tells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
+from wfe_mcp.core.consequences import deadline
+from wfe_mcp.core.items import GONE
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Stage
+from wfe_mcp.core.paths import PhasePath
+
+__all__ = ["changed_places", "rolled_back", "same_standing", "taken_up"]
+
+_BEGINS = {AttemptStatus.READY, AttemptStatus.RUNNING}
+_JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
+_ENDS = {RunStatus.COMPLETED, RunStatus.BLOCKED, RunStatus.FAILED}
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def changed_places(now: RunState, then: RunState, *, files: bool = False) -> tuple[PhasePath, ...]:
+    """The phases that do not stand as they stood ``then``. ``files``: they go back too, and so all work in them ends."""
+    return tuple(path for path in now.attempts if not _stands_so(now, then, path, files=files))
+
+
+def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
+    """The event that makes ``now`` stand as ``command.then``."""
+    then, whole = command.then, command.kind != "rollback"
+    places = changed_places(now, then, files=command.files)
+    opened = tuple(_brought_back(now, path, command) for path in places if _has_place(then, path))
+    numbers = {attempt.phase: attempt.number for attempt in opened}
+    status, paused_by_human, reason = _status(now, then, whole=whole)
+    settings = then if whole else now
+    return e.RolledBack(
+        to=command.to, kind=command.kind, opened=opened, loops=_loops(now, then, numbers), status=status,
+        ended=tuple(path for path in places if now.current(path).status not in GONE),
+        auto=settings.auto, max_cost_usd=settings.max_cost_usd, max_tokens=settings.max_tokens,
+        paused_by_human=paused_by_human, reason=reason, safety=command.safety, tree=command.tree,
+    )  # fmt: skip
+
+
+def same_standing(one: RunState, other: RunState) -> bool:
+    """True when both stand at the same place: but for numbers, counters, leases, and how far a judgement has come."""
+    return _standing(one) == _standing(other)
+
+
+def _has_place(then: RunState, path: PhasePath) -> bool:
+    """False where the phase was not there, or its item had been left behind."""
+    closed = {AttemptStatus.SUPERSEDED, AttemptStatus.ROLLED_BACK}
+    return path in then.attempts and then.current(path).status not in closed
+
+
+def _stands_so(now: RunState, then: RunState, path: PhasePath, *, files: bool) -> bool:
+    last = now.current(path)
+    if not _has_place(then, path) or then.current(path).status is AttemptStatus.CANCELLED:
+        return last.status in GONE
+    if files and last.status is AttemptStatus.RUNNING and path not in now.loops:
+        return False
+    was = then.current(path)
+    counted = replace(
+        last, number=was.number, iteration=was.iteration, before=was.before, invalid=was.invalid,
+        recoveries=was.recoveries, restores=was.restores,
+    )  # fmt: skip
+    return counted == was
+
+
+def _brought_back(now: RunState, path: PhasePath, command: c.Rollback) -> Attempt:
+    """The try that takes the place which ``path`` had then."""
+    then, last = command.then, now.current(path)
+    was = then.current(path)
+    again = taken_up(then, was, command.at)
+    if _begins(then, was) and not command.files:  # what was changed since stays visible to ``files`` gates
+        tree = was.tree_at_start or last.tree_at_start
+        again = replace(again, tree_at_start=tree, head_at_start=was.head_at_start or last.head_at_start)
+    # One more artifact may be handed in, or a person who went back for that would have gained nothing.
+    invalid = min(max(was.invalid, last.invalid), now.spec.max_invalid - 1)
+    return replace(again, number=last.number + 1, iteration=now.iteration, invalid=invalid, recoveries=0)
+
+
+def _begins(state: RunState, attempt: Attempt) -> bool:
+    """True where work has not begun, or begins anew; a loop that was walked is none of these."""
+    if attempt.status in _JUDGED:
+        return attempt.stage is Stage.BEFORE
+    return attempt.status in _BEGINS and attempt.phase not in state.loops
+
+
+def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
+    """What becomes of ``was`` when nobody holds it and nothing that was judged counts."""
+    spec = state.phase(was.phase)
+    if _begins(state, was):
+        judged_first = bool(spec.gates_before)
+        return Attempt(
+            was.phase, was.number, was.iteration, was.before, AttemptStatus.PENDING if judged_first else AttemptStatus.READY,
+            feedback=was.feedback, tree_at_start=was.tree_at_start, head_at_start=was.head_at_start, when=was.when,
+            entered=was.entered, locks=was.locks, role=was.role, gates_before_passed=not judged_first,
+        )  # fmt: skip
+    free: dict[str, Any] = {"holder": None, "lease_until": None, "deadline": None, "asked": None}
+    match was.status:
+        case AttemptStatus.PENDING:
+            return was
+        case AttemptStatus.RUNNING:
+            return replace(was, deadline=deadline(state, spec, at))
+        case AttemptStatus.GATING | AttemptStatus.AWAITING:
+            sha256 = was.sha256 if was.revision else None  # what a loop made is gathered anew
+            return replace(
+                was, status=AttemptStatus.GATING, gate=0, verdicts=(), tree_changes=0, sha256=sha256, reason="",
+                restores=was.made_in, **free,
+            )  # fmt: skip
+        case AttemptStatus.FAILED if was.mending == "compensate":
+            return replace(was, mending="", human_only=True, restores=was.made_in, **free)
+        case _:
+            return replace(was, restores=was.made_in, **free)
+
+
+def _loops(now: RunState, then: RunState, numbers: Mapping[PhasePath, int]) -> dict[PhasePath, LoopState]:
+    return {
+        path: replace(loop, attempt=numbers.get(path, now.current(path).number)) for path, loop in then.loops.items()
+    }
+
+
+def _status(now: RunState, then: RunState, *, whole: bool) -> tuple[RunStatus, bool, str]:
+    """Status, whether a person paused it, and why."""
+    if then.status in _ENDS:
+        return then.status, False, then.reason
+    paused = then if whole else now
+    if paused.status is RunStatus.PAUSED:
+        return RunStatus.PAUSED, paused.paused_by_human, paused.reason
+    return RunStatus.RUNNING, False, ""
+
+
+def _standing(state: RunState) -> tuple[object, ...]:
+    uncounted: dict[str, Any] = {
+        "number": 0, "iteration": 0, "before": 0, "invalid": 0, "recoveries": 0, "restores": 0, "started_at": None,
+        "deadline": None, "tree": None, "tree_at_start": None, "head_at_start": None,
+    }  # fmt: skip
+    places = {
+        path: replace(taken_up(state, tries[-1], _ANY_TIME), **uncounted)
+        for path, tries in state.attempts.items()
+        if tries[-1].status not in GONE
+    }
+    loops = {path: replace(loop, attempt=0) for path, loop in state.loops.items()}
+    goes_on = state.status in {RunStatus.RUNNING, RunStatus.WAITING}
+    return (
+        RunStatus.RUNNING if goes_on else state.status, state.paused_by_human, state.auto, state.max_cost_usd,
+        state.max_tokens, places, loops,
+    )  # fmt: skip

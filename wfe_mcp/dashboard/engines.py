@@ -1,0 +1,137 @@
+"""Which project does a request belong to, and who runs its gates again?
+
+One engine per project of the database, made when it is first asked for. A project whose folder is gone has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.views.decision import DecisionView, decision_view, takes_answer
+from wfe_mcp.workspace.system.location import project_at
+
+if TYPE_CHECKING:
+    from wfe_mcp.store.records.approvals import RequestRecord
+
+__all__ = ["Desks"]
+
+log = logging.getLogger("wfe_mcp.dashboard")
+
+_GATES = ("command",)
+"""What is worked here: gates that are quick and cost nothing. Models are asked by a server or a worker."""
+_LOOK_S = 0.2
+_GATES_S = 900.0
+
+
+class Desks:
+    """The engines of all projects in the database of ``engine``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._engines = {engine.project_id: engine}
+        self._worktrees: dict[Path, Engine] = {}
+        self._judging: set[str] = set()
+        self._lock = threading.Lock()
+        self._ends = threading.Event()
+
+    def of_request(self, request_id: str) -> Engine | None:
+        """The engine of the project that ``request_id`` belongs to; None when there is no such request or folder."""
+        with self.engine.store.read() as tx:
+            request = tx.request_by_id(request_id)
+            loaded = None if request is None else tx.load_run(request.run_id)
+        return None if loaded is None else self._engine_of(loaded.record.project_id)
+
+    def of_project(self, project: str, folder: str) -> Engine | None:
+        """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
+        found = self._engine_of(project)
+        if found is None or not Path(folder).is_dir():
+            return None
+        place = project_at(Path(folder))
+        if place.root == found.root:
+            return found
+        if place.key != found.project.key:
+            return None
+        with self._lock:
+            if place.root not in self._worktrees:
+                self._worktrees[place.root] = Engine(
+                    place, environment=found.environment, clock=found.clock, store=found.store
+                )
+            return self._worktrees[place.root]
+
+    def view(self, request_id: str) -> DecisionView | None:
+        """What there is to see of a request; None when it, or its project, is not there."""
+        engine = self.of_request(request_id)
+        return None if engine is None else decision_view(engine, request_id)
+
+    def open(self) -> list[DecisionView]:
+        """What waits for a person in any project, oldest first."""
+        found = list[DecisionView]()
+        for request, engine in self._asked():
+            with contextlib.suppress(Refused):  # its run moved on while we looked
+                view = decision_view(engine, request.id)
+                found += [view] if view.state == "open" else []
+        return found
+
+    def waits(self) -> bool:
+        """True while any request takes an answer."""
+        return any(takes_answer(engine, request) for request, engine in self._asked())
+
+    def judge_again(self, request_id: str) -> None:
+        """Let the gates of a request run in the background if no server does: without one nobody else would."""
+        engine = self.of_request(request_id)
+        with self._lock:
+            if engine is None or request_id in self._judging:
+                return
+            self._judging.add(request_id)
+        threading.Thread(target=self._judge, args=(engine, request_id), name="gates", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop what runs in the background; the engine we were given stays open."""
+        self._ends.set()
+
+    def _judge(self, engine: Engine, request_id: str) -> None:
+        from wfe_mcp.engine.background.job_handlers import start_worker
+
+        try:
+            worker = start_worker(engine, _GATES)
+            try:
+                waited = 0.0
+                while waited < _GATES_S and decision_view(engine, request_id).gating and not self._ends.wait(_LOOK_S):
+                    waited += _LOOK_S
+            finally:
+                worker.stop()
+        except Exception:
+            log.exception("the gates of request %s did not run here", request_id)
+        finally:
+            with self._lock:
+                self._judging.discard(request_id)
+
+    def _asked(self) -> list[tuple[RequestRecord, Engine]]:
+        found = list[tuple["RequestRecord", Engine]]()
+        with self.engine.store.read() as tx:
+            rows = [(request, tx.load_run(request.run_id)) for request in tx.open_requests()]
+        for request, loaded in rows:
+            engine = None if loaded is None else self._engine_of(loaded.record.project_id)
+            found += [(request, engine)] if engine is not None else []
+        return found
+
+    def _engine_of(self, project: str) -> Engine | None:
+        with self._lock:
+            if project in self._engines:
+                return self._engines[project]
+            with self.engine.store.read() as tx:
+                root = tx.project_roots([project]).get(project)
+            if root is None or not Path(root).is_dir():
+                return None
+            mine = self.engine
+            found = Engine(project_at(Path(root)), environment=mine.environment, clock=mine.clock, store=mine.store)
+            if found.project_id != project:
+                return None
+            self._engines[project] = found
+            return found

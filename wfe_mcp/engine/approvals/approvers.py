@@ -1,0 +1,257 @@
+"""Whose passkeys may sign in this project?
+
+    .wfe/approvers.json     change 1: add A        first enrolment: trust on first use, behind the PIN
+                            change 2: add B        signed by A, over this change and all before it
+                            change 3: remove A     signed by A or B …
+
+Rules:
+1. The file is a chain of changes and says who let each key in; a change without a valid signature makes all of it void.
+2. It is versioned and committed by people. It names approvers, so its bytes count only once a person trusts them; what
+   this program writes after a valid signature is trusted with it.
+3. Whoever reads it needs nothing but the file: ``verify --approvals`` judges it in CI.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, ValidationError
+
+from wfe_mcp.core.canonical import sha256_hex, sha256_of
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict, signed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = [
+    "APPROVERS",
+    "FORMAT",
+    "ApproverChange",
+    "ApproverKey",
+    "Pinned",
+    "approvers_file",
+    "approvers_here",
+    "chain_of",
+    "change_statement",
+    "continues",
+    "pending_approvers",
+    "pin_change",
+    "pinned_here",
+    "trust_key",
+    "trusted_before",
+]  # fmt: skip
+
+APPROVERS = ".wfe/approvers.json"
+FORMAT = "wfe-approvers/1"
+_MAX_BYTES = 1_000_000
+
+
+class ApproverKey(Strict):
+    """A passkey: its id, what people call it, and its public key (COSE)."""
+
+    id: str = Base64
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
+    public_key: str = Base64
+
+
+class ApproverChange(Strict):
+    """A key that came or went. ``signed_by`` None: the first, on whose word it rests that it is the person's."""
+
+    do: Literal["add", "remove"]
+    key: ApproverKey
+    at: str
+    signed_by: str | None = None
+    assertion: Assertion | None = None
+
+
+class _File(Strict):
+    format: Literal["wfe-approvers/1"]
+    changes: list[ApproverChange] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A chain of changes in which every signature holds."""
+
+    changes: tuple[ApproverChange, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """The sha256 that names the chain as it is now."""
+        return _head(self.changes)
+
+    @property
+    def keys(self) -> dict[str, ApproverKey]:
+        """The keys in force, by id."""
+        found: dict[str, ApproverKey] = {}
+        for change in self.changes:
+            if change.do == "add":
+                found[change.key.id] = change.key
+            else:
+                del found[change.key.id]
+        return found
+
+    def at(self, head: str) -> Pinned | None:
+        """The chain as it was when ``head`` named it; None when it never was."""
+        cuts = (Pinned(self.changes[:length]) for length in range(1, len(self.changes) + 1))
+        return next((cut for cut in cuts if cut.head == head), None)
+
+    @property
+    def text(self) -> str:
+        """The one text of the file."""
+        document = {"format": FORMAT, "changes": [_plain(change) for change in self.changes]}
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the file's text."""
+        return sha256_hex(self.text)
+
+
+def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict[str, Any]:
+    """What is signed to let ``key`` in, or out: this change, and by its head the whole chain before it."""
+    number = len(before.changes) + 1
+    return {"format": FORMAT, "change": number, "before": before.head, "do": do, "key": key.model_dump(), "at": at}
+
+
+def chain_of(raw: bytes) -> Pinned:
+    """The chain in the bytes of a file. Refuses ``conflict``: no such file, another spelling, a change nobody let in."""
+    from wfe_mcp.artifacts.parse import parse_json
+
+    try:
+        file = _File.model_validate(parse_json(raw, max_bytes=_MAX_BYTES))
+    except ValidationError as error:
+        raise _broken(f"it is no {FORMAT} file: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from error
+    except Refused as refused:
+        raise _broken(f"it cannot be read: {refused.message}") from refused
+    found = Pinned()
+    for number, change in enumerate(file.changes, 1):
+        _refuse_unsigned(found, change, f"change {number} ({change.do} {change.key.name!r})")
+        found = Pinned((*found.changes, change))
+    # Git may have given it the line ends of the system.
+    if raw.replace(b"\r\n", b"\n").decode() != found.text:
+        raise _broken("it is not spelled as wfe-mcp writes it")
+    return found
+
+
+def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
+    keys = before.keys
+    if (change.do == "add") == (change.key.id in keys):
+        raise _broken(
+            f"{what} {'adds a key that is there' if change.do == 'add' else 'removes a key that is not there'}"
+        )
+    if change.do == "remove" and (len(keys) == 1 or keys[change.key.id] != change.key):
+        raise _broken(f"{what} would leave no key, or names another one")
+    if not before.changes:
+        if change.signed_by is not None or change.assertion is not None:
+            raise _broken(f"{what} is the first and signed by nobody before it")
+        return
+    signer = keys.get(change.signed_by or "")
+    if signer is None or change.assertion is None or change.assertion.id != signer.id:
+        raise _broken(f"{what} is not signed by a key that was pinned before it")
+    try:
+        signed(change.assertion, change_statement(before, change.do, change.key, change.at), signer.public_key)
+    except Refused as refused:
+        if refused.code == "unavailable":
+            raise
+        raise _broken(f"{what} is not signed by {signer.name!r}: {refused.message}") from refused
+
+
+def _broken(why: str) -> Refused:
+    return Refused(
+        "conflict", f"No key in {APPROVERS} counts: {why}.",
+        f"See who wrote it (git log -p {APPROVERS}) and bring back what was there before.",
+    )  # fmt: skip
+
+
+# in a project
+
+
+def approvers_file(root: Path) -> bytes | None:
+    """The bytes of the file in the folder ``root``; None when there is none."""
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    return read_if_there(root, APPROVERS, _MAX_BYTES)
+
+
+def approvers_here(root: Path) -> Pinned:
+    """The chain in ``root``, whether or not anybody trusts it; empty when there is no file. Refuses ``conflict``."""
+    raw = approvers_file(root)
+    return Pinned() if raw is None else chain_of(raw)
+
+
+def pinned_here(engine: Engine, root: Path) -> Pinned:
+    """The keys that count in ``root``. Refuses: none, ``needs_trust``, ``conflict``, ``unavailable`` without the extra."""
+    found = approvers_here(root)
+    if not found.changes:
+        raise Refused("unavailable", "No passkey is pinned in this project.", "Pin one: wfe-mcp approvers add NAME")
+    with engine.store.read() as tx:
+        if not tx.is_trusted(engine.project_id, trust_key(), found.sha256):
+            raise Refused("needs_trust", f"{APPROVERS} has changed, and nobody trusts it as it is.",
+                          "Look at it and trust it: wfe-mcp trust approvers")  # fmt: skip
+    return found
+
+
+def trust_key() -> str:
+    """What trust calls the file, in every worktree of the project."""
+    return f"approvers:{APPROVERS}"
+
+
+def pending_approvers(engine: Engine) -> Pinned | None:
+    """The chain that waits for a person's trust. None too where it is void, or cannot be judged: nothing there counts."""
+    try:
+        found = approvers_here(engine.root)
+    except Refused:
+        return None
+    with engine.store.read() as tx:
+        known = not found.changes or tx.is_trusted(engine.project_id, trust_key(), found.sha256)
+    return None if known else found
+
+
+def continues(engine: Engine, found: Pinned) -> bool:
+    """True when the chain goes on from one that a person trusted here: those keys let the new ones in."""
+    known = trusted_before(engine)
+    return any(Pinned(found.changes[:length]).sha256 in known for length in range(1, len(found.changes)))
+
+
+def trusted_before(engine: Engine) -> set[str]:
+    """The sha256 of every text of the file that a person has trusted in this project."""
+    with engine.store.read() as tx:
+        return {one.sha256 for one in tx.trusted(engine.project_id) if one.path_key == trust_key()}
+
+
+def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -> Pinned:
+    """Write the file with one more change, and trust it. Refuses ``stale_revision`` when the file is not ``before``.
+
+    The change is judged like any reader would. Trusted first: killed in between, nothing is half done.
+    """
+    from wfe_mcp.workspace.files.project_files import write_atomic
+
+    made = chain_of(Pinned((*before.changes, change)).text.encode())
+    raw = approvers_file(engine.root)
+    if (Pinned() if raw is None else chain_of(raw)) != before:
+        raise Refused("stale_revision", f"{APPROVERS} has changed meanwhile.", "Load the page and try again.")
+    with engine.store.tx() as tx:
+        tx.trust(engine.project_id, trust_key(), made.sha256, by, engine.clock())
+    write_atomic(engine.root, APPROVERS, made.text)
+    return made
+
+
+def by_passkey(key: ApproverKey) -> By:
+    """Who decides with ``key``: the name under which it is pinned."""
+    return By(key.name, Channel.PASSKEY, Assurance.PASSKEY)
+
+
+def _plain(change: ApproverChange) -> dict[str, Any]:
+    return change.model_dump(exclude_none=True)
+
+
+def _head(changes: tuple[ApproverChange, ...]) -> str:
+    return sha256_of([_plain(change) for change in changes])

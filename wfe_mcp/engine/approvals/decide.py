@@ -1,0 +1,237 @@
+"""How does a person say yes or no?
+
+Rules:
+1. The request is stored first, keyed (run, phase, attempt, stage, gate, sha256); only its answer counts, once.
+2. Assurance comes from the channel (``by``), never from an argument.
+3. Before a decision the files are looked at again: an edited artifact becomes a new revision, a changed tree voids the
+   evidence; either way the gates run again and the person is asked anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.graph import meant_by
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM, request_of
+from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
+from wfe_mcp.engine.files.mirrors import edited_artifact
+from wfe_mcp.engine.files.tree_binding import bound_tree
+from wfe_mcp.engine.kernel.transaction import turn
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.approvals.proofs import Proof
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["ApprovalRequest", "ask", "decide", "reject", "withdraw"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A stored request. ``decided``: the gate takes an agent's word, and has it."""
+
+    loaded: LoadedRun
+    request: RequestRecord
+    assurance: str
+    decided: bool
+    message: str
+
+
+def ask(
+    engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = ""
+) -> ApprovalRequest:
+    """Store the request for the open approval of ``phase``. Decides by itself only where the gate says ``agent``."""
+    path = PhasePath(phase)
+    tree = bound_tree(engine, run_id, path)
+    asked: ApprovalRequest | None = None
+    with turn(engine, run_id, by) as current:
+        _expect_approval(current, path)
+        if not _changed_meanwhile(current, path, tree):
+            _match(current, path, sha256)
+            request, gate = request_of(current, path)
+            current.give(c.AskApproval(phase=path, request=request.id, by=by, at=current.at))
+            decided = gate.assurance == "agent"
+            message = _question(current, path)
+            if decided:
+                _give_decision(current, path, request, comment)
+            asked = ApprovalRequest(current.loaded, request, gate.assurance, decided, message)
+    assert asked is not None, "a turn that changed what is asked about ends with its refusal"
+    return replace(asked, loaded=current.loaded)
+
+
+def decide(
+    engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = "",
+    request: str | None = None, proof: Proof | None = None,
+) -> LoadedRun:  # fmt: skip
+    """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
+
+    ``request``: the stored request that is answered, where the answer comes from a form. ``proof``: what a passkey signed.
+    """
+    path = PhasePath(phase)
+    tree = bound_tree(engine, run_id, path)
+    with turn(engine, run_id, by) as current:
+        _expect_approval(current, path)
+        _match_request(current, path, request)
+        if not _changed_meanwhile(current, path, tree):
+            _match(current, path, sha256)
+            stored, gate = request_of(current, path)
+            if gate.phrase and phrase != gate.phrase:
+                raise Refused(
+                    "bad_argument",
+                    f"This approval asks for the phrase {gate.phrase!r}; got {phrase!r}.",
+                    "Type it exactly so; at a terminal it is given with --phrase.",
+                )
+            current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
+            _give_decision(current, path, stored, comment, proof)
+    return current.loaded
+
+
+def reject(
+    engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
+    request: str | None = None, proof: Proof | None = None,
+) -> LoadedRun:  # fmt: skip
+    """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
+    path = PhasePath(phase)
+    with turn(engine, run_id, by) as current:
+        target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
+        command = c.Reject(
+            phase=path, feedback=feedback, to=target, by=by, at=current.at,
+            holder_alive=_holder_is_alive(current, path),
+        )  # fmt: skip
+        refused = refusal(current.state, command)
+        if refused is not None:
+            raise refused
+        _match(current, path, sha256)
+        _match_request(current, path, request)
+        if _gate_is_approval(current, path):
+            stored, _ = request_of(current, path)
+            _close(current, stored, feedback, _keep(current, proof), approved=False, to=command.to)
+        current.give(command)
+    return current.loaded
+
+
+def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> LoadedRun:
+    """The submitter takes its submission back; a new attempt opens."""
+    path = PhasePath(phase)
+    with turn(engine, run_id, by) as current:
+        holder, alive = _holder(current, path), _holder_is_alive(current, path)
+        if alive and holder != engine.holder:
+            raise Refused(
+                "leased",
+                f"Phase {phase!r} was submitted by {holder}.",
+                "Only its submitter, or a person, takes it back.",
+            )
+        current.give(c.Withdraw(phase=path, feedback=feedback, by=by, at=current.at, holder_alive=alive))
+    return current.loaded
+
+
+def _holder(current: RunChange, path: PhasePath) -> str | None:
+    return current.attempt(path).holder if path in current.state.attempts else None
+
+
+def _holder_is_alive(current: RunChange, path: PhasePath) -> bool:
+    if path not in current.state.attempts:
+        return False
+    attempt = current.attempt(path)
+    return current.engine.is_alive(attempt.holder, attempt.lease_until)
+
+
+def _expect_approval(current: RunChange, path: PhasePath) -> None:
+    """Refuse unless ``path`` waits for an approval."""
+    refused = refusal(current.state, c.AskApproval(phase=path, request="", by=current.by, at=current.at))
+    if refused is not None:
+        raise refused
+
+
+def _question(current: RunChange, path: PhasePath) -> str:
+    attempt, run = current.attempt(path), current.run
+    what = "the prompt" if attempt.stage is Stage.BEFORE else current.plan.artifact_name(path) or "what was done"
+    return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in run {run.id}: {run.title}?"
+
+
+def _gate_is_approval(current: RunChange, path: PhasePath) -> bool:
+    gate = current_gate(current.state, current.attempt(path))
+    return gate is not None and gate[0] == "approval"
+
+
+def _give_decision(
+    current: RunChange, path: PhasePath, request: RequestRecord, comment: str, proof: Proof | None = None
+) -> None:
+    said = _keep(current, proof)
+    current.give(
+        c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=said, by=current.by, at=current.at)
+    )
+    _close(current, request, comment, said, approved=True)
+
+
+def _keep(current: RunChange, proof: Proof | None) -> str:
+    """Keep what a passkey signed; its sha256, which the log and the answered request name."""
+    return "" if proof is None else current.tx.keep_document(proof.model_dump())
+
+
+def _close(
+    current: RunChange, request: RequestRecord, comment: str, proof: str, *, approved: bool, to: PhasePath | None = None
+) -> None:
+    from wfe_mcp.store.records.approvals import DecisionRecord
+
+    by = current.by
+    above = current.engine.ancestors if by.channel is Channel.CLI else ""
+    current.tx.decide(
+        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above), proof
+    )
+
+
+def _match(current: RunChange, path: PhasePath, sha256: str | None) -> None:
+    """Whoever names a sha256 (or its first characters) means exactly that revision."""
+    open_sha = current.attempt(path).sha256 or ""
+    if sha256 and not open_sha.startswith(sha256.lower()):
+        raise Refused("stale_revision", f"The open revision of {path!r} is {open_sha[:12]}, not {sha256[:12]}.",
+                      "Look at the open revision and decide again.")  # fmt: skip
+
+
+def _match_request(current: RunChange, path: PhasePath, request: str | None) -> None:
+    """An answer to a stored request counts only while exactly that one is open."""
+    if request is None:
+        return
+    stored = current.tx.open_request(current.run.id, path, current.attempt(path).number)
+    expired = stored is not None and stored.expires_at is not None and stored.expires_at <= current.at
+    if stored is None or stored.id != request or current.attempt(path).asked != request or expired:
+        raise Refused("stale_revision", f"The request {request} takes no answer any more: it {'has expired' if expired else 'is closed'}.",
+                      "Call approve again: it asks about the open revision.", run=current.run.id, phase=path)  # fmt: skip
+
+
+def _changed_meanwhile(current: RunChange, path: PhasePath, tree: str | None) -> bool:
+    """An edited mirror or changed files: the gates run again, and the decision must be made anew."""
+    attempt = current.attempt(path)
+    edited = edited_artifact(current, attempt)
+    if edited is not None:
+        content = canonical_json(edited)
+        store_revision(current, path, content, "edited in .wfe/runs", tree=tree or attempt.tree, edited=True)
+        write_output(current, path, content)
+        current.refusal = Refused(
+            "stale_revision", f"The artifact of {path!r} was edited; it is now revision {sha256_hex(content)[:12]} and its gates run again.",
+            "Look at it and decide again.", run=current.run.id, phase=path,
+        )  # fmt: skip
+        return True
+    if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
+        current.give(c.TreeChange(phase=path, attempt=attempt.number, tree=tree, by=SYSTEM, at=current.at))
+        current.refusal = Refused(
+            "stale_revision", f"Files changed since the gates of {path!r} passed; they run again now.",
+            "Wait for them (status), then decide again.", run=current.run.id, phase=path,
+        )  # fmt: skip
+        return True
+    return False
+
+
+FORM = By("user", Channel.FORM, Assurance.CLIENT)
+"""A person who filled in a form of the client: level 1, never more (design §7)."""

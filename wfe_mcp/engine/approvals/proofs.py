@@ -1,0 +1,193 @@
+"""What does a passkey sign when a person decides, and where does the proof stay?
+
+    the page shows a request ──► statement (what is decided, with a nonce) ──► the key signs its sha256
+                                     └──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json, committed by people;
+                                          the same document in the database, its sha256 in the event of the approval
+
+Rules:
+1. The statement is made here, from the stored request and the revision, never from what a browser sends.
+2. The proof is written before the decision: killed in between, a person has signed it and is asked again. A decision
+   that is refused takes it back.
+3. It names the files that the template had written into the project by their sha256, so that ``verify --approvals``
+   needs the repository and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
+from wfe_mcp.engine.approvals.passkeys import Assertion, Strict, signed
+from wfe_mcp.engine.artifacts.revisions import outputs_of
+from wfe_mcp.engine.kernel.transaction import turn_in
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.approvals.approvers import ApproverKey
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.approvals import RequestRecord
+
+__all__ = ["APPROVALS", "Given", "Proof", "Statement", "kept", "proof_file", "prove", "statement_of", "worktree_of"]
+
+APPROVALS = ".wfe/approvals"
+_SHA256 = Field(pattern=r"^[0-9a-f]{64}$")
+_COUNT = "passkey:"
+"""Followed by the key's id: what its authenticator counted last, kept like a secret so that its log tells a change."""
+
+
+class _Template(Strict):
+    name: str
+    version: str
+    sha256: str = _SHA256
+
+
+class Statement(Strict):
+    """What is signed. ``files``: what the revision wrote into the project; ``approvers``: the chain of keys then."""
+
+    format: Literal["wfe-approval/1"]
+    answer: Literal["approve", "reject"]
+    run: str
+    phase: str
+    attempt: int
+    stage: str
+    gate: int
+    request: str
+    revision: int
+    sha256: str = _SHA256
+    tree: str | None
+    template: _Template
+    files: dict[str, str]
+    comment: str
+    to: str
+    approvers: str = _SHA256
+    nonce: str
+    at: str
+
+
+class Proof(Strict):
+    """A statement and what proves that a pinned key signed it."""
+
+    statement: Statement
+    assertion: Assertion
+
+    @property
+    def text(self) -> str:
+        """The one text of its file."""
+        return json.dumps(self.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @property
+    def file(self) -> str:
+        """Where it stands in the project."""
+        said = self.statement
+        return proof_file(said.run, said.phase, said.attempt, said.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A decision that is proven: whose, and by what."""
+
+    by: By
+    proof: Proof
+
+
+def proof_file(run: str, phase: str, attempt: int, request: str) -> str:
+    """Where a proof stands, relative to the project's root."""
+    return f"{APPROVALS}/{run}/{phase}/{attempt}-{request}.json"
+
+
+def statement_of(
+    engine: Engine, request: RequestRecord, answer: Literal["approve", "reject"], *, comment: str = "", to: str = ""
+) -> tuple[Statement, list[ApproverKey]]:  # fmt: skip
+    """What a passkey would sign to give ``answer`` to an open request, and the keys that may.
+
+    Refuses what ``pinned_here`` refuses, and ``bad_argument`` for words that nothing can keep.
+    """
+    pinned = pinned_here(engine, worktree_of(engine, request))
+    with engine.store.read() as tx, turn_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
+        attempt, run = current.attempt(request.phase), current.run
+        revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
+        files = {} if revision is None else outputs_of(current, request.phase, revision.content)
+        made = Statement(
+            format="wfe-approval/1", answer=answer, run=run.id, phase=request.phase, attempt=request.attempt,
+            stage=str(request.stage), gate=request.gate, request=request.id, revision=attempt.revision,
+            sha256=request.sha256, tree=request.tree,
+            template=_Template(name=run.template, version=run.template_version, sha256=run.template_sha256),
+            files={path: sha256_hex(content) for path, content in files.items()}, comment=comment, to=to,
+            approvers=pinned.head, nonce=secrets.token_urlsafe(16), at=engine.clock().isoformat(timespec="seconds"),
+        )  # fmt: skip
+    try:
+        canonical_json(made.model_dump())
+    except ValueError as error:
+        raise Refused("bad_argument", f"This cannot be signed: {error}.", "Say it in other words.") from error
+    return made, list(pinned.keys.values())
+
+
+def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int) -> Given:
+    """The decision as proven. Refuses ``needs_human``: not signed, by no pinned key, or by a copy of one."""
+    with engine.store.read() as tx:
+        request = tx.request_by_id(statement.request)
+    assert request is not None, "the statement was made from it"
+    pinned = pinned_here(engine, worktree_of(engine, request))
+    key = pinned.keys.get(assertion.id)
+    if key is None or pinned.head != statement.approvers:
+        raise Refused("needs_human", "This passkey is not pinned in the project, or the pinned keys have changed meanwhile.",
+                      "Load the page and sign with one of them.")  # fmt: skip
+    name = _COUNT + key.id
+    with engine.store.read() as tx:
+        last = int(tx.get_secret(name) or 0)
+    count = signed(assertion, statement.model_dump(), key.public_key, port=port, count=last)
+    by = by_passkey(key)
+    if count:
+        with engine.store.tx() as tx:
+            tx.set_secret(name, str(count), by, engine.clock())
+    return Given(by, Proof(statement=statement, assertion=assertion))
+
+
+@contextmanager
+def kept(engine: Engine, proof: Proof) -> Generator[None]:
+    """The proof of a yes stands in the project once the block ends well; a decision that was refused takes its own back.
+
+    What stood there may be the proof of whoever was quicker, at the same request in another tab.
+    """
+    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+    said = proof.statement
+    if said.answer == "reject":  # nothing is merged on a no: the database has it
+        yield
+        return
+    with engine.store.read() as tx:
+        root = Path(engine.load(tx, said.run).record.worktree)
+    before = read_if_there(root, proof.file)
+    write_atomic(root, proof.file, proof.text)
+    try:
+        yield
+    except BaseException:
+        if read_if_there(root, proof.file) == proof.text.encode():
+            if before is None:
+                (root / proof.file).unlink()
+            else:
+                write_atomic(root, proof.file, before)
+        raise
+
+
+def worktree_of(engine: Engine, request: RequestRecord) -> Path:
+    """Where the run of ``request`` works: its files, its keys, its proofs."""
+    with engine.store.read() as tx:
+        return Path(engine.load(tx, request.run_id).record.worktree)
+
+
+def _nobody() -> By:
+    from wfe_mcp.engine.approvals.requests import SYSTEM
+
+    return SYSTEM

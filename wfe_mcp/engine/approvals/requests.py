@@ -1,0 +1,56 @@
+"""Which question is a person asked about the open gate?
+
+ask ──► stored request ──► files or artifact change ──► gates again ──► asked anew, by itself
+                      └──► answered, expired, or its attempt is over: it takes no answer any more
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.workflow.model import ApprovalGate
+
+__all__ = ["SYSTEM", "reissue", "request_of"]
+
+SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
+"""The server itself: conditions, gates, timers, requests that are asked anew."""
+
+
+def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
+    """The stored request for the open gate, and the gate; a new one where the last has expired or is about old files."""
+    from wfe_mcp.store.records.approvals import NewRequest
+    from wfe_mcp.workflow.model import duration_s
+
+    attempt = current.attempt(path)
+    gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
+    expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
+    request = current.tx.request(
+        NewRequest(
+            current.run.id, path, attempt.number, attempt.stage or Stage.AFTER, attempt.gate, attempt.sha256 or "",
+            Assurance[gate.assurance.upper()], attempt.tree, expires,
+        ),
+        current.at,
+    )  # fmt: skip
+    return request, gate
+
+
+def reissue(current: RunChange) -> None:
+    """Whoever was asked before the files or the artifact changed is asked again now that the gates have passed anew."""
+    before = current.loaded.state.attempts
+    for attempt in current.state.open_attempts:
+        gate = current_gate(current.state, attempt)
+        waits = attempt.status is AttemptStatus.AWAITING and attempt.asked is None
+        if not waits or gate is None or gate[0] != "approval" or attempt in before.get(attempt.phase, ()):
+            continue
+        if current.tx.open_request(current.run.id, attempt.phase, attempt.number) is not None:
+            request, _ = request_of(current, attempt.phase)
+            current.give(c.AskApproval(phase=attempt.phase, request=request.id, by=SYSTEM, at=current.at))

@@ -1,0 +1,267 @@
+"""Which standards and knowledge does a run hand to who works, and in which bytes?
+
+Bundles are put together and frozen when the run starts: the text is a kept document, the run names it by its sha256.
+What happens to the files afterwards changes nothing for the run (S0-49).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.workspace.config.context_bundles import files_matching
+from wfe_mcp.workspace.files.project_files import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from wfe_mcp.core.errors import Code
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.workflow.model import BundleRef
+    from wfe_mcp.workspace.config.context_bundles import ContextSettings
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = ["Bundle", "SeenBundle", "artifact_names", "bundles_here", "bundles_of", "cut_bundles", "handed_bundle"]
+
+MAX_FILE_BYTES = 200_000
+MAX_BUNDLE_BYTES = 1_000_000
+MAX_BUNDLE_FILES = 300
+
+Parts = list[dict[str, str]]
+"""``[{path, text}]``: the files of a bundle in their order, of rule files the chosen rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle of one scope, put together. ``rules``: the ids of the rules in it."""
+
+    name: str
+    scope: str
+    parts: Parts
+    rules: tuple[str, ...]
+
+    def frozen(self) -> dict[str, Any]:
+        """As the run keeps it: ``sha256`` names the document that holds ``parts``."""
+        told: dict[str, Any] = {"name": self.name, "sha256": sha256_of(self.parts)}
+        told |= {"scope": self.scope} if self.scope else {}
+        told |= {"rules": list(self.rules)} if self.rules else {}
+        return told | {"files": [part["path"] for part in self.parts]}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBundle:
+    """A configured bundle in one scope, looked at now. ``fault``: why no run could have it, empty when it could."""
+
+    name: str
+    scope: str
+    files: int
+    fault: str = ""
+
+
+def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Iterator[SeenBundle]:
+    """Every bundle of configuration in each of its scopes."""
+    for name, told in sorted(configured.items()):
+        for scope in told.scope_names or ("",):
+            try:
+                yield SeenBundle(name, scope, len(_put_together(root, name, scope, told).parts))
+            except Refused as refused:
+                yield SeenBundle(name, scope, 0, f"{refused.message} {refused.hint}")
+
+
+def artifact_names(plan: CompiledTemplate, path: PhasePath) -> frozenset[str]:
+    """The artifacts of the template that the phase stands in: in ``context`` such a name is never a bundle."""
+    from wfe_mcp.workflow.model import all_phases
+
+    own = all_phases(plan.template_of(path).phases)
+    return frozenset(phase.output.artifact for phase in own if phase.output)
+
+
+def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inputs: Mapping[str, Any]) -> list[Bundle]:
+    """Every bundle that ``plan`` hands over, as its files are now, each once.
+
+    Refuses one that is missing (unless it is optional), not trusted yet, has no such scope, or cannot be read.
+    """
+    found: dict[tuple[str, str], Bundle] = {}
+    for path in plan.phases:
+        for ref in _refs(plan, PhasePath(path)):
+            told = _settings_of(ref, plan, settings)
+            if told is not None:
+                scope = _scope_of(ref, told, plan, inputs)
+                if (ref.bundle, scope) not in found:
+                    found[ref.bundle, scope] = _put_together(root, ref.bundle, scope, told)
+    return list(found.values())
+
+
+def handed_bundle(turn: RunChange, attempt: Attempt, ref: BundleRef | str) -> str:
+    """One bundle of the prompt of ``attempt``: heading, the frozen text as data, and where the rest is."""
+    from wfe_mcp.workflow.model import BundleRef
+    from wfe_mcp.workflow.prompts import render_bundle
+
+    wanted = ref if isinstance(ref, BundleRef) else BundleRef(bundle=ref)
+    frozen = _frozen(turn, wanted)
+    if frozen is None:
+        return f"Context: {wanted.bundle}\nThis project has no such bundle, so none is handed over."
+    parts: Parts = turn.tx.document(frozen["sha256"])
+    place = f"{_folder(turn, attempt)}/{_file_name(frozen)}"
+    return render_bundle(
+        _heading(frozen), [(part["path"], part["text"]) for part in parts], place=place, nonce=turn.run.id
+    )
+
+
+def cut_bundles(turn: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]]:
+    """(file name, whole text) of each bundle that is too long for the prompt of ``attempt``."""
+    from wfe_mcp.workflow.prompts import MAX_BUNDLE, bundle_text
+
+    for ref in _refs(turn.plan, attempt.phase):
+        frozen = _frozen(turn, ref)
+        parts: Parts = turn.tx.document(frozen["sha256"]) if frozen else []
+        text = bundle_text([(part["path"], part["text"]) for part in parts])
+        if frozen and len(text) > MAX_BUNDLE:
+            yield _file_name(frozen), text
+
+
+def _refs(plan: CompiledTemplate, path: PhasePath) -> list[BundleRef]:
+    from wfe_mcp.workflow.model import BundleRef
+
+    entries, made = plan.phase(path).context, artifact_names(plan, path)
+    return [BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in entries if entry not in made]
+
+
+def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSettings) -> ContextSettings | None:
+    known = settings.settings.context
+    if ref.bundle in known:
+        return known[ref.bundle]
+    if settings.pending is not None and ref.bundle in settings.pending.context:
+        raise Refused("needs_trust", f"Template {plan.template.name!r} hands over the context bundle {ref.bundle!r}, and nobody trusts "
+                      "this project's configuration yet.", "Ask the user to look at .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+    if ref.optional:
+        return None
+    near = nearest(ref.bundle, known, 1)
+    raise Refused("invalid_template", f"Template {plan.template.name!r} needs the context bundle {ref.bundle!r}, which this project does not have.",
+                  (f"Did you mean {near[0]!r}? " if near else "")
+                  + f"Ask the user to name its files in .wfe/config.toml ([context.{ref.bundle}]) and to run: wfe-mcp trust")  # fmt: skip
+
+
+def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inputs: Mapping[str, Any]) -> str:
+    """The scope that ``ref`` asks for; empty where the bundle has none, or none is asked for."""
+    from wfe_mcp.workflow.expressions import ExpressionError
+
+    if not told.scope_names:
+        return ""
+    try:
+        scope = _asked_scope(ref, plan, inputs)
+    except ExpressionError as exc:
+        raise Refused("bad_argument", f"The scope of the context bundle {ref.bundle!r} cannot be told from the inputs: {exc}.",
+                      "Give the inputs that it names.") from exc  # fmt: skip
+    if scope and scope not in told.scope_names:
+        raise Refused("bad_argument", f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(told.scope_names)}.",
+                      f"Give another input, or ask the user to add the scope to [context.{ref.bundle}] in .wfe/config.toml.")  # fmt: skip
+    return scope
+
+
+def _asked_scope(ref: BundleRef, plan: CompiledTemplate, inputs: Mapping[str, Any]) -> str:
+    return "" if ref.scope is None else str(plan.expressions.evaluate_json(ref.scope, {"inputs": inputs}))
+
+
+def _frozen(turn: RunChange, ref: BundleRef) -> dict[str, Any] | None:
+    """What the run froze for ``ref``; None when the project had no such bundle."""
+    kept: dict[str, dict[str, Any]] = {
+        one.get("scope", ""): one for one in turn.frozen.get("context", ()) if one["name"] == ref.bundle
+    }
+    # A bundle without scopes is kept without one, whatever was asked for.
+    return (kept.get(_asked_scope(ref, turn.plan, turn.inputs)) or kept.get("")) if kept else None
+
+
+# -- putting together ------------------------------------------------------------------------------------------------
+
+
+def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
+    try:
+        return _bundle(root, name, scope, told)
+    except Refused as refused:
+        kept: tuple[Code, ...] = ("path_outside_project", "too_large")
+        code: Code = refused.code if refused.code in kept else "unavailable"
+        raise Refused(code, f"The context bundle {name!r} cannot be put together: {refused.message}",
+                      f"Ask the user to mend the file, or [context.{name}] in .wfe/config.toml.", refused.details) from refused  # fmt: skip
+
+
+def _bundle(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
+    texts = _Texts(root)
+    parts: Parts = [{"path": path, "text": text} for path, text in texts.read(told.globs(scope))]
+    rules: dict[str, str] = {}
+    from wfe_mcp.workflow.rule_files import rules_of
+
+    for path, text in texts.read(told.rules):
+        chosen = [rule for rule in rules_of(path, text) if told.wants_rule(rule.id, scope)]
+        for rule in chosen:
+            if rule.id in rules:
+                raise Refused("conflict", f"the rule {rule.id!r:.80} stands in {rules[rule.id]} and in {path}.", "")
+            rules[rule.id] = path
+        if chosen:
+            parts.append({"path": path, "text": "\n".join(rule.text for rule in chosen) + "\n"})
+    if not parts:
+        raise Refused(
+            "unavailable",
+            f"nothing in it is for the scope {scope!r}." if scope else "nothing in it holds in every scope.",
+            "",
+        )
+    return Bundle(name, scope, parts, tuple(rules))
+
+
+class _Texts:
+    """The project's files as text, each path and each content once, within the limits of one bundle."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._seen: set[str] = set()
+        self._bytes = 0
+
+    def read(self, globs: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """(path, text) of each file that a glob matches and that was not read before. Refuses a glob without a file."""
+        for glob in globs:
+            paths = files_matching(self._root, glob)
+            if not paths:
+                raise Refused("unavailable", f"no file matches '{glob}'.", "")
+            for path in paths:
+                if path not in self._seen:
+                    self._seen.add(path)
+                    yield from self._text(path)
+
+    def _text(self, path: str) -> Iterator[tuple[str, str]]:
+        content = read_file(self._root, path, MAX_FILE_BYTES)
+        self._bytes += len(content)
+        if self._bytes > MAX_BUNDLE_BYTES or len(self._seen) > MAX_BUNDLE_FILES:
+            raise Refused(
+                "too_large", f"it holds more than {MAX_BUNDLE_BYTES:,} bytes or {MAX_BUNDLE_FILES} files.", ""
+            )
+        try:
+            text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError:
+            text = "\x00"
+        if "\x00" in text:
+            raise Refused("unavailable", f"'{path}' is no UTF-8 text.", "")
+        yield path, text
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+
+def _heading(frozen: Mapping[str, Any]) -> str:
+    scope = f"scope {frozen['scope']}, " if "scope" in frozen else ""
+    return f"Context: {frozen['name']} ({scope}sha256 {frozen['sha256']})"
+
+
+def _folder(turn: RunChange, attempt: Attempt) -> str:
+    from wfe_mcp.workspace.files.mirror import attempt_folder
+
+    return f"{attempt_folder(turn.run.id, attempt.phase, attempt.number)}/context"
+
+
+def _file_name(frozen: Mapping[str, Any]) -> str:
+    return f"{frozen['name']}{'-' + frozen['scope'] if 'scope' in frozen else ''}.md"

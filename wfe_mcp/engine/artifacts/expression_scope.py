@@ -1,0 +1,276 @@
+"""What may an expression or a prompt of this phase see?
+
+    inputs vars artifacts run phase item env, and what the loops around call their items (``as``)
+
+``artifacts.x`` is the latest revision of a completed attempt of a transitively needed phase; in the phase's own gates,
+``on_fail`` and ``next`` it is the revision under judgement (design §5). In a loop the nearest scope wins: phases of the
+same item, then those around the loop. Outside a loop, an artifact made inside is a map: item key → artifact.
+
+What the text does not name is not read: a phase in the thousandth item must not load the 999 before it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.graph import upstream
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import inside, item_of, name_of
+from wfe_mcp.store.records.steps import StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RunRecord
+
+__all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
+
+
+def roots(
+    turn: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
+) -> dict[str, Any]:
+    """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made, ``own_vars`` what
+    its steps have assigned.
+
+    ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
+    """
+    seen = _Seen(turn, text)
+    values: dict[str, Callable[[], Any]] = {
+        "inputs": lambda: inputs_at(turn.tx, turn.run, turn.state, attempt.phase),
+        "vars": lambda: seen.vars(attempt, own=own_vars, item=item),
+        "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
+        "run": lambda: _run(turn),
+        "phase": lambda: {
+            "id": name_of(attempt.phase), "path": attempt.phase, "attempt": attempt.number,
+            "feedback": feedback_of(turn, attempt),
+        },
+        "env": lambda: turn.frozen.get("env", {}),
+    }  # fmt: skip
+    place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
+    told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
+    return told | seen.items(place)
+
+
+def inside_roots(turn: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
+    """The values that the ``outputs`` of the template which runs in the phase of ``attempt`` see: all that was made in it."""
+    seen, key = _Seen(turn, text), turn.state.loops[attempt.phase].keys[0]
+    body = [inside(attempt.phase, key, phase.path) for phase in turn.state.spec.body(attempt.phase)]
+    return {
+        "inputs": inputs_at(turn.tx, turn.run, turn.state, body[0]), "run": _run(turn), "env": turn.frozen.get("env", {}),
+        "artifacts": seen.made_by(body), "vars": seen.assigned_by(body),
+    }  # fmt: skip
+
+
+def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
+    """The inputs of the template that the phase at ``path`` stands in."""
+    flow = _flow_around(state, path)
+    opened = None if flow is None else state.loops.get(flow[0])
+    document = None if opened is None else opened.items
+    if flow is None or document is None:
+        return tx.document(run.inputs_sha256)
+    return tx.document(document)[flow[1]]["value"]
+
+
+def item_roots(name: str | None, key: str, index: int, count: int, value: object, done: object) -> dict[str, Any]:
+    """``item`` and, where the loop names it, the item's value."""
+    item = {"key": key, "index": index, "count": count, "value": value, "done": done}
+    return {"item": item} | ({} if name is None else {name: value})
+
+
+def feedback_of(turn: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
+    """What this try is told of earlier ones: ``[{from, attempt, message, artifact}]``, oldest first."""
+    return [
+        {"from": note.source, "attempt": note.attempt, "message": note.message}
+        | ({"artifact": turn.plan.artifact_name(note.source)} if note.artifact is not None else {})
+        for note in attempt.feedback
+    ]
+
+
+def _run(turn: RunChange) -> dict[str, Any]:
+    run = turn.run
+    return {
+        "id": run.id, "title": run.title, "iteration": turn.state.iteration, "template": run.template,
+        "started_at": run.created_at.isoformat(),
+    }  # fmt: skip
+
+
+class _Seen:
+    """What one text sees of one moment of a run."""
+
+    def __init__(self, turn: RunChange, text: str) -> None:
+        self._turn = turn
+        self._state = turn.state
+        self._words = frozenset(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
+        # A root that stands alone, or is asked with a computed name, may mean anything below it.
+        self._whole = frozenset(re.findall(r"\b(artifacts|item)\b(?!\s*\.\s*[A-Za-z_])", text))
+        self._done = "item" in self._whole or re.search(r"\bitem\s*\.\s*done\b", text) is not None
+
+    def names(self, word: str) -> bool:
+        return word in self._words
+
+    def artifacts(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for place in (*_around(self._state, attempt.phase), attempt.phase):
+            before = upstream(self._state.spec, place)
+            for path in self._beside(place):
+                if path in before:
+                    found |= self._made_by(path)
+        if item:
+            for phase in self._state.spec.body(attempt.phase):
+                found |= self._made_by(inside(attempt.phase, item, phase.path))
+        return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
+
+    def made_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
+        """What these phases made that is asked for."""
+        found: dict[str, Any] = {}
+        for path in paths:
+            found |= self._made_by(path)
+        return found
+
+    def assigned_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
+        """What the steps of these phases assigned."""
+        found: dict[str, Any] = {}
+        for path in paths:
+            found |= self._assigned_by(self._state.current(path))
+        return found
+
+    def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
+        """What steps assigned, in the same places. A skipped or failed one assigns nothing, but a check says how it failed."""
+        found: dict[str, Any] = {}
+        for place in (*_around(self._state, attempt.phase), attempt.phase):
+            before = upstream(self._state.spec, place)
+            for path in self._beside(place):
+                if path in before:
+                    found |= self._assigned_by(self._state.current(path))
+        if item:
+            for phase in self._state.spec.body(attempt.phase):
+                found |= self._assigned_by(self._state.current(inside(attempt.phase, item, phase.path)))
+        return found | (self._assigned_by(attempt, so_far=True) if own else {})
+
+    def _assigned_by(self, attempt: Attempt, *, so_far: bool = False) -> dict[str, Any]:
+        from wfe_mcp.workflow.model import StepsPhase
+
+        phase = self._turn.plan.phase(attempt.phase)
+        if not (so_far or attempt.status is AttemptStatus.COMPLETED):
+            return {}
+        names = {step.id: step.assign for step in phase.steps} if isinstance(phase, StepsPhase) else {}
+        if so_far:
+            names |= {f"compensate.{step.id}": step.assign for step in phase.compensate}
+        if not names:
+            return {}
+        return {
+            name: row.output
+            for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.made_in)
+            if (name := names.get(row.step)) is not None and (row.status is StepStatus.DONE or row.output is not None)
+        }
+
+    def items(self, path: PhasePath) -> dict[str, Any]:
+        """``item`` of the innermost loop around ``path``, and the named values of all of them."""
+        found: dict[str, Any] = {"item": {}}
+        place = item_of(path)
+        chain: list[tuple[PhasePath, str]] = []
+        while place is not None and not _is_flow(self._state, place[0]):
+            chain.insert(0, place)
+            place = item_of(place[0])
+        for loop, key in chain:
+            walk = self._turn.plan.loop(loop).for_each
+            known = self._state.loops[loop]
+            value: object = None
+            if known.items is not None:
+                told = self._turn.tx.document(known.items)[key]
+                index, value, count = told["index"], told["value"], len(known.keys)
+            else:  # passes of ``until``: how many there will be is not known, only how many there may be
+                index, count = known.keys.index(key), self._turn.plan.passes(loop)
+            done = self._items_done(loop, index) if self._done else {}
+            found |= item_roots(None if walk is None else walk.as_, key, index, count, value, done)
+        return found
+
+    def _items_done(self, loop: PhasePath, index: int) -> dict[str, dict[str, Any]]:
+        """The artifacts of the items before ``index`` that are over, by key and name."""
+        state = self._state.loops[loop]
+        left = {*state.open, *state.failed}
+        done: dict[str, dict[str, Any]] = {key: {} for key in state.keys[:index] if key not in left}
+        for phase in self._state.spec.body(loop):
+            for name, by_key in self._of_items(loop, phase.path, everything=True).items():
+                for key in done.keys() & by_key.keys():
+                    done[key][name] = by_key[key]
+        return done
+
+    def _beside(self, path: PhasePath) -> list[PhasePath]:
+        body = self._state.spec.body(self._state.phase(path).parent)
+        place = item_of(path)
+        return [phase.path if place is None else inside(*place, phase.path) for phase in body]
+
+    def _made_by(self, path: PhasePath, judged: Attempt | None = None) -> dict[str, Any]:
+        if path in self._state.loops and not _is_flow(self._state, path):
+            found: dict[str, Any] = {}
+            for phase in self._state.spec.body(path):
+                found |= self._of_items(path, phase.path)
+            return found
+        name = self._turn.plan.artifact_name(path)
+        attempt = judged or self._state.current(path)
+        if name is None or not self._wants(name) or not attempt.revision:
+            return {}
+        if judged is None and attempt.status is not AttemptStatus.COMPLETED:
+            return {}
+        revision = self._turn.tx.revision(self._turn.run.id, path, attempt.revision)
+        return {} if revision is None else {name: json.loads(revision.content)}
+
+    def _of_items(self, loop: PhasePath, phase: PhasePath, *, everything: bool = False) -> dict[str, dict[str, Any]]:
+        """What ``phase`` made in the items of ``loop`` that are over, by artifact and key."""
+        state = self._state.loops[loop]
+        left = {*state.open, *state.failed}
+        keys = [key for key in state.keys[: state.begun] if key not in left]
+        if self._state.spec.phase(phase).loop is not None and not _is_flow(self._state, phase):
+            found: dict[str, dict[str, Any]] = {}
+            for key in keys:
+                inner = inside(loop, key, phase)
+                for deeper in self._state.spec.body(phase) if inner in self._state.loops else ():
+                    for name, made in self._of_items(inner, deeper.path, everything=everything).items():
+                        found.setdefault(name, {})[key] = made
+            return found
+        name = self._turn.plan.artifact_name(phase)
+        if name is None or not (everything or self._wants(name)):
+            return {}
+        return {name: self._contents(name, {key: inside(loop, key, phase) for key in keys})}
+
+    def _contents(self, name: str, paths: Mapping[str, PhasePath]) -> dict[str, Any]:
+        kept = self._turn.tx.contents(self._turn.run.id, name) if paths else {}
+        found: dict[str, Any] = {}
+        for key, path in paths.items():
+            attempt = self._state.current(path)
+            content = kept.get((path, attempt.revision))
+            if attempt.status is AttemptStatus.COMPLETED and content is not None:
+                found[key] = json.loads(content)
+        return found
+
+    def _wants(self, name: str) -> bool:
+        return name in self._words or "artifacts" in self._whole
+
+
+def _around(state: RunState, path: PhasePath) -> list[PhasePath]:
+    """The loops around ``path`` in its own template, outermost first."""
+    place = item_of(path)
+    if place is None or _is_flow(state, place[0]):
+        return []
+    return [*_around(state, place[0]), place[0]]
+
+
+def _flow_around(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | None:
+    """The phase whose template ``path`` stands in, and the key; None in the template of the run."""
+    place = item_of(path)
+    while place is not None and not _is_flow(state, place[0]):
+        place = item_of(place[0])
+    return place
+
+
+def _is_flow(state: RunState, path: PhasePath) -> bool:
+    """True when the phases inside the phase at ``path`` are those of another template."""
+    spec = state.phase(path)
+    return spec.recovery is not None or (spec.loop is not None and spec.loop.flow)

@@ -1,0 +1,113 @@
+"""How is a revision kept, inside a turn?
+
+It is stored and put before the gates in one step; what the template wants in the project too is written last, all of
+it or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.engine.artifacts.expression_scope import roots
+
+if TYPE_CHECKING:
+    from wfe_mcp.artifacts.render import TextFile
+    from wfe_mcp.core.model import By
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["Receipt", "outputs_of", "store_revision", "write_output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A stored revision. ``repeated``: these bytes were handed in before; this is the answer they have."""
+
+    loaded: LoadedRun
+    phase: PhasePath
+    attempt: int
+    revision: int
+    repeated: bool = False
+
+
+def store_revision(
+    current: RunChange,
+    phase: PhasePath,
+    content: str,
+    note: str,
+    *,
+    tree: str | None,
+    edited: bool = False,
+    by: By | None = None,
+) -> Receipt:
+    """Store ``content`` as the next revision of the open attempt and put it before the gates. ``by``: else the turn's."""
+    attempt = current.attempt(phase)
+    kept = current.tx.add_revision(
+        current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
+        current.plan.schema_name(phase), content, sha256_hex(content), "edit" if edited else "submit", note, current.at,
+    )  # fmt: skip
+    output = current.plan.phase(phase).output
+    if output is not None and output.seal == "on_submit":
+        current.tx.seal(current.run.id, phase, kept.revision, current.at)
+    kind = c.Edit if edited else c.Submit
+    current.give(
+        kind(
+            phase=phase,
+            attempt=attempt.number,
+            revision=kept.revision,
+            sha256=kept.sha256,
+            tree=tree,
+            by=by or current.by,
+            at=current.at,
+        )
+    )
+    return Receipt(current.loaded, phase, attempt.number, kept.revision)
+
+
+def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
+    """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
+
+    Last in the turn: what is refused has written nothing; a failure here undoes the revision.
+    """
+    from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
+
+    found = _output(current, phase, content)
+    if found is None:
+        return
+    root, (place, rendered) = Path(current.run.worktree), found
+    if isinstance(rendered, tuple):
+        write_atomic(root, place, rendered[1])
+    else:
+        write_bundle(root, place, rendered)
+
+
+def outputs_of(current: RunChange, phase: PhasePath, content: str) -> dict[str, str]:
+    """The files that ``write_output`` makes of a revision: path in the project to text. Writes nothing."""
+    found = _output(current, phase, content)
+    if found is None:
+        return {}
+    place, rendered = found
+    if isinstance(rendered, tuple):
+        return {place: rendered[1]}
+    below = f"{place}/" if place else ""
+    return {f"{below}{path}": text for path, text in rendered.items()}
+
+
+def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, TextFile | dict[str, str]] | None:
+    """Where the template wants an artifact in the project, and what there; None when it does not."""
+    output = current.plan.phase(phase).output
+    if output is None or output.write_to is None:
+        return None
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workflow.filled import filled
+
+    seen = roots(current, current.attempt(phase), output.write_to)
+    place = filled(output, seen, current.plan.expressions).write_to
+    assert place is not None, "filling in a field does not take it away"
+    return place, to_file(output.schema_, json.loads(content))

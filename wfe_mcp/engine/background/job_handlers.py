@@ -1,0 +1,167 @@
+"""What does this process do in the background?
+
+Gates that read the world, steps, and times that must be kept. Every server process has one worker; a command line that
+waits for its gates has one for that long.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
+from wfe_mcp.engine.evaluation import second_opinion
+from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
+from wfe_mcp.engine.evaluation.reactions import enqueue_gate
+from wfe_mcp.engine.files.checkpoints import keep_again
+from wfe_mcp.engine.kernel.transaction import turn, turn_in
+from wfe_mcp.engine.models import outages
+from wfe_mcp.engine.phases import model_worker as driven
+from wfe_mcp.engine.phases.model_worker_jobs import DrivenJobs, driven_gave_up
+from wfe_mcp.engine.phases.step_jobs import FileJobs, StepJobs, step_gave_up
+from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.jobs.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.jobs.completion import GaveUp
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+
+log = logging.getLogger("wfe_mcp.engine")
+
+__all__ = ["gave_up_of", "new_worker", "start_worker", "tend_open_runs"]
+
+
+def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
+    worker = new_worker(engine, kinds)
+    worker.start()
+    return worker
+
+
+def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+    """A worker of ``engine`` for queues of these kinds; it works when it is told to (``work_one``)."""
+    handlers = {
+        "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
+        second_opinion.JOB: OpinionJobs(engine), driven.JOB: DrivenJobs(engine),
+    }  # fmt: skip
+    queues = queue_names(engine, kinds)
+    worker = Worker(
+        lambda: engine.store, engine.identity, handlers, engine.clock, queues,
+        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)}, gave_up=gave_up_of(engine),
+        limits=work_limits(engine),
+    )  # fmt: skip
+    engine.wakers.append(worker.wake)
+    return worker
+
+
+def gave_up_of(engine: Engine) -> GaveUp:
+    """What it means for its attempt that a job will not be tried again, or that somebody cancelled it."""
+    return _GaveUp(engine)
+
+
+def tend_open_runs(engine: Engine) -> None:
+    """After a crash: conditions that were due are answered, and gates that lost their job have one again."""
+    with engine.store.read() as tx:
+        runs = tx.open_run_ids(engine.project_id)
+    for run in runs:
+        try:
+            keep_again(engine, run)
+            with turn(engine, run, SYSTEM) as current:
+                for attempt in current.state.open_attempts:
+                    if attempt.status is AttemptStatus.GATING:
+                        enqueue_gate(current, attempt)
+        except Refused as refused:  # a rollback that cannot be ended just now: whoever asks next tries again
+            log.warning("run %s is left alone: %s", run, refused.message)
+
+
+class _Gates:
+    """The handler of gate jobs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        from wfe_mcp.engine.evaluation.gate_jobs import judge, record
+        from wfe_mcp.engine.evaluation.opinion_gate import Outage
+
+        try:
+            judged = judge(self._engine, context)
+        except Outage as outage:
+            reason, after_s = outage.reason, outage.after_s
+            return Outcome({"outage": reason}, lambda tx: outages.pause(self._engine, tx, context.job, reason, after_s))
+        if judged is None:
+            return Outcome({"stale": True})
+        return Outcome(
+            {"verdict": str(judged.judgement.kind) if judged.judgement else "the files had changed"},
+            lambda tx: record(self._engine, tx, context.job, judged),
+        )
+
+
+class _Timers:
+    """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        job = context.job
+
+        def apply(tx: Tx) -> None:
+            assert job.run_id is not None
+            if job.payload["timer"] == "resume":
+                outages.go_on(self._engine, tx, job)
+                return
+            with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+                on: dict[str, Any] = {
+                    "phase": PhasePath(job.phase or ""),
+                    "attempt": job.attempt,
+                    "by": SYSTEM,
+                    "at": current.at,
+                }
+                if job.payload["timer"] in {"locks", "seals"}:
+                    return  # the turn itself looks again
+                command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
+                try:
+                    current.give(command)
+                except Refused:
+                    return  # the attempt went on meanwhile: nothing to keep
+
+        return Outcome({}, apply)
+
+
+class _GaveUp:
+    """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
+        from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
+
+        if job.cancel_reason is not None and job.kind != "gate":
+            end_for_person(self._engine, tx, job, reason)
+        elif job.kind == "step":
+            step_gave_up(self._engine, tx, job)
+        elif job.kind == driven.JOB:
+            driven_gave_up(self._engine, tx, job, reason)
+        if job.kind != "gate" or job.run_id is None:
+            return
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = judged_attempt(current, job)
+            if attempt is not None:
+                current.give(
+                    c.RecordVerdict(
+                        phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.AFTER,
+                        gate=attempt.gate, verdict=VerdictKind.ERROR, sha256=attempt.sha256 or "",
+                        message=f"The gate could not run: {reason}", by=SYSTEM, at=current.at,
+                    )
+                )  # fmt: skip

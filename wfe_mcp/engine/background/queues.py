@@ -1,0 +1,201 @@
+"""Which background work does a project have, how much of it at once, and what does it mean to cancel a job?
+
+    timer    times of runs            command  gates that read files and run checks
+    step     steps                    llm, agent, vision   models        webhook   who is told outside
+    manual   people who stand in for a model: nothing but waiting
+
+Rules:
+1. Each queue has its own places in a process, so that a model at work for minutes keeps no gate waiting.
+2. Configuration limits a queue over all processes of its project, and a provider over all projects.
+3. A job that somebody cancels ends its attempt for a person to look at: the rules of ``on_fail`` would begin the same
+   work again at once. A cancelled gate is an error of the gate instead, and its phase's rules apply: it is the worker who
+   goes on then, with another try.
+4. Timers, and jobs that only read files for a phase, are no work that could be cancelled.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.jobs.limits import WorkLimits
+from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.jobs.completion import GaveUp
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = ["QUEUES", "SLOTS", "JobStanding", "cancel_job", "end_for_person", "find_job", "job_standings", "queue_names", "queues_now", "work_limits"]  # fmt: skip
+
+SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 2, "agent": 2, "manual": 16}
+"""Every queue, and how many of its jobs one process works at a time."""
+
+QUEUES = tuple(SLOTS)
+
+TIMEOUTS_S = {"llm": 300.0, "vision": 300.0, "agent": 600.0}
+"""How long a job may take where neither it nor configuration says; the others have time-outs of their own."""
+
+_NO_WORK = {"timer", "files"}
+_OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PARKED}
+_FRESH_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobStanding:
+    """A job and its turn. ``position``: 1 is the next of its queue. ``estimate_s``: until it is done, as jobs before were."""
+
+    job: JobRecord
+    position: int | None = None
+    estimate_s: float | None = None
+
+
+def work_limits(engine: Engine) -> Callable[[], WorkLimits]:
+    """What configuration allows, asked anew every other second: a change counts without a restart."""
+    known: list[tuple[float, WorkLimits]] = []
+
+    def limits() -> WorkLimits:
+        if not known or time.monotonic() - known[0][0] > _FRESH_S:
+            known[:] = [(time.monotonic(), _limits(engine.settings(), engine.project_id))]
+        return known[0][1]
+
+    return limits
+
+
+def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...]:
+    """The queues of this project. Refuses a kind that is none."""
+    for kind in kinds:
+        if kind not in SLOTS:
+            near = nearest(kind, QUEUES)
+            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(QUEUES)}."
+            raise Refused("bad_argument", f"There is no queue {kind!r}.", hint)
+    return tuple(queue_name(kind, engine.project_id) for kind in kinds)
+
+
+def queues_now(engine: Engine) -> list[QueueRecord]:
+    """How the queues of this project stand, those without any job left out."""
+    with engine.store.read() as tx:
+        found = tx.queues(queue_names(engine))
+    named = [replace(each, queue=each.queue.partition(":")[0]) for each in found]
+    return [each for each in named if each.waiting or each.running or each.average_run_s is not None]
+
+
+def job_standings(
+    engine: Engine, *, kinds: Sequence[str] = QUEUES, statuses: Sequence[JobStatus] = (), run: str = "", limit: int = 20
+) -> list[JobStanding]:
+    """Jobs of this project, newest first."""
+    with engine.store.read() as tx:
+        run_id = tx.find_run(engine.project_id, run).id if run else None
+        queues = queue_names(engine, kinds)
+        found = tx.jobs(run_id, statuses=statuses, limit=limit, queues=queues)
+        return _standing(engine, tx, found)
+
+
+def find_job(engine: Engine, job_id: str) -> JobStanding:
+    """One job of this project, by its id or the only one that begins so. Refuses ``bad_argument``."""
+    with engine.store.read() as tx:
+        return _standing(engine, tx, [_job(engine, tx, job_id)])[0]
+
+
+def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str = "") -> JobRecord:
+    """Cancel a job: one that waits is over at once, one that runs is stopped with all it started.
+
+    ``gave_up`` writes what that means for its attempt. Refuses what is over, and what is no work.
+    """
+    told = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
+    with engine.store.tx() as tx:
+        job = _job(engine, tx, job_id)
+        if job.status in _OVER:
+            raise Refused(
+                "illegal_transition",
+                f"Job {job.id} is {job.status}: there is nothing to cancel.",
+                "See: wfe-mcp jobs list",
+            )
+        if job.kind in _NO_WORK:
+            raise Refused("illegal_transition", f"Job {job.id} ({job.kind}) keeps the books of run {job.run_id}; it is no work that could be cancelled.",
+                          f"Cancel or pause the run: wfe-mcp cancel {job.run_id}")  # fmt: skip
+        tx.request_cancel(job.id, reason=told)
+        if job.status is JobStatus.QUEUED:
+            _tell(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=told), told)
+        tx.after_commit(engine.wake)
+        after = tx.job(job.id)
+    assert after is not None, "it was there in this transaction"
+    return after
+
+
+def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
+    """The attempt that the server worked in ``job`` has failed, and only a person opens another."""
+    if job.run_id is None or job.phase is None:
+        return
+    path = PhasePath(job.phase)
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        if path in current.state.attempts and current.attempt(path).number == job.attempt:
+            told = f"The work of the server on {path!r} ended: {reason}."
+            current.give(
+                c.FailAttempt(
+                    phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at
+                )
+            )  # fmt: skip
+
+
+def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
+    from wfe_mcp.workspace.config.settings import seconds
+
+    settings = loaded.settings
+    queues = {
+        queue_name(name, project_id): Limit(each.concurrency, each.per_minute) for name, each in settings.queues.items()
+    }
+    providers = {name: Limit(each.concurrency, each.requests_per_minute) for name, each in settings.providers.items()}
+    limited = {name: limit for name, limit in providers.items() if limit != Limit()}
+    timeouts = TIMEOUTS_S | {name: seconds(each.timeout) for name, each in settings.queues.items() if each.timeout}
+    return WorkLimits(
+        ClaimLimits(queues, limited), {queue_name(name, project_id): value for name, value in timeouts.items()}
+    )
+
+
+def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
+    found = tx.job(job_id)
+    ours = queue_names(engine)
+    if found is not None and found.queue in ours:
+        return found
+    begins = [job for job in tx.jobs(queues=ours) if job.id.startswith((job_id, f"job-{job_id}"))] if job_id else []
+    if len(begins) == 1:
+        return begins[0]
+    if begins:
+        raise Refused("bad_argument", f"Several jobs begin with {job_id!r}.", "Give more of the id.")
+    raise Refused("bad_argument", f"This project has no job {job_id!r}.", "See: wfe-mcp jobs list")
+
+
+def _standing(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobStanding]:
+    now = engine.clock()
+    queues = {each.queue: each for each in tx.queues(sorted({job.queue for job in jobs}))}
+    limits = _limits(engine.settings(tx), engine.project_id).claims.queues
+    standings: list[JobStanding] = []
+    for job in jobs:
+        position, usual = tx.position(job, now), queues[job.queue].average_run_s
+        estimate = None
+        if usual is not None and position is not None:
+            at_once = limits.get(job.queue, Limit()).concurrency or SLOTS[job.queue.partition(":")[0]]
+            estimate = usual * (-(-(position + queues[job.queue].running) // at_once))
+        elif usual is not None and job.status is JobStatus.RUNNING and job.started_at is not None:
+            estimate = max(0.0, usual - (now - job.started_at).total_seconds())
+        standings.append(JobStanding(job, position, None if estimate is None else round(estimate, 1)))
+    return standings
+
+
+def _tell(gave_up: GaveUp, tx: Tx, job: JobRecord, reason: str) -> None:
+    try:
+        gave_up(tx, job, reason)
+    except Refused:
+        return  # its attempt went on meanwhile: nobody waits for the job

@@ -1,0 +1,271 @@
+"""What does a gate that reads the world outside say?
+
+It runs as a job, outside any transaction: files, git and commands. The answer is written by whoever ends the job, in
+the transaction that ends it, and counts only while the same revision, gate and tree are under judgement.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.files.tree_binding import bound_tree, ignored_globs
+from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.files import judge_files
+from wfe_mcp.gates.git import judge_git
+from wfe_mcp.gates.judgement import Judgement, failed, undecided
+from wfe_mcp.store.records.runs import EvidenceRecord
+from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.filled import filled
+from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate
+from wfe_mcp.workspace.files.mirror import evidence_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.jobs.child import RunChild
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+
+__all__ = ["Judged", "judge", "judged_attempt", "record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a job found out. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
+
+    ``judgement`` None: the files had changed before the gate could look.
+    """
+
+    judgement: Judgement | None
+    tree: str | None = None
+    head: str | None = None
+    changed: tuple[str, ...] = ()
+
+
+def judge(engine: Engine, context: JobContext) -> Judged | None:
+    """Judge the gate that the job names; None when the answer would come too late. Raises what ``opinions`` raises."""
+    job = context.job
+    assert job.run_id is not None
+    assert job.phase is not None
+    with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
+        attempt = judged_attempt(current, job)
+        if attempt is None or current.state.going_back is not None:
+            return None
+        gate = current.plan.gates(attempt)[attempt.gate]
+        named = f"{gate.model_dump_json()} {_judged_artifact(current, attempt, gate)}"
+        values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
+        scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
+        review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
+    tree = scene.tree_now()
+    if tree != attempt.tree and attempt.tree is not None:
+        return Judged(None, tree)
+    if review is not None:
+        return Judged(review(context), scene.tree_now())
+    try:
+        gate = filled(gate, values, current.plan.expressions)
+        if isinstance(gate, CommandGate):
+            return _judge_command(gate, scene, context.run_child)
+        if isinstance(gate, PluginGate):
+            return _judge_plugin(gate, scene, context.run_child)
+        return Judged(_judge_quickly(gate, scene), scene.tree_now())
+    except ExpressionError as exc:
+        step = "ask the user to mend the template, or to skip the phase."
+        return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
+
+
+def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
+    """Write the verdict inside the transaction that ends the job."""
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        attempt = judged_attempt(current, job)
+        if attempt is None:
+            return
+        on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
+        alive = engine.is_alive(attempt.holder, attempt.lease_until)
+        judgement = judged.judgement
+        evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
+        if evidence is not None:
+            tx.add_evidence(evidence)
+            if evidence.kind == "opinion":
+                tx.keep_opinions(
+                    current.run.id, (said["id"] for said in evidence.data.get("opinions", ()) if "id" in said)
+                )
+        moved = attempt.tree is not None and judged.tree != attempt.tree
+        waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
+        if judgement is None or evidence is None or (not waits and (judged.changed or moved)):
+            by_check = bool(judged.changed)
+            current.give(
+                c.TreeChange(tree=judged.tree, paths=judged.changed, by_check=by_check, holder_alive=alive, **on)
+            )
+            return
+        current.give(
+            c.RecordVerdict(
+                stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judgement.kind,
+                sha256=attempt.sha256 or "", message=judgement.message, evidence=evidence.id, holder_alive=alive,
+                **on,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a gate may look at, taken from the database before it runs."""
+
+    engine: Engine
+    turn: RunChange
+    attempt: Attempt
+    values: dict[str, Any]
+    ignored: tuple[str, ...]
+
+    @property
+    def root(self) -> Path:
+        return Path(self.turn.run.worktree)
+
+    def tree_now(self) -> str | None:
+        return bound_tree(self.engine, self.turn.run.id, self.attempt.phase)
+
+
+def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
+    """The attempt, while what the job was made for is still what is under judgement."""
+    attempt = current.state.current(PhasePath(job.phase or ""))
+    asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
+    now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
+    return attempt if attempt.status is AttemptStatus.GATING and asked == now else None
+
+
+def _review(
+    current: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]
+) -> Callable[[JobContext], Judgement]:
+    """How the reviewers are asked, once the transaction that read the question is over."""
+    from wfe_mcp.engine.evaluation.opinion_gate import About, judge_by_opinions, reviewers_of
+    from wfe_mcp.engine.evaluation.reviews import about_gate, changed_files, pictures, question_of, with_changes
+
+    engine, run, frozen = current.engine, current.run, current.frozen
+    declared = current.plan.template_of(attempt.phase).roles
+    roles = {name: declared[name].provider or name for name in gate.reviewers}
+    try:
+        subject = about_gate(current, attempt, gate, values)
+    except ExpressionError as exc:
+        told = undecided(
+            "opinion", f"The criteria could not be filled in: {exc}.", "ask the user to mend the template."
+        )
+        return lambda _context: told
+    schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
+
+    def asked(context: JobContext) -> Judgement:
+        reviewers = reviewers_of(engine, roles, frozen)
+        untrusted = next((each for each in reviewers if each.needs_trust), None)
+        if untrusted is not None:
+            told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
+            return Judgement(VerdictKind.AWAITING, told.message, told.data, told.evidence_kind)
+        root = Path(run.worktree)
+        changes = changed_files(root, attempt, schema) if schema else ""
+        try:
+            names, images = pictures(root, gate.images)
+        except Refused as refused:
+            return failed("opinion", f"The pictures cannot be shown: {refused.message}", refused.hint or "name others.")
+        if gate.images and not names:
+            wanted = ", ".join(gate.images)
+            return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
+        about = About(
+            run.project_id, question_of(with_changes(subject, changes), images), subject.sha256, "gate", run.id, attempt.phase,
+            attempt.number,
+        )  # fmt: skip
+        return judge_by_opinions(engine, context, gate, reviewers, about)
+
+    return asked
+
+
+def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:
+    if isinstance(gate, FilesGate):
+        return judge_files(gate, root=scene.root, tree_at_start=scene.attempt.tree_at_start, ignored=scene.ignored)
+    assert isinstance(gate, GitGate)
+    return judge_git(gate, root=scene.root, head_at_start=scene.attempt.head_at_start)
+
+
+def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.git.repository import head
+
+    settings = scene.engine.settings()
+    frozen: dict[str, Any] | None = scene.turn.frozen_now.get("checks", {}).get(gate.check)
+    if frozen is None and gate.check in settings.settings.checks:
+        frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
+    if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
+        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+    folder = evidence_folder(scene.root, scene.turn.run.id, scene.attempt.phase, scene.attempt.number)
+    judgement = run_check(
+        None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
+        evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
+        environ=scene.engine.environment, run=run,
+        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
+    )  # fmt: skip
+    changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
+    return Judged(judgement, scene.tree_now(), head(scene.root), changed)
+
+
+def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
+    run, attempt = scene.turn.run, scene.attempt
+    with scene.engine.store.read() as tx:
+        begun = attempt.started_at or scene.turn.at
+        return tx.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
+
+
+def _judged_artifact(current: RunChange, attempt: Attempt, gate: Gate) -> str:
+    """What a gate of a package sees although its ``with`` does not name it."""
+    name = current.plan.artifact_name(attempt.phase) if isinstance(gate, PluginGate) else None
+    return "" if name is None else f"artifacts.{name}"
+
+
+def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
+    from wfe_mcp.gates.plugin import GateScene, judge_plugin
+    from wfe_mcp.workspace.git.repository import changed_paths, head
+
+    attempt, root = scene.attempt, scene.root
+    name = scene.turn.plan.artifact_name(attempt.phase)
+    judgement = judge_plugin(
+        gate.use,
+        GateScene(
+            root, gate.with_, scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
+            attempt.tree_at_start, attempt.head_at_start,
+            evidence_folder(root, scene.turn.run.id, attempt.phase, attempt.number), scene.engine.environment, run,
+        ),
+    )  # fmt: skip
+    tree = scene.tree_now()
+    moved = attempt.tree is not None and tree is not None and tree != attempt.tree
+    changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
+    return Judged(judgement, tree, head(root), changed)
+
+
+def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
+    if trusted_before:
+        message = f"needs_trust: the project's configuration changed, so check {check!r} waits for a person."
+        step = "ask the user to look at it and run: wfe-mcp trust"
+    else:
+        message = f"needs_trust: this project has no trusted check {check!r} yet."
+        step = "ask the user to run: wfe-mcp init (or wfe-mcp trust)"
+    asked = undecided("command", message, step, {"check": check})
+    return Judgement(VerdictKind.AWAITING, asked.message, asked.data, asked.evidence_kind)
+
+
+def _evidence(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
+    return EvidenceRecord(
+        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=current.run.id, phase=attempt.phase, attempt=attempt.number,
+        iteration=attempt.iteration, stage=attempt.stage or Stage.AFTER, gate=attempt.gate,
+        kind=found.evidence_kind or "gate", sha256=attempt.sha256, tree=judged.tree, head=judged.head, data=found.data,
+        log_path=found.log_path, at=current.at,
+    )  # fmt: skip

@@ -1,0 +1,190 @@
+"""What do the reviewers of a gate say, and who is asked when one cannot be reached?
+
+    known already ──► no call          asked ──► kept at once ──► judged together (gates/opinion.py)
+    not reached   ──► later, a few times ──► its fallbacks ──► the gate's on_provider_error
+
+Rules:
+1. The template names the reviewers and configuration fills them, both frozen with the run: no argument of an agent does.
+2. Reviewers are asked side by side. What one said is kept before anything else happens: a crash asks only the others.
+3. What is kept belongs to (reviewer, its model, the whole question, the artifact's sha256); another revision is new.
+"""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.engine.evaluation.reviews import question_sha256
+from wfe_mcp.engine.models.ask import answer
+from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
+from wfe_mcp.providers.call import ProviderFault
+from wfe_mcp.store.records.calls import CallPurpose
+from wfe_mcp.store.records.opinions import OpinionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.providers.call import Connection, Question
+    from wfe_mcp.store.records.opinions import AskedBy
+    from wfe_mcp.workflow.model import OpinionGate
+
+__all__ = ["About", "Outage", "Reviewer", "ask_all", "judge_by_opinions", "reviewers_of"]
+
+MOST_AT_ONCE = 8
+
+
+class Outage(Exception):
+    """Providers do not answer, and the gate may not go on without them. ``after_s``: when to try again."""
+
+    def __init__(self, reason: str, after_s: float | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after_s = after_s
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an opinion is about, and who wanted it."""
+
+    project_id: str
+    question: Question
+    sha256: str
+    asked_by: AskedBy
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A role and who fills it: the first connection, then its fallbacks. None at all: ``fault`` says why."""
+
+    name: str
+    connections: tuple[Connection, ...] = ()
+    fault: str = ""
+    needs_trust: bool = False
+
+
+def reviewers_of(engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None) -> list[Reviewer]:
+    """Who fills each reviewer. ``names``: reviewer → configured role."""
+    from wfe_mcp.engine.models.providers import connections_of
+
+    found: list[Reviewer] = []
+    for reviewer, role in names.items():
+        try:
+            found.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
+        except Refused as refused:
+            told = f"{refused.message} {refused.hint}".strip()
+            found.append(Reviewer(reviewer, fault=told, needs_trust=refused.code == "needs_trust"))
+    return found
+
+
+def judge_by_opinions(
+    engine: Engine, context: JobContext, gate: OpinionGate, reviewers: Sequence[Reviewer], about: About
+) -> Judgement:
+    """The verdict of the gate. Raises RetryLater while a reviewer that decides may still answer, Outage when it will not."""
+    there = [each for each in reviewers if each.connections]
+    missing = [f"{each.name}: {each.fault}" for each in reviewers if not each.connections]
+    if missing and not (there and gate.if_missing == "note"):
+        return nobody_to_ask(gate, missing)
+    if missing:  # those that are configured give their opinion
+        gate = gate.model_copy(update={"quorum": min(gate.quorum, len(there))})
+    is_last = context.job.tries >= gate.max_attempts
+    reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
+    strict = judge_opinions(gate.model_copy(update={"on_provider_error": "block"}), reviews)
+    passing = [fault for fault in faults if fault.passes]
+    if strict.kind is not VerdictKind.ERROR or not passing:
+        return judge_opinions(gate, reviews)
+    after_s = max((fault.retry_after_s for fault in passing if fault.retry_after_s is not None), default=None)
+    reason = "; ".join(fault.message for fault in passing)
+    if not is_last:
+        raise RetryLater(reason, after_s)
+    if gate.on_provider_error == "block":
+        raise Outage(reason, after_s)
+    return judge_opinions(gate, reviews)
+
+
+def ask_all(
+    engine: Engine, context: JobContext, reviewers: Sequence[Reviewer], about: About, *, with_fallbacks: bool
+) -> tuple[list[Reviewed], list[ProviderFault]]:
+    """What each says, side by side; a fault for each that could not be asked."""
+    known = {each.name: _known(engine, each, about) for each in reviewers}
+    asked = [each for each in reviewers if known[each.name] is None]
+    with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(asked))), thread_name_prefix="wfe-review") as pool:
+        waiting = {each.name: pool.submit(_ask, engine, context, each, about, with_fallbacks) for each in asked}
+    # Everybody has answered by now, and what was said is kept; only then may one of them end the whole.
+    results = {name: future.result() for name, future in waiting.items()}
+    reviews = [known[each.name] or results[each.name][0] for each in reviewers]
+    return reviews, [fault for _, fault in results.values() if fault is not None]
+
+
+def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
+    question = question_sha256(about.question)
+    with engine.store.read() as tx:
+        for one in reviewer.connections:
+            found = tx.known_opinion(
+                about.project_id, about.asked_by, reviewer.name, one.provider, one.model, question, about.sha256
+            )
+            if found is not None:
+                return Reviewed(reviewer.name, one.provider, one.model, found.value, cached=True, id=found.id)
+    return None
+
+
+def _ask(
+    engine: Engine, context: JobContext, reviewer: Reviewer, about: About, with_fallbacks: bool
+) -> tuple[Reviewed, ProviderFault | None]:
+    from wfe_mcp.engine.models.call_log import recording
+
+    last: tuple[Reviewed, ProviderFault | None] | None = None
+    for connection in reviewer.connections if with_fallbacks else reviewer.connections[:1]:
+        said = Reviewed(reviewer.name, connection.provider, connection.model)
+        listener = recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
+        try:
+            given = answer(engine, context, connection, about.question, listener)
+        except ProviderFault as fault:
+            if fault.kind == "stopped":
+                raise ChildStopped(context.stop.reason) from None
+            if fault.kind == "unparsable":
+                return replace(said, opinion=_unreadable(fault.message)), None
+            last = replace(said, fault=fault.message), fault
+            continue
+        value, fault_found = _read(given.value)
+        if fault_found:
+            return replace(said, opinion=_unreadable(fault_found)), None
+        return replace(said, opinion=value, id=_keep(engine, reviewer, connection, about, value)), None
+    assert last is not None, "a reviewer without connections is not asked"
+    return last
+
+
+def _read(value: object) -> tuple[dict[str, Any], str]:
+    from wfe_mcp.artifacts.validate import validate
+
+    checked = validate("opinion@1", value)
+    return checked.value, checked.faults[0].message if checked.faults else ""
+
+
+def _unreadable(why: str) -> dict[str, Any]:
+    """Rule 2 of the gate: what cannot be read is no consent. It is not kept: the next one may be readable."""
+    return {"verdict": "fail", "summary": f"The answer is no opinion: {why[:300]}", "findings": []}
+
+
+def _keep(engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any]) -> str:
+    made = f"op-{uuid.uuid4().hex[:16]}"
+    with engine.store.tx() as tx:
+        tx.add_opinion(
+            OpinionRecord(
+                made, about.project_id, about.run_id, about.phase, about.attempt,
+                about.asked_by, reviewer.name, connection.provider, connection.model,
+                question_sha256(about.question), about.sha256, str(value["verdict"]), engine.clock(), value,
+            )
+        )  # fmt: skip
+    return made

@@ -1,0 +1,54 @@
+"""How are other models asked what somebody wants to know of them?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.evaluation.opinion_gate import About, ask_all, reviewers_of
+from wfe_mcp.engine.evaluation.reviews import about_text, question_of
+from wfe_mcp.engine.evaluation.second_opinion import TRIES
+from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["OpinionJobs"]
+
+
+class OpinionJobs:
+    """The handler of questions that somebody asked by hand."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        """Ask everybody; what one said is kept at once."""
+        job, given = context.job, context.job.payload
+        is_last = job.tries >= TRIES
+        reviewers = reviewers_of(self._engine, {name: name for name in given["reviewers"]}, None)
+        missing = [each for each in reviewers if not each.connections]
+        unfilled = [{"reviewer": each.name, "fault": each.fault} for each in missing]
+        if len(missing) == len(reviewers):
+            return Outcome({"opinions": unfilled})
+        subject = about_text(
+            given["question"], tuple((heading, text) for heading, text in given["parts"]), given["sha256"],
+            sha256_of(given),  # who wrote the parts cannot know it, and the same question has the same
+        )  # fmt: skip
+        about = About(
+            self._engine.project_id, question_of(subject), given["sha256"], "call", given["run"],
+            PhasePath(given["phase"]) if given["phase"] else None, given["attempt"],
+        )  # fmt: skip
+        there = [each for each in reviewers if each.connections]
+        reviews, faults = ask_all(self._engine, context, there, about, with_fallbacks=is_last)
+        passing = [fault for fault in faults if fault.passes]
+        if passing and not is_last:
+            after = [fault.retry_after_s for fault in passing if fault.retry_after_s is not None]
+            raise RetryLater("; ".join(fault.message for fault in passing), max(after, default=None))
+        said = [
+            {"reviewer": each.reviewer, "provider": each.provider, "model": each.model, "cached": each.cached}
+            | ({"opinion": each.opinion} if each.opinion else {"fault": each.fault})
+            for each in reviews
+        ]
+        return Outcome({"opinions": said + unfilled})

@@ -1,0 +1,224 @@
+"""How does somebody ask other models by hand?
+
+    ask ──► a job, the same one for the same question ──► opinions, kept ──► look
+
+Rules:
+1. It is advice: what is asked here never counts for a gate, whoever is named as reviewer (``asked_by``).
+2. An agent names configured roles only: which programs are started and which models are paid for, a person has said.
+3. Without reviewers, one that is configured is asked: of another vendor than the client that asks, where there is one.
+4. The same question about the same bytes is one job, also when the run has moved on. Where somebody could not be asked,
+   that is the answer for ``STANDS_S``; after that the call asks again, and who has answered is not asked twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json, sha256_of
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.evaluation.reviews import changed_files
+from wfe_mcp.engine.kernel.read_only_runs import refuse_change
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.kernel.transaction import turn_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt, By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.jobs import JobRecord
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.config.settings import Settings
+
+__all__ = ["JOB", "STANDS_S", "TRIES", "OpinionRequest", "ask", "known", "look"]
+
+JOB = "opinion"
+TRIES = 3
+"""How often a provider that does not answer is asked, before its fallbacks."""
+STANDS_S = 30.0
+
+_ABOUT_NOTHING: dict[str, Any] = {"run": None, "phase": None, "attempt": None, "sha256": "", "parts": []}
+_VENDORS = (
+    ("anthropic", ("anthropic", "claude-code"), ("claude",)),
+    ("openai", ("openai", "codex"), ("codex", "openai", "chatgpt")),
+    ("google", ("gemini", "gemini-cli"), ("gemini", "antigravity")),
+)
+"""Vendor, the kinds of its providers, and what the names of its clients hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionRequest:
+    """A question by hand. ``status``: ``waiting``, ``done`` (somebody answered) or ``failed``; ``opinions``: one each."""
+
+    job: str
+    status: str
+    reviewers: tuple[str, ...]
+    opinions: tuple[dict[str, Any], ...] = ()
+    error: str = ""
+    run: str | None = None
+    phase: str | None = None
+
+
+def ask(
+    engine: Engine, by: By, *, run: str = "", phase: str = "", question: str = "", reviewers: Sequence[str] = ()
+) -> str:
+    """Put the question; the id of its job. Refuses ``bad_argument``, ``unknown_phase``, ``unavailable``."""
+    if phase and not run:
+        raise Refused("bad_argument", "A phase stands in a run.", "Give run as well.")
+    if not run and not question.strip():
+        raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
+    from wfe_mcp.store.records.jobs import NewJob
+
+    about = _about_run(engine, by, run, phase) if run else _ABOUT_NOTHING
+    names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
+    payload = {"question": question, "reviewers": list(names), **about}
+    with engine.store.tx() as tx:
+        key, queue = f"opinion:{engine.project_id}:{sha256_of(payload)}", queue_name("llm", engine.project_id)
+        tx.after_commit(engine.wake)
+        for number in itertools.count(1):
+            new = NewJob(JOB, queue, payload, run_id=about["run"], max_attempts=TRIES, dedupe_key=f"{key}:{number}")
+            job = tx.job(tx.enqueue(new))
+            if job is not None and _stands(job, engine.clock()):
+                return job.id
+    raise AssertionError("the loop above has no end")
+
+
+def look(engine: Engine, job_id: str) -> OpinionRequest:
+    """How far the question is."""
+    with engine.store.read() as tx:
+        job = tx.job(job_id)
+    if job is None or job.kind != JOB:
+        raise Refused("bad_argument", f"There is no question {job_id!r}.", "Ask again.")
+    given, result, status = job.payload, job.result or {}, _status(job)
+    return OpinionRequest(
+        job.id, status, tuple(given["reviewers"]), tuple(result.get("opinions", ())),
+        _why_not(job) if status == "failed" else "", given["run"], given["phase"],
+    )  # fmt: skip
+
+
+def _status(job: JobRecord) -> str:
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        return "waiting"
+    return "done" if any("opinion" in each for each in _said(job)) else "failed"
+
+
+def _stands(job: JobRecord, now: datetime) -> bool:
+    """Whether what the job found, or will find, is the answer now."""
+    if _status(job) == "waiting" or (_said(job) and all("opinion" in each for each in _said(job))):
+        return True
+    return job.finished_at is not None and now < job.finished_at + timedelta(seconds=STANDS_S)
+
+
+def _said(job: JobRecord) -> list[dict[str, Any]]:
+    return (job.result or {}).get("opinions", [])
+
+
+def _why_not(job: JobRecord) -> str:
+    result = job.result or {}
+    faults = "; ".join(f"{each['reviewer']}: {each['fault']}" for each in _said(job))
+    return faults or result.get("suspended") or job.error or f"its job was {job.status}"
+
+
+def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, Any]]:
+    """Every opinion of a run (or a phase), of gates and by hand, oldest first. Refuses ``unknown_phase``."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run)
+        path = _expect_phase(loaded, phase) if phase else None
+        rows = tx.opinions(loaded.record.id, path)
+    return [
+        {
+            "phase": row.phase, "attempt": row.attempt, "asked_by": row.asked_by, "reviewer": row.reviewer,
+            "provider": row.provider, "model": row.model, "artifact_sha256": row.artifact_sha256[:12],
+            "at": row.at.isoformat(timespec="seconds"), "opinion": row.value,
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
+    """Whom ``by`` may name: an agent the configured roles, a person any provider too. Refuses others with the nearest."""
+    from wfe_mcp.core.model import Channel
+    from wfe_mcp.engine.models.roles import known_names
+
+    settings = engine.settings().settings
+    by_agent = by.channel is Channel.MCP
+    names = list(settings.roles) if by_agent else known_names(settings)
+    what = "configured role" if by_agent else "role or provider"
+    for name in reviewers:
+        if (name if by_agent else name.partition("/")[0]) not in names:
+            near = nearest(name, names)
+            hint = f"Did you mean {near[0]!r}?" if near else "A person configures one: wfe-mcp providers role"
+            known = f" Known: {', '.join(names)}." if names else ""
+            raise Refused("bad_argument", f"There is no {what} {name!r}.", f"{hint}{known}")
+    return tuple(dict.fromkeys(reviewers))
+
+
+def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
+    from wfe_mcp.workspace.config.provider_tables import builtin_provider
+
+    def vendor(role: str) -> str:
+        provider = settings.roles[role].provider
+        found = settings.providers.get(provider) or builtin_provider(provider)
+        kind = "" if found is None else str(found.kind)
+        return next((name for name, kinds, _ in _VENDORS if kind in kinds), provider)
+
+    usable = [role for role in settings.roles if settings.roles[role].provider != "manual"]
+    if not usable:
+        raise Refused("unavailable", "No model is configured that could give an opinion.",
+                      "Ask the user to configure one: wfe-mcp providers add, then wfe-mcp providers role")  # fmt: skip
+    client = by.actor.lower()
+    own = next((name for name, _, words in _VENDORS if any(word in client for word in words)), "")
+    return (next((role for role in usable if vendor(role) != own), usable[0]),)
+
+
+def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
+    """What the job needs to know of a run: all of it, so that a later change of the run does not change the question."""
+    with engine.store.read() as tx, turn_in(engine, tx, run, by, settles=False) as current:
+        record = current.run
+        refuse_change(record)
+        if not phase:
+            inputs = canonical_json(tx.document(record.inputs_sha256))
+            parts = [["The run", f"{record.title} ({record.template})"], ["Its inputs", inputs]]
+            return _ABOUT_NOTHING | {"run": record.id, "parts": parts}
+        path = _expect_phase(current.loaded, phase)
+        attempt = current.state.current(path)
+        parts = [["What the phase asks for", text] for text in (_asked_in(current, attempt),) if text]
+        revision = tx.revision(record.id, path, attempt.revision) if attempt.revision else None
+    if revision is not None:
+        parts.append([f"What was handed in: {revision.name} ({revision.schema_name})", revision.content])
+        # Before and after that, the files are somebody else's: they would be another question with every change.
+        is_judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
+        changes = changed_files(Path(record.worktree), attempt, revision.schema_name) if is_judged else ""
+        parts += [["What changed in the files (git diff)", changes]] if changes else []
+    return {
+        "run": record.id, "phase": phase, "attempt": attempt.number, "parts": parts,
+        "sha256": "" if revision is None else revision.sha256,
+    }  # fmt: skip
+
+
+def _asked_in(current: RunChange, attempt: Attempt) -> str:
+    """The prompt with its values; as it is written while they are not there yet."""
+    from wfe_mcp.engine.artifacts.prompts import prompt_of
+
+    try:
+        return prompt_of(current, attempt)
+    except Refused:
+        return current.plan.phase(attempt.phase).prompt or ""
+
+
+def _expect_phase(loaded: LoadedRun, phase: str) -> PhasePath:
+    if PhasePath(phase) not in loaded.state.attempts:
+        near = nearest(phase, loaded.state.attempts)
+        hint = f"Did you mean {near[0]!r}?" if near else ""
+        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint, run=loaded.record.id)
+    return PhasePath(phase)

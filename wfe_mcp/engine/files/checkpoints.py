@@ -1,0 +1,294 @@
+"""When are the files of a run saved, and what is a checkpoint called?
+
+    a phase is claimed, or was completed ──► snapshot ──► its ref (git, outside any transaction) ──► CheckpointTaken
+
+Rules:
+1. The number of the event names the checkpoint: ``cp-12``. A ref keeps its files, named after the commit: checkpoints of a
+   run between which no file changed share it. It is there before the event, so a crash leaves at worst one too many.
+2. Phases are saved before anybody touches the files for them, and when they are completed, unless they say
+   ``checkpoint: false``. Without git nothing is taken by itself: the log brings back the state of any moment.
+3. A snapshot that fails stops nobody: the checkpoint then holds the state alone, and says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.commit import change
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt, By
+    from wfe_mcp.core.rollback_events import Why
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
+    from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
+    from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot
+
+__all__ = [
+    "TAKEN", "Checkpoint", "Saved", "at_completion", "at_start", "checkpoints_of", "is_saved_at_start", "keep_again",
+    "limits_of", "name_of", "note_taken", "prune", "ref_of", "save", "take_checkpoint",
+]  # fmt: skip
+
+TAKEN = "CheckpointTaken"
+_LOOKED_AT = 3
+_PRUNED_EACH = 10
+"""So many times one process saves the files of a run, and it looks whether old ones may go."""
+_PRUNED_EVERY = timedelta(hours=1)
+"""How often one process looks through those of all runs, which takes the longer the more there are."""
+
+log = logging.getLogger("wfe_mcp.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint of a run. ``commit`` None: it holds the state alone, and ``note`` says why."""
+
+    seq: int
+    why: str
+    phase: str | None
+    attempt: int
+    commit: str | None
+    tree: str | None
+    skipped: int
+    note: str
+    event: EventRecord
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return name_of(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The files as they were a moment ago, kept by a ref. ``snapshot`` None: they could not be saved, ``fault`` says why."""
+
+    snapshot: Snapshot | None
+    fault: str = ""
+
+
+def name_of(seq: int) -> str:
+    """What the checkpoint of event ``seq`` is called."""
+    return f"cp-{seq}"
+
+
+def ref_of(run: str, commit: str) -> str:
+    """What ``workspace.checkpoints`` calls the files of a run's checkpoints that share ``commit``."""
+    return f"{run}/{commit}"
+
+
+def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
+    """The checkpoints of a run, oldest first."""
+    from wfe_mcp.core.model import RunId
+
+    return [_checkpoint(event) for event in tx.events_of(RunId(run), TAKEN)]
+
+
+def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Checkpoint:
+    """Save the files now, because somebody asked. Without git, or where it fails, the checkpoint is of the state alone."""
+    with engine.store.read() as tx:
+        record = engine.load(tx, run_id).record
+    taken = _take(engine, record, by, "manual", (None,), note)
+    with engine.store.read() as tx:
+        return _checkpoint(tx.events(record.id, after=taken - 1, limit=1)[0])
+
+
+def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> bool:
+    """True when the files are to be saved before an attempt of ``path`` touches them."""
+    return engine.project.is_git and engine.plans.of_run(tx, loaded.record).phase(path).checkpoint
+
+
+def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, again: bool = False) -> None:
+    """Save the files before ``attempt`` of ``path`` touches them. ``again``: it may have been done by one who died."""
+    if not engine.project.is_git:
+        return
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        if not is_saved_at_start(engine, tx, loaded, path):
+            return
+        if again and any(
+            (one.why, one.phase, one.attempt) == ("start", path, attempt)
+            for one in checkpoints_of(tx, loaded.record.id)
+        ):
+            return
+    _take(engine, loaded.record, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
+
+
+def at_completion(turn: RunChange) -> None:
+    """Save the files of the phases that ``turn``, which is committed, has completed."""
+    if not turn.engine.project.is_git or turn.state.status is RunStatus.CANCELLED:
+        return
+    before = turn.loaded_before.state
+    done: list[Attempt] = []
+    for path in turn.state.changed_since(before):
+        now, was = turn.state.current(path), before.attempts.get(path, (None,))[-1]
+        is_new = now.status is AttemptStatus.COMPLETED and not now.restores
+        is_new = is_new and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
+        if is_new and turn.state.phase(path).loop is None and turn.plan.phase(path).checkpoint:
+            done.append(now)
+    if done:
+        _take(turn.engine, turn.run, SYSTEM, "completion", done)
+
+
+def limits_of(engine: Engine) -> Limits:
+    """How much of the files one checkpoint saves."""
+    return engine.settings().settings.checkpoints.limits()
+
+
+def keep_again(engine: Engine, run_id: str) -> None:
+    """The newest checkpoints have their refs again, where somebody removed them."""
+    from wfe_mcp.workspace.git.checkpoints import keep, kept
+
+    if not engine.project.is_git:
+        return
+    with engine.store.read() as tx:
+        record = engine.load(tx, run_id).record
+        newest = [one for one in checkpoints_of(tx, record.id) if one.commit is not None][-_LOOKED_AT:]
+    if not newest:
+        return
+    there = set(kept(Path(record.worktree), record.id).values())
+    for one in newest:
+        if one.commit is not None and one.commit not in there:
+            try:
+                keep(Path(record.worktree), ref_of(record.id, one.commit), one.commit)
+            except Refused as refused:  # the objects are gone: whoever asks for them is told
+                log.warning("%s of %s: %s", one.name, record.id, refused.message)
+
+
+def prune(engine: Engine, run_id: str = "") -> list[str]:
+    """Let go of files that need not be kept any longer (``[checkpoints]``), of one run or of the project's runs.
+
+    The checkpoints that went (``<run>/cp-12``). The events stay: they hold the state alone from now on.
+    """
+    from wfe_mcp.workflow.model import duration_s
+    from wfe_mcp.workspace.git.checkpoint_retention import to_drop
+    from wfe_mcp.workspace.git.checkpoints import drop, kept_at
+
+    settings = engine.settings().settings.checkpoints
+    with engine.store.read() as tx:
+        only = engine.load(tx, run_id).record.id if run_id else ""
+    times = kept_at(engine.root, only) if engine.project.is_git else {}
+    with engine.store.read() as tx:
+        found = [
+            one for run in sorted({name.partition("/")[0] for name in times}) for one in _kept(tx, engine, run, times)
+        ]
+    keep_for = timedelta(seconds=duration_s(settings.keep_for))
+    gone = to_drop((each.kept for each in found), keep=settings.keep, keep_for=keep_for, now=engine.clock())
+    drop(engine.root, gone)
+    return [name for each in found if each.kept.name in gone for name in each.names or (each.kept.name,)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A ref, and the checkpoints that name its files."""
+
+    kept: KeptCheckpoint
+    names: tuple[str, ...]
+
+
+def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
+    """The refs of one run; those of runs that this database does not know belong to another one.
+
+    A ref is as old as the newest checkpoint that names it. What no event names is that of a process which died, or what
+    a rollback has kept that was refused or killed: that may be the only copy of somebody's work.
+    """
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
+
+    loaded = tx.load_run(RunId(run))
+    if loaded is None or loaded.record.project_id != engine.project_id:
+        return []
+    named: dict[str, list[Checkpoint]] = {}
+    for one in checkpoints_of(tx, run):
+        named.setdefault(ref_of(run, one.commit or ""), []).append(one)
+    found: list[_Kept] = []
+    for ref, at in times.items():
+        if not ref.startswith(f"{run}/"):
+            continue
+        of = named.get(ref, [])
+        is_safety = any(one.why == "safety" for one in of) or (not of and ref.startswith(f"{run}/safety-"))
+        newest = max([at, *(one.event.at for one in of)])
+        kept = KeptCheckpoint(ref, run, newest, is_safety, loaded.record.ended_at)
+        found.append(_Kept(kept, tuple(f"{run}/{one.name}" for one in of)))
+    return found
+
+
+def _prune_now_and_then(engine: Engine, run: str) -> None:
+    """Nobody has to think of it: the run's own old files go as it goes on, the project's once an hour of work."""
+    now = engine.clock()
+    engine.files_saved[run] += 1
+    if engine.files_pruned_at is None or now - engine.files_pruned_at >= _PRUNED_EVERY:
+        engine.files_pruned_at = now
+        whose = ""
+    elif engine.files_saved[run] % _PRUNED_EACH == 0:
+        whose = run
+    else:
+        return
+    try:
+        prune(engine, whose)
+    except Refused as refused:
+        log.warning("old checkpoints stay: %s", refused.message)
+
+
+def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
+    """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them."""
+    from wfe_mcp.workspace.git.checkpoints import keep
+
+    root = Path(record.worktree)
+    try:
+        snapshot = engine.snapshots.take(root, {"run": record.id, "why": why}, limits_of(engine), engine.clock())
+        keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
+    except Refused as refused:
+        return Saved(None, f"the state alone: {refused.message}")
+    return Saved(snapshot)
+
+
+def note_taken(
+    current: RunChange, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), told: str = ""
+) -> None:
+    """What is saved becomes a checkpoint of the run, one for each of ``attempts``, in this turn."""
+    snapshot, fault = saved.snapshot, saved.fault
+    told = f"{told} ({fault})" if told and fault else told or fault
+    for attempt in attempts:
+        current.give(
+            c.TakeCheckpoint(
+                why=why, phase=attempt.phase if attempt else None, attempt=attempt.number if attempt else 0, note=told,
+                commit=snapshot.commit if snapshot else None, tree=snapshot.tree if snapshot else None,
+                skipped=len(snapshot.skipped) if snapshot else 0, by=current.by, at=current.at,
+            )
+        )  # fmt: skip
+    if snapshot is not None:
+        current.tx.after_commit(lambda: _prune_now_and_then(current.engine, current.run.id))
+
+
+def _take(
+    engine: Engine, record: RunRecord, by: By, why: Why, attempts: Sequence[Attempt | None], told: str = ""
+) -> int:
+    """The number of the first event."""
+    saved = save(engine, record, why)
+    with engine.store.tx() as tx, change(engine, tx, record.id, by) as current:
+        first = current.run.last_seq + 1
+        note_taken(current, saved, why, attempts, told)
+    return first
+
+
+def _checkpoint(event: EventRecord) -> Checkpoint:
+    told = event.payload
+    return Checkpoint(
+        event.seq, told["why"], told["phase"], told["attempt"], told["commit"], told["tree"], told["skipped"],
+        told["note"], event,
+    )  # fmt: skip

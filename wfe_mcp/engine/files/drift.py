@@ -1,0 +1,216 @@
+"""Does what people see of an accepted artifact still hold what was accepted?
+
+    accepted ──► sealed: its sha256 is in the log ──► the mirror under .wfe/runs is edited
+                                                         ├── warn    everybody is told; the sealed revision counts
+                                                         └── block   nothing new starts until it is put back, or a
+                                                                     person accepts the edit: the phase begins anew
+
+Rules:
+1. The sealed revision in the database is what every later phase reads, whatever the file says.
+2. A mirror that is gone is no edit, and one that a crash left behind with an earlier revision is none either.
+3. It is looked at with every call. A file that is as it was when it was last read is not read again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
+from wfe_mcp.engine.kernel.leases import BUSY_S
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+
+__all__ = [
+    "ChangedFile", "Signature", "blocks", "changed_artifacts", "changed_files", "kept_back", "prompt_hash", "refuse_changed",
+]  # fmt: skip
+
+_FRESH_NS = 50_000_000
+"""A file that changed less than this before it was read is read again: the clock of file systems is coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A mirror that holds something else than what is sealed. ``path``: relative to the project."""
+
+    phase: PhasePath
+    attempt: int
+    path: str
+    what: str = "artifact"
+
+    def mend(self, run: str) -> str:
+        """How it is made good, in commands."""
+        place = f"{run} {typed(self.phase)}"
+        return f"Put it back: wfe-mcp artifact restore {place}. Or a person accepts the edit, and {self.phase} begins anew with it: wfe-mcp artifact accept {place}"
+
+
+def changed_artifacts(
+    engine: Engine, tx: Tx, record: RunRecord, state: RunState, plan: CompiledTemplate
+) -> tuple[ChangedFile, ...]:  # fmt: skip
+    """The mirrors of sealed artifacts that somebody changed."""
+    return tuple(
+        found
+        for attempt in state.open_attempts
+        if _is_sealed(plan, attempt) and (found := _changed(engine, tx, record, plan, attempt)) is not None
+    )
+
+
+def changed_files(engine: Engine, loaded: LoadedRun) -> list[ChangedFile]:
+    """All that ``verify`` names: mirrors of sealed artifacts, and prompts whose hash is in the log."""
+    with engine.store.read() as tx:
+        plan = engine.plans.of_run(tx, loaded.record)
+        return [*changed_artifacts(engine, tx, loaded.record, loaded.state, plan), *_changed_prompts(tx, loaded.record)]
+
+
+def blocks(engine: Engine, tx: Tx, template: str) -> bool:
+    """True where a changed file keeps a run of ``template`` from going on (``on_mismatch``).
+
+    A project that nobody trusts yet may say ``block`` too, never ``warn``.
+    """
+    loaded = engine.settings(tx)
+    said = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
+    return "block" in said
+
+
+def refuse_changed(current: RunChange, path: PhasePath) -> None:
+    """Nothing new starts over a changed file. Refuses ``conflict`` and names the file and how to mend it."""
+    found = _in_the_way(current)
+    if found is not None:
+        raise Refused(
+            "conflict", f"Phase {path!r} cannot start: {found.path} differs from the accepted artifact of {found.phase!r}.",
+            f"{found.mend(current.run.id)}.", run=current.run.id, phase=path,
+        )  # fmt: skip
+
+
+def kept_back(current: RunChange, attempt: Attempt) -> bool:
+    """True while a changed file keeps the server from claiming ``attempt``; a timer looks again."""
+    if _in_the_way(current) is None:
+        return False
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
+    queued = current.tx.jobs(current.run.id, statuses=(JobStatus.QUEUED,), **on)
+    if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
+        later = current.at + timedelta(seconds=BUSY_S)
+        current.enqueue(
+            "timer", payload={"timer": "seals"}, run_at=later, queue="timer", **on,
+            dedupe_key=f"timer:seals:{current.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
+        )  # fmt: skip
+    return True
+
+
+def prompt_hash(current: RunChange, attempt: Attempt) -> str | None:
+    """The sha256 of what the worker of ``attempt`` is told, where the run was started with ``artifacts.hash_prompts``."""
+    if not current.frozen.get("hash_prompts"):
+        return None
+    from wfe_mcp.engine.artifacts.prompts import prompt_of
+
+    try:
+        return sha256_hex(prompt_of(current, attempt))
+    except Refused:  # whoever works by it is told why
+        return None
+
+
+def _is_sealed(plan: CompiledTemplate, attempt: Attempt) -> bool:
+    if not attempt.revision:
+        return False
+    if attempt.status is AttemptStatus.COMPLETED:
+        return True
+    output = plan.phase(attempt.phase).output
+    judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING} and attempt.stage is Stage.AFTER
+    return judged and output is not None and output.seal == "on_submit"
+
+
+def _in_the_way(current: RunChange) -> ChangedFile | None:
+    changed = changed_artifacts(current.engine, current.tx, current.run, current.state, current.plan)
+    return changed[0] if changed and blocks(current.engine, current.tx, current.run.template) else None
+
+
+def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> ChangedFile | None:
+    key = (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
+    known = engine.seen_files.get(key)
+    if known is not None and known[1] == _signature(Path(record.worktree, known[0])):
+        return None
+    from wfe_mcp.workspace.files.mirror import artifact_path
+
+    rendered = rendered_artifact(tx, record, plan, attempt)
+    if rendered is None:
+        return None
+    path = artifact_path(record.id, attempt.phase, attempt.number, rendered)
+    before = _signature(Path(record.worktree, path))
+    try:
+        value = changed_on_disk(tx, record, plan, attempt)
+        is_changed = value is not None and not _is_old(tx, record, attempt, value)
+    except (Refused, ValueError):
+        is_changed = True
+    if is_changed:
+        return ChangedFile(attempt.phase, attempt.number, path)
+    # Windows keeps no time of change that nobody can set back: there every call reads the file.
+    if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
+        engine.seen_files[key] = (path, before)
+    return None
+
+
+def _is_old(tx: Tx, record: RunRecord, attempt: Attempt, value: Any) -> bool:
+    """The mirror of an earlier revision of the same attempt: a crash came before the newer one was written."""
+    sha256 = sha256_hex(canonical_json(value))
+    heads = tx.revisions(record.id, attempt.phase)
+    return any(head.attempt in {attempt.number, attempt.restores} and head.sha256 == sha256 for head in heads)
+
+
+Signature = tuple[tuple[str, int, int, int], ...]
+"""Of each file at and below a path: its name, size, time of change and number. A file that was written has another."""
+
+
+def _signature(path: Path) -> Signature:
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    if not stat.S_ISDIR(found.st_mode):
+        return (("", found.st_size, max(found.st_ctime_ns, found.st_mtime_ns), found.st_ino),)
+    entries: list[tuple[str, int, int, int]] = []
+    for folder, _, names in os.walk(path):
+        for name in sorted(names):
+            inner = Path(folder, name)
+            entries += [(str(inner), *entry[1:]) for entry in _signature(inner)]
+    return tuple(sorted(entries))
+
+
+def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.workspace.files.mirror import attempt_folder
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    if not tx.document(record.frozen_sha256).get("hash_prompts"):
+        return []
+    found: dict[tuple[str, int], ChangedFile] = {}
+    for event in tx.all_events(record.id):
+        sha256 = event.payload.get("prompt_sha256") if event.type == "PhaseStarted" else None
+        if sha256 is None:
+            continue
+        phase, number = PhasePath(event.payload["phase"]), int(event.payload["attempt"])
+        path = f"{attempt_folder(record.id, phase, number)}/prompt.md"
+        try:
+            text = read_if_there(Path(record.worktree), path)
+        except Refused:
+            text = b""
+        if text is not None and sha256_hex(text.decode(errors="replace")) != sha256:
+            found[phase, number] = ChangedFile(phase, number, path, "prompt")
+    return list(found.values())

@@ -1,0 +1,149 @@
+"""Which files does a person see of a run?
+
+``.wfe/runs/<run>/<phase>/<attempt>/`` mirrors the database after each commit (design §8). A mirror may be missing or
+old after a crash; it is written again with the next change. Only an artifact declared ``editable`` is read back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+    from wfe_mcp.workspace.files.mirror import Rendered
+
+__all__ = ["changed_on_disk", "edited_artifact", "mirror", "mirror_again", "rendered_artifact"]
+
+
+def mirror(turn: RunChange) -> None:
+    """Write the files of the attempts that ``turn`` changed."""
+    before = turn.loaded_before.state.attempts
+    with turn.engine.store.read() as tx:
+        for path in turn.state.changed_since(turn.loaded_before.state):
+            known = {attempt.number: attempt for attempt in before.get(path, ())}
+            for attempt in turn.state.attempts[path]:
+                if attempt != known.get(attempt.number):
+                    _mirror_attempt(turn.reading(tx), attempt, known.get(attempt.number))
+
+
+def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, only_missing: bool) -> int:
+    """Write feedback and artifacts of every attempt, and ``logs`` (path relative to the project → text); how many files.
+
+    What cannot be written is passed over: a mirror that is gone is missed by nobody.
+    """
+    from wfe_mcp.workspace.files import mirror as files
+    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+    root, run = Path(loaded.record.worktree), loaded.record.id
+    with engine.store.read() as tx:
+        plan = engine.plans.of_run(tx, loaded.record)
+        tries = [one for attempts in loaded.state.attempts.values() for one in attempts]
+        made = {
+            (one.phase, one.number): rendered_artifact(tx, loaded.record, plan, one)
+            for one in tries
+            if one.revision and plan.has_artifact(one.phase)
+        }
+    count = 0
+    for attempt in tries:
+        place, rendered = (root, run, attempt.phase, attempt.number), made.get((attempt.phase, attempt.number))
+        with contextlib.suppress(Refused, OSError, ValueError, KeyError, TypeError):
+            if attempt.feedback:
+                files.write_feedback(*place, _feedback_text(attempt))
+            if rendered is not None and not (only_missing and files.read_artifact_file(*place, rendered) is not None):
+                files.write_artifact(*place, rendered)
+                count += 1
+    for path, text in logs.items():
+        with contextlib.suppress(Refused, OSError):
+            if not only_missing or read_if_there(root, path) is None:
+                files.write_gitignore(root)
+                write_atomic(root, path, text)
+                count += 1
+    return count
+
+
+def _mirror_attempt(turn: RunChange, attempt: Attempt, old: Attempt | None) -> None:
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.engine.artifacts.context_bundles import cut_bundles
+    from wfe_mcp.engine.artifacts.prompts import prompt_of
+    from wfe_mcp.workspace.files import mirror as files
+
+    place = (Path(turn.run.worktree), turn.run.id, attempt.phase, attempt.number)
+    if attempt.feedback and old is None:
+        files.write_feedback(*place, _feedback_text(attempt))
+    if attempt.phase not in turn.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
+        files.write_prompt(*place, prompt_of(turn, attempt))
+        for name, text in cut_bundles(turn, attempt):
+            files.write_context(*place, name, text)
+    if attempt.revision and (old is None or old.revision != attempt.revision):
+        revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
+        if revision is not None and turn.plan.has_artifact(attempt.phase):
+            files.write_artifact(*place, to_file(turn.plan.schema(attempt.phase), json.loads(revision.content)))
+
+
+def _has_prompt(attempt: Attempt) -> bool:
+    """Somebody works by the prompt, or a person is about to judge it."""
+    return attempt.status is AttemptStatus.RUNNING or (attempt.stage is Stage.BEFORE and attempt.sha256 is not None)
+
+
+def edited_artifact(turn: RunChange, attempt: Attempt) -> dict[str, Any] | None:
+    """The artifact on disk when a person edited it before approval; None when it is as submitted, or not editable."""
+    output = turn.plan.phase(attempt.phase).output
+    if output is None or not output.editable or not attempt.revision or attempt.stage is not Stage.AFTER:
+        return None
+    if output.seal == "on_submit":
+        return None
+    value = changed_on_disk(turn.tx, turn.run, turn.plan, attempt)
+    if value is None:
+        return None
+    from wfe_mcp.artifacts.validate import validate
+
+    checked = validate(output.schema_, value)
+    if checked.faults:
+        raise Refused("invalid_artifact", f"The edited artifact of {attempt.phase!r} does not match its schema.",
+                      "Correct the file under .wfe/runs, or put it back.", checked.faults)  # fmt: skip
+    return checked.value
+
+
+def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Rendered | None:
+    """The revision of ``attempt`` as its mirror shows it; None when it is not in the database."""
+    from wfe_mcp.artifacts.render import to_file
+
+    revision = tx.revision(record.id, attempt.phase, attempt.revision)
+    return None if revision is None else to_file(plan.schema(attempt.phase), json.loads(revision.content))
+
+
+def changed_on_disk(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Any:
+    """What a person made of the mirrored artifact; None when it is as written, or gone. Refuses what is no artifact."""
+    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+    from wfe_mcp.workspace.files.mirror import read_edited
+
+    written = rendered_artifact(tx, record, plan, attempt)
+    if written is None:
+        return None
+    found = read_edited(Path(record.worktree), record.id, attempt.phase, attempt.number, written)
+    if found is None:
+        return None
+    schema = plan.schema(attempt.phase)
+    value: Any = (
+        read_artifact(schema, f"artifact{found[0]}", found[1]) if isinstance(found, tuple) else bundle_of(found)
+    )
+    return None if sha256_hex(canonical_json(value)) == attempt.sha256 else value
+
+
+def _feedback_text(attempt: Attempt) -> str:
+    notes = [f"## {note.source}, attempt {note.attempt}\n\n{note.message}\n" for note in attempt.feedback]
+    return "# Feedback\n\n" + "\n".join(notes)

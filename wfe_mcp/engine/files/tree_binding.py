@@ -1,0 +1,76 @@
+"""Which files is the evidence of a phase about?
+
+The git tree of the working files, without ``.wfe/``, ignored files and what the phase's own checks write (their reports
+and ``writes`` globs). It is asked from git before a transaction; phases whose gates read no files have none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["FilesAtStart", "bound_tree", "files_at_start", "ignored_globs", "tree_later"]
+
+FilesAtStart = tuple[str | None, str | None]
+"""The tree and the commit when a phase was claimed."""
+
+
+def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
+    """The tree that the gates of ``path`` would judge now; None where they read no files, and without git."""
+    with engine.store.read() as tx:
+        look = tree_later(engine, tx, engine.load(tx, run_id), path)
+    return look()
+
+
+def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
+    """``bound_tree``, to be asked for outside the transaction that already has the run."""
+    if path not in loaded.state.attempts or not _reads_files(loaded, path):
+        return lambda: None
+    ignored = ignored_globs(engine, tx, loaded, path)
+    return lambda: _tree(loaded, ignored)
+
+
+def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
+    """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files."""
+    attempt = loaded.state.current(path)
+    # A try that goes on keeps the tree it began with.
+    if attempt.tree_at_start is not None or not _reads_files(loaded, path):
+        return lambda: (None, None)
+    from wfe_mcp.workspace.git.repository import head
+
+    ignored = ignored_globs(engine, tx, loaded, path)
+    return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)))
+
+
+def _reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
+    spec = loaded.state.phase(path)
+    return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
+
+
+def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
+    from wfe_mcp.workspace.git.repository import tree_hash
+
+    return tree_hash(Path(loaded.record.worktree), ignored)
+
+
+def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:
+    """What the checks of ``path`` write: it counts neither as evidence nor as a change."""
+    from wfe_mcp.gates.check import execution
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+
+    plan: CompiledTemplate = engine.plans.of_run(tx, loaded.record)
+    frozen = tx.document(loaded.record.frozen_sha256).get("checks", {})
+    phase = plan.phase(path)
+    names = {gate.check for gate in (*phase.prompt_gates, *phase.gates) if gate.kind == "command"}
+    root = Path(loaded.record.worktree)
+    checks = [FrozenCheck.model_validate(frozen[name]) for name in sorted(names) if name in frozen]
+    return tuple(glob for check in checks for glob in execution(check, root, root / ".wfe" / "junit.xml").ignored)

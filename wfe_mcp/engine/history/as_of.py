@@ -1,0 +1,136 @@
+"""How did a run stand at an event of its log?
+
+The state is replayed up to the event, so it is exact. Evidence, requests, steps and calls are rows with times: what was
+written later than the event is left out, and what has ended since is shown as it was then.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.engine.models.caps import Spending
+from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.steps import StepStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.core.model import RunId, RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.store.records.runs import EventRecord, RevisionHead, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+
+__all__ = ["Moment", "checkpoint_before", "event_named", "is_event_name", "moment", "requests_then", "revisions_then"]
+
+_NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
+_ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}
+_TAKEN = "CheckpointTaken"
+_NEAR = 4
+_NONE = "It has no checkpoints; name an event by its number."
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A run right after ``event``. ``found``: as it stood; nobody is waited for in the past. ``of``: events it has by now."""
+
+    found: Overview
+    event: EventRecord
+    of: int
+
+
+def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
+    """The run as it was after event ``at`` (``12``), or at a checkpoint (``cp-12``). Refuses ``bad_argument``."""
+    now = engine.load(tx, run)
+    event = event_named(tx, now.record, at)
+    state = tx.replay(now.record.id, until=event.seq)
+    loaded = LoadedRun(_record_then(tx, now.record, state, event), state)
+    plan = engine.plans.of_run(tx, loaded.record)
+    steps = tuple(_steps_then(tx.steps(loaded.record.id), event))
+    context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
+    usage = tx.usage(run_id=loaded.record.id, until=event.at)
+    found = Overview(
+        loaded, plan, "none", (), (), steps, context, Spending(usage, ()) if usage.calls else None,
+        tools=tuple(one for one in tx.tool_totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
+    )  # fmt: skip
+    return Moment(found, event, now.record.last_seq)
+
+
+def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
+    """The event that ``at`` names, see ``moment``."""
+    named = _NAMED.fullmatch(at)
+    if named is None:
+        raise Refused("bad_argument", f"{at!r:.40} names no event of a run.",
+                      f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}")  # fmt: skip
+    seq = int(named[2])
+    event = next(iter(tx.events(record.id, after=seq - 1, limit=1)), None) if seq else None
+    if named[1] and (event is None or event.type != _TAKEN):
+        taken = sorted(tx.events_of(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
+        near = ", ".join(f"cp-{each}" for each in sorted(each.seq for each in taken))
+        hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
+        raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
+    if event is None:
+        raise Refused("bad_argument", f"Run '{record.id}' has no event {seq}.", f"Its events are 1 to {record.last_seq}: wfe-mcp log {record.id}")  # fmt: skip
+    return event
+
+
+def is_event_name(at: str) -> bool:
+    """True for what may name an event (``12``, ``cp-12``), whether there is one or not."""
+    return _NAMED.fullmatch(at) is not None
+
+
+def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
+    """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
+    kept = [one for one in tx.events_of(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
+    if not kept:
+        raise Refused("unavailable", f"No files of run '{run}' were kept at or before event {event.seq}.",
+                      "Only its state was: leave out what asks for files. They are kept in git repositories, as checkpoints.")  # fmt: skip
+    return kept[-1]
+
+
+def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:
+    """The revisions that the run had, oldest first. Their numbers rise, so the newest one that the state names tells."""
+    newest = {path: max(one.revision for one in tries) for path, tries in then.state.attempts.items()}
+    return [head for head in tx.last_revisions(then.record.id, -1) if head.revision <= newest.get(head.phase, 0)]
+
+
+def requests_then(tx: Tx, then: LoadedRun) -> list[RequestRecord]:
+    """The requests to people as they stood at the last change of ``then``, oldest first."""
+    at = then.record.updated_at
+    asked = (each for each in tx.requests(then.record.id) if each.created_at <= at)
+    return [
+        replace(each, status=RequestStatus.OPEN, closed_at=None) if each.closed_at is not None and each.closed_at > at else each
+        for each in asked
+    ]  # fmt: skip
+
+
+def _record_then(tx: Tx, record: RunRecord, state: RunState, event: EventRecord) -> RunRecord:
+    return replace(
+        record, status=state.status, iteration=state.iteration, auto=state.auto, tainted=state.tainted,
+        last_seq=event.seq, last_hash=event.hash, updated_at=event.at,
+        artifact_count=len(revisions_then(tx, LoadedRun(record, state))),
+        ended_at=event.at if state.status in _ENDED else None, archived_at=None,
+    )  # fmt: skip
+
+
+def _steps_then(rows: Iterable[StepRecord], event: EventRecord) -> Iterable[StepRecord]:
+    for row in rows:
+        begun = row.started_at or row.finished_at  # one that was left out never began
+        if begun is None or begun > event.at:
+            continue
+        is_over = row.finished_at is not None and row.finished_at <= event.at
+        yield row if is_over else replace(row, status=StepStatus.RUNNING, finished_at=None, error="", output=None)
+
+
+def _was_over(state: RunState, phase: PhasePath, attempt: int) -> bool:
+    """True when nothing came of the attempt any more: what it used was all that it would use."""
+    tries = state.attempts.get(phase, ())
+    return attempt <= len(tries) and tries[attempt - 1].status is not AttemptStatus.RUNNING

@@ -1,0 +1,236 @@
+"""How does a run begin where another one stood?
+
+    wfe-mcp start --from RUN@12    a new run: template, settings and inputs as frozen for RUN, its state at event 12
+
+Rules:
+1. The origin is only read. The fork has copies of what its state names: revisions, evidence, answers of people, steps
+   that were done; each says where it was made. Its own log begins with the origin's event, by number and hash.
+2. A fork is no way round: what ``start_run`` refuses is refused here (policy, trust, use), limits go along, and behind a
+   stop of a person only a person forks (``core/forking.py``).
+3. A call that a step was making may have had its effect: in the fork too only a person lets it be made again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.commands import ForkRun
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.forking import end_of_decision, stops_since
+from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
+from wfe_mcp.core.undo import LogEntry
+from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
+from wfe_mcp.engine.files.mirrors import mirror
+from wfe_mcp.engine.history.as_of import event_named, revisions_then
+from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.phases.steps import is_repeatable
+from wfe_mcp.engine.runs.start import is_for_people, new_run_id
+from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_key
+from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.runs import LoadedRun, NewRun
+from wfe_mcp.store.records.steps import StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, RevisionHead, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+
+__all__ = ["fork_run"]
+
+log = logging.getLogger("wfe_mcp.engine")
+
+_ANSWERED = {RequestStatus.APPROVED, RequestStatus.REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the fork begins: after ``event`` of ``record``, in ``state``."""
+
+    record: RunRecord
+    event: EventRecord
+    state: RunState
+    people: tuple[str, ...]
+    revisions: list[RevisionHead] = field(default_factory=list["RevisionHead"])
+    evidence: list[EvidenceRecord] = field(default_factory=list["EvidenceRecord"])
+
+
+def fork_run(
+    engine: Engine, by: By, run: str, at: str = "", *, title: str = "", idempotency_key: str | None = None
+) -> LoadedRun:
+    """Create a run that begins where ``run`` stood after event ``at`` (``12``, ``cp-12``; empty: its last one).
+
+    Refuses ``bad_argument`` (no such event), ``illegal_transition`` (it is cancelled there), ``needs_human``,
+    ``needs_trust`` and ``unavailable``, as ``start_run`` does.
+    """
+    with engine.store.read() as tx:
+        record = engine.load(tx, run).record
+        event_named(tx, record, at or str(record.last_seq))
+    _refuse_unfit(engine, by, record, at)
+    args = sha256_of({"from": record.id, "at": at, "title": title})
+    with engine.store.tx() as tx:
+        known = tx.run_for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
+        if known is not None:
+            return engine.load(tx, known)
+        place = _place(tx, engine.load(tx, record.id).record, at)
+        new_id = new_run_id()
+        command = _command(tx, place, by, engine, new_id)
+        state = RunState()
+        events = decide(state, command)
+        for event in events:
+            state = evolve(state, event)
+        new = NewRun(
+            id=new_id, project_id=engine.project_id, worktree=str(engine.root), template=record.template,
+            template_version=record.template_version, template_sha256=record.template_sha256,
+            definition_sha256=record.definition_sha256, title=title or record.title,
+            inputs=tx.document(record.inputs_sha256), frozen=tx.document(record.frozen_sha256), driver=record.driver,
+            idempotency_key=idempotency_key, args_sha256=args,
+        )  # fmt: skip
+        tx.create_run(new, state, events, by, command.at)
+        tx.after_commit(partial(engine.has_changed, (new_id,), events))
+        _take_along(engine, tx, place, new_id, command)
+        with turn_in(engine, tx, new_id, by) as turn:
+            _take_up(turn)
+    _copy_logs(engine, place, new_id)
+    _show(turn)
+    return turn.loaded
+
+
+def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
+    """What keeps any run of this template from starting keeps a fork from it."""
+    name = record.template
+    if record.origin_sha256 is not None:
+        raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: nobody here trusts what it may call.",
+                      f"Start a run of your own: wfe-mcp start {name}")  # fmt: skip
+    if not by.is_human and is_for_people(engine, engine.settings(), name):
+        raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
+                      f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}")  # fmt: skip
+    from wfe_mcp.workflow.load import digest
+
+    offer = template_definition(engine, name)
+    if offer.state or digest(offer.definition) == record.template_sha256:
+        find_template(engine, name)
+        return
+    with engine.store.read() as tx:
+        trusted = tx.is_trusted(engine.project_id, trust_key(name), record.template_sha256)
+    if not trusted and not (offer.is_installed and by.is_human):
+        raise Refused("needs_trust", f"Template {name!r} is another one now, and nobody trusts the one that run '{record.id}' follows.",
+                      f"Start from the one of today: wfe-mcp start {name}")  # fmt: skip
+
+
+def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
+    named = event_named(tx, record, at or str(record.last_seq))
+    rows = tx.events(record.id, limit=record.last_seq)
+    log = [
+        LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
+        for row, event in zip(rows, tx.happened(record.id), strict=True)
+    ]
+    seq = end_of_decision(log, named.seq)
+    state, event = tx.replay(record.id, until=seq), rows[seq - 1]
+    evidence = [
+        each for each in tx.evidence(record.id)
+        if each.at <= event.at and each.attempt <= len(state.attempts.get(each.phase, ()))
+    ]  # fmt: skip
+    revisions = revisions_then(tx, LoadedRun(record, state))
+    return _Place(record, event, state, stops_since(log, seq), revisions, evidence)
+
+
+def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId) -> ForkRun:
+    used = tx.usage(run_id=place.record.id, until=place.event.at)
+    before = place.state.origin or Origin(place.record.id, 0, "")
+    return ForkRun(
+        then=place.state, then_at=place.event.at, people=place.people, by=by, at=engine.clock(),
+        origin=Origin(
+            place.record.id, place.event.seq, place.event.hash, before.spent_usd + used.spent_usd,
+            before.spent_tokens + used.tokens,
+        ),
+        evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
+        revisions=tuple((head.phase, head.revision, head.sha256) for head in place.revisions),
+    )  # fmt: skip
+
+
+def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
+    """Copies of all that the state names, each under the fork's id."""
+    old = place.record.id
+    newest: dict[PhasePath, int] = {}
+    for head in place.revisions:
+        newest[head.phase] = max(head.revision, newest.get(head.phase, 0))
+    tx.take_revisions(old, new_id, newest, len(place.revisions))
+    for each in place.evidence:
+        told = each.data | {"origin": {"run": old, "evidence": each.id}}
+        log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
+        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=told, log_path=log))
+    for asked in tx.requests(old):
+        answer = tx.decision(asked.id) if asked.status in _ANSWERED else None
+        if answer is not None and answer.at <= place.event.at:
+            told = asked.data | {"origin": {"run": old, "request": asked.id}}
+            request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=told)
+            tx.take_answer(request, answer)
+    for row in tx.steps(old):
+        taken = _step(row, place, command)
+        if taken is not None:
+            tx.save_step(replace(taken, run_id=new_id, job_id=None))
+
+
+def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None:
+    """What the fork knows of a step: what was done by then; and a call under way, which may have had its effect."""
+    tries = place.state.attempts.get(row.phase, ())
+    begun = row.started_at or row.finished_at
+    if begun is None or begun > place.event.at or row.attempt > len(tries):
+        return None
+    if row.finished_at is not None and row.finished_at <= place.event.at:
+        return row
+    if tries[row.attempt - 1].status is not AttemptStatus.RUNNING or is_repeatable(row):
+        return None
+    error = f"run {place.record.id} was making this call when it was forked"
+    return replace(row, status=StepStatus.UNKNOWN, error=error, finished_at=command.at, output=None)
+
+
+def _take_up(turn: RunChange) -> None:
+    """What a run under way has in jobs is enqueued."""
+    for attempt in turn.state.open_attempts:
+        if attempt.status is AttemptStatus.GATING:
+            enqueue_gate(turn, attempt)
+        keep_times(turn, attempt, None)
+
+
+def _log_of(evidence: EvidenceRecord, run: str) -> str:
+    """Where the log of a check stands in ``run``, relative to the project."""
+    from wfe_mcp.workspace.files.mirror import log_place
+
+    return log_place(run, evidence.phase, evidence.attempt, Path(str(evidence.log_path)).name)
+
+
+def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
+    """The logs of what was checked: they stay when the origin goes. One that is no longer there was tidied away."""
+    from wfe_mcp.workspace.files.mirror import write_gitignore
+    from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
+
+    for each in place.evidence:
+        if each.log_path is None:
+            continue
+        try:
+            found = read_if_there(Path(place.record.worktree), _log_of(each, place.record.id), MAX_FOLDER_BYTES)
+            if found is not None:
+                write_gitignore(engine.root)
+                write_atomic(engine.root, _log_of(each, new_id), found)
+        except Refused as refused:
+            log.warning("a log of run %s was not copied to its fork %s: %s", place.record.id, new_id, refused.message)
+
+
+def _show(turn: RunChange) -> None:
+    """People see the files of what was made before, too; what fails is made again on demand."""
+    turn.loaded_before = replace(turn.loaded, state=RunState(spec=turn.state.spec))
+    try:
+        mirror(turn)
+    except Exception:
+        log.exception("mirror of run %s failed", turn.run.id)

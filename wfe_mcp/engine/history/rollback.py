@@ -1,0 +1,240 @@
+"""How do the state of a run and the files of its project go back together?
+
+    judge ──► safety snapshot, unrecorded changes refused ──► CheckpointTaken, RollbackBegan ──► files ──► RolledBack
+
+Rules:
+1. Files are touched only between the two events. Who dies in there leaves a run that says where it was going: the next
+   command, or a server that starts, puts the files back to the end and ends the rollback. It is never half.
+2. What was there before is a checkpoint first, so that an undo brings back every byte.
+3. Files that changed since anybody recorded them are not discarded, unless a person says so (``discard``).
+4. Calls to the outside cannot be taken back: where a step made one, an agent asks a person.
+5. Events that are one decision are not torn apart: a run goes back to after the last of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
+from wfe_mcp.core import undo as steps_back
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.forking import end_of_decision
+from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.rollback import changed_places
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
+from wfe_mcp.engine.history.as_of import event_named, is_event_name
+from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, log_of, unrecorded
+from wfe_mcp.engine.history.rollback_recovery import abandon, alone, judge_again, safety_ref
+from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.workspace.system.process import holder_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.undo import LogEntry
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.git.restore import Restored
+
+__all__ = ["Went", "redo", "rollback", "undo"]
+
+_NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
+_WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """A rollback that is over. ``places``: phases that stand otherwise than before. ``note``: why files stayed.
+
+    ``effects``: steps whose calls to the outside stay as they are. ``safety``: the checkpoint of what was there before.
+    """
+
+    loaded: LoadedRun
+    to: int
+    what: str
+    places: tuple[PhasePath, ...]
+    restored: Restored | None = None
+    safety: str = ""
+    note: str = ""
+    effects: tuple[str, ...] = ()
+
+
+def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True, discard: bool = False) -> Went:
+    """Go back to the checkpoint ``to``, or to where the phase ``to`` last began. ``discard``: unrecorded changes too."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        aim = _aim(engine, tx, loaded, to, files=files)
+    return _go(engine, by, loaded.record.id, aim, discard=discard)
+
+
+def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
+    """Take back the last command. What a rollback did to the files is undone too; else they stay, without ``files``."""
+    return _step(engine, by, run_id, "undo", files=files, discard=discard)
+
+
+def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
+    """Take back the last undo."""
+    return _step(engine, by, run_id, "redo", files=files, discard=discard)
+
+
+def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        log = log_of(tx, loaded.record.id)
+    step = steps_back.undo(log) if kind == "undo" else steps_back.redo(log)
+    event = step.what.event
+    commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
+    note = "" if commit else "the files stay as they are"
+    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo had taken back
+    what = f"{type(named.event).__name__} (event {named.seq})"
+    aim = Aim(step.to, kind, commit, note, what, f"wfe-mcp {kind} {loaded.record.id}")
+    return _go(engine, by, loaded.record.id, aim, discard=discard)
+
+
+def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> Aim:
+    run = loaded.record.id
+    named = f"wfe-mcp rollback {run} {typed(to)}"
+    if PhasePath(to) in loaded.state.attempts:
+        seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
+    elif not is_event_name(to):
+        near = nearest(to, loaded.state.attempts)
+        raise Refused("bad_argument", f"{to!r:.80} is neither a checkpoint nor a phase of this run.",
+                      (f"Did you mean {near[0]!r}? " if near else "") + _WHERE.format(run=run))  # fmt: skip
+    else:
+        seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
+        what = to
+    event = tx.events(run, after=seq - 1, limit=1)[0]
+    if not files:
+        return Aim(seq, "rollback", None, "the files stay as they are", what, f"{named} --no-files")
+    if event.type == TAKEN:
+        note = "" if event.payload["commit"] else event.payload["note"]
+        return Aim(seq, "rollback", event.payload["commit"], note, what, named)
+    if engine.project.is_git and PhasePath(to) not in loaded.state.attempts:
+        raise Refused("bad_argument", f"Event {seq} is no checkpoint: no files belong to it.",
+                      f"Name a checkpoint (wfe-mcp checkpoints {run}), or go back without the files.")  # fmt: skip
+    why = "no checkpoint was taken there" if engine.project.is_git else "the project has no git"
+    return Aim(seq, "rollback", None, f"the files stay as they are: {why}", what, named)
+
+
+def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
+    """Where the newest try of ``path`` that was begun first began: one that was lost and taken up again is the same try."""
+    run = loaded.record.id
+    begun = [
+        (one.payload["attempt"], one.seq)
+        for kind in ("PhaseStarted", "LoopOpened")
+        for one in tx.events_of(run, kind)
+        if one.payload["phase"] == path
+    ]
+    origin = loaded.state.origin
+    if not begun and origin is not None and loaded.state.current(path).status not in _NOT_BEGUN:
+        raise Refused("not_ready", f"Phase {path!r} began in run '{origin.run}', before run '{run}' was forked from it.",
+                      f"Fork that one from an earlier event: wfe-mcp log {origin.run}")  # fmt: skip
+    if not begun:
+        raise Refused("not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.",
+                      _WHERE.format(run=run))  # fmt: skip
+    newest = max(begun)[0]
+    first = min(seq for attempt, seq in begun if attempt == newest)
+    wanted = ("start", path, newest)
+    taken = [
+        one.seq
+        for one in tx.events_of(run, TAKEN)
+        if (one.payload["why"], one.payload["phase"], one.payload["attempt"]) == wanted
+    ]
+    return next((seq for seq in taken if seq > first), first)
+
+
+def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
+    """The files of the newest checkpoint up to event ``to``."""
+    taken = (entry.event for entry in reversed(log[:to]) if isinstance(entry.event, e.CheckpointTaken))
+    return next((event.commit for event in taken if event.commit), None)
+
+
+def _known_tree(log: Sequence[LogEntry]) -> str | None:
+    """The files as the run last recorded them."""
+    events = (entry.event for entry in reversed(log))
+    return next(
+        (event.tree for event in events if isinstance(event, e.CheckpointTaken | e.RolledBack) and event.tree), None
+    )
+
+
+def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
+    if discard and not by.is_human:
+        raise Refused("needs_human", "Only a person discards files that nobody recorded.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
+    if aim.commit is None:
+        with turn(engine, run, by) as current:
+            before, effects = current.state, judge(current, aim)
+            current.give(command_back(current, aim.to, aim.kind, files=False))
+        return Went(
+            current.loaded, aim.to, aim.what, changed_places(before, current.state), note=aim.note, effects=effects
+        )
+    return _with_files(engine, by, run, aim, aim.commit, discard=discard)
+
+
+def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, discard: bool) -> Went:
+    from wfe_mcp.workspace.git.checkpoints import drop, keep, read_snapshot
+    from wfe_mcp.workspace.git.restore import prepare, restore
+
+    with turn(engine, run, by) as current:  # refuses before git has done anything
+        judge(current, aim)
+        busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
+        if busy is not None:  # another call is still putting files back
+            raise busy
+        log, root = log_of(current.tx, run), Path(current.run.worktree)
+    keep_again(engine, run)
+    wanted = _read(read_snapshot, root, commit, aim)
+    going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
+    told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    try:
+        found = prepare(root, commit, expect=None if discard else _known_tree(log), **told)
+    except Refused as refused:
+        raise unrecorded(engine, by, current.state, aim, refused) from None
+    keep(root, ref_of(run, found.safety.commit), found.safety.commit)
+    with alone(engine, run) as is_first:
+        if not is_first:
+            raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it goes on by itself.", run=run)  # fmt: skip
+        with turn(engine, run, by) as current:
+            before, effects = current.state, judge(current, aim)
+            seq = current.run.last_seq + 1
+            current.give(
+                c.TakeCheckpoint(
+                    why="safety", commit=found.safety.commit, tree=found.safety.tree, skipped=len(found.safety.skipped),
+                    by=by, at=current.at,
+                )
+            )  # fmt: skip
+            begin = command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
+            current.give(
+                c.BeginRollback(
+                    commit=commit, holder=going.holder, to=begin.to, then=begin.then, kind=begin.kind,
+                    people=begin.people, files=True, safety=begin.safety, by=by, at=current.at,
+                )
+            )  # fmt: skip
+        began = current.state.going_back
+        assert began is not None, "it has just begun"
+        try:
+            done = restore(root, commit, expect=found.safety.tree, **told)
+        except Refused as refused:
+            abandon(engine, run, began, refused.message)
+            raise
+        with turn(engine, run, by) as current:
+            current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
+            judge_again(current)
+        drop(root, [told["safety"]])
+    return Went(
+        current.loaded, aim.to, aim.what, changed_places(before, current.state), done, name_of(seq), effects=effects
+    )
+
+
+def _read(read: Any, root: Path, commit: str, aim: Aim) -> Any:
+    try:
+        return read(root, commit)
+    except Refused as refused:
+        if refused.code == "unavailable":
+            raise
+        raise Refused("unavailable", f"The files of {aim.what} are no longer kept.", "Go back without the files, or to a newer checkpoint.") from None  # fmt: skip

@@ -1,0 +1,156 @@
+"""What keeps a run from going back?
+
+    a person's decision, a stop, another worker, another run in the folder, a job at work, a call that was made outside,
+    files that nobody recorded
+
+Everything is looked at once before git does anything, and once more in the transaction that begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core import undo as steps_back
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.rollback import changed_places
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.undo import LogEntry
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+
+__all__ = ["Aim", "command_back", "judge", "log_of", "unrecorded"]
+
+_WRITES = {"gate", "step", "work", "files"}
+_PATHS = 50
+_HAPPENED = {"done", "running", "unknown", "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where to go. ``commit``: the files that belong to it; None: there are none, and ``note`` says why."""
+
+    to: int
+    kind: TakesBack
+    commit: str | None
+    note: str
+    what: str
+    command: str
+
+
+def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
+    """Refuses what must not be; else the calls to the outside that stay made."""
+    files = aim.commit is not None
+    command = command_back(current, aim.to, aim.kind, files=files)
+    refused = refusal(current.state, command)
+    if refused is not None:
+        raise _told(refused, aim)
+    places = changed_places(current.state, command.then, files=files)
+    _refuse_others(current, places, files=files)
+    effects = _effects(current, places)
+    if effects and not current.by.is_human:
+        raise _told(Refused("needs_human", f"What {effects[0]} has done outside is not taken back, and might be done twice."), aim)  # fmt: skip
+    return effects
+
+
+def _told(refused: Refused, aim: Aim) -> Refused:
+    if refused.code != "needs_human":
+        return refused
+    return Refused(refused.code, refused.message, f"Ask the user to run in a terminal of their own: {aim.command}", data={"command": aim.command})  # fmt: skip
+
+
+def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bool) -> None:
+    """Nobody's work goes from under their hands: not that of another agent, another run or a job."""
+    engine, run = current.engine, current.run
+    for path in places:
+        attempt = current.attempt(path)
+        others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
+        at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
+        if others and at_work and not current.by.is_human:
+            raise Refused("leased", f"Phase {path!r} is held by {attempt.holder}.", "Only its holder, or a person, goes back over it.")  # fmt: skip
+    if not files:
+        return
+    for other in current.tx.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
+        if other.run_id == run.id or not (
+            other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
+        ):
+            continue
+        there = current.tx.load_run(other.run_id)
+        if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
+            raise Refused("leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
+                          f"Finish, pause or cancel run {other.run_id} first, or go back without the files.")  # fmt: skip
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    for job in current.tx.jobs(run.id, statuses=(JobStatus.RUNNING,)):
+        if job.kind in _WRITES:
+            raise Refused("leased", f"A job of this run is at work in the files: {job.kind} of {job.phase!r}.",
+                          f"Wait until it ends, or end it: wfe-mcp jobs cancel {job.id}", data={"job": job.id})  # fmt: skip
+
+
+def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]:
+    from wfe_mcp.engine.phases.steps import has_steps, is_repeatable
+
+    if not has_steps(current.state.spec):
+        return ()
+    return tuple(
+        f"step {row.step!r} of {path} ({row.does})"
+        for path in places
+        for row in current.tx.steps(current.run.id, path, current.attempt(path).number)
+        if not is_repeatable(row) and row.carried is None and str(row.status) in _HAPPENED
+    )
+
+
+def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refused) -> Refused:
+    """What an agent can do about files that nobody recorded; a person may discard them."""
+    if refused.code != "conflict" or "paths" not in refused.data:
+        return refused
+    discard = f"{aim.command} --discard"
+    paths = cast("list[str]", refused.data["paths"])
+    data: dict[str, Any] = {name: refused.data[name] for name in ("diffstat", "safety")}
+    data |= {"paths": paths[:_PATHS], "command": discard}
+    at_cli = by.channel is Channel.CLI
+    record, without = (
+        ("wfe-mcp checkpoint", "--no-files") if at_cli else ("control_run action=checkpoint", "files=false")
+    )
+    works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
+    if by.is_human or works:
+        hint = (
+            f"To let them go: {discard}; to keep them: {aim.command} --no-files" if by.is_human
+            else f"Yours? Record them first ({record}), then go back; or go back with {without}."
+        )  # fmt: skip
+        return _refusal(refused, "conflict", hint, data)
+    hint = f"They may be the user's: go back with {without}, or ask the user to run: {discard}"
+    return _refusal(refused, "needs_human", hint, data)
+
+
+def _refusal(refused: Refused, code: Any, hint: str, data: dict[str, Any]) -> Refused:
+    return Refused(code, refused.message, hint, refused.details, data=data)
+
+
+def log_of(tx: Tx, run: str) -> list[LogEntry]:
+    """The log of a run as the rules read it."""
+    happened = zip(tx.all_events(RunId(run)), tx.happened(RunId(run)), strict=True)
+    return [
+        steps_back.LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
+        for row, event in happened
+    ]
+
+
+def command_back(
+    current: RunChange, to: int, kind: TakesBack, *, files: bool, safety: str | None = None, tree: str | None = None
+) -> c.Rollback:
+    """The command as the log stands in this transaction."""
+    log = log_of(current.tx, current.run.id)
+    then = current.tx.replay(current.run.id, until=to)
+    people = steps_back.people_since(log, to, whole=kind != "rollback", files=files)
+    return c.Rollback(
+        to=to, then=then, kind=kind, people=people, files=files, safety=safety, tree=tree, by=current.by, at=current.at
+    )

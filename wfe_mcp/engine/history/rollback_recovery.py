@@ -1,0 +1,154 @@
+"""How does a rollback whose process died come to its end?
+
+``rollback.py`` begins it, with an event that says where the run goes, and ends it with another. What lies between is here,
+since whoever meets a run in between has to end it before anything else.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, GoingBack
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.evaluation.reactions import enqueue_gate
+from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
+from wfe_mcp.engine.history.rollback_preconditions import command_back
+from wfe_mcp.engine.kernel.commit import change
+from wfe_mcp.workspace.system.process import holder_id
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.git.restore import Restored
+
+__all__ = ["abandon", "alone", "end_interrupted", "is_interrupted", "judge_again", "safety_ref"]
+
+_NAMED = 5
+
+
+def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
+    """True when a rollback began here whose process does not go on with it. A run from elsewhere touches no file."""
+    return loaded.record.id not in engine.going_back and _is_left(engine, loaded)
+
+
+def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
+    going = loaded.state.going_back
+    if going is None or loaded.record.origin_sha256 is not None:
+        return False
+    return going.holder == holder_id(engine.identity) or not engine.is_alive(going.holder)
+
+
+def end_interrupted(engine: Engine, run_id: str) -> None:
+    """End the rollback that another process began: the files first, whatever of them it has put back already.
+
+    Of several calls at once one does it; the others find the run still going back.
+    """
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+    if is_interrupted(engine, loaded):
+        with alone(engine, loaded.record.id) as is_first:
+            if is_first:
+                _end(engine, loaded.record.id)
+
+
+def _end(engine: Engine, run: RunId) -> None:
+    from wfe_mcp.workspace.git.checkpoints import available, drop, keep, read_snapshot
+    from wfe_mcp.workspace.git.restore import restore
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run)
+    going = loaded.state.going_back
+    if going is None or not _is_left(engine, loaded):  # somebody has just ended it
+        return
+    root = Path(loaded.record.worktree)
+    fault = available(root) if root.is_dir() else f"'{root}' is gone."
+    if _waited_in_a_backup(engine, run):
+        fault = "The database was set back to a backup that it waited in. The files were left as they are."
+    if fault is not None:
+        abandon(engine, run, going, fault)
+        return
+    told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    meanwhile: Restored | None = None
+    note = ""
+    try:
+        restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
+    except Refused as refused:
+        if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
+            raise
+        paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
+        note = f"changed meanwhile: {', '.join(map(repr, paths))}"
+        meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
+    with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
+        if current.state.going_back == going:
+            tree = read_snapshot(root, going.commit).tree
+            current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
+            judge_again(current)
+            if meanwhile is not None:
+                _tell_kept(current, meanwhile, note)
+    drop(root, [told["safety"]])
+    if meanwhile is not None:
+        keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
+        drop(root, [meanwhile.safety_name])
+
+
+def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
+    """True when the rollback began before the moment that the database was set back to: its files are others' by now."""
+    from wfe_mcp.engine.maintenance.backups import set_backs
+
+    with engine.store.read() as tx:
+        began = tx.events_of(run, "RollbackBegan")[-1].at
+        return any(began <= one.to for one in set_backs(tx.setting_events()))
+
+
+def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
+    """What somebody changed while nobody went on with a rollback is a checkpoint, which one can go to."""
+    safety = meanwhile.safety
+    current.give(  # no ``tree``: it is not what the files are since
+        c.TakeCheckpoint(why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at)
+    )  # fmt: skip
+
+
+def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
+    """End ``going`` where it stands; ``reason``: why the files could not be put back."""
+    with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
+        if current.state.going_back != going:
+            return
+        current.give(c.AbandonRollback(reason=reason, by=SYSTEM, at=current.at))
+        judge_again(current)
+
+
+def judge_again(current: RunChange) -> None:
+    """The jobs of gates that looked away while files were put back."""
+    for attempt in current.state.open_attempts:
+        if attempt.status is AttemptStatus.GATING:
+            enqueue_gate(current, attempt)
+
+
+def safety_ref(run: str, going: GoingBack) -> str:
+    """What keeps the files as they were before, while they are put back."""
+    return f"{run}/safety-{going.to}"
+
+
+_asking = threading.Lock()
+
+
+@contextmanager
+def alone(engine: Engine, run: str) -> Generator[bool]:
+    """Others in this process see that somebody is at it; False when somebody was already."""
+    with _asking:
+        is_first = run not in engine.going_back
+        engine.going_back.add(run)
+    try:
+        yield is_first
+    finally:
+        if is_first:
+            engine.going_back.discard(run)

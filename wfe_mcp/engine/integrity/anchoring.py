@@ -1,0 +1,181 @@
+"""When does a process write down, outside the database, how far the logs have come?
+
+    commit ──► noted ──► 0.5 s of quiet later (a decision, something accepted, a run's end), else with the next or after 30 s
+                              └──► one anchor for all that was noted: a commit in refs/wfe/audit, a line beside the database
+
+Rules:
+1. No call waits for it: it happens after the commit, in a thread of its own, when no more calls come, or every 5 s:
+   to start git stops all threads of a Python process for a moment.
+2. A crash before that loses only how recent the last anchor is; the next process of the project catches up.
+3. What fails is logged once and tried again: an anchor that cannot be written stops nobody's work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.core.events import Event
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.system.anchors import Head
+
+__all__ = ["SOON", "Anchoring", "start_anchoring"]
+
+log = logging.getLogger("wfe_mcp.engine")
+
+QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
+
+SOON = frozenset({
+    "ApprovalGiven", "AttemptFailed", "OpinionOverruled", "PhaseCompleted", "PhaseForced", "PhaseSkipped", "RunBlocked",
+    "RunCancelled", "RunCompleted", "RunFailed", "WentTo",
+})  # fmt: skip
+"""Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
+
+
+def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
+    """From now on this process anchors what it changes in the project. ``Engine.close`` writes the last of it.
+
+    ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
+    """
+    anchoring = engine.anchoring
+    if not isinstance(anchoring, Anchoring):
+        engine.anchoring = anchoring = Anchoring(engine)
+    if catch_up:
+        anchoring.catch_up()
+
+
+class Anchoring:
+    """What this process has changed and not anchored yet."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed: set[str] = set()
+        self._due: float | None = None
+        self._first: float | None = None
+        self._tip = ("", "")
+        self._settings: Head | None = None
+        self._wake = threading.Condition()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._has_complained = False
+        self._is_begun = False
+
+    def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
+        """These runs have new events; without any, what people set has changed."""
+        runs = tuple(runs)
+        soon = by_human or not runs or any(type(event).__name__ in SOON for event in events)
+        now = time.monotonic()
+        with self._wake:
+            self._changed.update(runs)
+            before = self._due
+            if soon or self._first is not None:
+                self._first = self._first or now
+                self._due = min(now + QUIET_S, self._first + LATEST_S)
+            else:
+                self._due = before or now + PERIOD_S
+            is_earlier = before is None or self._due < before
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="wfe-anchors", daemon=True)
+                self._thread.start()
+            elif is_earlier:
+                self._wake.notify()
+
+    def catch_up(self) -> None:
+        """Note the open runs whose last event no anchor names, and tell of a restore that was killed before it did."""
+        from wfe_mcp.engine.maintenance.backups import tell_set_backs
+
+        engine = self._engine
+        try:
+            tell_set_backs(engine)
+        except OSError as error:
+            self._complain(error)
+        with engine.store.read() as tx:
+            tails = tx.tails(tx.open_run_ids(engine.project_id))
+        known = {
+            run: head for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or () for run, head in line.runs.items()
+        }  # fmt: skip
+        behind = [run for run, head in tails.items() if known.get(run) != head]
+        if behind:
+            self.note(behind)
+
+    def write(self) -> bool:
+        """Write one anchor for all that was noted; False when it could not be written."""
+        with self._writing:
+            with self._wake:
+                changed, self._changed = self._changed, set()
+                self._due = self._first = None
+            try:
+                self._write(sorted(changed))
+            except Exception as error:
+                self._complain(error)
+                with self._wake:
+                    self._changed |= changed
+                return False
+            return True
+
+    def close(self) -> None:
+        """Stop, and write what is left."""
+        with self._wake:
+            self._closed, thread = True, self._thread
+            is_due = self._due is not None
+            self._wake.notify()
+        if thread is not None:
+            thread.join()
+        if is_due:
+            self.write()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._closed and (self._due is None or self._due > time.monotonic()):
+                    self._wake.wait(None if self._due is None else self._due - time.monotonic())
+                if self._closed:
+                    return
+            if not self.write():
+                with self._wake:
+                    self._due = time.monotonic() + PERIOD_S
+
+    def _write(self, runs: Sequence[str]) -> None:
+        engine = self._engine
+        self._begin()
+        with engine.store.read() as tx:
+            tails, settings = tx.tails(runs), tx.settings_tail()
+        if not tails and settings == self._settings:
+            return
+        anchor = Anchor(engine.project_id, engine.clock(), tails, settings)
+        if engine.project.is_git:
+            try:
+                self._tip = add_commit(engine.root, anchor, self._tip)
+                anchor = replace(anchor, commit=self._tip[0])
+            except Refused as refused:  # the other place still gets it
+                self._complain(refused)
+        add_line(anchor_file(engine.store.path, engine.project_id), anchor)
+        self._settings = settings
+
+    def _complain(self, error: Exception) -> None:
+        if not self._has_complained:
+            log.warning("the anchor of the log could not be written: %s", error)
+        self._has_complained = True
+
+    def _begin(self) -> None:
+        if self._is_begun:
+            return
+        engine = self._engine
+        with engine.store.read() as tx:
+            self._is_begun = tx.first_noted(BEGUN, engine.project_id) is not None
+        if not self._is_begun:
+            from wfe_mcp.engine.approvals.requests import SYSTEM
+
+            with engine.store.tx() as tx:
+                tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())
+            self._is_begun = True

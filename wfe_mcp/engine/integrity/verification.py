@@ -1,0 +1,322 @@
+"""Is what is stored what happened, and what says so outside the database?
+
+    log       each run's chain and that of the settings, followed from nothing; state rows against a replay
+    origins   runs that were imported still say so, and from where
+    anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
+    files     mirrors of sealed artifacts, prompts whose hash was asked for, logs of checks
+
+Rules:
+1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
+2. An anchor of another database says nothing about this one; it is counted and shown, not judged.
+3. The same holds for what was said between a copy and its restore: the log of settings tells of the restore, and so do we.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.files.drift import changed_files
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name
+from wfe_mcp.engine.maintenance.backups import SetBack, set_backs
+from wfe_mcp.workspace.files.project_files import read_if_there
+from wfe_mcp.workspace.system.anchors import (
+    AUDIT_REF,
+    BEGUN,
+    Anchor,
+    Signed,
+    anchor_file,
+    commits_of,
+    lines_of,
+    signed_commits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.integrity.chain import Anchored
+    from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
+
+__all__ = ["Verified", "verify"]
+
+_PAGE = 500
+_MOST_LOG_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was looked at, and what was found. ``behind``: runs whose newest events no anchor names yet."""
+
+    runs: tuple[RunId, ...]
+    findings: tuple[Discrepancy, ...]
+    settings: tuple[SettingEvent, ...]
+    anchors: int
+    last_anchor: datetime | None
+    behind: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+    set_backs: tuple[SetBack, ...] = ()
+    pruned: int = 0
+
+
+@dataclass(slots=True)
+class _Anchors:
+    """What stands outside the database, as it was read."""
+
+    lines: list[Anchor] | None
+    commits: list[Anchor] | None
+    given: list[Anchor]
+    unreadable: str = ""
+
+    def of(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
+        """All that speak of this project in this database as it is now, oldest first."""
+        every = [*(self.lines or ()), *(self.commits or ()), *self.given]
+        # What a restore itself has written at its moment is the first word of what is there now.
+        gone = {
+            id(one)
+            for each in restores
+            for one in every
+            if each.took_back(one.at) and not (one.set_back and one.at == each.at)
+        }
+        ours = (one for one in every if one.project == project and id(one) not in gone)
+        return sorted(ours, key=lambda one: one.at)
+
+
+def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
+    """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with."""
+    outside = _read(engine, anchors)
+    project = engine.project_id
+    with engine.store.read() as tx:
+        restores = set_backs(tx.setting_events())
+    ours = outside.of(project, restores)
+    signed = signed_commits(engine.root) if engine.project.is_git else []
+    findings: list[Discrepancy] = []
+    with engine.store.read() as tx:
+        runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
+        tails = tx.tails(runs)
+        changes = tuple(tx.setting_events())
+        findings += _found("", tx.verify_settings([_chain(one.settings, one.at) for one in ours if one.settings]))
+        for each in runs:
+            named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
+            findings += _found(each, tx.verify_run(each, named))
+        findings += _origins(tx, runs, changes)
+        findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
+        pruned = _pruned(changes, project)
+        findings += _deleted(ours, set(runs), run, pruned)
+        findings += [
+            Discrepancy(
+                "run_deleted", "run", "the log of settings does not know that it was pruned", one.run_id, one.events
+            )
+            for one in tx.pruned_runs(project)
+            if pruned.get(one.run_id) != (one.events, one.last_hash)
+        ]
+        begun = tx.first_noted(BEGUN, project)
+        findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
+    newest = {name: head for one in ours for name, head in one.runs.items()}
+    behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
+    findings += [finding for each in runs for finding in (*_files(engine, each), *_unproven(engine, each))]
+    last = ours[-1].at if ours else None
+    notes = tuple(_notes(outside, project))
+    return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned))
+
+
+def _read(engine: Engine, ref: str) -> _Anchors:
+    """The file first: a commit that it names must be in the ref, which may have grown meanwhile."""
+    lines = lines_of(anchor_file(engine.store.path, engine.project_id))
+    given: list[Anchor] = []
+    if ref:
+        if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:
+            raise Refused("bad_argument", f"There is no ref {ref!r} in this repository.",
+                          f"Fetch it first: git fetch origin {AUDIT_REF}:refs/wfe/pushed")  # fmt: skip
+        given = found
+    if not engine.project.is_git:
+        return _Anchors(lines, None, given)
+    try:
+        return _Anchors(lines, commits_of(engine.root), given)
+    except Refused as refused:
+        return _Anchors(lines, None, given, refused.message)
+
+
+def _missing(
+    outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restored: bool
+) -> Iterator[Discrepancy]:
+    """What was there and is gone: the ref, commits of it, the file. ``restored``: perhaps here for the first time."""
+    lines = [one for one in outside.lines or () if one.project == project]
+    in_git = [one for one in lines if one.commit]
+    if outside.unreadable:
+        yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
+    elif is_git and outside.commits is None and (in_git or (begun and not restored)):
+        yield Discrepancy(
+            "anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun
+        )
+    elif outside.commits is not None:
+        there = {one.commit for one in outside.commits}
+        lost = [one for one in in_git if one.commit not in there]
+        if lost:
+            message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
+            yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
+    if outside.lines is None and begun:
+        yield Discrepancy(
+            "anchors_deleted", "anchors beside the database", "the file with the anchors is gone", since=begun
+        )
+
+
+def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
+    return any(one.took_back(at) for one in restores)
+
+
+def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> Iterator[Discrepancy]:
+    """Runs that were imported and do not say so, or the other way round."""
+    noted: dict[str, dict[str, datetime]] = {}
+    for event in changes:
+        if event.type == IMPORTED:
+            noted.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
+    for run in runs:
+        origin, imports = tx.origin_sha256(run), noted.get(run, {})
+        if origin is None and imports:
+            told = "it was imported, and no longer says so"
+            yield Discrepancy("origin_edited", "origin", told, run, since=max(imports.values()))
+        elif origin is not None and imported_name(run, origin) not in imports:
+            yield Discrepancy(
+                "origin_edited", "origin", "it says where it was imported from, and nobody imported it so", run
+            )
+
+
+def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Discrepancy]:
+    """Commits that a run made at a place of its log which is not there."""
+    for one in signed:
+        run = RunId(one.run)
+        if run in runs and not tx.has_hash(run, one.hash_begins):
+            message = f"it says that it was made at {one.hash_begins}, which is no event of the run"
+            yield Discrepancy("commit_disagrees", f"commit {one.commit[:12]}", message, run, since=one.at)
+
+
+def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
+    """The run by its id or the beginning of it; none when only an anchor still knows it."""
+    try:
+        return [tx.find_run(project, run).id]
+    except Refused:
+        was_pruned = any(one.run_id.startswith(run) for one in tx.pruned_runs(project))
+        if not was_pruned and any(name.startswith(run) for one in ours for name in one.runs):
+            return []
+        raise
+
+
+def _pruned(changes: Iterable[SettingEvent], project: str) -> dict[str, tuple[int, str]]:
+    """The runs that a person removed, with the number and the hash of their last events."""
+    from wfe_mcp.store.maintenance.retention import PRUNED
+
+    found: dict[str, tuple[int, str]] = {}
+    for event in changes:
+        if event.type == PRUNED:
+            with suppress(ValueError):  # the chain names what was edited
+                of, run, seq, hash_ = json.loads(event.name)
+                found |= {str(run): (int(seq), str(hash_))} if of == project else {}
+    return found
+
+
+def _deleted(
+    ours: Iterable[Anchor], there: set[RunId], run: str, pruned: dict[str, tuple[int, str]]
+) -> Iterator[Discrepancy]:
+    """Runs that an anchor names and the database does not have; ``run``: only those that begin so.
+
+    A pruned one must have gone with all that was anchored of it.
+    """
+    last: dict[str, Anchor] = {}
+    for one in ours:
+        for name, head in one.runs.items():
+            end = pruned.get(name, (0, ""))
+            if head[0] < end[0] or head == end:
+                continue
+            if RunId(name) not in there and name.startswith(run) and not (run and there):
+                last[name] = one
+    for name, one in last.items():
+        message = f"the run was anchored with {one.runs[name][0]} event(s), and is gone"
+        yield Discrepancy("run_deleted", "run", message, name, one.runs[name][0], one.at)
+
+
+def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
+    """Mirrors of sealed artifacts that hold something else now, and prompts that are not what the log says."""
+    try:
+        with engine.store.read() as tx:
+            loaded = engine.load(tx, run)
+            evidence = tx.evidence(loaded.record.id)
+        changed = changed_files(engine, loaded)
+        # Those of an imported run came cut, and without keys: they were compared when it came in.
+        logs = [each.log_path for each in evidence if each.log_path and _is_changed(Path(loaded.record.worktree), each)]
+        logs = logs if loaded.record.origin_sha256 is None else []
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
+    told = {
+        "artifact": "the file differs from the accepted artifact",
+        "prompt": "the file is not the prompt that was given",
+    }
+    since = loaded.record.updated_at
+    return [
+        *(Discrepancy(f"{one.what}_changed", one.path, told[one.what], run, since=since) for one in changed),
+        *(
+            Discrepancy("log_changed", path, "the file is not what the check printed", run, since=since)
+            for path in logs
+        ),
+    ]
+
+
+def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
+    """True when the log of a check is there and holds something else; one that is gone was tidied away."""
+    path, wanted = Path(evidence.log_path or ""), evidence.data.get("output", {}).get("sha256")
+    if wanted is None or not path.is_relative_to(root):
+        return False
+    try:
+        found = read_if_there(root, path.relative_to(root).as_posix(), _MOST_LOG_BYTES)
+    except Refused:  # a link, a folder, something too large: no log that we wrote
+        return True
+    return found is not None and sha256_hex(found) != wanted
+
+
+def _unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
+    """Approvals that a passkey should have signed, and none did."""
+    from wfe_mcp.engine.integrity.approval_audit import unproven
+
+    try:
+        return unproven(engine, run)
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
+
+
+def _notes(outside: _Anchors, project: str) -> Iterator[str]:
+    others = {one.project for one in (*(outside.commits or ()), *outside.given) if one.project != project}
+    if others:
+        yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
+
+
+def _all_runs(tx: Tx, project: str) -> Iterator[RunId]:
+    cursor: str | None = None
+    while True:
+        page = tx.list_runs(project, limit=_PAGE, cursor=cursor)
+        yield from (record.id for record in page.runs)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _found(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
+    return [Discrepancy(one.code or "differs", one.where, one.message, run, one.seq, one.since) for one in problems]
+
+
+def _chain(head: tuple[int, str], at: datetime) -> Anchored:
+    from wfe_mcp.store.integrity.chain import Anchored
+
+    return Anchored(*head, at)
+
+
+def _last(anchors: list[Anchor]) -> datetime | None:
+    return anchors[-1].at if anchors else None

@@ -1,0 +1,210 @@
+"""Where does every door find the engine?
+
+One ``Engine`` per process and project: the store, the project's place and settings, who this process is. It opens the
+database with the first call that needs it, so that a server answers its handshake before SQL is loaded.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from wfe_mcp.engine.kernel.template_cache import TemplateCache
+from wfe_mcp.workspace.system.process import holder_id, is_alive, parse_holder, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from wfe_mcp.core.events import Event
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.store import Store, Tx
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.git.unchanged import Snapshots
+    from wfe_mcp.workspace.system.location import Project
+
+__all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
+
+CLI_HOLDER = "cli"
+"""The holder of phases claimed at a terminal: it outlives its process and ends by time-out or from the CLI."""
+
+LEASE = timedelta(hours=1)
+"""This long after its claim, a holder on another host (or ``cli``) loses its phase."""
+
+
+@contextmanager
+def _collecting_nothing() -> Generator[None]:
+    """Imports make objects that all stay: to look for garbage among those of SQLAlchemy takes 50 ms."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def utc_now() -> datetime:
+    """The clock of every door; tests pass their own."""
+    return datetime.now(UTC)
+
+
+class Changes(Protocol):
+    """Who hears what this process has committed, and may have something left to do at its end."""
+
+    def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
+        """These runs have new events; without any, what people set has changed."""
+        ...
+
+    def close(self) -> None:
+        """No more comes."""
+        ...
+
+
+class Engine:
+    """The engine of one project in one process."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        environment: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        store: Store | None = None,
+        overrides: Mapping[str, str] | None = None,
+        holder: str | None = None,
+    ) -> None:
+        self.project = project
+        self.environment = dict(os.environ if environment is None else environment)
+        self.clock = clock
+        self.overrides = dict(overrides or {})
+        self.identity = this_process()
+        self.holder = holder or holder_id(self.identity)
+        self.plans = TemplateCache()
+        self.ancestors = ""  # the processes above a person's terminal, noted when their PIN was taken
+        self.listeners: list[Callable[[str], None]] = []
+        self.wakers: list[Callable[[], None]] = []
+        self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
+        self.anchoring: Changes | None = None
+        self.files_pruned_at: datetime | None = None
+        self.files_saved = Counter[str]()  # how often this process saved those of each run
+        self.going_back: set[str] = set()  # runs whose files this process is putting back
+        self._store = store
+        self._project_id: str | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """The database, opened (and migrated) on first use."""
+        with self._opening:
+            if self._store is None:
+                # SQLAlchemy costs 270 ms: it loads with the first call, after the handshake.
+                with _collecting_nothing():
+                    from wfe_mcp.store import Store
+                from wfe_mcp.workspace.system.location import database_url
+
+                self._store = Store.open(database_url(self.environment), clock=self.clock)
+            if self._project_id is None:
+                # Here, because nobody may ask for it first inside a transaction: there is one writer at a time.
+                with self._store.tx() as tx:
+                    self._project_id = tx.project_id(self.project.key, str(self.project.root))
+                self._store.settings_listeners.append(self.has_changed)
+            return self._store
+
+    def nothing_is_open(self) -> bool:
+        """True when a glance at the file shows that no run of the project is open, and no page; SQL is not loaded for it."""
+        if self._store is not None:
+            return False
+        from wfe_mcp.store.idle_probe import nothing_is_open
+        from wfe_mcp.workspace.system.location import database_url
+
+        return nothing_is_open(database_url(self.environment), self.project.key)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Where the files of runs are saved; it knows those it has just saved."""
+        from wfe_mcp.workspace.git.unchanged import Snapshots
+
+        return Snapshots()
+
+    @property
+    def project_id(self) -> str:
+        """The id of this project in the database."""
+        if self._project_id is None:
+            _ = self.store
+        assert self._project_id is not None, "opening the store has just named it"
+        return self._project_id
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
+
+    def settings(self, tx: Tx | None = None) -> LoadedSettings:
+        """The settings as they are now; project configuration counts only while its bytes are trusted.
+
+        ``tx``: the transaction that the caller is in. A second one beside it would wait for a writer that waits for it.
+        """
+        from wfe_mcp.workspace.config.settings import load_settings
+
+        def trusted(path: Path, sha256: str) -> bool:
+            return self.is_trusted(path, sha256) if tx is None else tx.is_trusted(self.project_id, str(path), sha256)
+
+        return load_settings(self.root, trusted, self.environment, self.overrides)
+
+    def is_trusted(self, path: Path, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes at this path."""
+        with self.store.read() as tx:
+            return tx.is_trusted(self.project_id, str(path), sha256)
+
+    def load(self, tx: Tx, run_id: str) -> LoadedRun:
+        """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``."""
+        from wfe_mcp.core.model import RunId
+
+        # Nearly every call names the whole id: that is one query less.
+        loaded = tx.load_run(RunId(run_id))
+        if loaded is None or loaded.record.project_id != self.project_id:
+            loaded = tx.load_run(tx.find_run(self.project_id, run_id).id)
+        assert loaded is not None, "find_run has just seen it"
+        return loaded
+
+    def close(self) -> None:
+        """Anchor what is left and give the database back."""
+        if self.anchoring is not None:
+            self.anchoring.close()
+            self.anchoring = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
+        """True while ``holder`` may come back: its process lives, or its lease on another host has not run out."""
+        if holder is None:
+            return False
+        if holder == self.holder:
+            return True
+        process = None if holder == CLI_HOLDER else parse_holder(holder)
+        if process is not None and process.host == self.identity.host:
+            return is_alive(process)
+        return lease_until is None or self.clock() < lease_until
+
+    def lease_is_lost(self, attempt: Attempt) -> bool:
+        """True when the phase is claimed by somebody who is gone."""
+        return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
+
+    def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
+        """Committed: these runs have new events; without any, what people set has changed."""
+        if self.anchoring is not None:
+            self.anchoring.note(runs, events, by_human=by_human)
+
+    def wake(self) -> None:
+        """A job waits: the worker of this process looks at once."""
+        for waker in self.wakers:
+            waker()

@@ -1,0 +1,63 @@
+"""What do other runs hold that a phase needs for itself?
+
+The working tree, for a phase whose gates read the files (command, git): over all runs in this folder. Locks, by their
+names: over all runs of the project. Both from claim to completion (design §4, §5); they die with the lease, except while
+a gate runs. A loop has no lease: it holds its locks while it is open. What the run itself holds is ``core/holding.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.leases import holds_locks
+from wfe_mcp.core.model import AttemptStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RunRecord
+
+__all__ = ["BUSY_S", "held_elsewhere", "lock_elsewhere"]
+
+BUSY_S = 5.0
+"""How long a phase waits before it looks again whether another run has let go of what it needs."""
+
+
+def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
+    """Why another run keeps ``path`` from being claimed (``leased``), or None."""
+    return _tree(engine, tx, run, state, path) or lock_elsewhere(engine, tx, run, state, path)
+
+
+def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
+    if not state.phase(path).exclusive:
+        return None
+    for other in tx.exclusive_holders(run.worktree):
+        works = other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
+        if other.run_id != run.id and works:
+            return Refused(
+                "leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
+                f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
+            )  # fmt: skip
+    return None
+
+
+def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
+    """Which lock of ``path`` another run holds (``leased``), or None."""
+    wanted = state.current(path).locks
+    for other_run, other in tx.lock_holders(engine.project_id) if wanted else ():
+        shared = [name for name in other.locks or () if name in (wanted or ())]
+        if other_run == run.id or not shared:
+            continue
+        # Only a loop is at work without a holder: its lock ends with it.
+        works = other.holder is None or other.status is AttemptStatus.GATING
+        if not works and not engine.is_alive(other.holder, other.lease_until):
+            continue
+        if holds_locks(engine.load(tx, other_run).state, other):
+            return Refused(
+                "leased", f"Phase {path!r} needs the lock {shared[0]!r}, which run {other_run} holds: its phase {other.phase!r} is {other.status}.",
+                f"Finish or cancel run {other_run} first; until then work on something else.",
+            )  # fmt: skip
+    return None

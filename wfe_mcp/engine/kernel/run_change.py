@@ -1,0 +1,98 @@
+"""What is a run while a command changes it?
+
+A turn holds the state as it becomes, the events so far and the transaction they will be saved in. Whoever evaluates
+something for a run (conditions, prompts, gates, steps) reads it here; ``changing.py`` opens and ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.evolve import evolve
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.commands import Command
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.core.events import Event
+    from wfe_mcp.core.model import Attempt, By, RunState
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+
+__all__ = ["RunChange", "queue_name"]
+
+
+@dataclass(slots=True)
+class RunChange:
+    """A run under change, inside one transaction."""
+
+    engine: Engine
+    tx: Tx
+    loaded: LoadedRun
+    plan: CompiledTemplate
+    by: By
+    at: datetime
+    state: RunState = field(init=False)
+    loaded_before: LoadedRun = field(init=False)
+    events: list[Event] = field(default_factory=list["Event"])
+    refusal: Refused | None = None
+
+    def __post_init__(self) -> None:
+        self.state = self.loaded.state
+        self.loaded_before = self.loaded
+
+    def reading(self, tx: Tx) -> RunChange:
+        """The same moment, read through another transaction (after the commit)."""
+        return RunChange(self.engine, tx, self.loaded, self.plan, self.by, self.at)
+
+    @property
+    def run(self) -> RunRecord:
+        """The run's row as it was when the turn began."""
+        return self.loaded.record
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the run was started with."""
+        return self.tx.document(self.loaded.record.inputs_sha256)
+
+    @property
+    def frozen_now(self) -> dict[str, Any]:
+        """``frozen``, read again through a transaction of its own (a gate runs outside the first one)."""
+        with self.engine.store.read() as tx:
+            return tx.document(self.loaded.record.frozen_sha256)
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """Checks, roles, servers, context bundles and allowed environment as they were when the run started."""
+        return self.tx.document(self.loaded.record.frozen_sha256)
+
+    def enqueue(self, kind: str, queue: str, **job: Any) -> str:
+        """Put a job of this run into a queue of its project; the worker is told after the commit."""
+        from wfe_mcp.store.records.jobs import NewJob
+
+        self.tx.after_commit(self.engine.wake)
+        run = self.loaded.record
+        return self.tx.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))
+
+    def attempt(self, phase: PhasePath) -> Attempt:
+        """The newest attempt of ``phase``, as of now."""
+        return self.state.current(phase)
+
+    def give(self, command: Command) -> tuple[Event, ...]:
+        """Apply ``command``. Raises ``Refused``; then nothing has changed."""
+        events = decide(self.state, command)
+        for event in events:
+            self.state = evolve(self.state, event)
+        self.events += events
+        return events
+
+
+def queue_name(kind: str, project_id: str) -> str:
+    """The queue of one project: its checks run in a process that was started for it, with the environment of that."""
+    return f"{kind}:{project_id}"

@@ -1,0 +1,200 @@
+"""Which template does a run follow, ready to use?
+
+A run keeps its frozen version for ever: the definition is looked up by its sha256, parsed once per process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.spec import PhasePath, RunSpec
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.workflow.expressions import Expressions
+    from wfe_mcp.workflow.lint import LintReport
+    from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, SubflowRule, Template
+
+__all__ = ["STEPS_REPORT", "CompiledTemplate", "TemplateCache", "compile_template", "linted", "recovery_of"]
+
+
+STEPS_REPORT: dict[str, Any] = {
+    "type": "object",
+    "required": ["steps"],
+    "properties": {"steps": {"type": "object"}},
+    "additionalProperties": False,
+}
+"""What a phase of steps without an ``output`` hands in: the results by step id."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTemplate:
+    """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
+
+    ``phases``: with those of the templates that it holds; ``held``: these, by the phase that holds them.
+    """
+
+    definition: dict[str, Any]
+    sha256: str
+    template: Template
+    spec: RunSpec
+    expressions: Expressions
+    phases: Mapping[str, Phase]
+    held: Mapping[str, Template]
+
+    def phase(self, path: PhasePath) -> Phase:
+        """The definition of a phase of the run."""
+        return self.phases[declared(path)]
+
+    def template_of(self, path: PhasePath) -> Template:
+        """The template that the phase of the run stands in: the innermost flow's, else the run's."""
+        place = declared(path).rpartition(".")[0]
+        while place and place not in self.held:
+            place = place.rpartition(".")[0]
+        return self.held[place] if place else self.template
+
+    def flow(self, path: PhasePath) -> FlowPhase:
+        """The definition of a phase that runs another template."""
+        from wfe_mcp.workflow.model import FlowPhase
+
+        found = self.phase(path)
+        assert isinstance(found, FlowPhase), "the machine and the template know the same flows"
+        return found
+
+    def loop(self, path: PhasePath) -> LoopPhase:
+        """The definition of a phase that is a loop."""
+        from wfe_mcp.workflow.model import LoopPhase
+
+        found = self.phase(path)
+        assert isinstance(found, LoopPhase), "the machine and the template know the same loops"
+        return found
+
+    def artifact_name(self, path: PhasePath) -> str | None:
+        """The name of the artifact the phase produces; None when it produces none."""
+        output = self.phase(path).output
+        return None if output is None else output.artifact
+
+    def has_artifact(self, path: PhasePath) -> bool:
+        """True when the phase produces something to store: also the report of steps, which has no name."""
+        return self.phase(path).output is not None or self.phase(path).kind == "steps"
+
+    def schema(self, path: PhasePath) -> str | dict[str, Any]:
+        """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
+        phase = self.phase(path)
+        output = phase.output
+        if output is None and phase.kind == "steps":
+            return STEPS_REPORT
+        if output is None:
+            raise Refused(
+                "illegal_transition", f"Phase {path!r} produces no artifact.", "Call status to see what is next."
+            )
+        return output.schema_
+
+    def schema_name(self, path: PhasePath) -> str:
+        """The name of the schema; ``inline`` for one the template holds itself."""
+        schema = self.schema(path)
+        return schema if isinstance(schema, str) else "inline"
+
+    def gates(self, attempt: Attempt) -> list[Gate]:
+        """The gates of the stage ``attempt`` is in; those on the artifact when it is in none."""
+        from wfe_mcp.core.model import Stage
+
+        phase = self.phase(attempt.phase)
+        return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
+
+    def passes(self, path: PhasePath) -> int:
+        """The most passes of an ``until`` loop."""
+        until = self.loop(path).until
+        return 0 if until is None else until.max
+
+
+def linted(definition: dict[str, Any]) -> LintReport:
+    """What lint says of a template that is about to be used; a frozen one was checked when its run began.
+
+    Refuses ``invalid_template`` with every error.
+    """
+    from wfe_mcp.workflow.lint import lint
+
+    report = lint(definition)
+    if not report.ok:
+        what = f"Template {definition.get('name')!r} has {len(report.errors)} error(s): {report.errors[0].message}"
+        raise Refused("invalid_template", what, "Fix what the details name.", report.errors)
+    return report
+
+
+def compile_template(definition: dict[str, Any]) -> CompiledTemplate:
+    """Parse and project ``definition``. Refuses ``invalid_template``."""
+    # CEL and the template model are loaded with the first template, not with the server (10 + 60 ms).
+    from wfe_mcp.workflow.expressions import Expressions
+    from wfe_mcp.workflow.load import digest, parse
+    from wfe_mcp.workflow.projection import project
+
+    template = parse(definition)
+    held: dict[str, Template] = {}
+    phases = dict(_by_path(template.phases, "", held))
+    expressions = Expressions.of(template, *held.values())
+    return CompiledTemplate(definition, digest(definition), template, project(template), expressions, phases, held)
+
+
+def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) -> Iterator[tuple[str, Phase]]:
+    """Every phase by its path; ``held`` is told of the templates that flows run."""
+    from wfe_mcp.workflow.flows import held_template
+    from wfe_mcp.workflow.model import FlowPhase, LoopPhase
+
+    for phase in phases:
+        path = before + phase.id
+        yield path, phase
+        if isinstance(phase, LoopPhase):
+            yield from _by_path(phase.phases, f"{path}.", held)
+        inside = phase if isinstance(phase, FlowPhase) else recovery_of(phase)
+        if inside is not None:
+            held[path] = held_template(inside)
+            yield from _by_path(held[path].phases, f"{path}.", held)
+
+
+def recovery_of(phase: Phase) -> SubflowRule | None:
+    """The rule of a phase that runs another template when it fails."""
+    from wfe_mcp.workflow.model import SubflowRule
+
+    return next((rule for rule in phase.on_fail or () if isinstance(rule, SubflowRule)), None)
+
+
+class TemplateCache:
+    """The plans this process has parsed, by sha256."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, CompiledTemplate] = {}
+        self._reports: dict[str, LintReport] = {}
+
+    def report(self, definition: dict[str, Any]) -> LintReport:
+        """What lint says of ``definition``, asked once. Refuses ``invalid_template``."""
+        from wfe_mcp.workflow.load import digest
+
+        sha256 = digest(definition)
+        if sha256 not in self._reports:
+            self._reports[sha256] = linted(definition)
+        return self._reports[sha256]
+
+    def of_run(self, tx: Tx, run: RunRecord) -> CompiledTemplate:
+        """The frozen plan of ``run``."""
+        found = self._parsed.get(run.definition_sha256)
+        if found is None:
+            found = self.of(tx.document(run.definition_sha256))
+        return found
+
+    def of(self, definition: dict[str, Any]) -> CompiledTemplate:
+        """The plan of ``definition``. Refuses ``invalid_template``."""
+        from wfe_mcp.workflow.load import digest
+
+        sha256 = digest(definition)
+        found = self._parsed.get(sha256)
+        if found is None:
+            found = self._parsed[sha256] = compile_template(definition)
+        return found

@@ -1,0 +1,371 @@
+"""How is the database kept twice, and how does an older copy take its place again?
+
+    backup     copy → checked → durable → given its name
+    restore    file → copied beside the database, checked, brought to this version's tables, the restore noted in it
+                    → today's database kept aside → one transaction puts the copy's content in its place → anchored
+
+Rules:
+1. Until the last step of each nothing has changed; after it everything has. What a crash leaves is a file named ``.….new``.
+2. A restore throws acknowledged events away, so it is a person's, and the log of settings says who, when, back to when and
+   how many events of which runs were lost. ``verify`` tells it for ever.
+3. Nobody may be at work meanwhile: no server, worker or page. A command that comes in between is safe all the same.
+4. What may not be done twice and waited in the copy is not done: nobody knows whether it was done since.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Detail, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from pathlib import Path
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Store
+    from wfe_mcp.store.maintenance.copies import Held
+    from wfe_mcp.store.records.runs import SettingEvent
+
+__all__ = ["RESTORED", "RestoreResult", "SetBack", "backup", "backups_folder", "restore", "set_backs", "tell_set_backs"]
+
+RESTORED = "DatabaseRestored"
+"""Noted among the settings: the database was set back to an older copy."""
+
+_MOST_RUNS = 200
+"""So many runs that lost events are named in the note; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """A restore, as the log of settings tells it: when, by whom, and to which moment.
+
+    ``lost``: for each run the events that it kept and those that it had had.
+    """
+
+    at: datetime
+    by: str
+    to: datetime
+    file: str
+    lost: Mapping[str, tuple[int, int]]
+    lost_runs: int
+    lost_events: int
+
+    def took_back(self, at: datetime) -> bool:
+        """True for what was said between the copy and its restore: it may speak of events that are gone."""
+        return self.to < at <= self.at
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What a restore has done. ``kept_aside``: today's database, if it could still be read."""
+
+    held: Held
+    kept_aside: Path | None
+    set_back: SetBack
+    own_pin: bool = field(default=False)
+
+
+def backups_folder(engine: Engine) -> Path:
+    """Where backups go that nobody names a file for."""
+    return _database(engine).parent / "backups"
+
+
+def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -> tuple[Path, Held]:
+    """Copy the database to ``target``; the file, and what it holds. Safe while servers write.
+
+    Refuses ``conflict`` when ``target`` is there (``force``: it is replaced), ``unavailable`` when the disk has no room
+    or fails, or the copy is damaged; then nothing has changed.
+    """
+    from wfe_mcp.store.maintenance import copies
+
+    source = engine.store.path
+    file = target or backups_folder(engine) / f"{source.stem}-{_stamp(engine)}.db"
+    if file.exists() and (not force or file.is_dir() or file.samefile(source)):
+        what = (
+            "is a folder"
+            if file.is_dir()
+            else "is the database itself"
+            if file.samefile(source)
+            else "is there already"
+        )
+        raise Refused("conflict", f"'{file}' {what}.", "Name another file, or say --force to replace an older backup.")
+    with _new_beside(file) as new:
+        copies.copy(source, new)
+        faults = copies.faults_of(new)
+        if faults:
+            raise _damaged("The copy, and so the database,", faults)
+        held = copies.held_in(new)
+        new.replace(file)
+        copies.sync(file)
+    return file, held
+
+
+def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force: bool = False) -> RestoreResult:
+    """Put the content of ``file`` in the place of the database's. ``prove``: asks the person for the PIN of an engine.
+
+    Refuses ``not_ready`` while servers live, ``bad_argument`` for a file that is no backup, ``unavailable`` for one that is
+    damaged, by a newer version, or whose logs do not add up (``force``: even so).
+    """
+    from wfe_mcp.store import Store
+    from wfe_mcp.store.maintenance import copies
+
+    path = _database(engine)
+    current = _current(engine)
+    _refuse_what_is_no_backup(file, path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _new_beside(path) as new:
+        copies.copy(file, new)
+        faults = copies.faults_of(new)
+        if faults:
+            raise _damaged(f"The backup '{file}'", faults)
+        held = copies.held_in(new)
+        copied = Store.open(f"sqlite:///{new.as_posix()}", clock=engine.clock)
+        try:
+            if not force:
+                _refuse_logs_that_do_not_add_up(copied, file)
+            by, own_pin = _person(engine, current, copied, prove)
+            kept_aside = _keep_aside(engine, path, known=current is not None)
+            before = copies.heads_of(path)
+            set_back = _note(engine, copied, file, held, before, by)
+        finally:
+            copied.close()
+        _put_in_place(new, path)
+    tell_set_backs(engine)
+    return RestoreResult(held, kept_aside, set_back, own_pin)
+
+
+def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
+    """The restores that the log of settings tells of, oldest first."""
+    found: list[SetBack] = []
+    for event in events:
+        if event.type == RESTORED:
+            with suppress(ValueError, KeyError, TypeError):  # the chain names what was edited
+                told: dict[str, Any] = json.loads(event.name)
+                lost = {str(run): (int(kept), int(was)) for run, (kept, was) in told["lost"].items()}
+                to = datetime.fromisoformat(told["to"])
+                found.append(
+                    SetBack(event.at, event.actor, to, str(told["file"]), lost, told["lost_runs"], told["lost_events"])
+                )
+    return found
+
+
+def tell_set_backs(engine: Engine) -> None:
+    """Anchor the restores that no anchor tells of yet, with the runs that older anchors had named too far.
+
+    Each project of the database has anchors of its own; those of others stand beside the database only.
+    """
+    from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
+
+    with engine.store.read() as tx:
+        events = tx.setting_events()
+        restores = set_backs(events)
+        if not restores:
+            return
+        settings, begun = tx.settings_tail(), [event.name for event in events if event.type == BEGUN]
+    last = restores[-1]
+    for project in begun:
+        file = anchor_file(engine.store.path, project)
+        lines = lines_of(file) or []
+        if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
+            continue
+        with engine.store.read() as tx:
+            tails = tx.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
+        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat())
+        if project == engine.project_id and engine.project.is_git:
+            with suppress(Refused):  # the other place still gets it
+                from dataclasses import replace
+
+                anchor = replace(anchor, commit=add_commit(engine.root, anchor)[0])
+        add_line(file, anchor)
+
+
+def _database(engine: Engine) -> Path:
+    """The database's file, whether or not it can be opened."""
+    from wfe_mcp.store.sqlite import database_file
+    from wfe_mcp.workspace.system.location import database_url
+
+    return database_file(database_url(engine.environment))
+
+
+def _current(engine: Engine) -> Store | None:
+    """The open database, which nobody else works with; None when what is there is damaged. Refuses ``not_ready``."""
+    try:
+        store = engine.store
+        _refuse_company(engine)
+    except Refused as refused:
+        if refused.code == "unavailable" and not refused.data.get("retry"):
+            return None
+        raise
+    return store
+
+
+def _refuse_company(engine: Engine) -> None:
+    from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
+
+    with engine.store.read() as tx:
+        known = tx.processes(engine.identity.host)
+    alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
+    if alive:
+        named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
+        raise Refused(
+            "not_ready",
+            f"{len(alive)} process(es) work with the database: {named}. A restore would take the ground from under them.",
+            "End your clients, workers and decision pages, then run it again.",
+        )
+
+
+def _refuse_what_is_no_backup(file: Path, database: Path) -> None:
+    from wfe_mcp.store.maintenance import copies
+
+    if not file.is_file():
+        raise Refused("bad_argument", f"There is no file '{file}'.", "Name a file that wfe-mcp backup has written.")
+    if database.exists() and file.samefile(database):
+        raise Refused("bad_argument", f"'{file}' is the database itself.", "Name a backup of it.")
+    if not copies.is_ours(file):
+        faults = copies.faults_of(file, deep=False)
+        if faults:
+            raise _damaged(f"The file '{file}'", faults)
+        raise Refused(
+            "bad_argument", f"'{file}' is no backup of wfe-mcp.", "Name a file that wfe-mcp backup has written."
+        )
+
+
+def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
+    """Every chain, state and content of the copy is followed, as ``verify`` does."""
+    found: list[Detail] = []
+    with copied.read() as tx:
+        found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.verify_settings()]
+        cursor: str | None = None
+        while True:
+            page = tx.list_runs(limit=500, cursor=cursor)
+            for run in page.runs:
+                found += [Detail(f"/runs/{run.id}", f"{one.where}: {one.message}") for one in tx.verify_run(run.id)]
+            cursor = page.cursor
+            if cursor is None:
+                break
+    if found:
+        first = f"{found[0].path[1:].replace('/', ' ')}, {found[0].message}"
+        raise Refused(
+            "unavailable",
+            f"The logs in '{file}' do not add up in {len(found)} place(s), the first: {first}.",
+            "Take an older backup, or say --force and let wfe-mcp verify show what is wrong afterwards.",
+            tuple(found[:20]),
+        )
+
+
+def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
+    """Who restores, by the PIN of today's database; where there is none, by that of the copy (then True)."""
+    from wfe_mcp.engine.approvals.pin import pin_is_set
+    from wfe_mcp.engine.kernel.engine import Engine as Desk
+
+    if current is not None and pin_is_set(engine):
+        return prove(engine), False
+    desk = Desk(engine.project, environment=engine.environment, clock=engine.clock, store=copied, holder=engine.holder)
+    return prove(desk), True
+
+
+def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:
+    """Keep what is there now: as a backup, or byte for byte when it is damaged."""
+    from wfe_mcp.store.maintenance import copies
+
+    aside = backups_folder(engine) / f"before-restore-{_stamp(engine)}.db"
+    if known:
+        with _new_beside(aside) as new:
+            copies.copy(path, new)
+            new.replace(aside)
+            copies.sync(aside)
+        return aside
+    import shutil
+
+    aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for ending in ("", "-wal", "-journal"):
+        file = path.with_name(path.name + ending)
+        if file.exists():
+            shutil.copy2(file, aside.with_name(aside.name + ending))
+            copies.sync(aside.with_name(aside.name + ending))
+    return aside if aside.exists() else None
+
+
+def _note(engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By) -> SetBack:
+    """Say in the copy that it takes the database's place, so that both happen at once."""
+    from wfe_mcp.workspace.system.anchors import lines_of
+
+    was = dict(before)
+    for anchors in sorted((_database(engine).parent / "anchors").glob(f"{_database(engine).stem}-*.jsonl")):
+        for line in lines_of(anchors) or []:
+            for run, (seq, _) in line.runs.items():
+                was[run] = max(seq, was.get(run, 0))
+    to = held.newest or datetime.min.replace(tzinfo=UTC)
+    at = engine.clock()
+    with copied.tx() as tx:
+        kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
+        lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
+        events = sum(had - has for has, had in lost.values())
+        named = dict(list(lost.items())[:_MOST_RUNS])
+        told = {"to": to.isoformat(), "file": file.name, "lost": {run: list(each) for run, each in named.items()},
+                "lost_runs": len(lost), "lost_events": events}  # fmt: skip
+        tx.project_id(engine.project.key, str(engine.project.root))
+        tx.forget_all_processes()
+        tx.hold_unrepeatable_jobs(at)
+        tx.note_setting(RESTORED, canonical_json(told), by, at)
+    return SetBack(at, by.actor, to, file.name, named, len(lost), events)
+
+
+def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for start in range(0, len(runs), 500):
+        found |= tx.tails(runs[start : start + 500])
+    return found
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """One transaction over what is there; where that is no database any more, another file under its name."""
+    from wfe_mcp.store.maintenance import copies
+
+    if (path.exists() and copies.is_ours(path)) or not path.exists() or path.stat().st_size == 0:
+        copies.write_over(new, path)
+        return
+    for ending in ("-wal", "-shm", "-journal"):  # they belong to what was damaged, and would be read into the new file
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    new.replace(path)
+    copies.sync(path)
+
+
+@contextmanager
+def _new_beside(file: Path) -> Generator[Path]:
+    """A name in the folder of ``file``, which is made; whatever stands under it at the end is removed."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused("bad_argument", f"The folder '{file.parent}' cannot be made: {error.strerror}.",
+                      "Name a file in a folder of yours.") from None  # fmt: skip
+    new = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
+    try:
+        yield new
+    except OSError as error:
+        raise Refused("unavailable", f"'{file}' could not be written: {error.strerror}.",
+                      "Free some space, or name a file that you may write. Nothing has changed.") from error  # fmt: skip
+    finally:
+        for ending in ("", "-wal", "-shm", "-journal"):
+            new.with_name(new.name + ending).unlink(missing_ok=True)
+
+
+def _damaged(what: str, faults: list[str]) -> Refused:
+    return Refused(
+        "unavailable",
+        f"{what} is damaged: {faults[0]}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
+        "Take another backup; wfe-mcp doctor looks at the database itself. Nothing has changed.",
+        tuple(Detail("", each) for each in faults),
+    )
+
+
+def _stamp(engine: Engine) -> str:
+    return engine.clock().astimezone(UTC).strftime("%Y%m%d-%H%M%S")

@@ -1,0 +1,154 @@
+"""Which runs are old enough to be removed for good, and what goes with them?
+
+    [retention] runs = "90d"  keep = 20  archived_only = true        what may go; without ``runs`` nothing does
+    prune                                                            a person, with their PIN, lets it go
+
+Rules:
+1. Only runs that are over, that nobody keeps, and that configuration or the person names. Never by itself.
+2. The rows go first, run by run, each in one transaction; then files and refs. What a crash leaves of these is removed by
+   the next ``prune``, because the run's row among the pruned ones stays.
+3. The log of settings names each removed run with the place and hash of its last event; ``verify`` holds them to it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import RunRecord
+
+__all__ = ["Pruned", "keep", "let_go", "prunable", "prune", "remove_leftovers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What has gone: runs, and documents that only they had named."""
+
+    runs: tuple[RunRecord, ...]
+    documents: int
+
+
+def prunable(
+    engine: Engine,
+    runs: Sequence[str] = (),
+    *,
+    older: str = "",
+    keep: int | None = None,
+    archived_only: bool | None = None,
+) -> list[RunRecord]:
+    """The runs that may go, oldest first: those named, else those that configuration and the options allow.
+
+    Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
+    nothing says how old a run may get.
+    """
+    from wfe_mcp.workspace.config.settings import seconds
+
+    with engine.store.read() as tx:
+        over = tx.runs_over(engine.project_id)
+        if runs:
+            named = [engine.load(tx, run).record for run in runs]
+            kept = tx.kept_runs()
+            for record in named:
+                _refuse_what_stays(record, kept)
+            return sorted(named, key=lambda record: (record.ended_at or record.updated_at, record.id))
+    rules = engine.settings().settings.retention
+    age = older or rules.runs
+    if age is None:
+        raise Refused(
+            "bad_argument",
+            "Nothing says how old a run may get, so every run is kept.",
+            'Say it once, --older-than 90d, or for good: [retention] runs = "90d" in .wfe/config.toml.',
+        )
+    before = engine.clock() - timedelta(seconds=seconds(age))
+    newest = rules.keep if keep is None else keep
+    archived = rules.archived_only if archived_only is None else archived_only
+    old = [
+        record
+        for record in over[newest:]
+        if record.ended_at is not None and record.ended_at < before and (record.archived_at is not None or not archived)
+    ]
+    return old[::-1]
+
+
+def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
+    """Remove these runs for good."""
+    store = engine.store
+    ids = {str(record.id) for record in records}
+    with store.read() as tx:
+        named = {record.id: tx.documents_of(record) for record in records}
+        every = set[str]().union(*named.values())
+        mentioned, place = tx.mentioned(every, ids)
+    last = {document: record.id for record in records for document in named[record.id]}
+    gone: list[RunRecord] = []
+    for record in records:
+        with store.tx() as tx:
+            now = engine.load(tx, record.id).record
+            if now.ended_at is None or now.id in tx.kept_runs():
+                continue  # somebody has kept it meanwhile
+            mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
+            tx.prune_run(now, mine - tx.mentioned(mine, ids, place)[0], by, engine.clock())
+        gone.append(now)
+        _remove_files(Path(now.worktree), now.id)
+    with store.read() as tx:
+        documents = len(every) - len(tx.documents_there(every))
+    return Pruned(tuple(gone), documents)
+
+
+def remove_leftovers(engine: Engine) -> int:
+    """Remove files and refs of pruned runs that are still there; how many runs that were."""
+    from wfe_mcp.workspace.files.mirror import runs_with_files
+    from wfe_mcp.workspace.git import checkpoints
+
+    with engine.store.read() as tx:
+        pruned = {str(one.run_id) for one in tx.pruned_runs(engine.project_id)}
+    refs = {name.partition("/")[0] for name in checkpoints.kept(engine.root)} if engine.project.is_git else set[str]()
+    left = pruned & {*runs_with_files(engine.root), *refs}
+    for run in sorted(left):
+        _remove_files(engine.root, run)
+    return len(left)
+
+
+def keep(engine: Engine, run: str, by: By) -> RunRecord:
+    """Never prune this run."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        tx.keep_run(record.id, by, engine.clock())
+        return record
+
+
+def let_go(engine: Engine, run: str) -> RunRecord:
+    """Prune this run like others."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        tx.let_run_go(record.id)
+        return record
+
+
+def _refuse_what_stays(record: RunRecord, kept: Iterable[str]) -> None:
+    if record.ended_at is None:
+        raise Refused("not_ready", f"Run '{record.id}' is {record.status}, so it is not over.",
+                      f"End it first: wfe-mcp cancel {record.id}", run=record.id)  # fmt: skip
+    if record.id in kept:
+        raise Refused("conflict", f"Run '{record.id}' is kept.", f"Let it go first: wfe-mcp keep --off {record.id}",
+                      run=record.id)  # fmt: skip
+
+
+def _remove_files(root: Path, run: str) -> None:
+    """Mirrors and checkpoints of a run that is gone. What cannot be removed stays for the next time."""
+    from wfe_mcp.workspace.files.mirror import remove_run
+    from wfe_mcp.workspace.git.checkpoints import drop, kept
+
+    with suppress(Refused, OSError):
+        drop(root, [name for name in kept(root, run) if name.split("/")[0] == run])
+    with suppress(Refused, OSError):
+        remove_run(root, run)

@@ -1,0 +1,48 @@
+"""How is one question put to whatever fills a role: a model over HTTP, or the CLI of another agent?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.providers.agents import Surroundings
+
+__all__ = ["answer", "surroundings"]
+
+
+def answer(
+    engine: Engine, context: JobContext, connection: Connection, question: Question, listener: Listener
+) -> Answer:
+    """The answer of ``connection``. Raises ProviderFault; ``stopped`` when the job must stop."""
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+    if facts_of(connection.kind).is_network:
+        from wfe_mcp.providers.questions import ask
+
+        return ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
+    if connection.kind == "manual":
+        raise ProviderFault(
+            "not_configured",
+            f"Provider {connection.provider!r} is a person: it answers no question by itself.",
+            "Name a model for the role, or use an approval gate.",
+        )
+    from wfe_mcp.providers.agents import ask_agent
+
+    around = surroundings(engine, context, engine.root)
+    return ask_agent(connection, question, around, listener, should_stop=lambda: context.stop.is_asked)
+
+
+def surroundings(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> Surroundings:
+    """Where a CLI agent works for a job: in ``root``, as a child of it, with the variables that it may see."""
+    from wfe_mcp.jobs.environment import MARK, child_env
+    from wfe_mcp.jobs.job_context import mark_of
+    from wfe_mcp.providers.agents import Surroundings
+
+    mark = {MARK: mark_of(context.job.id, context.job.fence)}
+    return Surroundings(root, context.run_child, lambda names: child_env(names, engine.environment) | mark, log)

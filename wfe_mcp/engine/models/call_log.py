@@ -1,0 +1,197 @@
+"""Who hears every call to a model, writes it down, and keeps it within what is allowed?
+
+    before_call   still wanted? ── in the budget? ── in the rate? ──► a row, then the call
+    after_call    what it used, or its fault, on that row
+    tools         a row each, before and after
+
+Rules:
+1. There is no call without its row (B: no hidden calls): whoever calls a model gives it a listener made here.
+2. What cannot be written after the call never costs its answer: the row stays as reserved, and counts.
+3. Watchers are told by run, after each row; they read the rows themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.engine.models.budgets import OverBudget, overspend, pause_over_budget, used, worst_case
+from wfe_mcp.engine.models.caps import caps
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext
+from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, ToolResult, Usage
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.settings import ProviderSettings
+
+__all__ = ["Recording", "recording"]
+
+log = logging.getLogger("wfe_mcp.engine")
+
+_MINUTE = timedelta(minutes=1)
+_FORGOTTEN = timedelta(minutes=30)
+"""A call that nobody's job stands for and that began this long ago is not in flight any more: its process died."""
+_LOOK_S = 0.5
+_TRIES = 3
+
+
+def recording(
+    engine: Engine,
+    job: JobContext | None,
+    *,
+    purpose: CallPurpose | str,
+    role: str = "",
+    run: RunId | None = None,
+    phase: PhasePath | None = None,
+    attempt: int | None = None,
+) -> Listener:
+    """A listener for one line of calls, one after the other; calls side by side take one each.
+
+    Run, phase and attempt are the job's where they are not given. ``before_call`` raises ChildStopped when the job must
+    stop, and OverBudget (which a job's handler lets through: the job ends, its run is paused) instead of overspending.
+    """
+    row = None if job is None else job.job
+    return Recording(
+        engine, job, CallPurpose(purpose), role, run or (row.run_id if row else None),
+        phase or (row.phase if row else None), attempt or (row.attempt if row else None),
+    )  # fmt: skip
+
+
+class Recording:
+    """The listener that ``recording`` makes. ``said_so_far``: the model's words, for partial results."""
+
+    def __init__(
+        self, engine: Engine, job: JobContext | None, purpose: CallPurpose, role: str, run: RunId | None,
+        phase: PhasePath | None, attempt: int | None,
+    ) -> None:  # fmt: skip
+        self._engine, self._job = engine, job
+        self._purpose, self._role = purpose, role
+        self._run, self._phase, self._attempt = run, phase, attempt
+        self._call: str | None = None
+        self._tools: dict[str, str] = {}
+        self._pause = threading.Event()
+
+    def before_call(self, connection: Connection, estimate: Estimate) -> None:
+        """Write down that a model is about to be called. Raises instead when it must not be."""
+        new = self._new_call(connection, worst_case(connection, estimate))
+        while (wait_s := self._begin(connection, new)) > 0:
+            if self._job is None:
+                self._pause.wait(min(wait_s, _LOOK_S))
+            else:
+                self._job.stop.wait(min(wait_s, _LOOK_S))
+        self._tell()
+
+    def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
+        """Write down what it used, or why it failed."""
+        call, self._call = self._call, None
+        if call is None:
+            return
+        spent = used(connection, fault.usage if fault is not None and not usage.requests else usage)
+        told = None if fault is None else f"{fault.kind}: {fault.message}"
+        self._write(lambda tx: tx.end_call(call, spent, told))
+
+    def said(self, text: str) -> None:
+        """Nothing is kept of a piece: the whole answer is an artifact, an opinion or a partial result."""
+
+    def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
+        """Write down that a tool begins."""
+        if self._run is None or self._phase is None or self._attempt is None:
+            return
+        job = None if self._job is None else self._job.job.id
+        new = NewToolCall(self._run, self._phase, self._attempt, name, given, job)
+
+        def begin(tx: Tx) -> None:
+            self._tools[call_id] = tx.begin_tool_call(new)
+
+        self._write(begin)
+
+    def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
+        """Write down what it answered."""
+        row = self._tools.pop(call_id, None)
+        if row is not None:
+            ms = round(duration_s * 1000)
+            self._write(lambda tx: tx.end_tool_call(row, result.text, ok=result.ok, duration_ms=ms))
+
+    def _new_call(self, connection: Connection, most: Used) -> NewCall:
+        return NewCall(
+            self._engine.project_id, self._purpose, connection.provider, connection.model, self._role, self._run,
+            self._phase, self._attempt, None if self._job is None else self._job.job.id,
+            most.input_tokens + most.output_tokens, most.cost_usd,
+        )  # fmt: skip
+
+    def _begin(self, connection: Connection, new: NewCall) -> float:
+        """Reserve and write the row, all in one transaction; else the seconds until the rate allows another call."""
+        engine, settings = self._engine, self._engine.settings()
+        provider = settings.settings.providers.get(connection.provider)
+        with engine.store.tx() as tx:
+            self._refuse_unwanted(tx)
+            wait_s = 0.0 if provider is None else _until_free(tx, connection.provider, provider, engine.clock())
+            if wait_s > 0:
+                return wait_s
+            loaded = None if new.run_id is None else engine.load(tx, new.run_id)
+            of_run = None if loaded is None else (engine.plans.of_run(tx, loaded.record), loaded.state)
+            too_much = overspend(tx, new, caps(settings, engine.project_id, engine.clock(), of_run))
+            if too_much is None:
+                self._call = tx.begin_call(new)
+                return 0.0
+            what = f"The next call of {connection.provider}" + (f" {connection.model}" if connection.model else "")
+            reason = too_much.told(what, new.run_id)
+            if new.run_id is not None:
+                pause_over_budget(engine, tx, new.run_id, reason)
+        raise OverBudget(too_much, reason)
+
+    def _refuse_unwanted(self, tx: Tx) -> None:
+        """A job that lost its claim or was cancelled makes no more calls; asked here, where nobody can come between."""
+        if self._job is None:
+            return
+        job, stop = self._job.job, self._job.stop
+        held = tx.job(job.id)
+        if held is None or held.fence != job.fence or held.lease_owner != job.lease_owner:
+            stop.ask("lost")
+        elif held.cancel_requested:
+            stop.ask("cancelled")
+        if stop.is_asked:
+            raise ChildStopped(stop.reason)
+
+    def _write(self, write: Callable[[Tx], object]) -> None:
+        """Write after the fact: tried again while the database is busy, logged when that does not help."""
+        for number in range(_TRIES):
+            try:
+                with self._engine.store.tx() as tx:
+                    write(tx)
+                break
+            except Exception:
+                if number == _TRIES - 1:
+                    log.exception("a call to a model could not be written down; it counts as reserved")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._run is None:
+            return
+        for listener in self._engine.listeners:
+            try:
+                listener(self._run)
+            except Exception:
+                log.exception("a watcher failed")
+
+
+def _until_free(tx: Tx, name: str, provider: ProviderSettings, now: datetime) -> float:
+    """Seconds until the provider may get one more call; 0 when it may now."""
+    if provider.concurrency is not None and tx.calls_in_flight(name, now - _FORGOTTEN) >= provider.concurrency:
+        return _LOOK_S
+    if provider.requests_per_minute is None:
+        return 0.0
+    recent = tx.calls_since(name, now - _MINUTE)
+    if len(recent) < provider.requests_per_minute:
+        return 0.0
+    oldest = recent[-provider.requests_per_minute]
+    return max(0.001, (oldest + _MINUTE - now).total_seconds())

@@ -1,0 +1,117 @@
+"""How is the model behind a name reached? Role, provider and key, put together for the call that is about to be made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.models.roles import Filled, fallbacks, filled
+from wfe_mcp.engine.models.secrets import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.providers.plugin import Offered
+    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = ["connected", "connection_of", "connections_of", "needs_key", "needs_model"]
+
+
+def connection_of(
+    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
+) -> Connection:
+    """The connection of a role, a provider, or ``provider/model``, with its key.
+
+    ``frozen``: the settings a run keeps. ``declared``: the name is the configured role of a template, which
+    ``[roles.default]`` fills where it has no table.
+    Refuses ``bad_argument``: no such name; ``needs_trust``; ``unavailable``: off, without a key or a model.
+    """
+    loaded = engine.settings()
+    return connected(engine, loaded, filled(loaded, name, frozen, declared=declared), frozen)
+
+
+def connections_of(
+    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
+) -> tuple[Connection, ...]:
+    """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out."""
+    loaded = engine.settings()
+    first = filled(loaded, name, frozen, declared=declared)
+    found = [connected(engine, loaded, first, frozen)]
+    for each in fallbacks(loaded, first, frozen):
+        try:
+            found.append(connected(engine, loaded, each, frozen))
+        except Refused:
+            continue
+    return tuple(found)
+
+
+def connected(
+    engine: Engine,
+    loaded: LoadedSettings,
+    found: Filled,
+    frozen: Mapping[str, Any] | None = None,
+    *,
+    needs_model: bool = True,
+) -> Connection:
+    """The connection of who was found behind a name. Refuses ``unavailable``: off, without a key or a model."""
+    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+    role, provider = found.role, found.provider
+    now = loaded.settings.providers.get(provider.name)
+    if now is not None and not now.enabled:
+        raise Refused("unavailable", f"Provider '{provider.name}' is turned off.",
+                      f"Turn it on: wfe-mcp providers enable {provider.name}")  # fmt: skip
+    if needs_model and not role.model and facts_of(provider.kind).needs_model:
+        raise Refused("unavailable", f"'{role.name}' names no model of provider '{provider.name}'.",
+                      f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL")  # fmt: skip
+    return Connection(
+        provider=provider.name,
+        kind=provider.kind,
+        model=role.model,
+        api_key=None if provider.key is None else key_of(engine, provider.name, provider.key),
+        base_url=provider.base_url,
+        allow=tuple((frozen or {}).get("http_allow", loaded.settings.http.allow)),
+        connect_s=provider.connect_s,
+        response_s=provider.response_s,
+        total_s=provider.total_s,
+        max_tokens=provider.max_tokens,
+        temperature=provider.temperature,
+        argv=provider.argv,
+        fs_ability=role.fs_ability or provider.fs_ability,
+        options=provider.options,
+    )
+
+
+def needs_key(kind: ProviderKind) -> bool:
+    """Whether a provider of ``kind`` is of no use without a key. That of a package is loaded to know it."""
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+    found = _offered(kind)
+    return bool(facts_of(kind).variable) if found is None else found.needs_key
+
+
+def needs_model(kind: ProviderKind) -> bool:
+    """Whether a model must be named before a provider of ``kind`` is called. That of a package is loaded to know it."""
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+    found = _offered(kind)
+    return facts_of(kind).needs_model if found is None else found.needs_model
+
+
+def _offered(kind: ProviderKind) -> Offered | None:
+    """What a package offers under ``kind``; None for a kind of ours, and where a call will say what is wrong with it."""
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+    if not facts_of(kind).is_installed:
+        return None
+    from wfe_mcp.providers.plugin import offered
+    from wfe_mcp.resources import PlugInFault
+
+    try:
+        return offered(kind)
+    except PlugInFault:
+        return None

@@ -1,0 +1,182 @@
+"""Does the model behind a name answer, and what on this machine could?
+
+A test is a real call, the smallest there is, and is recorded like every call to a model.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.models.connections import connected, needs_model
+from wfe_mcp.engine.models.roles import Filled, filled, provider_now
+from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
+from wfe_mcp.workspace.config.provider_tables import FrozenRole
+from wfe_mcp.workspace.system.redaction import without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.providers.call import Connection, Listener, ProviderFault
+    from wfe_mcp.providers.probing import Local
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = ["InstalledAgent", "Tried", "installed_agents", "local_servers", "models_of", "try_out"]
+
+_VERSION_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a test found. ``model``: the one that was asked, empty where only the list was read.
+
+    ``latency_s``: of the call, or of the list. ``model_found``: None when nobody said. ``fault``: its kind, empty when
+    all went well; ``message`` and ``hint`` are for people.
+    """
+
+    provider: str
+    kind: str
+    model: str
+    latency_s: float | None
+    model_found: bool | None
+    models: tuple[str, ...]
+    message: str
+    fault: str = ""
+    hint: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answered."""
+        return not self.fault
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledAgent:
+    """A command-line agent on this machine. ``version``: its first number, empty when it did not say one."""
+
+    kind: str
+    program: str
+    version: str
+
+
+def try_out(engine: Engine, name: str, model: str = "") -> Tried:
+    """Ask the model behind a role or provider one word. Without any model named, only the list of models is read.
+
+    Refuses as ``connection_of`` does; what goes wrong on the way is in the answer.
+    """
+    loaded = engine.settings()
+    connection = connected(engine, loaded, _wanted(loaded, name, model), needs_model=False)
+    if connection.kind == "manual":
+        return _tried(connection, None, None, (), "A person answers, so there is nothing to try.")
+    from wfe_mcp.engine.models.call_log import recording
+
+    listener = recording(engine, None, purpose="test", role=name if name in loaded.settings.roles else "")
+    if not facts_of(connection.kind).is_network:
+        return _agent_tried(engine, connection, listener)
+    if not connection.model and needs_model(connection.kind):
+        return _listed(connection)
+    from wfe_mcp.providers.probing import try_connection
+
+    found = try_connection(connection, listener)
+    if found.fault is not None:
+        return _failed(connection, found.fault, found.model_found, found.models)
+    who = f"Model {connection.model!r}" if connection.model else "It"
+    told = f"{who} answered in {found.latency_s or 0.0:.1f} s."
+    return _tried(connection, found.latency_s, found.model_found, found.models, told)
+
+
+def models_of(engine: Engine, name: str) -> tuple[str, ...]:
+    """The models that a provider lists; none where it cannot be asked, or lists none."""
+    loaded = engine.settings()
+    try:
+        connection = connected(engine, loaded, _wanted(loaded, name, ""), needs_model=False)
+    except Refused:
+        return ()
+    return _listed(connection).models if facts_of(connection.kind).is_network else ()
+
+
+def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:
+    """The programs that serve models on this machine, at their usual ports."""
+    from wfe_mcp.providers.probing import LOCAL, find_local
+
+    return find_local(LOCAL if places is None else places)
+
+
+def installed_agents(engine: Engine) -> list[InstalledAgent]:
+    """The command-line agents on PATH, with their versions. Each is started once, to say its own."""
+    found: list[InstalledAgent] = []
+    for kind, facts in KIND_FACTS.items():
+        program = shutil.which(facts.argv[0], path=engine.environment.get("PATH")) if facts.argv else None
+        if program:
+            found.append(InstalledAgent(kind, program, _version(engine, program)))
+    return found
+
+
+def _wanted(loaded: LoadedSettings, name: str, model: str) -> Filled:
+    """Who is to be tried: a role with its model, or a provider with the model named, else that of a role of it."""
+    provider = None if name in loaded.settings.roles else provider_now(loaded, name)
+    if provider is None:
+        found = filled(loaded, name)
+        return Filled(found.role.model_copy(update={"model": model or found.role.model}), found.provider)
+    of_roles = [role.model for role in loaded.settings.roles.values() if role.provider == name and role.model]
+    return Filled(FrozenRole(name=name, provider=name, model=model or next(iter(of_roles), "")), provider)
+
+
+def _listed(connection: Connection) -> Tried:
+    from wfe_mcp.providers.call import ProviderFault
+    from wfe_mcp.providers.probing import list_models
+
+    began = time.monotonic()
+    try:
+        models = list_models(connection)
+    except ProviderFault as fault:
+        return _failed(connection, fault, None, ())
+    told = f"It lists {len(models)} model(s); name one to try a call: --model MODEL"
+    return _tried(connection, time.monotonic() - began, None, models, told)
+
+
+def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> Tried:
+    from wfe_mcp.jobs.child import child_env, run_child
+    from wfe_mcp.providers.agents import Surroundings, ask_agent
+    from wfe_mcp.providers.call import ProviderFault, Question
+
+    around = Surroundings(engine.root, run_child, lambda names: child_env(names, engine.environment))
+    began = time.monotonic()
+    try:
+        answer = ask_agent(connection, Question("Answer with the one word: ok"), around, listener)
+    except ProviderFault as fault:
+        return _failed(connection, fault, None, ())
+    latency_s = time.monotonic() - began
+    who = f"Model {answer.model!r}" if answer.model else "It"
+    return _tried(connection, latency_s, True, (), f"{who} answered in {latency_s:.1f} s.")
+
+
+def _failed(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
+    return Tried(
+        connection.provider, connection.kind, connection.model, None, model_found, models,
+        without_hidden(fault.message), fault.kind, without_hidden(fault.hint),
+    )  # fmt: skip
+
+
+def _tried(
+    connection: Connection, latency_s: float | None, model_found: bool | None, models: tuple[str, ...], message: str
+) -> Tried:
+    shown = None if latency_s is None else round(latency_s, 3)
+    return Tried(connection.provider, connection.kind, connection.model, shown, model_found, models, message)
+
+
+def _version(engine: Engine, program: str) -> str:
+    """The first number that the program says of itself; empty when it says none, or fails."""
+    from wfe_mcp.jobs.child import ChildNotStarted, child_env, run_child
+
+    try:
+        done = run_child([program, "--version"], cwd=engine.root, env=child_env((), engine.environment), timeout_s=_VERSION_S)  # fmt: skip
+    except (ChildNotStarted, OSError):
+        return ""
+    number = re.search(r"\d+(?:\.\d+)+", done.output_tail)
+    return number[0] if number and done.exit_code == 0 else ""

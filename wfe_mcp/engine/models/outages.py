@@ -1,0 +1,56 @@
+"""What happens when providers do not answer for long?
+
+asked a few times ──► fallbacks ──► the run pauses, a timer is set ──► it goes on by itself, or when told to
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.transaction import turn_in
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+
+__all__ = ["ends_alone", "go_on", "pause"]
+
+
+def ends_alone(tx: Tx, run_id: RunId) -> bool:
+    """True while a timer is set that lets the paused run go on."""
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    waiting = tx.jobs(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
+    return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)
+
+
+def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
+    """Pause the run of ``job`` and set the time at which it goes on. A run that somebody paused meanwhile stays so."""
+    assert job.run_id is not None
+    from wfe_mcp.workspace.config.settings import seconds
+
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
+        told = f"A provider does not answer: {reason} The run goes on by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
+        command = c.Pause(reason=told, by=SYSTEM, at=current.at)
+        if refusal(current.state, command) is None:
+            current.give(command)
+            current.enqueue(
+                "timer", queue="timer", payload={"timer": "resume", "reason": told},
+                run_at=current.at + timedelta(seconds=wait_s),
+            )  # fmt: skip
+
+
+def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    """The time has come. Only the pause that set it ends: what somebody paused later stays paused."""
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        command = c.Resume(by=SYSTEM, at=current.at)
+        if current.state.reason == job.payload["reason"] and refusal(current.state, command) is None:
+            current.give(command)

@@ -1,0 +1,298 @@
+"""Which providers of models are there, do they answer, and how does one change them?
+
+The one set of functions behind ``wfe-mcp providers`` and every other door. Changes go into the user's own configuration,
+never into a project's; a key goes to where ``secrets`` keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.engine.models.connections import connection_of, connections_of, needs_model
+from wfe_mcp.engine.models.discovery import Tried, models_of, try_out
+from wfe_mcp.engine.models.roles import provider_names, provider_now
+from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
+from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
+    from wfe_mcp.workspace.config.provider_tables import FrozenProvider
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = [
+    "ProviderLine", "Removed", "RoleLine", "Tried", "add", "connection_of", "connections_of", "disable", "enable",
+    "give_key", "listed", "models_of", "remove", "roles", "set_role", "try_out",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLine:
+    """A provider as people see it.
+
+    ``where``: its address, program or package, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
+    ``has_key``: whether there is one. ``layer``: whose configuration names it, ``built in`` without a table.
+    ``trusted`` False: it stands in configuration that does not count yet. ``roles``: those that it fills.
+    """
+
+    name: str
+    kind: ProviderKind
+    where: str
+    key: str
+    has_key: bool
+    enabled: bool
+    layer: str
+    trusted: bool
+    roles: tuple[str, ...] = ()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a call can be tried."""
+        return self.enabled and self.trusted and (self.has_key or not self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLine:
+    """A configured role; ``fault`` says why it cannot be used."""
+
+    name: str
+    provider: str
+    model: str
+    fallback: tuple[str, ...]
+    layer: str
+    trusted: bool
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """``key``: whether a key went too. ``roles``: those that still name the provider."""
+
+    key: bool
+    roles: tuple[str, ...]
+
+
+def listed(engine: Engine) -> list[ProviderLine]:
+    """Every provider: those with a table by name, then those that need none."""
+    loaded = engine.settings()
+    lines = [_line(engine, loaded, name, provider_now(loaded, name)) for name in provider_names(loaded.settings)]
+    if loaded.pending is not None:
+        from dataclasses import replace
+
+        waiting = replace(loaded, settings=loaded.pending)
+        new = [name for name in loaded.pending.providers if name not in loaded.settings.providers]
+        lines += [_line(engine, waiting, name, provider_now(waiting, name), trusted=False) for name in new]
+    return sorted(lines, key=lambda line: line.layer == "built in")
+
+
+def roles(engine: Engine) -> list[RoleLine]:
+    """Every configured role by name, those that wait for trust among them."""
+    loaded = engine.settings()
+    known = loaded.settings.roles
+    every = {**(loaded.pending.roles if loaded.pending is not None else {}), **known}
+    return [
+        RoleLine(
+            name, role.provider, role.model or "", tuple(role.fallback), ", ".join(_layers(loaded, f"roles.{name}.")) or "project",
+            name in known, _fault(engine, name),
+        )
+        for name, role in sorted(every.items())
+    ]  # fmt: skip
+
+
+def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | None = None) -> ProviderLine:
+    """Write ``[providers.<name>]`` into the user's own configuration, and keep ``key`` where the table says.
+
+    Refuses ``bad_argument`` for what a table may not hold, and ``conflict`` where the user has one of this name.
+    """
+    from wfe_mcp.workspace.config.toml_tables import with_table
+    from wfe_mcp.workspace.config.user_config import change_user_config
+
+    loaded = engine.settings()
+    provider = _checked(loaded, name, table)
+    if "user" in _layers(loaded, f"providers.{name}."):
+        raise Refused("conflict", f"Your configuration has a provider '{name}' already.",
+                      f"Give it another key with wfe-mcp providers key {name}, or take it out first: wfe-mcp providers remove {name}")  # fmt: skip
+    if key is not None:
+        _keep(engine, by, name, provider.key or "", key)
+    try:
+        change_user_config(lambda text: with_table(text, ("providers", name), dict(table)))
+    except Refused:
+        if key is not None and provider.key is not None:
+            forget_key(engine, by, name, provider.key)
+        raise
+    return line_of(engine, name)
+
+
+def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
+    """From now on the key of ``name`` is at ``place``, where ``key`` is kept; one that is kept elsewhere goes."""
+    known = _known(engine, name)
+    _refuse_projects(known)
+    _refuse_faults("providers", name, {"key": place})
+    if key is not None:
+        _keep(engine, by, name, place, key)
+    _set(name, "key", place)
+    if known.key and known.key != place:
+        forget_key(engine, by, name, known.key)
+    return line_of(engine, name)
+
+
+def enable(engine: Engine, name: str) -> ProviderLine:
+    """Let models of this provider be called again."""
+    return _turn(engine, name, on=True)
+
+
+def disable(engine: Engine, name: str) -> ProviderLine:
+    """Call no model of this provider, also in runs that are open."""
+    return _turn(engine, name, on=False)
+
+
+def remove(engine: Engine, by: By, name: str) -> Removed:
+    """Take ``[providers.<name>]`` out of the user's own configuration, and its key from where we keep it."""
+    from wfe_mcp.workspace.config.toml_tables import without_table
+    from wfe_mcp.workspace.config.user_config import change_user_config
+
+    known = _known(engine, name)
+    if known.layer == "built in":
+        raise Refused("bad_argument", f"Provider '{name}' is built in, so there is nothing to take out.",
+                      f"Turn it off: wfe-mcp providers disable {name}")  # fmt: skip
+    _refuse_projects(known)
+    change_user_config(lambda text: without_table(text, ("providers", name)))
+    gone = bool(known.key) and forget_key(engine, by, name, known.key)
+    return Removed(gone, known.roles)
+
+
+def set_role(
+    engine: Engine, name: str, provider: str, model: str = "", fallback: Sequence[str] | None = None
+) -> RoleLine:
+    """Let ``provider`` and ``model`` fill the role, in the user's own configuration. ``fallback`` None: as it is."""
+    from wfe_mcp.workspace.config.toml_tables import with_value, without_value
+    from wfe_mcp.workspace.config.user_config import change_user_config
+
+    known = _known(engine, provider)
+    if not model and needs_model(known.kind):
+        raise Refused("bad_argument", f"Provider '{provider}' has many models, and none is named.",
+                      f"See those it has: wfe-mcp providers test {provider}")  # fmt: skip
+    table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
+    table |= {} if fallback is None else {"fallback": list(fallback)}
+    _refuse_faults("roles", name, table)
+
+    def changed(text: str) -> str:
+        for key, value in table.items():
+            text = with_value(text, ("roles", name), key, value)
+        return text if model else without_value(text, ("roles", name), "model")
+
+    change_user_config(changed)
+    return next(line for line in roles(engine) if line.name == name)
+
+
+def line_of(engine: Engine, name: str) -> ProviderLine:
+    """The line of the provider ``name``, which must be there."""
+    return next(line for line in listed(engine) if line.name == name)
+
+
+def _line(
+    engine: Engine, loaded: LoadedSettings, name: str, found: FrozenProvider | None, *, trusted: bool = True
+) -> ProviderLine:
+    assert found is not None, "it was listed a moment ago"
+    key = found.key or ""
+    table = loaded.settings.providers.get(name)
+    return ProviderLine(
+        name=name,
+        kind=found.kind,
+        where=found.base_url or _package(found.kind) or " ".join(found.argv or facts_of(found.kind).argv),
+        key=key,
+        has_key=bool(key) and is_there(engine, name, key),
+        enabled=table is None or table.enabled,
+        layer="project" if not trusted else ", ".join(_layers(loaded, f"providers.{name}.")) or "built in",
+        trusted=trusted,
+        roles=tuple(role for role, settings in sorted(loaded.settings.roles.items()) if settings.provider == name),
+    )
+
+
+def _package(kind: ProviderKind) -> str:
+    """The package that brings providers of ``kind``; empty for a kind of ours."""
+    from wfe_mcp.resources import plugins
+
+    found = plugins("providers").get(kind) if facts_of(kind).is_installed else None
+    return "" if found is None else found.package
+
+
+def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:
+    """The layers that have a say in a table, the highest first."""
+    found = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
+    return [layer for layer in ("flag", "environment", "project", "user") if layer in found]
+
+
+def _fault(engine: Engine, role: str) -> str:
+    try:
+        connection_of(engine, role)
+    except Refused as refused:
+        return f"{refused.message} {refused.hint}"
+    return ""
+
+
+def _known(engine: Engine, name: str) -> ProviderLine:
+    """The provider ``name``. Refuses ``bad_argument`` with the nearest names."""
+    lines = {line.name: line for line in listed(engine)}
+    if name in lines:
+        return lines[name]
+    near = nearest(name, lines)
+    hint = f"Did you mean '{near[0]}'?" if near else f"Providers: {', '.join(lines)}."
+    raise Refused("bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}")  # fmt: skip
+
+
+def _checked(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
+    """The provider that ``table`` makes. Refuses ``bad_argument`` with every fault, and never repeats a value."""
+    from wfe_mcp.workspace.config.provider_tables import ProviderSettings
+
+    _refuse_faults("providers", name, table)
+    provider = ProviderSettings.model_validate(dict(table))
+    fault = provider.fault(name, loaded.settings.http.allow)
+    if fault:
+        raise Refused("bad_argument", f"Provider '{name}' cannot be used: {fault}.", "See: docs/how-to/add-a-second-model.md")  # fmt: skip
+    return provider.frozen(name)
+
+
+def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
+    from wfe_mcp.workspace.config.settings import table_faults
+
+    faults = table_faults(what, name, table)
+    if faults:
+        said = faults[0].message.removeprefix("this: ")
+        raise Refused("bad_argument", f"That is no table [{what}.{name}]: {said}.", "See: wfe-mcp config show", tuple(faults))  # fmt: skip
+
+
+def _refuse_projects(line: ProviderLine) -> None:
+    if line.layer != "built in" and "user" not in line.layer.split(", "):
+        raise Refused("bad_argument", f"Provider '{line.name}' stands in the project's configuration.",
+                      "Change it in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+
+
+def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
+    if place == "keyring" or place == "stored":
+        keep_key(engine, by, name, key, place)
+        return
+    raise Refused("bad_argument", f"Provider '{name}' takes its key from {place or 'nowhere'}, so none is kept.",
+                  "Say where to keep it: keyring, or stored (encrypted in the database).")  # fmt: skip
+
+
+def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
+    _known(engine, name)
+    _set(name, "enabled", on)
+    line = line_of(engine, name)
+    if line.enabled is not on:
+        raise Refused("conflict", f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
+                      "Change [providers] in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+    return line
+
+
+def _set(name: str, key: str, value: object) -> None:
+    from wfe_mcp.workspace.config.toml_tables import with_value
+    from wfe_mcp.workspace.config.user_config import change_user_config
+
+    change_user_config(lambda text: with_value(text, ("providers", name), key, value))

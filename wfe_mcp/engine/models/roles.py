@@ -1,0 +1,166 @@
+"""Who stands behind a name: which role, provider and model?
+
+    the run's frozen tables  >  a role now  >  a provider's name, provider/model  >  [roles.default]
+
+A run keeps the roles that its template names, their fallbacks and their providers as they were at its start, without
+keys. Names that came later (another driver, a retry with another role) are looked up in the configuration as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wfe_mcp.workspace.config.settings import LoadedSettings, Settings
+
+__all__ = [
+    "DEFAULT", "Filled", "fallbacks", "filled", "freeze_roles", "known_names", "provider_names", "provider_now",
+]  # fmt: skip
+
+DEFAULT = "default"
+"""The role whose settings hold for the roles of templates that have none (S0-44)."""
+
+_NAMED = 8
+
+Frozen = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A role and the provider that fills it. ``is_frozen``: as a run keeps them."""
+
+    role: FrozenRole
+    provider: FrozenProvider
+    is_frozen: bool = False
+
+
+def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[str, FrozenRole]) -> Frozen:
+    """``{"roles": …, "providers": …}`` of what ``names`` and their fallbacks need, as far as it is configured.
+
+    ``extra``: roles that are made for this run alone, by name.
+    """
+    declared = list(names)
+    roles: dict[str, FrozenRole] = {}
+    waiting = [*declared]
+    while waiting:
+        name = waiting.pop(0)
+        role = extra.get(name) or _named(loaded, name, declared=name in declared)
+        if role is not None and name not in roles:
+            roles[name] = role
+            waiting += role.fallback
+    providers = {role.provider for role in roles.values()}
+    found = {name: provider for name in sorted(providers) if (provider := provider_now(loaded, name))}
+    return {
+        "roles": {name: role.model_dump(mode="json") for name, role in sorted(roles.items())},
+        "providers": {name: provider.model_dump(mode="json") for name, provider in found.items()},
+    }
+
+
+def filled(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None = None, *, declared: bool = False) -> Filled:  # fmt: skip
+    """Who stands behind ``name``: a role, a provider, or ``provider/model``.
+
+    ``frozen``: the settings of a run. ``declared``: the name comes from a template, so that ``[roles.default]`` holds
+    where it has no table. Refuses ``bad_argument``, ``needs_trust`` and ``unavailable``.
+    """
+    kept = (frozen or {}).get("roles", {}).get(name)
+    if kept is not None:
+        role = FrozenRole.model_validate(kept)
+        given = (frozen or {}).get("providers", {}).get(role.provider)
+        provider = FrozenProvider.model_validate(given) if given else _provider(loaded, role)
+        _refuse_lapsed(loaded, role, provider)
+        return Filled(role, provider, is_frozen=True)
+    role = _named(loaded, name, declared=declared)
+    if role is None:
+        raise _nobody(loaded, name)
+    return Filled(role, _provider(loaded, role))
+
+
+def fallbacks(loaded: LoadedSettings, first: Filled, frozen: Mapping[str, Any] | None = None) -> Iterator[Filled]:
+    """Who answers when ``first`` is out, in order, nobody twice. What cannot be used is passed over."""
+    seen = {(first.provider.name, first.role.model)}
+    waiting = list(first.role.fallback)
+    while waiting:
+        try:
+            found = filled(loaded, waiting.pop(0), frozen)
+        except Refused:
+            continue
+        if (found.provider.name, found.role.model) not in seen:
+            seen.add((found.provider.name, found.role.model))
+            waiting = [*found.role.fallback, *waiting]
+            yield found
+
+
+def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
+    """The provider of trusted configuration, or the built-in one; None when there is none."""
+    settings = loaded.settings.providers.get(name) or builtin_provider(name)
+    return None if settings is None else settings.frozen(name, from_project=_is_projects(loaded, f"providers.{name}."))
+
+
+def known_names(settings: Settings) -> list[str]:
+    """Every role and provider that a person may name, roles first."""
+    return [*settings.roles, *provider_names(settings)]
+
+
+def provider_names(settings: Settings) -> list[str]:
+    """Every provider, those without a table last."""
+    from wfe_mcp.workspace.config.provider_kinds import KINDS
+
+    return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if builtin_provider(kind))]))
+
+
+def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:
+    """The role that ``name`` means as it is configured and trusted now; None when it means nothing."""
+    roles = loaded.settings.roles
+    if name not in roles:
+        provider, _, model = name.partition("/")
+        if provider_now(loaded, provider) is not None:
+            return FrozenRole(name=name, provider=provider, model=model)
+    table = name if name in roles or not declared else DEFAULT
+    role = roles.get(table)
+    return None if role is None else role.frozen(name, from_project=_is_projects(loaded, f"roles.{table}."))
+
+
+def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
+    """Whether the project's configuration had a say in a table."""
+    return any(key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items())
+
+
+def _nobody(loaded: LoadedSettings, name: str) -> Refused:
+    """Why ``name`` means nothing: it waits for trust, or nobody configured it."""
+    waiting = loaded.pending
+    if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
+        return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
+    near = nearest(name, known_names(loaded.settings))
+    roles = ", ".join(list(loaded.settings.roles)[:_NAMED])
+    hint = f"Did you mean '{near[0]}'? " if near else f"Configured: {roles}. " if roles else ""
+    return Refused("bad_argument", f"No role or provider '{name}' is configured.",
+                   f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL")  # fmt: skip
+
+
+def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
+    found = provider_now(loaded, role.provider)
+    if found is not None:
+        return found
+    if loaded.pending is not None and role.provider in loaded.pending.providers:
+        raise _untrusted(f"Provider '{role.provider}'")
+    near = nearest(role.provider, provider_names(loaded.settings))
+    hint = f"Did you mean '{near[0]}'? Mend [roles.{role.name}], or add it" if near else "Add it"
+    raise Refused("unavailable", f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
+                  f"{hint}: wfe-mcp providers add {role.provider}")  # fmt: skip
+
+
+def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenProvider) -> None:
+    """What came from the project's configuration holds while a person trusts that, as for checks."""
+    if loaded.untrusted and (role.from_project or provider.from_project):
+        raise _untrusted(f"Role '{role.name}'" if role.from_project else f"Provider '{provider.name}'")
+
+
+def _untrusted(what: str) -> Refused:
+    return Refused("needs_trust", f"{what} stands in configuration that nobody trusts as it is now.",
+                   "Ask the user to look at it and run: wfe-mcp trust")  # fmt: skip

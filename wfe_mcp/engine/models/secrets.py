@@ -1,0 +1,202 @@
+"""Where is the key of a provider, and how does it get there?
+
+    env:NAME   a variable of this process             nothing is kept
+    keyring    the operating system's own keyring     service ``wfe-mcp``, the provider's name
+    stored     encrypted in the database (Fernet)     the key file, 0600, is in the data directory
+
+Rules:
+1. A key leaves this module only as the return value of ``key_of``, for the call that is about to be made.
+2. ``stored`` is chosen by a person, never taken because the keyring is missing: the key file protects copies of the
+   database, not against who can read both.
+3. Every key that is kept or taken away is an event of the settings log, without the key.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.system.redaction import hide, without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from cryptography.fernet import Fernet
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["KEY_FILE", "KeptIn", "forget_key", "is_there", "keep_key", "key_of"]
+
+KeptIn = Literal["keyring", "stored"]
+
+KEY_FILE = "secret.key"
+_SERVICE = "wfe-mcp"
+_LONGEST = 8_192
+
+
+def key_of(engine: Engine, provider: str, place: str) -> str:
+    """The key of ``provider``, which is at ``place``. Refuses ``unavailable``: it is not there, or cannot be read."""
+    found = _look(engine, provider, place)
+    if not found:
+        raise Refused("unavailable", f"Provider '{provider}' has no key: {_missing(place)}.", _mend(provider, place))
+    hide(found)
+    return found
+
+
+def is_there(engine: Engine, provider: str, place: str) -> bool:
+    """Whether the key is at ``place``; False too where that place cannot be read."""
+    try:
+        return bool(_look(engine, provider, place))
+    except Refused:
+        return False
+
+
+def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -> None:
+    """Keep the key of ``provider``. Refuses what is no key, and a keyring that keeps nothing or keeps it readable."""
+    if not key or len(key) > _LONGEST or not key.isascii() or not key.isprintable() or " " in key:
+        raise Refused("bad_argument", "That is no key: one word of plain characters is expected.", "Copy it once more.")
+    hide(key)
+    if kept_in == "keyring":
+        _to_keyring(provider, key)
+        with engine.store.tx() as tx:
+            tx.note_setting("KeyPutIntoKeyring", f"keyring:{provider}", by, engine.clock())
+        return
+    sealed = _fernet(make=True).encrypt(key.encode()).decode()
+    with engine.store.tx() as tx:
+        tx.set_secret(_name(provider), sealed, by, engine.clock())
+
+
+def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
+    """Take the key away from where we keep it; True when it was there. A variable is left alone."""
+    if place == "stored":
+        with engine.store.tx() as tx:
+            if tx.get_secret(_name(provider)) is None:
+                return False
+            tx.set_secret(_name(provider), None, by, engine.clock())
+        return True
+    if place != "keyring" or not is_there(engine, provider, place):
+        return False
+    import keyring
+
+    with _refusing_keyring():
+        keyring.delete_password(_SERVICE, provider)
+    with engine.store.tx() as tx:
+        tx.note_setting("KeyTakenFromKeyring", f"keyring:{provider}", by, engine.clock())
+    return True
+
+
+def _look(engine: Engine, provider: str, place: str) -> str | None:
+    if place == "keyring":
+        import keyring  # 60 ms, and it may ask the desktop: only where a key is in it
+
+        with _refusing_keyring():
+            return keyring.get_password(_SERVICE, provider)
+    if place == "stored":
+        with engine.store.read() as tx:
+            sealed = tx.get_secret(_name(provider))
+        return None if sealed is None else _opened(provider, sealed)
+    return engine.environment.get(place.removeprefix("env:"), "").strip() or None
+
+
+def _to_keyring(provider: str, key: str) -> None:
+    import keyring  # 60 ms, and it may ask the desktop
+
+    with _refusing_keyring():
+        backend = keyring.get_keyring()
+        if backend.priority < 1:  # the library's own mark of what no one should use: files of plain text, no backend
+            raise Refused(
+                "unavailable", f"This system has no keyring that keeps a key safe (found: {backend.name}).", _NO_KEYRING
+            )
+        keyring.set_password(_SERVICE, provider, key)
+        if keyring.get_password(_SERVICE, provider) != key:
+            raise Refused("unavailable", f"The keyring did not keep the key ({backend.name}).", _NO_KEYRING)
+
+
+_NO_KEYRING = (
+    "Name a variable that holds it (--key env:NAME), unlock or install a keyring, or say --key stored: it is then "
+    "encrypted in the database, its key file beside it."
+)
+
+
+@contextmanager
+def _refusing_keyring() -> Generator[None]:
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as fault:  # a backend is somebody's plug-in, and raises whatever its system does
+        said = without_hidden(str(fault)).strip().splitlines()
+        why = f"{type(fault).__name__}: {said[0]}" if said else type(fault).__name__
+        raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None
+
+
+def _opened(provider: str, sealed: str) -> str:
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _fernet().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise Refused("unavailable", f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
+                      f"Put the right key file back, or keep the key anew: wfe-mcp providers key {provider}") from None  # fmt: skip
+
+
+def _fernet(*, make: bool = False) -> Fernet:
+    """What seals and opens stored keys. ``make``: make the key file where there is none."""
+    from cryptography.fernet import Fernet  # 40 ms: only where a key is stored
+
+    path = _key_file()
+    if make and not path.exists():
+        _make_key_file(path, Fernet.generate_key())
+    try:
+        content = path.read_bytes().strip()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise Refused("unavailable", f"The key file {path} cannot be read: {error.strerror}.",
+                      "Put it back from a backup, or keep the key anew: wfe-mcp providers key NAME") from None  # fmt: skip
+    if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
+        raise Refused("unavailable", f"Others may read the key file {path}.", f"Run: chmod 600 '{path}'")
+    try:
+        return Fernet(content)
+    except ValueError:
+        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and keep the keys anew: wfe-mcp providers key NAME") from None  # fmt: skip
+
+
+def _make_key_file(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise Refused("unavailable", f"The key file {path} cannot be written: {error.strerror}.", "Make its folder writable.") from None  # fmt: skip
+
+
+def _key_file() -> Path:
+    from wfe_mcp.workspace.system.location import data_dir
+
+    return data_dir() / KEY_FILE
+
+
+def _missing(place: str) -> str:
+    where = {"keyring": "the keyring of this system holds none", "stored": "none is stored"}
+    return where.get(place) or f"the variable {place.removeprefix('env:')} is not set"
+
+
+def _mend(provider: str, place: str) -> str:
+    if place.startswith("env:"):
+        return f"Set {place.removeprefix('env:')} where wfe-mcp starts, or keep a key: wfe-mcp providers key {provider}"
+    return f"Keep one: wfe-mcp providers key {provider}"
+
+
+def _name(provider: str) -> str:
+    return f"provider_key:{provider}"

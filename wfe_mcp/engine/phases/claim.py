@@ -1,0 +1,147 @@
+"""How does a worker claim a phase?
+
+Claiming is idempotent for the holder (this server process): the same call brings the prompt, the schema and the
+feedback again. A dead holder's phase is taken over at once; a live one's answers ``leased``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
+from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_taken, save
+from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
+from wfe_mcp.engine.files.tree_binding import files_at_start
+from wfe_mcp.engine.kernel.engine import LEASE, Engine
+from wfe_mcp.engine.kernel.leases import held_elsewhere
+from wfe_mcp.engine.kernel.transaction import turn
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["Claim", "claim", "claimable", "free_dead_leases", "start_phase"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A phase in somebody's hands: what to do, and what will be judged."""
+
+    loaded: LoadedRun
+    plan: CompiledTemplate
+    attempt: Attempt
+    prompt: str
+    feedback: list[dict[str, Any]]
+
+
+def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holder: str | None = None) -> Claim:
+    """Claim ``phase``, else the one this holder has, else the first that is ready."""
+    holder = holder or engine.holder
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
+        read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
+        saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
+    tree, head = read_files()
+    saved = save(engine, loaded.record, "start") if saves else None
+    with turn(engine, run_id, by) as current:
+        free_dead_leases(current)
+        if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
+            busy = held_elsewhere(engine, current.tx, current.run, current.state, path)
+            if busy is not None:
+                raise busy
+        claim(current, path, holder, tree, head)
+        attempt = current.attempt(path)
+        if current.run.last_seq != loaded.record.last_seq:
+            saved = None  # somebody was faster: the files may be others by now
+        if saved is not None:
+            note_taken(current, saved, "start", (attempt,))
+        made = Claim(
+            current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
+        )
+    before = current.loaded_before.state.attempts.get(path, (None,))[-1]
+    is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder
+    if is_new and saved is None:
+        at_start(engine, current.run.id, path, attempt.number)
+    return replace(made, loaded=current.loaded)
+
+
+def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
+    """Give StartPhase for ``holder`` in this turn. Refuses ``conflict`` over a changed file of a sealed artifact."""
+    on: dict[str, Any] = {"phase": path, "by": current.by, "at": current.at}
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    prompt = None
+    if attempt is not None and attempt.status is AttemptStatus.READY:
+        refuse_changed(current, path)
+        prompt = prompt_hash(current, attempt)
+    on |= {"tree": tree, "head": head, "prompt_sha256": prompt}
+    current.give(c.StartPhase(holder=holder, lease_until=current.at + LEASE, **on))
+
+
+def free_dead_leases(current: RunChange) -> None:
+    """Phases whose holder is gone are ready again."""
+    for attempt in current.state.open_attempts:
+        if current.engine.lease_is_lost(attempt) and attempt.status in {
+            AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING,
+        }:  # fmt: skip
+            current.give(c.LoseLease(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=current.at))
+
+
+def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:
+    """The phase this holder has, else the first one it may claim now."""
+    state = loaded.state
+    for attempt in state.open_attempts:
+        if attempt.status is AttemptStatus.RUNNING and attempt.holder == holder:
+            return attempt.phase
+    first: Refused | None = None
+    for attempt in state.open_attempts:
+        refused = _claim_refused(engine, tx, loaded, attempt, by, holder)
+        if refused is None:
+            return attempt.phase
+        if attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING} and state.phase(attempt.phase).loop is None:
+            first = first or refused
+    if first is not None:
+        raise first
+    if state.is_over or state.status is RunStatus.PAUSED:
+        raise Refused("illegal_transition", f"The run is {state.status}: no phase can start.", "Call status.")
+    raise Refused("not_ready", "No phase is ready now.", "Call status to see what is waited for.")
+
+
+def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, by: By, holder: str) -> Refused | None:
+    """Why ``attempt`` cannot be claimed by somebody who does not hold it; None when it can."""
+    if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(attempt):
+        return held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
+    command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())
+    return refusal(loaded.state, command) or held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
+
+
+def _begins(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath, by: By, holder: str) -> bool:
+    """True when ``holder`` would get an attempt that it does not have yet."""
+    attempt = loaded.state.attempts.get(path, (None,))[-1]
+    if attempt is None or (attempt.status is AttemptStatus.RUNNING and attempt.holder == holder):
+        return False
+    return _claim_refused(engine, tx, loaded, attempt, by, holder) is None
+
+
+def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
+    """The phases that an agent of this process may claim now: its own first, then those of the dead and the ready."""
+    held = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.RUNNING]
+    ready = [attempt for attempt in loaded.state.open_attempts if attempt.status is AttemptStatus.READY]
+    return tuple(
+        attempt.phase
+        for attempt in (*held, *ready)
+        if not (loaded.state.is_served(attempt.phase) or loaded.state.phase(attempt.phase).kind == "human")
+        and (
+            (attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder)
+            or _claim_refused(engine, tx, loaded, attempt, By(), engine.holder) is None
+        )
+    )

@@ -1,0 +1,46 @@
+"""Which locks does a phase need, by name, and when does a loop look again for one that another run holds?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.kernel.leases import BUSY_S, lock_elsewhere
+from wfe_mcp.workflow.expressions import ExpressionError, source_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+__all__ = ["lock_names", "waits_for_lock"]
+
+
+def lock_names(turn: RunChange, attempt: Attempt) -> tuple[str, ...]:
+    """The names with their values filled in; an entry that is a list names several. Raises ExpressionError."""
+    written = turn.plan.phase(attempt.phase).locks
+    seen = roots(turn, attempt, "\n".join(written))
+    names: list[str] = []
+    for text in written:
+        found = turn.plan.expressions.evaluate(text, seen)
+        for name in cast("list[object]", found) if isinstance(found, list) else [found]:
+            if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+                raise ExpressionError(source_of(text) or text, "a lock is named by text or a number")
+            names.append(str(name))
+    return tuple(names)
+
+
+def waits_for_lock(turn: RunChange, attempt: Attempt) -> bool:
+    """True while another run holds a lock of the loop that is to open; a job looks again."""
+    if lock_elsewhere(turn.engine, turn.tx, turn.run, turn.state, attempt.phase) is None:
+        return False
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    queued = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
+    if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):
+        later = turn.at + timedelta(seconds=BUSY_S)
+        turn.enqueue(
+            "timer", phase=attempt.phase, attempt=attempt.number, payload={"timer": "locks"}, run_at=later,
+            queue="timer", dedupe_key=f"timer:locks:{turn.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
+        )  # fmt: skip
+    return True

@@ -1,0 +1,219 @@
+"""What does one step do in the world, and what came of it?
+
+tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
+check    a frozen check, under our eyes                       builtin   set, fail, log
+llm      one question to a model                              wait      nothing: the job was due when the time was over
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.phases.steps import is_repeatable
+from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
+from wfe_mcp.tools.fault import ToolFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.workflow.model import Step
+
+__all__ = ["StepCall", "StepResult", "make"]
+
+TOOL_TIMEOUT_S = 300.0
+HTTP_TIMEOUT_S = 10.0
+LLM_TRIES = 3
+"""How often a model that does not answer is asked by one job, before its fallbacks."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A step that has begun. ``step``: as the template says it; its values are in ``row.input``; ``frozen``: the run's.
+
+    ``roles``: the template's roles → the configured ones.
+    """
+
+    run: RunRecord
+    attempt: Attempt
+    step: Step
+    row: StepRecord
+    frozen: dict[str, Any]
+    roles: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+
+    def limit_s(self, usual: float) -> float:
+        """How long the call may take."""
+        from wfe_mcp.workflow.model import duration_s
+
+        return usual if self.step.timeout is None else duration_s(self.step.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of a call: its value, or a fault in words for a person.
+
+    ``served_by``: the MCP server that answered; ``judgement``: what a check showed.
+    """
+
+    value: Any = None
+    fault: str = ""
+    may_have_happened: bool = False
+    needs_trust: bool = False
+    served_by: str = ""
+    judgement: Judgement | None = None
+
+
+def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    """Do what the step says. Raises StepStopped or ChildStopped when the job must end."""
+    try:
+        answer = _made(engine, call, context)
+    except ToolFault as fault:
+        return StepResult(None, str(fault), fault.may_have_happened)
+    return answer if answer.fault else _checked(call, answer)
+
+
+def _made(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    step = call.step
+    if step.tool is not None:
+        return _tool(engine, call, context)
+    if step.check is not None:
+        return _check(engine, call, context)
+    if step.http is not None:
+        return StepResult(_http(call, context))
+    if step.llm is not None:
+        return _llm(engine, call, context, step.llm.role)
+    if step.builtin is not None:
+        from wfe_mcp.tools.builtins import act
+
+        return StepResult(act(step.builtin, call.row.input or {}))
+    return StepResult({"waited": step.wait})
+
+
+def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    from wfe_mcp.tools.client import call_tool
+    from wfe_mcp.workspace.config.settings import FrozenServer
+
+    name, _, tool = (call.step.tool or "").partition(".")
+    found = _configured(engine, call, "servers", name)
+    if isinstance(found, StepResult):
+        return found
+    server = FrozenServer.model_validate(found)
+    env = child_env(server.env, engine.environment) | {MARK: mark_of(context.job.id, context.job.fence)}
+    served: list[str] = []
+    value = call_tool(
+        server, tool, call.row.input or {}, timeout_s=call.limit_s(TOOL_TIMEOUT_S), env=env,
+        cwd=Path(call.run.worktree), key=call.row.idempotency_key, should_stop=lambda: context.stop.is_asked,
+        on_server=served.append,
+    )  # fmt: skip
+    return StepResult(value, served_by="".join(served))
+
+
+def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> StepResult:
+    """One question to a model: its text, or the value that the step's ``output`` asks for."""
+    from wfe_mcp.artifacts.registry import json_schema
+    from wfe_mcp.engine.models.ask import answer
+    from wfe_mcp.engine.models.call_log import recording
+    from wfe_mcp.engine.models.providers import connections_of
+    from wfe_mcp.providers.call import ProviderFault, Question
+    from wfe_mcp.store.records.calls import CallPurpose
+
+    schema = None if call.step.output is None else json_schema(call.step.output.schema_)
+    named = call.roles.get(role) or role
+    try:
+        connections = connections_of(engine, named, frozen=call.frozen, declared=True)
+    except Refused as refused:
+        return StepResult(None, f"{refused.message} {refused.hint}".strip(), needs_trust=refused.code == "needs_trust")
+    fault = ""
+    for connection in connections:
+        listener = recording(engine, context, purpose=CallPurpose.STEP, role=role)
+        try:
+            given = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
+        except ProviderFault as raised:
+            if raised.kind == "stopped":
+                raise ChildStopped(context.stop.reason) from None
+            if raised.passes and context.job.tries < LLM_TRIES:
+                raise RetryLater(raised.message, raised.retry_after_s) from None
+            fault = f"{raised.message} {raised.hint}".strip()
+            continue
+        return StepResult({"text": given.text} if schema is None else given.value)
+    return StepResult(None, fault)
+
+
+def _http(call: StepCall, context: JobContext) -> dict[str, Any]:
+    from wfe_mcp.tools.http import Request, send
+
+    given = cast("dict[str, Any]", call.row.input)
+    headers = dict(given["headers"])
+    if call.row.idempotency_key:
+        headers = {"Idempotency-Key": call.row.idempotency_key} | headers
+    return send(
+        Request(given["url"], given["method"], headers, given["body"], given["status"]),
+        allow=call.frozen.get("http_allow", ()), timeout_s=call.limit_s(HTTP_TIMEOUT_S),
+        should_stop=lambda: context.stop.is_asked,
+    )  # fmt: skip
+
+
+def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    from wfe_mcp.core.model import VerdictKind
+    from wfe_mcp.gates.command import run_check
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.files.mirror import evidence_folder
+
+    name, root = call.step.check or "", Path(call.run.worktree)
+    found = _configured(engine, call, "checks", name)
+    if isinstance(found, StepResult):
+        return found
+    check = FrozenCheck.model_validate(found)
+    check = check.model_copy(update={"timeout_s": min(check.timeout_s, call.limit_s(check.timeout_s))})
+    folder = evidence_folder(root, call.run.id, call.attempt.phase, call.attempt.number)
+    judgement = run_check(
+        check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child
+    )
+    told = ("exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
+    value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
+    value |= {key: judgement.data[key] for key in told if key in judgement.data}
+    fault = "" if judgement.kind is VerdictKind.PASS else judgement.message
+    return StepResult(value, fault, judgement=judgement)
+
+
+def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[str, Any] | StepResult:
+    """The frozen check or server; else the one of trusted configuration now; else why the step cannot go on."""
+    loaded = engine.settings()
+    frozen: dict[str, Any] | None = call.frozen.get(what, {}).get(name)
+    if frozen is None:
+        now = loaded.settings.checks if what == "checks" else loaded.settings.mcp_servers
+        frozen = now[name].frozen(name).model_dump(mode="json") if name in now else None
+    kind = "check" if what == "checks" else "MCP server"
+    if loaded.untrusted and frozen is not None:
+        said = f"needs_trust: the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
+        return StepResult(fault=said, needs_trust=True)
+    if frozen is None and (loaded.untrusted or loaded.project_file is None):
+        said = f"needs_trust: this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
+        return StepResult(fault=said, needs_trust=True)
+    return StepResult(fault=f"no {kind} {name!r} is configured") if frozen is None else frozen
+
+
+def _checked(call: StepCall, answer: StepResult) -> StepResult:
+    """The answer, when it looks as the step's ``output`` says."""
+    from wfe_mcp.artifacts.validate import validate
+
+    if call.step.output is None:
+        return answer
+    checked = validate(call.step.output.schema_, answer.value)
+    if not checked.faults:
+        return replace(answer, value=checked.value)
+    first = checked.faults[0]
+    where = f" at {first.path}" if first.path else ""
+    safe = is_repeatable(call.row) or (call.step.http is not None and call.step.http.method in _SAFE_METHODS)
+    fault = f"the result does not match its schema{where}: {first.message}"
+    return replace(answer, value=None, fault=fault, may_have_happened=not safe)

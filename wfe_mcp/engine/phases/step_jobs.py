@@ -1,0 +1,211 @@
+"""Who works a step, and how does its answer get into the run?
+
+    claim ──► begin (the row says running) ──► the call, outside any transaction ──► finish (in the job's last one)
+
+Rules:
+1. A job counts only while its row names it and its claim holds: a late answer changes nothing.
+2. A job that dies before ``begin`` has done nothing, so that the step simply begins again. After that a call to the
+   outside is in doubt (``unknown``); a check or a wait is repeated.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.files.checkpoints import at_start
+from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
+from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
+from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
+from wfe_mcp.engine.phases.steps import begin_phase, hand_in, is_repeatable, is_worked, step_of
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.tools.fault import StepStopped
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.workflow.model import Step, StepRetry
+
+__all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
+
+
+class StepJobs:
+    """The handler of the jobs that work one step."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        """Begin, call, and say what to write."""
+        call = self._begin(context.job)
+        if call is None:
+            return Outcome({"stale": True})
+        if call.row.position == 0 and call.row.tries == 1:
+            at_start(self._engine, call.run.id, call.attempt.phase, call.attempt.number)
+        try:
+            answer = make(self._engine, call, context)
+        except StepStopped as stopped:
+            if not stopped.may_have_happened:
+                self._not_begun(context.job)
+            raise ChildStopped(context.stop.reason) from None
+        except Suspended:
+            self._not_begun(context.job)
+            raise
+        told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
+        return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
+
+    def _begin(self, job: JobRecord) -> StepCall | None:
+        """The call to make; None when nobody waits for it any more, or not now."""
+        assert job.run_id is not None
+        with (
+            self._engine.store.tx() as tx,
+            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
+            row, attempt = _row(current, job), _attempt(current, job)
+            if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
+                return None
+            if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
+                return None
+            if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
+                tx.save_step(replace(row, status=StepStatus.READY, not_before=None))
+                return None
+            row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
+            tx.save_step(row)
+            roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
+            return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles)
+
+    def _not_begun(self, job: JobRecord) -> None:
+        """Nothing was sent: the step stands as before it began, so that whoever works it next begins it."""
+        assert job.run_id is not None
+        with (
+            self._engine.store.tx() as tx,
+            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
+            row = _row(current, job)
+            if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
+                tx.save_step(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
+
+
+class FileJobs:
+    """The handler of the jobs that read the files for a phase of steps: before it is claimed, before its gates judge."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        """Read the files, then go on."""
+        engine, job = self._engine, context.job
+        assert job.run_id is not None
+        path = PhasePath(job.phase or "")
+        if job.payload["then"] == "claim":
+            with engine.store.read() as tx:
+                read = files_at_start(engine, tx, engine.load(tx, job.run_id), path)
+            tree, head = read()
+            return Outcome({}, lambda tx: self._claim(tx, job, tree, head))
+        seen = bound_tree(engine, job.run_id, path)
+        return Outcome({}, lambda tx: self._hand_in(tx, job, seen))
+
+    def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
+        assert job.run_id is not None
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = _attempt(current, job)
+            if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
+                return
+            if held_elsewhere(self._engine, tx, current.run, current.state, attempt.phase) is None:
+                begin_phase(current, attempt, tree, head)
+                return
+            later = current.at + timedelta(seconds=BUSY_S)
+            on = {"phase": attempt.phase, "attempt": attempt.number}
+            current.enqueue("files", queue="step", payload=job.payload, run_at=later, **on)
+
+    def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
+        assert job.run_id is not None
+        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            attempt = _attempt(current, job)
+            goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
+            if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
+                hand_in(current, attempt, tree)
+
+
+def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    """The job will not be worked any more: its worker is gone, or it failed for good. The next turn sees that."""
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM):
+        pass
+
+
+def wait_s(retry: StepRetry, tries: int) -> float:
+    """Seconds to wait after try ``tries`` (1-based)."""
+    from wfe_mcp.workflow.model import duration_s
+
+    first = duration_s(retry.initial)
+    grown = {"none": 0.0, "fixed": first, "linear": first * tries, "exponential": first * 2.0 ** min(tries - 1, 60)}
+    return min(duration_s(retry.max), grown[retry.backoff])
+
+
+def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
+    assert job.run_id is not None
+    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+        row = _row(current, job)
+        if row is not None and row.status is StepStatus.RUNNING:
+            if answer.judgement is not None:
+                tx.add_evidence(_evidence(current, row, answer.judgement))
+            row = replace(row, served_by=answer.served_by)
+            tx.save_step(_ended(current, row, _step(current, row), answer))
+
+
+def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> EvidenceRecord:
+    """What a check that ran as a step showed, as a command gate keeps it."""
+    from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
+
+    seen = {name: found.data.get(name, {}).get("after") for name in ("tree", "head")}
+    return EvidenceRecord(
+        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=row.run_id, phase=row.phase, attempt=row.attempt,
+        iteration=current.attempt(row.phase).iteration, stage=Stage.BEFORE, gate=NO_GATE, kind=found.evidence_kind or "command",
+        sha256=None, data=found.data | {"step": row.step, "verdict": str(found.kind)}, log_path=found.log_path,
+        at=current.at, **seen,
+    )  # fmt: skip
+
+
+def _ended(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:
+    if not answer.fault:
+        return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
+    if answer.needs_trust:  # no try is burnt
+        return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault)
+    if step.retry is not None and row.tries < step.retry.max_attempts:
+        later = current.at + timedelta(seconds=wait_s(step.retry, row.tries))
+        return replace(row, status=StepStatus.READY, not_before=later, error=answer.fault)
+    in_doubt = answer.may_have_happened and not step.continue_on_error
+    status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
+    return replace(row, status=status, error=answer.fault, output=answer.value, finished_at=current.at)
+
+
+def _is_held(tx: Tx, job: JobRecord) -> bool:
+    """The claim that this job came with still holds."""
+    held = tx.job(job.id)
+    return held is not None and held.fence == job.fence and held.lease_owner == job.lease_owner
+
+
+def _row(current: RunChange, job: JobRecord) -> StepRecord | None:
+    """The row that waits for this very job."""
+    rows = current.tx.steps(current.run.id, PhasePath(job.phase or ""), job.attempt)
+    return next((row for row in rows if row.step == job.payload["step"] and row.job_id == job.id), None)
+
+
+def _attempt(current: RunChange, job: JobRecord) -> Attempt:
+    return current.attempt(PhasePath(job.phase or ""))
+
+
+def _step(current: RunChange, row: StepRecord) -> Step:
+    return step_of(current.plan.phase(row.phase), row.step)

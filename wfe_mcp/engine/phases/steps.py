@@ -1,0 +1,388 @@
+"""How does a phase of steps go on by itself?
+
+    ready ──► claimed by "server" ──► step 1 ──► … ──► step n ──► artifact handed in ──► gates
+                                        │
+               failed ──► on_fail       └─ in doubt ──► a person
+
+Rules:
+1. The state is looked at, never an event: whatever finished a step, a pause or a crash left open, the next turn goes on.
+2. One job per step, enqueued in the transaction that ends the step before it. A step's parameters are evaluated then,
+   once, and kept; what a tool answers is data and never evaluated (B-15).
+3. A call that may have had its effect is made again only by its own ``retry`` or after a person has reopened the phase.
+4. A new attempt of the iteration begins at the step the last one failed at; after a gate said no, all run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.files.drift import kept_back, prompt_hash
+from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.spec import PhasePath, RunSpec
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.workflow.model import Phase, Step, StepsPhase
+
+__all__ = [
+    "SERVER", "begin_phase", "claim_by_server", "does", "hand_in", "has_steps", "is_repeatable", "is_undone", "is_worked",
+    "leave", "passed", "settle_compensations", "settle_steps", "step_of", "trust_given", "undoing_steps",
+]  # fmt: skip
+
+SERVER = "server"
+"""The holder of phases that the server works: every live process works on them, so it never dies."""
+
+_UNDO = "compensate."
+"""What the names of steps begin with that undo an attempt; no id holds a dot."""
+
+_GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
+_LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
+_REPEATABLE_TRIES = 5
+_MAX_ARTIFACT_BYTES = 900_000
+_MOST_JOBS = 25
+"""Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
+
+
+def settle_steps(turn: RunChange) -> bool:
+    """Whatever is due in phases of steps. True when a command was given: then more may be due."""
+    if not has_steps(turn.state.spec):
+        return False
+    leave(turn)
+    if turn.state.status not in _GOES_ON:
+        return False
+    worked = [attempt for attempt in turn.state.open_attempts if turn.state.phase(attempt.phase).kind == "steps"]
+    return any(
+        (attempt.status is AttemptStatus.RUNNING and _go_on(turn, attempt))
+        or (attempt.status is AttemptStatus.READY and claim_by_server(turn, attempt))
+        for attempt in worked
+    )
+
+
+def settle_compensations(turn: RunChange) -> bool:
+    """Whatever is due in attempts that are being undone. True when a command was given.
+
+    Last of all that is settled: what an attempt leaves behind is stopped before its undoing begins.
+    """
+    if turn.state.status not in _GOES_ON:
+        return False
+    return any(_undo(turn, attempt) for attempt in turn.state.open_attempts if is_undone(attempt))
+
+
+def has_steps(spec: RunSpec) -> bool:
+    """True when the server may have steps to do: a phase of steps, or one that undoes what failed."""
+    return any(phase.kind == "steps" or any(rule.do == "compensate" for rule in phase.on_fail) for phase in spec.phases)
+
+
+def is_undone(attempt: Attempt) -> bool:
+    """True while the steps of ``compensate`` undo the failed ``attempt``."""
+    return attempt.status is AttemptStatus.FAILED and attempt.mending == "compensate"
+
+
+def is_worked(attempt: Attempt) -> bool:
+    """True while steps of ``attempt`` are at work: its own, or those that undo it."""
+    return attempt.status is AttemptStatus.RUNNING or is_undone(attempt)
+
+
+def step_of(phase: Phase, name: str) -> Step:
+    """The step that a row is about; one that undoes carries ``compensate.`` before its id."""
+    from wfe_mcp.workflow.model import StepsPhase
+
+    own = phase.steps if isinstance(phase, StepsPhase) else ()
+    return next(step for step in (*own, *undoing_steps(phase)) if step.id == name)
+
+
+def undoing_steps(phase: Phase) -> list[Step]:
+    """The steps that undo a phase, under names that no other step of it has."""
+    return [step.model_copy(update={"id": f"{_UNDO}{step.id}"}) for step in phase.compensate]
+
+
+def leave(turn: RunChange) -> None:
+    """Steps of an attempt that is over: what waits is cancelled, what runs is stopped, and a call is in doubt."""
+    before = turn.loaded.state
+    for path in turn.state.changed_since(before):
+        if path not in before.attempts:
+            continue
+        was, now = before.attempts[path][-1], turn.state.attempts[path][-1]
+        undone = is_undone(was)
+        is_over = now.number != was.number or (undone, is_worked(now)) != (is_undone(now), True)
+        if is_worked(was) and is_over and (undone or turn.state.phase(path).kind == "steps"):
+            rows = turn.tx.steps(turn.run.id, path, was.number)
+            live = [row for row in rows if row.status in _LIVE and row.step.startswith(_UNDO) == undone]
+            for row in live:
+                in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
+                status = StepStatus.UNKNOWN if in_doubt else StepStatus.CANCELLED
+                error = "it was running when its attempt ended" if in_doubt else row.error
+                turn.tx.save_step(replace(row, status=status, error=error, finished_at=turn.at))
+            if live:
+                turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
+                turn.tx.after_commit(turn.engine.wake)
+
+
+def begin_phase(turn: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
+    """The server claims the phase. False when something else takes its place just now."""
+    command = c.StartPhase(
+        phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head,
+        prompt_sha256=prompt_hash(turn, attempt), by=SYSTEM, at=turn.at,
+    )  # fmt: skip
+    if refusal(turn.state, command) is not None:
+        return False
+    turn.give(command)
+    return True
+
+
+def does(step: Step) -> str:
+    """What a step calls, in words."""
+    if step.tool is not None:
+        return f"tool {step.tool}"
+    if step.http is not None:
+        return f"http {step.http.method}"
+    if step.llm is not None:
+        return f"llm {step.llm.role}"
+    return next(f"{kind} {getattr(step, kind)}" for kind in ("check", "builtin", "wait") if getattr(step, kind))
+
+
+def is_repeatable(row: StepRecord) -> bool:
+    """False for calls to the outside, and for actions of installed packages: a second one could do harm."""
+    kind, _, name = row.does.partition(" ")
+    return kind not in {"tool", "http"} and not (kind == "builtin" and "." in name)
+
+
+def passed(row: StepRecord, step: Step) -> bool:
+    """True when the next step's turn has come."""
+    failed_well = row.status is StepStatus.FAILED and step.continue_on_error
+    return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
+
+
+def trust_given(turn: RunChange) -> None:
+    """Steps that waited for trust are due again."""
+    for attempt in turn.state.open_attempts:
+        if is_worked(attempt) and has_steps(turn.state.spec):
+            for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number):
+                if row.status is StepStatus.WAITING:
+                    turn.tx.save_step(replace(row, status=StepStatus.READY, error=""))
+
+
+def claim_by_server(turn: RunChange, attempt: Attempt) -> bool:
+    """The server claims a phase that is its own. False when not now, or when the files are read first."""
+    command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
+    if refusal(turn.state, command) is not None or kept_back(turn, attempt):
+        return False
+    needs = turn.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
+    if needs or _reads_files(turn, attempt.phase):
+        _ask_for_files(turn, attempt, "claim")
+        return False
+    return begin_phase(turn, attempt)
+
+
+def _reads_files(turn: RunChange, path: PhasePath) -> bool:
+    spec = turn.state.phase(path)
+    return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
+
+
+def _ask_for_files(turn: RunChange, attempt: Attempt, what: str) -> None:
+    """A job reads tree and HEAD outside the transaction, then goes on with ``what``."""
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
+    alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    if not any(job.kind == "files" and not job.cancel_requested for job in alive):
+        turn.enqueue("files", queue="step", payload={"then": what}, **on)
+
+
+def _go_on(turn: RunChange, attempt: Attempt) -> bool:
+    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
+    if not rows:
+        rows = _carried(turn, attempt, phase)
+    for position, step in enumerate(phase.steps):
+        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step))
+        if passed(row, step):
+            continue
+        if row.status is StepStatus.READY:
+            _enqueue(turn, row)
+        if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
+            return _fail(turn, row)
+        return False
+    if _reads_files(turn, attempt.phase):
+        _ask_for_files(turn, attempt, "hand_in")
+        return False
+    hand_in(turn, attempt, None)
+    return True
+
+
+def _undo(turn: RunChange, attempt: Attempt) -> bool:
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": turn.at}
+    phase = turn.plan.phase(attempt.phase)
+    for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
+        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step, own=True))
+        if passed(row, step):
+            continue
+        if row.status is StepStatus.READY:
+            _enqueue(turn, row)
+        if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
+            doubt = "failed" if row.status is StepStatus.FAILED else "may have had its effect, nobody knows"
+            turn.give(c.EndCompensation(fault=f"Step {row.step!r} ({row.does}) {doubt}: {row.error}", **on))
+            return True
+        return False
+    turn.give(c.EndCompensation(**on))
+    return True
+
+
+def _carried(turn: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
+    """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
+    tries = turn.state.attempts[attempt.phase]
+    last = tries[attempt.number - 2] if attempt.number > 1 else None
+    if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
+        return {}
+    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, last.number)}
+    kept: dict[str, StepRecord] = {}
+    for step in phase.steps:
+        row = rows.get(step.id)
+        in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
+        if row is None or not (passed(row, step) or in_doubt):
+            break
+        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
+        turn.tx.save_step(kept[step.id])
+    return kept
+
+
+def _new(turn: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
+    """The step's turn has come: its condition, its parameters and its key have their values from now on."""
+    from wfe_mcp.workflow.expressions import ExpressionError
+    from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.workflow.prompts import render
+
+    row = StepRecord(turn.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
+    values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own)
+    try:
+        if step.if_ is not None and not turn.plan.expressions.is_true(step.if_, values):
+            row = replace(row, status=StepStatus.SKIPPED, finished_at=turn.at)
+        else:
+            written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
+            row = _due(turn, row, filled(written, values, turn.plan.expressions))
+            if step.llm is not None:
+                # As written, not as filled: a prompt is rendered in one pass, and values stand in it as data (B-15).
+                prompt = render(step.llm.prompt, values, turn.plan.expressions, nonce=turn.run.id)
+                row = replace(row, input={"prompt": prompt})
+    except ExpressionError as exc:
+        row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=turn.at)
+    turn.tx.save_step(row)
+    return row
+
+
+def _due(turn: RunChange, row: StepRecord, step: Step) -> StepRecord:
+    from wfe_mcp.workflow.model import duration_s
+
+    given = step.http.model_dump(mode="json", by_alias=True) if step.http else step.params or None
+    row = replace(row, input=given, idempotency_key=step.idempotency_key or None)
+    if step.wait is not None:
+        row = replace(row, not_before=turn.at + timedelta(seconds=duration_s(step.wait)))
+    known = turn.tx.step_with_key(turn.run.id, row.idempotency_key) if row.idempotency_key else None
+    if known is None:
+        return row
+    if known.does != row.does:
+        error = f"the idempotency key {row.idempotency_key!r} is that of step {known.step!r} ({known.does})"
+        return replace(row, status=StepStatus.FAILED, error=error, finished_at=turn.at)
+    return replace(
+        row, status=StepStatus.DONE, output=known.output, carried=known.carried or known.attempt, finished_at=turn.at
+    )
+
+
+def _enqueue(turn: RunChange, row: StepRecord) -> None:
+    from wfe_mcp.store.records.jobs import Effect
+
+    safe, number = is_repeatable(row), row.enqueued + 1
+    job = turn.enqueue(
+        "step", queue="llm" if row.does.startswith("llm ") else "step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
+        effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE, max_attempts=_REPEATABLE_TRIES if safe else 1,
+        dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
+    )  # fmt: skip
+    turn.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
+
+
+def _as_its_job_ended(turn: RunChange, row: StepRecord) -> StepRecord:
+    """A step whose job ended without its answer: never begun, it is due again; a call that had begun is in doubt."""
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
+        return row
+    job = turn.tx.job(row.job_id)
+    if job is None or job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        return row
+    error = (job.error or f"its job was {job.status}").removeprefix(IN_DOUBT).rstrip(".")
+    if row.status is StepStatus.QUEUED and job.status is not JobStatus.CANCELLED and row.enqueued < _MOST_JOBS:
+        row = replace(row, status=StepStatus.READY)
+    else:
+        in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
+        status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
+        row = replace(row, status=status, error=error, finished_at=turn.at)
+    turn.tx.save_step(row)
+    return row
+
+
+def _fail(turn: RunChange, row: StepRecord) -> bool:
+    on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": turn.at}
+    named = f"Step {row.step!r} ({row.does})"
+    if row.status is StepStatus.FAILED:
+        turn.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
+    else:
+        reason = f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and goes on."
+        turn.give(c.FailAttempt(reason=reason, human_only=True, **on))
+    return True
+
+
+def hand_in(turn: RunChange, attempt: Attempt, tree: str | None) -> None:
+    """All steps are over: the artifact goes the way of every artifact."""
+    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
+
+    value = _artifact(turn, attempt)
+    checked = validate(turn.plan.schema(attempt.phase), value)
+    reason = (
+        f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
+    )
+    content = canonical_json(checked.value if not checked.faults else value)
+    if not reason:
+        try:
+            write_output(turn, attempt.phase, content)
+        except Refused as refused:
+            reason = f"The artifact of the steps could not be written: {refused.message}"
+    if reason:
+        turn.give(
+            c.FailAttempt(
+                phase=attempt.phase, attempt=attempt.number, reason=reason, kind=FailKind.INVALID, by=SYSTEM, at=turn.at
+            )
+        )
+        return
+    store_revision(turn, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
+
+
+def _artifact(turn: RunChange, attempt: Attempt) -> object:
+    """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
+    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = turn.plan.artifact_name(attempt.phase)
+    rows = turn.tx.steps(turn.run.id, attempt.phase, attempt.number)
+    results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
+    named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
+    return results[named[-1]] if named else {"steps": _in_bounds(results)}
+
+
+def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
+    """The results, the largest ones left out when all together are more than an artifact may hold."""
+    sizes = {step: len(canonical_json(value).encode()) for step, value in results.items()}
+    kept = dict(results)
+    for step in sorted(sizes, key=lambda step: sizes[step], reverse=True):
+        if sum(sizes[each] for each, value in kept.items() if value is results[each]) <= _MAX_ARTIFACT_BYTES:
+            break
+        kept[step] = {"left_out_bytes": sizes[step]}
+    return kept

@@ -1,0 +1,174 @@
+"""How does an artifact come in?
+
+    parse ──► validate ──► revision stored, gates begin            invalid: kept as a draft, counted, answered
+
+Rules:
+1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
+2. A dead holder's phase is taken over by whoever submits; a live one's answers ``leased``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.model import Attempt, AttemptStatus, By
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
+from wfe_mcp.engine.files.tree_binding import tree_later
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+from wfe_mcp.engine.kernel.leases import held_elsewhere
+from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.phases.claim import claim, free_dead_leases
+from wfe_mcp.engine.phases.model_worker import is_driven
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["read_submission", "submit"]
+
+_OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
+    """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
+    from pathlib import Path
+
+    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+    from wfe_mcp.workspace.files.paths import parts_of
+    from wfe_mcp.workspace.files.project_files import read_file, read_folder
+
+    root = Path(loaded.record.worktree)
+    parts_of(path)  # before the system hears of it: a name may be longer than it can take
+    if (root / path).is_dir():
+        return bundle_of(read_folder(root, path))
+    return read_artifact(schema, path, read_file(root, path))
+
+
+def submit(
+    engine: Engine, by: By, run_id: str, phase: str, *, attempt: int | None = None, artifact: object = None,
+    path: str | None = None, note: str = "", holder: str | None = None,
+) -> Receipt:  # fmt: skip
+    """Hand in the artifact of ``phase``. Raises ``invalid_artifact`` after keeping the draft."""
+    holder = holder or engine.holder
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
+        look = tree_later(engine, tx, loaded, spot)
+    if spot not in loaded.state.attempts:
+        near = nearest(phase, loaded.state.attempts)
+        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
+                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(one.phase for one in loaded.state.open_attempts)}.")  # fmt: skip
+    schema = plan.schema(spot)
+    from wfe_mcp.artifacts.validate import validate
+
+    try:
+        value = read_submission(engine, loaded, schema, path) if path else artifact
+        checked = validate(schema, value)
+        faults, content = checked.faults, canonical_json(checked.value)
+    except Refused as refused:
+        if refused.code != "invalid_artifact":
+            raise
+        # A file that cannot be read as an artifact: the draft names it, its bytes stay in the project.
+        value, content = {"path": path}, ""
+        faults = refused.details or (Detail("", refused.message),)
+    tree = look()
+    with turn(engine, run_id, by) as current:
+        answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
+        if answered is not None:
+            receipt = answered
+        elif faults:
+            receipt = _refuse(current, spot, value, faults)
+        else:
+            receipt = store_revision(current, spot, content, note, tree=tree)
+            write_output(current, spot, content)
+    return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
+
+
+def _take_hold(
+    current: RunChange, phase: PhasePath, number: int | None, holder: str, sha256: str | None, tree: str | None
+) -> Receipt | None:
+    """Make sure this holder may submit; the stored answer when these bytes were handed in before."""
+    tries = current.state.attempts[phase]
+    if number is not None and not 1 <= number <= len(tries):
+        raise Refused("stale_revision", f"Phase {phase!r} has no attempt {number}; the newest is {len(tries)}.",
+                      "Leave attempt out, or use the one start_phase named.")  # fmt: skip
+    meant = tries[-1] if number is None else tries[number - 1]
+    answered = _answered(current, meant, sha256)
+    if answered is not None:
+        return answered
+    if meant.number != tries[-1].number:
+        raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
+                      "Call start_phase and work on the open attempt.")  # fmt: skip
+    if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
+        if current.engine.is_alive(meant.holder, meant.lease_until):
+            raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
+                          "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
+        free_dead_leases(current)
+        _claim(current, phase, holder, tree)
+    if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
+        _claim(current, phase, holder, _tree_before(current, phase) or tree)
+    return None
+
+
+def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None) -> None:
+    busy = held_elsewhere(current.engine, current.tx, current.run, current.state, phase)
+    if busy is not None:
+        raise busy
+    claim(current, phase, holder, tree)
+
+
+def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
+    """A claim that comes with the work itself cannot know the files before it; those of the phase it follows can."""
+    trees = [current.attempt(need).tree for need in current.state.needs(phase)]
+    return next((tree for tree in trees if tree is not None), None)
+
+
+def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:
+    """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
+    same = sha256 is not None and any(
+        head.sha256 == sha256 and head.attempt in {meant.number, meant.restores}
+        for head in current.tx.revisions(current.run.id, meant.phase)
+    )
+    newest = meant.number == len(current.state.attempts[meant.phase])
+    closed = meant.status not in {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING, *_OPEN}
+    if (
+        meant.status in _OPEN
+        and meant.holder not in {None, current.engine.holder, CLI_HOLDER}
+        and current.engine.is_alive(meant.holder, meant.lease_until)
+        and current.by.channel == "mcp"
+    ):
+        raise Refused(
+            "leased", f"Phase {meant.phase!r} is held by {meant.holder}.", "Another worker submitted it; call status."
+        )
+    if meant.status in _OPEN and same and sha256 == meant.sha256:
+        return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
+    if closed and same:
+        return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
+    if closed and meant.status is AttemptStatus.FAILED and newest:
+        return None
+    if closed:
+        raise Refused("stale_revision", f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
+                      "Call status; reject or retry_phase opens a new attempt.")  # fmt: skip
+    return None
+
+
+def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[Detail, ...]) -> Receipt:
+    attempt = current.attempt(phase)
+    current.give(
+        c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=faults[0].message, by=current.by, at=current.at)
+    )
+    raw = json.dumps(value, ensure_ascii=True, default=str).encode()
+    current.tx.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
+    left = current.state.spec.max_invalid - current.attempt(phase).invalid
+    current.refusal = Refused(
+        "invalid_artifact", f"The artifact of phase {phase!r} does not match its schema: {len(faults)} fault(s).",
+        f"Fix every place named in details and submit again; {left} more invalid artifact(s) end the attempt." if left > 0
+        else "The attempt has failed: ask the user to look.",
+        faults, run=current.run.id, phase=phase,
+    )  # fmt: skip
+    return Receipt(current.loaded, phase, attempt.number, 0)

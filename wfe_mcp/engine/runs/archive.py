@@ -1,0 +1,87 @@
+"""Which open runs has nobody touched for long, and how are runs put away and brought back?
+
+Stale is no state: it is read off the clock, ``runs.stale_after`` of configuration and the run's last change.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.engine.kernel.transaction import turn
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import RunRecord
+
+__all__ = ["MAY_BE_STALE", "archive", "is_stale", "put_away", "stale_before", "unarchive"]
+
+MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
+
+_SURELY_FRESH = timedelta(minutes=1)
+"""So long no setting is read for a run: most are looked at while somebody works on them."""
+
+
+def stale_before(engine: Engine) -> datetime:
+    """An open run whose last change is older is stale."""
+    from wfe_mcp.workspace.config.settings import seconds
+
+    return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stale_after))
+
+
+def is_stale(engine: Engine, run: RunRecord) -> bool:
+    """Whether nobody has touched the run for ``runs.stale_after``, at least a minute."""
+    if (
+        run.origin_sha256 is not None
+        or run.status not in MAY_BE_STALE
+        or run.updated_at > engine.clock() - _SURELY_FRESH
+    ):
+        return False
+    return run.updated_at < stale_before(engine)
+
+
+def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
+    """Cancel and archive every stale run of the project; they stay readable. One that moved meanwhile is left alone."""
+    before = stale_before(engine)
+    with engine.store.read() as tx:
+        found = tx.list_runs(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
+    gone: list[RunRecord] = []
+    for record in found:
+        since = f"untouched since {record.updated_at.isoformat(timespec='seconds')}"
+        with turn(engine, record.id, by) as current:
+            if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
+                continue
+            current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, by=by, at=current.at))
+            current.tx.archive_run(record.id, current.at)
+        gone.append(current.loaded.record)
+    return gone
+
+
+def archive(engine: Engine, run: str) -> RunRecord:
+    """Take a run that is over off the lists; it stays readable. Refuses ``not_ready`` while it may go on."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        if record.ended_at is None:
+            raise Refused(
+                "not_ready",
+                f"Run '{record.id}' is {record.status}, so it is not over.",
+                f"End it first: wfe-mcp cancel {record.id}",
+                run=record.id,
+            )
+        if record.archived_at is None:
+            tx.archive_run(record.id, engine.clock())
+        return engine.load(tx, record.id).record
+
+
+def unarchive(engine: Engine, run: str) -> RunRecord:
+    """Put a run back on the lists."""
+    with engine.store.tx() as tx:
+        record = engine.load(tx, run).record
+        tx.archive_run(record.id, None)
+        return engine.load(tx, record.id).record

@@ -1,0 +1,117 @@
+"""How is a run steered: retry, skip, force, pause, resume, proceed, cancel, automatic mode?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath
+from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.models.roles import filled
+from wfe_mcp.engine.phases.claim import free_dead_leases
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import LoadedRun
+
+__all__ = ["Action", "control", "force_accept", "overrule", "retry", "skip"]
+
+Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
+
+
+def retry(
+    engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None
+) -> LoadedRun:  # fmt: skip
+    """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``."""
+    with turn(engine, run_id, by) as current:
+        free_dead_leases(current)
+        _refuse_others_work(current, PhasePath(phase))
+        if role is not None and role != CLIENT_ROLE:
+            filled(engine.settings(current.tx), role, current.frozen)  # refuses a role that nobody fills
+        current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
+    return current.loaded
+
+
+def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Leave ``phase`` out."""
+    with turn(engine, run_id, by) as current:
+        current.give(c.Skip(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
+    return current.loaded
+
+
+def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Overrule the gates of ``phase``: the open revision, else the last refused draft, is accepted; the run is tainted."""
+    path = PhasePath(phase)
+    with turn(engine, run_id, by) as current:
+        revision, sha256 = _draft(current, path)
+        current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=by, at=current.at))
+    return current.loaded
+
+
+def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
+    """Decide against the models of the opinion gate that ``phase`` stands at; the gates after it judge as ever."""
+    with turn(engine, run_id, by) as current:
+        current.give(c.Overrule(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
+    return current.loaded
+
+
+def control(
+    engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = "",
+    max_cost_usd: float | None = None, max_tokens: int | None = None,
+) -> LoadedRun:  # fmt: skip
+    """Pause, resume, cancel, proceed, or switch automatic mode.
+
+    ``max_cost_usd``, ``max_tokens``: what a person who resumes lets the run spend in all from now on.
+    """
+    if any(raised is not None and not 0 < raised < float("inf") for raised in (max_cost_usd, max_tokens)):
+        raise Refused("bad_argument", "What a run may spend is more than nothing.", "Give an amount above zero.")
+    with turn(engine, run_id, by) as current:
+        on: dict[str, Any] = {"by": by, "at": current.at}
+        commands: dict[Action, c.Command] = {
+            "pause": c.Pause(reason=reason, **on),
+            "resume": c.Resume(max_cost_usd=max_cost_usd, max_tokens=max_tokens, **on),
+            "cancel": c.Cancel(reason=reason, **on),
+            "proceed": c.Proceed(phase=PhasePath(phase) if phase else None, **on),
+            "auto_on": c.SetAuto(auto=True, **on),
+            "auto_off": c.SetAuto(auto=False, **on),
+        }
+        current.give(commands[action])
+    return current.loaded
+
+
+def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
+    """An agent opens no new attempt over the head of another worker that lives; a person may."""
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
+        return
+    if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
+        raise Refused("leased", f"Phase {path!r} is held by {attempt.holder}.",
+                      "Only its holder, or a person, opens a new attempt; take another phase.")  # fmt: skip
+
+
+def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
+    """The last refused draft as a revision, when nothing valid was ever handed in; (0, None) otherwise."""
+    attempt = current.state.attempts.get(path, (None,))[-1]
+    if attempt is None or attempt.revision:
+        return 0, None
+    drafts = current.tx.refused(current.run.id, path, attempt.number)
+    if not drafts:
+        return 0, None
+    try:
+        value: object = json.loads(drafts[-1].raw)
+    except ValueError:  # only its first 100 kB were kept
+        return 0, None
+    if not isinstance(value, dict):
+        return 0, None
+    content = canonical_json(cast("dict[str, Any]", value))
+    kept = current.tx.add_revision(
+        current.run.id, path, attempt.number, attempt.iteration, current.plan.artifact_name(path) or path,
+        current.plan.schema_name(path), content, sha256_hex(content), "forced", "a refused draft, forced by a person", current.at,
+    )  # fmt: skip
+    return kept.revision, kept.sha256

@@ -1,0 +1,78 @@
+"""How is a changed file of a sealed artifact made good?
+
+put back     the sealed artifact is written over it; anybody may, nothing that counts changes
+accept       a person begins the phase anew with what the file holds now: a new attempt, its gates, all that follows
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.files.drift import changed_artifacts
+from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.phases.submit import submit
+from wfe_mcp.engine.runs import control
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.artifacts.revisions import Receipt
+    from wfe_mcp.engine.files.drift import ChangedFile
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["accept_edit", "put_back"]
+
+
+def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
+    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run goes on. What was put back.
+
+    Those of an imported run too: nothing of it changes but files.
+    """
+    from wfe_mcp.workspace.files.mirror import write_artifact
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        plan = engine.plans.of_run(tx, loaded.record)
+        changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
+        wanted = [one for one in changed if not phase or one.phase == phase]
+        texts = [(one, rendered_artifact(tx, loaded.record, plan, loaded.state.current(one.phase))) for one in wanted]
+    for one, text in texts:
+        assert text is not None, "only a stored revision can differ from its file"
+        write_artifact(Path(loaded.record.worktree), loaded.record.id, one.phase, one.attempt, text)
+    if loaded.record.origin_sha256 is None:
+        with turn(engine, loaded.record.id, by):
+            pass  # what waited for it goes on
+    return wanted
+
+
+def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receipt:
+    """A person begins ``phase`` anew with what its file holds now; the new revision stands before its gates.
+
+    Refuses where the file is as sealed or is no valid artifact, and for phases whose artifact the server makes itself.
+    """
+    from wfe_mcp.artifacts.validate import validate
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        plan = engine.plans.of_run(tx, loaded.record)
+        changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
+        found = next((one for one in changed if one.phase == phase), None)
+        if found is None:
+            raise Refused("illegal_transition", f"The artifact of {phase!r} is as it was accepted: there is no edit.",
+                          "Call status to see which files differ.", run=loaded.record.id)  # fmt: skip
+        if loaded.state.phase(phase).kind == "steps":
+            raise Refused("illegal_transition", f"The artifact of {phase!r} is what the server's steps gave; nobody hands it in.",
+                          f"Put it back: wfe-mcp artifact restore {loaded.record.id} {typed(phase)}")  # fmt: skip
+        value = changed_on_disk(tx, loaded.record, plan, loaded.state.current(phase))
+    checked = validate(plan.schema(phase), value)
+    if checked.faults:
+        raise Refused("invalid_artifact", f"The edited artifact of {phase!r} does not match its schema.",
+                      f"Correct {found.path}, or put it back.", checked.faults)  # fmt: skip
+    run = loaded.record.id
+    control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is handed in.")
+    return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {found.path}", holder=CLI_HOLDER)

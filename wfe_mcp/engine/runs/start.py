@@ -1,0 +1,233 @@
+"""How does a run begin?
+
+The template is chosen, checked against the project and frozen with the checks, roles, servers and context bundles it
+names; from then on nothing outside changes what the run follows (B-20).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp import __version__
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.commands import StartRun
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.engine.artifacts.context_bundles import bundles_of
+from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
+from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
+from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.engine.templates.overrides import configured
+from wfe_mcp.engine.templates.plugins import refuse_absent, versions_of
+from wfe_mcp.engine.templates.trust import trusted_policy
+from wfe_mcp.workspace.config.provider_kinds import installed_kind
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.core.spec import PhaseSpec, RunSpec
+    from wfe_mcp.engine.artifacts.context_bundles import Bundle
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.engine.templates.overrides import MadeRoles
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+__all__ = ["is_for_people", "new_run_id", "start_run"]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ORIGIN_CHARS = 200
+
+
+def start_run(
+    engine: Engine,
+    by: By,
+    template: str,
+    inputs: dict[str, Any],
+    *,
+    title: str = "",
+    auto: bool | None = None,
+    idempotency_key: str | None = None,
+    driver: str = "",
+    triggered_by: str = "",
+    external_id: str = "",
+) -> LoadedRun:
+    """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
+
+    ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
+    ``triggered_by``: what made somebody start it; ``external_id``: what it is called there. At most 200 characters each.
+    Refuses ``needs_human`` where configuration keeps agents from starting this template.
+    """
+    _refuse_unkept(inputs)
+    origin = _origin(triggered_by=triggered_by, external_id=external_id)
+    more = origin | ({"driver": driver} if driver else {})
+    args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
+    if idempotency_key:
+        with engine.store.read() as tx:
+            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            if known is not None:
+                return engine.load(tx, known)
+    settings = engine.settings()
+    if not by.is_human and is_for_people(engine, settings, template):
+        raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
+                      f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
+    chosen = find_template(engine, template)
+    plan, made = configured(engine, chosen, settings)
+    given = _checked_inputs(plan, inputs)
+    _refuse_missing(plan, settings, engine, made)
+    bundles = bundles_of(engine.root, plan, settings, given)
+    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
+    kinds = {provider["kind"] for provider in frozen["providers"].values()}
+    frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
+    spec = _served(engine, plan, settings, frozen, driver)
+    goes_on = settings.settings.auto if auto is None else auto
+    from wfe_mcp.store.records.runs import NewRun
+
+    with engine.store.tx() as tx:
+        if idempotency_key:
+            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            if known is not None:
+                return engine.load(tx, known)
+        document = tx.keep_document(plan.definition)
+        for bundle in bundles:
+            tx.keep_document(bundle.parts)
+        state = RunState()
+        events = decide(state, StartRun(spec=spec, auto=goes_on, by=by, at=engine.clock()))
+        for event in events:
+            state = evolve(state, event)
+        new = NewRun(
+            id=new_run_id(), project_id=engine.project_id,
+            worktree=str(engine.root), template=plan.template.name,
+            template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
+            title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
+            idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
+        )  # fmt: skip
+        record = tx.create_run(new, state, events, by, engine.clock())
+        tx.after_commit(partial(engine.has_changed, (record.id,), events))
+        with turn_in(engine, tx, record.id, by) as turn:
+            pass
+    return turn.loaded
+
+
+def new_run_id() -> RunId:
+    """A name that no other run has: ten characters that nobody mixes up."""
+    return RunId("".join(secrets.choice(_ALPHABET) for _ in range(10)))
+
+
+def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bool:
+    """Whether ``policy.templates`` keeps ``template`` from agents.
+
+    What is not trusted yet can only forbid more: whoever edits or removes the file does not undo what it said when a
+    person trusted it last.
+    """
+    name = template.partition("@")[0]
+    lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
+    if settings.untrusted or settings.project_file is None:
+        lists.append(trusted_policy(engine))
+    return any(allowed is not None and name not in allowed for allowed in lists)
+
+
+def _refuse_unkept(inputs: dict[str, Any]) -> None:
+    """Inputs that no JSON can give back, before they are hashed. Refuses ``bad_argument``, ``too_large``."""
+    from wfe_mcp.artifacts.parse import check_value
+
+    try:
+        check_value(inputs)
+    except Refused as no:
+        code = "too_large" if no.code == "too_large" else "bad_argument"
+        details = tuple(Detail(pointer("inputs") + at.path, at.message, at.expected, at.got) for at in no.details)
+        raise Refused(code, f"The inputs cannot be kept: {no.message}", no.hint, details) from None
+
+
+def _origin(**given: str) -> dict[str, str]:
+    """Where the run comes from, as far as it was said."""
+    for name, text in given.items():
+        if len(text) > _ORIGIN_CHARS or not text.isprintable():
+            raise Refused("bad_argument", f"{name} is one line of at most {_ORIGIN_CHARS} characters.", "Shorten it.",
+                          (Detail(pointer(name), "is too long or no single line"),))  # fmt: skip
+    return {name: text for name, text in given.items() if text}
+
+
+def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str, Any]:
+    from wfe_mcp.workflow.flows import inputs_of
+
+    given, faults = inputs_of(plan.template, inputs)
+    if faults:
+        details = tuple(
+            Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults
+        )
+        raise Refused("bad_argument", f"The inputs of template {plan.template.name!r} are not right: {faults[0].message}",
+                      "Fix the listed inputs and call start_run again.", details)  # fmt: skip
+    return given
+
+
+def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, made: MadeRoles) -> None:
+    """What packages bring must be installed, and in a project with trusted configuration the rest must be there too."""
+    from wfe_mcp.workflow.lint import ProjectNames, lint
+
+    requires = engine.plans.report(plan.definition).requires
+    refuse_absent(plan.template.name, requires.plugins)
+    checks, servers, context = settings.settings.checks, settings.settings.mcp_servers, settings.settings.context
+    roles = {*known_names(settings.settings), *made}
+    missing = [name for name in requires.checks if name not in checks]
+    missing += [name for name in requires.servers if name not in servers]
+    missing += [name for name in requires.context if name not in context]
+    missing += [name for name in requires.roles if name not in roles]
+    if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
+        project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
+        errors = lint(plan.definition, project).errors
+        if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
+            raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
+                          "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
+
+
+def _roles(
+    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, made: MadeRoles, driver: str
+) -> dict[str, Any]:
+    """Who fills the roles and drives the run, as it is configured and trusted now. Refuses a driver that is nobody."""
+    names = engine.plans.report(plan.definition).requires.roles
+    if driver:
+        filled(settings, driver)
+    return freeze_roles(settings, [*names, driver] if driver else names, made)
+
+
+def _served(
+    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str
+) -> RunSpec:
+    """The phases as this run has them: those that the client would work are the server's where there is a driver.
+
+    One that a CLI agent works has the working tree to itself, like one whose gates read the files.
+    """
+    phases: list[PhaseSpec] = []
+    for one in plan.spec.phases:
+        served = one.served or (bool(driver) and one.kind == "agent")
+        works = served and one.kind in {"agent", "llm"}
+        alone = works and is_cli_agent(settings, worker_of(plan, one.path, driver), frozen)
+        phases.append(replace(one, served=served, exclusive=one.exclusive or alone))
+    return replace(plan.spec, phases=tuple(phases))
+
+
+def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
+    """What the run may use, as it is configured and trusted now."""
+    requires = engine.plans.report(plan.definition).requires
+    checks, servers = settings.settings.checks, settings.settings.mcp_servers
+    return {
+        "engine": f"wfe-mcp {__version__}",
+        "checks": {
+            name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
+        },
+        "servers": {
+            name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
+        },
+        "context": [bundle.frozen() for bundle in bundles],
+        "shell": settings.settings.tools.bash,
+        "hash_prompts": settings.settings.artifacts.hash_prompts,
+        "plugins": versions_of(requires.plugins),
+        "http_allow": list(settings.settings.http.allow),
+        "env": {name: engine.environment[name] for name in settings.settings.env.allow if name in engine.environment},
+    }

@@ -1,0 +1,90 @@
+"""What was said in this project, and is the index of words complete?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.search import FindHealth, FindPage
+
+__all__ = ["CaughtUp", "SearchResult", "catch_up", "find", "health"]
+
+CATCH_UP_S = 3.0
+"""So long a question waits for runs that were written before there was an index."""
+
+
+CaughtUp = Literal["whole", "more", "stuck"]
+"""All runs are indexed; the time was over first; the database takes no writes now."""
+
+
+STEP_EVENTS = 400
+"""What one transaction indexes, about: some tenths of a second on a slow machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A page of hits, and how many runs could not be looked into yet. ``roots``: project → folder, where all are asked."""
+
+    page: FindPage
+    waiting: int
+    roots: dict[str, str]
+
+
+def find(
+    engine: Engine, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = "", *,
+    everywhere: bool = False, catch_up_s: float | None = None,
+) -> SearchResult:  # fmt: skip
+    """What was said, in this project or ``everywhere`` of this user.
+
+    Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (work items, and
+    an SQLite that cannot look for words).
+    """
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.store.records.search import Kind
+    from wfe_mcp.store.search.query import parse_query
+
+    wanted = parse_query(query)
+    if kind == Kind.WORK_ITEM:
+        raise Refused("unavailable", "Work items are not built yet, so none can be found.",
+                      "Leave kind out, or take one of: run, artifact, event, decision, finding.")  # fmt: skip
+    is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
+    with engine.store.read() as tx:
+        project = None if everywhere else engine.project_id
+        one = None if not run else RunId(run) if everywhere else tx.find_run(engine.project_id, run).id
+        page = tx.find(wanted, project, Kind(kind) if kind else None, one, limit, cursor or None)
+        waiting = 0 if is_whole else tx.find_health().waiting
+        roots = tx.project_roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
+    return SearchResult(page, waiting, roots)
+
+
+def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:
+    """Index runs that are not yet, newest first. It stops between two short transactions, so writers wait for moments.
+
+    Refuses ``unavailable`` where SQLite cannot look for words. A database that takes no writes now is read as it is.
+    """
+    with engine.store.read() as tx:
+        tx.must_have_fts5()
+        if not tx.index_is_behind():
+            return "whole"
+    until, after = time.monotonic() + within_s, None
+    while True:
+        try:
+            with engine.store.tx() as tx:
+                after = tx.index_missing(after, STEP_EVENTS)
+        except Refused:
+            return "stuck"
+        if after is None:
+            return "whole"
+        if time.monotonic() >= until:
+            return "more"
+
+
+def health(engine: Engine) -> FindHealth:
+    """Whether SQLite can look for words, and how many runs are not indexed as they stand."""
+    with engine.store.read() as tx:
+        return tx.find_health()

@@ -1,0 +1,241 @@
+"""Which templates can this project start?
+
+    .wfe/templates  >  saved or imported, the newest version  >  shipped, or of an installed package
+
+The first found by name wins. A name that is neither shipped nor installed needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
+put a template out of use by its name, whichever of the three it is, or one kept version as ``NAME@VERSION``: what it
+shadowed counts again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
+    from wfe_mcp.workflow.catalogue import CatalogueEntry, PackageTemplate
+    from wfe_mcp.workflow.flows import Whole
+    from wfe_mcp.workflow.lint import LintReport, ProjectNames
+
+__all__ = [
+    "Offer", "find_template", "known_templates", "linted", "offers", "template_definition", "trust_key", "whole_definition",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A template that can be named: where it comes from and its definition.
+
+    ``source``: shipped, package, project or stored. ``package``: the installed package and its version.
+    ``state``: empty, or why it does not start here: ``disabled`` or ``archived``.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str
+    source: str
+    definition: dict[str, Any]
+    default: bool = False
+    state: str = ""
+    package: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether a person installed it, with us or with another package: then it needs no trust of its own."""
+        return self.source in {"shipped", "package"}
+
+
+def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list[Offer]:
+    """The templates of this project by name, default first; ``query`` keeps those that hold every word of it.
+
+    One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
+    unless ``all_states``.
+    """
+    found: list[Offer] = []
+    for read in _readers(engine).values():
+        with contextlib.suppress(Refused):
+            found.append(read())
+    words = query.lower().split()
+    hits = [
+        offer
+        for offer in _marked(engine, found)
+        if (all_states or not offer.state)
+        and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
+    ]
+    # A project's own default comes before the one that is shipped.
+    return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.is_installed, offer.name))
+
+
+def known_templates(engine: Engine) -> list[str]:
+    """Every name that a template has here, readable or not."""
+    return sorted(_readers(engine))
+
+
+def template_definition(engine: Engine, name: str) -> Offer:
+    """The template called ``name``, or the kept version ``NAME@VERSION``. Refuses ``unknown_template`` with the nearest."""
+    base, at, version = name.partition("@")
+    known = _readers(engine)
+    if at:
+        return _marked(engine, [_version(engine, base, version, known.get(base))])[0]
+    if base in known:
+        return _marked(engine, [known[base]()])[0]
+    near = nearest(base, known)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Templates: {', '.join(sorted(known))}."
+    raise Refused("unknown_template", f"No template is called {base!r}.", hint)
+
+
+def find_template(engine: Engine, name: str) -> CompiledTemplate:
+    """The plan of the template called ``name`` with those that it runs inside, ready to start; its sha256 is its own.
+
+    Refuses what is out of use and what nobody trusts yet, inside too.
+    """
+    from wfe_mcp.workflow.load import digest
+
+    offer = _in_use(engine, name)
+    made = whole_definition(engine, offer.definition, ready=True)
+    engine.plans.report(made.definition)
+    _trusted(engine, offer, name)
+    return replace(engine.plans.of(made.definition), sha256=digest(offer.definition))
+
+
+def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
+    """``definition`` with the templates that it runs inside. ``ready``: refuses the first that cannot be started."""
+    from wfe_mcp.workflow.flows import whole
+
+    def find(name: str) -> dict[str, Any]:
+        if not ready:
+            return template_definition(engine, name).definition
+        return _trusted(engine, _in_use(engine, name), name).definition
+
+    made = whole(definition, find)
+    if ready and made.faults:
+        no = made.faults[0][1]
+        code = "invalid_template" if no.code == "unknown_template" else no.code
+        message = f"Template {definition.get('name')!r} runs another inside: {no.message}"
+        raise Refused(code, message, no.hint, tuple(detail for detail, _ in made.faults))
+    return made
+
+
+def linted(engine: Engine, definition: dict[str, Any], project: ProjectNames | None = None) -> LintReport:
+    """What lint says of ``definition`` with the templates that this project has for it to run inside."""
+    from wfe_mcp.workflow.lint import lint
+
+    made = whole_definition(engine, definition)
+    report = lint(made.definition, project)
+    return replace(report, errors=(*report.errors, *(detail for detail, _ in made.faults)))
+
+
+def _in_use(engine: Engine, name: str) -> Offer:
+    offer = template_definition(engine, name)
+    if offer.state:
+        raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
+                      f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
+    return offer
+
+
+def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
+    from wfe_mcp.workflow.load import digest
+
+    if not offer.is_installed:
+        with engine.store.read() as tx:
+            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), digest(offer.definition))
+        if not trusted:
+            raise Refused("needs_trust", f"Template {name!r} comes from this {_origin(offer)} and nobody trusts it yet.",
+                          f"Ask the user to look at it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
+    return offer
+
+
+def trust_key(name: str) -> str:
+    """The name under which trust in a template is kept; all its versions share it, each with its own sha256."""
+    return f"template:{name}"
+
+
+def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
+    """How to read each template, by name; what the project has shadows what is shipped."""
+    from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
+
+    found: dict[str, Callable[[], Offer]] = {}
+    for entry in shipped_templates():
+        found[entry.name] = partial(_read, "shipped", entry)
+    for brought in package_templates():
+        found[brought.name] = partial(_brought, brought)
+    with engine.store.read() as tx:
+        marks = tx.template_marks(engine.project_id)
+        for record in reversed(tx.templates(engine.project_id)):  # the newest comes last, and stays
+            if not _state(marks, f"{record.name}@{record.version}"):
+                found[record.name] = partial(_stored, engine, record)
+    for entry in project_templates(engine.root):
+        found[entry.name] = partial(_read, "project", entry)
+    return found
+
+
+def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
+    """The kept version, else the template of this name when that is its version."""
+    with engine.store.read() as tx:
+        kept = tx.template_versions(engine.project_id, name)
+    for record in kept:
+        if record.version == version:
+            return _stored(engine, record)
+    offer = read() if read else None
+    if offer is not None and offer.version == version:
+        return offer
+    versions = [record.version for record in kept]
+    raise Refused("unknown_template", f"Template {name!r} has no version {version!r}.",
+                  f"Kept versions: {', '.join(versions)}." if versions else "No version of it is kept: leave @VERSION out.")  # fmt: skip
+
+
+def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
+    """The same offers with what people said of each."""
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    with engine.store.read() as tx:
+        marks = tx.template_marks(engine.project_id)
+    chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
+    marked: list[Offer] = []
+    for offer in found:
+        default = TemplateMark.DEFAULT in marks.get(offer.name, ()) if chosen else offer.default
+        of_version = _state(marks, f"{offer.name}@{offer.version}") if offer.source == "stored" else ""
+        marked.append(replace(offer, default=default, state=_state(marks, offer.name) or of_version))
+    return marked
+
+
+def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
+    """Why what is marked under ``key`` is out of use; empty when it is not."""
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    given = marks.get(key, ())
+    return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")
+
+
+def _read(source: str, entry: CatalogueEntry) -> Offer:
+    return _offer(source, entry.read().value)
+
+
+def _brought(template: PackageTemplate) -> Offer:
+    return replace(_offer("package", template.read().value), package=template.plugin.package)
+
+
+def _stored(engine: Engine, record: TemplateRecord) -> Offer:
+    with engine.store.read() as tx:
+        return _offer("stored", tx.document(record.sha256))
+
+
+def _offer(source: str, definition: dict[str, Any]) -> Offer:
+    return Offer(
+        str(definition.get("name", "")), str(definition.get("version", "")), str(definition.get("title", "")),
+        str(definition.get("description", "")), source, definition, bool(definition.get("default", False)),
+    )  # fmt: skip
+
+
+def _origin(offer: Offer) -> str:
+    return "repository" if offer.source == "project" else "project's saved templates"

@@ -1,0 +1,92 @@
+"""What has changed since the person last looked that counts without their trust?
+
+Their own configuration is theirs, and a template that they trusted once may be put in use again. But whoever has their
+shell can do both. So ``wfe-mcp trust`` and ``init`` note when they looked, and at which bytes; the next approval and
+``wfe-mcp verify`` say what is different.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import SettingEvent
+
+__all__ = [
+    "OwnConfiguration", "note_own_configuration", "note_template", "own_configuration", "template_changes", "templates_enabled",
+]  # fmt: skip
+
+_GONE = "0" * 64
+_SEEN = "TemplatesSeen"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnConfiguration:
+    """``looked_at``: when a person last saw it in this project, None: never. ``changed``: it is another one since."""
+
+    file: Path
+    looked_at: datetime | None
+    changed: bool
+
+
+def own_configuration(engine: Engine) -> OwnConfiguration:
+    """How the user's configuration file stands in this project."""
+    file, now = _now()
+    with engine.store.read() as tx:
+        seen = [one for one in tx.trusted(engine.project_id) if one.path_key == _key(file)]
+    last = max(seen, key=lambda one: one.at, default=None)
+    return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {one.sha256 for one in seen})
+
+
+def note_own_configuration(engine: Engine, tx: Tx, by: By) -> None:
+    """The person has looked: from now on these bytes, and the templates in use, are the known ones."""
+    file, now = _now()
+    tx.trust(engine.project_id, _key(file), now, by, engine.clock())
+    tx.note_setting(_SEEN, _template(engine, ""), by, engine.clock())
+
+
+def note_template(engine: Engine, tx: Tx, by: By, change: str, name: str) -> None:
+    """The template ``name`` was put in or out of use, or first: ``TemplateEnabled`` and its like."""
+    tx.note_setting(change, _template(engine, name), by, engine.clock())
+
+
+def template_changes(engine: Engine, changes: Iterable[SettingEvent]) -> list[tuple[str, SettingEvent]]:
+    """Those of ``changes`` that put a template of this project in or out of use, each with its name."""
+    ours = _template(engine, "")
+    return [(one.name.removeprefix(ours), one) for one in changes if one.name.startswith(ours) and one.type != _SEEN]
+
+
+def templates_enabled(engine: Engine) -> list[str]:
+    """Templates that somebody who proved nothing put in use again since the person last looked."""
+    with engine.store.read() as tx:
+        changes = tx.setting_events()
+    seen = max((one.seq for one in changes if (one.type, one.name) == (_SEEN, _template(engine, ""))), default=0)
+    last = {name: one for name, one in template_changes(engine, changes) if one.seq > seen}
+    return sorted(name for name, one in last.items() if one.type == "TemplateEnabled" and not one.assurance)
+
+
+def _template(engine: Engine, name: str) -> str:
+    return f"template:{engine.project_id}:{name}"
+
+
+def _key(file: Path) -> str:
+    return f"own:{file}"
+
+
+def _now() -> tuple[Path, str]:
+    from wfe_mcp.core.canonical import sha256_hex
+    from wfe_mcp.workspace.system.location import user_config_file
+
+    file = user_config_file()
+    try:
+        return file, sha256_hex(file.read_bytes())
+    except OSError:
+        return file, _GONE

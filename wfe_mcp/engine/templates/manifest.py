@@ -1,0 +1,107 @@
+"""Which bytes went into a run, which came out, and do the same always give the same?
+
+    inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version
+    outputs_hash    the artifacts that count, and what each step of the server answered
+
+Times, logs and counts of a check that ran as a step do not count: they differ although the answer is the same. The idea is
+that of S2-16.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.store.records.steps import StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+
+__all__ = ["manifest"]
+
+_SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
+_COMPARED = 200
+
+
+def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) -> dict[str, Any]:
+    """The manifest of a run, as far as it has come. ``score``: of completed runs with these inputs, how many agree.
+
+    ``rows``: its steps as they were at another moment.
+    """
+    record = loaded.record
+    rows = tx.steps(record.id) if rows is None else rows
+    outputs = _outputs_hash(loaded, rows)
+    made: dict[str, Any] = {
+        "engine": tx.document(record.frozen_sha256).get("engine", ""),
+        "template": {"name": record.template, "version": record.template_version, "sha256": record.template_sha256},
+        "definition_sha256": record.definition_sha256,
+        "spec_sha256": record.spec_sha256,
+        "inputs_sha256": record.inputs_sha256,
+        "frozen_sha256": record.frozen_sha256,
+        "artifacts": [
+            {"phase": attempt.phase, "attempt": attempt.number, "revision": attempt.revision, "sha256": attempt.sha256}
+            for attempt in _counting(loaded)
+        ],
+        "steps": [_step(row) for row in _worked(loaded, rows)],
+        "inputs_hash": _inputs_hash(record),
+        "outputs_hash": outputs,
+    }
+    if record.status is RunStatus.COMPLETED:
+        others = [_outputs_hash(each, tx.steps(each.record.id)) for each in _alike(tx, record)]
+        same = others.count(outputs) + 1
+        made["score"] = {"runs": len(others) + 1, "same_outputs": same, "share": round(same / (len(others) + 1), 3)}
+    return made
+
+
+def _inputs_hash(record: RunRecord) -> str:
+    return sha256_of([record.template_sha256, record.definition_sha256, record.inputs_sha256, record.frozen_sha256])
+
+
+def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
+    steps = [[row.phase, row.step, _answer_hash(row)] for row in _worked(loaded, rows)]
+    by_server = {row.phase for row in rows}
+    made = [[attempt.phase, attempt.sha256] for attempt in _counting(loaded) if attempt.phase not in by_server]
+    return sha256_of([sorted(made), steps])
+
+
+def _counting(loaded: LoadedRun) -> list[Attempt]:
+    """The attempts whose artifacts the run stands on."""
+    newest = (tries[-1] for tries in loaded.state.attempts.values())
+    return [each for each in newest if each.status is AttemptStatus.COMPLETED and each.sha256]
+
+
+def _worked(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
+    """The steps of the newest attempts that are over, in order."""
+    newest = {path: tries[-1].number for path, tries in loaded.state.attempts.items()}
+    over = {StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED}
+    return [row for row in rows if row.status in over and newest.get(row.phase) == row.attempt]
+
+
+def _step(row: StepRecord) -> dict[str, Any]:
+    told = {
+        "phase": row.phase, "attempt": row.attempt, "step": row.step, "does": row.does, "state": str(row.status),
+        "served_by": row.served_by, "input_sha256": sha256_of(row.input) if row.input is not None else "",
+        "output_sha256": _answer_hash(row),
+    }  # fmt: skip
+    return {key: value for key, value in told.items() if value}
+
+
+def _answer_hash(row: StepRecord) -> str:
+    if row.status is not StepStatus.DONE:
+        return sha256_of({"state": str(row.status)})
+    if row.does.startswith("check "):
+        said = cast("dict[str, Any]", row.output)
+        return sha256_of({key: said[key] for key in _SAME_EACH_TIME if key in said})
+    return sha256_of(row.output)
+
+
+def _alike(tx: Tx, record: RunRecord) -> list[LoadedRun]:
+    """The project's newest other completed runs into which the same went."""
+    page = tx.list_runs(record.project_id, template=record.template, status=[RunStatus.COMPLETED], limit=_COMPARED)
+    wanted = _inputs_hash(record)
+    found = [tx.load_run(each.id) for each in page.runs if each.id != record.id and _inputs_hash(each) == wanted]
+    return [each for each in found if each is not None]

@@ -1,0 +1,99 @@
+"""What does configuration change in a template that is about to run, and who fills its roles then?
+
+    [templates.<t>.phases.<p>]   approver, retries, time-out …      ``workflow.overrides`` says what each does
+                                 role = "<role>"                    that role works in the phase
+                                 provider, model                    a role made for this phase
+    [templates.<t>.roles.<r>]    provider, model                    a role made for the template's role
+
+A role that is made here exists in this run alone, under a name that nobody configured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.engine.models.roles import DEFAULT
+from wfe_mcp.workspace.config.provider_tables import FrozenRole
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.workspace.config.settings import LoadedSettings, PhaseSettings
+
+__all__ = ["MadeRoles", "configured"]
+
+MadeRoles = dict[str, FrozenRole]
+
+
+def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -> tuple[CompiledTemplate, MadeRoles]:
+    """The plan with what configuration changes in it, and the roles that were made for it.
+
+    Refuses ``invalid_template``.
+    """
+    changed = loaded.settings.templates.get(plan.template.name)
+    if changed is None or not (changed.phases or changed.roles):
+        return plan, {}
+    from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+
+    made: MadeRoles = {}
+    filled = {name: _make(made, plan, loaded, f"role-{name}", role.frozen("")) for name, role in changed.roles.items()}
+    overrides = {
+        name: PhaseOverride(
+            phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed,
+            _role_of(made, plan, loaded, name, phase),
+        )
+        for name, phase in changed.phases.items()
+    }  # fmt: skip
+    definition = overridden(plan.definition, overrides, filled)
+    engine.plans.report(definition)
+    return engine.plans.of(definition), made
+
+
+def _role_of(
+    made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings
+) -> str | None:
+    """The role that works in the phase ``name``; None: the one that the template names."""
+    if phase.provider is None and phase.model is None:
+        return phase.role
+    if phase.provider is not None:
+        role = FrozenRole(name="", provider=phase.provider)
+    else:
+        role = _filling(plan, loaded, name, phase)
+    return _make(made, plan, loaded, f"phase-{name}", role.model_copy(update={"model": phase.model or role.model}))
+
+
+def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings) -> FrozenRole:
+    """The configured role that fills the phase, whose model is to be another one. Refuses where there is none."""
+    found = plan.phases.get(name)
+    role = phase.role or (None if found is None else found.role)
+    declared = plan.template.roles.get(role or "")
+    filling = declared.provider if declared is not None else role
+    settings = None if filling is None else loaded.settings.roles.get(filling) or loaded.settings.roles.get(DEFAULT)
+    if settings is not None:
+        return settings.frozen("")
+    at = pointer("templates", plan.template.name, "phases", name, "model")
+    message = f"phase {name!r} has no role whose model could change; name its 'provider' too"
+    raise Refused("invalid_template", f"The configuration changes what template {plan.template.name!r} does not have: {message}.",
+                  "Mend the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
+                  (Detail(at, message, got=phase.model),))  # fmt: skip
+
+
+def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, role: FrozenRole) -> str:
+    """Add ``role`` under a name that neither the template nor the configuration uses."""
+    stem = wanted.replace(".", "-")[:60]
+    taken = {*made, *plan.template.roles, *loaded.settings.roles}
+    name = next(each for number in range(len(taken) + 1) if (each := f"{stem}{number or ''}") not in taken)
+    prefix = f"templates.{plan.template.name}."
+    from_project = role.from_project or any(
+        key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items()
+    )
+    made[name] = role.model_copy(update={"name": name, "from_project": from_project})
+    return name
+
+
+def _whole(duration: str | None) -> str | None:
+    """The duration as templates write it: configuration takes ``1.5h`` too."""
+    from wfe_mcp.workspace.config.settings import seconds
+
+    return f"{round(seconds(duration) * 1000)}ms" if duration and "." in duration else duration

@@ -1,0 +1,136 @@
+"""What names programs, addresses or policies, and does a person trust it?
+
+Like direnv: trust is in bytes (sha256), given by a person, lost with the first changed byte (design §7). Pending are
+the project's configuration, the keys that may sign, and templates from the repository, an import or an agent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.phases.steps import trust_given
+from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key
+from wfe_mcp.engine.templates.config_drift import note_own_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["PendingTrust", "give_trust", "pending_trust", "trusted_policy"]
+
+_POLICY = "policy:"
+"""Followed by the project's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTrust:
+    """Something that waits for trust. ``name`` is what ``wfe-mcp trust NAME`` takes."""
+
+    name: str
+    kind: str
+    key: str
+    sha256: str
+    where: str
+
+
+def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrust]:
+    """What is not trusted as it is now: configuration first, then the keys that may sign, then templates by name.
+
+    ``names``: kept versions (``NAME@VERSION``) to look at too; they wait only for who asks for them.
+    """
+    # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
+    from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers
+    from wfe_mcp.engine.approvals.approvers import trust_key as trusted_approvers
+    from wfe_mcp.workflow.load import digest
+
+    found: list[PendingTrust] = []
+    settings = engine.settings()
+    if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
+        key = str(settings.project_file)
+        found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+    approvers = pending_approvers(engine)
+    if approvers is not None:
+        where = str(engine.root / APPROVERS)
+        found.append(PendingTrust("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
+    templates = {offer.name: offer for offer in offers(engine)}
+    templates |= {name: template_definition(engine, name) for name in names if "@" in name}
+    with engine.store.read() as tx:
+        for name, offer in templates.items():
+            sha256 = digest(offer.definition)
+            if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
+                found.append(PendingTrust(name, "template", trust_key(offer.name), sha256, offer.source))
+    return found
+
+
+def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None) -> list[PendingTrust]:
+    """Trust everything pending, or what is named. What waited for it goes on. Refuses an agent and unknown names.
+
+    ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
+    """
+    if not by.is_human:
+        raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
+    waiting = pending_trust(engine, names)
+    known = {one.name for one in waiting}
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise Refused("bad_argument", f"Nothing called {name!r} waits for trust.",
+                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
+    given = [one for one in waiting if not names or one.name in names]
+    changed = [one.name for one in given if shown is not None and one not in shown]
+    if changed:
+        raise Refused("stale_revision", f"Changed while you looked at it: {', '.join(changed)}.",
+                      "Nothing is trusted yet: run wfe-mcp trust again and look once more.")  # fmt: skip
+    with engine.store.tx() as tx:
+        for one in given:
+            tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
+        note_own_configuration(engine, tx, by)
+    if any(one.kind == "configuration" for one in given):
+        _keep_policy(engine, by)
+    _go_on(engine)
+    return given
+
+
+def trusted_policy(engine: Engine) -> list[str] | None:
+    """What ``policy.templates`` of the project allowed when a person trusted its configuration last; None: everything."""
+    with engine.store.read() as tx:
+        kept = tx.get_secret(f"{_POLICY}{engine.project_id}")
+    return None if kept is None else json.loads(kept)
+
+
+def _keep_policy(engine: Engine, by: By) -> None:
+    """It outlives the file: an agent can edit that, and it would count no more."""
+    allowed = engine.settings().settings.policy.templates
+    value = None if allowed is None else json.dumps(allowed)
+    name = f"{_POLICY}{engine.project_id}"
+    with engine.store.tx() as tx:
+        if tx.get_secret(name) != value:
+            tx.set_secret(name, value, by, engine.clock())
+
+
+def _go_on(engine: Engine) -> None:
+    """Gates that waited for trust are judged again."""
+    with engine.store.read() as tx:
+        runs = tx.open_run_ids(engine.project_id)
+    for run in runs:
+        with turn(engine, run, SYSTEM) as current:
+            trust_given(current)
+            for attempt in current.state.open_attempts:
+                gate = current_gate(current.state, attempt)
+                again = c.TreeChange(
+                    phase=attempt.phase, attempt=attempt.number, tree=attempt.tree, by=SYSTEM, at=current.at
+                )
+                # A blocked or failed run stays as it is until a person reopens it.
+                waits = attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] != "approval"
+                if waits and refusal(current.state, again) is None:
+                    current.give(again)

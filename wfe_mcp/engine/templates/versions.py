@@ -1,0 +1,217 @@
+"""How does a project get another version of a template, and put one out of use?
+
+Rules:
+1. A version never changes: other content under the same name and version is refused as ``conflict``.
+2. Every new version knows its parent: the one it was cloned or edited from, else the one of its name until now.
+3. A version is kept when its form and names are right. What it needs that is not built yet keeps it from starting,
+   not from being kept: it starts once this program can do it.
+4. Whatever is kept here needs a person's trust before a run starts from it (design §7).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.engine.templates.catalogue import known_templates, template_definition, whole_definition
+from wfe_mcp.engine.templates.config_drift import note_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.templates.catalogue import Offer
+    from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
+    from wfe_mcp.workflow.lint import Requires
+
+__all__ = [
+    "KeptVersion", "archive", "clone", "disable", "edit", "enable", "keep_version", "make_default", "next_version", "parent_of",
+    "versions",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A template version that is kept, or would be. ``not_yet``: what keeps it from starting; ``shadowed``: by whom."""
+
+    name: str
+    version: str
+    sha256: str
+    requires: Requires
+    not_yet: tuple[Detail, ...]
+    warnings: tuple[Detail, ...]
+    shadowed: str = ""
+
+
+def keep_version(
+    engine: Engine, definition: Mapping[str, Any], source: str, *, parent: Offer | None = None, dry_run: bool = False
+) -> KeptVersion:
+    """Keep ``definition`` as a version of its name. Refuses ``invalid_template``, all faults at once, and ``conflict``."""
+    from wfe_mcp.store.records.templates import NewTemplate
+    from wfe_mcp.workflow.lint import lint
+    from wfe_mcp.workflow.load import digest, parse
+
+    given = dict(definition)
+    _refuse_unkept(given)
+    report = lint(whole_definition(engine, given).definition)
+    if report.faults:
+        raise Refused("invalid_template", f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
+                      "Fix what the details name and try again.", report.errors)  # fmt: skip
+    template, sha256 = parse(given), digest(given)
+    before = parent or _known(engine, template.name)
+    names = ("checks", "roles", "servers", "context", "plugins", "templates")
+    kept = {name: list(getattr(report.requires, name)) for name in names}
+    new = NewTemplate(
+        engine.project_id, source, template.name, template.version, given, sha256, template.title,
+        template.description, kept, None if before is None or before.definition == given else before.definition,
+    )  # fmt: skip
+    with engine.store.read() as tx:
+        held = tx.template(engine.project_id, new.name, new.version)
+    if not dry_run or held is not None:  # what is held already is only compared
+        with engine.store.tx() as tx:
+            tx.save_template(new)
+    shadowed = "project" if before is not None and before.name == new.name and before.source == "project" else ""
+    return KeptVersion(new.name, new.version, sha256, report.requires, report.not_yet, report.warnings, shadowed)
+
+
+def clone(engine: Engine, name: str, new_name: str, version: str = "") -> KeptVersion:
+    """Keep a copy of the template ``name`` under a name of its own. Refuses a name that is taken."""
+    base = template_definition(engine, name)
+    if new_name in known_templates(engine):
+        raise Refused("conflict", f"There is a template called {new_name!r} already.",
+                      f"Choose another name, or change that one: wfe-mcp templates edit {new_name}")  # fmt: skip
+    copy = {**base.definition, "name": new_name, "version": version or base.version}
+    copy.pop("default", None)  # there is one default, and a copy is not it
+    return keep_version(engine, copy, "cloned", parent=base)
+
+
+def edit(engine: Engine, base: Offer, definition: Mapping[str, Any]) -> KeptVersion:
+    """Keep ``definition`` as the next version of ``base``, which stays as it is. Refuses its name or version changed wrongly."""
+    if definition.get("name") != base.name:
+        detail = Detail("/name", "an edit keeps the name", base.name, definition.get("name"))
+        raise Refused("invalid_template", f"The edited template is called {definition.get('name')!r}, not {base.name!r}.",
+                      f"Keep the name, or copy it first: wfe-mcp templates clone {base.name} NEW_NAME", (detail,))  # fmt: skip
+    if dict(definition) == base.definition:
+        raise Refused("bad_argument", f"Nothing has changed: this is {base.name} {base.version} as it is.",
+                      "Change something, or leave it.")  # fmt: skip
+    if definition.get("version") == base.version:
+        raise Refused("conflict", f"Template {base.name!r} {base.version} has other content. A version never changes.",
+                      f'Give the edited definition another version, for example "{next_version(base.version)}".')  # fmt: skip
+    return keep_version(engine, definition, "edited", parent=base)
+
+
+def versions(engine: Engine, name: str) -> list[TemplateRecord]:
+    """The kept versions of ``name``, newest first; a shipped or repository template may have none."""
+    with engine.store.read() as tx:
+        return tx.template_versions(engine.project_id, name)
+
+
+def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
+    """The definition that ``offer`` was made from; for one in the repository, what it shadows. None when there is none."""
+    from wfe_mcp.workflow.load import digest
+
+    sha256 = digest(offer.definition)
+    with engine.store.read() as tx:
+        kept = tx.template_versions(engine.project_id, offer.name)
+        own = next((record for record in kept if record.sha256 == sha256), None)
+        if own is not None:
+            return None if own.parent_sha256 is None else tx.document(own.parent_sha256)
+        if offer.source == "project" and kept:
+            return tx.document(kept[0].sha256)
+    return _shipped(offer.name) if offer.source == "project" else None
+
+
+def make_default(engine: Engine, by: By, name: str) -> Offer:
+    """List ``name`` first in this project from now on. Refuses what is out of use."""
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    offer = template_definition(engine, name)
+    if offer.state:
+        raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project.",
+                      f"Run first: wfe-mcp templates enable {offer.name}")  # fmt: skip
+    with engine.store.tx() as tx:
+        tx.mark_template(engine.project_id, offer.name, TemplateMark.DEFAULT, by)
+        note_template(engine, tx, by, "TemplateDefault", offer.name)
+    return offer
+
+
+def enable(engine: Engine, by: By, name: str) -> str:
+    """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name.
+
+    Whoever may type a command may do this: what starts needs trust of its own. It is in the log of settings, and told at
+    the next approval.
+    """
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    known = _name(engine, name)
+    with engine.store.tx() as tx:
+        tx.unmark_template(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
+        note_template(engine, tx, by, "TemplateEnabled", known)
+    return known
+
+
+def disable(engine: Engine, by: By, name: str) -> str:
+    """Let no run start from ``name`` until it is enabled again; its name. Runs under way go on."""
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    return _out_of_use(engine, by, name, TemplateMark.DISABLED)
+
+
+def archive(engine: Engine, by: By, name: str) -> str:
+    """Put ``name`` away: no list shows it and no run starts from it; its name. Nothing is deleted."""
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    return _out_of_use(engine, by, name, TemplateMark.ARCHIVED)
+
+
+def next_version(version: str) -> str:
+    """The version after ``version``: its last number raised, ``.1`` where it has none at the end."""
+    found = re.fullmatch(r"(.*?)([0-9]{1,9})", version)
+    return f"{found[1]}{int(found[2]) + 1}" if found else f"{version}.1"
+
+
+def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    known = _name(engine, name)
+    with engine.store.tx() as tx:
+        tx.mark_template(engine.project_id, known, mark, by)
+        tx.unmark_template(engine.project_id, known, (TemplateMark.DEFAULT,))
+        note_template(engine, tx, by, f"Template{mark.value.capitalize()}", known)
+    return known
+
+
+def _name(engine: Engine, name: str) -> str:
+    """What is marked: a template by its name, readable or not, or ``NAME@VERSION`` for one kept version."""
+    if name in known_templates(engine):
+        return name
+    offer = template_definition(engine, name)
+    return f"{offer.name}@{offer.version}" if offer.source == "stored" else offer.name
+
+
+def _refuse_unkept(definition: dict[str, Any]) -> None:
+    """Too deep, too wide, NUL: refused before anything walks through it."""
+    from wfe_mcp.artifacts.parse import check_value
+
+    try:
+        check_value(definition)
+    except Refused as no:
+        details = no.details or (Detail("", no.message),)
+        raise Refused("invalid_template", f"The template cannot be kept: {no.message}", no.hint, details) from None
+
+
+def _known(engine: Engine, name: str) -> Offer | None:
+    """The template of this name until now; None when there is none that can be read."""
+    try:
+        return template_definition(engine, name)
+    except Refused:
+        return None
+
+
+def _shipped(name: str) -> dict[str, Any] | None:
+    from wfe_mcp.workflow.catalogue import shipped_templates
+
+    return next((entry.read().value for entry in shipped_templates() if entry.name == name), None)

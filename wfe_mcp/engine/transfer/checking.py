@@ -1,0 +1,292 @@
+"""Does a bundle hold together?
+
+    shape (form) ──► rows (rows) ──► documents ──► chain ──► replay ──► what refers to what ──► checksums
+
+Rules:
+1. The file is hostile until all of it was looked at. The first fault refuses it, with its pointer, what was expected and
+   what was found.
+2. A row that is wrong is named before the checksum that says so of its whole section.
+3. It proves that the run is what its log says, not who worked it: whoever writes a whole new chain passes. That is why an
+   imported run never goes on, and nothing it says counts for a gate here (docs/explanation/threat-model.md).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
+from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
+from wfe_mcp.engine.transfer.rows import PLACE, validated
+from wfe_mcp.workspace.files.mirror import log_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+
+__all__ = ["Checked", "check"]
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LOG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+
+
+_OTHERS = tuple(name for name in PARTS if name not in {"documents", "events", "revisions"})
+
+_FIRST = frozenset({"RunStarted", "RunForked"})
+
+_Told = tuple[str, dict[str, Any]]
+"""An event: its type and its payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run that holds together, ready to be kept. ``head``: the columns of its own row."""
+
+    head: dict[str, Any]
+    place: dict[str, str]
+    state: RunState
+    lines: BundleLines
+
+    @property
+    def run(self) -> RunId:
+        """Its id, which its chain contains."""
+        return RunId(self.head["id"])
+
+    def rows(self, section: str) -> Iterator[dict[str, Any]]:
+        """The rows of a section, validated as they are read: only the lines are held."""
+        return (validated(section, line, index) for index, line in enumerate(self.lines.rows[section]))
+
+
+def check(lines: BundleLines) -> Checked:
+    """The run in ``lines``. Refuses ``invalid_artifact`` at the first place that is wrong."""
+    head, place = validated("run", lines.run), validated(PLACE, lines.place)
+    if not _RUN_ID.fullmatch(head["id"]):
+        refuse("/run/id", "is no id of a run", "letters, digits, - and _", head["id"])
+    return _Check(Checked(head, place, RunState(), lines)).all()
+
+
+class _Check:
+    def __init__(self, found: Checked) -> None:
+        self._found = found
+        self._head = found.head
+        self._revisions: dict[tuple[str, int], tuple[str, str]] = {}
+        self._asked: dict[str, str] = {}
+        self._evidence: dict[str, str] = {}
+        self._logs: dict[str, dict[str, Any]] = {}
+
+    def all(self) -> Checked:
+        """Every step, each on what the ones before have shown to be right."""
+        documents = self._documents()
+        events = list(self._chain())
+        state = self._replay(events)
+        self._named(documents, events)
+        self._spec(documents, state)
+        self._revisions_are_right(state)
+        self._rest(state)
+        self._events_refer(events)
+        if self._found.lines.fault is not None:
+            raise self._found.lines.fault
+        return Checked(self._head, self._found.place, state, self._found.lines)
+
+    def _documents(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for index, row in enumerate(self._found.rows("documents")):
+            at = pointer("documents", index, "sha256")
+            actual = sha256_hex(canonical_json(row["content"]))
+            if row["sha256"] != actual:
+                refuse(at, "is not that of the content", row["sha256"], actual)
+            if actual in found:
+                refuse(at, "stands there twice", "once", actual)
+            found[actual] = row["content"]
+        for name in ("definition", "spec", "inputs", "frozen"):
+            if self._head[f"{name}_sha256"] not in found:
+                refuse(f"/run/{name}_sha256", "names no document of the bundle", "one of /documents", self._head[f"{name}_sha256"])  # fmt: skip
+            if not isinstance(found[self._head[f"{name}_sha256"]], dict):
+                refuse(f"/run/{name}_sha256", "names a document that is no object", "an object", "another value")
+        return found
+
+    def _chain(self) -> Iterator[_Told]:
+        from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+
+        before = GENESIS
+        count = 0
+        for index, row in enumerate(self._found.rows("events")):
+            at = pointer("events", index)
+            count = index + 1
+            if row["seq"] != count:
+                refuse(f"{at}/seq", "is out of order", count, row["seq"])
+            if row["prev_hash"] != before:
+                refuse(f"{at}/prev_hash", "does not continue the event before", before, row["prev_hash"])
+            by = By(row["actor"], row["channel"], row["assurance"])
+            link = Link(self._head["id"], count, row["type"], row["at"], by, canonical_json(row["payload"]))
+            before = link_hash(before, link)
+            if row["hash"] != before:
+                refuse(f"{at}/hash", "is not that of the event", before, row["hash"])
+            yield row["type"], row["payload"]
+        if (self._head["last_seq"], self._head["last_hash"]) != (count, before):
+            refuse("/run/last_hash", f"is not that of the last event, number {count}", before, self._head["last_hash"])
+
+    def _replay(self, events: list[_Told]) -> RunState:
+        from wfe_mcp.store import serialization as codec
+
+        state = RunState()
+        for index, (type_, payload) in enumerate(events):
+            if (index == 0) != (type_ in _FIRST):
+                refuse(
+                    pointer("events", index, "type"),
+                    "is out of place",
+                    "RunStarted or RunForked first, and once",
+                    type_,
+                )
+            try:
+                state = evolve(state, codec.event_of(type_, canonical_json(payload)))
+            except Exception as error:  # an event that nothing of ours wrote can fail in any way
+                refuse(pointer("events", index), "is no event that can follow here", "an event of this version", f"{type_}: {error!r}"[:300])  # fmt: skip
+        if not events:
+            refuse("/events", "is empty", "RunStarted first", "nothing")
+        for name in ("status", "iteration", "auto", "tainted"):
+            if self._head[name] != getattr(state, name):
+                refuse(f"/run/{name}", "is not what the events lead to", getattr(state, name), self._head[name])
+        return state
+
+    def _named(self, documents: dict[str, Any], events: list[_Told]) -> None:
+        frozen = documents[self._head["frozen_sha256"]]
+        try:
+            named = dict.fromkeys(named_documents(self._head, frozen, iter(events)))
+        except (KeyError, TypeError, AttributeError) as error:
+            refuse("/documents", "holds frozen settings of no known form", "context bundles with a sha256", repr(error))
+        if list(documents) != list(named):
+            lost = [sha256 for sha256 in named if sha256 not in documents]
+            refuse("/documents", "holds other documents than the run names", lost[0] if lost else f"{len(named)} document(s)", f"{len(documents)} document(s)")  # fmt: skip
+
+    def _spec(self, documents: dict[str, Any], state: RunState) -> None:
+        """The specification in the log is the kept one, and the one that the definition gives."""
+        from wfe_mcp.store import serialization as codec
+
+        head = self._head
+        if codec.spec_of(canonical_json(documents[head["spec_sha256"]])) != state.spec:
+            refuse("/run/spec_sha256", "names another specification than the first event", "the same", "another")
+        definition = documents[head["definition_sha256"]]
+        plan = _plan(definition)
+        for name, said in (("name", head["template"]), ("version", head["template_version"])):
+            if definition.get(name) != said:
+                refuse(f"/run/template{'' if name == 'name' else '_version'}", "is not what the definition says", definition.get(name), said)  # fmt: skip
+        wanted = [_outline(phase) for phase in plan.spec.phases]
+        found = [_outline(phase) for phase in state.spec.phases]
+        if wanted != found:
+            refuse("/events/0/payload/spec", "is not the specification of the definition", f"{len(wanted)} phase(s) as defined", "others")  # fmt: skip
+
+    def _revisions_are_right(self, state: RunState) -> None:
+        """Every revision has its sha256 and its number."""
+        numbers: dict[str, int] = {}
+        for index, row in enumerate(self._found.rows("revisions")):
+            at = pointer("revisions", index)
+            _attempt(state, at, row)
+            content = canonical_json(row["content"])
+            if row["sha256"] != sha256_hex(content):
+                refuse(f"{at}/sha256", "is not that of the content", row["sha256"], sha256_hex(content))
+            if row["size_bytes"] != len(content.encode()):
+                refuse(f"{at}/size_bytes", "is not that of the content", len(content.encode()), row["size_bytes"])
+            before = numbers.get(row["phase"], 0)
+            if row["revision"] <= before:  # a fork may have left some behind
+                refuse(f"{at}/revision", f"is out of order in {row['phase']!r}", f"more than {before}", row["revision"])
+            numbers[row["phase"]] = row["revision"]
+            self._revisions[row["phase"], row["revision"]] = (row["sha256"], at)
+        if self._head["artifact_count"] != len(self._revisions):
+            refuse("/run/artifact_count", "is not the number of /revisions", len(self._revisions), self._head["artifact_count"])  # fmt: skip
+
+    def _rest(self, state: RunState) -> None:
+        """What the other sections refer to is there."""
+        for section in _OTHERS:
+            for index, row in enumerate(self._found.rows(section)):
+                at = pointer(section, index)
+                _attempt(state, at, row)
+                match section:
+                    case "evidence":
+                        _once(self._evidence, row["id"], at)
+                        if row["log_path"] is not None:
+                            self._log(f"{at}/log_path", row)
+                    case "requests":
+                        _once(self._asked, row["id"], at)
+                    case "decisions" if row["request_id"] not in self._asked:
+                        refuse(f"{at}/request_id", "names no request of the bundle", "one of /requests", row["request_id"])  # fmt: skip
+                    case "logs":
+                        self._printed(at, row)
+                    case _:
+                        pass
+
+    def _events_refer(self, events: list[_Told]) -> None:
+        """What the log names is there, with the hash that it names."""
+        for index, (type_, payload) in enumerate(events):
+            at = pointer("events", index, "payload")
+            if type_ in {"RevisionSubmitted", "PhaseForced"} and payload.get("revision"):
+                sha256, place = self._revisions.get((payload["phase"], payload["revision"]), (None, ""))
+                if sha256 is None:
+                    refuse(
+                        f"{at}/revision", "names no revision of the bundle", "one of /revisions", payload["revision"]
+                    )
+                if payload.get("sha256") and sha256 != payload["sha256"]:
+                    refuse(f"{place}/sha256", f"is not what event {index + 1} says", payload["sha256"], sha256)
+            named = payload["verdict"].get("evidence") if type_ == "GateJudged" else None
+            if named and named not in self._evidence:
+                refuse(f"{at}/verdict/evidence", "names no evidence of the bundle", "one of /evidence", named)
+            if type_ == "ApprovalAsked" and payload["request"] not in self._asked:
+                refuse(f"{at}/request", "names no request of the bundle", "one of /requests", payload["request"])
+
+    def _log(self, at: str, evidence: dict[str, Any]) -> None:
+        path = evidence["log_path"]
+        name = path.rpartition("/")[2]
+        wanted = log_place(self._head["id"], evidence["phase"], evidence["attempt"], name)
+        if not _LOG_NAME.fullmatch(name) or path != wanted:
+            refuse(at, "leads elsewhere", "a file in the evidence folder of the attempt", path)
+        self._logs[path] = evidence
+
+    def _printed(self, at: str, log: dict[str, Any]) -> None:
+        evidence = self._logs.get(log["path"])
+        if evidence is None:
+            refuse(f"{at}/path", "is the log of no evidence of the bundle", "one of /evidence", log["path"])
+        content = log["text"].encode()
+        wanted, found = printed_sha256(evidence, content), sha256_hex(content)
+        if wanted != found and is_whole(log["text"]):
+            refuse(f"{at}/text", "is not what the check printed", wanted, found)
+
+
+def _attempt(state: RunState, at: str, row: dict[str, Any]) -> None:
+    """The phase and attempt of a row are those of the run; some rows belong to none."""
+    if row.get("phase") is None:
+        return
+    tries = state.attempts.get(PhasePath(row["phase"]))
+    if tries is None:
+        refuse(f"{at}/phase", "is no phase of the run", f"one of {', '.join(state.attempts)}", row["phase"])
+    if row["attempt"] is not None and not 1 <= row["attempt"] <= len(tries):
+        refuse(f"{at}/attempt", f"is no attempt of {row['phase']!r}", f"1 to {len(tries)}", row["attempt"])
+
+
+def _once(known: dict[str, str], name: str, at: str) -> None:
+    if name in known:
+        refuse(f"{at}/id", f"stands at {known[name]} already", "an id used once", name)
+    known[name] = at
+
+
+def _plan(definition: dict[str, Any]) -> CompiledTemplate:
+    from wfe_mcp.engine.kernel.template_cache import compile_template
+
+    try:
+        return compile_template(definition)
+    except Refused as no:
+        first = no.details[0] if no.details else None
+        refuse("/run/definition_sha256", "names a definition that this version cannot read",
+               "a wfe/1 template", f"{first.path}: {first.message}" if first else no.message)  # fmt: skip
+
+
+def _outline(phase: Any) -> tuple[Any, ...]:
+    """What views and gates look up by place: it must be the same in the log and in the definition."""
+    kinds = tuple(tuple(gate.kind for gate in gates) for gates in (phase.gates_before, phase.gates))
+    return (phase.path, phase.kind, phase.parent, *kinds)

@@ -1,0 +1,234 @@
+"""How does a run become one file?
+
+    rows of one moment ──► intact? ──► without keys ──► logs from the files ──► lines
+
+Rules:
+1. Only a run that verify finds intact leaves: whoever gets it could not tell a broken one from a forged one.
+2. No key of ours leaves. What a hash vouches for cannot be changed, so a key in it refuses the export; elsewhere it is hidden.
+3. A place goes out as a word about where the run was worked; paths in it are relative to that.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, written
+from wfe_mcp.store.records.bundles import SECTIONS
+from wfe_mcp.workspace.files.mirror import log_place
+from wfe_mcp.workspace.system.redaction import SHOWN, without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RunRecord
+
+__all__ = [
+    "Exported",
+    "export_run",
+    "head_of",
+    "is_whole",
+    "named_documents",
+    "place_of",
+    "printed_sha256",
+]
+
+MAX_LOG = 256_000
+"""Bytes of one check's log that go along, its end: there it says what failed."""
+
+_BOUND = frozenset({"run", "documents", "events", "revisions", "evidence"})
+"""Sections that hashes name."""
+
+_NAMES_ITEMS = frozenset({"LoopOpened", "RecoveryOpened", "RolledBack", "RunForked"})
+"""Events that name, somewhere inside, the document with the items of a loop."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A run as a bundle: its own row, its place and the rows of each section, as text."""
+
+    run: RunId
+    head: Mapping[str, Any]
+    place: Mapping[str, str]
+    rows: Mapping[str, list[bytes]]
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the file. They are made as they are asked for: the rows are large enough once."""
+        return written(self.head, self.place, self.rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole file."""
+        return sum(map(len, self.lines()))
+
+
+def export_run(engine: Engine, run: str) -> Exported:
+    """The run with all that is kept of it. Refuses ``conflict`` (it is not intact), ``needs_human`` (it holds a key)."""
+    _know_keys(engine)
+    with engine.store.read() as tx:
+        record = engine.load(tx, run).record
+        _refuse_broken(tx, record)
+        rows = {name: [_checked(name, index, row) for index, row in enumerate(_rows(tx, name, record))] for name in SECTIONS}  # fmt: skip
+        place = place_of(engine, tx, record)
+        head = head_of(record)
+        _checked("run", None, head)
+    found = Exported(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
+    if found.size_bytes > MAX_BYTES:
+        raise Refused("too_large", f"Run {record.id} is larger than the {MAX_BYTES:,} bytes that can be imported.",
+                      "Copy the whole database instead: wfe-mcp backup", run=record.id)  # fmt: skip
+    return found
+
+
+def named_documents(
+    head: Mapping[str, Any], frozen: Mapping[str, Any], events: Iterator[tuple[str, Any]]
+) -> Iterator[str]:
+    """The sha256 of each document that a run names, in the order in which it names them, perhaps twice."""
+    yield from (head[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen"))
+    yield from (bundle["sha256"] for bundle in frozen.get("context", ()))
+    for type_, payload in events:
+        if type_ in _NAMES_ITEMS:
+            yield from _items(payload)
+
+
+def _items(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            if key == "items" and isinstance(item, str) and _SHA256.fullmatch(item):
+                yield item
+            else:
+                yield from _items(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _items(item)
+
+
+def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:
+    """Where the run was worked: here, or where it came from."""
+    if record.origin_sha256 is not None:
+        return dict(tx.document(record.origin_sha256)["place"])
+    return {"project": engine.project.key, "root": str(engine.root), "worktree": record.worktree}
+
+
+def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
+    if section == "documents":
+        events = ((event.type, event.payload) for event in tx.all_events(record.id))
+        frozen = tx.document(record.frozen_sha256)
+        named = dict.fromkeys(named_documents(head_of(record), frozen, events))
+        yield from (tx.document_row(sha256) for sha256 in named)
+        return
+    for row in tx.rows_of(section, record.id):
+        yield _placed(record, row) if section == "evidence" else row
+
+
+def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
+    """Evidence with the path of its log relative to the project; without one that stands elsewhere."""
+    path = row.pop("log_path", None)
+    if path is None:
+        return row
+    wanted = log_place(record.id, row["phase"], row["attempt"], Path(path).name)
+    return row | {"log_path": wanted} if Path(path) == Path(record.worktree, wanted) else row
+
+
+def head_of(record: RunRecord) -> dict[str, Any]:
+    """The columns of the run's own row that go out."""
+    from dataclasses import asdict
+
+    from wfe_mcp.store.maintenance.bundles import RUN_COLUMNS, row_of
+
+    values = asdict(record)
+    return row_of("run", {name: values[name] for name in RUN_COLUMNS})
+
+
+def _refuse_broken(tx: Tx, record: RunRecord) -> None:
+    found = tx.verify_run(record.id)
+    if found:
+        raise Refused("conflict", f"Run {record.id} is not what its log says: {found[0].where}: {found[0].message}.",
+                      f"See all of it: wfe-mcp verify {record.id}", run=record.id)  # fmt: skip
+
+
+def _know_keys(engine: Engine) -> None:
+    """Have every key of the configured providers known, so that it is found wherever it stands."""
+    from wfe_mcp.engine.models.secrets import key_of
+    from wfe_mcp.workspace.config.provider_kinds import facts_of
+    from wfe_mcp.workspace.config.provider_tables import kind_of
+
+    for name, provider in engine.settings().settings.providers.items():
+        kind = kind_of(name, provider)
+        variable = facts_of(kind).variable if kind else ""
+        place = provider.key or (f"env:{variable}" if variable else None)
+        if place is not None:
+            with suppress(Refused):
+                key_of(engine, name, place)
+
+
+def _checked(section: str, index: int | None, row: dict[str, Any]) -> bytes:
+    """The row as text, without a key in it."""
+    if section == "refused":
+        row = row | {"raw": _without_hidden_bytes(row["raw"])}
+    text = canonical_json(row)
+    shown = without_hidden(text)
+    if shown == text:
+        return text.encode()
+    if section not in _BOUND:
+        return shown.encode()
+    place = pointer(section) if index is None else pointer(section, index)
+    raise Refused("needs_human", f"The run holds the key of a provider, at {place}: it is not exported.",
+                  "Replace the key where it was made, configure the new one, then export again.", (Detail(place, "holds a key"),))  # fmt: skip
+
+
+def _without_hidden_bytes(encoded: str) -> str:
+    text = base64.b64decode(encoded).decode(errors="surrogateescape")
+    return base64.b64encode(without_hidden(text).encode(errors="surrogateescape")).decode()
+
+
+def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
+    from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
+
+    seen: set[str] = set()
+    for line in evidence:
+        row = json.loads(line)
+        path = row.get("log_path")
+        if path is None or path in seen:
+            continue
+        seen.add(path)
+        with suppress(Refused):  # a link, or far too large: whoever made it so does without it
+            content = read_if_there(Path(record.worktree), path, MAX_FOLDER_BYTES)
+            if content is not None and (record.origin_sha256 or sha256_hex(content) == printed_sha256(row, content)):
+                text = _cut(without_hidden(content.decode(errors="replace")))
+                yield canonical_json({"path": path, "text": text}).encode()
+
+
+def printed_sha256(evidence: Mapping[str, Any], content: bytes) -> str:
+    """The sha256 of what the check printed, as its evidence says; that of ``content`` where it says none."""
+    output = evidence["data"].get("output")
+    told = cast("dict[str, Any]", output).get("sha256") if isinstance(output, dict) else None
+    return told if isinstance(told, str) else sha256_hex(content)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a log left as it was printed: not cut, without a key in it, plain UTF-8."""
+    return not (text.startswith(_CUT) or SHOWN in text or "\N{REPLACEMENT CHARACTER}" in text)
+
+
+_CUT = "[cut: the end of "
+
+
+def _cut(text: str) -> str:
+    """The end of a log, with a line before it that says so; cutting again changes nothing."""
+    text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    content = text.encode()
+    if len(content) <= MAX_LOG or (text.startswith(_CUT) and len(content) <= MAX_LOG + 100):
+        return text
+    return f"{_CUT}{len(content):,} bytes]\n{content[-MAX_LOG:].decode(errors='ignore')}"

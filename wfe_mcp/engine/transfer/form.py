@@ -1,0 +1,222 @@
+"""What does the file look like that holds a whole run?
+
+    {"format":"wfe-run/1",
+    "run":{…},                         the run's own row
+    "place":{…},                       where it was worked
+    "events":[                         and each other section: one row a line, canonical JSON
+    {…},
+    {…}
+    ],
+    "checksums":{…}}                   of each section, and of all lines before this one
+
+Rules:
+1. It is JSON for everybody, and lines for us: neither side ever holds more than the lines and one row as values.
+2. There is one way to write a row, so that export, import and export again give the same bytes; others are refused.
+3. Bytes, lines and parts are capped before anything looks at what they mean.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn, cast
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.store.records.bundles import SECTIONS
+
+__all__ = [
+    "FORMAT",
+    "LOGS",
+    "MAX_BYTES",
+    "MAX_LINE",
+    "PARTS",
+    "BundleLines",
+    "read_lines",
+    "refuse",
+    "value_at",
+    "written",
+]
+
+FORMAT = "wfe-run/1"
+LOGS = "logs"
+PARTS = (*SECTIONS, LOGS)
+"""The sections, in their order in the file."""
+
+MAX_BYTES = 256_000_000
+MAX_LINE = 16_000_000
+MAX_DEPTH = 80
+MAX_NODES = 1_000_000
+"""A row is a few levels around an artifact, and an event around the specification of a whole template."""
+
+_FIRST = f'{{"format":"{FORMAT}",'.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLines:
+    """A bundle as it was read: its shape is right, what the rows say is not looked at yet.
+
+    ``rows``: the text of each row by section. ``fault``: a checksum that is wrong; a row that is wrong is named before it.
+    """
+
+    run: bytes
+    place: bytes
+    rows: Mapping[str, list[bytes]]
+    sha256: str
+    fault: Refused | None
+
+
+def written(run: Mapping[str, Any], place: Mapping[str, Any], rows: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
+    """The lines of a bundle, each with its line feed. ``rows``: canonical JSON, for each of ``PARTS``."""
+    whole = hashlib.sha256()
+    checksums: dict[str, Any] = {}
+
+    def line(text: bytes) -> bytes:
+        whole.update(text + b"\n")
+        return text + b"\n"
+
+    yield line(_FIRST)
+    yield line(b'"run":%b,' % canonical_json(run).encode())
+    yield line(b'"place":%b,' % canonical_json(place).encode())
+    for name in PARTS:
+        yield line(_opening(name))
+        section, count, before = hashlib.sha256(), 0, b""
+        for row in rows[name]:
+            if count:
+                yield line(before + b",")
+            before = row
+            section.update(before + b"\n")
+            count += 1
+        if count:
+            yield line(before)
+        yield line(b"],")
+        checksums[name] = {"rows": count, "sha256": section.hexdigest()}
+    yield b'"checksums":%b}\n' % canonical_json({"sections": checksums, "sha256": whole.hexdigest()}).encode()
+
+
+def read_lines(file: BinaryIO) -> BundleLines:
+    """The lines of a bundle. Refuses ``too_large``, and ``invalid_artifact`` where its shape is wrong."""
+    return _Reader(file).lines()
+
+
+def value_at(line: bytes, place: str) -> Any:
+    """The value of one row. Refuses what is no canonical JSON, and what is too deep, too large or torn."""
+    try:
+        value = parse_json(line, max_bytes=MAX_LINE, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
+    except Refused as no:
+        at = no.details[0] if no.details else Detail("", no.message)
+        code = "too_large" if no.code == "too_large" else "invalid_artifact"
+        raise Refused(code, f"The bundle is refused at {place}{at.path}: {no.message}", _HINT,
+                      (Detail(place + at.path, at.message, at.expected, at.got),)) from None  # fmt: skip
+    if canonical_json(value).encode() != line:
+        refuse(place, "is not written as an export writes it", "canonical JSON, one row a line", _shown(line))
+    return value
+
+
+_HINT = "Nothing was stored. Export the run again where it was worked, and copy the file as it is."
+
+
+def refuse(place: str, message: str, expected: object = None, found: object = None) -> NoReturn:
+    """The bundle is wrong at ``place``, a JSON pointer."""
+    told = "" if expected is None else f": expected {expected!s:.200}, found {found!s:.200}"
+    raise Refused("invalid_artifact", f"The bundle is refused at {place or 'its whole'}: it {message}{told}.", _HINT,
+                  (Detail(place, message, expected, found),))  # fmt: skip
+
+
+def _opening(name: str) -> bytes:
+    return b'"%b":[' % name.encode()
+
+
+def _shown(line: bytes) -> str:
+    return line[:80].decode(errors="replace")
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._whole = hashlib.sha256()
+        self._read = 0
+        self._number = 0
+
+    def lines(self) -> BundleLines:
+        self._expect(_FIRST, "/format")
+        run, place = self._member("run"), self._member("place")
+        rows: dict[str, list[bytes]] = {}
+        sums: dict[str, Any] = {}
+        for name in PARTS:
+            self._expect(_opening(name), pointer(name))
+            rows[name] = list(self._rows(name))
+            section = hashlib.sha256()
+            for row in rows[name]:
+                section.update(row + b"\n")
+            sums[name] = {"rows": len(rows[name]), "sha256": section.hexdigest()}
+        sha256 = self._whole.hexdigest()
+        told = self._told_checksums()
+        try:
+            _compare(told, sums, sha256)
+        except Refused as fault:
+            return BundleLines(run, place, rows, sha256, fault)
+        return BundleLines(run, place, rows, sha256, None)
+
+    def _rows(self, name: str) -> Iterator[bytes]:
+        more = True
+        index = 0
+        while True:
+            line = self._line(pointer(name, index))
+            if line == b"],":
+                if more and index:
+                    refuse(pointer(name, index), f"is missing (line {self._number})", "a row", "the end of the section")
+                return
+            if not more:
+                refuse(pointer(name, index), f"follows no comma (line {self._number})", "]", _shown(line))
+            more = line.endswith(b",")
+            yield line.removesuffix(b",")
+            index += 1
+
+    def _told_checksums(self) -> Any:
+        line = self._line("/checksums")
+        if not (line.startswith(b'"checksums":') and line.endswith(b"}")):
+            refuse("/checksums", f"is not there (line {self._number})", '"checksums":{…}}', _shown(line))
+        told = value_at(line.removeprefix(b'"checksums":')[:-1], "/checksums")
+        if self._file.read(1):
+            refuse("", "goes on after its end", "nothing", f"more after line {self._number}")
+        return told
+
+    def _member(self, name: str) -> bytes:
+        line = self._line(pointer(name))
+        start = b'"%b":' % name.encode()
+        if not (line.startswith(start) and line.endswith(b",")):
+            refuse(pointer(name), f"is not there (line {self._number})", f'"{name}":{{…}},', _shown(line))
+        return line[len(start) : -1]
+
+    def _expect(self, wanted: bytes, place: str) -> None:
+        line = self._line(place)
+        if line != wanted:
+            refuse(place, f"is not there (line {self._number})", wanted.decode(), _shown(line))
+
+    def _line(self, place: str) -> bytes:
+        line = self._file.readline(MAX_LINE + 2)
+        self._read += len(line)
+        self._number += 1
+        if len(line) > MAX_LINE or self._read > MAX_BYTES:
+            what = (
+                f"line {self._number} is longer than {MAX_LINE:,} bytes"
+                if len(line) > MAX_LINE
+                else f"it is larger than {MAX_BYTES:,} bytes"
+            )
+            raise Refused("too_large", f"The bundle is refused at {place}: {what}.", "Nothing was stored.", (Detail(place, what),))  # fmt: skip
+        if not line.endswith(b"\n"):
+            refuse(place, f"ends in line {self._number}", "a line feed", _shown(line))
+        if not line.startswith(b'"checksums":'):
+            self._whole.update(line)
+        return line[:-1]
+
+
+def _compare(told: Any, sections: dict[str, Any], whole: str) -> None:
+    said: dict[str, Any] = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    named: dict[str, Any] = said["sections"] if isinstance(said.get("sections"), dict) else {}
+    for name, found in sections.items():
+        if named.get(name) != found:
+            refuse(pointer("checksums", "sections", name), f"is not that of /{name}", named.get(name), found)
+    if said != {"sections": sections, "sha256": whole}:
+        refuse("/checksums/sha256", "is not that of the whole", said.get("sha256"), whole)

@@ -1,0 +1,169 @@
+"""How does a run that was worked elsewhere come in?
+
+    file ──► checked whole ──► is it here? ──► one transaction ──► mirrors and logs
+
+Rules:
+1. Nothing is stored before everything was checked, and then all of it or nothing.
+2. It comes in as history: it never goes on here, whoever asks. What people said in it, they said elsewhere; the way on is
+   a new run, which asks again. Its template and checks are not trusted by it.
+3. The same run again is no fault: what is missing of its files is written. One with other content is ``conflict``.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from wfe_mcp.core.errors import Refused, pointer
+from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name, origin_of
+from wfe_mcp.engine.transfer.checking import check
+from wfe_mcp.engine.transfer.exporting import export_run
+from wfe_mcp.engine.transfer.foreign import lines_of
+from wfe_mcp.engine.transfer.form import LOGS, read_lines, refuse
+from wfe_mcp.engine.transfer.rows import parsed
+from wfe_mcp.store.records.bundles import SECTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.transfer.checking import Checked
+    from wfe_mcp.engine.transfer.foreign import Foreign
+    from wfe_mcp.engine.transfer.form import BundleLines
+    from wfe_mcp.store import Tx
+
+__all__ = ["Imported", "import_foreign", "import_run"]
+
+KIND = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came in. ``was_here``: the same run, with the same content, was kept already; ``mirrors``: files written."""
+
+    run: RunId
+    was_here: bool
+    events: int
+    revisions: int
+    origin: dict[str, Any]
+    mirrors: int = 0
+
+
+def import_run(engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False) -> Imported:
+    """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``."""
+    lines = read_lines(file)
+    return _come_in(engine, by, lines, {"kind": KIND, "sha256": lines.sha256}, dry_run=dry_run)
+
+
+def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = False) -> Imported:
+    """Keep what another system recorded, as ``import_run`` keeps a bundle; its origin says what it claims."""
+    return _come_in(engine, by, lines_of(found), found.origin, dry_run=dry_run)
+
+
+def _come_in(engine: Engine, by: By, lines: BundleLines, told: dict[str, Any], *, dry_run: bool) -> Imported:
+    found = check(lines)
+    rows = found.lines.rows
+    counts: dict[str, Any] = {"events": len(rows["events"]), "revisions": len(rows["revisions"])}
+    origin = told | _brought(by, engine, found.place)
+    here = _here(engine, found)
+    if here is None:
+        with suppress(_OnlyTried):
+            _keep(engine, by, found, origin, dry_run=dry_run)
+    is_here = here is not None
+    files = 0 if dry_run else _mirrored(engine, found, only_missing=is_here)
+    return Imported(found.run, is_here, origin=origin if here is None else here, mirrors=files, **counts)
+
+
+class _OnlyTried(Exception):
+    """Everything went well, and is undone."""
+
+
+def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
+    """Where the run comes from that is here already, with the same content. Refuses ``conflict`` for another one."""
+    with engine.store.read() as tx:
+        loaded = tx.load_run(found.run)
+        if any(one.run_id == found.run for one in tx.pruned_runs(engine.project_id)):
+            raise Refused("conflict", f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
+                          "Import it into another database (WFE_DATABASE_URL).")  # fmt: skip
+        if loaded is None:
+            return None
+        record = loaded.record
+        origin = origin_of(tx, record) or {}
+    hint = "Nothing was stored. Compare: wfe-mcp show, wfe-mcp verify; or import it into another database (WFE_DATABASE_URL)."
+    if record.project_id != engine.project_id:
+        raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
+    if (record.last_seq, record.last_hash) != (found.head["last_seq"], found.head["last_hash"]):
+        raise Refused("conflict", f"Run {record.id} is here already, with another history: its event {record.last_seq} is the last, "
+                      f"that of the bundle is {found.head['last_seq']}.", hint, run=record.id)  # fmt: skip
+    same = export_run(engine, record.id)
+    for name, lines in same.rows.items():
+        if lines != found.lines.rows[name] and name != LOGS:
+            raise Refused("conflict", f"Run {record.id} is here already, and differs in /{name}.", hint, run=record.id)
+    return origin
+
+
+def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
+    at = engine.clock().isoformat(timespec="seconds")
+    return {"place": place, "at": at, "by": by.actor, "channel": str(by.channel)}
+
+
+def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry_run: bool) -> None:
+    from pathlib import Path
+
+    from wfe_mcp.store.maintenance.bundles import values_of
+
+    def rows(section: str) -> Iterator[dict[str, Any]]:
+        for line in found.lines.rows[section]:
+            values = values_of(section, parsed(section, line))
+            if section == "evidence" and values["log_path"] is not None:
+                values["log_path"] = str(Path(engine.root, values["log_path"]))
+            yield values
+
+    with engine.store.tx() as tx:
+        if tx.load_run(found.run) is not None:
+            raise Refused("conflict", f"Run {found.run} came in meanwhile.", "Import it again: it says whether it is the same.")  # fmt: skip
+        _write(engine, tx, by, found, {name: rows(name) for name in SECTIONS}, origin)
+        _refuse_unlike(tx, found)
+        if dry_run:
+            raise _OnlyTried
+
+
+def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]) -> None:  # fmt: skip
+    from wfe_mcp.core.canonical import sha256_of
+    from wfe_mcp.store.records.runs import RunRecord
+
+    record = RunRecord(**found.head, project_id=engine.project_id, worktree=str(engine.root), archived_at=None,
+                       origin_sha256=sha256_of(origin))  # fmt: skip
+    tx.import_run(record, found.state, rows, origin)
+    tx.note_setting(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
+    tx.after_commit(partial(engine.has_changed, (record.id,)))
+
+
+def _refuse_unlike(tx: Tx, found: Checked) -> None:
+    """The last look, with the eyes of ``verify``: above all at the records that the log names with their sha256."""
+    problems = tx.verify_run(found.run)
+    if problems:
+        kind, _, name = problems[0].where.partition(" ")
+        section = _SECTION_OF.get(kind, "events")
+        rows = enumerate(found.rows(section))
+        at = next((pointer(section, index) for index, row in rows if name in (row.get("id"), row.get("request_id"))), pointer(section))  # fmt: skip
+        refuse(at, f"is not what the log says: {problems[0].message}", "what the log says", problems[0].where)
+
+
+_SECTION_OF = {
+    "evidence": "evidence", "request": "requests", "decision": "decisions", "refused": "refused", "step": "steps",
+    "opinion": "opinions", "model": "model_calls", "tool": "tool_calls", "revision": "revisions", "document": "documents",
+}  # fmt: skip
+
+
+def _mirrored(engine: Engine, found: Checked, *, only_missing: bool) -> int:
+    """Write the files that people see of the run; how many artifacts and logs."""
+    from wfe_mcp.engine.files.mirrors import mirror_again
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, found.run)
+    logs = {row["path"]: row["text"] for row in found.rows(LOGS)}
+    return mirror_again(engine, loaded, logs, only_missing=only_missing)

@@ -1,0 +1,203 @@
+"""What do role reports of Workflow Hub tell: one report, or a list of reports and hand-offs in their order?
+
+    report      {role, status, summary, details, raw_output, actor}                               (S4-10, S4-12)
+    hand-off    {from_role, to_role, stage, status, context, report, report_status, report_summary}      (S4-18)
+
+Rules:
+1. One phase for each, in the order of the file. The whole file is kept as input of the run.
+2. A report that fits is ``role_report@1``: findings in its details become findings. One that does not fit is a document,
+   and is told. One that is only text is looked for in that text, the last JSON object; none there is no report, and no pass.
+3. A report's verdict is what a role said there, nobody's decision here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MAX_REPORTS", "read_reports"]
+
+KIND = "workflow-hub"
+MAX_REPORTS = 1_000
+"""Reports in one file."""
+
+_HINT = "Nothing was stored. Give a role report {role, status, summary, …}, a hand-off, or a list of them."
+_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_REPORT = frozenset({"role", "status", "summary", "details"})
+_HAND_OFF = frozenset({"from_role", "to_role", "stage", "status", "report", "report_status", "report_summary"})
+_TIME = "created_at"
+
+_LISTS = ("tests_added", "tests_changed", "commands_run", "failing_tests", "requirements_covered")
+_COUNTS = ("tests_run", "tests_passed")
+_FOUND = ("vulnerabilities", "issues", "findings", "security_issues")
+_NAMES = {"title": ("title", "name", "issue", "type"), "recommendation": ("recommendation", "remediation", "fix"),
+          "severity": ("severity",), "file": ("file",), "line": ("line",), "detail": ("detail", "description")}  # fmt: skip
+"""What the fields of a finding are called there; the first that is set."""
+
+
+def read_reports(content: bytes, place: Path) -> Foreign:
+    """The reports in a file. Refuses ``invalid_artifact``, ``too_large``, with the pointer into it."""
+    try:
+        value = parse_json(content)
+    except Refused as no:
+        raise Refused(no.code, f"{place.name} is refused: {no.message}", _HINT, no.details) from None
+    told = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not 1 <= len(told) <= MAX_REPORTS:
+        _refuse("", f"it holds {len(told)} reports", f"1 to {MAX_REPORTS}", len(told))
+    reading = _ReportReader()
+    for index, one in enumerate(told):
+        reading.take(pointer(index) if isinstance(value, list) else "", index + 1, one)
+    phases = reading.phases
+    if all(phase.at == _NO_TIME for phase in phases):
+        reading.said.append(f"the reports name no times ({_TIME}): all of it stands at {_NO_TIME.date()}")
+    roles = ", ".join(dict.fromkeys(phase.id.rpartition("_report")[0] for phase in phases))
+    return Foreign(
+        KIND, "hub_reports", f"Role reports of Workflow Hub: {roles}"[:200], "hub", str(place.resolve().parent),
+        {"reports": told}, phases, phases[0].at, phases[-1].at, sha256_of(told), reading.left_open,
+        tuple(reading.said), tuple(reading.lost),
+    )  # fmt: skip
+
+
+class _ReportReader:
+    def __init__(self) -> None:
+        self.phases: list[Worked] = []
+        self.said: list[str] = []
+        self.lost: list[Detail] = []
+        self.left_open = ""
+        self._times: dict[str, int] = {}
+
+    def take(self, at: str, number: int, one: Any) -> None:
+        """One report or hand-off as the next phase."""
+        if not isinstance(one, dict):
+            _refuse(at, "it is no report", "an object", one)
+        told = cast("dict[str, Any]", one)
+        handed = "to_role" in told
+        role = told.get("to_role" if handed else "role")
+        if not (isinstance(role, str) and _ROLE.fullmatch(role)):
+            _refuse(
+                f"{at}/{'to_role' if handed else 'role'}",
+                "it names no role",
+                "a letter, then letters, digits, - and _",
+                role,
+            )
+        who = f"{number}: {told.get('from_role')!s:.40} to {role}" if handed else f"{number}: {role}"
+        for key in sorted(set(told) - (_HAND_OFF if handed else _REPORT) - {_TIME}):
+            self.lost.append(Detail(at + pointer(key), "is in the inputs of the run, not in the report"))
+        report, place = self._report(at, told, handed=handed)
+        schema, content = "markdown_doc@1", _document(told)
+        if report is None:
+            self.said.append(f"{who}, {told.get('status')!s:.40}: no report in it; that is no pass")
+        else:
+            made = self._made(place, role, report)
+            faults = validate("role_report@1", made).faults
+            if faults:
+                self.said.append(f"{who}: no valid report, kept as a document ({faults[0].path}: {faults[0].message})")
+            else:
+                schema, content = "role_report@1", made
+                self.said.append(f"{who} says {made['status']}")
+        is_open = handed and told.get("status") in ("pending", "in_progress")
+        self.left_open = f"the hand-off {who} was {told['status']} in Workflow Hub" if is_open else ""
+        self._add(at, told, role, who, schema, content, is_accepted=not is_open)
+
+    def _add(
+        self, at: str, told: dict[str, Any], role: str, who: str, schema: str, content: dict[str, Any], *, is_accepted: bool
+    ) -> None:  # fmt: skip
+        if self.phases and not self.phases[-1].is_accepted:
+            _refuse(
+                at, "it follows a hand-off that is still open", "a later one only after the end of the one before", who
+            )
+        name = role.replace("-", "_").lower()
+        self._times[name] = count = self._times.get(name, 0) + 1
+        when = max(_time(at, told), self.phases[-1].at if self.phases else _NO_TIME)
+        self.phases.append(Worked(f"{name}_report{'' if count == 1 else f'_{count}'}", f"Report of {role}",
+                                  "Imported: what the role was told is in the inputs.", at or "the report", when, schema,
+                                  content, is_accepted))  # fmt: skip
+
+    def _report(self, at: str, told: dict[str, Any], *, handed: bool) -> tuple[dict[str, Any] | None, str]:
+        """The report of one entry and its pointer; None where there is none."""
+        if not handed:
+            if {"status", "summary"} & set(told):
+                return told, at
+            return _in_text(told.get("raw_output")), f"{at}/raw_output"
+        given = told.get("report")
+        found = cast("dict[str, Any]", given) if isinstance(given, dict) else _in_text(given)
+        more = {name: told[f"report_{name}"] for name in ("status", "summary") if told.get(f"report_{name}")}
+        return (None, at) if found is None and "status" not in more else ({**more, **(found or {})}, f"{at}/report")
+
+    def _made(self, at: str, role: str, report: dict[str, Any]) -> dict[str, Any]:
+        """The report as ``role_report@1``. What has no place there is listed."""
+        given = report.get("details")
+        details = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        if given is not None and details is not given:
+            self.lost.append(Detail(f"{at}/details", "is no object; it is in the inputs"))
+        kept = {name: details[name] for name in (*_LISTS, *_COUNTS) if name in details}
+        findings: list[dict[str, Any]] = []
+        for name in _FOUND:
+            entries = details.get(name, [])
+            if isinstance(entries, list):
+                findings += [_finding(each) for each in cast("list[Any]", entries)]
+        for key in sorted(set(details) - set(kept) - set(_FOUND)):
+            self.lost.append(
+                Detail(f"{at}/details{pointer(key)}", "has no place in role_report@1; it is in the inputs")
+            )
+        more: dict[str, Any] = {"details": kept} if kept else {}
+        more |= {"findings": findings} if findings else {}
+        return {"role": role, "status": report.get("status"), "summary": report.get("summary")} | more
+
+
+def _finding(entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        return {"severity": "medium", "title": entry}
+    told = cast("dict[str, Any]", entry)
+    found = {ours: next((told[name] for name in theirs if told.get(name)), None) for ours, theirs in _NAMES.items()}
+    severity = str(found["severity"] or "medium").lower()
+    return {key: value for key, value in found.items() if value is not None} | {"severity": severity}
+
+
+def _in_text(text: object) -> dict[str, Any] | None:
+    """The last JSON object in what an agent printed (S4-15)."""
+    from wfe_mcp.providers.output import value_in
+
+    if not isinstance(text, str):
+        return None
+    value = value_in(text)
+    starts = [match.start() for match in re.finditer(r"^\{", text, re.MULTILINE)]
+    for start in reversed(starts[-50:]) if value is None else ():
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, start)
+            return cast("dict[str, Any]", parse_json(text[start:end]))
+        except (ValueError, RecursionError, Refused):
+            continue
+    return value
+
+
+def _document(told: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    return {"front": {}, "body": f"~~~~json\n{text}\n~~~~\n"}
+
+
+def _time(at: str, told: dict[str, Any]) -> datetime:
+    given = told.get(_TIME)
+    if given is None:
+        return _NO_TIME
+    try:
+        return utc(datetime.fromisoformat(given))
+    except (TypeError, ValueError):
+        _refuse(f"{at}/{_TIME}", "it is no time", "ISO 8601", given)
+
+
+def _refuse(place: str, message: str, expected: object, found: object) -> NoReturn:
+    raise Refused("invalid_artifact", f"The reports are refused at {place or 'their whole'}: {message}.", _HINT,
+                  (Detail(place, message, expected, str(found)[:80]),))  # fmt: skip

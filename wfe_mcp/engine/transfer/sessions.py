@@ -1,0 +1,308 @@
+"""What does a session of ai-workflow-engine tell, a folder ``.aiwf/sessions/<id>``?
+
+    session.json   where it stands, and what was approved (S0-11)
+    plan.md, standards-bundle.md
+    iteration-1/   planning-*, generation-*, review-* (prompt.md, response.md), code/ (S0-15)
+    iteration-2/   revision-*, review-*: one folder for each time that a review failed
+
+Rules:
+1. session.json is read as strictly as it was written: an unknown key refuses it, with its pointer.
+2. An answer that somebody went on from is there, or the session is refused. The last one counts as accepted only where
+   session.json says that the session is complete.
+3. ``plan_approved`` and the like are what session.json says, nobody's decision here; a hash that fits no file is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from wfe_mcp.artifacts.parse import check_value, parse_json
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
+from wfe_mcp.workspace.files.project_files import read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["SESSION", "read_session"]
+
+SESSION = "session.json"
+KIND = "ai-workflow-engine"
+MAX_INPUTS = 8_000_000
+
+_HINT = "Nothing was stored. Import the whole folder .aiwf/sessions/<id>, as ai-workflow-engine left it."
+
+_FILES = {"plan": "planning", "generate": "generation", "review": "review", "revise": "revision"}
+"""How the files of a phase begin."""
+
+_WRITES_CODE = {"generate", "revise"}
+_CODE = re.compile(r"iteration-[1-9]\d{0,5}/code/.")
+_ANSWER = re.compile(r"iteration-[1-9]\d{0,5}/(planning|generation|review|revision)-response\.md")
+_BEYOND = "lies beyond where session.json stands"
+_KEPT = re.compile(r"(plan|standards-bundle|iteration-[1-9]\d{0,5}/(planning|generation|review|revision)-prompt|iteration-[1-9]\d{0,5}/revision-issues)\.md")  # fmt: skip
+"""Files that go along as inputs of the run: they are no artifact of a phase."""
+
+
+Time = Annotated[datetime, AfterValidator(utc)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class SessionArtifact(_Strict):
+    """A file that was approved."""
+
+    path: str
+    phase: Literal["plan", "generate", "review", "revise"]
+    iteration: Annotated[int, Field(ge=1)]
+    sha256: str | None = None
+    created_at: Time
+
+
+class Session(_Strict):
+    """session.json."""
+
+    session_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    profile: str
+    context: dict[str, Any] = {}
+    phase: Literal["init", "plan", "generate", "review", "revise", "complete", "error", "cancelled"]
+    stage: Literal["prompt", "response"] | None = None
+    status: Literal["in_progress", "success", "failed", "error", "cancelled"]
+    current_iteration: Annotated[int, Field(ge=1, le=1_000)] = 1
+    standards_hash: str | None = None
+    plan_approved: bool = False
+    plan_hash: str | None = None
+    prompt_hashes: dict[str, Any] = {}
+    review_approved: bool = False
+    review_hash: str | None = None
+    ai_providers: dict[str, str] = {}
+    standards_provider: str | None = None
+    metadata: dict[str, Any] = {}
+    artifacts: list[SessionArtifact] = []
+    pending_action: Any = None
+    pending_approval: bool = False
+    last_error: str | None = None
+    approval_feedback: str | None = None
+    suggested_content: str | None = None
+    retry_count: int = 0
+    created_at: Time
+    updated_at: Time
+    phase_history: list[dict[str, Any]] = []
+
+
+def read_session(folder: Path) -> Foreign:
+    """The session in ``folder``. Refuses ``invalid_artifact``, ``too_large``, ``path_outside_project``, ``bad_argument``."""
+    folder = folder.resolve()
+    files = read_folder(folder.parent, folder.name)
+    if SESSION not in files:
+        raise Refused("bad_argument", f"{folder} holds no {SESSION}.", _HINT, (Detail(SESSION, "is missing"),))
+    return _SessionReader(files, str(folder)).told()
+
+
+class _SessionReader:
+    def __init__(self, files: Mapping[str, bytes], root: str) -> None:
+        self._files = files
+        self._root = root
+        self._lost: list[Detail] = []
+        self._raw, self._session = _session(files[SESSION])
+
+    def told(self) -> Foreign:
+        session = self._session
+        places = self._places()
+        phases = self._worked(places)
+        used = {SESSION, *(path for place in places for path in (_answer(*place), *self._code(*place)))}
+        kept = {path: self._text(path) for path in sorted(self._files) if _KEPT.fullmatch(path)}
+        for path in sorted(set(self._files) - used - set(kept)):
+            self._lose(
+                path, _BEYOND if _ANSWER.fullmatch(path) or _CODE.match(path) else "is no known file of a session"
+            )
+        inputs = {"session": self._raw, "files": kept}
+        try:
+            check_value(inputs, max_bytes=MAX_INPUTS)
+        except Refused as no:
+            raise Refused(no.code, f"The session cannot be kept: {no.message}", _HINT, no.details) from None
+        return Foreign(
+            KIND, "aiwf_session", f"Session {session.session_id[:8]} of {KIND}, profile {session.profile}"[:200], "aiwf",
+            self._root, inputs, phases, session.created_at, max(phases[-1].at, session.updated_at),
+            sha256_of({path: hashlib.sha256(content).hexdigest() for path, content in self._files.items()}),
+            "" if session.phase == "complete" else self._left_open(), tuple(self._statements(places)), tuple(self._lost),
+        )  # fmt: skip
+
+    def _places(self) -> list[tuple[int, str]]:
+        """The phases that were reached, in order. Refuses what session.json names and no file shows."""
+        said = self._session
+        known = list(_sequence(said.current_iteration))
+        if said.phase in {"error", "cancelled"}:
+            seen = [index for index, place in enumerate(known) if self._there(place)]
+            reached = known[: seen[-1] + 1] if seen else []
+        else:
+            last = (said.current_iteration, "review" if said.phase == "complete" else said.phase)
+            if said.phase != "init" and last not in known:
+                _refuse(
+                    "/current_iteration", f"is {last[0]}, which has no {last[1]}", "an iteration that has it", last[0]
+                )
+            reached = known[: known.index(last) + 1] if last in known else []
+        if not reached:
+            _refuse(
+                "/phase",
+                "is one in which nothing was made yet: there is nothing to import",
+                "plan or later",
+                said.phase,
+            )
+        for place in reached if said.phase == "complete" else reached[:-1]:
+            if not self._answered(place):
+                self._refuse_missing(place)
+        return reached
+
+    def _refuse_missing(self, place: tuple[int, str]) -> None:
+        path, said = _answer(*place), self._session
+        raise Refused("invalid_artifact", f"The session is refused: {path} is missing or empty, and session.json says that "
+                      f"it went on from there (phase {said.phase}, iteration {said.current_iteration}).", _HINT,
+                      (Detail(path, "is missing or empty", "the answer of the phase", None),))  # fmt: skip
+
+    def _worked(self, places: list[tuple[int, str]]) -> list[Worked]:
+        phases: list[Worked] = []
+        at = self._session.created_at
+        for number, phase in places:
+            is_last = (number, phase) == places[-1]
+            made = [one.created_at for one in self._session.artifacts if (one.iteration, one.phase) == (number, phase)]
+            at = max([at, *made])
+            name = phase if number == 1 else f"{phase}_{number}"
+            schema, content = self._content(number, phase)
+            prompt = _prompt(number, phase)
+            told = (
+                f"${{inputs.files['{prompt}']}}" if prompt in self._files else f"ai-workflow-engine kept no {prompt}."
+            )
+            place = f"iteration-{number}" if schema == "file_bundle@1" else _answer(number, phase)
+            phases.append(Worked(name, f"{phase.capitalize()}, iteration {number}", told, place, at, schema,
+                                 content, not is_last or self._session.phase == "complete"))  # fmt: skip
+        return phases
+
+    def _content(self, number: int, phase: str) -> tuple[str, dict[str, Any] | None]:
+        answer = _answer(number, phase)
+        body = self._text(answer) if answer in self._files else ""
+        files: list[dict[str, str]] = []
+        for path in self._code(number, phase):
+            try:
+                files.append({"path": path.partition("/")[2], "content": self._text(path)})
+            except Refused:
+                self._lose(path, "is no UTF-8 text")
+        if files:
+            told = [{"path": answer.partition("/")[2], "content": body}] if body else []
+            return "file_bundle@1", {"files": [*told, *files]}
+        return "markdown_doc@1", {"front": {}, "body": body} if body.strip() else None
+
+    def _statements(self, places: list[tuple[int, str]]) -> Iterator[str]:
+        said = self._session
+        stage = f"[{said.stage}]" if said.stage else ""
+        yield f"phase {said.phase}{stage}, status {said.status}, iteration {said.current_iteration}"
+        for name in ("plan_approved", "review_approved", "pending_approval"):
+            if getattr(said, name):
+                yield f"{name} is true (said by session.json; nobody decided it here)"
+        if said.ai_providers:
+            yield "worked by " + ", ".join(f"{role} {name}" for role, name in sorted(said.ai_providers.items()))
+        for name in ("last_error", "approval_feedback", "suggested_content"):
+            if getattr(said, name):
+                yield f"{name}: {getattr(said, name)[:300]}"
+        review = next((place for place in reversed(places) if place[1] == "review"), None)
+        yield from self._compared("plan_hash", said.plan_hash, "iteration-1/planning-response.md")
+        yield from self._compared("plan_hash", said.plan_hash, "plan.md")
+        yield from self._compared("standards_hash", said.standards_hash, "standards-bundle.md")
+        if review is not None:
+            yield from self._compared("review_hash", said.review_hash, _answer(*review))
+        for index, one in enumerate(said.artifacts):
+            path = one.path.replace("\\", "/")
+            tried = (path, f"iteration-{one.iteration}/{path}", f"iteration-{one.iteration}/code/{path}")
+            there = next((each for each in tried if each in self._files), None)
+            if there is None:
+                yield f"{pointer('artifacts', index)} names {path[:200]}, which is not there"
+            else:
+                yield from self._compared(f"{pointer('artifacts', index)}/sha256", one.sha256, there)
+
+    def _compared(self, name: str, said: str | None, path: str) -> Iterator[str]:
+        if said and path in self._files:
+            found = hashlib.sha256(self._files[path]).hexdigest()
+            if found != said.lower():
+                yield f"{name} is {said[:12]}…, and {path} is {found[:12]}…: it was changed after that"
+
+    def _left_open(self) -> str:
+        said = self._session
+        if said.phase == "cancelled":
+            return "it was cancelled in ai-workflow-engine"
+        if said.last_error:
+            return f"it stopped in ai-workflow-engine: {said.last_error}"
+        return f"it was left open in ai-workflow-engine, in {said.phase}"
+
+    def _answered(self, place: tuple[int, str]) -> bool:
+        return bool(self._files.get(_answer(*place), b"").strip()) or bool(self._code(*place))
+
+    def _there(self, place: tuple[int, str]) -> bool:
+        return self._answered(place) or _prompt(*place) in self._files
+
+    def _code(self, number: int, phase: str) -> list[str]:
+        if phase not in _WRITES_CODE:
+            return []
+        return [path for path in sorted(self._files) if path.startswith(f"iteration-{number}/code/")]
+
+    def _text(self, path: str) -> str:
+        try:
+            text = self._files[path].decode()
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            raise Refused("invalid_artifact", f"The session is refused: {path} is no UTF-8 text.", _HINT,
+                          (Detail(path, "is no UTF-8 text"),))  # fmt: skip
+        return text
+
+    def _lose(self, path: str, why: str) -> None:
+        self._lost.append(Detail(path, why))
+
+
+def _session(content: bytes) -> tuple[Any, Session]:
+    try:
+        raw = parse_json(content)
+        session = Session.model_validate_json(content)
+    except Refused as no:
+        raise Refused(no.code, f"{SESSION} is refused: {no.message}", _HINT, no.details) from None
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        details = tuple(
+            Detail(pointer(*one["loc"]), one["msg"], _expected(one), repr(one.get("input"))[:80]) for one in faults
+        )
+        raise Refused("invalid_artifact", f"{SESSION} is refused at {details[0].path}: {details[0].message}", _HINT, details) from None  # fmt: skip
+    return raw, session
+
+
+def _expected(fault: Any) -> str:
+    if fault["type"] != "extra_forbidden":
+        return str(fault["type"]).replace("_", " ")
+    model = SessionArtifact if fault["loc"][0] == "artifacts" else Session
+    return f"one of {', '.join(model.model_fields)}"
+
+
+def _refuse(place: str, message: str, expected: object, found: object) -> NoReturn:
+    raise Refused("invalid_artifact", f"{SESSION} is refused: {place} {message}.", _HINT,
+                  (Detail(place, message, expected, found),))  # fmt: skip
+
+
+def _sequence(iterations: int) -> Iterator[tuple[int, str]]:
+    """All phases up to the end of an iteration: the first plans and generates, each later one revises."""
+    for number in range(1, iterations + 1):
+        for phase in ("plan", "generate", "review") if number == 1 else ("revise", "review"):
+            yield number, phase
+
+
+def _answer(number: int, phase: str) -> str:
+    return f"iteration-{number}/{_FILES[phase]}-response.md"
+
+
+def _prompt(number: int, phase: str) -> str:
+    return f"iteration-{number}/{_FILES[phase]}-prompt.md"

@@ -1,0 +1,84 @@
+"""In which format is a workflow or plan, and what is it here?
+
+    folder, .json with "format" or "phases"    wfe/1                  a template, as it is
+    .json with "steps"                         AFU-9                  a template with one phase of steps
+    .json, .yaml with "workflow" or "plan.prompt"  ai-workflow-engine settings of the phases of a template
+    .ai-workflow.yaml, or .yaml with "agent"…  aiw settings           settings, checks and inputs for milestones
+    .md with ## BLG-001                        aiw backlog            milestone_plan@1
+    .md with ## M1 or # Milestones             aiw milestones         milestone_plan@1
+
+Whatever a format says that has no place here is told with its pointer or line, never dropped in silence.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers.afu9 import from_afu9, is_afu9
+from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
+from wfe_mcp.importers.backlog import from_backlog
+from wfe_mcp.importers.gate_settings import from_gate_settings, is_gate_settings
+from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate
+from wfe_mcp.importers.milestones import from_milestones
+from wfe_mcp.workflow.load import load_definition, read_json, read_text
+from wfe_mcp.workflow.yaml_lines import read_yaml
+
+__all__ = ["ImportedPlan", "ImportedSettings", "ImportedTemplate", "read_workflow"]
+
+_BACKLOG = re.compile(r"^##\s+BLG-\d", re.MULTILINE | re.IGNORECASE)
+_MILESTONES = re.compile(r"^#\s+Milestones\b|^##\s+M\d", re.MULTILINE | re.IGNORECASE)
+_YAML = frozenset({".yaml", ".yml"})
+
+
+def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSettings:
+    """What ``source`` says, in our terms. Refuses a file in no known format, and every fault of its format."""
+    if source.suffix.lower() == ".md" and not source.is_dir():
+        return _markdown(source)
+    if source.suffix.lower() in _YAML and not source.is_dir():
+        return _yaml(source)
+    if source.is_dir():
+        return ImportedTemplate("wfe/1", load_definition(source))
+    value: Any = read_json(source)
+    if is_afu9(value):
+        return from_afu9(cast("dict[str, Any]", value))
+    if is_gate_settings(value):
+        return from_gate_settings(cast("dict[str, Any]", value))
+    if isinstance(value, dict) and "format" not in value and "phases" not in value:
+        raise Refused("invalid_template", f"{source} is JSON, but in no format that can be imported.",
+                      "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
+                      "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.")  # fmt: skip
+    return ImportedTemplate("wfe/1", load_definition(source))
+
+
+def _yaml(source: Path) -> ImportedSettings:
+    """Settings, whose losses and errors are told by line."""
+    value, lines = read_yaml(source)
+    if isinstance(value, dict) and is_gate_settings(cast("object", value)):
+        read = from_gate_settings
+    elif isinstance(value, dict) and (
+        is_aiw_settings(cast("object", value)) or source.name.startswith(".ai-workflow.")
+    ):
+        read = from_aiw_settings
+    else:
+        raise Refused("invalid_template", f"{source} is YAML, but in no format that can be imported.",
+                      "ai-workflow-engine's config.yml has 'workflow' or stages such as 'plan.prompt', aiw's "
+                      ".ai-workflow.yaml has 'git', 'agent' or 'recovery'; templates are JSON.")  # fmt: skip
+    try:
+        imported = read(cast("dict[str, Any]", value))
+    except Refused as no:
+        told = tuple(lines.told(detail) for detail in no.details)
+        count = f"{len(told)} error{'' if len(told) == 1 else 's'}"
+        raise Refused(no.code, f"{source} has {count}; {told[0].path}: {told[0].message}.", no.hint, told) from None
+    return dataclasses.replace(imported, not_carried=tuple(lines.told(lost) for lost in imported.not_carried))
+
+
+def _markdown(source: Path) -> ImportedPlan:
+    text = read_text(source)
+    if _BACKLOG.search(text):
+        return from_backlog(text)
+    if _MILESTONES.search(text):
+        return from_milestones(text)
+    raise Refused("invalid_artifact", f"{source} has neither milestones (## M1 - Title) nor backlog items (## BLG-001 - Title).",
+                  "Write its headings so and import it again.")  # fmt: skip

@@ -1,0 +1,236 @@
+"""What is an AFU-9 workflow (JSON of MCP tool steps) in ``wfe/1``?
+
+One template with one phase of kind ``steps``. Tools keep their names: ``agent.analyze`` is a tool of an MCP server that
+configuration calls ``agent``.
+
+    steps[].tool, params, assign, if      the same, expressions by ``afu9_expressions``
+    steps[].retry                         retry; total attempts as they were
+    config.maxRetries N                   N + 1 attempts of each step that has no retry of its own
+    config.timeoutMs, continueOnError     the phase's timeout; each step's continue_on_error
+    input.*, repo.*, variables.*          inputs, named by where they are used
+
+The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take effect.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from wfe_mcp.core.errors import pointer
+from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition, text
+from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier
+from wfe_mcp.workflow.model import Step
+
+__all__ = ["FORMAT", "from_afu9", "is_afu9"]
+
+FORMAT = "AFU-9"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TOOL = re.compile(r"[a-z][a-z0-9_]*\.[a-zA-Z][a-zA-Z0-9_]*")
+_TOP = ("name", "description", "steps", "config", "version")
+_STEP = ("name", "tool", "params", "assign", "if", "condition", "retry")
+_CONFIG = ("timeoutMs", "continueOnError", "maxRetries")
+_RETRY = ("maxAttempts", "backoff", "backoffMultiplier", "initialDelayMs", "maxDelayMs")
+_BACKOFFS = ("fixed", "linear", "exponential")
+
+_RETRY_MODEL: Any = get_args(Step.model_fields["retry"].annotation)[0]
+BACKOFFS = frozenset[str](get_args(_RETRY_MODEL.model_fields["backoff"].annotation))
+"""How waits between the tries of a step can grow here."""
+
+
+def is_afu9(value: object) -> bool:
+    """Whether the JSON looks like an AFU-9 workflow."""
+    return isinstance(value, dict) and "steps" in value and "phases" not in value and "format" not in value
+
+
+def from_afu9(document: Mapping[str, Any]) -> ImportedTemplate:
+    """The template. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
+    return _WorkflowReader(document).template()
+
+
+class _WorkflowReader:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._found = ImportReport()
+        self._names = Names()
+        self._ids: set[str] = set()
+
+    def template(self) -> ImportedTemplate:
+        name = self._name()
+        self._rest(self._document, _TOP, ())
+        config = self._object(self._document.get("config", {}), ("config",))
+        self._rest(config, _CONFIG, ("config",))
+        steps = self._steps(config)
+        timeout = self._number(config, "timeoutMs", None, 1000, ("config",))
+        self._found.refuse(FORMAT, "invalid_template")
+        phase: dict[str, Any] = {"id": "steps", "kind": "steps", "steps": steps, "on_fail": [{"do": "fail"}]}
+        if timeout is not None:
+            phase["timeout"] = _duration(timeout)
+        definition = {
+            "format": "wfe/1", "name": name, "version": str(self._document.get("version", "1.0.0")),
+            "title": name.replace("_", " ").capitalize(), "description": str(self._document.get("description", "")),
+            "inputs": self._inputs(), "phases": [phase],
+        }  # fmt: skip
+        return ImportedTemplate(FORMAT, definition, tuple(self._found.not_carried))
+
+    def _name(self) -> str:
+        name = self._document.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            self._found.error(
+                "/name", "a name begins with a small letter, then small letters, digits and _", None, name
+            )
+            return "workflow"
+        if len(name) > 64:
+            self._found.lose("/name", f"the name is cut to 64 characters, {name[:64]!r}")
+        return name[:64]
+
+    def _steps(self, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+        given = self._document.get("steps")
+        if not isinstance(given, list) or not given:
+            self._found.error("/steps", "must be a list with at least one step")
+            return []
+        return [self._step(step, ("steps", index), config) for index, step in enumerate(cast("list[object]", given))]
+
+    def _step(self, value: object, at: tuple[str | int, ...], config: Mapping[str, Any]) -> dict[str, Any]:
+        step = self._object(value, at)
+        self._rest(step, _STEP, at)
+        made: dict[str, Any] = {"id": self._step_id(step, at), "tool": self._tool(step, at)}
+        if "params" not in step:
+            self._found.error(pointer(*at, "params"), "'params' is missing")
+        made["params"] = self._values(self._object(step.get("params", {}), (*at, "params")), (*at, "params"))
+        if (asked := self._condition(step, at)) is not None:
+            made["if"] = asked
+        if (retry := self._retry(step, config, at)) is not None:
+            made["retry"] = retry
+        if self._flag(config, "continueOnError"):
+            made["continue_on_error"] = True
+        if "assign" in step:
+            made["assign"] = self._assigned(step["assign"], at)
+        return made
+
+    def _step_id(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str:
+        name = step.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            self._found.error(pointer(*at, "name"), "a name begins with a small letter, then small letters, digits and _", None, name)  # fmt: skip
+            return "step"
+        found = free_name(name, self._ids)
+        if found != name:
+            self._found.lose(
+                pointer(*at, "name"), f"the step is called {found!r}: ids are unique and at most 64 characters"
+            )
+        self._ids.add(found)
+        return found
+
+    def _tool(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str:
+        tool = step.get("tool")
+        if not isinstance(tool, str) or not _TOOL.fullmatch(tool):
+            self._found.error(pointer(*at, "tool"), "a tool is written server.toolName", "server.toolName", tool)
+            return "server.tool"
+        return tool
+
+    def _condition(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str | None:
+        key = "if" if "if" in step else "condition"
+        if key not in step:
+            return None
+        try:
+            return condition(str(step[key]), self._names)
+        except UnreadableError as no:
+            self._found.error(pointer(*at, key), str(no), None, step[key])
+            return None
+
+    def _assigned(self, value: object, at: tuple[str | int, ...]) -> str:
+        if not isinstance(value, str) or not value:
+            self._found.error(pointer(*at, "assign"), "must be the name of a variable", None, value)
+            return "result"
+        name = identifier(value)
+        if name != value:
+            self._found.lose(pointer(*at, "assign"), f"the result is called {name!r}: {value!r} cannot be named in CEL")
+        self._names.assigned[value] = name
+        return name
+
+    def _values(self, value: Any, at: tuple[str | int, ...]) -> Any:
+        """``params`` with every expression in CEL; keys stay as they are."""
+        if isinstance(value, dict):
+            return {key: self._values(child, (*at, key)) for key, child in cast("dict[str, Any]", value).items()}
+        if isinstance(value, list):
+            return [self._values(child, (*at, index)) for index, child in enumerate(cast("list[Any]", value))]
+        if not isinstance(value, str):
+            return value
+        try:
+            return text(value, self._names)
+        except UnreadableError as no:
+            self._found.error(pointer(*at), str(no), None, value)
+            return value
+
+    def _retry(
+        self, step: Mapping[str, Any], config: Mapping[str, Any], at: tuple[str | int, ...]
+    ) -> dict[str, Any] | None:
+        if "retry" not in step:
+            more = self._number(config, "maxRetries", 0, 0, ("config",))
+            return {"max_attempts": more + 1, "backoff": "none"} if more else None
+        at = (*at, "retry")
+        retry = self._object(step["retry"], at)
+        self._rest(retry, _RETRY, at)
+        backoff = retry.get("backoff", "exponential")
+        if backoff not in _BACKOFFS:
+            self._found.error(
+                pointer(*at, "backoff"), f"must be one of {', '.join(_BACKOFFS)}", list(_BACKOFFS), backoff
+            )
+        initial = self._number(retry, "initialDelayMs", 1000, 100, at)
+        longest = self._number(retry, "maxDelayMs", 60_000, 1000, at)
+        if backoff == "exponential" and retry.get("backoffMultiplier", 2) != 2:
+            self._found.lose(pointer(*at, "backoffMultiplier"), "waits double here, whatever the multiplier was")
+        if backoff == "fixed" and backoff not in BACKOFFS:
+            backoff, longest = "exponential", initial  # the same: it begins at its longest
+        elif backoff == "linear" and backoff not in BACKOFFS:
+            self._found.lose(pointer(*at, "backoff"), "waits double here instead of growing evenly")
+            backoff = "exponential"
+        attempts = self._number(retry, "maxAttempts", 3, 1, at)
+        return {"max_attempts": attempts, "backoff": backoff, "initial": _duration(initial), "max": _duration(longest)}
+
+    def _inputs(self) -> dict[str, Any]:
+        """A schema of what the run must be given: each path that an expression names."""
+        for old, new in self._names.renamed.items():
+            self._found.lose("", f"the input {old!r} is called {new!r}: its name cannot be used in CEL")
+        return _schema(self._names.needed)
+
+    def _rest(self, value: Mapping[str, Any], known: tuple[str, ...], at: tuple[str | int, ...]) -> None:
+        for key in value:
+            if key not in known:
+                self._found.lose(pointer(*at, key), f"{key!r} has no meaning here")
+
+    def _object(self, value: object, at: tuple[str | int, ...]) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return cast("dict[str, Any]", value)
+        self._found.error(pointer(*at), "must be an object")
+        return {}
+
+    def _number(self, value: Mapping[str, Any], key: str, default: Any, least: int, at: tuple[str | int, ...]) -> Any:
+        given = value.get(key, default)
+        if given is default or (isinstance(given, int) and not isinstance(given, bool) and given >= least):
+            return given
+        self._found.error(pointer(*at, key), f"must be a whole number, at least {least}", least, given)
+        return least
+
+    def _flag(self, config: Mapping[str, Any], key: str) -> bool:
+        return config.get(key, False) is True
+
+
+def _schema(needed: Mapping[tuple[str, ...], bool]) -> dict[str, Any]:
+    """An object schema of the paths; what only conditions ask for is optional."""
+    first = dict.fromkeys(way[0] for way in needed)
+    properties: dict[str, Any] = {}
+    for name in first:
+        below = {way[1:]: must for way, must in needed.items() if way[0] == name and len(way) > 1}
+        properties[name] = _schema(below) if below else {}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required := [name for name in first if needed[name,]]:
+        schema["required"] = required
+    return schema
+
+
+def _duration(milliseconds: int) -> str:
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

@@ -1,0 +1,283 @@
+"""What do the ``${…}`` of an AFU-9 workflow mean in CEL?
+
+    ${input.x}            ${inputs.x}
+    ${repo.owner}         ${inputs.repo.owner}
+    ${variables.x}        ${vars.x} after a step that assigns x, else ${inputs.variables.x}
+    ${issue.number}       ${vars.issue.number} after a step that assigns issue
+    if "${branch}"        there, and neither null, false, 0 nor ''
+    if "'${x}' === 'bug'" ${has(vars.x) && vars.x == 'bug'}
+
+Rules:
+1. A name that nothing gives is an error; the old engine left it as literal text (S2-06).
+2. In a condition what is not there counts as false, as it did; a comparison reads numbers and texts alike (``'42'``
+   and 42), because the old engine compared texts (S2-07).
+3. Nothing is evaluated by text substitution: what a tool returned stays data (B-15).
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.importers.imported import identifier
+
+__all__ = ["Names", "UnreadableError", "condition", "text"]
+
+_PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
+_PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<op>\$\{|===|!==|==|!=|>=|<=|&&|\|\||[}()!<>])|(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+    r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<path>[A-Za-z_$][\w$-]*(?:\.[\w$-]+|\[\d+\])*))"""
+)
+_MOST_NESTED = 50
+_LITERALS = {"true": "true", "false": "false", "null": "null", "undefined": "null"}
+
+
+class UnreadableError(Exception):
+    """The text means nothing here; the words say why."""
+
+
+@dataclass(slots=True)
+class Names:
+    """What expressions can name at a step. ``needed``: paths of inputs met so far, and whether a run needs each."""
+
+    assigned: dict[str, str] = field(default_factory=dict[str, str])
+    needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+
+    def resolve(self, path: str, *, required: bool) -> list[str | int]:
+        """The way to a value from its root, ``["vars", "issue", "number"]``."""
+        found = _PATH.fullmatch(path)
+        if found is None:
+            raise UnreadableError(f"{path!r} is no path such as issue.labels[0].name")
+        root = found[1]
+        parts: list[str | int] = [name or int(index) for name, index in _PART.findall(found[2])]
+        if root == "variables" and parts and parts[0] in self.assigned:
+            root, parts = str(parts[0]), parts[1:]
+        elif root in {"input", "repo", "variables"}:
+            return ["inputs", *self._input(([] if root == "input" else [root]) + parts, required)]
+        if root not in self.assigned:
+            known = ("input", "repo", "variables", *self.assigned)
+            near = nearest(root, known, 1)
+            guess = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            raise UnreadableError(f"no earlier step assigns {root!r}{guess}")
+        return ["vars", self.assigned[root], *parts]
+
+    def _input(self, parts: list[str | int], required: bool) -> list[str | int]:
+        if parts and isinstance(parts[0], str) and (name := identifier(parts[0])) != parts[0]:
+            self.renamed[parts[0]] = name
+            parts = [name, *parts[1:]]
+        names: list[str] = []
+        for part in parts:
+            if isinstance(part, int):
+                break
+            names.append(part)
+            way = tuple(names)
+            self.needed[way] = self.needed.get(way, False) or required
+        return parts
+
+
+def text(value: str, names: Names) -> str:
+    """A text of ``params``: every ``${path}`` as CEL; a lone ``${`` is escaped. Raises UnreadableError."""
+    made: list[str] = []
+    position = 0
+    while (begin := value.find("${", position)) >= 0 and (end := value.find("}", begin)) >= 0:
+        made += [_literal(value[position:begin]), f"${{{_cel(names.resolve(value[begin + 2 : end], required=True))}}}"]
+        position = end + 1
+    return "".join([*made, value[position:].replace("${", "$${")])
+
+
+def condition(value: str, names: Names) -> str:
+    """An ``if`` as one ``${…}`` of CEL. Raises UnreadableError."""
+    reader = _Reader(_tokens(value), names)
+    made = _truth(reader.either())
+    if reader.here != "end":
+        raise UnreadableError(f"{reader.shown!r} is not expected here")
+    return f"${{{made}}}"
+
+
+def _literal(piece: str) -> str:
+    """Text before an expression: a ``$`` at its end would escape it."""
+    return f"{piece[:-1]}${{'$'}}" if piece.endswith("$") else piece
+
+
+def _cel(way: list[str | int]) -> str:
+    made = str(way[0])
+    for part in way[1:]:
+        if isinstance(part, int):
+            made += f"[{part}]"
+        else:
+            made += f".{part}" if identifier(part) == part else f"[{_quoted(part)}]"
+    return made
+
+
+def _there(way: list[str | int]) -> str:
+    """True in CEL when there is a value at the end of ``way``."""
+    asked: list[str] = []
+    for length in range(2, len(way) + 1):
+        part, above = way[length - 1], _cel(way[: length - 1])
+        if isinstance(part, int):
+            asked.append(f"size({above}) > {part}")
+        elif identifier(part) == part:
+            asked.append(f"has({above}.{part})")
+        else:
+            asked.append(f"{_quoted(part)} in {above}")
+    return " && ".join(asked) or "true"
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value)
+
+
+# -- conditions -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A path (``way``) or a literal (CEL source)."""
+
+    way: tuple[str | int, ...] = ()
+    literal: str = ""
+
+
+_Node = _Value | str
+"""A value, or CEL that is true or false."""
+
+
+def _tokens(value: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    position, source = 0, value.rstrip()
+    while position < len(source):
+        token = _TOKEN.match(source, position)
+        if token is None or token.lastgroup is None:
+            raise UnreadableError(f"{source[position : position + 20].strip()!r} is no part of a condition")
+        found.append((token.lastgroup, token[token.lastgroup]))
+        position = token.end()
+    if sum(value in {"(", "!", "${"} for _, value in found) > _MOST_NESTED:
+        raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
+    return [*found, ("end", "")]
+
+
+class _Reader:
+    """Reads a condition from left to right: ``||``, ``&&``, ``!``, comparisons, values."""
+
+    def __init__(self, tokens: list[tuple[str, str]], names: Names) -> None:
+        self._tokens = tokens
+        self._names = names
+        self._at = 0
+
+    @property
+    def here(self) -> str:
+        """What stands here: an operator itself, else the kind of token."""
+        kind, value = self._tokens[self._at]
+        return value if kind == "op" else kind
+
+    @property
+    def shown(self) -> str:
+        """What stands here, to be quoted."""
+        return self._tokens[self._at][1] or "the end"
+
+    def either(self) -> _Node:
+        """``a || b``."""
+        found = self._both()
+        while self._take("||"):
+            found = f"({_truth(found)} || {_truth(self._both())})"
+        return found
+
+    def _both(self) -> _Node:
+        found = self._negation()
+        while self._take("&&"):
+            found = f"({_truth(found)} && {_truth(self._negation())})"
+        return found
+
+    def _negation(self) -> _Node:
+        if self._take("!"):
+            return f"!({_truth(self._negation())})"
+        return self._comparison()
+
+    def _comparison(self) -> _Node:
+        left, operator = self._value(), self.here
+        if operator not in {"===", "!==", "==", "!=", "<", ">", "<=", ">="}:
+            return left
+        self._at += 1
+        right = self._value()
+        if isinstance(left, str) or isinstance(right, str):
+            raise UnreadableError(f"only values can be compared with {operator}")
+        if operator in {"===", "=="}:
+            return _equal(left, right)
+        if operator in {"!==", "!="}:
+            return f"!({_equal(left, right)})"
+        return _guarded(left, right, f"{_source(left)} {operator} {_source(right)}")
+
+    def _value(self) -> _Node:
+        kind, value = self._tokens[self._at]
+        if self._take("(") or self._take("${"):
+            closing = ")" if value == "(" else "}"
+            found = self.either()
+            if not self._take(closing):
+                raise UnreadableError(f"{closing!r} is missing before {self.shown!r}")
+            return found
+        self._at += kind != "end"
+        if kind == "number":
+            return _Value(literal=value)
+        if kind == "text":
+            return self._text(value)
+        if kind == "path":
+            return _Value(literal=_LITERALS[value]) if value in _LITERALS else self._path(value)
+        raise UnreadableError(f"a value is missing before {value or 'the end'!r}")
+
+    def _text(self, quoted: str) -> _Value:
+        inner = quoted[1:-1]
+        if inner.startswith("${") and inner.endswith("}"):
+            return self._path(inner[2:-1])
+        if "${" in inner:
+            raise UnreadableError(f"{quoted} mixes text and a value; compare the value itself")
+        return _Value(literal=_quoted(re.sub(r"\\(.)", r"\1", inner)))
+
+    def _path(self, path: str) -> _Value:
+        return _Value(tuple(self._names.resolve(path, required=False)))
+
+    def _take(self, operator: str) -> bool:
+        taken = self.here == operator
+        self._at += taken
+        return taken
+
+
+def _truth(node: _Node) -> str:
+    """``node`` as CEL that is true or false, the way JavaScript takes a value."""
+    if isinstance(node, str):
+        return node
+    if not node.way:
+        return "false" if node.literal in {"false", "null", '""', "0"} else "true"
+    return f"({_there(list(node.way))} && !({_source(node)} in [null, false, 0, '']))"
+
+
+def _equal(left: _Value, right: _Value) -> str:
+    if "null" in (left.literal, right.literal):
+        value = right if left.literal == "null" else left
+        return f"!({_guarded(value, value, f'{_source(value)} != null')})"
+    if left.literal and not right.literal:
+        left, right = right, left
+    if not right.literal:
+        return _guarded(left, right, f"{_source(left)} == {_source(right)}")
+    alike = _alike(right.literal) if left.way else [right.literal]
+    compared = " || ".join(f"{_source(left)} == {literal}" for literal in alike)
+    return _guarded(left, left, compared if len(alike) == 1 else f"({compared})")
+
+
+def _alike(literal: str) -> list[str]:
+    """The literals that read the same as text: ``42`` and ``"42"``."""
+    if not literal.startswith('"'):
+        return [literal, _quoted(literal)]
+    inner = str(json.loads(literal))
+    return [literal, inner] if inner in {"true", "false"} or re.fullmatch(r"-?\d{1,15}(\.\d+)?", inner) else [literal]
+
+
+def _guarded(left: _Value, right: _Value, compared: str) -> str:
+    """``compared``, where both are there; else false."""
+    guards = dict.fromkeys(_there(list(value.way)) for value in (left, right) if value.way)
+    return f"({' && '.join([*guards, compared])})"
+
+
+def _source(value: _Value) -> str:
+    return _cel(list(value.way)) if value.way else value.literal

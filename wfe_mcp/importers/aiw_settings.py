@@ -1,0 +1,216 @@
+"""What does the ``.ai-workflow.yaml`` of aiw say, as configuration and inputs of the template ``milestones``?
+
+    agent.checks, agent.command_prefix        [checks.test], run without a shell; the further ones have names of their own
+    agent.stop_after_each_task                auto_proceed of the task's phase
+    recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
+    git.base_branch, git.branch_prefix        the inputs ``base`` and ``branch_prefix``
+
+What the template does anyhow needs no setting and is no loss (one lane, a branch per milestone, a commit per task);
+what it does otherwise is told, and an unknown key is an error, as it was for aiw.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.importers.imported import ImportedSettings, ImportReport, free_name
+
+__all__ = ["FORMAT", "from_aiw_settings", "is_aiw_settings"]
+
+FORMAT = "aiw settings"
+TEMPLATE = "milestones"
+TASK = "milestone.task.implement"
+
+_SHELL = re.compile(r"[|&;<>()$`*?~#\n]")
+_PREFIX = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]{0,99})?")
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+
+_LOCAL = "nothing is pushed or merged; a person does that with the branches"
+_ONE_LANE = "milestones are worked one after the other, in the project's own folder"
+_FOLDERS = "the database keeps runs, plans lie in .wfe/plans"
+_PROMPTS = "prompts are the template's own"
+_HISTORY = "every run is kept in its log"
+_ADRS = "decisions are artifacts of a run"
+
+_SAME: dict[str, dict[str, tuple[object, str]]] = {
+    "git": {
+        "enabled": (True, "the template always works with git"),
+        "milestone_branch": (True, "each milestone has its branch"),
+        "task_commit": (True, "each task is one commit"),
+        "integration_branch": (None, "there is one base branch, which milestones start from and are merged into"),
+        "closeout_mode": (None, _LOCAL),
+        "pr_per_milestone": (False, _LOCAL),
+        "pr_provider": (None, _LOCAL),
+        "use_gh_cli": (False, _LOCAL),
+        "merge_strategy": (None, _LOCAL),
+    },
+    "parallel": {
+        "enabled": (False, _ONE_LANE), "worktrees": (False, _ONE_LANE), "worktrees_dir": (None, _ONE_LANE),
+        "max_lanes": (1, _ONE_LANE),
+    },
+    "ai": {"entrypoint": (None, _PROMPTS), "prompt_dir": (None, _PROMPTS), "default_actor": (None, "who works is who claims the phase")},
+    "adr": {"required": (False, _ADRS), "dir": (None, _ADRS)},
+    "reports": {
+        "dir": (None, _HISTORY), "auto_generate": (None, _HISTORY), "active_file_max_bytes": (None, "no file grows with the run"),
+    },
+    "recovery": {
+        "max_attempts_per_blocker": (1, "a task that keeps failing is recovered once"),
+        "branch_per_recovery": (False, "a task is tried again on its milestone's branch"),
+    },
+    "agent": {
+        "default_lane": ("core", "there is one lane"),
+        "default_mode": (None, "a run goes on, or waits after each task"),
+        "auto_commit": (True, "each task is one commit, which a gate looks for"),
+    },
+}  # fmt: skip
+"""Section → key → the value that means what the template does anyhow, and what it does. None: no value does."""
+
+_USED = {
+    "git": ("base_branch", "branch_prefix"),
+    "recovery": ("enabled", "max_attempts_per_task", "auto_for_failed_checks"),
+    "agent": ("stop_after_each_task", "checks", "command_prefix"),
+}
+_TOP = {"workspace_dir": _FOLDERS, "plan_dir": _FOLDERS, "history": _HISTORY}
+_SECTIONS = tuple(_SAME)
+_KNOWN = ("version", *_TOP, *_SECTIONS)
+_TELLTALE = frozenset({"agent", "git", "recovery", "workspace_dir", "plan_dir", "parallel"})
+
+
+def is_aiw_settings(value: object) -> bool:
+    """Whether the document looks like such settings."""
+    return isinstance(value, dict) and not _TELLTALE.isdisjoint(cast("dict[str, object]", value))
+
+
+def from_aiw_settings(document: Mapping[str, Any]) -> ImportedSettings:
+    """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
+    reading = _SettingsReader(document)
+    reading.read()
+    found = reading.found
+    found.refuse(FORMAT, "invalid_template")
+    phases = {TASK: reading.task} if reading.task else {}
+    return ImportedSettings(
+        FORMAT, TEMPLATE, phases, tuple(found.not_carried), checks=reading.checks, inputs=reading.inputs
+    )
+
+
+class _SettingsReader:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.found = ImportReport()
+        self.task: dict[str, Any] = {}
+        self.checks: dict[str, dict[str, Any]] = {}
+        self.inputs: dict[str, Any] = {}
+        self._document = document
+
+    def read(self) -> None:
+        for key, value in self._document.items():
+            if key in _SECTIONS:
+                self._section(key, value)
+            elif key in _TOP:
+                self.found.lose(pointer(key), _TOP[key])
+            elif key != "version":
+                self._unknown(key, _KNOWN, pointer(key))
+            elif value not in (1, "1"):
+                self.found.lose(pointer(key), f"version {value!r} is read as version 1")
+        agent, git, recovery = (self._values(name) for name in ("agent", "git", "recovery"))
+        self._read_checks(agent)
+        self._input("base", git, "base_branch", _BRANCH)
+        self._input("branch_prefix", git, "branch_prefix", _PREFIX)
+        self._retries(recovery)
+        stops = self._take("agent", agent, "stop_after_each_task", "true or false", lambda each: isinstance(each, bool))
+        if stops:
+            self.task["auto_proceed"] = False
+
+    def _section(self, section: str, value: object) -> None:
+        if not isinstance(value, dict):
+            if value is not None:  # the name of a section with nothing below it
+                self.found.error(pointer(section), "must be a map")
+            return
+        same, used = _SAME[section], _USED.get(section, ())
+        for key, given in cast("dict[str, object]", value).items():
+            at = pointer(section, key)
+            if key in same:
+                if given is not None and given != same[key][0]:
+                    self.found.lose(at, same[key][1])
+            elif section == "agent" and "prompt" in key:
+                self.found.lose(at, _PROMPTS)
+            elif key not in used:
+                self._unknown(key, (*same, *used), at)
+
+    def _unknown(self, key: str, valid: tuple[str, ...], at: str) -> None:
+        near = nearest(key, valid, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(valid)}"
+        self.found.error(at, f"unknown key {key!r}; {hint}", sorted(valid), key)
+
+    def _values(self, section: str) -> dict[str, Any]:
+        value = self._document.get(section)
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+    def _take(
+        self, section: str, values: Mapping[str, Any], key: str, wanted: str, is_right: Callable[[Any], bool]
+    ) -> Any:
+        """The value of a key that is used, None when it is absent; an error when it is no such value."""
+        value = values.get(key)
+        if value is None or is_right(value):
+            return value
+        self.found.error(pointer(section, key), f"must be {wanted}", wanted, value)
+        return None
+
+    def _input(self, name: str, git: Mapping[str, Any], key: str, form: re.Pattern[str]) -> None:
+        value = self._take(
+            "git", git, key, "the name of a branch" if name == "base" else "how names of branches begin",
+            lambda each: isinstance(each, str) and form.fullmatch(each) is not None,
+        )  # fmt: skip
+        if value is not None:
+            self.inputs[name] = value
+
+    def _retries(self, recovery: Mapping[str, Any]) -> None:
+        on = [
+            self._take("recovery", recovery, key, "true or false", lambda each: isinstance(each, bool))
+            for key in ("enabled", "auto_for_failed_checks")
+        ]
+        tries = self._take(
+            "recovery", recovery, "max_attempts_per_task", "a whole number, at least 0",
+            lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
+        )  # fmt: skip
+        if False in on:
+            self.task["max_retries"] = 0
+            if tries:
+                self.found.lose(
+                    pointer("recovery", "max_attempts_per_task"), "recovery is off, so nothing is tried again"
+                )
+        elif tries is not None:
+            self.task["max_retries"] = tries
+
+    def _read_checks(self, agent: Mapping[str, Any]) -> None:
+        def is_words(each: Any) -> bool:
+            return isinstance(each, str) and bool(each.strip()) and _words(each) is not None
+
+        prefix = self._take("agent", agent, "command_prefix", "a command", lambda each: each == "" or is_words(each))
+        given: Any = self._take("agent", agent, "checks", "a list of commands", lambda each: isinstance(each, list))
+        for index, text in enumerate(given or []):
+            at = pointer("agent", "checks", index)
+            if not is_words(text):
+                self.found.error(at, "must be a command", "pytest -q", text)
+                continue
+            command = f"{prefix} {text}" if prefix else text
+            argv = ["sh", "-c", command] if _SHELL.search(command) else _words(command)
+            name = "test" if not self.checks else free_name(_name(text), self.checks)
+            self.checks[name] = {"argv": argv}
+            if name != "test":
+                self.found.lose(at, f"it is the check {name!r}, but the gates of {TEMPLATE} run only 'test'")
+
+
+def _words(text: str) -> list[str] | None:
+    """The words of a command; None when its quotes do not end."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return None
+
+
+def _name(text: str) -> str:
+    """A check's name, made from the program."""
+    program = re.sub(r"[^A-Za-z0-9_-]", "_", (_words(text) or [""])[0].rsplit("/", 1)[-1]).strip("_-")
+    return program if program[:1].isalpha() else f"check_{program}"

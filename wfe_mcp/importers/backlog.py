@@ -1,0 +1,199 @@
+"""What does the backlog.md of aiw say, as ``milestone_plan@1``?
+
+    ## BLG-001 - Export a run
+    Status: selected                  idea selected active blocked: work; done archived rejected: told as not carried
+    Priority: high
+    Tags: export, cli
+    Conflict scopes: archive
+    Notes: One file per run           or lines and bullets below it
+    Acceptance:
+    - The archive lists every artifact
+    - [ ] A legacy item               a checkbox outside the items above
+
+Rules:
+1. Every line that is not understood is an error with its number (B-19).
+2. The items are the tasks of one milestone, ``Backlog``, in the order of the file; nothing depends on anything.
+3. Status and tags have no place of their own: they are kept in the task's notes.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.importers.imported import ImportedPlan, ImportReport
+from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses
+
+__all__ = ["FORMAT", "from_backlog"]
+
+FORMAT = "aiw backlog"
+
+_HEADING = re.compile(r"##\s+(BLG-\d+)\s*[-:\u2013\u2014]?\s*(.*)", re.IGNORECASE)
+_KEY = re.compile(r"\s*(Status|Priority|Tags|Conflict scopes|Notes|Acceptance)\s*:\s*(.*)", re.IGNORECASE)
+_BULLET = re.compile(r"\s*[-*]\s+(?:\[[ xX]\]\s*)?(.*)")
+_CHECKBOX = re.compile(r"\s*[-*]\s+\[([ xX])\]\s*(.*)")
+_OPEN = ("idea", "selected", "active", "blocked")
+_CLOSED = ("done", "archived", "rejected")
+_PRIORITIES = {
+    "critical": "critical", "urgent": "critical", "p0": "critical", "high": "high", "p1": "high", "normal": "normal",
+    "medium": "normal", "p2": "normal", "low": "low", "p3": "low",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Item:
+    id: str
+    title: str
+    line: int
+    status: str = "idea"
+    priority: str = "normal"
+    tags: str = ""
+    scopes: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+    acceptance: list[str] = field(default_factory=list[str])
+
+
+def from_backlog(text: str) -> ImportedPlan:
+    """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
+    reading = _BacklogReader()
+    for number, line in enumerate(text.split("\n"), 1):
+        reading.read(line.rstrip(), number)
+    return reading.plan()
+
+
+class _BacklogReader:
+    def __init__(self) -> None:
+        self._found = ImportReport()
+        self._title = ""
+        self._items: list[_Item] = []
+        self._item: _Item | None = None
+        self._section = ""
+
+    def read(self, line: str, number: int) -> None:
+        """Take in one line."""
+        if not line.strip():
+            return
+        if line.startswith("## "):
+            self._heading(line, number)
+        elif line.startswith("# ") and not self._items:
+            self._title = line[2:].strip()
+        elif self._item is not None and (found := _KEY.fullmatch(line)):
+            self._key(self._item, found[1].lower(), found[2].strip(), number)
+        elif self._item is not None and self._section:
+            self._below(self._item, line, number)
+        elif found := _CHECKBOX.fullmatch(line):
+            self._legacy(found[1] != " ", found[2].strip(), number)
+        elif self._items:
+            self._unknown(line, number)
+        else:
+            self._found.lose(f"line {number}", f"introduction: {_short(line)}")
+
+    def plan(self) -> ImportedPlan:
+        """What was read. Refuses when a line was not understood."""
+        taken = {item.id for item in self._items}
+        free = (name for number in itertools.count(1) if (name := f"BLG-{number:03}") not in taken)
+        for item in self._items:
+            item.id = item.id or next(free)
+        found = list(self._weaknesses())
+        for each in found:
+            if each.blocking:
+                self._found.error(f"line {each.line}" if each.line else "", each.message)
+        self._found.refuse(FORMAT, "invalid_artifact")
+        tasks = [_task(item) for item in self._work()]
+        milestone = {"id": "M1", "title": "Backlog", "slug": "backlog", "tasks": tasks}
+        plan: dict[str, Any] = {
+            "title": self._title or "Backlog",
+            "milestones": [milestone],
+            "quality": quality_of(found),
+        }
+        return ImportedPlan(FORMAT, plan, tuple(self._found.not_carried))
+
+    def _heading(self, line: str, number: int) -> None:
+        self._section = ""
+        found = _HEADING.fullmatch(line)
+        if found is None or not found[2].strip():
+            self._found.error(f"line {number}", f"{_short(line)} is no item", "## BLG-001 - Title")
+            self._item = None
+            return
+        self._item = _Item(found[1].upper(), found[2].strip(), number)
+        self._items.append(self._item)
+
+    def _key(self, item: _Item, key: str, value: str, number: int) -> None:
+        self._section = key if key in {"notes", "acceptance", "conflict scopes", "tags"} else ""
+        if key == "status":
+            if value.lower() not in (*_OPEN, *_CLOSED):
+                self._wrong(key, value, (*_OPEN, *_CLOSED), number)
+            item.status = value.lower()
+        elif key == "priority":
+            if value and value.lower() not in _PRIORITIES:
+                self._wrong(key, value, tuple(_PRIORITIES), number)
+            item.priority = _PRIORITIES.get(value.lower(), "normal")
+        elif value:
+            self._add(item, key, value)
+
+    def _below(self, item: _Item, line: str, number: int) -> None:
+        found = _BULLET.fullmatch(line)
+        if found is None and self._section != "notes":
+            self._unknown(line, number)
+        else:
+            self._add(item, self._section, found[1].strip() if found else line.strip())
+
+    @staticmethod
+    def _add(item: _Item, key: str, value: str) -> None:
+        if key == "notes":
+            item.notes.append(value)
+        elif key == "acceptance":
+            item.acceptance.append(value)
+        elif key == "tags":
+            item.tags = ", ".join(filter(None, [item.tags, value]))
+        else:
+            item.scopes += [scope.strip() for scope in value.split(",") if scope.strip()]
+
+    def _legacy(self, done: bool, title: str, number: int) -> None:
+        if not title:
+            self._found.error(f"line {number}", "the item has no title")
+            return
+        # A checkbox is all there is of such an item: its title says what must be true. Its id is given at the end.
+        self._items.append(_Item("", title, number, "done" if done else "idea", acceptance=[title]))
+
+    def _unknown(self, line: str, number: int) -> None:
+        expected = "## BLG-001 - Title, Status:, Priority:, Tags:, Conflict scopes:, Notes:, Acceptance: or a bullet below them"
+        self._found.error(f"line {number}", f"{_short(line)} is not understood", expected)
+
+    def _wrong(self, key: str, value: str, valid: tuple[str, ...], number: int) -> None:
+        near = nearest(value.lower(), valid, 1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        self._found.error(f"line {number}", f"unknown {key} {_short(value)}{guess}", list(valid), value)
+
+    def _work(self) -> list[_Item]:
+        """What there is to do; the rest is told as not carried, once."""
+        return [item for item in self._items if item.status in _OPEN]
+
+    def _weaknesses(self) -> Iterator[Weakness]:
+        seen: dict[str, int] = {}
+        for item in self._items:
+            if item.id in seen:
+                yield Weakness(f"{item.id} stands in line {seen[item.id]} already", item.line, 20, blocking=True)
+            seen.setdefault(item.id, item.line)
+            if item.status in _CLOSED:
+                self._found.lose(f"line {item.line}", f"{item.id} is {item.status}: a plan says what there is to do")
+        for item in self._work():
+            # An idea without acceptance is no fault of a backlog: who selects it writes it.
+            for each in task_weaknesses(_task(item), item.line):
+                yield Weakness(each.message, each.line, each.penalty)
+        if not self._work():
+            yield Weakness("no item is open", 0, 30, blocking=True)
+
+
+def _task(item: _Item) -> dict[str, Any]:
+    notes = [*item.notes, f"Status: {item.status}", *([f"Tags: {item.tags}"] if item.tags else [])]
+    return {
+        "id": item.id, "title": item.title, "acceptance": item.acceptance, "depends_on": [],
+        "conflict_scopes": list(dict.fromkeys(item.scopes)), "priority": item.priority, "notes": "\n".join(notes),
+    }  # fmt: skip
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:57]}…")

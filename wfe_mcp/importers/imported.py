@@ -1,0 +1,106 @@
+"""What does an importer bring, and how does it say what it could not bring?"""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from wfe_mcp.core.errors import Code, Detail, Refused
+from wfe_mcp.workflow.model.base import RESERVED_WORDS
+
+__all__ = ["ImportReport", "ImportedPlan", "ImportedSettings", "ImportedTemplate", "free_name", "identifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTemplate:
+    """A workflow as ``wfe/1``. ``not_carried``: what was left behind, by pointer into the file it came from."""
+
+    format: str
+    definition: dict[str, Any]
+    not_carried: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPlan:
+    """Milestones and tasks as ``milestone_plan@1``. ``not_carried``: what was left behind, by ``line N`` of the file."""
+
+    format: str
+    plan: dict[str, Any]
+    not_carried: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSettings:
+    """What changes in the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start.
+
+    ``not_carried``: by pointer into the file it came from, or by ``line N`` of a YAML file.
+    """
+
+    format: str
+    template: str
+    phases: dict[str, dict[str, Any]]
+    not_carried: tuple[Detail, ...] = ()
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def settings(self) -> dict[str, Any]:
+        """What it says, in the shape of ``.wfe/config.toml``."""
+        made: dict[str, Any] = {"checks": self.checks} if self.checks else {}
+        return made | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
+
+    def toml(self) -> str:
+        """The tables of ``.wfe/config.toml``."""
+        tables = {f"checks.{name}": keys for name, keys in self.checks.items()}
+        tables |= {f"templates.{self.template}.phases.{_quoted(phase)}": keys for phase, keys in self.phases.items()}
+        return "\n".join(
+            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+            for table, keys in tables.items()
+        )
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an importer meets on its way. A place is a JSON pointer, or ``line N``."""
+
+    errors: list[Detail] = field(default_factory=list[Detail])
+    not_carried: list[Detail] = field(default_factory=list[Detail])
+
+    def error(self, place: str, message: str, expected: object = None, got: object = None) -> None:
+        """The file cannot be imported before this is mended."""
+        self.errors.append(Detail(place, message, expected, got))
+
+    def lose(self, place: str, message: str) -> None:
+        """It is imported, but without this; told once."""
+        lost = Detail(place, message)
+        if lost not in self.not_carried:
+            self.not_carried.append(lost)
+
+    def refuse(self, format_name: str, code: Code) -> None:
+        """Refuse with every error, if there are any."""
+        if self.errors:
+            count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
+            first = self.errors[0]
+            raise Refused(code, f"The {format_name} file has {count}; {first.path or 'the whole'}: {first.message}.",
+                          "Mend each place in details and import it again.", tuple(self.errors))  # fmt: skip
+
+
+def _quoted(key: str) -> str:
+    """A key of TOML; one with dots is put in quotes."""
+    return json.dumps(key) if "." in key else key
+
+
+def identifier(text: str) -> str:
+    """``text`` as a name that expressions can use."""
+    made = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in text)[:64]
+    if not made or made[0].isdigit():
+        made = f"_{made}"[:64]
+    return f"{made[:63]}_" if made in RESERVED_WORDS else made
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """``name``, or the first of ``name_2``, ``name_3``… that is not taken; at most 64 characters."""
+    found, number = name[:64], 2
+    while found in taken:
+        found = f"{name[: 63 - len(str(number))]}_{number}"
+        number += 1
+    return found

@@ -1,0 +1,252 @@
+"""What do the milestones.md of aiw say, as ``milestone_plan@1``?
+
+    # Milestones                       the plan's title
+    ## M1 - Write the archive          also ``M1:`` and no number: the next free one
+    Goal: A run becomes one file
+    Tasks:
+    - [ ] Stream artifacts into a zip
+      Acceptance: The archive lists every artifact        repeatable
+      Conflict: archive, zip
+      Depends: TASK-001, Another title                    or ``none``; without it: the task before
+      Backlog: BLG-004
+
+Rules:
+1. Every line that is not understood is an error with its number (B-19); text before the first ``##`` is an
+   introduction, and is told as not carried.
+2. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
+3. What blocks (no tasks, no acceptance, vague titles…) refuses the import; the rest lowers the score (``quality.py``).
+"""
+
+import graphlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.importers.imported import ImportedPlan, ImportReport
+from wfe_mcp.importers.quality import Weakness, quality_of, weaknesses
+
+__all__ = ["FORMAT", "from_milestones"]
+
+FORMAT = "aiw milestones"
+
+_HEADING = re.compile(r"##\s+(?:M(\d{1,6})\s*(?:[-:\u2013\u2014]\s*|\s+|$))?(.*)")
+_TASK = re.compile(r"\s*[-*]\s+(?:\[([ xX])\]\s*)?(.*)")
+_KEY = re.compile(r"\s*([A-Za-z]+)\s*:\s*(.*)")
+_TASK_KEYS = ("acceptance", "conflict", "depends", "backlog")
+_GUESSES = 20
+_BACKLOG_ID = re.compile(r"BLG-\d+", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Task:
+    id: str
+    title: str
+    line: int
+    acceptance: list[str] = field(default_factory=list[str])
+    scopes: list[str] = field(default_factory=list[str])
+    depends: list[tuple[str, int]] | None = None
+    backlog: str = ""
+
+
+@dataclass(slots=True)
+class _Milestone:
+    number: int | None
+    title: str
+    line: int
+    goal: str = ""
+    in_tasks: bool = False
+    tasks: list[_Task] = field(default_factory=list[_Task])
+
+
+def from_milestones(text: str) -> ImportedPlan:
+    """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
+    reading = _MilestoneReader()
+    for number, line in enumerate(text.split("\n"), 1):
+        reading.read(line.rstrip(), number)
+    return reading.plan()
+
+
+class _MilestoneReader:
+    def __init__(self) -> None:
+        self._found = ImportReport()
+        self._title = ""
+        self._milestones: list[_Milestone] = []
+        self._tasks: list[_Task] = []
+        self._known: dict[str, list[str]] = {}
+
+    def read(self, line: str, number: int) -> None:
+        """Take in one line."""
+        if not line.strip():
+            return
+        if line.startswith("## "):
+            self._heading(line, number)
+        elif not self._milestones:
+            self._introduction(line, number)
+        elif not self._key(line, number) and not self._task(line, number):
+            self._found.error(f"line {number}", f"{_short(line)} is not understood", _expected(self._milestones[-1]))
+
+    def plan(self) -> ImportedPlan:
+        """What was read. Refuses when a line was not understood, and when the plan is too weak."""
+        ids = self._ids()
+        lines = {ids[index]: each.line for index, each in enumerate(self._milestones)}
+        lines |= {task.id: task.line for task in self._tasks}
+        for task in self._tasks:
+            self._known[task.id.lower()] = [task.id]
+        for task in self._tasks:
+            self._known.setdefault(task.title.lower(), []).append(task.id)
+        milestones = [self._milestone(milestone, ids[index]) for index, milestone in enumerate(self._milestones)]
+        self._cycle(milestones)
+        found = [*self._duplicates(), *weaknesses(milestones, lines)]
+        for each in found:
+            if each.blocking:
+                self._found.error(f"line {each.line}" if each.line else "", each.message)
+        self._found.refuse(FORMAT, "invalid_artifact")
+        plan: dict[str, Any] = {"milestones": milestones, "quality": quality_of(found)}
+        return ImportedPlan(
+            FORMAT, plan | ({"title": self._title} if self._title else {}), tuple(self._found.not_carried)
+        )
+
+    # lines
+
+    def _heading(self, line: str, number: int) -> None:
+        found = _HEADING.fullmatch(line)
+        assert found is not None, "every line that begins so has this form"
+        if not found[2].strip():
+            self._found.error(f"line {number}", "the milestone has no title", "## M1 - Title")
+        self._milestones.append(_Milestone(int(found[1]) if found[1] else None, found[2].strip() or "?", number))
+
+    def _introduction(self, line: str, number: int) -> None:
+        if line.startswith("# ") and not self._title:
+            self._title = line[2:].strip()
+        else:
+            self._found.lose(f"line {number}", f"introduction: {_short(line)}")
+
+    def _key(self, line: str, number: int) -> bool:
+        found = _KEY.fullmatch(line)
+        if found is None:
+            return False
+        key, value, milestone = found[1].lower(), found[2].strip(), self._milestones[-1]
+        if key == "goal":
+            if milestone.goal or milestone.in_tasks:
+                self._found.error(f"line {number}", "a milestone has one 'Goal:', before its 'Tasks:'")
+            milestone.goal = value
+        elif key == "tasks":
+            if milestone.in_tasks or value:
+                self._found.error(f"line {number}", "a milestone has one 'Tasks:', and the tasks stand below it")
+            milestone.in_tasks = True
+        elif key in _TASK_KEYS:
+            self._task_key(key, value, number)
+        else:
+            return False
+        return True
+
+    def _task_key(self, key: str, value: str, number: int) -> None:
+        milestone = self._milestones[-1]
+        if not milestone.tasks:
+            self._found.error(f"line {number}", f"'{key.capitalize()}:' stands below a task, and there is none yet")
+            return
+        task = milestone.tasks[-1]
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        if key == "acceptance" and value:
+            task.acceptance.append(value)
+        elif key == "conflict":
+            task.scopes += names
+        elif key == "depends":
+            task.depends = (task.depends or []) + [(name, number) for name in names if name.lower() != "none"]
+        elif key == "backlog" and _BACKLOG_ID.fullmatch(value) and not task.backlog:
+            task.backlog = value.upper()
+        else:
+            wanted = "one BLG-id" if key == "backlog" else "a text"
+            self._found.error(f"line {number}", f"'{key.capitalize()}:' takes {wanted}", wanted, value)
+
+    def _task(self, line: str, number: int) -> bool:
+        found = _TASK.fullmatch(line)
+        if found is None:
+            return False
+        milestone, title = self._milestones[-1], found[2].strip()
+        key = _KEY.fullmatch(title)
+        if not milestone.in_tasks:
+            self._found.error(f"line {number}", "a task stands below 'Tasks:'", "Tasks:")
+        elif not title:
+            self._found.error(f"line {number}", "the task has no title")
+        elif key is not None and key[1].lower() in _TASK_KEYS:
+            self._found.error(f"line {number}", f"this would be a task; write '{key[1]}: …' without the dash")
+        else:
+            if (found[1] or " ") != " ":
+                self._found.lose(f"line {number}", "that the task is done: a plan says what there is to do")
+            self._tasks.append(_Task(f"TASK-{len(self._tasks) + 1:03}", title, number))
+            milestone.tasks.append(self._tasks[-1])
+        return True
+
+    # the whole
+
+    def _ids(self) -> list[str]:
+        """M-numbers as written; the others get the next free one."""
+        taken = {milestone.number for milestone in self._milestones}
+        free = (number for number in range(1, len(taken) + len(self._milestones) + 1) if number not in taken)
+        return [f"M{next(free) if each.number is None else each.number}" for each in self._milestones]
+
+    def _duplicates(self) -> Iterator[Weakness]:
+        seen: dict[int, int] = {}
+        for each in self._milestones:
+            if each.number is not None and each.number in seen:
+                yield Weakness(
+                    f"M{each.number} stands in line {seen[each.number]} already", each.line, 20, blocking=True
+                )
+            elif each.number is not None:
+                seen[each.number] = each.line
+
+    def _milestone(self, milestone: _Milestone, name: str) -> dict[str, Any]:
+        slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {milestone.title}".lower()).strip("-")[:64].rstrip("-")
+        before: str | None = None
+        tasks: list[dict[str, Any]] = []
+        for task in milestone.tasks:
+            chain = [before] if before else []
+            depends = chain if task.depends is None else [each for each in map(self._depends, task.depends) if each]
+            tasks.append({
+                "id": task.id, "title": task.title, "acceptance": task.acceptance,
+                "depends_on": list(dict.fromkeys(depends)), "conflict_scopes": list(dict.fromkeys(task.scopes)),
+                **({"notes": f"Backlog: {task.backlog}"} if task.backlog else {}),
+            })  # fmt: skip
+            before = task.id
+        made: dict[str, Any] = {"id": name, "title": milestone.title, "slug": slug, "tasks": tasks}
+        return made | ({"goal": milestone.goal} if milestone.goal else {})
+
+    def _depends(self, wanted: tuple[str, int]) -> str | None:
+        name, line = wanted
+        found = self._known.get(name.lower(), [])
+        if len(found) == 1:
+            return found[0]
+        few = len(self._found.errors) < _GUESSES  # comparing a name with every title is slow
+        near = nearest(name, [task.title for task in self._tasks], 1) if few else ()
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        several = f"'Depends:' could be any of {', '.join(found)}: name the one it is"
+        self._found.error(
+            f"line {line}",
+            several if found else f"'Depends:' names no task: {_short(name)}{guess}",
+            found or None,
+            name,
+        )
+        return None
+
+    def _cycle(self, milestones: list[dict[str, Any]]) -> None:
+        """Tasks that wait for each other."""
+        waits = {task["id"]: task["depends_on"] for milestone in milestones for task in milestone["tasks"]}
+        try:
+            graphlib.TopologicalSorter(waits).prepare()
+        except graphlib.CycleError as error:
+            ring: list[str] = error.args[1]
+            line = next(task.line for task in self._tasks if task.id == ring[0])
+            self._found.error(f"line {line}", f"these tasks wait for each other: {', '.join(ring[:-1])}")
+
+
+def _expected(milestone: _Milestone) -> str:
+    if not milestone.in_tasks:
+        return "Goal: …, Tasks: or ## the next milestone"
+    return "- a task, Acceptance: …, Conflict: …, Depends: …, Backlog: … or ## the next milestone"
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:57]}…")

@@ -1,0 +1,139 @@
+"""How does a claim end?
+
+    Outcome                    done, and what it writes, in one transaction
+    failed, tries left         queued again, after a backoff
+    failed, no tries left      failed; ``gave_up`` writes what that means, in the same transaction
+    asked to cancel            cancelled; when somebody gave a reason, ``gave_up`` writes what that means
+    we shut down, or vanished  queued again at once; a non-repeatable one is parked for a person instead
+
+Every ending names the fence. One that comes too late changes nothing and answers False.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.backoff import backoff_s
+from wfe_mcp.jobs.job_context import Outcome
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.jobs import Effect, JobRecord
+from wfe_mcp.store.records.steps import IN_DOUBT
+from wfe_mcp.workspace.system.redaction import without_hidden
+
+__all__ = ["ApplyFailed", "Endings", "GaveUp"]
+
+_LOG = logging.getLogger(__name__)
+
+GaveUp = Callable[[Tx, JobRecord, str], object]
+"""Writes what it means that a job will not be tried again, for a reason; ``cancel_reason`` tells that somebody asked."""
+
+
+class ApplyFailed(Exception):
+    """What an outcome wanted to write could not be written; the cause is its ``__cause__``."""
+
+
+class _ClaimLost(Exception):
+    """Undo the transaction: somebody else holds the job by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """The ways a claim ends, over one store."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    gave_up: GaveUp | None = None
+    base_s: float = 1.0
+    cap_s: float = 300.0
+    random: Callable[[], float] = random.random
+
+    def done(self, job: JobRecord, outcome: Outcome) -> bool:
+        """Write the outcome. False when that is nobody's any more. Raises ApplyFailed; nothing is written then."""
+        try:
+            return self._done(job, outcome)
+        except Refused as refused:
+            if refused.code == "unavailable":
+                raise
+            # The world moved on while we worked (a closed attempt, a cancelled run): the answer is nobody's any more.
+            with self.store.tx() as tx:
+                tx.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
+            return False
+
+    def failed(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
+        """Try again later, or give up when the tries are used up or it failed ``for_good``."""
+        reason = without_hidden(reason)  # it may be the text of any exception, and it is kept
+        if for_good or job.tries >= job.max_attempts:
+            return self._given_up(job, reason)
+        wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s
+        with self.store.tx() as tx:
+            return tx.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
+
+    def handed_back(self, job: JobRecord, reason: str) -> bool:
+        """Somebody else may take it at once, unless a second execution could do harm."""
+        if job.effect is Effect.NON_REPEATABLE:
+            with self.store.tx() as tx:
+                return self._told(tx, job, f"{IN_DOUBT}{reason}", tx.park)
+        with self.store.tx() as tx:
+            return tx.fail(job.id, job.fence, reason, self.clock())
+
+    def cancelled(self, job: JobRecord) -> bool:
+        """It stopped because somebody asked it to."""
+        with self.store.tx() as tx:
+            return self._cancelled(tx, job)
+
+    def _done(self, job: JobRecord, outcome: Outcome) -> bool:
+        try:
+            with self.store.tx() as tx:
+                row = tx.job(job.id)
+                if row is not None and row.cancel_requested:
+                    self._cancelled(tx, job)
+                    return False
+                _finish(tx, job, outcome)
+        except _ClaimLost:
+            return False
+        return True
+
+    def _cancelled(self, tx: Tx, job: JobRecord) -> bool:
+        row = tx.job(job.id)
+        if row is None or row.cancel_reason is None:  # its attempt is over: nobody needs to be told
+            return tx.cancel_done(job.id, job.fence)
+        asked = replace(job, cancel_requested=True, cancel_reason=row.cancel_reason)
+        return self._told(tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence))
+
+    def _given_up(self, job: JobRecord, reason: str) -> bool:
+        with self.store.tx() as tx:
+            return self._told(tx, job, reason, lambda job_id, fence, error: tx.fail(job_id, fence, error, None))
+
+    def _told(self, tx: Tx, job: JobRecord, reason: str, end: Callable[[str, int, str], bool]) -> bool:
+        is_ours = end(job.id, job.fence, reason)
+        if is_ours and self.gave_up is not None:
+            _keep_calls(tx, job)
+            try:
+                self.gave_up(tx, job, reason)
+            except Refused as refused:
+                # The attempt it belonged to is closed: nobody waits for this answer any more.
+                _LOG.info("nobody waits for job %s: %s", job.id, refused)
+        return is_ours
+
+
+def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
+    if not tx.finish(job.id, job.fence, outcome.result):
+        raise _ClaimLost
+    if outcome.apply is None:
+        return
+    _keep_calls(tx, job)
+    try:
+        outcome.apply(tx)
+    except Refused:
+        raise
+    except Exception as exc:
+        raise ApplyFailed(f"{type(exc).__name__}: {exc}") from exc
+
+
+def _keep_calls(tx: Tx, job: JobRecord) -> None:
+    """What the job asked of models is named with what it leads to."""
+    if job.run_id is not None:
+        tx.keep_calls(job.run_id, job.phase, job.attempt, job.id)

@@ -1,0 +1,118 @@
+"""Which processes did a child start, and are they gone?
+
+    the child itself, and its descendants while it lives
+    its process group and session                           (a grandchild whose parent has ended)
+    whoever carries its mark in the environment             (a grandchild that called setsid, even after we died)
+
+Rules:
+1. A process is named by pid and start time: a pid that was given to somebody else is left alone.
+2. First SIGTERM, then after ``grace_s`` SIGKILL, until nothing is left or a bound is met; what still lives is named.
+3. Never the kernel's own, the first process, ourselves or whoever started us, whatever a row of the database says.
+4. The mark is read instead of PR_SET_CHILD_SUBREAPER: that would make every orphan of the whole server ours, and does
+   not outlive us. A process that cleared its environment, left its session and lost its parent escapes; so it does
+   from any means short of a cgroup.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from wfe_mcp.jobs.environment import MARK
+from wfe_mcp.workspace.system.process import SAME_START_S, ancestors, same_start, started_at
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = ["end_family", "family"]
+
+_ROUNDS = 3
+
+
+def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
+    """End the child ``pid`` with all it started. Pids that still live afterwards; an empty tuple is the normal case."""
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    living = family(pid, start, mark)
+    for number in range(_ROUNDS):
+        if not living:
+            break
+        for process in living:
+            with contextlib.suppress(psutil.Error):
+                # The first round asks, the others do not: a runner may remove its temporary files.
+                process.terminate() if number == 0 else process.kill()
+        _await_end(living, grace_s)
+        # Asked again rather than filtered: somebody may have forked between the list and the signal.
+        living = family(pid, start, mark)
+    return tuple(sorted(process.pid for process in living))
+
+
+def family(pid: int | None, start: float | None, mark: str | None) -> list["psutil.Process"]:
+    """The living processes that belong to the child. ``pid`` None: only those with the ``mark``."""
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    leader = _leader(pid, start)
+    found: dict[int, psutil.Process] = {}
+    if leader is not None:
+        found[leader.pid] = leader
+        with contextlib.suppress(psutil.Error):
+            found |= {child.pid: child for child in leader.children(recursive=True)}
+    group = pid if leader is not None else _orphaned_group(pid, start)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            # Younger than the child: reading every environment of the machine would take far longer.
+            is_young = process.create_time() >= (start or 0.0) - SAME_START_S
+            if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
+                found[process.pid] = process
+    untouchable = _untouchable()
+    return [process for process in found.values() if process.pid not in untouchable and _lives(process)]
+
+
+def _untouchable() -> set[int]:
+    """Rule 3: the kernel, the first process, ourselves and whoever started us."""
+    return {0, 1, os.getpid(), *(each.pid for each in ancestors())}
+
+
+def _orphaned_group(pid: int | None, start: float | None) -> int | None:
+    """The group of a leader that is gone. The kernel gives its number to nobody while the group lives, so a process
+    that now has this pid shows that the group is gone too.
+    """
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    # Group 0 is where everything stands that the system itself started: never ours, whatever a row says.
+    return None if pid is None or pid <= 1 or start is None or psutil.pid_exists(pid) else pid
+
+
+def _leader(pid: int | None, start: float | None) -> "psutil.Process | None":
+    import psutil  # 25 ms: kept off the way to tools/list
+
+    if pid is None or pid <= 1 or start is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return process if same_start(process.create_time(), start) else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _is_in_group(pid: int, group: int | None) -> bool:
+    if group is None or sys.platform == "win32":
+        return False
+    return group in (os.getpgid(pid), os.getsid(pid))
+
+
+def _has_mark(process: "psutil.Process", mark: str | None) -> bool:
+    # Somebody else's process shows no environment: psutil.AccessDenied, and it is not ours.
+    return bool(mark) and process.environ().get(MARK) == mark
+
+
+def _lives(process: "psutil.Process") -> bool:
+    return process.is_running() and started_at(process.pid) is not None
+
+
+def _await_end(processes: list["psutil.Process"], grace_s: float) -> None:
+    # Not psutil.wait_procs: it reaps our own children, and their exit code would be lost to subprocess.
+    end = time.monotonic() + grace_s
+    while any(_lives(process) for process in processes) and time.monotonic() < end:
+        time.sleep(0.01)

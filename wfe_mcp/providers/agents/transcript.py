@@ -1,0 +1,118 @@
+"""What has a command-line agent said and done so far?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from wfe_mcp.providers.agents.agent import AgentResult, AgentUsage, Given, Said, Speaks, ToolBegan, ToolDone, Trouble
+from wfe_mcp.providers.call import ToolResult, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.providers.agents.agent import Agent, Heard
+    from wfe_mcp.providers.call import Listener
+
+__all__ = ["Hearing"]
+
+MAX_RESULT_CHARACTERS = 20_000
+_MAX_SAID_CHARACTERS = 2_000_000
+
+
+@dataclass(slots=True)
+class Hearing:
+    """Hears the lines of one child, tells the listener, and keeps what its end is judged by."""
+
+    agent: Agent
+    listener: Listener
+    clock: Callable[[], float]
+    heard_at: float = 0.0
+    said: list[str] = field(default_factory=list[str])
+    running: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    tool_calls: int = 0
+    usage: Usage = field(default_factory=lambda: Usage(requests=1))
+    model: str = ""
+    trouble: Trouble | None = None
+    ended: AgentResult | None = None
+    is_mid_message: bool = False
+
+    def line(self, line: str) -> None:
+        """One line of its output. What is no record, or one that we do not know, is passed over: the log holds it."""
+        # Loaded with pydantic anyway; refuses deep nesting, where json.loads would need the stack.
+        from pydantic_core import from_json
+
+        self.heard_at = self.clock()
+        try:
+            record = from_json(line, allow_inf_nan=False)  # a cost that is no number would end every sum
+        except ValueError:
+            return
+        if isinstance(record, dict):
+            for event in self.agent.hear(cast("Given", record)):
+                self._take(event)
+
+    @property
+    def answer(self) -> str:
+        """What it said last: its answer, or as much of it as there is."""
+        return (self.ended.text if self.ended else "") or (self.said[-1] if self.said else "")
+
+    @property
+    def all_said(self) -> str:
+        """Everything it said, and its answer at the end."""
+        return "\n\n".join([*self.said, self.ended.text if self.ended else ""])
+
+    def silent_s(self) -> float:
+        """For how long nothing was heard, in seconds. While a tool runs it may be silent for as long as that takes."""
+        return 0.0 if self.running else self.clock() - self.heard_at
+
+    def close(self) -> None:
+        """No more lines come: tools that still ran did not end."""
+        for call_id in [*self.running]:
+            self._tool_done(ToolDone(call_id, "It had not ended when the agent did.", ok=False))
+
+    def _take(self, event: Heard) -> None:
+        goes_on = self.is_mid_message
+        self.is_mid_message = isinstance(event, Said)
+        match event:
+            case Said():
+                self._say(event, goes_on)
+            case ToolBegan():
+                self._tool_began(event)
+            case ToolDone():
+                self._tool_done(event)
+            case AgentUsage(usage):
+                self.usage = usage
+            case Speaks(model):
+                self.model = model
+            case Trouble():
+                # The first one with a kind knows best: what follows often only says that it failed.
+                if self.trouble is None or self.trouble.kind is None:
+                    self.trouble = event
+            case AgentResult():
+                self.ended = event
+
+    def _say(self, event: Said, goes_on: bool) -> None:
+        if not event.text:
+            return
+        if event.goes_on and goes_on and self.said:
+            self.said[-1] += event.text
+        else:
+            self.said.append(event.text)
+        while len(self.said) > 1 and sum(map(len, self.said)) > _MAX_SAID_CHARACTERS:
+            del self.said[0]
+        self.listener.said(event.text)
+
+    def _tool_began(self, event: ToolBegan) -> None:
+        if event.id not in self.running:
+            self.tool_calls += 1
+            self.running[event.id] = (event.name, self.clock())
+            self.listener.tool_started(event.id, event.name, event.given)
+
+    def _tool_done(self, event: ToolDone) -> None:
+        if event.began is not None:
+            self._tool_began(event.began)
+        name, began_at = self.running.pop(event.id, ("", 0.0))
+        if name:
+            text = event.text
+            cut = text if len(text) <= MAX_RESULT_CHARACTERS else f"{text[:MAX_RESULT_CHARACTERS]}… [{len(text):,}]"
+            self.listener.tool_ended(event.id, name, ToolResult(cut, event.ok), self.clock() - began_at)

@@ -1,0 +1,60 @@
+"""How is a model asked one question over HTTP, or by the code of a package?"""
+
+from __future__ import annotations
+
+from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Silent, never
+from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
+from wfe_mcp.providers.faults import VENDORS, fault, plainly
+from wfe_mcp.workspace.config.origins import is_loopback, origin_fault
+from wfe_mcp.workspace.config.provider_kinds import facts_of
+
+__all__ = ["HTTP_KINDS", "ask", "checked"]
+
+HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
+"""The kinds of provider that are asked over HTTP, so here."""
+
+
+def ask(
+    connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> Answer:  # fmt: skip
+    """The answer of a model, by one streamed request. Raises ProviderFault; ``stopped`` when ``should_stop`` said so.
+
+    Blocks this thread, which must not be that of an event loop. What ``listener.before_call`` raises comes out as it is.
+    """
+    if facts_of(connection.kind).is_installed:
+        from wfe_mcp.providers.plugin_calls import ask_package  # it needs this module
+
+        return ask_package(connection, question, listener, should_stop)
+    checked(connection)
+    heard, tally = listener or Silent(), Tally()
+
+    async def answered(watch: Watch) -> Answer:
+        # 0.5 s of CPU and more, on the first call of a process: not before one is made.
+        from wfe_mcp.providers.sdk.questions import answer
+
+        return await answer(connection, question, heard, tally, watch)
+
+    def asked() -> Answer:
+        try:
+            return finish(answered, should_stop)
+        except WorkCancelled as ended:
+            raise fault("too_slow" if ended.why == "too_slow" else "stopped", connection, usage=tally.usage) from None
+
+    return plainly(asked)
+
+
+def checked(connection: Connection) -> None:
+    """Refuse what cannot be asked over HTTP: another kind, no key, no model, no address, a key in plain text."""
+    if connection.kind not in HTTP_KINDS:
+        raise fault("not_http", connection)
+    if connection.kind in VENDORS and not connection.api_key:
+        raise fault("no_key", connection)
+    if not connection.model:
+        raise fault("no_model", connection)
+    if connection.base_url is None:
+        if connection.kind not in VENDORS:
+            raise fault("no_address", connection)
+    elif not is_loopback(connection.base_url):
+        why = origin_fault(connection.base_url, connection.allow)
+        if why:
+            raise fault("plain_http", connection, why=why)

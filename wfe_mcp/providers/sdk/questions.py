@@ -1,0 +1,114 @@
+"""How is one question put, and its typed answer read?
+
+Rules:
+1. One question is one request. What does not come in the asked form is a fault; whether to ask again is others' business.
+2. The form is the one tool the model must call. Where a model cannot, the option ``structured = "prompt"`` writes the schema
+   into the question. Either way an answer in plain text counts when there is one JSON object in it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.messages import BinaryContent, ModelRequest, TextPart, ToolCallPart, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
+
+from wfe_mcp.providers.call import Answer
+from wfe_mcp.providers.faults import fault
+from wfe_mcp.providers.sdk.calls import Counted, said_in
+from wfe_mcp.providers.sdk.models import model_of, settings_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
+
+    from wfe_mcp.providers.call import Connection, Listener, Question, Usage
+    from wfe_mcp.providers.cancellable import Tally, Watch
+
+__all__ = ["answer"]
+
+_TOOL = "answer"
+_IN_PROMPT = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n{schema}"
+
+
+async def answer(
+    connection: Connection, question: Question, listener: Listener, tally: Tally, watch: Watch
+) -> Answer:  # fmt: skip
+    """The answer. Raises ProviderFault."""
+    async with model_of(connection) as model:
+        counted = Counted(model, connection, listener, tally, watch)
+        async with model_request_stream(
+            counted,
+            [_message(connection, question)],
+            model_settings=settings_of(connection),
+            model_request_parameters=_form(connection, question),
+        ) as stream:
+            async for event in stream:
+                piece = said_in(event)
+                if piece:
+                    tally.say(piece)
+                    listener.said(piece)
+            response = stream.get()
+    return _read(response, connection, question, tally.usage)
+
+
+def _in_prompt(connection: Connection) -> bool:
+    return connection.options.get("structured") == "prompt"
+
+
+def _message(connection: Connection, question: Question) -> ModelRequest:
+    said: list[str | BinaryContent] = [question.prompt]
+    if question.schema is not None and _in_prompt(connection):
+        said.append(_IN_PROMPT.format(schema=json.dumps(question.schema)))
+    said += [BinaryContent(data=image.content, media_type=image.media_type) for image in question.images]
+    content = question.prompt if len(said) == 1 else said
+    return ModelRequest(parts=[UserPromptPart(content=content)], instructions=question.system or None)
+
+
+def _form(connection: Connection, question: Question) -> ModelRequestParameters | None:
+    if question.schema is None or _in_prompt(connection):
+        return None
+    tool = ToolDefinition(
+        name=_TOOL,
+        description="Give the answer. Call it once, with the whole answer.",
+        parameters_json_schema=dict(question.schema),
+    )
+    return ModelRequestParameters(output_mode="tool", output_tools=[tool], allow_text_output=False)
+
+
+def _read(response: ModelResponse, connection: Connection, question: Question, usage: Usage) -> Answer:
+    text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+    if response.finish_reason == "length":
+        raise fault("cut_off", connection, usage=usage)
+    value: dict[str, Any] | None = None
+    if question.schema is not None:
+        given = next((p.args for p in response.parts if isinstance(p, ToolCallPart) and p.tool_name == _TOOL), None)
+        value = dict(given) if isinstance(given, dict) else object_in(given or text)
+        if value is None:
+            why = "there is no JSON object in it" if given is None else "what it gave is no JSON object"
+            raise fault("no_value", connection, usage=usage, why=why)
+    return Answer(text, value, usage, response.model_name or connection.model)
+
+
+def object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object in ``text``, alone or among other words; None when there is none.
+
+    Of several, the first that is whole; models like to think aloud first, which has no whole object in it.
+    """
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    start = text.find("{")
+    while start >= 0:
+        try:
+            found: object = decoder.raw_decode(text, start)[0]
+        except (ValueError, RecursionError):
+            start = text.find("{", start + 1)
+            continue
+        return cast("dict[str, Any]", found)
+    return None
+
+
+def _no_constant(name: str) -> None:
+    # NaN and Infinity are Python's own; no artifact can hold them.
+    raise ValueError(name)

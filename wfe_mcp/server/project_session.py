@@ -1,0 +1,164 @@
+"""In which project does this server work, and what runs there besides the calls?
+
+    --project  >  WFE_PROJECT  >  the client's first root  >  git top level of the working directory  >  the directory
+
+Rules:
+1. One process serves one project; no tool asks a model for it. What is wrong with it is told by every call, never by
+   exiting: the next call looks again.
+2. The database, the worker and the register of processes wait until the client has been answered for the first time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from wfe_mcp.engine.integrity.anchoring import start_anchoring
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.location import find_project
+
+if TYPE_CHECKING:
+    from wfe_mcp.jobs.worker import Worker
+    from wfe_mcp.store.records.runs import ProcessRecord
+
+__all__ = ["AskRoots", "ProjectSession", "no_roots"]
+
+AskRoots = Callable[[], Awaitable[Sequence[str]]]
+T = TypeVar("T")
+
+THREADS = 4
+"""Calls that work at the same time; SQLite has one writer, so more would only wait."""
+
+log = logging.getLogger("wfe_mcp.server")
+
+
+async def no_roots() -> Sequence[str]:
+    """A client that names no folders."""
+    return ()
+
+
+class ProjectSession:
+    """The project of this process, its engine and its worker.
+
+    ``starts_page``: whether the decision page may be started, which outlives this process.
+    """
+
+    def __init__(
+        self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False
+    ) -> None:
+        self.starts_page = starts_page
+        self.flag = flag
+        self.environment = dict(environment)
+        self.cwd = cwd
+        self.is_started = False
+        self._engine: Engine | None = None
+        self._worker: Worker | None = None
+        self._process: ProcessRecord | None = None
+        self._opening = anyio.Lock()
+        self._threads: anyio.CapacityLimiter | None = None
+        self._change = anyio.Event()
+
+    @property
+    def is_named(self) -> bool:
+        """True when a person said which project it is: nobody needs to be asked."""
+        return bool(self.flag or self.environment.get("WFE_PROJECT"))
+
+    @property
+    def is_settled(self) -> bool:
+        """True when the project is known without asking a client that can only be asked within a call.
+
+        A git repository around the working directory is taken for the project then: such clients start us there, and
+        the question would cost a round of the first call.
+        """
+        in_repository = any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
+        return self._engine is not None or self.is_named or in_repository
+
+    async def engine(self, ask_roots: AskRoots = no_roots) -> Engine:
+        """The engine, made with the first question. Refuses a named folder that does not exist."""
+        if self._engine is None:
+            async with self._opening:
+                if self._engine is None:
+                    roots = () if self.is_named else await ask_roots()
+                    engine = await self.in_thread(partial(self._engine_for, roots))
+                    engine.listeners.append(partial(self._heard, asyncio.get_running_loop()))
+                    self._engine = engine
+        return self._engine
+
+    async def in_thread(self, ask: Callable[[], T]) -> T:
+        """Run ``ask`` in a thread. A cancelled caller waits for its end, so that nothing is left half done."""
+        if self._threads is None:
+            self._threads = anyio.CapacityLimiter(THREADS)
+        # Without abandon_on_cancel the wait for the thread is shielded.
+        return await to_thread.run_sync(ask, limiter=self._threads)
+
+    def next_change(self) -> anyio.Event:
+        """Set when this process has changed a run. What others change is seen by looking."""
+        return self._change
+
+    async def start(self, ask_roots: AskRoots = no_roots) -> None:
+        """Register this process and let the worker look for jobs. What fails is logged and tried with the next call."""
+        if self.is_started:
+            return
+        self.is_started = True
+        try:
+            engine = await self.engine(ask_roots)
+            await self.in_thread(partial(self._start_in, engine))
+        except Exception as exc:
+            self.is_started = False
+            log.warning("the worker of this server did not start: %s", exc)
+
+    async def close(self) -> None:
+        """Stop the worker and give the database back."""
+        engine, self._engine = self._engine, None
+        self.is_started = False
+        if engine is not None:
+            await self.in_thread(partial(self._close_in, engine))
+        self._threads = None
+
+    def _engine_for(self, roots: Sequence[str]) -> Engine:
+        project = find_project(self.flag, self.environment, roots, self.cwd)
+        engine = Engine(project, environment=self.environment)
+        start_anchoring(engine)
+        return engine
+
+    def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
+        """Called by the engine, in whatever thread changed ``run``."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._change.set()
+        self._change = anyio.Event()
+
+    def _start_in(self, engine: Engine) -> None:
+        from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
+        from wfe_mcp.store.records.runs import ProcessRecord
+        from wfe_mcp.workspace.system.process import client_of_server, this_process
+
+        me, client = this_process(), client_of_server()
+        record = ProcessRecord(
+            me.host, me.pid, me.started_at, "serve",
+            client.pid if client else None, client.started_at if client else None, engine.project_id,
+        )  # fmt: skip
+        with engine.store.tx() as tx:
+            tx.register_process(record)
+        self._process = record
+        start_anchoring(engine, catch_up=True)  # what the last process may have left behind
+        tend_open_runs(engine)
+        self._worker = start_worker(engine)
+
+    def _close_in(self, engine: Engine) -> None:
+        worker, self._worker = self._worker, None
+        process, self._process = self._process, None
+        if worker is not None:
+            worker.stop()
+        if process is not None:
+            with engine.store.tx() as tx:
+                tx.forget_process(process)
+        engine.close()

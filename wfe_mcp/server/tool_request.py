@@ -1,0 +1,85 @@
+"""What does a tool have at hand while it answers one call?"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPError
+from mcp_types import ListRootsRequest, ListRootsResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from wfe_mcp.core.model import By
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.server.project_session import ProjectSession
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["POLL_S", "Ctx", "ToolRequest", "by_client", "is_modern", "roots_of"]
+
+Ctx = Context[None, Any]
+
+POLL_S = 0.2
+"""How often a waiting call looks at the run: the command line and other servers change it too."""
+
+ROOTS_WAIT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """One call of one tool."""
+
+    engine: Engine
+    place: ProjectSession
+    by: By
+    context: Ctx
+    background: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+    """Begin something that goes on after the call was answered, and ends with the connection."""
+
+    async def answer(self, ask: Callable[..., Envelope], **arguments: Any) -> Envelope:
+        """What ``ask(engine, by, **arguments)`` says. It runs to its end even when the client cancels the call."""
+        return await self.place.in_thread(partial(ask, self.engine, self.by, **arguments))
+
+    @property
+    def is_modern(self) -> bool:
+        """True when nothing can be asked while the call is under way."""
+        return is_modern(self.context.protocol_version)
+
+    async def until(self, is_so: Callable[[], bool], within_s: float) -> bool:
+        """True as soon as ``is_so``; False when it was not within the time. Cancelling ends the wait at once."""
+        with anyio.move_on_after(within_s):
+            while True:
+                changed = self.place.next_change()
+                if await self.place.in_thread(is_so):
+                    return True
+                with anyio.move_on_after(POLL_S):
+                    await changed.wait()
+        return False
+
+
+def is_modern(protocol_version: str | None) -> bool:
+    """True for the stateless protocol."""
+    return protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def by_client(context: Ctx) -> By:
+    """An agent, named as its client calls itself. The name proves nothing; the channel counts."""
+    params = context.session.client_params
+    name = "" if params is None else "".join(letter for letter in params.client_info.name if letter.isprintable())
+    return By(name.strip()[:64] or "agent")
+
+
+async def roots_of(session: ServerSession) -> Sequence[str]:
+    """The folders a handshake client has open; empty when it names none or does not answer in time."""
+    capabilities = session.client_capabilities
+    if capabilities is None or capabilities.roots is None or is_modern(session.protocol_version):
+        return ()
+    with anyio.move_on_after(ROOTS_WAIT_S):
+        try:
+            found = await session.send_request(ListRootsRequest(), ListRootsResult)
+        except MCPError:
+            return ()
+        return [str(root.uri) for root in found.roots]
+    return ()

@@ -1,0 +1,37 @@
+"""What was said, where?"""
+
+from functools import partial
+from typing import Annotated, Literal
+
+import anyio
+from pydantic import Field
+
+from wfe_mcp.engine.search.finding import catch_up
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.find import found
+
+__all__ = ["find"]
+
+STEP_S, PAUSE_S = 0.2, 0.1
+
+
+async def find(
+    call: ToolRequest,
+    query: Annotated[str, Field(description='words, "a phrase", pre*; OR, NOT')],
+    kind: Literal["run", "artifact", "event", "decision", "finding", "work_item"] | None = None,
+    run: str = "",
+    limit: Annotated[int, Field(ge=1, le=50)] = 10,
+    cursor: str = "",
+) -> Envelope:
+    """Search what was said and decided before: full text over this project's runs, artifacts, events, decisions, findings."""
+    answer = await call.answer(found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
+    if "not_indexed" in answer.data:
+        call.background(partial(_index_the_rest, call))
+    return answer
+
+
+async def _index_the_rest(call: ToolRequest) -> None:
+    """Runs from before there was an index: this goes on while nobody asks, in steps that others hardly notice."""
+    while await call.place.in_thread(partial(catch_up, call.engine, within_s=STEP_S)) == "more":  # noqa: ASYNC110 - its own pace, no signal
+        await anyio.sleep(PAUSE_S)

@@ -1,0 +1,23 @@
+"""How does a run go back?"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from wfe_mcp.server.tool_request import ToolRequest
+from wfe_mcp.views import rollback as history
+from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["rollback"]
+
+
+async def rollback(
+    call: ToolRequest,
+    run: str,
+    to: Annotated[str, Field(description="cp-12, or a phase: its last start")],
+    files: Annotated[bool, Field(description="false: state only")] = True,
+) -> Envelope:
+    """Roll back (restore, revert, undo) run and files to a checkpoint when work went wrong. Never discards unrecorded
+    changes; what a person decided needs them.
+    """
+    return await call.answer(history.go_back, run=run, to=to, files=files)

@@ -1,0 +1,40 @@
+"""Is nothing open in a project, nor a page that shows it? Asked without SQLAlchemy, whose load costs 150 ms.
+
+    agents and people ask for the status where no run is open far more often than where one is
+
+Only "nothing" is an answer. Whatever else the file says, or does not say, whoever asks opens the store.
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+from wfe_mcp.store.driver import HEAD, driver
+
+__all__ = ["nothing_is_open"]
+
+_PLAIN = "sqlite:///"
+_WAIT_S = 1.0
+_QUESTION = """
+SELECT (SELECT version_num FROM alembic_version) = :head
+   AND NOT EXISTS (SELECT 1 FROM process WHERE kind = 'ui')
+   AND NOT EXISTS (
+       SELECT 1 FROM run JOIN project ON project.id = run.project_id
+        WHERE project.key = :key AND run.status IN ('pending', 'running', 'waiting', 'paused')
+          AND run.archived_at IS NULL AND run.origin_sha256 IS NULL)
+"""
+"""What ``RunListRows.open_run_ids`` and ``ProcessRows.processes`` say; a test asks both."""
+
+
+def nothing_is_open(url: str, project_key: str) -> bool:
+    """True when no run of the project is open and no decision page is registered. Nothing is written or made."""
+    if not url.startswith(_PLAIN) or set(url) & set("?%#"):
+        return False
+    library, place = driver(), Path(url.removeprefix(_PLAIN))
+    if not place.is_absolute():
+        return False
+    try:
+        asked = library.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
+        with closing(asked):
+            return asked.execute(_QUESTION, {"head": HEAD, "key": project_key}).fetchone()[0] == 1
+    except library.Error:
+        return False

@@ -1,0 +1,55 @@
+"""How does one event vouch for all before it?
+
+    hash = sha256(previous hash + canonical JSON of {actor, assurance, at, channel, payload, run, seq, type})
+
+The first event continues GENESIS. The run is in the hash, so that rows cannot move between runs; ``at`` is ISO 8601 in
+UTC. A rewritten chain is only found by an anchor: a (seq, hash) kept outside the database.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.model import By
+from wfe_mcp.store.schema.columns import instant
+
+__all__ = ["GENESIS", "Anchored", "Link", "link_hash"]
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What is hashed of one event. ``payload`` is canonical JSON text."""
+
+    run: str
+    seq: int
+    type: str
+    at: datetime
+    by: By
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """What an anchor outside the database says of a chain: event ``seq`` had this hash at ``at``."""
+
+    seq: int
+    hash: str
+    at: datetime
+
+
+def link_hash(prev_hash: str, link: Link) -> str:
+    """The hash of ``link`` after ``prev_hash``."""
+    # Spliced, because the payload is canonical text already and a specification is large; the keys are in order.
+    text = (
+        f'{{"actor":{_text(link.by.actor)},"assurance":{int(link.by.assurance)},'
+        f'"at":"{instant(link.at).isoformat()}","channel":"{link.by.channel.value}","payload":{link.payload},'
+        f'"run":{_text(link.run)},"seq":{link.seq},"type":"{link.type}"}}'
+    )
+    return sha256_hex(prev_hash + text)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

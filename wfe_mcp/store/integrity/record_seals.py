@@ -1,0 +1,241 @@
+"""Which records lie beside the log, and is each still what the log says was written?
+
+    evidence, a request, its answer, … ──► the row ──► its id and sha256 in a ``RecordsKept`` of the same transaction
+
+Rules:
+1. A record is named again whenever it changes; the last name counts.
+2. Rows are hashed as SQLite holds them: no way of reading can hide a difference. A NULL is not in the hash, so that a
+   column that is added later changes nothing of what was named before. What only says where a row lies (its project, its
+   number in a table of all runs, the folder of this machine) is not in it either: a run may move.
+3. Work for a run may be written before its turn (opinions, calls to models): the turn that ends it names it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_column, select
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.model import Kept, RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.records.calls import CallStatus
+from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.repository import Repository
+from wfe_mcp.store.schema.columns import JsonText
+from wfe_mcp.store.schema.layout import (
+    DECISION,
+    EVENT,
+    EVIDENCE,
+    MODEL_CALL,
+    OPINION,
+    REFUSED_SUBMISSION,
+    REQUEST,
+    STEP_RUN,
+    TOOL_CALL,
+)
+
+__all__ = ["KINDS", "SealedRepository"]
+
+_MOST_FIELDS = 40
+"""A JSON value with more keys is one field: it is a tool's answer, and its keys are nobody's nouns."""
+
+
+_EARLIER: ColumnElement[Any] = literal_column(
+    "(SELECT sum(1) FROM refused_submission other WHERE other.run_id = refused_submission.run_id "
+    "AND other.phase = refused_submission.phase AND other.attempt = refused_submission.attempt "
+    "AND other.id <= refused_submission.id)"
+)
+_NTH = _EARLIER.label("nth")
+"""Which refused draft of its attempt: the number in the table counts those of all runs, and a run may move."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of record. ``key``: its columns that make the id. ``every``: no record of a run is there without a name."""
+
+    table: Table
+    key: tuple[str, ...] = ("id",)
+    every: bool = True
+    has_fields: bool = True
+    left_out: frozenset[str] = frozenset({"project_id"})
+
+    def of_run(self) -> ColumnElement[bool]:
+        """The records of the run ``run_id``."""
+        if self.table is DECISION:
+            requests = select(REQUEST.c.id).where(REQUEST.c.run_id == bindparam("run_id"))
+            return DECISION.c.request_id.in_(requests)
+        return self.table.c.run_id == bindparam("run_id")
+
+    def rows(self) -> Select[Any]:
+        """All columns, as SQLite holds them."""
+        columns: list[ColumnElement[Any]] = [column(item.name) for item in self.table.columns]
+        columns += [_NTH] if self.table is REFUSED_SUBMISSION else []
+        return select(*columns).select_from(self.table)
+
+
+KINDS: Mapping[str, _Kind] = {
+    "evidence": _Kind(EVIDENCE),
+    "request": _Kind(REQUEST),
+    "decision": _Kind(DECISION, ("request_id",)),
+    "refused_submission": _Kind(REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})),
+    "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # named once it has ended
+    "opinion": _Kind(OPINION, every=False),  # named where a gate relied on it
+    "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # named once its job has ended
+    "tool_call": _Kind(TOOL_CALL, every=False, has_fields=False),
+}
+"""What ``RecordsKept`` names, by the word it has there."""
+
+_ROWS = {kind: of.rows() for kind, of in KINDS.items()}
+
+_KEPT = (
+    select(EVENT.c.type, EVENT.c.payload, EVENT.c.at)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RunStarted", "RunForked", "RecordsKept")))
+    .order_by(EVENT.c.seq)
+)
+
+
+class SealedRepository(Repository):
+    """The names of records."""
+
+    def __init__(self, *shared: Any) -> None:
+        super().__init__(*shared)
+        self._unnamed: dict[str, dict[tuple[str, str], Kept]] = {}
+
+    def keep_opinions(self, run_id: RunId, ids: Iterable[str]) -> None:
+        """A gate of the run relies on these opinions, whenever they were given."""
+        for id_ in ids:
+            self._keep("opinion", run_id, OPINION.c.id == id_)
+
+    def keep_calls(self, run_id: RunId, phase: PhasePath | None, attempt: int | None, job_id: str) -> None:
+        """The job has ended: name the calls that it made, and the tools that were used."""
+        ended = MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
+        self._keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
+        of_attempt = (TOOL_CALL.c.run_id == run_id, TOOL_CALL.c.phase == phase, TOOL_CALL.c.attempt == attempt)
+        self._keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
+
+    def has_unnamed(self, run_id: str) -> bool:
+        """True while records of the run wait for the event that names them."""
+        return bool(self._unnamed.get(run_id))
+
+    def _named_by_event(self, run_id: str) -> tuple[Kept, ...]:
+        """The records that the next event names; they wait no longer."""
+        return tuple(self._unnamed.pop(run_id, {}).values())
+
+    def _keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
+        """The rows that ``where`` finds are named by the next event of the run."""
+        for row in self._read(_ROWS[kind].where(*where)):
+            kept = _kept(kind, row)
+            self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
+
+    def _unlike_names(self, run_id: str) -> Iterator[Problem]:
+        """The records of a run that are not what the log says."""
+        names_all, named = self._named(run_id)
+        for kind, of in KINDS.items():
+            wanted = {id_: found for (what, id_), found in named.items() if what == kind}
+            rows = self._rows_of(of, run_id, wanted)
+            for id_, (kept, at) in wanted.items():
+                yield from _differences(kept, rows.get(id_), at)
+            if names_all and of.every:
+                for id_ in rows.keys() - wanted.keys():
+                    message = "the row is there, the log knows nothing of it"
+                    yield Problem(f"{_word(kind)} {id_}", message, code="record_added")
+
+    def _rows_of(self, of: _Kind, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The rows of a run by their ids, and those of ``ids`` that belong to another one now, or did from the beginning."""
+        rows = {_id(of, row): row for row in self._read(of.rows().where(of.of_run()), run_id=run_id)}
+        for id_ in set(ids) - rows.keys() if len(of.key) == 1 else ():
+            rows |= {_id(of, row): row for row in self._read(of.rows().where(of.table.c[of.key[0]] == id_))}
+        return rows
+
+    def _read(self, query: Select[Any], **values: str) -> Iterator[dict[str, Any]]:
+        for row in self._connection.execute(query, values).mappings():
+            yield {str(name): value for name, value in row.items()}
+
+    def _named(self, run_id: str) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
+        """Whether the log names every record, and what it says last of each."""
+        names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
+        for type_, payload, at in self._connection.execute(_KEPT, {"run_id": run_id}):
+            try:
+                told = json.loads(payload)
+                if type_ == "RunStarted":
+                    names_all = bool(told.get("names_records"))
+                elif type_ == "RunForked":
+                    names_all = True
+                for one in told.get("records", ()):
+                    kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
+                    named[kept.kind, kept.id] = kept, at
+            except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event
+                continue
+        return names_all, named
+
+
+def _kept(kind: str, row: Mapping[str, Any]) -> Kept:
+    of = KINDS[kind]
+    return Kept(kind, _id(of, row), _sha256(_told(of, row)), _fields(of, row) if of.has_fields else {})
+
+
+def _id(of: _Kind, row: Mapping[str, Any]) -> str:
+    return "/".join(str(row[name]) for name in of.key)
+
+
+def _told(of: _Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without what only says where it lies."""
+    told = {name: value for name, value in row.items() if name not in of.left_out}
+    path = told.get("log_path")
+    return told if path is None else told | {"log_path": _below_project(str(path))}
+
+
+def _below_project(path: str) -> str:
+    """A path from ``.wfe`` on, with /."""
+    path = path.replace("\\", "/")
+    return path[path.rfind("/.wfe/") + 1 :]
+
+
+def _sha256(row: Mapping[str, Any]) -> str:
+    return sha256_hex(
+        json.dumps({name: _plain(value) for name, value in row.items() if value is not None}, sort_keys=True)
+    )
+
+
+def _plain(value: Any) -> Any:
+    return sha256_hex(value) if isinstance(value, bytes) else value
+
+
+def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
+    """How the sha256 of each value begins; a JSON object counts by its keys."""
+    found: dict[str, Any] = {}
+    for name, value in _told(of, row).items():
+        inner = _object(value) if isinstance(of.table.c[name].type, JsonText) else None
+        if inner is None:
+            found[name] = value
+        else:
+            found |= {f"{name}.{key}": item for key, item in inner.items()}
+    return {name: _sha256({"": value})[:8] for name, value in found.items() if value is not None}
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    """The JSON object that ``value`` is the text of; None for anything else, and for one that is too wide."""
+    try:
+        read = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+
+
+def _differences(kept: Kept, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
+    where = f"{_word(kept.kind)} {kept.id}"
+    if row is None:
+        yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
+    elif _sha256(_told(KINDS[kept.kind], row)) != kept.sha256:
+        now = _fields(KINDS[kept.kind], row)
+        names = [name for name in {**kept.fields, **now} if kept.fields and kept.fields.get(name) != now.get(name)]
+        what = ", ".join(repr(name) for name in names) or "the row"
+        message = f"{what} {'was' if len(names) < 2 else 'were'} changed after it was written"
+        yield Problem(where, message, code="record_edited", since=since)
+
+
+def _word(kind: str) -> str:
+    return kind.replace("_", " ")

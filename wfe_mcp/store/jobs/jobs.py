@@ -1,0 +1,236 @@
+"""Which background work is due, who does it, and may its result still be written?
+
+    queued ──claim──→ running ──finish──→ done
+      ↑                 │├──fail, no time──→ failed      park ──→ parked (may not run twice)
+      └──fail with time─┘└──cancel_done────→ cancelled
+
+Rules:
+1. ``claim`` is one UPDATE: two claimers never get the same job. Each claim raises ``fence``. Limits are counted in the
+   same transaction, under the write lock (``queues.py``).
+2. Every later write names the fence and meets a row only while the claim holds; a late one answers False.
+3. A lease that has run out makes the job due again, unless its effect is non_repeatable or its tries are used up:
+   those are in ``lost_jobs``, for a decision.
+4. When to retry, how long to wait and what to give up is decided in ``jobs/``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.jobs.queues import QueueRepository
+from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.runs.model_calls import LOSE_CALLS
+from wfe_mcp.store.schema.layout import JOB
+
+__all__ = ["JobRepository"]
+
+_COLUMNS = columns_for(JobRecord, JOB)
+_SELECT = select(*_COLUMNS)
+_BY_ID = _SELECT.where(JOB.c.id == bindparam("id_"))
+_BY_KEY = select(JOB.c.id).where(JOB.c.dedupe_key == bindparam("key_"))
+_NEW = insert(JOB)
+
+_LIVE = and_(~JOB.c.cancel_requested, JOB.c.queue.in_(bindparam("queues", expanding=True)))
+_HAS_PLACE = and_(
+    JOB.c.queue.not_in(bindparam("full_queues", expanding=True)),
+    or_(JOB.c.limit_key.is_(None), JOB.c.limit_key.not_in(bindparam("full_keys", expanding=True))),
+)
+_LOST = and_(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_until < bindparam("now"))
+_REPEATABLE = and_(JOB.c.effect != Effect.NON_REPEATABLE, JOB.c.tries < JOB.c.max_attempts)
+_FIRST_LOST = select(JOB.c.id).where(_LOST, _LIVE, _REPEATABLE).order_by(JOB.c.lease_until).limit(1)
+_FIRST_QUEUED = (
+    select(JOB.c.id)
+    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.run_at <= bindparam("now"), _LIVE, _HAS_PLACE)
+    .order_by(JOB.c.priority, JOB.c.run_at, JOB.c.created_at)
+    .limit(1)
+)
+_FIRST_DUE = func.coalesce(_FIRST_LOST.scalar_subquery(), _FIRST_QUEUED.scalar_subquery())
+_DUE = select(_FIRST_DUE)
+_CLAIM = (
+    update(JOB)
+    .where(JOB.c.id == _FIRST_DUE)
+    .values(
+        status=JobStatus.RUNNING, lease_owner=bindparam("owner"), lease_until=bindparam("until"), started_at=bindparam("now"),
+        fence=JOB.c.fence + 1, tries=JOB.c.tries + 1, child_pid=None, child_started_at=None,
+    )
+    .returning(*_COLUMNS)
+)  # fmt: skip
+
+_HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
+_HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
+_CHILD = update(JOB).where(_HELD).values(child_pid=bindparam("pid"), child_started_at=bindparam("started"))
+_END = (
+    update(JOB)
+    .where(_HELD)
+    .values(
+        status=bindparam("status_"), result=bindparam("result_"), error=bindparam("error_"),
+        finished_at=bindparam("at"), lease_owner=None, lease_until=None,
+    )
+)  # fmt: skip
+_AGAIN = (
+    update(JOB)
+    .where(_HELD)
+    .values(
+        status=JobStatus.QUEUED, error=bindparam("error_"), run_at=bindparam("run_at_"), lease_owner=None, lease_until=None
+    )
+)  # fmt: skip
+_RELEASE = (
+    update(JOB)
+    .where(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_owner == bindparam("owner"))
+    .values(lease_until=bindparam("at"))
+)
+_HOLD = (
+    update(JOB)
+    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.effect == Effect.NON_REPEATABLE)
+    .values(status=JobStatus.RUNNING, lease_owner="restored", lease_until=bindparam("at"), started_at=bindparam("at"))
+)
+_LOST_JOBS = _SELECT.where(_LOST).order_by(JOB.c.lease_until)
+
+
+class JobRepository(QueueRepository):
+    """The job table."""
+
+    def enqueue(self, new: NewJob) -> str:
+        """Queue a job in this transaction; its id. A known ``dedupe_key`` gives the id of the job that has it."""
+        if new.dedupe_key is not None:
+            found = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
+            if found is not None:
+                return str(found)
+        now = self._clock()
+        job_id = f"job-{self._new_id()}"
+        values: dict[str, Any] = {item.name: getattr(new, item.name) for item in fields(NewJob)}
+        values |= {"id": job_id, "payload": dict(new.payload), "run_at": new.run_at or now, "created_at": now}
+        values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False, "cancel_reason": None}
+        self._run(_NEW, values)
+        return job_id
+
+    def job_is_due(self, queues: Sequence[str], now: datetime, limits: ClaimLimits | None = None) -> bool:
+        """True when ``claim`` would find something; asking does not take the write lock."""
+        return self._connection.execute(_DUE, self._within(limits, queues, now)).scalar() is not None
+
+    def claim(
+        self, owner: str, queues: Sequence[str], lease_s: float, now: datetime, limits: ClaimLimits | None = None
+    ) -> JobRecord | None:
+        """Take the most urgent due job for ``lease_s`` seconds; one whose lease ran out comes first.
+
+        ``limits``: what may run and begin at once, over all processes. A lost job has its place already.
+        """
+        values = self._within(limits, queues, now) | {"owner": owner, "until": now + timedelta(seconds=lease_s)}
+        job = self._first(JobRecord, _CLAIM, values)
+        if job is not None and job.tries > 1:
+            self._run(LOSE_CALLS, {"job": job.id})
+        return job
+
+    def heartbeat(self, job_id: str, fence: int, until: datetime) -> bool:
+        """Keep the lease. False when the claim is lost or the job is to stop."""
+        return self._run(_HEARTBEAT, {"id_": job_id, "fence_": fence, "until": until}) == 1
+
+    def set_child(self, job_id: str, fence: int, pid: int, started_at: float) -> bool:
+        """Note the process group that works on the job, before waiting on it. False when the claim is lost."""
+        return self._run(_CHILD, {"id_": job_id, "fence_": fence, "pid": pid, "started": started_at}) == 1
+
+    def finish(self, job_id: str, fence: int, result: dict[str, Any]) -> bool:
+        """The job is done. False when the claim is lost: then write nothing else either."""
+        return self._end(job_id, fence, JobStatus.DONE, result, None)
+
+    def fail(self, job_id: str, fence: int, error: str, run_at: datetime | None) -> bool:
+        """The job failed; it runs again at ``run_at``, or never (None). False when the claim is lost."""
+        if run_at is None:
+            return self._end(job_id, fence, JobStatus.FAILED, None, error)
+        return self._claim_ends(_AGAIN, {"id_": job_id, "fence_": fence, "error_": error, "run_at_": run_at})
+
+    def park(self, job_id: str, fence: int, error: str) -> bool:
+        """Nobody knows whether the effect happened: a person looks first. False when the claim is lost."""
+        return self._end(job_id, fence, JobStatus.PARKED, None, error)
+
+    def cancel_done(self, job_id: str, fence: int) -> bool:
+        """The job has stopped because it was asked to. False when the claim is lost."""
+        return self._end(job_id, fence, JobStatus.CANCELLED, None, None)
+
+    def request_cancel(
+        self,
+        job_id: str | None = None,
+        run_id: RunId | None = None,
+        phase: PhasePath | None = None,
+        attempt: int | None = None,
+        *,
+        reason: str | None = None,
+    ) -> int:
+        """Cancel what waits and ask what runs to stop; how many jobs that met. Name a job or a run.
+
+        ``reason``: why somebody asked; None where the attempt is over, so that nobody needs to be told.
+        """
+        if job_id is None and run_id is None:
+            raise ValueError("name a job or a run")
+        named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
+        those = [column == value for column, value in named if value is not None]
+        waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
+        running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
+        asked = {"cancel_requested": True, "cancel_reason": reason}
+        ended = asked | {"status": JobStatus.CANCELLED, "finished_at": self._clock()}
+        return self._run(waiting.values(ended)) + self._run(running.values(asked))
+
+    def release_owner(self, owner: str, at: datetime) -> int:
+        """The owner is gone: its leases end at ``at``, so that its jobs are due (or lost) right after it."""
+        return self._run(_RELEASE, {"owner": owner, "at": at})
+
+    def hold_unrepeatable_jobs(self, at: datetime) -> int:
+        """Take what waits and may not run twice for lost at ``at``: in an older copy nobody knows whether it ran since."""
+        return self._run(_HOLD, {"at": at})
+
+    def lost_jobs(self, now: datetime) -> list[JobRecord]:
+        """Running jobs whose lease has run out, those that ``claim`` never gives out among them."""
+        return self._all(JobRecord, _LOST_JOBS, {"now": now})
+
+    def running_jobs(self) -> list[JobRecord]:
+        """Every job that somebody holds."""
+        return self.jobs(statuses=(JobStatus.RUNNING,))
+
+    def job(self, job_id: str) -> JobRecord | None:
+        """One job."""
+        return self._first(JobRecord, _BY_ID, {"id_": job_id})
+
+    def jobs(
+        self,
+        run_id: RunId | None = None,
+        phase: PhasePath | None = None,
+        attempt: int | None = None,
+        statuses: Sequence[JobStatus] = (),
+        limit: int = 1000,
+        *,
+        queues: Sequence[str] | None = None,
+    ) -> list[JobRecord]:
+        """Jobs of a run, phase or attempt, in some statuses, in some queues; newest first."""
+        named = ((JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
+        query = _SELECT.where(*(column == value for column, value in named if value is not None))
+        if statuses:
+            query = query.where(JOB.c.status.in_(statuses))
+        if queues is not None:
+            query = query.where(JOB.c.queue.in_(queues))
+        return self._all(JobRecord, query.order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit))
+
+    def _within(self, limits: ClaimLimits | None, queues: Sequence[str], now: datetime) -> dict[str, Any]:
+        limits = limits or ClaimLimits()
+        # Never an empty list: SQLAlchemy would make a subquery of it, which SQLite runs for each row.
+        full_queues = [*self.full_queues(limits, queues, now)] or [""]
+        full_keys = [*self.full_keys(limits, now)] or [""]
+        return {"queues": list(queues), "now": now, "full_queues": full_queues, "full_keys": full_keys}
+
+    def _end(
+        self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None
+    ) -> bool:
+        values = {"status_": status, "result_": result, "error_": error, "at": self._clock()}
+        return self._claim_ends(_END, {"id_": job_id, "fence_": fence, **values})
+
+    def _claim_ends(self, how: Executable, values: dict[str, Any]) -> bool:
+        """A claim that ends leaves no call of a model in flight."""
+        is_ours = self._run(how, values) == 1
+        if is_ours:
+            self._run(LOSE_CALLS, {"job": values["id_"]})
+        return is_ours

@@ -1,0 +1,222 @@
+"""Which rows are there of a run, and how does a run that was worked elsewhere come in?
+
+Rules:
+1. All columns go out but those that name the place; a column of a later version goes out by itself.
+2. A run comes in whole: its row, its attempts (from a replay of its events) and all sections, in the caller's transaction.
+3. It stays what it was: ``origin_sha256`` marks it, and the log of settings notes that it came.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import Enum
+from itertools import chain, islice
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.model import RunId, RunState
+from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
+from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.runs.events import EventRepository
+from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word, instant
+from wfe_mcp.store.schema.layout import (
+    ATTEMPT,
+    DECISION,
+    DOCUMENT,
+    EVENT,
+    EVIDENCE,
+    MODEL_CALL,
+    OPINION,
+    REFUSED_SUBMISSION,
+    REQUEST,
+    REVISION,
+    RUN,
+    STEP_RUN,
+    TOOL_CALL,
+)
+from wfe_mcp.store.sqlite import insert_new
+
+__all__ = ["RUN_COLUMNS", "BundleRepository", "columns_of", "row_of", "values_of"]
+
+_AT_A_TIME = {"documents": 2, "revisions": 2}
+"""Rows that are written together: those that may hold a megabyte, few; else ``_MANY``."""
+
+_MANY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    table: Table
+    left_out: frozenset[str]
+    order: tuple[Any, ...]
+    as_json: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        return tuple(column for column in self.table.columns if column.name not in self.left_out)
+
+
+def _section(table: Table, *order: Any, left_out: Iterable[str] = (), as_json: Iterable[str] = ()) -> _Section:
+    return _Section(table, frozenset(left_out), order or _by_rowid(table), frozenset(as_json))
+
+
+def _by_rowid(table: Table) -> tuple[Any, ...]:
+    rowid: ColumnElement[Any] = literal_column(f"{table.name}.rowid")
+    return (rowid,)
+
+
+_HERE = ("run_id", "project_id")
+_SECTIONS: dict[str, _Section] = {
+    "documents": _section(DOCUMENT, left_out=["created_at"], as_json=["content"]),
+    "events": _section(EVENT, EVENT.c.seq, left_out=_HERE, as_json=["payload"]),
+    "revisions": _section(REVISION, REVISION.c.id, left_out=["id", *_HERE], as_json=["content"]),
+    "refused": _section(REFUSED_SUBMISSION, REFUSED_SUBMISSION.c.id, left_out=["id", *_HERE]),
+    "evidence": _section(EVIDENCE, left_out=_HERE),
+    "requests": _section(REQUEST, left_out=_HERE),
+    "decisions": _section(DECISION),
+    "steps": _section(STEP_RUN, *(STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE),
+    "opinions": _section(OPINION, left_out=_HERE),
+    "model_calls": _section(MODEL_CALL, left_out=_HERE),
+    "tool_calls": _section(TOOL_CALL, left_out=_HERE),
+}  # fmt: skip
+
+_RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "state"})
+RUN_COLUMNS = tuple(column.name for column in RUN.columns if column.name not in _RUN_LEFT_OUT)
+
+_ORIGIN = select(RUN.c.origin_sha256).where(RUN.c.id == bindparam("id_"))
+_NEW_DOCUMENT = insert_new(DOCUMENT)
+_NEW_RUN, _NEW_ATTEMPTS = insert(RUN), insert(ATTEMPT)
+
+
+def columns_of(section: str) -> tuple[ColumnOf, ...]:
+    """The columns of a section; of the run's own row for ``run``."""
+    if section == "run":
+        return tuple(_column(RUN.c[name], frozenset()) for name in RUN_COLUMNS)
+    found = _SECTIONS[section]
+    return tuple(_column(column, found.as_json) for column in found.columns)
+
+
+def row_of(section: str, values: Mapping[str, Any]) -> Row:
+    """The values of columns as JSON has them; empty columns are left out."""
+    as_json = _as_json(section)
+    return {name: _shown(value, is_json=name in as_json) for name, value in values.items() if value is not None}
+
+
+def values_of(section: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What to write into the columns: ``row`` as validated, JSON columns as their canonical text."""
+    as_json = _as_json(section)
+    return {name: canonical_json(value) if name in as_json else value for name, value in row.items()}
+
+
+class BundleRepository(EventRepository):
+    """Whole runs, out and in."""
+
+    def rows_of(self, section: str, run_id: RunId) -> Iterator[Row]:
+        """The rows of a section of one run, in the order in which they were written. Not for ``documents``."""
+        found = _SECTIONS[section]
+        names = [column.name for column in found.columns]
+        query: Select[Any] = select(*found.columns).order_by(*found.order)
+        if found.table is DECISION:
+            query = query.join(REQUEST, REQUEST.c.id == DECISION.c.request_id).where(REQUEST.c.run_id == run_id)
+        else:
+            query = query.where(found.table.c.run_id == run_id)
+        # A few at a time: a run's artifacts together may be larger than anybody wants to hold twice.
+        for row in self._connection.execute(query, execution_options={"yield_per": 100}):
+            yield row_of(section, dict(zip(names, row, strict=True)))
+
+    def origin_sha256(self, run_id: RunId) -> str | None:
+        """Which document says where a run was imported from; None for a run of ours, and for none."""
+        return self._connection.execute(_ORIGIN, {"id_": run_id}).scalar()
+
+    def document_row(self, sha256: str) -> Row:
+        """A kept document as a row of the section ``documents``. KeyError when it was never kept."""
+        return {"sha256": sha256, "content": json.loads(self._document_text(sha256))}
+
+    def import_run(
+        self, record: RunRecord, state: RunState, sections: Mapping[str, Iterable[dict[str, Any]]], origin: Row
+    ) -> None:
+        """Write a run that was worked elsewhere. Everything must have been verified.
+
+        ``sections``: values of columns as ``values_of`` gives them. Refuses ``conflict`` where another run has one of its ids.
+        """
+        at = self._clock()
+        documents = ({**row, "created_at": at} for row in sections["documents"])
+        self._in_parts(_NEW_DOCUMENT, documents, "documents")
+        if record.origin_sha256 != self.keep_document(origin):
+            raise ValueError("an imported run names its origin")
+        self._run(_NEW_RUN, {**asdict(record), **codec.run_row(state)})
+        attempts = chain.from_iterable(state.attempts.values())
+        self._in_parts(_NEW_ATTEMPTS, (codec.attempt_row(record.id, state, one) for one in attempts), "attempts")
+        for name, section in _SECTIONS.items():
+            if name == "documents":
+                continue
+            here = {column: value for column, value in (("run_id", record.id), ("project_id", record.project_id)) if column in section.table.c}  # fmt: skip
+            empty = {column.name: None for column in section.columns}
+            try:
+                self._in_parts(insert(section.table), ({**empty, **row, **here} for row in sections[name]), name)
+            except IntegrityError as error:
+                raise Refused(
+                    "conflict", f"The bundle names something in /{name} that another run here has already: {error.orig}.",
+                    "Import it into another database (WFE_DATABASE_URL).", (Detail(pointer(name), str(error.orig)),),
+                ) from None  # fmt: skip
+
+    def _in_parts(self, statement: Any, rows: Iterable[dict[str, Any]], section: str) -> None:
+        waiting = iter(rows)
+        while part := list(islice(waiting, _AT_A_TIME.get(section, _MANY))):
+            self._connection.execute(statement, part)
+
+
+def _as_json(section: str) -> frozenset[str]:
+    return _SECTIONS[section].as_json if section != "run" else frozenset()
+
+
+def _column(column: Column[Any], as_json: frozenset[str]) -> ColumnOf:
+    members = getattr(column.type, "members", None)
+    return ColumnOf(column.name, "json" if column.name in as_json else _kind(column), not column.nullable, members)
+
+
+_KINDS: tuple[tuple[type, ColumnKind], ...] = (
+    (UtcDateTime, "time"), (JsonText, "json"), (Word, "word"), (Number, "number"), (Boolean, "flag"), (Float, "float"),
+    (Integer, "integer"), (LargeBinary, "bytes"),
+)  # fmt: skip
+
+
+def _kind(column: Column[Any]) -> ColumnKind:
+    for type_, kind in _KINDS:
+        if isinstance(column.type, type_):
+            return kind
+    return "text"
+
+
+def _shown(value: Any, *, is_json: bool) -> Any:
+    match value:
+        case datetime():
+            return instant(value).isoformat()
+        case Enum():
+            return value.value
+        case bytes():
+            return base64.b64encode(value).decode()
+        case str() if is_json:
+            return json.loads(value)
+        case _:
+            return value

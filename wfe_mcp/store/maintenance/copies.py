@@ -1,0 +1,281 @@
+"""How is the database copied whole, looked over, put back and made smaller while others work with it?
+
+    copy         SQLite's own backup: one moment of the file, whoever writes meanwhile
+    faults_of    what SQLite finds wrong in a file: damaged pages, rows that name others which are not there
+    write_over   the content of one database over another, in one transaction of SQLite's
+    vacuum       the file without the pages that nothing uses any more
+
+Rules:
+1. A database that others have open is never replaced by another file: they would go on writing into the old one.
+2. A copy is one file that needs no journal beside it, for its owner alone.
+3. With a rollback journal writers wait while a copy is read; with a write-ahead log they do not.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.store import sqlite
+from wfe_mcp.store.schema.upgrade import HEAD
+
+__all__ = [
+    "Held",
+    "copy",
+    "faults_of",
+    "heads_of",
+    "held_in",
+    "is_ours",
+    "room_in",
+    "size_of",
+    "sync",
+    "tables_by_size",
+    "vacuum",
+    "write_over",
+]
+
+_STEP_PAGES = 1024
+_MOST_FAULTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a database holds. ``newest``: when the last thing in it happened; None when nothing did."""
+
+    revision: str
+    projects: int
+    runs: int
+    events: int
+    size_bytes: int
+    newest: datetime | None
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database, as it is at one moment, into ``target``, a file that is new or holds nothing.
+
+    Refuses ``unavailable``: no room, a disk that fails, a source that stays locked or is damaged.
+    """
+    with sqlite.refusals(source), closing(_open(source, reads_only=True)) as from_:
+        _refuse_where_no_room(target, size_of(from_))
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT, 0o600))
+        with _writing(target), closing(_open(target)) as to:
+            from_.backup(to, pages=-1, progress=_patience(source))
+            to.execute("PRAGMA journal_mode=DELETE")
+        sync(target)
+
+
+def write_over(source: Path, target: Path) -> None:
+    """Put the content of ``source`` in the place of that of ``target``: all of it or nothing, for everybody who has it open.
+
+    Refuses ``unavailable`` like ``copy``, and when somebody keeps ``target`` locked.
+    """
+    with sqlite.refusals(target), closing(_open(source, reads_only=True)) as from_, closing(_open(target)) as to:
+        _refuse_where_no_room(target, size_of(from_))
+        to.execute("PRAGMA synchronous=FULL")
+        from_.backup(to, pages=_STEP_PAGES, progress=_patience(target))
+        # What a write-ahead log holds now belongs into the file: it is as large as the database.
+        to.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def faults_of(path: Path, *, deep: bool = True) -> list[str]:
+    """What is wrong with the file, each fault with its place; empty when nothing is.
+
+    ``deep``: indexes are compared with their tables too, and every row with those it names.
+    """
+    try:
+        with closing(_open(path, reads_only=True)) as connection:
+            faults = _pages(connection, "integrity_check" if deep else "quick_check")
+            if deep and not faults:
+                rows = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)
+                faults = [
+                    f"{table} row {row}: what it names in {parent} is not there" for table, row, parent, _ in rows
+                ]
+            return faults
+    except sqlite.driver().DatabaseError as error:
+        return [str(error)]
+
+
+def _pages(connection: Any, check: str) -> list[str]:
+    try:
+        rows = connection.execute(f"PRAGMA {check}({_MOST_FAULTS})").fetchall()
+    except sqlite.driver().DatabaseError as error:
+        # SQLite gave up without saying where: one table after the other tells.
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        hurt = [name for (name,) in tables if not _is_whole(connection, check, name)]
+        return [f"table {name}, or an index of it: {error}" for name in hurt] or [str(error)]
+    found = [" ".join(str(row[0]).removeprefix("*** in database main ***").split()) for row in rows]
+    return [] if found == ["ok"] else found
+
+
+def _is_whole(connection: Any, check: str, table: str) -> bool:
+    try:
+        return connection.execute(f"PRAGMA {check}('{table}')").fetchall() == [("ok",)]
+    except sqlite.driver().DatabaseError:
+        return False
+
+
+def is_ours(path: Path) -> bool:
+    """True when the file is a database that some version of ours has written."""
+    try:
+        with closing(_open(path, reads_only=True)) as connection:
+            query = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'setting_event')"
+            return connection.execute(query).fetchone()[0] == 2
+    except sqlite.driver().DatabaseError:
+        return False
+
+
+def held_in(path: Path) -> Held:
+    """What the database holds; it must be one of ours, of any version."""
+    with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
+
+        def one(query: str) -> Any:
+            return connection.execute(query).fetchone()[0]
+
+        newest = one(
+            "SELECT max(at) FROM (SELECT max(updated_at) AS at FROM run UNION SELECT max(at) FROM setting_event)"
+        )
+        return Held(
+            one("SELECT version_num FROM alembic_version") or HEAD,
+            one("SELECT count(*) FROM project"),
+            one("SELECT count(*) FROM run"),
+            one("SELECT coalesce(sum(last_seq), 0) FROM run"),
+            size_of(connection),
+            None if newest is None else datetime.fromisoformat(newest).replace(tzinfo=UTC),
+        )
+
+
+def heads_of(path: Path) -> dict[str, int]:
+    """The number of the last event of each run; empty where the file cannot be read."""
+    try:
+        with closing(_open(path, reads_only=True)) as connection:
+            return {str(run): int(seq) for run, seq in connection.execute("SELECT id, last_seq FROM run")}
+    except sqlite.driver().DatabaseError:
+        return {}
+
+
+def tables_by_size(path: Path) -> list[tuple[str, int]]:
+    """Each table with the bytes that it and its indexes take, the largest first; empty where SQLite does not tell."""
+    query = (
+        "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
+        "GROUP BY m.tbl_name ORDER BY 2 DESC, 1"
+    )
+    try:
+        with closing(_open(path, reads_only=True)) as connection:
+            return [(str(name), int(size)) for name, size in connection.execute(query)]
+    except sqlite.driver().DatabaseError:  # built without dbstat, or damaged
+        return []
+
+
+def room_in(path: Path) -> tuple[int, int, int]:
+    """The bytes of the file, of its write-ahead log, and of pages in it that nothing uses."""
+    with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
+        free, page = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_size")
+        )
+        size = size_of(connection)
+    log = path.with_name(f"{path.name}-wal")
+    return size, log.stat().st_size if log.exists() else 0, free * page
+
+
+def vacuum(path: Path) -> tuple[int, int]:
+    """Give unused pages back to the disk; the bytes before and after. Refuses ``unavailable`` while others are busy.
+
+    The file is written anew in one transaction, so that it takes up to twice its size while that lasts.
+    """
+    with sqlite.refusals(path), closing(_open(path)) as connection:
+        before = _on_disk(path)
+        _refuse_where_no_room(path, 2 * size_of(connection))
+        with contextlib.suppress(sqlite.driver().OperationalError):  # no index of words, or a library without FTS5
+            connection.execute("INSERT INTO find_text (find_text) VALUES ('optimize')")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return before, _on_disk(path)
+
+
+def size_of(connection: Any) -> int:
+    """The bytes of the pages of an open database."""
+    pages, size = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
+    return pages * size
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has the file and, where folders are files, its name."""
+    number = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _on_disk(path: Path) -> int:
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _open(path: Path, *, reads_only: bool = False) -> Any:
+    # A read-only URI would refuse a write-ahead log that has to be read first; query_only writes nothing either.
+    connection = sqlite.driver().connect(str(path), timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
+    if reads_only:
+        connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _patience(path: Path) -> Callable[[int, int, int], None]:
+    """The driver tries a locked file for ever; people want to hear of it."""
+    end: float | None = None
+
+    def look(status: int, _remaining: int, _total: int) -> None:
+        nonlocal end
+        if status not in {5, 6}:  # SQLITE_BUSY, SQLITE_LOCKED
+            end = None
+            return
+        end = end or time.monotonic() + sqlite.BUSY_TIMEOUT_S
+        if time.monotonic() > end:
+            raise Refused(
+                "unavailable",
+                f"The database is busy: another process keeps it locked. File: {path}",
+                "Call again in a moment.",
+                data={"retry": True},
+            )
+
+    return look
+
+
+@contextmanager
+def _writing(target: Path) -> Generator[None]:
+    """A disk that fails here is that of the copy, not that of the database."""
+    try:
+        yield
+    except Exception as error:
+        name = str(getattr(error, "sqlite_errorname", ""))
+        if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            raise
+        raise Refused(
+            "unavailable",
+            f"The copy could not be written: the disk is full, or fails. File: {target}",
+            "Free some space, or name a file on another disk. Nothing has changed.",
+        ) from error
+
+
+def _refuse_where_no_room(target: Path, size_bytes: int) -> None:
+    import shutil
+
+    free = shutil.disk_usage(target.parent).free
+    if free < size_bytes:
+        raise Refused(
+            "unavailable",
+            f"The disk is nearly full: {size_bytes:,} bytes are needed in '{target.parent}', {free:,} are free.",
+            "Free some space, or name a file on another disk. Nothing has changed.",
+        )

@@ -1,0 +1,184 @@
+"""Which runs may be removed for good, and how do all their rows go at once?
+
+    pruned_run ──► what each table has of the run, children first ──► the run ──► RunPruned among the settings
+
+Rules:
+1. All of it is one transaction per run: a run is there whole, or it is gone and its ``pruned_run`` says so.
+2. A run that is not over, or that somebody keeps, cannot go: the database itself refuses the first row.
+3. A document goes with the last run that names it. Bundles and items are named inside of JSON, so those texts are read.
+4. What calls to models cost stays in the sums; only which run they were for is forgotten.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, insert, literal_column, select, update
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.schema import layout
+from wfe_mcp.store.schema.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
+from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
+from wfe_mcp.store.settings import SettingRepository
+from wfe_mcp.store.sqlite import insert_new
+
+__all__ = ["PRUNED", "PrunedRun", "RetentionRepository"]
+
+PRUNED = "RunPruned"
+"""Noted among the settings: [project, run, number of its last event, that event's hash]."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedRun:
+    """What is left of a removed run. ``events``: how many it had; ``at``: when it was removed."""
+
+    run_id: RunId
+    project_id: str
+    template: str
+    title: str
+    events: int
+    last_hash: str
+    created_at: datetime
+    ended_at: datetime
+    at: datetime
+    actor: str
+
+
+def _of_run(table: Table) -> ColumnElement[bool] | None:
+    """Which rows of ``table`` belong to the run: by a column that names it, or a row that does."""
+    for key in table.foreign_keys:
+        if key.column.table is RUN:
+            return key.parent == bindparam("run_")
+    for key in table.foreign_keys:
+        above = None if key.column.table is table else _of_run(key.column.table)
+        if above is not None:
+            return key.parent.in_(select(key.column).where(above))
+    return None
+
+
+_ROWS = [
+    (table, condition)
+    for table in reversed(layout.METADATA.sorted_tables)
+    if table not in (RUN, MODEL_CALL) and (condition := _of_run(table)) is not None
+]
+_DELETES = [delete(table).where(condition) for table, condition in _ROWS]
+_FORGET_CALLS = (
+    update(MODEL_CALL)
+    .where(MODEL_CALL.c.run_id == bindparam("run_"))
+    .values(run_id=None, phase=None, attempt=None, job_id=None, fault=None)
+)
+_DELETE_RUN = delete(RUN).where(RUN.c.id == bindparam("run_"))
+_NEW = insert(PRUNED_RUN)
+_NAMES_DOCUMENT = [
+    column
+    for table in layout.METADATA.sorted_tables
+    for column in table.columns
+    if any(key.column.table is DOCUMENT for key in column.foreign_keys) or column is RUN.c.origin_sha256
+]
+_UNNAMED = (
+    delete(DOCUMENT)
+    .where(DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True)))
+    .where(*(DOCUMENT.c.sha256.not_in(select(column).where(column.is_not(None))) for column in _NAMES_DOCUMENT))
+)
+_THERE = select(DOCUMENT.c.sha256).where(DOCUMENT.c.sha256.in_(bindparam("sha256s", expanding=True)))
+_FROZEN = select(RUN.c.id, DOCUMENT.c.content).join(DOCUMENT, DOCUMENT.c.sha256 == RUN.c.frozen_sha256)
+_ROWID = literal_column("event.rowid", Integer)
+_PAYLOADS = (
+    select(_ROWID, EVENT.c.run_id, EVENT.c.payload)
+    .where(bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
+    .order_by(_ROWID)
+)
+_OVER = (
+    select(*columns_for(RunRecord, RUN))
+    .where(
+        RUN.c.project_id == bindparam("project"),
+        RUN.c.ended_at.is_not(None),
+        RUN.c.id.not_in(select(KEPT_RUN.c.run_id)),
+    )
+    .order_by(desc(RUN.c.ended_at), desc(RUN.c.id))
+)
+_PRUNED = select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
+_KEEP = insert_new(KEPT_RUN)
+_LET_GO = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
+_KEPT = select(KEPT_RUN.c.run_id)
+
+
+class RetentionRepository(SettingRepository, SearchUpkeepRepository):
+    """Runs that go, runs that stay."""
+
+    def runs_over(self, project_id: str) -> list[RunRecord]:
+        """The runs of a project that are over for good and that nobody keeps, the last one to end first."""
+        return self._all(RunRecord, _OVER, {"project": project_id})
+
+    def keep_run(self, run_id: RunId, by: By, at: datetime) -> None:
+        """Never let it be pruned; to say so again changes nothing."""
+        self._run(_KEEP, {"run_id": run_id, "at": at, "actor": by.actor})
+
+    def let_run_go(self, run_id: RunId) -> None:
+        """It may be pruned like others."""
+        self._run(_LET_GO, {"run_": run_id})
+
+    def kept_runs(self) -> set[str]:
+        """The runs that somebody keeps."""
+        return {str(run) for run in self._connection.execute(_KEPT).scalars()}
+
+    def pruned_runs(self, project_id: str) -> list[PrunedRun]:
+        """What was removed of a project, oldest removal first."""
+        query = _PRUNED.where(PRUNED_RUN.c.project_id == project_id)
+        return self._all(PrunedRun, query)
+
+    def documents_of(self, run: RunRecord) -> set[str]:
+        """The documents that a run names, in a column or in its texts."""
+        found = {run.definition_sha256, run.spec_sha256, run.inputs_sha256, run.frozen_sha256, run.origin_sha256 or ""}
+        query = select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
+        frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
+        for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):
+            found.update(_SHA256.findall(text))
+        return self.documents_there(found)
+
+    def mentioned(self, wanted: set[str], besides: set[str], after: int = 0) -> tuple[set[str], int]:
+        """Which of ``wanted`` the texts of other runs than ``besides`` name, and the place of the last event read.
+
+        ``after``: an earlier answer's place; then only what came since is read.
+        """
+        found: set[str] = set()
+        for run, text in self._connection.execute(_FROZEN):
+            if run not in besides:
+                found.update(wanted.intersection(_SHA256.findall(text)))
+        for rowid, run, text in self._connection.execute(_PAYLOADS, {"after": after}):
+            after = rowid
+            if run not in besides:
+                found.update(wanted.intersection(_SHA256.findall(text)))
+        return found, after
+
+    def prune_run(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
+        """Remove a run that is over, with all its rows and those of ``documents`` that no row names any more."""
+        assert run.ended_at is not None, "the table refuses it too"
+        left = PrunedRun(
+            run.id, run.project_id, run.template, run.title, run.last_seq, run.last_hash, run.created_at, run.ended_at,
+            at, by.actor,
+        )  # fmt: skip
+        self._run(_NEW, {column.name: getattr(left, column.name) for column in PRUNED_RUN.columns})
+        self.drop_found(run.id)  # its words are read once more, from rows that are still there
+        self._run(_FORGET_CALLS, {"run_": run.id})
+        for statement in (*_DELETES, _DELETE_RUN):
+            self._run(statement, {"run_": run.id})
+        names = sorted(documents)
+        for start in range(0, len(names), 500):
+            self._run(_UNNAMED, {"sha256s": names[start : start + 500]})
+        self.note_setting(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
+        return left
+
+    def documents_there(self, names: set[str]) -> set[str]:
+        """Which of these documents are there."""
+        found: set[str] = set()
+        ordered: Sequence[str] = sorted(names)
+        for start in range(0, len(ordered), 500):
+            found.update(self._connection.execute(_THERE, {"sha256s": ordered[start : start + 500]}).scalars())
+        return found

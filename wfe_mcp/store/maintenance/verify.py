@@ -1,0 +1,205 @@
+"""Is what is stored what happened?
+
+events   numbered without a gap, each hash right, each naming the hash before it
+tail     the run row names the last event
+anchors  each event that an anchor outside the database names is still there, with its hash
+states   run row and attempt rows are what a replay of the events gives
+content  documents, context bundles and artifact revisions still have their sha256, and the one that the log names
+records  evidence, requests, decisions, … are what the log says was written (``keeping.py``)
+origin   a fork begins as the run that it names stood at that event, where that run is there
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.events import RunForked
+from wfe_mcp.core.forking import begins_as
+from wfe_mcp.core.model import By, Origin, RunId
+from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash
+from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.runs.events import EventRepository, Tail
+from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
+
+__all__ = ["VerifyRepository", "unlike_anchors"]
+
+_EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
+_RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
+_ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))
+_REVISIONS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.sha256, REVISION.c.content).where(
+    REVISION.c.run_id == bindparam("run_id")
+)
+_REVISION_EVENTS = (
+    select(EVENT.c.payload, EVENT.c.at)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("RevisionSubmitted", "PhaseForced", "RunForked")))
+    .order_by(EVENT.c.seq)
+)
+_DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
+
+_OTHER = "the content is not what its sha256 names"
+
+
+class VerifyRepository(EventRepository, SealedRepository):
+    """The check that ``wfe-mcp verify`` makes."""
+
+    def verify_run(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+        """Every place where a run is not what its log says; empty when it is intact.
+
+        ``anchors``: what was written down of its chain outside the database, oldest first.
+        """
+        run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
+        if run is None:
+            since = anchors[-1].at if anchors else None
+            return [Problem("run", f"there is no run '{run_id}'", code="run_deleted", since=since)]
+        hashes: dict[int, str] = {}
+        problems = [*self._chain(run_id, hashes)]
+        tail = Tail(max(hashes, default=0), hashes.get(max(hashes, default=0), ""))
+        if (run["last_seq"], run["last_hash"]) != (tail.seq, tail.hash):
+            message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
+            problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
+        problems += unlike_anchors(hashes, anchors)
+        beside = (*self._content(run_id, dict(run)), *self._unlike_names(run_id), *self._unlike_origin(run_id))
+        return [*problems, *self._states(run_id, dict(run)), *beside]
+
+    def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
+        """The faults of the chain; fills ``hashes`` with the hash that each number has."""
+        before, since = Tail(), None
+        for row in self._connection.execute(_EVENTS, {"run_id": run_id}):
+            if row.seq != before.seq + 1:
+                message = f"events {before.seq + 1} to {row.seq - 1} are missing"
+                yield Problem("event", message, row.seq, "event_missing", since)
+            elif row.prev_hash != before.hash:
+                message = f"event {row.seq} does not continue event {before.seq}"
+                yield Problem("event", message, row.seq, "chain_broken", since)
+            by = By(row.actor, row.channel, row.assurance)
+            if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
+                message = f"event {row.seq} ({row.type}) was changed after it was written"
+                yield Problem("event", message, row.seq, "event_edited", since)
+            before, since = Tail(row.seq, row.hash), row.at
+            hashes[row.seq] = row.hash
+
+    def _states(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+        try:
+            state = self.replay(run_id)
+            wanted_run = codec.run_row(state)
+            wanted = {
+                (item.phase, item.number): codec.attempt_row(run_id, state, item)
+                for tries in state.attempts.values()
+                for item in tries
+            }
+        except Exception as error:  # a log that was tampered with can fail in any way
+            yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
+            return
+        yield from _differences("run", "run", run, wanted_run)
+        for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
+            where = f"attempt {row['attempt']} of '{row['phase']}'"
+            expected = wanted.pop((row["phase"], row["attempt"]), None)
+            if expected is None:
+                yield Problem(where, "the row is there, the log knows nothing of it", code="state_edited")
+            else:
+                yield from _differences(where, "attempt", dict(row), expected)
+        for phase, number in wanted:
+            where = f"attempt {number} of '{phase}'"
+            yield Problem(where, "the log knows it, the row is missing", code="state_edited")
+
+    def _unlike_origin(self, run_id: RunId) -> Iterator[Problem]:
+        first = next(iter(self.events(run_id, limit=1)), None)
+        if first is None or first.type != "RunForked":
+            return
+        try:
+            event = codec.event_of(first.type, canonical_json(first.payload))
+            assert isinstance(event, RunForked)
+            origin = event.state.origin or Origin(RunId(""), 0, "")
+            there = next(iter(self.events(origin.run, after=origin.seq - 1, limit=1)), None)
+            if there is None and self._connection.execute(_RUN, {"run_id": origin.run}).first() is None and origin.seq:
+                return  # deleted, pruned, or never here: the anchors tell
+            same = there is not None and (there.seq, there.hash) == (origin.seq, origin.hash)
+            same = (
+                same and there is not None and begins_as(self.replay(origin.run, origin.seq), there.at, event, first.at)
+            )
+        except Exception as error:  # a log that was tampered with can fail in any way
+            yield Problem("origin", f"it cannot be compared: {error!r}", 1, "origin_differs")
+            return
+        if not same:
+            message = f"run '{origin.run}' never stood so at its event {origin.seq}"
+            yield Problem("origin", message, 1, "origin_differs")
+
+    def _content(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
+        named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
+        named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
+        for name, sha256 in named.items():
+            content = self._document_of(sha256)
+            if content is None:
+                yield Problem(f"document '{name}'", _OTHER, code="content_edited")
+            elif name == "frozen":
+                for bundle in json.loads(content).get("context", ()):
+                    if self._document_of(bundle["sha256"]) is None:
+                        yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
+        said = self._named_revisions(run_id)
+        for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
+            where = f"revision {row.revision} of '{row.phase}'"
+            sha256, at = said.pop((row.phase, row.revision), (row.sha256, None))
+            if sha256_hex(row.content) != row.sha256:
+                yield Problem(where, _OTHER, code="content_edited", since=at)
+            elif row.sha256 != sha256:
+                yield Problem(where, f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
+                              code="content_edited", since=at)  # fmt: skip
+        for (phase, number), (_, at) in said.items():
+            where = f"revision {number} of '{phase}'"
+            yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
+
+    def _named_revisions(self, run_id: RunId) -> dict[tuple[str, int], tuple[str, datetime]]:
+        """The revisions that the log names, with their sha256 and since when."""
+        named: dict[tuple[str, int], tuple[str, datetime]] = {}
+        for row in self._connection.execute(_REVISION_EVENTS, {"run_id": run_id}):
+            try:
+                payload = json.loads(row.payload)
+                for phase, number, sha256 in payload.get("revisions", ()):
+                    named[phase, number] = sha256, row.at
+                if payload.get("revision") and payload.get("sha256"):
+                    named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
+            except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event
+                continue
+        return named
+
+    def _document_of(self, sha256: str) -> str | None:
+        """The kept text; None when it is gone or was changed."""
+        content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
+        return content if content is not None and sha256_hex(content) == sha256 else None
+
+
+def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
+    """The first event that is not what an anchor says; ``hashes`` has those that are there, by number."""
+    wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
+    if not wrong:
+        return []
+    last = max(hashes, default=0)
+    first = min(wrong, key=lambda anchor: anchor.seq)
+    if first.seq > last:
+        message = f"event {first.seq} was anchored, the log ends with {last}"
+        return [Problem("anchor", message, first.seq, "tail_cut", first.at)]
+    message = f"event {first.seq} is not the one that was anchored"
+    return [Problem("anchor", message, first.seq, "chain_rewritten", first.at)]
+
+
+def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:
+    for name, value in wanted.items():
+        if name == "state":
+            yield from _state_differences(where, table, found[name], value)
+        elif found[name] != value:
+            yield Problem(where, f"'{name}' is {found[name]!s}, the log says {value!s}", code="state_edited")
+
+
+def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
+    try:
+        same = codec.normal(table, found) == wanted
+    except ValueError:
+        same = False
+    if not same:
+        yield Problem(where, "the stored state is not the one the log leads to", code="state_edited")

@@ -1,8 +1,0 @@
-"""Where do migrations run? On the connection of the caller, inside its transaction (``store/schema.py``)."""
-
-from alembic import context
-
-from wfe_mcp.store.tables import METADATA
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True)
-context.run_migrations()

@@ -1,0 +1,112 @@
+"""What do all groups of statements share: the connection, the clock, and the way rows become records?
+
+Statements are built once, at import: SQLAlchemy then finds their compiled form by identity, and a state change costs
+some 0.1 ms more than raw sqlite3.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
+
+from wfe_mcp.core.model import RunState
+from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.schema.layout import RUN
+
+__all__ = ["OURS", "Caches", "Library", "Recent", "Repository", "columns_for", "is_of_ours"]
+
+V = TypeVar("V")
+R = TypeVar("R")
+
+
+OURS = RUN.c.origin_sha256.is_(None)
+"""Runs that were worked here. An imported one is history: nothing in it is open, holds anything, or was paid for here."""
+
+
+_ITS_RUN = RUN.alias("its_run")
+
+
+def is_of_ours(run_id: Column[Any]) -> ColumnElement[bool]:
+    """The row belongs to no imported run; one of no run at all is ours too."""
+    return ~exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
+
+
+class Recent(Generic[V]):
+    """The values last used, by sha256. What a hash names never changes, so nothing here is ever stale."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[str, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, sha256: str, read: Callable[[], V]) -> V:
+        """The value of ``sha256``, by ``read`` when it is not here."""
+        with self._lock:
+            if sha256 in self._values:
+                self._values.move_to_end(sha256)
+                return self._values[sha256]
+        return self.keep(sha256, read())
+
+    def keep(self, sha256: str, value: V) -> V:
+        """Remember the value of ``sha256``; the value."""
+        with self._lock:
+            self._values[sha256] = value
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+
+@dataclass(slots=True)
+class Library:
+    """What was found out when the file was opened: whether SQLite can look for words, and the file has the index."""
+
+    has_fts5: bool = False
+    can_find: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What all transactions of a store share."""
+
+    specs: Recent[RunSpec] = field(default_factory=lambda: Recent[RunSpec](64))
+    documents: Recent[Any] = field(default_factory=lambda: Recent[Any](32))
+    states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
+    """By a run and the hash of its last event: the chain below it is all that a state follows from. Without this a server
+    that drives a loop would read the attempts of all its items again with every call."""
+    library: Library = field(default_factory=Library)
+
+
+class Repository:
+    """The base of the groups that make up a transaction."""
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._new_id = new_id
+        self._caches = caches
+
+    def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
+        return [record(*row) for row in self._connection.execute(statement, values)]
+
+    def _first(
+        self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> R | None:
+        row = self._connection.execute(statement, values).first()
+        return None if row is None else record(*row)
+
+    def _run(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Execute a write; the number of rows it met. An empty list of rows writes nothing."""
+        if isinstance(values, list) and not values:
+            return 0
+        return self._connection.execute(statement, values).rowcount
+
+
+def columns_for(record: type, table: Table) -> tuple[Column[Any], ...]:
+    """The columns of ``table`` in the order of the fields of ``record``, so that ``record(*row)`` fits."""
+    return tuple(table.c[item.name] for item in fields(record))

@@ -1,0 +1,168 @@
+"""Which questions to people are open, and how were they answered?
+
+Rules:
+1. Asking twice about the same (run, phase, attempt, stage, gate, sha256, tree) is one request.
+2. A request takes one answer, while it is open and not expired. Everything else is ``stale_revision``.
+3. A request about other bytes or another tree voids the one before it.
+"""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import bindparam, desc, func, insert, select, update
+
+from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
+from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.schema.layout import DECISION, REQUEST, RUN
+from wfe_mcp.store.search.entries import of_decision
+from wfe_mcp.store.search.index import SearchIndexRepository
+
+__all__ = ["ApprovalRepository"]
+
+_SELECT = select(*columns_for(RequestRecord, REQUEST))
+_OF_ATTEMPT = (
+    REQUEST.c.run_id == bindparam("run_id_"),
+    REQUEST.c.phase == bindparam("phase_"),
+    REQUEST.c.attempt == bindparam("attempt_"),
+)
+_IS_OPEN = REQUEST.c.status == RequestStatus.OPEN
+_OPEN_OF_ATTEMPT = _SELECT.where(*_OF_ATTEMPT, _IS_OPEN).order_by(desc(REQUEST.c.created_at)).limit(1)
+_ALL_OPEN = select(REQUEST.c.id).where(*_OF_ATTEMPT, _IS_OPEN)
+_ASKED = select(func.count()).select_from(REQUEST).where(*_OF_ATTEMPT)
+_BY_ID = _SELECT.where(REQUEST.c.id == bindparam("id_"))
+_OPEN = (
+    _SELECT.join(RUN, RUN.c.id == REQUEST.c.run_id).where(_IS_OPEN, OURS).order_by(REQUEST.c.created_at, REQUEST.c.id)
+)
+_OF_RUN = _SELECT.where(REQUEST.c.run_id == bindparam("run_id_")).order_by(REQUEST.c.created_at, REQUEST.c.id)
+_NEW, _NEW_DECISION = insert(REQUEST), insert(DECISION)
+_VOID = update(REQUEST).where(*_OF_ATTEMPT, _IS_OPEN).values(status=RequestStatus.VOID, closed_at=bindparam("at_"))
+_CLOSE = (
+    update(REQUEST)
+    .where(REQUEST.c.id == bindparam("id_"), _IS_OPEN)
+    .values(status=bindparam("status_"), closed_at=bindparam("at_"), data=bindparam("data_"))
+)
+_DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
+
+
+class ApprovalRepository(SearchIndexRepository, SealedRepository):
+    """Requests and decisions."""
+
+    def request(self, new: NewRequest, at: datetime) -> RequestRecord:
+        """The open request with this key, asked now if it is not open yet. Expired ones are asked anew."""
+        attempt = {"run_id_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
+        found = self._first(RequestRecord, _OPEN_OF_ATTEMPT, attempt)
+        if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
+            return found
+        if found is not None:
+            self.void_requests(new.run_id, new.phase, new.attempt, at)
+        number = self._connection.execute(_ASKED, attempt).scalar_one()
+        made = RequestRecord(
+            id=f"rq-{sha256_of([*_key(new), number])[:16]}",
+            run_id=new.run_id,
+            phase=new.phase,
+            attempt=new.attempt,
+            stage=new.stage,
+            gate=new.gate,
+            sha256=new.sha256,
+            assurance=new.assurance,
+            tree=new.tree,
+            status=RequestStatus.OPEN,
+            expires_at=new.expires_at,
+            data=dict(new.data),
+            created_at=at,
+            closed_at=None,
+        )
+        self._run(_NEW, asdict(made))
+        self._keep("request", made.run_id, REQUEST.c.id == made.id)
+        return made
+
+    def open_request(self, run_id: RunId, phase: PhasePath, attempt: int) -> RequestRecord | None:
+        """The request a person has not answered yet, expired or not."""
+        key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
+        return self._first(RequestRecord, _OPEN_OF_ATTEMPT, key)
+
+    def request_by_id(self, request_id: str) -> RequestRecord | None:
+        """A request, whatever became of it."""
+        return self._first(RequestRecord, _BY_ID, {"id_": request_id})
+
+    def open_requests(self, project_id: str | None = None, run_id: RunId | None = None) -> list[RequestRecord]:
+        """All open requests of a project, of a run, or of all; oldest first."""
+        query = _OPEN
+        if project_id is not None:
+            query = query.where(RUN.c.project_id == project_id)
+        if run_id is not None:
+            query = query.where(REQUEST.c.run_id == run_id)
+        return self._all(RequestRecord, query)
+
+    def requests(self, run_id: RunId) -> list[RequestRecord]:
+        """Every request of a run, whatever became of it, oldest first."""
+        return self._all(RequestRecord, _OF_RUN, {"run_id_": run_id})
+
+    def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
+        """Close the open requests of an attempt without an answer; how many there were."""
+        key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
+        found = self._connection.execute(_ALL_OPEN, key).scalars().all()
+        if found:
+            self._run(_VOID, {**key, "at_": at})
+            self._keep("request", run_id, REQUEST.c.id.in_(found))
+        return len(found)
+
+    def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:
+        """Write the one answer to a request; the request as it now stands. Refuses ``stale_revision``.
+
+        ``proof``: the document of what a passkey signed, kept as ``data.proof`` of the request.
+        """
+        found = self.request_by_id(request_id)
+        if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
+            raise Refused(
+                "stale_revision",
+                f"The request '{request_id}' takes no answer: {_why(found)}.",
+                "Look at the open request of the phase and decide on that one.",
+                run=found.run_id if found else None,
+                phase=found.phase if found else None,
+            )
+        status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
+        data = found.data | ({"proof": proof} if proof else {})
+        self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at, "data_": data})
+        self._run(_NEW_DECISION, {"request_id": request_id, **asdict(decision)})
+        self._keep("request", found.run_id, REQUEST.c.id == request_id)
+        self._keep("decision", found.run_id, DECISION.c.request_id == request_id)
+        self._note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
+        closed = self.request_by_id(request_id)
+        assert closed is not None  # it was read above, in this transaction
+        return closed
+
+    def take_answer(self, request: RequestRecord, decision: DecisionRecord) -> None:
+        """Keep a request of another run, as ``request`` here, with its answer."""
+        self._run(_NEW, asdict(request))
+        self._run(_NEW_DECISION, {"request_id": request.id, **asdict(decision)})
+        self._keep("request", request.run_id, REQUEST.c.id == request.id)
+        self._keep("decision", request.run_id, DECISION.c.request_id == request.id)
+        self._leave_to_find(request.run_id)
+
+    def decision(self, request_id: str) -> DecisionRecord | None:
+        """The answer to a request."""
+        return self._first(DecisionRecord, _DECISION, {"id_": request_id})
+
+
+def _key(request: NewRequest | RequestRecord) -> tuple[object, ...]:
+    return (
+        request.run_id, request.phase, request.attempt, request.stage, request.gate, request.sha256, request.tree,
+    )  # fmt: skip
+
+
+def _is_expired(request: RequestRecord, at: datetime) -> bool:
+    return request.expires_at is not None and request.expires_at <= at
+
+
+def _why(request: RequestRecord | None) -> str:
+    if request is None:
+        return "there is none with this id"
+    if request.status is RequestStatus.OPEN:
+        return "it has expired"
+    return "the revision it asked about is closed" if request.status is RequestStatus.VOID else "it was answered"

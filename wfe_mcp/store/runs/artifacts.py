@@ -1,0 +1,172 @@
+"""Which revisions of artifacts did a run produce, and what was refused?
+
+Revisions count per (run, phase) over all attempts and are never overwritten. Content is canonical JSON text. A refused
+submission is kept as it came, up to 100 kB of it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, desc, func, insert, select, update
+
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
+from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.schema.layout import REFUSED_SUBMISSION, REVISION, RUN
+from wfe_mcp.store.search.entries import of_revision
+from wfe_mcp.store.search.index import SearchIndexRepository
+
+__all__ = ["MAX_REFUSED_BYTES", "ArtifactRepository"]
+
+MAX_REFUSED_BYTES = 100_000
+
+_OF_PHASE = (REVISION.c.run_id == bindparam("run_id_"), REVISION.c.phase == bindparam("phase_"))
+_NEWEST = select(func.max(REVISION.c.revision)).where(*_OF_PHASE)
+_NEW = insert(REVISION)
+_COUNT = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=RUN.c.artifact_count + 1)
+_COUNTED = update(RUN).where(RUN.c.id == bindparam("run_id_")).values(artifact_count=bindparam("count_"))
+_COPIED = [column for column in REVISION.columns if column.name not in {"id", "run_id"}]
+_TAKEN = insert(REVISION).from_select(
+    ["run_id", *(column.name for column in _COPIED)],
+    select(bindparam("to_", type_=REVISION.c.run_id.type), *_COPIED)
+    .where(
+        REVISION.c.run_id == bindparam("origin_"), REVISION.c.phase == bindparam("phase_"),
+        REVISION.c.revision <= bindparam("revision_"),
+    )
+    .order_by(REVISION.c.id),
+)  # fmt: skip
+_HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
+_FULL = select(*columns_for(RevisionRecord, REVISION))
+_LAST = (
+    select(*columns_for(RevisionHead, REVISION))
+    .where(REVISION.c.run_id == bindparam("run_id_"))
+    .order_by(desc(REVISION.c.id))
+    .limit(bindparam("limit_"))
+)
+_ONE = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
+_LATEST = (
+    _FULL.where(REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_"))
+    .order_by(desc(REVISION.c.id))
+    .limit(1)
+)
+_CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(
+    REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_")
+)
+_SEAL = (
+    update(REVISION)
+    .where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"), REVISION.c.sealed_at.is_(None))
+    .values(sealed_at=bindparam("at_"))
+)
+_NEW_REFUSED = insert(REFUSED_SUBMISSION)
+_REFUSED = (
+    select(*columns_for(RefusedSubmission, REFUSED_SUBMISSION))
+    .where(
+        REFUSED_SUBMISSION.c.run_id == bindparam("run_id"),
+        REFUSED_SUBMISSION.c.phase == bindparam("phase"),
+        REFUSED_SUBMISSION.c.attempt == bindparam("attempt"),
+    )
+    .order_by(REFUSED_SUBMISSION.c.id)
+)
+
+
+class ArtifactRepository(SearchIndexRepository, SealedRepository):
+    """Revisions and refused submissions."""
+
+    def add_revision(
+        self,
+        run_id: RunId,
+        phase: PhasePath,
+        attempt: int,
+        iteration: int,
+        name: str,
+        schema_name: str,
+        content: str,
+        sha256: str,
+        source: str,
+        note: str,
+        at: datetime,
+    ) -> RevisionRecord:
+        """Keep a new revision of what a phase produces; its number is one more than the last."""
+        newest = self._connection.execute(_NEWEST, {"run_id_": run_id, "phase_": phase}).scalar() or 0
+        made = RevisionRecord(
+            run_id=run_id,
+            phase=phase,
+            revision=newest + 1,
+            attempt=attempt,
+            iteration=iteration,
+            name=name,
+            schema_name=schema_name,
+            sha256=sha256,
+            size_bytes=len(content.encode()),
+            source=source,
+            note=note,
+            at=at,
+            sealed_at=None,
+            content=content,
+        )
+        row_id = self._connection.execute(_NEW, asdict(made)).lastrowid
+        self._note(run_id, of_revision(row_id, made))
+        self._run(_COUNT, {"run_id_": run_id})
+        return made
+
+    def take_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
+        """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""
+        places = [{"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()]  # fmt: skip
+        self._run(_TAKEN, places)
+        self._run(_COUNTED, {"run_id_": run_id, "count_": count})
+        self._leave_to_find(run_id)
+
+    def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
+        """The revisions of a phase, oldest first, without their content."""
+        return self._all(RevisionHead, _HEADS, {"run_id_": run_id, "phase_": phase})
+
+    def last_revisions(self, run_id: RunId, limit: int) -> list[RevisionHead]:
+        """The revisions of a run that were written last, oldest first, without their content."""
+        return self._all(RevisionHead, _LAST, {"run_id_": run_id, "limit_": limit})[::-1]
+
+    def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
+        """One revision with its content."""
+        return self._first(RevisionRecord, _ONE, {"run_id_": run_id, "phase_": phase, "revision_": revision})
+
+    def latest(self, run_id: RunId, name: str) -> RevisionRecord | None:
+        """The revision of the artifact ``name`` that was written last, by whichever phase."""
+        return self._first(RevisionRecord, _LATEST, {"run_id_": run_id, "name_": name})
+
+    def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
+        """The content of every revision of the artifact ``name``, by phase and number: one query for all items."""
+        rows = self._connection.execute(_CONTENTS, {"run_id_": run_id, "name_": name})
+        return {(PhasePath(phase), revision): content for phase, revision, content in rows}
+
+    def seal(self, run_id: RunId, phase: PhasePath, revision: int, at: datetime) -> None:
+        """Mark a revision as accepted; a sealed one keeps its first time."""
+        self._run(_SEAL, {"run_id_": run_id, "phase_": phase, "revision_": revision, "at_": at})
+
+    def add_refused(
+        self, run_id: RunId, phase: PhasePath, attempt: int, raw: str | bytes, errors: Sequence[Detail], at: datetime
+    ) -> RefusedSubmission:
+        """Keep an invalid submission and what was wrong with it."""
+        # surrogatepass: a lone surrogate may be the very reason of the refusal.
+        full = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
+        # ASCII and str(): what was wrong may be unfit for JSON too.
+        text = json.dumps([asdict(error) for error in errors], default=str)
+        values: dict[str, Any] = {"run_id": run_id, "phase": phase, "attempt": attempt, "at": at}
+        values |= {"raw": full[:MAX_REFUSED_BYTES], "size_bytes": len(full)}
+        made = self._connection.execute(_NEW_REFUSED, {**values, "errors": text}).inserted_primary_key
+        assert made is not None  # one row was inserted
+        self._keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
+        return RefusedSubmission(**values, errors=json.loads(text))
+
+    def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
+        """The invalid submissions of an attempt, oldest first."""
+        return self._all(_refused, _REFUSED, {"run_id": run_id, "phase": phase, "attempt": attempt})
+
+
+def _refused(*row: Any) -> RefusedSubmission:
+    *head, errors, at = row
+    return RefusedSubmission(*head, errors=json.loads(errors), at=at)

@@ -1,0 +1,124 @@
+"""What has happened to a run, in order?"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from wfe_mcp.core.events import Event
+from wfe_mcp.core.evolve import replay
+from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.projects import ProjectRepository
+from wfe_mcp.store.records.runs import EventRecord
+from wfe_mcp.store.schema.layout import EVENT, RUN
+from wfe_mcp.store.search.entries import of_event
+from wfe_mcp.store.search.index import SearchIndexRepository
+
+__all__ = ["EventRepository", "Tail"]
+
+_HEAD = ("seq", "type", "at", "actor", "channel", "assurance", "payload", "prev_hash", "hash")
+_EVENTS = (
+    select(*(EVENT.c[name] for name in _HEAD))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.seq > bindparam("after"))
+    .order_by(EVENT.c.seq)
+    .limit(bindparam("limit"))
+)
+_LOG = (
+    select(EVENT.c.type, EVENT.c.payload)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.seq <= bindparam("until"))
+    .order_by(EVENT.c.seq)
+)
+_OF_TYPE = (
+    select(*(EVENT.c[name] for name in _HEAD))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type == bindparam("type"))
+    .order_by(EVENT.c.seq)
+)
+_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
+_BEGINS = select(EVENT.c.seq).where(
+    EVENT.c.run_id == bindparam("run_id"), EVENT.c.hash.startswith(bindparam("begins"), autoescape=False)
+)
+_NEW = insert(EVENT)
+_LAST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a chain: the number of its last event, and that event's hash."""
+
+    seq: int = 0
+    hash: str = GENESIS
+
+
+class EventRepository(ProjectRepository, SearchIndexRepository):
+    """The log."""
+
+    def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """The events of a run after number ``after``, oldest first."""
+        return self._all(_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
+
+    def all_events(self, run_id: RunId) -> Iterator[EventRecord]:
+        """The whole log of a run, oldest first."""
+        rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
+        return (_record(*row) for row in rows)
+
+    def events_of(self, run_id: RunId, type_: str) -> list[EventRecord]:
+        """The events of one type, oldest first."""
+        return self._all(_record, _OF_TYPE, {"run_id": run_id, "type": type_})
+
+    def has_hash(self, run_id: RunId, begins: str) -> bool:
+        """True when the hash of some event of the run begins so."""
+        return self._connection.execute(_BEGINS, {"run_id": run_id, "begins": begins}).first() is not None
+
+    def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """The number and the hash of the last event of each run; unknown ids are left out."""
+        rows = self._connection.execute(_TAILS, {"ids": list(run_ids)}) if run_ids else ()
+        return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
+
+    def replay(self, run_id: RunId, until: int | None = None) -> RunState:
+        """The state that the log of a run leads to, from nothing; with ``until`` as it was after that event."""
+        return replay(self.happened(run_id, until))
+
+    def happened(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
+        """The events of a run as the rules know them, oldest first."""
+        rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
+        return (codec.event_of(type_, payload) for type_, payload in rows)
+
+    def _links(self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime) -> list[dict[str, Any]]:
+        """The rows that continue the chain of a run after ``tail``."""
+        rows: list[dict[str, Any]] = []
+        for event in events:
+            link = Link(run_id, tail.seq + 1, type(event).__name__, at, by, codec.payload_of(event))
+            hash_ = link_hash(tail.hash, link)
+            rows.append(
+                {
+                    "run_id": run_id,
+                    "seq": link.seq,
+                    "type": link.type,
+                    "at": at,
+                    "actor": by.actor,
+                    "channel": by.channel,
+                    "assurance": by.assurance,
+                    "prev_hash": tail.hash,
+                    "hash": hash_,
+                    "payload": link.payload,
+                }
+            )
+            tail = Tail(link.seq, hash_)
+        return rows
+
+    def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
+        self._run(_NEW, rows)
+        for row in rows:
+            is_said = row["type"] != "RunStarted"  # the template's words; the run's own are its title and inputs
+            said = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_said else ()
+            self._note(row["run_id"], said, events=1)
+
+
+def _record(*row: Any) -> EventRecord:
+    values = dict(zip(_HEAD, row, strict=True))
+    return EventRecord(**{**values, "payload": json.loads(values["payload"])})

@@ -1,0 +1,73 @@
+"""What did the gates see?"""
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, insert, literal_column, select
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.records.runs import EvidenceRecord
+from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.schema.layout import EVIDENCE, RUN
+from wfe_mcp.store.search.entries import of_evidence
+from wfe_mcp.store.search.index import SearchIndexRepository
+
+__all__ = ["EvidenceRepository"]
+
+_NEW = insert(EVIDENCE)
+_SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))
+_OF_RUN = _SELECT.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(
+    EVIDENCE.c.at, literal_column("evidence.rowid")
+)
+_SKIPPED = func.json_extract(EVIDENCE.c.data, "$.tests.skipped")
+_COUNTED = select(_SKIPPED).where(
+    EVIDENCE.c.kind == "command", EVIDENCE.c.at < bindparam("before"), _SKIPPED.is_not(None),
+    func.json_extract(EVIDENCE.c.data, "$.check") == bindparam("check"),
+)  # fmt: skip
+_OF_PROJECT = (
+    _COUNTED.join(RUN, RUN.c.id == EVIDENCE.c.run_id)
+    .where(RUN.c.project_id == bindparam("project"), OURS, func.json_extract(EVIDENCE.c.data, "$.passed").is_(True))
+    .order_by(EVIDENCE.c.at.desc())
+    .limit(1)
+)
+_IN_RUN = _COUNTED.where(EVIDENCE.c.run_id == bindparam("run")).order_by(EVIDENCE.c.at).limit(1)
+_ONE = _SELECT.where(EVIDENCE.c.id == bindparam("id_"))
+
+
+class EvidenceRepository(SearchIndexRepository, SealedRepository):
+    """Evidence."""
+
+    def add_evidence(self, evidence: EvidenceRecord) -> None:
+        """Keep what a gate saw."""
+        self._run(_NEW, asdict(evidence))
+        self._keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
+        self._note(evidence.run_id, of_evidence(evidence))
+
+    def evidence(
+        self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None
+    ) -> list[EvidenceRecord]:
+        """The evidence of a run, a phase or an attempt, oldest first."""
+        query = _OF_RUN
+        if phase is not None:
+            query = query.where(EVIDENCE.c.phase == phase)
+        if attempt is not None:
+            query = query.where(EVIDENCE.c.attempt == attempt)
+        return self._all(EvidenceRecord, query, {"run_id": run_id})
+
+    def skipped_before(
+        self, project_id: str, run_id: RunId, check: str, begun: datetime, before: datetime
+    ) -> int | None:
+        """How many tests ``check`` skipped when it last passed in the project before the run (``begun``).
+
+        Where it never did: when it first ran in this run, before that moment. So no worker moves its own measure.
+        """
+        on = {"check": check}
+        row = self._connection.execute(_OF_PROJECT, {**on, "project": project_id, "before": begun}).first()
+        row = row or self._connection.execute(_IN_RUN, {**on, "run": run_id, "before": before}).first()
+        return None if row is None else int(row[0])
+
+    def evidence_by_id(self, evidence_id: str) -> EvidenceRecord | None:
+        """The evidence that a verdict names."""
+        return self._first(EvidenceRecord, _ONE, {"id_": evidence_id})

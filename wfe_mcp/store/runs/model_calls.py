@@ -1,0 +1,292 @@
+"""Which models were called, which tools did they use, and what did it cost?
+
+Rules:
+1. A row is written before the call (``begin_call``), with what it may use at most: so calls side by side see each other,
+   and one that was in flight at a crash is visible and counted.
+2. A call whose claim of a job has ended without it is ``lost``; an end that comes all the same replaces that.
+3. Sums read what an index bounds: the calls of a run, of a project's day.
+"""
+
+from dataclasses import asdict, fields
+from datetime import datetime
+from math import isfinite
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.records.calls import (
+    CallRecord,
+    CallStatus,
+    NewCall,
+    NewToolCall,
+    ToolCallRecord,
+    ToolTotal,
+    ToolUse,
+    UsageRecord,
+    Used,
+)
+from wfe_mcp.store.repository import Repository, columns_for, is_of_ours
+from wfe_mcp.store.schema.layout import MODEL_CALL, RUN, TOOL_CALL
+
+__all__ = ["LOSE_CALLS", "ModelCallRepository", "UsageBy"]
+
+UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
+
+MAX_OUTPUT_CHARS = 200_000
+MAX_INPUT_CHARS = 100_000
+
+_CALL = MODEL_CALL.c
+_OPEN = (CallStatus.STARTED, CallStatus.LOST)
+_SELECT = select(*columns_for(CallRecord, MODEL_CALL))
+_BY_ID = _SELECT.where(_CALL.id == bindparam("id_"))
+_NEW = insert(MODEL_CALL)
+_END = (
+    update(MODEL_CALL)
+    .where(_CALL.id == bindparam("id_"), _CALL.status.in_(_OPEN))
+    .values(
+        status=bindparam("status_"), finished_at=bindparam("at"), fault=bindparam("fault_"),
+        **{item.name: bindparam(f"{item.name}_") for item in fields(Used)},
+    )
+)  # fmt: skip
+LOSE_CALLS = (
+    update(MODEL_CALL)
+    .where(_CALL.job_id == bindparam("job"), _CALL.status == CallStatus.STARTED)
+    .values(status=CallStatus.LOST)
+)
+"""Calls in flight of a job whose claim ends: for the group that ends claims (``jobs.py``)."""
+
+_NEW_TOOL = insert(TOOL_CALL)
+_END_TOOL = (
+    update(TOOL_CALL)
+    .where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
+    .values(
+        ok=bindparam("ok_"), duration_ms=bindparam("ms"), output=bindparam("output_"),
+        output_sha256=bindparam("sha256"), output_bytes=bindparam("size"),
+    )
+)  # fmt: skip
+_TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
+    TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
+)
+_GIVEN = func.substr(func.coalesce(type_coerce(TOOL_CALL.c.input, Text), ""), 1, 300).label("given")
+_LIGHT = [_GIVEN if item.name == "given" else TOOL_CALL.c[item.name] for item in fields(ToolUse)]
+_USES = (
+    select(*_LIGHT)
+    .where(TOOL_CALL.c.run_id == bindparam("run_"), TOOL_CALL.c.started_at >= bindparam("since_"))
+    .order_by(TOOL_CALL.c.started_at, literal_column("tool_call.rowid"))
+)
+_TOOL_TOTALS = (
+    select(
+        TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name, func.count(TOOL_CALL.c.id),
+        func.coalesce(func.sum(case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
+        func.coalesce(func.sum(TOOL_CALL.c.duration_ms), 0),
+    )
+    .where(TOOL_CALL.c.run_id == bindparam("run_"))
+    .group_by(TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name)
+    .order_by(func.min(TOOL_CALL.c.started_at))
+)  # fmt: skip
+_CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at >= bindparam("since_")).order_by(
+    _CALL.started_at, _CALL.id
+)
+
+
+def _sum(value: Any, condition: ColumnElement[bool] | None = None) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(value if condition is None else case((condition, value), else_=0)), 0)
+
+
+_MADE_HERE = is_of_ours(_CALL.run_id)
+_IS_OPEN = _CALL.status.in_(_OPEN)
+_SUMS: dict[str, ColumnElement[Any]] = {
+    "calls": func.count(_CALL.id),
+    "in_flight": _sum(1, _CALL.status == CallStatus.STARTED),
+    "failed": _sum(1, _CALL.status == CallStatus.FAILED),
+    "lost": _sum(1, _CALL.status == CallStatus.LOST),
+    "unpriced": _sum(1, and_(_CALL.cost_usd.is_(None), _CALL.input_tokens + _CALL.output_tokens > 0)),
+    "reserved_tokens": _sum(_CALL.reserved_tokens, _IS_OPEN),
+    "reserved_usd": _sum(func.coalesce(_CALL.reserved_usd, 0.0), _IS_OPEN),
+}
+_TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
+_OF_RUN = select(*_TOTALS).where(_CALL.run_id == bindparam("run"))
+"""Built once: every answer about a run asks it."""
+
+_GROUPS: dict[UsageBy, ColumnElement[Any]] = {
+    "template": func.coalesce(RUN.c.template, ""),
+    "phase": func.coalesce(_CALL.phase, ""),
+    "role": _CALL.role,
+    "provider": _CALL.provider,
+    "model": _CALL.model,
+    "purpose": _CALL.purpose,
+    "day": func.date(_CALL.started_at),
+}
+
+
+class ModelCallRepository(Repository):
+    """Calls to models, and the tools they used."""
+
+    def begin_call(self, new: NewCall) -> str:
+        """A model is about to be called; the id of the call."""
+        call_id = f"call-{self._new_id()}"
+        nothing = asdict(Used()) | {"finished_at": None, "fault": None}
+        values = asdict(new) | nothing | {"id": call_id, "status": CallStatus.STARTED, "started_at": self._clock()}
+        self._run(_NEW, values)
+        return call_id
+
+    def end_call(self, call_id: str, used: Used, fault: str | None = None) -> bool:
+        """It answered, or failed with ``fault``. False when its end is written already."""
+        status = CallStatus.DONE if fault is None else CallStatus.FAILED
+        values = {f"{name}_": value for name, value in asdict(used).items()}
+        values |= {"id_": call_id, "status_": status, "at": self._clock(), "fault_": fault}
+        return self._run(_END, values) == 1
+
+    def model_call(self, call_id: str) -> CallRecord | None:
+        """One call."""
+        return self._first(CallRecord, _BY_ID, {"id_": call_id})
+
+    def model_calls(
+        self, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
+        *, job_id: str | None = None, limit: int = 1000,
+    ) -> list[CallRecord]:  # fmt: skip
+        """Calls of a run, phase, attempt or job, newest first."""
+        named = ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.job_id, job_id))
+        query = _SELECT.where(*(column == value for column, value in named if value is not None))
+        return self._all(CallRecord, query.order_by(_CALL.started_at.desc(), _CALL.id.desc()).limit(limit))
+
+    def usage(
+        self, *, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
+        project_id: str | None = None, since: datetime | None = None, until: datetime | None = None,
+        template: str | None = None,
+    ) -> UsageRecord:  # fmt: skip
+        """What calls used together: those of a run (a phase of it), of a project, of all; begun ``since`` … ``until``.
+
+        ``template``: those of its runs. Calls of imported runs are told with their run only: they were paid for elsewhere.
+        """
+        if run_id is not None and not any((phase, attempt, project_id, since, until, template)):
+            return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
+        query = select(*_TOTALS).where(*_which(run_id, phase, attempt, project_id, since, until, template))
+        return UsageRecord(*self._connection.execute(query).one())
+
+    def usage_by(
+        self, by: UsageBy, *, run_id: RunId | None = None, project_id: str | None = None, since: datetime | None = None,
+        until: datetime | None = None, template: str | None = None,
+    ) -> list[tuple[str, UsageRecord]]:  # fmt: skip
+        """The same, one line for each template, phase, role, model or (UTC) day; the dearest first, days newest first."""
+        key = _GROUPS[by].label("key_")
+        query = (
+            select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since, until, template)).group_by(key)
+        )
+        if by == "template":
+            query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
+        found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
+        if by == "day":
+            return sorted(found, key=lambda line: line[0], reverse=True)
+        return sorted(found, key=lambda line: (-line[1].spent_usd, -line[1].tokens, line[0]))
+
+    def calls_since(self, provider: str, since: datetime) -> list[datetime]:
+        """When the calls to ``provider`` after ``since`` began, oldest first: over all projects, it is one account."""
+        query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, _MADE_HERE)
+        return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
+
+    def calls_in_flight(self, provider: str, since: datetime) -> int:
+        """Calls to ``provider`` that are being made: for a job, or begun after ``since``."""
+        is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, _MADE_HERE)
+        query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
+        return int(self._connection.execute(query).scalar_one())
+
+    def begin_tool_call(self, new: NewToolCall) -> str:
+        """A model is about to use a tool; the id of that use."""
+        call_id = f"tool-{self._new_id()}"
+        values = asdict(new) | {"id": call_id, "input": _kept_input(new), "started_at": self._clock(), "ok": None}
+        values |= {"duration_ms": None, "output": None, "output_sha256": None, "output_bytes": None}
+        self._run(_NEW_TOOL, values)
+        return call_id
+
+    def end_tool_call(self, call_id: str, output: str, *, ok: bool, duration_ms: int) -> bool:
+        """The tool has answered; what is longer than a bound is cut in its middle. False when its end is written already."""
+        text = _clean(output)
+        values = {
+            "id_": call_id, "ok_": ok, "ms": duration_ms, "output_": _cut(text), "sha256": sha256_hex(text),
+            "size": len(text.encode()),
+        }  # fmt: skip
+        return self._run(_END_TOOL, values) == 1
+
+    def model_calls_from(self, run_id: RunId, since: datetime) -> list[CallRecord]:
+        """The calls of a run that began at or after ``since``, oldest first."""
+        return self._all(CallRecord, _CALLS_FROM, {"run_": run_id, "since_": since})
+
+    def tool_uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
+        """The tools used in a run from ``since`` on, oldest first, without their whole input and output."""
+        return self._all(ToolUse, _USES, {"run_": run_id, "since_": since})
+
+    def tool_totals(self, run_id: RunId) -> list[ToolTotal]:
+        """How often each attempt of a run used which tool."""
+        return self._all(ToolTotal, _TOOL_TOTALS, {"run_": run_id})
+
+    def tool_calls(
+        self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None
+    ) -> list[ToolCallRecord]:
+        """The tools used in a run, a phase or an attempt, in their order."""
+        named = ((TOOL_CALL.c.run_id, run_id), (TOOL_CALL.c.phase, phase), (TOOL_CALL.c.attempt, attempt))
+        return self._all(
+            ToolCallRecord, _TOOLS.where(*(column == value for column, value in named if value is not None))
+        )
+
+
+def _which(
+    run_id: RunId | None, phase: PhasePath | None, attempt: int | None, project_id: str | None, since: datetime | None,
+    until: datetime | None, template: str | None,
+) -> list[ColumnElement[bool]]:  # fmt: skip
+    named = (
+        (_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id),
+    )  # fmt: skip
+    found = [column == value for column, value in named if value is not None]
+    found += [] if run_id is not None else [_MADE_HERE]
+    found += [] if since is None else [_CALL.started_at >= since]
+    found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
+    return found if until is None else [*found, _CALL.started_at <= until]
+
+
+def _kept_input(new: NewToolCall) -> Any:
+    """What the model gave the tool. It is a model's text: what JSON or SQLite could not give back is replaced, not refused."""
+    given = _clean_value(dict(new.input))
+    text = canonical_json(given)
+    return given if len(text) <= MAX_INPUT_CHARS else {"cut": _cut(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
+
+
+def _clean_value(value: Any) -> Any:
+    match value:
+        case str():
+            return _clean(value)
+        case dict():
+            return {_clean(str(key)): _clean_value(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+        case list() | tuple():
+            return [_clean_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
+        case bool() | int() | None:
+            return value
+        case float() if isfinite(value):
+            return value
+        case _:
+            return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _cut(text: str, most: int = MAX_OUTPUT_CHARS) -> str:
+    left_out = len(text) - most
+    return text if left_out <= 0 else f"{text[: most // 2]}\n[… {left_out} characters left out …]\n{text[-most // 2 :]}"

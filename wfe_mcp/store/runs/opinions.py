@@ -1,0 +1,55 @@
+"""What did other models say?"""
+
+from dataclasses import asdict
+
+from sqlalchemy import bindparam, insert, literal_column, select
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
+from wfe_mcp.store.repository import columns_for, is_of_ours
+from wfe_mcp.store.schema.layout import OPINION
+from wfe_mcp.store.search.entries import of_opinion
+from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
+
+__all__ = ["OpinionRepository"]
+
+_NEW = insert(OPINION)
+_SELECT = select(*columns_for(OpinionRecord, OPINION))
+_SAME = _SELECT.where(
+    OPINION.c.project_id == bindparam("project_id_"),
+    OPINION.c.asked_by == bindparam("asked_by_"),
+    OPINION.c.reviewer == bindparam("reviewer_"),
+    OPINION.c.question_sha256 == bindparam("question_"),
+    OPINION.c.artifact_sha256 == bindparam("artifact_"),
+    OPINION.c.provider == bindparam("provider_"),
+    OPINION.c.model == bindparam("model_"),
+    is_of_ours(OPINION.c.run_id),
+).order_by(OPINION.c.at.desc())
+_OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
+    OPINION.c.at, literal_column("opinion.rowid")
+)
+_OF_PHASE = _OF_RUN.where(OPINION.c.phase == bindparam("phase_"))
+
+
+class OpinionRepository(SearchIndexRepository):
+    """Opinions."""
+
+    def add_opinion(self, opinion: OpinionRecord) -> None:
+        """Keep what a reviewer said."""
+        self._run(_NEW, asdict(opinion))
+        self._note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
+
+    def known_opinion(
+        self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
+    ) -> OpinionRecord | None:
+        """What this reviewer, filled by the same model, said here to exactly the same question about the same bytes."""
+        values = {"project_id_": project_id, "asked_by_": asked_by, "reviewer_": reviewer, "provider_": provider, "model_": model,
+                  "question_": question, "artifact_": artifact}  # fmt: skip
+        return self._first(OpinionRecord, _SAME, values)
+
+    def opinions(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:
+        """The opinions of a run or of a phase, oldest first."""
+        if phase is None:
+            return self._all(OpinionRecord, _OF_RUN, {"run_id_": run_id})
+        return self._all(OpinionRecord, _OF_PHASE, {"run_id_": run_id, "phase_": phase})

@@ -1,0 +1,130 @@
+"""Which runs does a list show, in which order, and how does it go on?
+
+Newest first, by (created_at, id). A cursor names the last run shown, so that runs created meanwhile shift nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, desc, or_, select
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.store.records.runs import RunPage, RunRecord
+from wfe_mcp.store.repository import OURS, Repository, columns_for
+from wfe_mcp.store.schema.layout import PRUNED_RUN, RUN
+
+__all__ = ["OPEN_RUNS", "RunListRepository"]
+
+OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
+"""The statuses in which a run can still move by itself or by an answer."""
+
+_NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
+_SELECT = select(*columns_for(RunRecord, RUN))
+_OPEN = (
+    select(RUN.c.id)
+    .where(
+        RUN.c.project_id == bindparam("project_id"),
+        RUN.c.status.in_(bindparam("statuses", expanding=True)),
+        RUN.c.archived_at.is_(None),
+        OURS,
+    )
+    .order_by(*_NEWEST)
+)
+_PREFIX = (
+    _SELECT.where(
+        RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
+    )
+    .order_by(RUN.c.id)
+    .limit(6)
+)
+_PRUNED = (
+    select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
+    .where(
+        PRUNED_RUN.c.project_id == bindparam("project_id"),
+        PRUNED_RUN.c.run_id >= bindparam("prefix"), PRUNED_RUN.c.run_id < bindparam("end"),
+    )
+    .limit(1)
+)  # fmt: skip
+
+
+class RunListRepository(Repository):
+    """Lists of runs."""
+
+    def list_runs(
+        self,
+        project_id: str | None = None,
+        template: str | None = None,
+        status: Sequence[RunStatus] | None = None,
+        since: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+        *,
+        untouched_since: datetime | None = None,
+        triggered_by: str | None = None,
+        external_id: str | None = None,
+        archived: bool = True,
+    ) -> RunPage:
+        """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
+
+        ``untouched_since``: nothing has happened in them since then; imported ones are left out. ``archived``: whether
+        those put away are listed too.
+        """
+        query = _SELECT
+        exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
+        query = query.where(*(column == value for column, value in exactly.items() if value is not None))
+        if untouched_since is not None:
+            query = query.where(RUN.c.updated_at < untouched_since, OURS)
+        if not archived:
+            query = query.where(RUN.c.archived_at.is_(None))
+        if project_id is not None:
+            query = query.where(RUN.c.project_id == project_id)
+        if template is not None:
+            query = query.where(RUN.c.template == template)
+        if status is not None:
+            query = query.where(RUN.c.status.in_(status))
+        if since is not None:
+            query = query.where(RUN.c.created_at >= since)
+        if cursor is not None:
+            query = self._after(query, cursor)
+        found = self._all(RunRecord, query.order_by(*_NEWEST).limit(limit + 1))
+        return RunPage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
+        """The run of a project with this id, or the only one whose id begins so. Refuses ``unknown_run``."""
+        bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
+        found = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
+        exact = [record for record in found if record.id == id_or_prefix]
+        if len(found) == 1 or exact:
+            return (exact or found)[0]
+        if found:
+            names = ", ".join(record.id for record in found)
+            raise Refused("unknown_run", f"Several runs begin with '{id_or_prefix}': {names}", "Give more of the id.")
+        gone = self._connection.execute(_PRUNED, bounds).first() if id_or_prefix else None
+        if gone is not None:
+            raise Refused(
+                "unknown_run",
+                f"Run '{gone.run_id}' was removed by wfe-mcp prune {gone.at.isoformat(timespec='seconds')} ({gone.actor}).",
+                "A backup from before has it, if there is one.",
+            )
+        newest = [record.id for record in self.list_runs(project_id, limit=100).runs]
+        near = nearest(id_or_prefix, newest) or tuple(newest[:3])
+        raise Refused(
+            "unknown_run",
+            f"This project has no run '{id_or_prefix}'.",
+            f"Use one of these: {', '.join(near)}" if near else "Start one with start_run.",
+        )
+
+    def open_run_ids(self, project_id: str, statuses: Sequence[RunStatus] = OPEN_RUNS) -> list[RunId]:
+        """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out."""
+        found = self._connection.execute(_OPEN, {"project_id": project_id, "statuses": list(statuses)})
+        return [RunId(row.id) for row in found]
+
+    def _after(self, query: Select[Any], cursor: str) -> Select[Any]:
+        last = self._connection.execute(select(RUN.c.created_at).where(RUN.c.id == cursor)).scalar()
+        if last is None:
+            raise Refused("bad_argument", f"The cursor '{cursor}' names no run.", "Take it from the page before.")
+        # The first term lets the index begin in the right place; SQLite cannot see it in the second.
+        older = or_(RUN.c.created_at < last, and_(RUN.c.created_at == last, RUN.c.id < cursor))
+        return query.where(RUN.c.created_at <= last, older)

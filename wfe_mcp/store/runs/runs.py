@@ -1,0 +1,261 @@
+"""Which runs are there, where do they stand, and how does one step of a run become durable?
+
+Rules:
+1. A step is one transaction: run row, changed attempts and events together, or nothing.
+2. ``save_run`` refuses when the run has moved since it was loaded (``revision``): no update is lost.
+3. A state changes only by events; the log alone rebuilds it.
+4. A step names the records that its transaction wrote for the run, before its own events (``keeping.py``).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.events import Event, RecordsKept
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus, Stage
+from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
+from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.runs.events import EventRepository, Tail
+from wfe_mcp.store.schema.layout import ATTEMPT, IDEMPOTENCY, RUN
+from wfe_mcp.store.search.entries import of_run
+
+__all__ = ["OPEN_ATTEMPTS", "RunRepository"]
+
+_ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
+_COARSE = timedelta(seconds=1)
+"""A clock that stands still for less than this is coarse; one that goes back further was set."""
+OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING)
+
+_THIS_RUN = RUN.c.id == bindparam("id_")
+_LOAD = select(*columns_for(RunRecord, RUN), RUN.c.state).where(_THIS_RUN)
+_LOAD_ATTEMPTS = (
+    select(ATTEMPT.c.state).where(ATTEMPT.c.run_id == bindparam("run_id")).order_by(ATTEMPT.c.phase, ATTEMPT.c.attempt)
+)
+_REVISION = select(RUN.c.revision).where(_THIS_RUN)
+_NEW_RUN, _NEW_ATTEMPTS, _NEW_KEY = insert(RUN), insert(ATTEMPT), insert(IDEMPOTENCY)
+# What these two set follows from the keys of the values: every key that ends in "_" is in the condition.
+_STEP = update(RUN).where(_THIS_RUN, RUN.c.revision == bindparam("expected_"))
+_ATTEMPT_STEP = update(ATTEMPT).where(
+    ATTEMPT.c.run_id == bindparam("run_id_"),
+    ATTEMPT.c.phase == bindparam("phase_"),
+    ATTEMPT.c.attempt == bindparam("attempt_"),
+)
+_KEY = select(IDEMPOTENCY.c.args_sha256, IDEMPOTENCY.c.run_id).where(
+    IDEMPOTENCY.c.project_id == bindparam("project_id"), IDEMPOTENCY.c.key == bindparam("key")
+)
+_OPEN = (
+    select(*columns_for(OpenAttempt, ATTEMPT))
+    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
+    .where(
+        ATTEMPT.c.status.in_(bindparam("statuses", expanding=True)),
+        RUN.c.archived_at.is_(None),
+        OURS,
+    )
+    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
+)
+_EXCLUSIVE = (
+    select(*columns_for(OpenAttempt, ATTEMPT))
+    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
+    .where(
+        RUN.c.worktree == bindparam("worktree"),
+        OURS,
+        RUN.c.status.not_in(_ENDED),
+        ATTEMPT.c.exclusive,
+        or_(
+            ATTEMPT.c.status == AttemptStatus.RUNNING,
+            ATTEMPT.c.status.in_((AttemptStatus.GATING, AttemptStatus.AWAITING)) & (ATTEMPT.c.stage == Stage.AFTER),
+        ),
+    )
+    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
+)
+_LOCKING = (
+    select(ATTEMPT.c.run_id, ATTEMPT.c.state)
+    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
+    .where(
+        RUN.c.project_id == bindparam("project_id"),
+        OURS,
+        RUN.c.status.not_in(_ENDED),
+        RUN.c.archived_at.is_(None),
+        ATTEMPT.c.status.in_(
+            (AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED)
+        ),
+        ATTEMPT.c.state.contains('"locks":["', autoescape=True),
+    )
+    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
+)
+_ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
+
+
+class RunRepository(EventRepository, SealedRepository):
+    """Runs and their attempts."""
+
+    def create_run(self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime) -> RunRecord:
+        """Write a run that ``events`` brought to ``state``. Its definition must be kept already (``keep_document``)."""
+        spec, inputs, frozen = self._keep_texts(
+            codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
+        )
+        links = self._links(new.id, Tail(), events, by, at)
+        record = RunRecord(
+            id=new.id,
+            project_id=new.project_id,
+            worktree=new.worktree,
+            template=new.template,
+            template_version=new.template_version,
+            template_sha256=new.template_sha256,
+            definition_sha256=new.definition_sha256,
+            spec_sha256=spec,
+            inputs_sha256=inputs,
+            frozen_sha256=frozen,
+            title=new.title,
+            driver=new.driver,
+            triggered_by=new.triggered_by,
+            external_id=new.external_id,
+            status=state.status,
+            iteration=state.iteration,
+            auto=state.auto,
+            tainted=state.tainted,
+            revision=1,
+            last_seq=links[-1]["seq"],
+            last_hash=links[-1]["hash"],
+            artifact_count=0,
+            created_at=at,
+            updated_at=at,
+            ended_at=at if state.status in _ENDED else None,
+            archived_at=None,
+        )
+        self._run(_NEW_RUN, {**asdict(record), **codec.run_row(state)})
+        self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, item) for item in _attempts(state)])
+        self._add_links(links)
+        noted = self._note(new.id, of_run(record, new.inputs))
+        noted.is_new, noted.project_id = True, new.project_id
+        if new.idempotency_key is not None:
+            key = {"project_id": new.project_id, "key": new.idempotency_key, "args_sha256": new.args_sha256}
+            self._run(_NEW_KEY, {**key, "run_id": new.id, "created_at": at})
+        return record
+
+    def load_run(self, run_id: RunId) -> LoadedRun | None:
+        """A run as it stands, or None when there is none."""
+        row = self._connection.execute(_LOAD, {"id_": run_id}).first()
+        if row is None:
+            return None
+        *values, run_state = row
+        record = RunRecord(*values)
+
+        def read() -> RunState:
+            attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
+            return codec.state_of(self._spec(record.spec_sha256), run_state, attempts)
+
+        return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
+
+    def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
+        """Write the step that ``events`` made; the run as it now stands. Refuses ``conflict`` when it moved meanwhile."""
+        before = loaded.record
+        if not events and after != loaded.state:
+            raise ValueError("a state changes by events only")
+        if records := self._named_by_event(before.id):
+            events = (RecordsKept(records=records), *events)
+        if not events:
+            return loaded
+        if timedelta(0) <= before.updated_at - at < _COARSE:  # each step keeps a moment of its own: an undo finds it so
+            at = before.updated_at + timedelta(microseconds=1)
+        links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at)
+        record = replace(
+            before,
+            status=after.status,
+            iteration=after.iteration,
+            auto=after.auto,
+            tainted=after.tainted,
+            revision=before.revision + 1,
+            last_seq=links[-1]["seq"],
+            last_hash=links[-1]["hash"],
+            updated_at=at,
+            ended_at=at if after.status in _ENDED else None,
+        )
+        step = {
+            **codec.run_row(after),
+            "id_": before.id,
+            "expected_": before.revision,
+            "revision": record.revision,
+            "last_seq": record.last_seq,
+            "last_hash": record.last_hash,
+            "updated_at": record.updated_at,
+            "ended_at": record.ended_at,
+        }
+        if self._run(_STEP, step) != 1:
+            raise Refused(
+                "conflict",
+                f"Run '{before.id}' was changed by another process meanwhile.",
+                "Ask for its status, then decide again.",
+                run=before.id,
+            )
+        self._save_attempts(before.id, loaded.state, after)
+        self._add_links(links)
+        return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
+
+    def run_revision(self, run_id: RunId) -> int:
+        """The step counter of a run: it rises with each change. 0 when there is no such run."""
+        return self._connection.execute(_REVISION, {"id_": run_id}).scalar() or 0
+
+    def run_for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
+        """The run that this idempotency key made. Refuses ``conflict`` when it was used with other arguments."""
+        found = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
+        if found is None:
+            return None
+        if found.args_sha256 != args_sha256:
+            raise Refused(
+                "conflict",
+                f"The idempotency key '{key}' made run '{found.run_id}' from other arguments.",
+                "Use a new key, or send the same arguments again.",
+                run=found.run_id,
+            )
+        return RunId(found.run_id)
+
+    def open_attempts(self, statuses: Sequence[AttemptStatus] = OPEN_ATTEMPTS) -> list[OpenAttempt]:
+        """The attempts of all runs that are in one of ``statuses``; archived and imported runs are left out."""
+        return self._all(OpenAttempt, _OPEN, {"statuses": list(statuses)})
+
+    def exclusive_holders(self, worktree: str) -> list[OpenAttempt]:
+        """The attempts that have this working tree for themselves: claimed, and not completed yet."""
+        return self._all(OpenAttempt, _EXCLUSIVE, {"worktree": worktree})
+
+    def lock_holders(self, project_id: str) -> list[tuple[RunId, Attempt]]:
+        """The attempts of the project's open runs that have locks and may hold them (``core/holding.py`` knows)."""
+        rows = self._connection.execute(_LOCKING, {"project_id": project_id})
+        return [(RunId(row.run_id), codec.attempt_of(row.state)) for row in rows]
+
+    def archive_run(self, run_id: RunId, at: datetime | None) -> None:
+        """Take a run off the lists, or put it back (None); it stays readable."""
+        self._run(_ARCHIVE, {"id_": run_id, "at": at})
+
+    def _spec(self, sha256: str) -> RunSpec:
+        return self._caches.specs.get(sha256, lambda: codec.spec_of(self._document_text(sha256)))
+
+    def _save_attempts(self, run_id: str, before: RunState, after: RunState) -> None:
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        for path in after.changed_since(before):
+            known = {item.number: item for item in before.attempts.get(path, ())}
+            for item in after.attempts[path]:
+                old = known.get(item.number)
+                if old is None:
+                    new.append(codec.attempt_row(run_id, after, item))
+                elif old is not item and old != item:
+                    row = codec.attempt_row(run_id, after, item)
+                    changed.append({**row, **{f"{name}_": row.pop(name) for name in ("run_id", "phase", "attempt")}})
+        if changed:
+            self._run(_ATTEMPT_STEP, changed)
+        if new:
+            self._run(_NEW_ATTEMPTS, new)
+
+
+def _attempts(state: RunState) -> Iterable[Attempt]:
+    return chain.from_iterable(state.attempts.values())

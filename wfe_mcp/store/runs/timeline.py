@@ -1,0 +1,91 @@
+"""What happened in many runs, and when: only what times are counted from, without building a state?"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, null, select
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.runs.runs import RunRepository
+from wfe_mcp.store.schema.layout import EVENT, MODEL_CALL, RUN
+
+__all__ = ["Happened", "Timeline", "TimelineRepository"]
+
+_SILENT = (
+    "RunStarted", "WhenAnswered", "LocksNamed", "NextJudged", "RecordsKept", "CheckpointTaken", "AutoSwitched",
+    "LoopOpened", "LoopFinished", "ItemClosed", "RollbackBegan", "RollbackAbandoned",
+)  # fmt: skip
+_BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One event, as far as times need it. ``at``: aware UTC."""
+
+    type: str
+    at: datetime
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One run's events in order."""
+
+    run: RunId
+    template: str
+    spec: RunSpec
+    events: tuple[Happened, ...]
+
+
+class TimelineRepository(RunRepository):
+    """Times over runs."""
+
+    def timelines(
+        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
+        run_id: RunId | None = None,
+    ) -> Iterator[Timeline]:  # fmt: skip
+        """The runs of a project (None: of all), of a template, begun at or after ``since``, or one; in order of their ids."""
+        chosen = _chosen(project_id, template, since, run_id)
+        runs = {
+            row.id: row for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
+        }  # fmt: skip
+        query = (
+            select(
+                EVENT.c.run_id, EVENT.c.type, EVENT.c.at, case((EVENT.c.type.in_(_BARE), null()), else_=EVENT.c.payload)
+            )
+            .where(EVENT.c.type.not_in(_SILENT), EVENT.c.run_id.in_(select(RUN.c.id).where(*chosen)))
+            .order_by(EVENT.c.run_id, EVENT.c.seq)
+        )
+        for run, rows in groupby(self._connection.execute(query), key=lambda row: row[0]):
+            events = tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
+            yield Timeline(run, runs[run].template, self._spec(runs[run].spec_sha256), events)
+
+    def usage_of_phases(
+        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
+        run_id: RunId | None = None,
+    ) -> list[tuple[str, str, int, float]]:  # fmt: skip
+        """Template, phase of a run, tokens and cost in dollars of the calls to models of these runs."""
+        call = MODEL_CALL.c
+        query = (
+            select(
+                RUN.c.template, func.coalesce(call.phase, ""), func.sum(call.input_tokens + call.output_tokens),
+                func.sum(func.coalesce(call.cost_usd, 0.0)),
+            )
+            .join(RUN, RUN.c.id == call.run_id)
+            .where(*_chosen(project_id, template, since, run_id))
+            .group_by(RUN.c.template, call.phase)
+        )  # fmt: skip
+        return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
+
+
+def _chosen(
+    project_id: str | None, template: str | None, since: datetime | None, run_id: RunId | None
+) -> list[ColumnElement[bool]]:
+    named = ((RUN.c.project_id, project_id), (RUN.c.template, template), (RUN.c.id, run_id))
+    found = [column == value for column, value in named if value is not None]
+    return found if since is None else [*found, RUN.c.created_at >= since]

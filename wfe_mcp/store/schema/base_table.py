@@ -1,0 +1,26 @@
+"""What do all tables share: their names, and the naming of constraints?"""
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import declared_attr
+from sqlmodel import SQLModel
+
+from wfe_mcp.store.schema.columns import NAMING
+
+__all__ = ["METADATA", "Row"]
+
+METADATA = MetaData(naming_convention=NAMING)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
+
+
+class Row(SQLModel):
+    """The base of every table: its name is the class name in snake case."""
+
+    metadata = METADATA
+
+    # SQLModel types the name as a plain class variable; SQLAlchemy accepts the function it asks for here.
+    @declared_attr  # pyright: ignore[reportArgumentType]
+    def __tablename__(cls) -> str:  # noqa: N805 # pyright: ignore[reportIncompatibleVariableOverride]
+        return _snake(cls.__name__)

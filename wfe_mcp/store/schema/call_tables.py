@@ -1,0 +1,93 @@
+"""What is kept of every call to a model, of every tool it used, and of what reviewers said?
+
+run ── attempt ── job ── model_call       written before the call, so that one in flight at a crash is known
+                      ├─ tool_call
+                      └─ opinion      kept under the question, so that the same one is not paid for twice
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field
+
+from wfe_mcp.store.records.calls import CallPurpose, CallStatus
+from wfe_mcp.store.schema.base_table import Row
+from wfe_mcp.store.schema.columns import JsonText, UtcDateTime, Word
+
+__all__ = ["ModelCall", "Opinion", "ToolCall"]
+
+
+class ModelCall(Row, table=True):
+    """One call to a model. ``reserved_…``: what it might use at most; that counts until its use is known."""
+
+    __table_args__ = (
+        Index(None, "run_id", "phase", "attempt"),
+        Index(None, "project_id", "started_at"),
+        Index(None, "provider", "started_at"),
+        Index(None, "started_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    run_id: str | None = Field(foreign_key="run.id")
+    phase: str | None
+    attempt: int | None
+    job_id: str | None = Field(index=True)
+    purpose: CallPurpose = Field(sa_column=Column(Word(CallPurpose), nullable=False))
+    role: str
+    provider: str
+    model: str
+    status: CallStatus = Field(sa_column=Column(Word(CallStatus), nullable=False))
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_usd: float | None
+    reserved_tokens: int
+    reserved_usd: float | None
+    fault: str | None = Field(sa_type=Text)
+
+
+class ToolCall(Row, table=True):
+    """One use of a tool by a model that the server works with. The output comes last, so that lists need not read it."""
+
+    __table_args__ = (Index(None, "run_id", "phase", "attempt", "started_at"),)
+
+    id: str = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id")
+    phase: str
+    attempt: int
+    job_id: str | None
+    name: str
+    ok: bool | None
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    duration_ms: int | None
+    output_sha256: str | None
+    output_bytes: int | None
+    input: Any = Field(sa_type=JsonText, nullable=True)
+    output: str | None = Field(sa_type=Text)
+
+
+class Opinion(Row, table=True):
+    """What a reviewer said of one artifact, see ``opinion_records.OpinionRecord``."""
+
+    __table_args__ = (Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"))
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    run_id: str | None = Field(foreign_key="run.id")
+    phase: str | None
+    attempt: int | None
+    asked_by: str
+    reviewer: str
+    provider: str
+    model: str
+    question_sha256: str
+    artifact_sha256: str
+    verdict: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    value: dict[str, Any] = Field(sa_type=JsonText)

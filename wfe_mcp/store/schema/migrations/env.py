@@ -1,0 +1,8 @@
+"""Where do migrations run? On the connection of the caller, inside its transaction (``store/schema.py``)."""
+
+from alembic import context
+
+from wfe_mcp.store.schema.tables import METADATA
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, render_as_batch=True)
+context.run_migrations()

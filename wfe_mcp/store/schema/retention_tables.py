@@ -1,0 +1,33 @@
+"""Which runs were removed for good, and which must never be? Tables like those of ``tables.py``, under the same rules."""
+
+from datetime import datetime
+
+from sqlmodel import Field
+
+from wfe_mcp.store.schema.base_table import Row
+from wfe_mcp.store.schema.columns import UtcDateTime
+
+__all__ = ["KeptRun", "PrunedRun"]
+
+
+class PrunedRun(Row, table=True):
+    """What is left of a run that a person removed. The row comes before the removal; the events' trigger asks for it."""
+
+    run_id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id", index=True)
+    template: str
+    title: str
+    events: int
+    last_hash: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime = Field(sa_type=UtcDateTime)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+
+
+class KeptRun(Row, table=True):
+    """A run that somebody wants to keep, however old it gets."""
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str

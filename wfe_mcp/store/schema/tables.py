@@ -1,0 +1,376 @@
+"""What is kept, and under which keys?
+
+    project ── run ── attempt                 state: rewritten in place, rebuilt by replay
+                 ├── event                    history: append-only, one hash chain per run
+                 ├── revision, refused_submission, evidence
+                 ├── request ── decision
+                 ├── step_run                 state of the steps that the server works
+                 └── job
+    document                                  content by sha256: definitions, specifications, inputs, frozen settings
+    model_call, tool_call                     what models were called for, and what it cost (``call_tables.py``)
+    template, template_mark, idempotency      per project
+    secret, trust, setting_event              what people set; setting_event is a hash chain of its own
+    find_run, find_entry, find_waiting        what can be found (``find_tables.py``), with find_text, which is FTS5
+    process                                   live processes of ours on this host
+    pruned_run, kept_run                      what a person removed for good, what they want to keep (``retention_tables.py``)
+
+Rules:
+1. A column that only repeats what ``state`` (JSON) holds is there to be searched; ``verify`` compares both.
+2. Nothing is counted with count(*): counters live on the run. Every list has an index in its order.
+3. A change of a class here needs a migration with the same effect, and a new ``layout.py``; tests compare them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlmodel import Field
+
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.jobs import Effect, JobStatus
+from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.schema.base_table import METADATA, Row
+from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
+from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
+from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
+
+__all__ = ["METADATA", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]
+
+
+class Project(Row, table=True):
+    """A directory people work in; ``key`` is its git common directory, else its real path."""
+
+    id: str = Field(primary_key=True)
+    key: str = Field(unique=True)
+    root: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Document(Row, table=True):
+    """Canonical JSON text by its sha256; written once, shared by whoever names it."""
+
+    sha256: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    content: str = Field(sa_type=Text)
+
+
+class Template(Row, table=True):
+    """A kept template version. ``parent_sha256`` names the content it was made from."""
+
+    __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
+
+    id: int | None = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    source: str
+    name: str
+    version: str
+    sha256: str = Field(foreign_key="document.sha256", index=True)
+    parent_sha256: str | None = Field(foreign_key="document.sha256")
+    title: str
+    description: str
+    requires: dict[str, Any] = Field(sa_type=JsonText)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TemplateMark(Row, table=True):
+    """What people said of a template by its name, shipped ones too, see ``template_records.TemplateMark``."""
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    name: str = Field(primary_key=True)
+    mark: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+
+
+class Run(Row, table=True):
+    """A run: what it was started with, where it stands, its counters and the tail of its chain."""
+
+    __table_args__ = (
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "project_id", "status", "created_at", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "worktree", "status"),
+    )
+
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    worktree: str
+    template: str
+    template_version: str
+    template_sha256: str
+    definition_sha256: str = Field(foreign_key="document.sha256")
+    spec_sha256: str = Field(foreign_key="document.sha256")
+    inputs_sha256: str = Field(foreign_key="document.sha256")
+    frozen_sha256: str = Field(foreign_key="document.sha256")
+    title: str
+    driver: str | None
+    triggered_by: str
+    external_id: str
+    status: RunStatus = Field(sa_column=Column(Word(RunStatus), nullable=False))
+    iteration: int
+    auto: bool
+    tainted: bool
+    revision: int
+    last_seq: int
+    last_hash: str
+    artifact_count: int
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(sa_type=UtcDateTime)
+    archived_at: datetime | None = Field(sa_type=UtcDateTime)
+    origin_sha256: str | None
+    state: str = Field(sa_type=Text)
+
+
+class Idempotency(Row, table=True):
+    """Which run a start_run key made, and from which arguments."""
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    key: str = Field(primary_key=True)
+    args_sha256: str
+    run_id: str = Field(foreign_key="run.id")
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Attempt(Row, table=True):
+    """One try at a phase."""
+
+    __table_args__ = (Index(None, "status", "run_id"),)
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    phase: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    iteration: int
+    status: AttemptStatus = Field(sa_column=Column(Word(AttemptStatus), nullable=False))
+    stage: Stage | None = Field(sa_column=Column(Word(Stage), nullable=True))
+    holder: str | None
+    exclusive: bool
+    lease_until: datetime | None = Field(sa_type=UtcDateTime)
+    deadline: datetime | None = Field(sa_type=UtcDateTime)
+    not_before: datetime | None = Field(sa_type=UtcDateTime)
+    state: str = Field(sa_type=Text)
+
+
+class Event(Row, table=True):
+    """One row of the log of a run."""
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    seq: int = Field(primary_key=True)
+    type: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    channel: Channel = Field(sa_column=Column(Word(Channel), nullable=False))
+    assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
+    prev_hash: str
+    hash: str
+    payload: str = Field(sa_type=Text)
+
+
+class Revision(Row, table=True):
+    """A revision of an artifact. The content comes last, so that lists need not read through it."""
+
+    __table_args__ = (Index(None, "run_id", "name", "id"), UniqueConstraint("run_id", "phase", "revision"))
+
+    id: int | None = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id")
+    phase: str
+    revision: int
+    attempt: int
+    iteration: int
+    name: str
+    schema_name: str
+    sha256: str
+    size_bytes: int
+    source: str
+    note: str
+    at: datetime = Field(sa_type=UtcDateTime)
+    sealed_at: datetime | None = Field(sa_type=UtcDateTime)
+    content: str = Field(sa_type=Text)
+
+
+class RefusedSubmission(Row, table=True):
+    """An invalid submission."""
+
+    __table_args__ = (Index(None, "run_id", "phase", "attempt"),)
+
+    id: int | None = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id")
+    phase: str
+    attempt: int
+    size_bytes: int
+    at: datetime = Field(sa_type=UtcDateTime)
+    errors: str = Field(sa_type=Text)
+    raw: bytes
+
+
+class Evidence(Row, table=True):
+    """What a gate saw."""
+
+    __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "kind", "at"))
+
+    id: str = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id")
+    phase: str
+    attempt: int
+    iteration: int
+    stage: Stage = Field(sa_column=Column(Word(Stage), nullable=False))
+    gate: int
+    kind: str
+    sha256: str | None
+    tree: str | None
+    head: str | None
+    log_path: str | None
+    at: datetime = Field(sa_type=UtcDateTime)
+    data: dict[str, Any] = Field(sa_type=JsonText)
+
+
+class Request(Row, table=True):
+    """A question to a person."""
+
+    __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "status", "run_id"))
+
+    id: str = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id")
+    phase: str
+    attempt: int
+    stage: Stage = Field(sa_column=Column(Word(Stage), nullable=False))
+    gate: int
+    sha256: str
+    assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
+    tree: str | None
+    status: RequestStatus = Field(sa_column=Column(Word(RequestStatus), nullable=False))
+    expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(sa_type=UtcDateTime)
+    data: dict[str, Any] = Field(sa_type=JsonText)
+
+
+class Decision(Row, table=True):
+    """The one answer to a request; the key makes it single-use."""
+
+    request_id: str = Field(primary_key=True, foreign_key="request.id")
+    approved: bool
+    actor: str
+    channel: Channel = Field(sa_column=Column(Word(Channel), nullable=False))
+    assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
+    at: datetime = Field(sa_type=UtcDateTime)
+    comment: str = Field(sa_type=Text)
+    to: str | None
+    ancestors: str = Field(sa_type=Text)
+
+
+class StepRun(Row, table=True):
+    """One step of an attempt that the server works."""
+
+    __table_args__ = (Index(None, "run_id", "idempotency_key"),)
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    phase: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    position: int
+    does: str
+    status: StepStatus = Field(sa_column=Column(Word(StepStatus), nullable=False))
+    tries: int
+    enqueued: int
+    job_id: str | None
+    idempotency_key: str | None
+    carried: int | None
+    not_before: datetime | None = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    error: str = Field(sa_type=Text)
+    input: Any = Field(sa_type=JsonText, nullable=True)
+    output: Any = Field(sa_type=JsonText, nullable=True)
+    served_by: str
+
+
+class Secret(Row, table=True):
+    """A value people set once: the PIN record, counters of wrong PINs."""
+
+    name: str = Field(primary_key=True)
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+    value: str = Field(sa_type=Text)
+
+
+class Trust(Row, table=True):
+    """Bytes a person trusts."""
+
+    project_id: str = Field(primary_key=True, foreign_key="project.id")
+    path_key: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    channel: Channel = Field(sa_column=Column(Word(Channel), nullable=False))
+    assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
+
+
+class SettingEvent(Row, table=True):
+    """One change of a secret or of trust."""
+
+    seq: int = Field(primary_key=True)
+    type: str
+    name: str
+    value_sha256: str | None
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    channel: Channel = Field(sa_column=Column(Word(Channel), nullable=False))
+    assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
+    prev_hash: str
+    hash: str
+
+
+class Process(Row, table=True):
+    """A process of ours."""
+
+    host: str = Field(primary_key=True)
+    pid: int = Field(primary_key=True)
+    started_at: float = Field(primary_key=True)
+    kind: str
+    client_pid: int | None
+    client_started_at: float | None
+    project_id: str | None
+    port: int | None
+
+
+class Job(Row, table=True):
+    """Durable background work."""
+
+    __table_args__ = (
+        Index(None, "status", "priority", "run_at"),
+        Index(None, "status", "lease_until"),
+        Index(None, "created_at", "id"),
+        Index(None, "run_id", "phase", "attempt"),
+        Index(None, "queue", "started_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    kind: str
+    queue: str
+    limit_key: str | None
+    status: JobStatus = Field(sa_column=Column(Word(JobStatus), nullable=False))
+    priority: int
+    run_at: datetime = Field(sa_type=UtcDateTime)
+    tries: int
+    max_attempts: int
+    effect: Effect = Field(sa_column=Column(Word(Effect), nullable=False))
+    fence: int
+    lease_owner: str | None
+    lease_until: datetime | None = Field(sa_type=UtcDateTime)
+    cancel_requested: bool
+    cancel_reason: str | None
+    timeout_s: float | None
+    dedupe_key: str | None = Field(unique=True)
+    run_id: str | None = Field(foreign_key="run.id")
+    phase: str | None
+    attempt: int | None
+    child_pid: int | None
+    child_started_at: float | None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    started_at: datetime | None = Field(sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    payload: dict[str, Any] = Field(sa_type=JsonText)
+    result: dict[str, Any] | None = Field(sa_type=JsonText)
+    error: str | None = Field(sa_type=Text)

@@ -1,0 +1,133 @@
+"""Which words of a stored row can be found?
+
+    run        its title, template and inputs             artifact   every text in the revision, and its note
+    event      reasons, comments, verdicts, feedback      decision   who, yes or no, the comment
+    finding    of opinions, of artifacts with ``findings``, of scanners' reports in the evidence
+
+Rules:
+1. A pure function of the row: what these functions said when a row was indexed is said again to take it out.
+   Whoever changes what they say raises ``VERSION``; the index is then built anew.
+2. What was refused, or never stored, is not here. What storage redacted stays redacted.
+3. An event without words of its own is not here: ``log`` has it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.records.approvals import DecisionRecord
+from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
+from wfe_mcp.store.records.search import Kind
+from wfe_mcp.store.search.words import Said, said
+
+__all__ = [
+    "VERSION", "SearchEntry", "of_decision", "of_event", "of_evidence", "of_opinion", "of_revision", "of_run",
+]  # fmt: skip
+
+VERSION = 2
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+
+_EVENT_WORDS = ("reason", "comment", "fault")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEntry:
+    """One thing that can be found. ``ref`` names its row among those of ``source``, ``part`` its place in that row.
+
+    ``title``: what it is called; words there count for more. ``texts``: what it says.
+    """
+
+    kind: Kind
+    source: str
+    ref: str
+    at: datetime
+    title: str
+    texts: tuple[Said, ...]
+    part: int = 0
+    label: str = ""
+    phase: PhasePath | None = None
+    attempt: int | None = None
+    artifact: tuple[str, int] | None = None
+    """Name and revision."""
+
+
+def of_run(run: RunRecord, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
+    """The run, by what it was started with."""
+    named = " ".join(filter(None, (run.title, run.template, run.external_id, run.triggered_by)))
+    texts = (("", run.title), *said(inputs))
+    yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=f"run of {run.template}")
+
+
+def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
+    """The artifact, and what it lists as findings."""
+    content = json.loads(revision.content)
+    note = (("", revision.note),) if revision.note else ()
+    where = (revision.phase, revision.attempt, (revision.name, revision.revision))
+    yield SearchEntry(Kind.ARTIFACT, "revision", str(row_id), revision.at, f"{revision.name} {revision.phase}",
+                (*said(content), *note), 0, f"{revision.name}, revision {revision.revision}", *where)  # fmt: skip
+    found = _findings(content, "/findings")
+    yield from _finding_entries("revision", str(row_id), revision.at, found, revision.name, *where)
+
+
+def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> Iterator[SearchEntry]:
+    """What an event says in words, if it does."""
+    verdict: Mapping[str, Any] = payload.get("verdict") or {}
+    notes: list[Mapping[str, Any]] = payload.get("feedback") or []
+    told = [payload.get(key) for key in _EVENT_WORDS] + [verdict.get("message")]
+    told += [note.get("message") for note in notes]
+    texts = tuple(("", text) for text in told if isinstance(text, str) and text)
+    if texts:
+        phase = payload.get("phase")
+        yield SearchEntry(Kind.EVENT, "event", str(seq), at, f"{type_} {phase or ''}", texts, 0, f"{type_}, event {seq}",
+                    PhasePath(phase) if phase else None, payload.get("attempt"))  # fmt: skip
+
+
+def of_decision(request: str, phase: PhasePath, attempt: int, decision: DecisionRecord) -> Iterator[SearchEntry]:
+    """A person's yes or no."""
+    said_so = "approved" if decision.approved else "rejected"
+    texts = (("", decision.comment or f"{said_so} by {decision.actor}, without a comment"),)
+    yield SearchEntry(Kind.DECISION, "decision", request, decision.at, f"{said_so} {decision.actor} {phase}", texts, 0,
+                f"{said_so} by {decision.actor}", phase, attempt)  # fmt: skip
+
+
+def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
+    """What a reviewer thinks on the whole, and each finding."""
+    by, where = f"opinion of {opinion.reviewer}", (opinion.phase, opinion.attempt)
+    whole = tuple(each for key in ("summary", "suggestion") for each in said(opinion.value.get(key)))
+    yield SearchEntry(Kind.FINDING, "opinion", opinion.id, opinion.at, f"opinion {opinion.reviewer} {opinion.verdict}",
+                whole or (("", opinion.verdict),), 0, f"{by}: {opinion.verdict}", *where)  # fmt: skip
+    yield from _finding_entries("opinion", opinion.id, opinion.at, _findings(opinion.value, ""), by, *where)
+
+
+def of_evidence(evidence: EvidenceRecord) -> Iterator[SearchEntry]:
+    """What a scanner found."""
+    report: object = evidence.data.get("security")
+    found = _findings(report, "")
+    where = (evidence.phase, evidence.attempt)
+    yield from _finding_entries("evidence", evidence.id, evidence.at, found, "a scanner", *where)
+
+
+def _findings(value: object, pointer: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The findings that a value lists, each with its pointer: anything with a title counts."""
+    listed = cast("dict[str, Any]", value).get("findings") if isinstance(value, dict) else None
+    many = cast("list[object]", listed) if isinstance(listed, list) else []
+    dicts = [(number, cast("dict[str, Any]", each)) for number, each in enumerate(many) if isinstance(each, dict)]
+    return [(f"{pointer}/{number}" if pointer else "", each) for number, each in dicts if each.get("title")]
+
+
+def _finding_entries(
+    source: str, ref: str, at: datetime, found: list[tuple[str, Mapping[str, Any]]], by: str, phase: PhasePath | None,
+    attempt: int | None, artifact: tuple[str, int] | None = None,
+) -> Iterator[SearchEntry]:  # fmt: skip
+    for part, (pointer, finding) in enumerate(found, start=1):
+        severity = finding.get("severity")
+        label = f"finding of {by}" + (f" ({severity})" if severity in SEVERITIES else "")
+        title = f"{finding['title']} {finding.get('file') or ''}"
+        ordered = {key: finding.get(key) for key in ("title", "file", "detail", "recommendation")} | dict(finding)
+        texts = tuple((pointer, text) for _, text in said(ordered))
+        yield SearchEntry(Kind.FINDING, source, ref, at, title, texts, part, label, phase, attempt, artifact)

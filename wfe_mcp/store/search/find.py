@@ -1,0 +1,142 @@
+"""What was said, where?
+
+    newest matches ──► a window of 200 ──► those whose title has the words, then the others; newest first in each
+                          └──────────────► the next window, older
+
+Rules:
+1. The order never changes: it follows from the ids of a window, and a cursor names its window. What is written meanwhile is
+   newer than the first window, so paging shows each hit once.
+2. A word that is everywhere costs no more than a rare one: the index is read newest first, and only as far as a page goes.
+   That is why nothing is ranked by bm25, which reads every place of each word first.
+3. Project, run and kind are words of the index too, and are held against the row again.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, text
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.store.records.search import FindPage, Hit, Kind
+from wfe_mcp.store.schema.layout import RUN
+from wfe_mcp.store.search.entries import SearchEntry
+from wfe_mcp.store.search.index import NO_RUN, token
+from wfe_mcp.store.search.query import Query
+from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
+from wfe_mcp.store.search.words import snippet
+
+__all__ = ["SearchRepository"]
+
+_WINDOW = 200
+_NEWEST = (1 << 63) - 1
+_ALL = -1
+_CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})")
+
+_MATCHES = text(
+    "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, find_entry.part, "
+    "find_entry.title "
+    "FROM find_text CROSS JOIN find_entry ON find_entry.id = find_text.rowid "
+    "WHERE find_text MATCH :match AND find_text.rowid BETWEEN :low AND :top "
+    "AND (:project IS NULL OR find_entry.project_id = :project) AND (:run IS NULL OR find_entry.run_id = :run) "
+    "AND (:kind IS NULL OR find_entry.kind = :kind) "
+    "ORDER BY find_text.rowid DESC LIMIT :limit"
+)
+_ARCHIVED = select(RUN.c.archived_at).where(RUN.c.id == bindparam("run_id_"))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Mark:
+    """A place in the order: a window by its newest and oldest id, and the last hit shown of it."""
+
+    top: int
+    low: int
+    in_text: bool
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.top:x}-{self.low:x}-{self.in_text:d}-{self.id:x}"
+
+
+class SearchRepository(SearchUpkeepRepository):
+    """Full text over everything that is kept."""
+
+    def find(
+        self,
+        query: Query,
+        project_id: str | None = None,
+        kind: Kind | None = None,
+        run_id: RunId | None = None,
+        limit: int = 10,
+        cursor: str | None = None,
+    ) -> FindPage:
+        """One page of hits. ``project_id`` None: of all projects. Refuses ``unavailable`` and a ``cursor`` of others."""
+        mark = None if cursor is None else _mark(cursor)
+        self.must_have_fts5()
+        if not self.can_find():
+            return FindPage()
+        place = [
+            f'place : "{token(letter, name)}"'
+            for letter, name in (("p", project_id), ("k", kind), ("r", run_id))
+            if name is not None
+        ]
+        given = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
+        found: list[tuple[_Mark, Row[Any]]] = []
+        top: int | None = _NEWEST
+        while len(found) <= limit and top is not None:
+            window, rest = self._window(query, place, given, top, mark)
+            found += window
+            top, mark = rest, None
+        shown = [(str(mark), hit) for mark, row in found[:limit] if (hit := self._hit(query, row)) is not None]
+        return FindPage(tuple(hit for _, hit in shown), tuple(mark for mark, _ in shown), len(found) > limit)
+
+    def _window(
+        self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None
+    ) -> tuple[list[tuple[_Mark, Row[Any]]], int | None]:
+        """The hits of one window in order, behind ``mark`` where there is one; and where the next window begins."""
+        low, limit = (0, _WINDOW) if mark is None else (mark.low, _ALL)
+        span = given | {"low": low, "top": top if mark is None else mark.top, "limit": limit}
+        match, groups = " AND ".join((*place, query.expression())), query.matchers_by_group
+        rows = self._connection.execute(_MATCHES, span | {"match": match}).all()
+        if not rows:
+            return [], None if mark is None else mark.low - 1
+        high, low = (rows[0].id, rows[-1].id) if mark is None else (mark.top, mark.low)
+        marked = [(_Mark(high, low, not _says(groups, row.title or ""), row.id), row) for row in rows]
+        ordered = sorted(marked, key=lambda each: (each[0].in_text, -each[0].id))
+        if mark is not None:
+            ordered = [each for each in ordered if (each[0].in_text, -each[0].id) > (mark.in_text, -mark.id)]
+        return ordered, low - 1 if mark is not None or len(rows) == _WINDOW else None
+
+    def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
+        """What a row says around the match; None when it has just been taken away."""
+        run_id = RunId(row.run_id) if row.run_id else NO_RUN
+        entry = next((each for each in self._said_by(run_id, row.source, row.ref) if each.part == row.part), None)
+        if entry is None:
+            return None
+        pointer, words = snippet(entry.texts, query.matchers)
+        archived = run_id != NO_RUN and self._connection.execute(_ARCHIVED, {"run_id_": run_id}).scalar() is not None
+        return _hit_of(row, entry, pointer, words, is_archived=archived)
+
+
+def _says(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
+    return any(all(each.search(title) for each in group) for group in groups)
+
+
+def _hit_of(row: Row[Any], entry: SearchEntry, pointer: str, words: str, *, is_archived: bool) -> Hit:
+    name, revision = entry.artifact or ("", None)
+    return Hit(
+        entry.kind, row.source, row.project_id, RunId(row.run_id) if row.run_id else None, entry.label, words, entry.at,
+        entry.phase, entry.attempt, name, revision, int(row.ref) if row.source == "event" else None, pointer, is_archived,
+    )  # fmt: skip
+
+
+def _mark(cursor: str) -> _Mark:
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None:
+        raise Refused(
+            "bad_argument", f"'{cursor[:80]}' is no cursor of find.", "Take it from the page before, or leave it out."
+        )
+    top, low, in_text, id_ = (int(part, 16) for part in parts.groups())
+    return _Mark(top, low, bool(in_text), id_)

@@ -1,0 +1,173 @@
+"""How do words come into the index?
+
+    a row is written ──► noted ──► before the commit: written to the index      the same transaction, or neither
+    a run that the index does not have, or has otherwise ──► left alone; ``find`` indexes it whole (``find_upkeep.py``)
+
+    find_run     which runs are indexed, by which version of the rules, up to which event; "" for opinions outside runs
+    find_entry   one row for each thing that can be found; its id grows with its time, so the newest come first
+    find_text    its words (FTS5), without the texts: they are read from where they are kept
+
+Rules:
+1. Who writes without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
+   ``find_run``. Whoever meets that forgets ``find_run``, and the run is indexed anew.
+2. Words are taken out as they were put in, so ``find_entries.py`` must say the same of a row for ever.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from wfe_mcp.core.model import RunId
+from wfe_mcp.store.repository import Caches, Repository
+from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN
+from wfe_mcp.store.search.entries import VERSION, SearchEntry
+from wfe_mcp.store.search.words import folded
+
+__all__ = ["NO_RUN", "Noted", "SearchIndexRepository", "token"]
+
+NO_RUN = RunId("")
+"""In ``find_run``: the opinions that somebody asked for outside of any run."""
+
+_IDS_A_SECOND = 1 << 8
+"""Few: the index keeps distances of ids, and short ones take fewer bytes. Who finds them taken goes on behind them."""
+_BURST = 1 << 16
+"""Ids within which what is written now goes on behind what was written last, without looking for a gap."""
+_TITLE_CHARS = 400
+"""So much of a title decides whether a hit comes first; the index has all of it."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_PROJECT = select(RUN.c.project_id).where(RUN.c.id == bindparam("run_id_"))
+_NEW_RUN, _NEW_ENTRIES = insert(FIND_RUN), insert(FIND_ENTRY)
+_MOVED = FIND_RUN.c.last_seq + bindparam("by_")
+_MOVE_ANY = (
+    update(FIND_RUN)
+    .where(FIND_RUN.c.run_id == bindparam("run_id_"), FIND_RUN.c.version == VERSION)
+    .values(last_seq=_MOVED)
+)
+_RUN_SEQ = select(RUN.c.last_seq).where(RUN.c.id == bindparam("run_id_")).scalar_subquery()
+_MOVE = _MOVE_ANY.where(_RUN_SEQ == _MOVED)
+_FORGET = delete(FIND_RUN).where(FIND_RUN.c.run_id == bindparam("run_id_"))
+_NEWEST_ID = select(func.max(FIND_ENTRY.c.id))
+_LAST_ID = _NEWEST_ID.where(FIND_ENTRY.c.id >= bindparam("low_"), FIND_ENTRY.c.id < bindparam("high_"))
+_INSERT_TEXT = "INSERT INTO find_text (rowid, place, title, text) VALUES (?, ?, ?, ?)"
+_DELETE_TEXT = "INSERT INTO find_text (find_text, rowid, place, title, text) VALUES ('delete', ?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class Noted:
+    """What a transaction has written of one run. ``project_id``: known of a new run, and of opinions outside runs."""
+
+    entries: list[SearchEntry] = field(default_factory=list[SearchEntry])
+    events: int = 0
+    project_id: str = ""
+    is_new: bool = False
+    is_left: bool = False
+
+
+class SearchIndexRepository(Repository):
+    """Notes what rows say while they are written."""
+
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+    ) -> None:
+        super().__init__(connection, clock, new_id, caches)
+        self._noted: dict[RunId, Noted] = {}
+
+    def index_noted(self) -> None:
+        """Write to the index what this transaction has noted: the last thing before its commit."""
+        for run_id, noted in self._noted.items():
+            project = self._in_step(run_id, noted)
+            if project and noted.entries:
+                self._index(project, run_id, noted.entries)
+        self._noted.clear()
+
+    def can_find(self) -> bool:
+        """True when this SQLite can look for words and the file has the index."""
+        return self._caches.library.can_find
+
+    def _note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
+        noted = self._noted.setdefault(run_id, Noted())
+        noted.entries += entries
+        noted.events += events
+        return noted
+
+    def _leave_to_find(self, run_id: RunId) -> None:
+        """Rows were copied past ``_note``: the run is indexed whole, with the next question."""
+        self._note(run_id, ()).is_left = True
+
+    def _in_step(self, run_id: RunId, noted: Noted) -> str:
+        """The project, where the index has all that the run had before; the rest is left to whoever looks for words."""
+        if noted.is_left:
+            self._run(_FORGET, {"run_id_": run_id})
+            return ""
+        if noted.is_new:
+            if not self.can_find():
+                return ""
+            self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": noted.events})
+            return noted.project_id
+        is_outside = run_id == NO_RUN
+        by = len({entry.ref for entry in noted.entries}) if is_outside else noted.events
+        move = _MOVE_ANY if is_outside else _MOVE
+        if not self.can_find() or not self._run(move, {"run_id_": run_id, "by_": by}):
+            self._run(_FORGET, {"run_id_": run_id})
+            return ""
+        if is_outside or not noted.entries:
+            return noted.project_id
+        return str(self._connection.execute(_PROJECT, {"run_id_": run_id}).scalar_one())
+
+    def _index(self, project: str, run_id: RunId, entries: Sequence[SearchEntry]) -> None:
+        rows: list[dict[str, Any]] = []
+        texts: list[tuple[int, str, str, str]] = []
+        for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
+            place, title, text = _words_of(project, run_id, entry)
+            rows.append(
+                {"id": id_, "project_id": project, "run_id": run_id or None, "kind": entry.kind, "source": entry.source,
+                 "ref": entry.ref, "part": entry.part, "title": title[:_TITLE_CHARS]}
+            )  # fmt: skip
+            texts.append((id_, place, title, text))
+        self._run(_NEW_ENTRIES, rows)
+        if texts:
+            self._connection.exec_driver_sql(_INSERT_TEXT, texts)
+
+    def _take_out(self, project: str, run_id: RunId, entries: Sequence[tuple[int, SearchEntry]]) -> None:
+        """Take the words of these rows out of the index."""
+        texts = [(id_, *_words_of(project, run_id, entry)) for id_, entry in entries]
+        if texts:
+            self._connection.exec_driver_sql(_DELETE_TEXT, texts)
+
+    def _with_ids(self, entries: Sequence[SearchEntry]) -> list[tuple[int, SearchEntry]]:
+        """Each entry with a new id: that of its moment, or the first one free after it."""
+        by_second: dict[int, list[SearchEntry]] = {}
+        for entry in entries:
+            by_second.setdefault((entry.at - _EPOCH) // timedelta(seconds=1), []).append(entry)
+        found: list[tuple[int, SearchEntry]] = []
+        for second, many in sorted(by_second.items()):
+            first = self._free_ids(max(second * _IDS_A_SECOND, found[-1][0] + 1 if found else 0), len(many))
+            found += enumerate(many, start=first)
+        return found
+
+    def _free_ids(self, low: int, count: int) -> int:
+        """The first of ``count`` ids in a row that nobody has, not below ``low``."""
+        newest = self._connection.execute(_NEWEST_ID).scalar()
+        if newest is None or newest < low:
+            return low
+        if newest - low < _BURST:
+            return newest + 1
+        span = count
+        while (last := self._connection.execute(_LAST_ID, {"low_": low, "high_": low + span}).scalar()) is not None:
+            low, span = last + 1, span * 2
+        return low
+
+
+def token(letter: str, name: str) -> str:
+    """``name`` as one word of the index, which no text can hold in its place."""
+    return letter + re.sub(r"[\W_]", "", name).lower()
+
+
+def _words_of(project: str, run_id: RunId, entry: SearchEntry) -> tuple[str, str, str]:
+    place = f"{token('p', project)} {token('r', run_id)} {token('k', entry.kind)}"
+    return place, folded(entry.title), folded("\n".join(text for _, text in entry.texts))

@@ -1,0 +1,156 @@
+"""How does the index stay what the tables say?
+
+Rules:
+1. ``index_run`` may be called for any run at any time: it takes out what is there, then puts in what the rows say now.
+2. ``drop_found`` comes before the rows of a run are deleted: its words are read from them once more.
+3. A step is short: writers wait for it. Newest runs first, so that what people look for is there soonest.
+"""
+
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.store.records.search import FindHealth
+from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
+from wfe_mcp.store.search.entries import VERSION, SearchEntry
+from wfe_mcp.store.search.index import NO_RUN
+from wfe_mcp.store.search.sources import SearchSourceRepository
+from wfe_mcp.store.sqlite import FIND_TEXT
+
+__all__ = ["SearchUpkeepRepository"]
+
+_OF_RUN = FIND_ENTRY.c.run_id == bindparam("run_id_")
+_OUTSIDE = FIND_ENTRY.c.run_id.is_(None)
+_ENTRIES = select(FIND_ENTRY.c.id, FIND_ENTRY.c.project_id, FIND_ENTRY.c.source, FIND_ENTRY.c.ref, FIND_ENTRY.c.part)
+_NEW_RUN = insert(FIND_RUN)
+_FORGET = delete(FIND_RUN).where(FIND_RUN.c.run_id == bindparam("run_id_"))
+_RUN = select(RUN.c.project_id, RUN.c.last_seq).where(RUN.c.id == bindparam("run_id_"))
+_OUTSIDE_COUNT = select(func.count()).select_from(OPINION).where(OPINION.c.run_id.is_(None))
+_STALE = or_(
+    FIND_RUN.c.run_id.is_(None),
+    FIND_RUN.c.version < VERSION,
+    and_(FIND_RUN.c.version == VERSION, FIND_RUN.c.last_seq != RUN.c.last_seq),
+)
+_JOINED = RUN.outerjoin(FIND_RUN, FIND_RUN.c.run_id == RUN.c.id)
+_WAITING = (
+    select(RUN.c.id, RUN.c.last_seq)
+    .select_from(_JOINED)
+    .where(_STALE)
+    .order_by(RUN.c.created_at.desc(), RUN.c.id.desc())
+    .limit(100)
+)
+_WAITING_COUNT = select(func.count()).select_from(_JOINED).where(_STALE)
+_OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FIND_RUN.c.version >= VERSION)
+_OLDER = select(FIND_RUN.c.run_id).where(FIND_RUN.c.version < VERSION).limit(1)
+_ANY_WAITS = select(FIND_WAITING.c.run_id).limit(1)
+_CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
+_WIPE = text("INSERT INTO find_text (find_text) VALUES ('delete-all')")
+
+
+class SearchUpkeepRepository(SearchSourceRepository):
+    """Indexes whole runs."""
+
+    def index_run(self, run_id: RunId) -> int:
+        """Index a run anew, whatever was there of it; the number of its entries. ``NO_RUN``: opinions outside runs."""
+        self._must_find()
+        self.drop_found(run_id)
+        self._noted.pop(run_id, None)
+        if run_id == NO_RUN:
+            return self._index_outside()
+        row = self._connection.execute(_RUN, {"run_id_": run_id}).first()
+        if row is None:
+            return 0
+        entries = list(self._said_in(run_id))
+        self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": row.last_seq})
+        self._index(row.project_id, run_id, entries)
+        return len(entries)
+
+    def drop_found(self, run_id: RunId) -> int:
+        """Take a run out of the index; how many entries it had. Its rows must still be there: rule 2."""
+        of_run = _OUTSIDE if run_id == NO_RUN else _OF_RUN
+        rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
+        if rows and self.can_find():
+            said = {(entry.source, entry.ref, entry.part): entry for entry in self._said_in(run_id)}
+            known = [(row, said.get((row.source, row.ref, row.part))) for row in rows]
+            for project in {row.project_id for row in rows}:
+                taken = [(row.id, entry) for row, entry in known if entry is not None and row.project_id == project]
+                self._take_out(project, run_id, taken)
+        self._run(delete(FIND_ENTRY).where(of_run), {"run_id_": run_id})
+        self._run(_FORGET, {"run_id_": run_id})
+        return len(rows)
+
+    def index_missing(self, after: RunId | None = None, most: int = 400) -> RunId | None:
+        """Index runs that wait for it, with about ``most`` events; the oldest one, None when none waits.
+
+        ``after``: what the step before gave back.
+        """
+        self._must_find()
+        if self._connection.execute(_OLDER).first() is not None:
+            self.rebuild_index()
+        indexed, there = self._outside()
+        if after is None and indexed != there:
+            self.index_run(NO_RUN)
+        chosen: list[RunId] = []
+        events = 0
+        for run_id, last_seq in self._connection.execute(_WAITING.where(*self._older_than(after))):
+            if events >= most:
+                break
+            chosen.append(RunId(run_id))
+            events += last_seq
+        for run_id in reversed(chosen):  # so that what is of one second stays in order
+            self.index_run(run_id)
+        return chosen[-1] if chosen else None
+
+    def rebuild_index(self) -> None:
+        """Empty the index: every run waits to be indexed again."""
+        self._must_find()
+        self._connection.execute(_WIPE)
+        self._run(delete(FIND_ENTRY))
+        self._run(delete(FIND_RUN))
+
+    def index_is_behind(self) -> bool:
+        """True when a run, or an opinion outside runs, is not indexed at all, or nothing by these rules; no run is counted."""
+        indexed, there = self._outside()
+        return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
+
+    def find_health(self) -> FindHealth:
+        """How many runs wait: each is compared."""
+        indexed, there = self._outside()
+        waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + ((indexed or 0) != there)
+        return FindHealth(self._caches.library.has_fts5, waiting)
+
+    def _outside(self) -> tuple[int | None, int]:
+        """How many opinions outside runs are indexed (None: by these rules nobody has looked yet); how many there are."""
+        indexed = self._connection.execute(_OUTSIDE_SEQ).scalar()
+        return indexed, self._connection.execute(_OUTSIDE_COUNT).scalar_one()
+
+    def _index_outside(self) -> int:
+        by_project: dict[str, list[SearchEntry]] = {}
+        for project, entries in self._said_outside():
+            by_project.setdefault(project, []).extend(entries)
+        count = self._connection.execute(_OUTSIDE_COUNT).scalar_one()
+        self._run(_NEW_RUN, {"run_id": NO_RUN, "version": VERSION, "last_seq": count})
+        for project, entries in by_project.items():
+            self._index(project, NO_RUN, entries)
+        return sum(map(len, by_project.values()))
+
+    def _older_than(self, run_id: RunId | None) -> tuple[ColumnElement[bool], ...]:
+        at = None if run_id is None else self._connection.execute(_CREATED, {"run_id_": run_id}).scalar()
+        if at is None:
+            return ()
+        return (RUN.c.created_at <= at, or_(RUN.c.created_at < at, RUN.c.id < run_id))
+
+    def must_have_fts5(self) -> None:
+        """Refuses ``unavailable`` where SQLite cannot look for words."""
+        if not self._caches.library.has_fts5:
+            raise Refused(
+                "unavailable",
+                "find needs FTS5, and the SQLite library of this Python was built without it.",
+                "Install wfe-mcp[sqlite], which brings its own. Nothing is lost: all runs are indexed then.",
+            )
+
+    def _must_find(self) -> None:
+        self.must_have_fts5()
+        if not self.can_find():
+            self._connection.exec_driver_sql(FIND_TEXT)
+            self._caches.library.can_find = True

@@ -1,0 +1,82 @@
+"""What does every answer say of its run: where it stands, what may come next, and why something was refused?"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
+from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.views import artifacts as artifact_views
+from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.next_moves import next_moves, submit_move
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["after_move", "envelope_of", "refusal", "standing_of"]
+
+
+def standing_of(engine: Engine, run: str) -> Overview:
+    """Where ``run`` stands as this process sees it. A rollback that was interrupted is ended first."""
+    with engine.store.read() as tx:
+        found = overview(engine, tx, engine.load(tx, run))
+    if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
+        return found
+    with suppress(Refused):  # it cannot be ended just now, and blockers say so
+        end_interrupted(engine, found.loaded.record.id)
+    with engine.store.read() as tx:
+        return overview(engine, tx, engine.load(tx, run))
+
+
+def envelope_of(
+    found: Overview, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
+) -> Envelope:
+    """The answer about a run as it stands now, and one of its phases."""
+    state = found.loaded.state
+    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
+    return Envelope(
+        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
+        found.waiting_on, summary, next_moves(found), data, error,
+    )  # fmt: skip
+
+
+def after_move(engine: Engine, run: str, phase: str, what: str) -> Envelope:
+    """The answer to what has changed a phase: its newest attempt."""
+    found = standing_of(engine, run)
+    return envelope_of(
+        found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
+    )
+
+
+def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
+    """The envelope of a refusal: with the run's state and legal next calls where the run is known."""
+    run, phase = refused.run or run, refused.phase or phase
+    data = dict(refused.data)
+    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
+    if run:
+        try:
+            found = standing_of(engine, run)
+        except Refused:
+            return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+        if phase not in found.loaded.state.attempts:
+            phase = None
+        envelope = envelope_of(found, refused.message, data, phase=phase, error=refused)
+        return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
+    return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+
+
+def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:
+    """After an invalid artifact: submit again, with the schema at hand when it is small."""
+    attempt = found.loaded.state.current(PhasePath(phase))
+    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
+        return envelope
+    output = artifact_views.output_view(found.plan, attempt.phase)
+    if len(str(output)) > 2_000:
+        return envelope
+    submit = submit_move(found.loaded.record.id, phase, attempt.number)
+    return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))

@@ -1,0 +1,23 @@
+"""What is said where no run is open? Kept apart from ``answers``: it is asked most often, and must not load them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.views.envelope import Envelope, Next
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+__all__ = ["nothing_open", "quiet_status"]
+
+
+def quiet_status(engine: Engine) -> Envelope | None:
+    """The status of a project in which nothing is open; None where that takes more than a glance to tell."""
+    return nothing_open() if engine.nothing_is_open() else None
+
+
+def nothing_open() -> Envelope:
+    """The answer where no run is open."""
+    first = Next("list_templates", why="choose a template, then start_run")
+    return Envelope(True, summary="No run is open in this project.", next=(first,), data={"runs": []})

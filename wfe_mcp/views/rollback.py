@@ -1,0 +1,85 @@
+"""What is told of checkpoints, and of a run that went back?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.engine.files import checkpoints
+from wfe_mcp.engine.history import rollback
+from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.checkpoints import checkpoint_view, not_kept, not_kept_words
+from wfe_mcp.views.envelopes import envelope_of, standing_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.envelope import Envelope
+
+__all__ = ["checkpoint", "checkpoints_told", "go_back", "redo", "undo"]
+
+_PATHS = 20
+_TOLD = 5
+
+
+def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
+    """Roll back to a checkpoint, or to the last start of a phase."""
+    return _told(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "back at")
+
+
+def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+    """Take back the last command."""
+    return _told(engine, rollback.undo(engine, by, run, files=files, discard=discard), "undone:")
+
+
+def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+    """Take back the last undo."""
+    return _told(engine, rollback.redo(engine, by, run, files=files, discard=discard), "redone:")
+
+
+def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
+    """Take a checkpoint now."""
+    standing_of(engine, run)  # a rollback that was interrupted is ended first
+    taken = checkpoints.take_checkpoint(engine, run, by, note)
+    found = standing_of(engine, run)
+    data = checkpoint_view(taken)
+    told = f"{taken.name}: {'state and files' if taken.commit else taken.note}"
+    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else []
+    if left:
+        data["not_kept"] = left
+        told += f"; {not_kept_words(left[:_TOLD], taken.skipped)}"
+    return envelope_of(found, told, {"checkpoint": data})
+
+
+def checkpoints_told(engine: Engine, run: str) -> Envelope:
+    """The checkpoints of a run, newest first; ``files`` says whether its files are kept still."""
+    from wfe_mcp.workspace.git.checkpoints import kept
+
+    found = standing_of(engine, run)
+    record = found.loaded.record
+    with engine.store.read() as tx:
+        taken = checkpoints.checkpoints_of(tx, record.id)
+    commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
+    rows = [checkpoint_view(one) | {"files": one.commit in commits} for one in reversed(taken)]
+    told = f"{len(rows)} checkpoint(s)"
+    if not engine.project.is_git:
+        told += "; without git a rollback takes back the state alone"
+    return envelope_of(found, told, {"checkpoints": rows})
+
+
+def _told(engine: Engine, went: rollback.Went, how: str) -> Envelope:
+    found = standing_of(engine, went.loaded.record.id)
+    data: dict[str, Any] = {"to": went.to, "changed": list(went.places[:_PATHS]), **run_views.brief(found)}
+    told = f"{how} {went.what}"
+    if went.restored is not None:
+        paths = [change.path for change in went.restored.changes]
+        data["files"] = {"restored": len(paths), "paths": paths[:_PATHS], "before": went.safety}
+        if went.restored.left:
+            data["files"]["left"] = [each.path for each in went.restored.left[:_PATHS]]
+        told += f"; {len(paths)} file(s) as they were then; what was there before is {went.safety}"
+    else:
+        told += f"; {went.note}"
+    if went.effects:
+        data["effects"] = list(went.effects)
+        told += f"; not taken back: {', '.join(went.effects)}"
+    return envelope_of(found, told, data)

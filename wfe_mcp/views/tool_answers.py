@@ -1,0 +1,248 @@
+"""What does each tool answer?
+
+One function per tool: it asks the engine, reads where the run stands now and puts both into the envelope. Refusals
+are raised; ``answering.refusal`` turns them into the same envelope with the legal next calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.phases import claim as phases
+from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.runs import start as runs
+from wfe_mcp.engine.runs.archive import is_stale
+from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.engine.templates import catalogue as templates
+from wfe_mcp.engine.templates import versions
+from wfe_mcp.views import artifacts as artifact_views
+from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.checkpoints import newest_checkpoints
+from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
+from wfe_mcp.views.idle_status import nothing_open, quiet_status
+from wfe_mcp.views.next_moves import next_moves, submit_move
+from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
+from wfe_mcp.views.tool_calls import with_tools
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.phases.claim import Claim
+
+__all__ = [
+    "control_run", "list_templates", "read_artifact", "retry_phase", "save_template", "skip_phase", "start_phase",
+    "start_run", "status", "submit_artifact", "submitted",
+]  # fmt: skip
+
+_SHOWN = 20
+_PROMPT_CHARS = 4_500
+_INPUT_CHARS = 400
+"""An answer stays below 10 kB: a long prompt goes on in its file, and long inputs are where the prompt quotes them."""
+
+
+def list_templates(
+    engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False
+) -> Envelope:  # fmt: skip
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: those out of use too."""
+    del by
+    if name:
+        offer = templates.template_definition(engine, name)
+        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        return Envelope(
+            True, summary=f"Template {offer.name} {offer.version}: {offer.title}", next=() if offer.state else (start,),
+            data=template_view(offer),
+        )  # fmt: skip
+    found = templates.offers(engine, query, all_states=all_states)
+    lines = template_lines(found[:_SHOWN])
+    starts = tuple(
+        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+        if lines[index]["inputs"] == inputs_schema(offer) else Next("list_templates", {"name": offer.name})
+        for index, offer in enumerate(found[:3]) if not offer.state
+    )  # fmt: skip
+    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
+    return Envelope(True, summary=what, next=starts, data={"templates": lines})
+
+
+def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
+    """Keep a new version of a template; with ``dry_run`` only say whether it could be kept. It starts once trusted."""
+    del by  # whoever saves it: only a person's trust makes it count
+    kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
+    what = f"{kept.name} {kept.version}"
+    if dry_run:
+        return Envelope(True, summary=f"{what} can be kept as it is; nothing was stored.", data=kept_view(kept))
+    summary = f"{what} is kept. A run starts from it once a person trusts it: wfe-mcp trust {kept.name}"
+    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="what was kept")
+    return Envelope(True, summary=summary, next=(look,), data=kept_view(kept))
+
+
+def start_run(
+    engine: Engine, by: By, template: str, inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
+    auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
+) -> Envelope:  # fmt: skip
+    """Create a run and say which phase is first."""
+    loaded = runs.start_run(
+        engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
+        driver=driver, triggered_by=triggered_by, external_id=external_id,
+    )  # fmt: skip
+    return status(engine, by, loaded.record.id)
+
+
+def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
+    """Where a run stands; without ``run`` the open runs of this project and the next call in the newest."""
+    if not run:
+        return _open_runs(engine, by)
+    found = standing_of(engine, run)
+    view = run_views.brief(found)
+    if detail == "full":
+        with engine.store.read() as tx:
+            view = run_views.full(with_tools(tx, found)) | newest_checkpoints(tx, found)
+    warnings = artifact_views.warnings(found)
+    summary = run_views.summary(found)
+    if is_stale(engine, found.loaded.record):
+        view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
+    return envelope_of(found, summary, view | ({"warnings": warnings} if warnings else {}))
+
+
+def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
+    """Claim a phase: the prompt, the schema of its artifact, the gates that will judge it."""
+    claim = phases.start_phase(engine, by, run, phase or None)
+    attempt = claim.attempt
+    submit = submit_move(claim.loaded.record.id, attempt.phase, attempt.number)
+    return Envelope(
+        True, claim.loaded.record.id, attempt.phase, str(attempt.status), str(claim.loaded.state.status), "agent",
+        f"{attempt.phase} is yours (attempt {attempt.number}): do the work, then submit_artifact", (submit,),
+        _claim_view(engine, claim),
+    )  # fmt: skip
+
+
+def submit_artifact(
+    engine: Engine, by: By, run: str, phase: str, attempt: int | None = None, artifact: dict[str, Any] | None = None,
+    path: str = "", note: str = "",
+) -> Envelope:  # fmt: skip
+    """Hand in an artifact. The answer may be ``gating``; ``submitted`` tells how it ended."""
+    if (artifact is None) == (not path):
+        raise Refused(
+            "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
+        )
+    receipt = submissions.submit(
+        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note
+    )
+    return submitted(engine, receipt.loaded.record.id, phase, receipt.attempt, receipt.revision)
+
+
+def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int) -> Envelope:
+    """How the submission ``revision`` of ``attempt`` stands: gating, awaiting, completed, or the gate that failed."""
+    found = standing_of(engine, run)
+    tries = found.loaded.state.attempts[PhasePath(phase)]
+    tried, newest = tries[attempt - 1], tries[-1]
+    data: dict[str, Any] = {"attempt": attempt, "revision": revision, "sha256": (tried.sha256 or "")[:16]}
+    verdicts = run_views.attempt_view(found, tried).get("verdicts", [])
+    data |= {"verdicts": verdicts} if verdicts else {}
+    failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
+    if failed:
+        told = f"Revision {revision} of {phase} is stored, but a gate said no. {tried.reason}"
+        hint = (
+            "Mend it and submit again; the new attempt is yours already." if newest.status is AttemptStatus.RUNNING
+            else "A rule of this phase goes on by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
+            else "The rules of this phase have ended: a person decides now." if newest.status is AttemptStatus.FAILED
+            else "Call start_phase and try again."
+        )  # fmt: skip
+        refused = Refused("gate_failed", told[:2500], hint)
+        data["verdicts"] = [{key: said[key] for key in said if key != "message"} for said in verdicts]
+        return envelope_of(found, f"{phase}: gate failed", data, phase=phase, error=refused)
+    return envelope_of(found, f"{phase}: {newest.status}", data, phase=phase)
+
+
+def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
+    """Open a new attempt."""
+    loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
+    return after_move(engine, loaded.record.id, phase, "a new attempt is open")
+
+
+def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
+    """Leave a phase out."""
+    loaded = control.skip(engine, by, run, phase, reason)
+    return after_move(engine, loaded.record.id, phase, "skipped")
+
+
+def control_run(
+    engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = "", *,
+    max_cost_usd: float | None = None, max_tokens: int | None = None,
+) -> Envelope:  # fmt: skip
+    """Pause, resume, cancel, proceed, automatic mode; a person who resumes may raise what the run may spend."""
+    loaded = control.control(
+        engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
+    )
+    found = standing_of(engine, loaded.record.id)
+    return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
+
+
+def read_artifact(
+    engine: Engine, by: By, run: str, phase: str = "", artifact: str = "", revision: int | None = None,
+    pointer: str = "", against: str = "",
+) -> Envelope:  # fmt: skip
+    """An artifact, part of one, or its difference to another revision; without a name the list of them."""
+    del by
+    found = standing_of(engine, run)
+    data = artifact_views.read(
+        engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
+    )
+    what = data.get("artifact") or f"{len(data.get('artifacts', []))} artifact(s)"
+    return envelope_of(found, f"read {what}", data)
+
+
+def _open_runs(engine: Engine, by: By) -> Envelope:
+    if (quiet := quiet_status(engine)) is not None:
+        return quiet
+    with engine.store.read() as tx:
+        rows = [engine.load(tx, run) for run in tx.open_run_ids(engine.project_id)[:_SHOWN]]
+        found = [overview(engine, tx, loaded) for loaded in rows]
+    if not found:
+        return nothing_open()
+    if len(found) == 1:
+        return status(engine, by, found[0].loaded.record.id)
+    lines = [
+        run_views.run_row(one.loaded.record, stale=is_stale(engine, one.loaded.record)) | {"waiting_on": one.waiting_on}
+        for one in found
+    ]
+    moves = [move for one in found for move in next_moves(one)[:1]]
+    return Envelope(True, summary=f"{len(found)} open runs", next=tuple(moves[:3]), data={"runs": lines})
+
+
+def _day(found: Overview) -> str:
+    return found.loaded.record.updated_at.date().isoformat()
+
+
+def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
+    attempt, plan = claim.attempt, claim.plan
+    phase = plan.phase(attempt.phase)
+    inputs = artifact_views.inputs_of(engine, claim.loaded, claim.attempt.phase)
+    small = {name: value for name, value in inputs.items() if len(canonical_json(value)) <= _INPUT_CHARS}
+    view: dict[str, Any] = {
+        "attempt": attempt.number,
+        "iteration": attempt.iteration,
+        "prompt": _prompt_view(claim),
+        "output": artifact_views.output_view(plan, attempt.phase),
+        "inputs": small,
+        "gates": [artifact_views.gate_view(gate) for gate in phase.gates],
+    }
+    optional = {
+        "inputs_left_out": sorted(set(inputs) - set(small)),
+        "feedback": claim.feedback,
+        "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
+        "tools_allowed": list(phase.tools_allowed),
+    }
+    return view | {key: value for key, value in optional.items() if value}
+
+
+def _prompt_view(claim: Claim) -> str:
+    """The prompt, or its beginning and the file that holds the whole: instructions stand first, handed-over data last."""
+    if len(claim.prompt) <= _PROMPT_CHARS:
+        return claim.prompt
+    place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
+    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"

@@ -1,0 +1,69 @@
+"""How does a project's ``.wfe/config.toml`` get what it lacks, and nothing else?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.config.toml_text import read_toml
+from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+__all__ = ["CONFIG_FILE", "ConfigWritten", "write_config"]
+
+CONFIG_FILE = ".wfe/config.toml"
+
+_HEAD = """\
+# What runs may use in this project. It counts once a person trusts it: wfe-mcp trust
+# A check is a command as a list of words. Gates name it; an agent never chooses the words.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigWritten:
+    """``added``: the checks that were missing; empty when the file was left alone."""
+
+    path: Path
+    added: tuple[str, ...]
+
+
+def write_config(root: Path, checks: Mapping[str, CheckSettings]) -> ConfigWritten:
+    """Add the checks that config.toml does not name. Every byte that is there stays (comments too).
+
+    Refuses a file that is no TOML, and one where a table cannot be appended (``checks`` written inline).
+    """
+    path = root / CONFIG_FILE
+    content = read_if_there(root, CONFIG_FILE)
+    before = _parsed(content or b"")
+    held: object = before.get("checks")
+    missing = {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
+    write_gitignore(root)
+    if content is not None and not missing:
+        return ConfigWritten(path, ())
+    text = _HEAD.encode() if content is None else content
+    if missing:
+        text = b"\n".join([text if text.endswith(b"\n") or not text else text + b"\n", _tables(missing)])
+    _parsed(text)
+    write_atomic(root, CONFIG_FILE, text)
+    return ConfigWritten(path, tuple(missing))
+
+
+def _tables(checks: Mapping[str, CheckSettings]) -> bytes:
+    import tomli_w  # only `init` writes TOML
+
+    return tomli_w.dumps(
+        {"checks": {name: check.model_dump(exclude_unset=True) for name, check in checks.items()}}
+    ).encode()
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    try:
+        return read_toml(text)
+    except ValueError as exc:
+        raise Refused(
+            "conflict",
+            f"{CONFIG_FILE} cannot be extended: {exc}. It was left as it is.",
+            "Mend the file by hand (write each check as its own [checks.<name>] table), then try again.",
+        ) from exc

@@ -1,0 +1,109 @@
+"""What may a config.toml say of how much may be done at once, spent and kept, and of providers that are out?
+
+The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wfe_mcp.workspace.config.checks import Duration
+from wfe_mcp.workspace.config.provider_tables import Count
+from wfe_mcp.workspace.git.snapshot_limits import Limits
+
+__all__ = ["BudgetSettings", "CheckpointSettings", "LimitedQueue", "OutageSettings", "QueueSettings", "size_bytes"]
+
+LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
+"""The queues that may be limited. Timers are not: they keep the times of runs."""
+
+
+def _amount(amount: float) -> float:
+    if not 0 < amount < float("inf"):
+        raise ValueError("an amount above zero, in US dollars")
+    return amount
+
+
+Amount = Annotated[float, AfterValidator(_amount)]
+
+_UNITS_BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+
+def size_bytes(size: str) -> int:
+    """``"500 kB"``, ``"10 MB"``, ``"1.5 GB"`` in bytes. ValueError for anything else, and for zero."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(kB|MB|GB)", size)
+    value = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
+    if value <= 0:
+        raise ValueError('a size is a number above zero and a unit, for example "500 kB", "10 MB" or "1 GB"')
+    return value
+
+
+def _size(text: str) -> str:
+    size_bytes(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class QueueSettings(_Table):
+    """One ``[queues.<name>]`` table: how much of one kind of work this project does at once."""
+
+    concurrency: Count | None = Field(default=None, description="Jobs at the same time, over all servers and workers.")
+    per_minute: Count | None = Field(default=None, description="Jobs that may begin in any minute.")
+    timeout: Duration | None = Field(
+        default=None,
+        description='The longest that one job may take: `"5m"`. Absent: 5 minutes for `llm` and `vision`, 10 for `agent`, none for the others, which have time-outs of their own.',
+    )
+
+
+class BudgetSettings(_Table):
+    """``[budget]``: what calls to models may use before a person is asked. A call that could go over a cap is not made."""
+
+    cost_per_run: Amount | None = Field(
+        default=None,
+        description="US dollars that one run may cost. The smaller of this and the template's `limits.max_cost` counts.",
+    )
+    cost_per_day: Amount | None = Field(
+        default=None,
+        description="US dollars in one day (UTC): of all projects when your own file says it, else of this project.",
+    )
+    tokens_per_run: Count | None = Field(default=None, description="Tokens of one run, input and output together.")
+    tokens_per_day: Count | None = Field(default=None, description="Tokens in one day, counted as `cost_per_day`.")
+
+
+class OutageSettings(_Table):
+    """``[outage]``: what happens when a provider, and its fallbacks, do not answer."""
+
+    wait: Duration = Field(
+        default="2m",
+        description='How long a run is paused then before it goes on by itself: `"2m"`. A provider that says when to come back is heard instead.',
+    )
+
+
+class CheckpointSettings(_Table):
+    """``[checkpoints]``: how much of the files checkpoints save, and for how long."""
+
+    keep: Count = Field(default=50, description="Checkpoints of one run whose files are kept; older ones go first.")
+    keep_for: Duration = Field(
+        default="30d",
+        description='How long the files of a run\'s checkpoints are kept after its end: `"30d"`. What was there before a rollback is kept twice as long.',
+    )
+    file_limit: Size = Field(
+        default="10 MB", description='A file that git does not track is not saved when it is larger: `"10 MB"`.'
+    )
+    total_limit: Size = Field(
+        default="200 MB",
+        description='What git does not track is saved up to this size in one checkpoint, small folders first: `"200 MB"`.',
+    )
+    file_count: Count = Field(
+        default=20_000, description="Files that git does not track and one checkpoint saves, small folders first."
+    )
+
+    def limits(self) -> Limits:
+        """The limits of one snapshot."""
+        return Limits(size_bytes(self.file_limit), size_bytes(self.total_limit), self.file_count)

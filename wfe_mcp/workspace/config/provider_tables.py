@@ -1,0 +1,243 @@
+"""What may a config.toml say of the providers of models, and of the roles that they fill?
+
+The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+
+from wfe_mcp.core.errors import nearest
+from wfe_mcp.resources import plugins
+from wfe_mcp.workspace.config.checks import Duration, Name, Word, seconds
+from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
+from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
+
+__all__ = ["FrozenProvider", "FrozenRole", "ProviderSettings", "RoleSettings", "builtin_provider", "kind_of"]
+
+_SECRET_OPTION = re.compile(r"(?i)(api_?key|secret|password|authorization|(^|_)token)$")
+
+
+def _key(text: str) -> str:
+    if text not in {"keyring", "stored"} and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError('where the key is, never the key: "env:NAME", "keyring" or "stored"')
+    return text
+
+
+def _address(url: str) -> str:
+    if origin_of(url) is None or "?" in url or "#" in url:
+        raise ValueError("an address is expected, https://host/path, without a user name, '?' and '#'")
+    return url
+
+
+def _options(options: dict[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if _SECRET_OPTION.search(name):
+            raise ValueError(f"no secret belongs into configuration ('{name}'): say where it is with 'key'")
+    return options
+
+
+def _share(share: float) -> float:
+    if not 0 <= share <= 2:
+        raise ValueError("a number from 0 to 2")
+    return share
+
+
+def _count(count: int) -> int:
+    if count < 1:
+        raise ValueError("a whole number above zero")
+    return count
+
+
+def _target(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(/\S+)?", name):
+        raise ValueError('the name of a role, or a provider and its model, as in "openai/gpt-5.5"')
+    return name
+
+
+Count = Annotated[int, AfterValidator(_count)]
+Target = Annotated[str, AfterValidator(_target)]
+Kind = Annotated[ProviderKind, PlainValidator(as_kind, json_schema_input_type=str)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ProviderSettings(_Table):
+    """One ``[providers.<name>]`` table: who answers, where, and where its key is."""
+
+    kind: Kind | None = Field(
+        default=None,
+        description=f"One of {', '.join(f'`{kind}`' for kind in KINDS)}, or the name of a provider that an installed package "
+        "brings, such as `acme.models`; absent: the table's name says it.",
+    )
+    enabled: bool = Field(default=True, description="`false`: no model of this provider is called.")
+    base_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        default=None,
+        description="Another address than the vendor's: https, or http on this machine or to an origin that `[http] allow` "
+        "names. That of a provider with a key counts in your own file only.",
+    )
+    key: Annotated[str, AfterValidator(_key)] | None = Field(
+        default=None,
+        description='Where the key is, never the key: `"env:NAME"`, `"keyring"`, `"stored"` (encrypted in the database). '
+        "Absent: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` or `GEMINI_API_KEY`, by kind.",
+    )
+    connect_timeout: Duration = Field(default="10s", description='The longest to wait for a connection: `"10s"`.')
+    response_timeout: Duration = Field(default="5m", description='The longest silence while an answer comes: `"5m"`.')
+    total_timeout: Duration = Field(
+        default="30m", description='The longest one call may take, however much it says: `"30m"`.'
+    )
+    max_tokens: Count = Field(default=8_192, description="The longest answer, in tokens.")
+    temperature: Annotated[float, AfterValidator(_share)] | None = Field(
+        default=None, description="How much answers vary, from `0` to `2`; absent: the model's own."
+    )
+    argv: list[Word] | None = Field(
+        default=None,
+        min_length=1,
+        description='The program of a command-line agent, with what comes before our arguments: `["claude"]`.',
+    )
+    fs_ability: FsAbility | None = Field(
+        default=None,
+        description="What it can do with files of the project: "
+        f"{', '.join(f'`{each}`' for each in get_args(FsAbility))}; decides how prompts say where the output goes.",
+    )
+    options: Annotated[dict[str, Any], AfterValidator(_options)] = Field(
+        default={},
+        description="What only one kind understands, such as `permission_mode`, `allowed_tools`, `sandbox`, `max_turns`.",
+    )
+    concurrency: Count | None = Field(default=None, description="Calls at the same time, over all runs.")
+    requests_per_minute: Count | None = Field(default=None, description="Calls in any minute, over all runs.")
+
+    def needs_key(self, kind: ProviderKind) -> bool:
+        """Whether a key goes to the provider's address; that of a package may have one that we do not know."""
+        facts = facts_of(kind)
+        return bool(self.key or facts.variable or facts.is_installed)
+
+    def fault(self, name: str, allow: Iterable[str]) -> str:
+        """Why the provider cannot be used; empty when it can. ``allow``: origins that plain http may reach."""
+        kind = kind_of(name, self)
+        if kind is None:
+            return f"needs 'kind', one of {', '.join(KINDS)}"
+        facts = facts_of(kind)
+        if facts.is_installed:
+            absent = _absent(kind)
+            if absent:
+                return absent
+        if kind == "openai-compatible" and self.base_url is None:
+            return "needs 'base_url', the address of the server"
+        if self.base_url is not None and not facts.is_network:
+            return f"has a 'base_url', but {kind} is reached by no address"
+        if self.argv is not None and not facts.argv:
+            return f"has an 'argv', but {kind} is no program"
+        if self.base_url is None or is_loopback(self.base_url):
+            return ""
+        return origin_fault(self.base_url, allow)
+
+    def frozen(self, name: str, *, from_project: bool = False) -> "FrozenProvider":
+        """The provider as a run keeps it. It must be without ``fault``."""
+        kind = kind_of(name, self)
+        assert kind is not None, "a provider with a fault does not count"
+        facts = facts_of(kind)
+        return FrozenProvider(
+            name=name,
+            kind=kind,
+            base_url=self.base_url,
+            key=self.key or (f"env:{facts.variable}" if facts.variable else None),
+            connect_s=seconds(self.connect_timeout),
+            response_s=seconds(self.response_timeout),
+            total_s=seconds(self.total_timeout),
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            argv=tuple(self.argv or ()),
+            fs_ability=self.fs_ability or facts.fs_ability,
+            options=self.options,
+            from_project=from_project,
+        )
+
+
+class FrozenProvider(BaseModel):
+    """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
+
+    ``from_project``: the project's configuration had a say, so that the trust in it must last.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Kind
+    base_url: str | None = None
+    key: str | None = None
+    connect_s: float
+    response_s: float
+    total_s: float
+    max_tokens: int
+    temperature: float | None = None
+    argv: tuple[str, ...] = ()
+    fs_ability: FsAbility
+    options: dict[str, Any] = {}
+    from_project: bool = False
+
+
+class RoleSettings(_Table):
+    """One ``[roles.<name>]`` table: a provider and its model."""
+
+    provider: Name = Field(
+        description='Who answers: the name of a `[providers]` table, or of a kind that needs none, such as `"openai"`.'
+    )
+    model: str | None = Field(
+        default=None, description="The provider's name of the model; command-line agents have one of their own."
+    )
+    fallback: list[Target] = Field(
+        default=[],
+        description="Who answers when this one is out, in order: roles, or a provider and its model, as in "
+        '`["openai/gpt-5.5"]`.',
+    )
+    fs_ability: FsAbility | None = Field(default=None, description="Instead of the provider's.")
+
+    def frozen(self, name: str, *, from_project: bool = False) -> "FrozenRole":
+        """The role as a run keeps it."""
+        return FrozenRole(
+            name=name,
+            provider=self.provider,
+            model=self.model or "",
+            fallback=tuple(self.fallback),
+            fs_ability=self.fs_ability,
+            from_project=from_project,
+        )
+
+
+class FrozenRole(BaseModel):
+    """A role as it was when the run started. ``from_project``: as in ``FrozenProvider``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    provider: str
+    model: str = ""
+    fallback: tuple[str, ...] = ()
+    fs_ability: FsAbility | None = None
+    from_project: bool = False
+
+
+def kind_of(name: str, provider: ProviderSettings) -> ProviderKind | None:
+    """The kind of the provider ``name``: what its table says, else its name; None when neither does."""
+    return provider.kind or shipped_kind(name)
+
+
+def builtin_provider(name: str) -> ProviderSettings | None:
+    """The provider that is there without a table; None when ``name`` is no kind that needs none."""
+    kind = shipped_kind(name)
+    return ProviderSettings(kind=kind) if kind is not None and facts_of(kind).is_builtin else None
+
+
+def _absent(kind: ProviderKind) -> str:
+    """Why the kind of a package cannot be used; empty when one brings it. Nothing of it is loaded."""
+    known = plugins("providers")
+    if kind in known:
+        return ""
+    near = nearest(kind, known)
+    hint = f"; the nearest is '{near[0]}'" if near else "; install the package, and see: wfe-mcp doctor"
+    return f"no installed package brings providers of kind '{kind}'{hint}"

@@ -1,0 +1,373 @@
+"""Which settings hold here, and which layer does each come from?
+
+    flag  >  environment  >  project (.wfe/config.toml, once trusted)  >  user  >  default
+
+Rules:
+1. Tables merge key by key, everything else replaces; each dotted key has one origin.
+2. Project configuration counts only when ``trusted`` says so for the sha256 of the very bytes that are used.
+3. A fault is a problem to report, never a reason not to start: the faulty key is left out, the others count.
+4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
+5. What keeps an agent from something only narrows (``narrowing.py``): the environment gives nothing back.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck, find_checks, seconds
+from wfe_mcp.workspace.config.config_file import CONFIG_FILE, ConfigWritten, write_config
+from wfe_mcp.workspace.config.precedence import narrow
+from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings, kind_of
+from wfe_mcp.workspace.config.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, Settings
+from wfe_mcp.workspace.config.toml_text import read_toml
+from wfe_mcp.workspace.files.project_files import read_if_there
+from wfe_mcp.workspace.system.location import user_config_file
+
+__all__ = [
+    "FROM_ENVIRONMENT",
+    "CheckSettings",
+    "ConfigWritten",
+    "FrozenCheck",
+    "FrozenServer",
+    "LoadedSettings",
+    "McpServerSettings",
+    "PhaseSettings",
+    "ProviderSettings",
+    "RoleSettings",
+    "SettingSource",
+    "Settings",
+    "find_checks",
+    "load_settings",
+    "seconds",
+    "table_faults",
+    "write_config",
+]  # fmt: skip
+
+LayerName = Literal["flag", "environment", "project", "user", "default"]
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """The layer a value came from, and where there: a file, a variable, a flag."""
+
+    layer: LayerName
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """What holds, from where, and what does not count.
+
+    ``untrusted``: files that wait for trust. ``pending``: what would hold if they had it, else None; gates ask it
+    whether an unknown check is only untrusted. ``project_file`` with ``project_sha256``: the file and the bytes read.
+    """
+
+    settings: Settings
+    origins: dict[str, SettingSource]
+    untrusted: list[Path]
+    problems: list[Detail]
+    pending: Settings | None = None
+    project_file: Path | None = None
+    project_sha256: str | None = None
+
+    def values(self) -> dict[str, object]:
+        """Every value by its dotted key, in order; the keys are those of ``origins``."""
+        return dict(sorted(_leaves(_plain(self.settings))))
+
+
+def load_settings(
+    project_root: Path,
+    trusted: Callable[[Path, str], bool],
+    env: Mapping[str, str],
+    flags: Mapping[str, object],
+    user_file: Path | None = None,
+) -> LoadedSettings:
+    """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None."""
+    problems: list[Detail] = []
+    user_path = user_config_file() if user_file is None else user_file
+    user = _layer("user", str(user_path), _read(user_path.parent, user_path.name, problems), problems)
+    project_path = (project_root / CONFIG_FILE).resolve()
+    content = _read(project_root, CONFIG_FILE, problems)
+    sha256 = None if content is None else sha256_hex(content)
+    project = _layer("project", str(project_path), content, problems)
+    is_trusted = sha256 is None or trusted(project_path, sha256)
+    above = [_from_environment(env, problems), _from_flags(flags, problems)]
+    settings, origins = _merged([user, *([project] if is_trusted else []), *above], problems)
+    return LoadedSettings(
+        settings=settings,
+        origins=origins,
+        untrusted=[] if is_trusted else [project_path],
+        problems=problems,
+        pending=None if is_trusted else _merged([user, project, *above], [])[0],
+        project_file=None if sha256 is None else project_path,
+        project_sha256=sha256,
+    )
+
+
+def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
+    """What is wrong with a table ``[what.name]`` that somebody is about to write; a missing key may stand elsewhere."""
+    faults: list[Detail] = []
+    values: Document = {}
+    _merge(values, {what: {name: table}})
+    _valid(values, "this", faults)
+    return faults
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One layer's valid values. ``where``: per dotted key, or one place for all under ``""``."""
+
+    name: LayerName
+    where: Mapping[str, str]
+    values: Document
+
+
+FROM_ENVIRONMENT = {
+    "WFE_AUTO": "auto",
+    "WFE_ARTIFACTS_ON_MISMATCH": "artifacts.on_mismatch",
+    "WFE_RUNS_STALE_AFTER": "runs.stale_after",
+    "WFE_HTTP_ALLOW": "http.allow",
+    "WFE_ENV_ALLOW": "env.allow",
+    "WFE_POLICY_TEMPLATES": "policy.templates",
+    "WFE_UI_AUTO": "ui.auto",
+}
+"""Variable → the key that it sets."""
+
+_LISTS = {"http.allow", "env.allow", "policy.templates"}
+_BOOLEANS = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+
+
+def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
+    """The variables above; lists are separated by commas. Other WFE_ variables are not settings."""
+    where: dict[str, str] = {}
+    values: Document = {}
+    for variable, key in FROM_ENVIRONMENT.items():
+        text = env.get(variable)
+        if not text:
+            continue
+        value: object = text
+        if key in _LISTS:
+            value = [word.strip() for word in text.split(",") if word.strip()]
+        elif key in {"auto", "ui.auto"}:
+            value = _BOOLEANS.get(text.lower(), text)
+        where[key] = variable
+        one: Document = {}
+        _put(one, key, value)
+        _merge(values, _valid(one, variable, problems))
+    return _Layer("environment", where, values)
+
+
+def _from_flags(flags: Mapping[str, object], problems: list[Detail]) -> _Layer:
+    values: Document = {}
+    for key, value in flags.items():
+        _put(values, key, value)
+    return _Layer("flag", {key: f"--{key}" for key in flags}, _valid(values, "the command line", problems))
+
+
+def _layer(name: LayerName, where: str, content: bytes | None, problems: list[Detail]) -> _Layer:
+    try:
+        values: Document = read_toml(content) if content else {}
+    except UnicodeDecodeError:
+        problems.append(Detail("", f"{where} is no UTF-8 text, so none of it counts"))
+        values = {}
+    except ValueError as exc:
+        problems.append(Detail("", f"{where} is no valid TOML, so none of it counts: {exc}"))
+        values = {}
+    return _Layer(name, {"": where}, _without_nul(_valid(values, where, problems), where, problems))
+
+
+def _without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
+    """``values`` without the texts that neither a program nor the database can take, each of which is a problem."""
+    waiting: list[list[Any]] = [[key] for key in values]
+    while waiting:
+        path = waiting.pop()
+        table: Any = values
+        for part in path[:-1]:
+            table = table[part]
+        value = table[path[-1]]
+        if isinstance(value, dict) and "\x00" not in path[-1]:
+            waiting += [[*path, key] for key in cast("Document", value)]
+        elif any("\x00" in str(each) for each in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
+            shown = ".".join(path).replace("\x00", "\\0")
+            problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
+            del table[path[-1]]
+    return values
+
+
+def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
+    if not root.is_dir():
+        return None
+    try:
+        return read_if_there(root, relative)
+    except Refused as exc:
+        problems.append(Detail("", f"{exc.message} It does not count. {exc.hint}"))
+        return None
+
+
+def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dict[str, SettingSource]]:
+    """The layers, lowest first, as one. What lacks a required key in all of them is left out, with a problem."""
+    _leave_keys_at_home(layers, problems)
+    values: Document = {}
+    origins: dict[str, SettingSource] = {}
+    for layer in layers:
+        _merge(values, layer.values)
+        for key, _ in _leaves(layer.values):
+            origins[key] = SettingSource(layer.name, layer.where.get(key) or layer.where.get("", ""))
+    narrow([(layer.name, layer.values) for layer in layers], values)
+    settings = _complete(values, problems)
+    known = dict(_leaves(_plain(settings)))
+    return settings, {key: origins.get(key, SettingSource("default")) for key in sorted(known)}
+
+
+def _complete(values: Document, problems: list[Detail]) -> Settings:
+    while True:
+        try:
+            return _without_faulty_tables(Settings.model_validate(values), values, problems)
+        except ValidationError as exc:
+            # Every layer is valid in itself, so only required keys can be missing, each in a table of its own.
+            for error in exc.errors(include_url=False, include_input=False):
+                path = [str(part) for part in error["loc"]]
+                already = any(problem.path == pointer(*path) for problem in problems)
+                if not already:
+                    what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
+                    problems.append(Detail(pointer(*path), what, expected=path[-1]))
+                _remove(values, path[:-1])
+
+
+def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
+    """A table may be put together from several layers, so that only the whole shows whether it can be used."""
+    allow = settings.http.allow
+    looked_at = [
+        *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
+        *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
+        *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),
+    ]
+    for table, name, fault in looked_at:
+        if fault:
+            problems.append(Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}"))
+            _remove(values, [table, name])
+    return Settings.model_validate(values)
+
+
+def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
+    """Take from the project's layer every address that a key would go to: the user alone says where (rule 4)."""
+    tables: list[Document] = [layer.values.get("providers", {}) for layer in layers if layer.name == "project"]
+    for name, table in (item for each in tables for item in each.items()):
+        whole: Document = {}
+        for layer in layers:
+            _merge(whole, layer.values.get("providers", {}).get(name, {}))
+        provider = ProviderSettings.model_validate(whole)
+        kind = kind_of(name, provider)
+        if "base_url" in table and kind is not None and provider.needs_key(kind):
+            del table["base_url"]
+            what = f"[providers.{name}] has a key, so a project does not say where it goes: name base_url in your own configuration"
+            problems.append(Detail(pointer("providers", name, "base_url"), what))
+
+
+def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
+    """``values`` without its faulty keys, each of which is a problem. A missing key may come from another layer."""
+    try:
+        Settings.model_validate(values)
+    except ValidationError as exc:
+        for error in exc.errors(include_url=False):
+            if error["type"] != "missing":
+                path = [part for part in error["loc"] if part != "[key]"]
+                problems.append(_problem(path, where, error))
+                _remove(values, path)
+    return values
+
+
+_EXPECTED = {
+    "string_type": "a text in quotes",
+    "list_type": 'a list, for example ["a", "b"]',
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "greater_than_equal": "a number that is not negative",
+    "too_short": "at least one entry",
+}
+
+
+def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
+    shown = ".".join(str(part) for part in path)
+    context = error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        valid = _keys_at(path[:-1])
+        near = nearest(str(path[-1]), valid)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
+    said = context.get("error") or context.get("expected") or error["msg"]
+    expected = _EXPECTED.get(error["type"], str(said))
+    # What was written where a provider's key or address is expected may be a key.
+    got = None if path[0] == "providers" else _short(error["input"])
+    return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)
+
+
+def _keys_at(path: list[str | int]) -> list[str]:
+    """The keys that the table at ``path`` may hold."""
+    kind: Any = Settings
+    for part in path:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
+    return sorted(kind.model_fields)
+
+
+def _short(value: object) -> object:
+    text = repr(value)
+    return value if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _plain(settings: Settings) -> Document:
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        dotted = f"{above}{_shown_key(key)}"
+        if isinstance(value, dict):
+            yield from _leaves(cast("Document", value), f"{dotted}.")
+        else:
+            yield dotted, value
+
+
+def _shown_key(key: str) -> str:
+    return key if key.replace("-", "").replace("_", "").isalnum() else f'"{key}"'
+
+
+def _merge(into: Document, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], cast("Document", value))
+        elif isinstance(value, dict):
+            into[key] = {}
+            _merge(into[key], cast("Document", value))
+        else:
+            into[key] = value
+
+
+def _put(values: Document, dotted: str, value: object) -> None:
+    *tables, last = dotted.split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[last] = value
+
+
+def _remove(values: Document, path: list[Any]) -> None:
+    """Remove the key at ``path``, or the list that holds it; nothing when an earlier fault removed it."""
+    table: Any = values
+    for part in path[:-1]:
+        inner = table.get(part)
+        if not isinstance(inner, dict):
+            table.pop(part, None)
+            return
+        table = cast("Document", inner)
+    table.pop(path[-1], None)

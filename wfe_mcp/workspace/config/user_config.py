@@ -1,0 +1,37 @@
+"""How does the user's own config.toml change, one table at a time?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.toml_tables import NotEditable
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.system.location import user_config_file
+
+__all__ = ["change_user_config"]
+
+_HEAD = "# What holds in all your projects; see: wfe-mcp config show --origin\n"
+
+
+def change_user_config(change: Callable[[str], str]) -> Path:
+    """Write what ``change`` makes of the file's text, ``""`` where there is none; the file's path.
+
+    Refuses ``conflict`` where the text cannot be edited line by line, and leaves it as it is then.
+    """
+    path = user_config_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            "unavailable", f"{path.parent} cannot be made: {error.strerror}.", "Make its folder writable."
+        ) from error
+    content = read_if_there(path.parent, path.name)
+    try:
+        before = _HEAD if content is None else content.decode()
+        after = change(before)
+    except (NotEditable, UnicodeDecodeError) as exc:
+        raise Refused("conflict", f"{path} was left as it is: {exc}.",
+                      "Change it in an editor: write each provider and role as a table of its own.") from exc  # fmt: skip
+    if after != before:
+        write_atomic(path.parent, path.name, after)
+    return path

@@ -1,0 +1,147 @@
+"""Where do people see, and edit, what the database holds?
+
+    .wfe/runs/<run>/<phase path>/<attempt>/
+        prompt.md  feedback.md  evidence/  context/ (bundles too long for the prompt)
+        artifact.json, artifact.md, or the folder artifact/
+
+Rules:
+1. Everything here is a mirror: the database is right, and a mirror that is gone is written again, never missed.
+2. Names are checked before they become folders, and no link on the way is followed.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.folders import walk
+from wfe_mcp.workspace.files.project_files import MAX_FILE_BYTES, read_folder, read_if_there, write_atomic, write_bundle
+from wfe_mcp.workspace.files.staging import remove_tree
+
+__all__ = [
+    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "log_place", "read_artifact_file", "read_edited", "remove_run",
+    "runs_with_files", "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
+]  # fmt: skip
+
+Rendered = tuple[str, str] | Mapping[str, str]
+"""An artifact as files: (suffix, text), or a bundle's path to content. What ``artifacts.render`` makes."""
+
+Edited = tuple[str, bytes] | Mapping[str, bytes]
+
+GITIGNORE = """\
+# What wfe-mcp writes for people to look at; the database holds it too.
+runs/
+report-*
+stage-*/
+.wfe-new-*
+"""
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_RUN = re.compile(_NAME)
+_PHASE_PATH = re.compile(rf"{_NAME}(\[{_NAME}\])?(\.{_NAME}(\[{_NAME}\])?)*")
+
+
+def attempt_folder(run: str, phase: str, attempt: int) -> str:
+    """The attempt's folder relative to the project root. Refuses names that are no run, phase path or number."""
+    if not _RUN.fullmatch(run) or not _PHASE_PATH.fullmatch(phase) or attempt < 1:
+        raise Refused(
+            "path_outside_project",
+            f"Run {run!r:.80}, phase {phase!r:.200}, attempt {attempt} name no folder.",
+            "Use the run and phase as `wfe-mcp status` shows them.",
+        )
+    return f".wfe/runs/{run}/{phase}/{attempt}"
+
+
+def artifact_path(run: str, phase: str, attempt: int, rendered: Rendered) -> str:
+    """Where the artifact's file, or a bundle's folder, stands, relative to the project root."""
+    suffix = rendered[0] if isinstance(rendered, tuple) else ""
+    return f"{attempt_folder(run, phase, attempt)}/artifact{suffix}"
+
+
+def write_prompt(root: Path, run: str, phase: str, attempt: int, text: str) -> str:
+    """Write ``prompt.md``; its path relative to the root."""
+    return _write(root, f"{attempt_folder(run, phase, attempt)}/prompt.md", text)
+
+
+def write_context(root: Path, run: str, phase: str, attempt: int, name: str, text: str) -> str:
+    """Write a bundle that is too long for the prompt; its path relative to the root."""
+    return _write(root, f"{attempt_folder(run, phase, attempt)}/context/{name}", text)
+
+
+def write_feedback(root: Path, run: str, phase: str, attempt: int, text: str) -> str:
+    """Write ``feedback.md``; its path relative to the root."""
+    return _write(root, f"{attempt_folder(run, phase, attempt)}/feedback.md", text)
+
+
+def log_place(run: str, phase: str, attempt: int, name: str) -> str:
+    """Where the log of a check stands, relative to the project root."""
+    return f"{attempt_folder(run, phase, attempt)}/evidence/{name}"
+
+
+def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:
+    """The folder for logs of checks, made where it is missing."""
+    relative = f"{attempt_folder(run, phase, attempt)}/evidence"
+    write_gitignore(root)
+    with walk(root, relative.split("/"), make=True):
+        return root / relative
+
+
+def write_artifact(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> str:
+    """Write the artifact; a bundle replaces its folder whole. The path of the file or folder, relative to the root."""
+    path = artifact_path(run, phase, attempt, rendered)
+    if isinstance(rendered, tuple):
+        return _write(root, path, rendered[1])
+    write_gitignore(root)
+    write_bundle(root, path, rendered, replace=True)
+    return path
+
+
+def read_artifact_file(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> Edited | None:
+    """What stands where ``rendered`` was written: (suffix, bytes) or the bundle's files; None when nothing does."""
+    path = artifact_path(run, phase, attempt, rendered)
+    if isinstance(rendered, tuple):
+        content = read_if_there(root, path, MAX_FILE_BYTES)
+        return None if content is None else (rendered[0], content)
+    *above, name = path.split("/")
+    for length in range(len(above) + 1):
+        with walk(root, above[:length]) as folder:
+            if folder.kind([*above, name][length]) is None:
+                return None
+    return read_folder(root, path)
+
+
+def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> Edited | None:
+    """What a person made of ``rendered``; None when it stands as written, or is gone. B-04."""
+    found = read_artifact_file(root, run, phase, attempt, rendered)
+    if isinstance(rendered, tuple):
+        return None if found == (rendered[0], rendered[1].encode()) else found
+    return None if found == {path: text.encode() for path, text in rendered.items()} else found
+
+
+def runs_with_files(root: Path) -> list[str]:
+    """The names of the folders below ``.wfe/runs``: runs, if nobody put something else there."""
+    with suppress(Refused, OSError), walk(root, [".wfe", "runs"]) as folder:
+        return [name for name in folder.names() if folder.kind(name) == "folder"]
+    return []
+
+
+def remove_run(root: Path, run: str) -> None:
+    """Remove all files of a run; no link on the way is followed. Nothing happens where there are none."""
+    if not _RUN.fullmatch(run):
+        raise Refused("path_outside_project", f"{run!r:.80} is no run.", "Use the run as `wfe-mcp list` shows it.")
+    if run in runs_with_files(root):
+        with walk(root, [".wfe", "runs"]) as folder:
+            remove_tree(folder, run)
+
+
+def write_gitignore(root: Path) -> None:
+    """Keep mirrors out of git. A ``.wfe/.gitignore`` that is there stays as it is."""
+    if read_if_there(root, ".wfe/.gitignore") is None:
+        write_atomic(root, ".wfe/.gitignore", GITIGNORE)
+
+
+def _write(root: Path, path: str, content: bytes | str) -> str:
+    write_gitignore(root)
+    write_atomic(root, path, content)
+    return path

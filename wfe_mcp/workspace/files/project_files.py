@@ -1,0 +1,147 @@
+"""How do we read and write a project's files so that no path leads elsewhere and no write stays half done?
+
+Rules:
+1. Every path is relative to the root, obeys ``paths``, and is walked by ``folders``: no link is followed.
+2. A file is written beside its target and renamed over it.
+3. A bundle is checked whole and staged whole in ``.wfe/``; if any rename fails, every earlier one is undone. After a
+   kill in between, writing the same bundle again ends in the same files.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
+from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, match_globs, parts_of
+from wfe_mcp.workspace.files.staging import Staging, refusing_faults
+
+__all__ = ["match_globs", "read_file", "read_folder", "read_if_there", "write_atomic", "write_bundle"]
+
+MAX_FILE_BYTES = 1_000_000
+MAX_FOLDER_BYTES = 10_000_000
+MAX_FOLDER_FILES = 2_000
+
+
+def read_file(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+    """The bytes of one plain file. Refuses: links, hard links, devices, a missing file, more than ``max_bytes``."""
+    *folders, name = parts_of(relative)
+    with _refusing_to_open(relative), walk(root, folders) as folder:
+        return folder.read(name, max_bytes)
+
+
+def read_if_there(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes | None:
+    """Like ``read_file``, but None when the file or a folder above it does not exist."""
+    parts = parts_of(relative)
+    with _refusing_to_open(relative), ExitStack() as stack:
+        folder = stack.enter_context(open_root(root))
+        for part in parts[:-1]:
+            if folder.kind(part) is None:
+                return None
+            folder = stack.enter_context(folder.inner(part))
+        return None if folder.kind(parts[-1]) is None else folder.read(parts[-1], max_bytes)
+
+
+def read_folder(
+    root: Path, relative: str, max_bytes: int = MAX_FOLDER_BYTES, max_files: int = MAX_FOLDER_FILES
+) -> dict[str, bytes]:
+    """Every file below a folder, by its path in the folder. Refuses links and more than the limits.
+
+    Files whose name starts with a dot are left out: no bundle may hold them, and editors drop them everywhere.
+    """
+    found: dict[str, bytes] = {}
+    with _refusing_to_open(relative), walk(root, parts_of(relative)) as folder:
+        left = max_bytes
+        for path, inside, name in _files_in(folder):
+            if len(found) == max_files:
+                raise Refused(
+                    "too_large", f"'{relative}' holds more than {max_files:,} files.", "Name a smaller folder."
+                )
+            found[path] = inside.read(name, left)
+            left -= len(found[path])
+    return found
+
+
+def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
+    """Write one file and the folders above it; a reader sees the old or the new content, never a part.
+
+    What was there keeps its permissions: an edited script still runs.
+    """
+    *folders, name = parts_of(relative)
+    with refusing_faults(relative), walk(root, folders, make=True) as folder:
+        if folder.kind(name) not in {None, "file"}:
+            raise Refused(
+                "path_outside_project",
+                f"'{relative}' is a link or no plain file, so it is not written.",
+                "Move it away, then try again.",
+            )
+        staged = new_name(".wfe-new")
+        try:
+            folder.create(staged, _bytes(content), folder.mode(name))
+            folder.move(staged, folder, name)
+        except OSError:
+            with suppress(OSError):
+                folder.remove(staged)
+            raise
+
+
+def write_bundle(
+    root: Path,
+    folder: str,
+    files: Mapping[str, str | bytes],
+    *,
+    protected: Sequence[str] = (),
+    replace: bool = False,
+) -> tuple[str, ...]:
+    """Write all the files below ``folder`` (``""`` is the root), or none. The written paths, relative to the root.
+
+    ``replace``: what the folder held before and the bundle does not name is removed. ``protected``: globs, relative
+    to the root, that no bundle may write. Refuses an empty bundle (B-05) and every path that breaks a rule, at once.
+    """
+    base = folder_parts(folder) if folder else ()
+    contents = {path.replace("\\", "/"): _bytes(content) for path, content in files.items()}
+    below = f"{folder}/" if folder else ""
+    if not contents:
+        raise Refused("invalid_artifact", "The bundle holds no file.", "Submit at least one file.")
+    faults = bundle_faults(contents)
+    faults += [
+        Detail(pointer(path), f"{path!r:.200}: it is protected")
+        for path in contents
+        if match_globs(f"{below}{path}", protected)
+    ]
+    if faults or len(contents) < len(files):
+        raise Refused(
+            "path_outside_project",
+            f"{len(faults) or 1} of the bundle's paths cannot be written; nothing was.",
+            "Use plain relative paths, each once; details name every fault.",
+            tuple(faults),
+        )
+    with refusing_faults(folder or "."), Staging(root) as staging:
+        for path, content in contents.items():
+            staging.put((*base, *path.split("/")), content)
+        staging.commit(base if replace else None)
+    return tuple(sorted(f"{below}{path}" for path in contents))
+
+
+@contextmanager
+def _refusing_to_open(shown: str) -> Generator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise Refused(
+            "bad_argument", f"'{shown}' cannot be opened: {exc.strerror or exc}.", "Check its permissions."
+        ) from exc
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _files_in(folder: Folder, above: str = "") -> Iterator[tuple[str, Folder, str]]:
+    """(path, open folder, name) of each file, in order. Links and devices are yielded too: reading them refuses."""
+    for name in folder.names():
+        if folder.kind(name) == "folder":
+            with folder.inner(name) as inner:
+                yield from _files_in(inner, f"{above}{name}/")
+        elif not name.startswith("."):
+            yield f"{above}{name}", folder, name

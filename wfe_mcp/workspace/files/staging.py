@@ -1,0 +1,186 @@
+"""How do many files appear in and go from a project together, or not at all?
+
+put      .wfe/stage-…/new-0 …          nothing of the project has changed yet
+commit   old file -> stage-…/old-0     every step has its undo; a fault runs them backwards
+         new-0    -> its place
+exit     stage-… and the old files go
+"""
+
+import errno
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.folders import Folder, new_name, walk
+
+__all__ = ["Staging", "refusing_faults", "remove_tree"]
+
+_WFE = ".wfe"
+Parts = tuple[str, ...]
+
+
+@contextmanager
+def refusing_faults(shown: str) -> Generator[None]:
+    """Turn a fault of the file system into an answer a person can act on."""
+    try:
+        yield
+    except OSError as exc:
+        raise Refused(
+            "unavailable",
+            f"'{shown}' could not be written: {exc.strerror or exc}.",
+            "Check free space and permissions, then try again.",
+        ) from exc
+
+
+class Staging:
+    """A set of files on the way to their places, and of files on the way out."""
+
+    def __init__(self, root: Path, stem: str = "stage") -> None:
+        self._root = root
+        self._stage = (_WFE, new_name(stem))
+        self._files: list[Parts] = []
+        self._gone: list[Parts] = []
+        self._undo: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Self:
+        with walk(self._root, self._stage, make=True):
+            return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError), walk(self._root, (_WFE,)) as wfe:
+            remove_tree(wfe, self._stage[1])
+        with suppress(OSError), walk(self._root, ()) as top:
+            top.remove_folder(_WFE)  # only where it is empty, so only where this staging made it
+
+    def put(self, parts: Parts, content: bytes, mode: int | None = None) -> None:
+        """Stage the file that will stand at ``parts`` below the root."""
+        with walk(self._root, self._stage) as stage:
+            stage.create(f"new-{len(self._files)}", content, mode)
+        self._files.append(parts)
+
+    def put_link(self, parts: Parts, target: str) -> None:
+        """Stage the symbolic link that will stand at ``parts``."""
+        with walk(self._root, self._stage) as stage:
+            stage.create_link(f"new-{len(self._files)}", target)
+        self._files.append(parts)
+
+    def take_out(self, parts: Parts) -> None:
+        """The file or link at ``parts`` shall go, and each folder that it leaves empty."""
+        self._gone.append(parts)
+
+    def commit(self, instead_of: Parts | None = None, *, over_links: bool = False) -> None:
+        """Move every staged file to its place. ``instead_of``: a folder whose old content goes.
+
+        Refuses, with everything as it was, when a folder or link stands where a file shall be, or the other way round.
+        ``over_links``: a link may be replaced itself; it is followed nowhere.
+        """
+        plain = ("file", "link") if over_links else ("file",)
+        try:
+            if instead_of:
+                self._move_away(instead_of, "old-folder", ("folder",))
+            for number, parts in enumerate(self._gone):
+                self._move_away(parts, f"gone-{number}", plain)
+            self._remove_empty_folders()
+            for number, parts in enumerate(self._files):
+                self._make_folders(parts[:-1])
+                self._move_away(parts, f"old-{number}", plain)
+                self._move((*self._stage, f"new-{number}"), parts)
+        except BaseException:
+            for step in reversed(self._undo):
+                with suppress(OSError):
+                    step()
+            raise
+
+    def _make_folders(self, parts: Parts) -> None:
+        for length in range(1, len(parts) + 1):
+            above, name = parts[: length - 1], parts[length - 1]
+            with walk(self._root, above) as folder:
+                if folder.kind(name) is None:
+                    folder.inner(name, make=True).__exit__(None, None, None)
+                    self._undo.append(lambda above=above, name=name: self._remove_folder(above, name))
+
+    def _remove_empty_folders(self) -> None:
+        """Those that the files taken out have left empty, except where a staged file shall stand."""
+        needed = {parts[:length] for parts in self._files for length in range(len(parts))}
+        left = {parts[:length] for parts in self._gone for length in range(1, len(parts))} - needed
+        for parts in sorted(left, key=len, reverse=True):
+            with suppress(OSError, Refused):  # not empty, or not there
+                self._remove_folder(parts[:-1], parts[-1])
+                self._undo.append(lambda parts=parts: self._make_folder(parts))
+
+    def _make_folder(self, parts: Parts) -> None:
+        with walk(self._root, parts, make=True):
+            pass
+
+    def _move_away(self, parts: Parts, name: str, only: Sequence[str]) -> None:
+        """Put what stands at ``parts`` into the stage; nothing when nothing stands there."""
+        kind = self._kind(parts)
+        if kind is None:
+            return
+        if kind not in only:
+            raise Refused(
+                "path_outside_project",
+                f"'{'/'.join(parts)}' is a {kind}, so no {only[0]} is written there. Nothing was written.",
+                "Move it away, or choose another path.",
+            )
+        self._move(parts, (*self._stage, name))
+
+    def _kind(self, parts: Parts) -> str | None:
+        """What stands at ``parts``; None also when a folder above is missing."""
+        kind = None
+        for length in range(1, len(parts) + 1):
+            with walk(self._root, parts[: length - 1]) as folder:
+                kind = folder.kind(parts[length - 1])
+            if kind is None:
+                break
+        return kind
+
+    def _move(self, source: Parts, target: Parts) -> None:
+        self._rename(source, target)
+        self._undo.append(lambda: self._rename(target, source))
+
+    def _rename(self, source: Parts, target: Parts) -> None:
+        with walk(self._root, source[:-1]) as here, walk(self._root, target[:-1]) as there:
+            try:
+                here.move(source[-1], there, target[-1])
+            except OSError as exc:
+                if exc.errno != errno.EXDEV:
+                    raise
+                _copy_over(here, source[-1], there, target[-1])
+
+    def _remove_folder(self, above: Parts, name: str) -> None:
+        with walk(self._root, above) as folder:
+            folder.remove_folder(name)
+
+
+def _copy_over(here: Folder, name: str, there: Folder, new: str) -> None:
+    """Move a file or link to another file system: a folder of the project may be one. It appears there whole."""
+    staged = new_name(".wfe-new")
+    try:
+        if here.kind(name) == "link":
+            there.create_link(staged, here.link_target(name))
+        else:
+            there.create(staged, here.read(name, sys.maxsize), here.mode(name))
+        there.move(staged, there, new)
+    except OSError:
+        with suppress(OSError):
+            there.remove(staged)
+        raise
+    here.remove(name)
+
+
+def remove_tree(folder: Folder, name: str) -> None:
+    """Remove a file, a link, or a folder with all below it."""
+    if folder.kind(name) != "folder":
+        folder.remove(name)
+        return
+    with folder.inner(name) as inner:
+        for each in inner.names():
+            remove_tree(inner, each)
+    folder.remove_folder(name)

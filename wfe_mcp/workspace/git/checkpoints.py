@@ -1,0 +1,158 @@
+"""Which snapshots of the files are kept, and what differs between them?
+
+Kept means: a ref below ``refs/wfe/checkpoints/`` points to the commit, so that ``git gc`` leaves it. No branch shows
+them and no push sends them. Names are the caller's: ``<run>/<commit>``.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git import loose_refs
+from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.snapshot import Snapshot, available, read_snapshot, take
+from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
+from wfe_mcp.workspace.git.snapshot_repository import saying_why
+
+__all__ = [
+    "REFS", "FileChange", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "files", "keep",
+    "kept", "kept_at", "read_snapshot", "take",
+]  # fmt: skip
+
+REFS = "refs/wfe/checkpoints"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9][A-Za-z0-9_-]*)*")
+_DURABLE = ("-c", "core.fsync=reference", "-c", "core.logAllRefUpdates=false")
+_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other content under the same names
+_PLAIN = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+
+
+class FileChange(NamedTuple):
+    """One path that differs. ``status``: A added, D deleted, M another content or mode, T another kind.
+
+    ``mode`` and ``oid`` of either side are git's, all zeros where the path is not there.
+    """
+
+    status: str
+    path: str
+    old_mode: str
+    new_mode: str
+    old_oid: str
+    new_oid: str
+
+
+def keep(root: Path, name: str, commit: str) -> None:
+    """Let ``name`` point to the commit, for good. Refuses ``conflict`` when it points to another one."""
+    if not _NAME.fullmatch(name) or name.endswith(".lock") or ".lock/" in name:
+        raise Refused(
+            "bad_argument", f"{name!r:.100} is no name for a checkpoint.", "Use letters, digits, '-', '_', '/'."
+        )
+    ref = f"{REFS}/{name}"
+    if loose_refs.commit_at(root, ref) == commit or loose_refs.create(root, ref, commit):
+        return
+    with saying_why(f"The checkpoint '{name}' cannot be kept"):
+        _point(root, name, commit)
+
+
+def kept(root: Path, prefix: str = "") -> dict[str, str]:
+    """Name and commit of every checkpoint whose name is ``prefix`` or lies below it, in order of the names."""
+    return _refs(root, prefix, "objectname")
+
+
+def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
+    """The same names, and when each checkpoint was taken (UTC)."""
+    found = _refs(root, prefix, "committerdate:unix")
+    return {name: datetime.fromtimestamp(int(seconds), UTC) for name, seconds in found.items() if seconds}
+
+
+def drop(root: Path, names: Iterable[str]) -> None:
+    """Keep these no longer; names that are not there are passed over. The objects go with the user's next ``git gc``."""
+    there = kept(root)
+    lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(set(names)) if name in there]
+    with saying_why("Checkpoints cannot be dropped"):
+        if lines:
+            run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
+
+
+def changes(root: Path, old: str, new: str) -> tuple[FileChange, ...]:
+    """What differs between two trees (or commits) of ``take``; paths are relative to ``root``. Renames are two changes."""
+    done = _diff_tree(root, "--raw", "-z", "--no-abbrev", "-r", "--no-renames", "--end-of-options", old, new)
+    words = os.fsdecode(done).split("\0")
+    found: list[FileChange] = []
+    for facts, path in zip(words[0::2], words[1::2], strict=False):
+        old_mode, new_mode, old_oid, new_oid, status = facts.removeprefix(":").split(" ")
+        found.append(FileChange(status[0], path, old_mode, new_mode, old_oid, new_oid))
+    return tuple(found)
+
+
+def diffstat(root: Path, old: str, new: str) -> str:
+    """How many lines differ per file, as ``git diff --stat`` says it; at most 60 files are named."""
+    return os.fsdecode(_diff_tree(root, "--stat=100", "--stat-count=60", *_PLAIN, "--end-of-options", old, new)).rstrip(
+        "\n"
+    )
+
+
+def diff(root: Path, old: str, new: str, max_chars: int = 60_000) -> str:
+    """What differs, as a diff; cut, and saying so, above ``max_chars``."""
+    text = _diff_tree(root, "-p", *_PLAIN, "--end-of-options", old, new).decode(errors="replace")
+    return text if len(text) <= max_chars else f"{text[:max_chars]}\n[cut: {max_chars:,} of {len(text):,} characters]"
+
+
+def files(root: Path, commit: str) -> dict[str, str]:
+    """The paths of a snapshot, relative to ``root``, and git's mode of each. Refuses ``unavailable`` when it is gone."""
+    done = run_git(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, env=_READING, ok=None)
+    if done is None or done.returncode:
+        raise Refused(
+            "unavailable", f"The files of checkpoint {commit[:12]} are gone.",
+            "They were pruned, or are in another repository.",
+        )  # fmt: skip
+    lines = (line.partition("\t") for line in os.fsdecode(done.stdout).split("\0") if line)
+    return {path: facts.split(" ")[0] for facts, _, path in lines}
+
+
+def content(root: Path, commit: str, path: str) -> bytes:
+    """The bytes of one file of a snapshot (of a link: where it leads). Refuses ``bad_argument`` when it has none there."""
+    done = run_git(root, "cat-file", "blob", "--end-of-options", f"{commit}:{path}", env=_READING, ok=None)
+    if done is None or done.returncode:
+        raise Refused(
+            "bad_argument", f"The checkpoint {commit[:12]} has no file '{path}'.", "Look at the list of its files."
+        )
+    return done.stdout
+
+
+def _refs(root: Path, prefix: str, field: str) -> dict[str, str]:
+    where = f"{REFS}/{prefix}".rstrip("/")
+    done = run_git(root, "for-each-ref", f"--format=%({field}) %(refname)", where, ok=None)
+    lines = text_of(done).split("\n") if done is not None and done.returncode == 0 else []
+    found = (line.partition(" ") for line in lines if line)
+    return {ref.removeprefix(f"{REFS}/"): value for value, _, ref in found}
+
+
+def _point(root: Path, name: str, commit: str) -> None:
+    # An empty old value: the ref must not exist yet.
+    done = run_git(root, *_DURABLE, "update-ref", f"{REFS}/{name}", commit, "", ok=None)
+    there = "" if done is not None and done.returncode == 0 else kept(root, name).get(name)
+    if there in {"", commit}:
+        return
+    if there is not None:
+        raise Refused("conflict", f"The checkpoint '{name}' is {there[:12]} already.", "Choose another name.")
+    reason = done.stderr.decode(errors="replace").strip()[-300:] if done is not None else "git is not installed"
+    raise Refused(
+        "unavailable",
+        f"The checkpoint '{name}' could not be kept: {reason}",
+        f"A file {REFS}/{name}.lock in the repository that no git is using may be removed.",
+    )
+
+
+def _diff_tree(root: Path, *words: str) -> bytes:
+    done = run_git(root, "diff-tree", *words, env=_READING, ok=None)
+    if done is None or done.returncode:
+        raise Refused(
+            "unavailable",
+            f"The files of {words[-2][:12]} or {words[-1][:12]} are no longer known here, so they cannot be compared.",
+            "Was the checkpoint dropped, or the repository cloned anew?",
+        )
+    return done.stdout

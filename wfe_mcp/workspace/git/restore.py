@@ -1,0 +1,334 @@
+"""How do the files of a project go back to a snapshot so that nothing is lost on the way?
+
+    safety snapshot ──kept──> all new content staged in .wfe/ ──> old files moved away, new ones into their places
+
+Rules:
+1. Before anything changes, a snapshot of what is there is kept. It holds every byte that is overwritten or removed, also
+   of ignored files that stand in the way; what it cannot hold (too large, unreadable, another repository) is left alone.
+2. With ``expect``, nothing is done when a path would change whose content is neither the expected nor the wanted one.
+   So a restore that was killed half-way is finished by asking for it again.
+3. Every file appears whole. No link is followed, in no folder of the path. Nothing outside the root is touched.
+4. Neither index nor HEAD, refs of others, stash or reflogs change. No filter or hook runs.
+5. One restore at a time in a work tree; a lock of the operating system, which dies with its process.
+"""
+
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.workspace.files.folders import walk
+from wfe_mcp.workspace.files.paths import reserved_as
+from wfe_mcp.workspace.files.staging import Staging, refusing_faults, remove_tree
+from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffstat, keep, kept
+from wfe_mcp.workspace.git.command import Repository, run_git, text_of
+from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
+from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, is_skipped, places_of
+from wfe_mcp.workspace.git.snapshot_repository import facts_of
+
+__all__ = ["Restored", "prepare", "restore"]
+
+_STEM = "restore"
+_BATCH_BYTES = 32_000_000
+_SHOWN = 50
+_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did, or shall do. ``changes``: from what was there to what is there now; modes alone are an ``M`` too.
+
+    ``safety``: the snapshot from before, kept as ``safety_name``. ``left``: what differs and was left alone.
+    """
+
+    safety: Snapshot
+    safety_name: str
+    changes: tuple[FileChange, ...]
+    left: tuple[Skipped, ...]
+
+
+def restore(
+    root: Path,
+    commit: str,
+    *,
+    expect: str | None,
+    safety: str,
+    limits: Limits,
+    at: datetime,
+    note: Mapping[str, Any] | None = None,
+) -> Restored:
+    """Make the files below ``root`` those of the snapshot ``commit``. To restore ``Restored.safety`` undoes it.
+
+    ``expect``: the tree (``Snapshot.tree``) that the caller believes to be there; None: whatever is there may go.
+    ``safety``: the name under which what was there is kept; where a killed restore of the same commit has kept it
+    already, that one stays. Another snapshot of this name stays too, and ``safety.2`` is used.
+
+    Refuses ``conflict`` when files differ from ``expect``, with ``data``: ``safety``, ``diffstat`` (text), ``diff``
+    (text) and ``paths``; when a folder of ignored files stands where a file shall be; when another restore is at work.
+    ``unavailable`` for git, disk and permissions. After a refusal the files are as they were.
+    """
+    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (want, done):
+        _apply(root, done.changes, want)
+    return done
+
+
+def prepare(
+    root: Path,
+    commit: str,
+    *,
+    expect: str | None,
+    safety: str,
+    limits: Limits,
+    at: datetime,
+    note: Mapping[str, Any] | None = None,
+) -> Restored:
+    """What ``restore`` would do, with the safety snapshot taken and kept; it refuses the same. No file is changed.
+
+    ``restore`` with the same arguments uses that safety snapshot, unless something has changed since.
+    """
+    with _prepared(root, commit, expect, safety, limits, at, note or {}) as (_, done):
+        return done
+
+
+@contextmanager
+def _prepared(
+    root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime, note: Mapping[str, Any]
+) -> Generator[tuple[Snapshot, Restored]]:
+    """The wanted snapshot, and what is to be done; no other restore is at work meanwhile."""
+    found = require_available(root)
+    with refusing_faults(str(root)), _alone(found):
+        want = read_snapshot(root, commit)
+        files = _files_of(root, want)
+        now = take(root, {**note, "before": commit}, limits, at=at, besides=_in_the_way(root, files))
+        differing = changes(root, now.tree, want.tree)
+        left = _left(root, differing, now, want)
+        gone = {each.path for each in left}
+        todo = [change for change in differing if change.path not in gone]
+        name, before = _kept_safety(root, safety, now, {change.path for change in todo})
+        if expect is not None:
+            _refuse_foreign(root, expect, now, {change.path for change in todo}, name)
+        todo += _modes_only(files, {change.path for change in differing} | gone, now, want)
+        yield want, Restored(before, name, tuple(todo), left)
+
+
+class _File(NamedTuple):
+    mode: str
+    oid: str
+
+
+def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
+    """The files and links of a snapshot. Refuses a tree that ``take`` cannot have made."""
+    listed = os.fsdecode(_read(root, "ls-tree", "-r", "-z", "--full-tree", want.tree)).split("\0")
+    found: dict[str, _File] = {}
+    fine: set[str] = set()
+    for facts, _, path in (line.partition("\t") for line in listed if line):
+        mode, _, oid = facts.split(" ")
+        names = set(path.split("/")) - fine
+        if any(name in {"", ".", ".."} or reserved_as(name) for name in names):
+            raise Refused(
+                "path_outside_project",
+                f"The checkpoint {want.commit[:12]} names {path!r:.200}, where no checkpoint writes.",
+                "Somebody else made this commit. Choose another checkpoint.",
+            )
+        fine |= names
+        found[path] = _File(mode, oid)
+    return found
+
+
+def _in_the_way(root: Path, paths: Iterable[str]) -> list[str]:
+    """What stands where a file of the snapshot belongs: at its path, or instead of a folder above it."""
+    found: set[str] = set()
+    folders: dict[str, bool] = {"": True}
+    for path in paths:
+        above, blocked = "", ""
+        for name in path.split("/")[:-1]:
+            above = f"{above}/{name}" if above else name
+            if above not in folders:
+                full = root / above
+                folders[above] = full.is_dir() and not full.is_symlink()
+            if not folders[above]:
+                blocked = above
+                break
+        here = blocked or path
+        if os.path.lexists(os.path.join(root, here)):  # noqa: PTH118 - thousands of paths: a Path each takes longer
+            found.add(here)
+    return sorted(found)
+
+
+def _left(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
+    """The changes that are not made: one of the two snapshots does not hold what is, or was, at the path."""
+    found: list[Skipped] = []
+    places = places_of((*now.skipped, *want.skipped))
+    for change in differing:
+        if is_skipped(change.path, places):
+            found.append(Skipped(change.path, 0, "not saved"))
+        elif change.status != "A" and not os.path.lexists(root / change.path):
+            found.append(Skipped(change.path, 0, "sparse"))
+    return tuple(found)
+
+
+def _kept_safety(root: Path, name: str, now: Snapshot, todo: set[str]) -> tuple[str, Snapshot]:
+    """Keep ``now``, unless an earlier, unfinished restore of the same commit has kept what was there before it."""
+    there = kept(root, name.rpartition("/")[0])
+    number, each = 1, name
+    while each in there:
+        earlier = read_snapshot(root, there[each])
+        is_same_restore = earlier.note.get("before") == now.note["before"]
+        # Whatever differs from then is as it shall be already, so that restore has done it.
+        if is_same_restore and not any(change.path in todo for change in changes(root, earlier.tree, now.tree)):
+            return each, earlier
+        number += 1
+        each = f"{name}.{number}"
+    keep(root, each, now.commit)
+    return each, now
+
+
+def _refuse_foreign(root: Path, expect: str, now: Snapshot, todo: set[str], safety: str) -> None:
+    foreign = [change for change in changes(root, expect, now.tree) if change.path in todo]
+    if not foreign:
+        return
+    paths = [change.path for change in foreign]
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    raise Refused(
+        "conflict",
+        f"Files changed since their state was last recorded: {', '.join(map(repr, paths[:3]))}{more}. Nothing was restored.",
+        f"Look at the difference. What is there now is kept as checkpoint '{safety}'; a person may restore all the same.",
+        tuple(Detail(pointer(*change.path.split("/")), _VERBS[change.status]) for change in foreign[:_SHOWN]),
+        data={
+            "safety": safety,
+            "paths": paths,
+            "diffstat": diffstat(root, expect, now.tree),
+            "diff": diff(root, expect, now.tree),
+        },
+    )
+
+
+_VERBS = {"A": "came since", "D": "went since", "M": "changed since", "T": "became something else since"}
+
+
+def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want: Snapshot) -> list[FileChange]:
+    """Files of equal content whose permissions differ in what git does not keep."""
+    before, after = now.modes, want.modes
+    if before is None or after is None:
+        return []
+    places = places_of(now.skipped)
+    return [
+        FileChange("M", path, file.mode, file.mode, file.oid, file.oid)
+        for path, file in files.items()
+        if path not in known
+        and file.mode != "120000"
+        and not is_skipped(path, places)
+        and before.of(path, file.mode) != after.of(path, file.mode)
+    ]
+
+
+def _apply(root: Path, todo: Sequence[FileChange], want: Snapshot) -> None:
+    if not todo:
+        return
+    links = text_of(run_git(root, "config", "--type=bool", "core.symlinks", ok=None)) != "false"
+    with Staging(root, _STEM) as staging:
+        for change in todo:
+            if change.status == "D":
+                staging.take_out(_parts(change.path))
+        for change, content in _contents(root, [change for change in todo if change.status != "D"]):
+            if change.new_mode == "120000" and links:
+                staging.put_link(_parts(change.path), os.fsdecode(content))
+            else:
+                staging.put(_parts(change.path), content, _mode_of(root, change, want))
+        try:
+            staging.commit(over_links=True)
+        except Refused as no:
+            raise Refused(
+                "conflict",
+                f"{no.message} The files are as they were.",
+                "It holds files that git ignores. Move it away, then try again.",
+            ) from no
+
+
+def _mode_of(root: Path, change: FileChange, want: Snapshot) -> int | None:
+    """The permissions that the file shall have; where they are not known, those that it has. None: the usual ones."""
+    if want.modes is not None:
+        return want.modes.of(change.path, change.new_mode)
+    there = facts_of(root, change.path)
+    return there.st_mode & 0o777 if there and stat.S_ISREG(there.st_mode) else None
+
+
+def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
+    """What each path shall hold, some megabytes at a time."""
+    asked = "".join(f"{change.new_oid}\n" for change in wanted).encode()
+    sizes = _read(root, "cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split("\n")
+    batch: list[FileChange] = []
+    total = 0
+    for change, size in zip(wanted, sizes, strict=False):
+        if not size.isdecimal():
+            raise Refused(
+                "unavailable",
+                f"The content of '{change.path}' is no longer in the repository. Nothing was restored.",
+                "Choose another checkpoint; `git fsck` says what else is missing.",
+            )
+        batch.append(change)
+        total += int(size)
+        if total > _BATCH_BYTES:
+            yield from _read_batch(root, batch)
+            batch, total = [], 0
+    yield from _read_batch(root, batch)
+
+
+def _read_batch(root: Path, batch: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
+    if not batch:
+        return
+    answer = _read(root, "cat-file", "--batch", stdin="".join(f"{change.new_oid}\n" for change in batch).encode())
+    at = 0
+    for change in batch:
+        begin = answer.index(b"\n", at) + 1
+        end = begin + int(answer[at:begin].split()[2])
+        yield change, answer[begin:end]
+        at = end + 1
+
+
+def _read(root: Path, *words: str, stdin: bytes = b"") -> bytes:
+    done = run_git(root, *words, stdin=stdin, env=_READING)
+    return done.stdout if done is not None else b""
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/"))
+
+
+@contextmanager
+def _alone(repo: Repository) -> Generator[None]:
+    """The only restore in this work tree. What a killed one has left behind is cleared away."""
+    place = repo.index.parent / "wfe"
+    place.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        file = stack.enter_context((place / "restoring").open("ab"))
+        try:
+            _lock(file.fileno())
+        except OSError:
+            raise Refused(
+                "conflict",
+                f"Another restore is at work in '{repo.root}'.",
+                "Wait until it has ended, then look at the files before trying again.",
+            ) from None
+        with suppress(OSError, Refused), walk(repo.root, (".wfe",)) as ours:
+            for name in ours.names():
+                if name.startswith(f"{_STEM}-"):
+                    remove_tree(ours, name)
+        yield
+
+
+def _lock(fd: int) -> None:
+    """OSError when another process has it; it goes when the file is closed, also by a kill."""
+    if os.name == "nt":  # pragma: no cover - Windows
+        import msvcrt
+
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

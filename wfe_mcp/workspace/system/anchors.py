@@ -1,0 +1,188 @@
+"""What outside the database says how far each log had come?
+
+    anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
+                  set_back: the database was restored to what it was then
+    refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
+    anchors/<project>     beside the database: an anchor per line, with the commit that holds it
+
+Rules:
+1. Both are only ever added to. A commit goes onto the newest one by compare-and-swap, so that no server loses another's.
+2. Nothing else of the repository is touched: no index, no work tree, no branch, no hook, nobody's identity.
+3. The line is written after the commit: what the file names must be in the ref, else somebody moved it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import run_git, text_of
+
+__all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of", "signed_commits"]  # fmt: skip
+
+AUDIT_REF = "refs/wfe/audit"
+
+BEGUN = "AnchorsBegun"
+"""Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
+
+TRAILER = "Wfe-Run"
+"""Ends the message of a commit that the server makes: the run, and the first characters of its last event's hash."""
+
+Head = tuple[int, str]
+"""The number of the last event of a chain, and its hash."""
+
+_SUBJECT = "wfe-mcp: how far the logs had come"
+_TRIES = 40
+_DURABLE = ("-c", "core.fsync=loose-object,reference")
+_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other commits under the same names
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """How far the logs had come at one moment. ``commit``: where it stands in the repository, if it does.
+
+    ``set_back``: the database has just been set back to this moment (ISO 8601); empty otherwise.
+    """
+
+    project: str
+    at: datetime
+    runs: Mapping[str, Head] = field(default_factory=dict[str, Head])
+    settings: Head | None = None
+    commit: str = ""
+    set_back: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A commit of the project that says which run made it, and how the hash began where the run's log stood."""
+
+    commit: str
+    at: datetime
+    run: str
+    hash_begins: str
+
+
+def add_commit(root: Path, anchor: Anchor, known: tuple[str, str] = ("", "")) -> tuple[str, str]:
+    """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit and its tree.
+
+    ``known``: those of the newest commit that the caller knows; that saves a call of git. Refuses ``unavailable``.
+    """
+    message = f"{_SUBJECT}\n\n{_text(anchor)}\n".encode()
+    for number in range(_TRIES):
+        tip, tree = known if number == 0 and known[0] else _tip(root, AUDIT_REF)
+        # The empty tree is written once, so that the commits are whole for `git fsck` and for a push.
+        tree = tree or text_of(run_git(root, *_DURABLE, "hash-object", "-t", "tree", "-w", "--stdin"))
+        parent = ("-p", tip) if tip else ()
+        made = text_of(run_git(root, *_DURABLE, "commit-tree", tree, *parent, stdin=message, env=_author(anchor.at)))
+        # An empty old value: the ref must not exist yet.
+        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
+        if done is not None and done.returncode == 0:
+            return made, tree
+        time.sleep(0.002 * number)  # another server was faster, or is writing at this moment
+    raise Refused(
+        "unavailable",
+        f"The anchor could not be written to {AUDIT_REF} in '{root}'.",
+        f"Is the repository writable? A file {AUDIT_REF}.lock in it that no git is using may be removed.",
+    )
+
+
+def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
+    """The anchors that a ref holds, oldest first; None where there is no such ref. Refuses what git cannot read."""
+    if not _tip(root, ref)[0]:
+        return None
+    words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
+    done = run_git(root, *words, env=_READING)
+    found = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
+    return [replace(anchor, commit=commit) for commit, _, message in found for anchor in _anchors(message)]
+
+
+def signed_commits(root: Path) -> list[Signed]:
+    """The commits of all branches and tags that a run made, newest first."""
+    form = f"--format=%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
+    where = ("--branches", "--tags", "--remotes", "--end-of-options")
+    done = run_git(root, "log", "-E", f"--grep=^{TRAILER}: ", "--no-color", form, *where, env=_READING, ok=None)
+    if done is None or done.returncode:
+        return []
+    lines = (line.split() for line in text_of(done).split("\n"))
+    told = (words for words in lines if len(words) >= 4 and words[1].isdecimal())
+    return [Signed(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in told]
+
+
+def anchor_file(database: Path, project: str) -> Path:
+    """Where the anchors of a project stand beside the database."""
+    return database.parent / "anchors" / f"{database.stem}-{project}.jsonl"
+
+
+def add_line(file: Path, anchor: Anchor) -> None:
+    """Add ``anchor`` to the file, in one write."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    line = f"{_text(anchor, commit=anchor.commit)}\n".encode()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    number = os.open(file, flags, 0o600)
+    try:
+        os.write(number, line)
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def lines_of(file: Path) -> list[Anchor] | None:
+    """The anchors of the file, oldest first; None where there is none. A line cut short by a crash is passed over."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    return list(_anchors(text))
+
+
+def _text(anchor: Anchor, **more: Any) -> str:
+    value: dict[str, Any] = {"at": anchor.at.isoformat(), "project": anchor.project}
+    value |= {"runs": {run: list(head) for run, head in anchor.runs.items()}} if anchor.runs else {}
+    value |= {"settings": list(anchor.settings)} if anchor.settings else {}
+    value |= {"set_back": anchor.set_back} if anchor.set_back else {}
+    return canonical_json(value | {key: given for key, given in more.items() if given})
+
+
+def _anchors(text: str) -> Iterator[Anchor]:
+    """Every line that is an anchor; a ref may hold commits of other hands too."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            with suppress(ValueError, KeyError, TypeError):
+                yield _anchor(json.loads(line))
+
+
+def _anchor(value: dict[str, Any]) -> Anchor:
+    runs = {str(run): _head(head) for run, head in cast("dict[str, Any]", value.get("runs", {})).items()}
+    settings = _head(value["settings"]) if "settings" in value else None
+    at = datetime.fromisoformat(value["at"])
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    words = [str(value.get(name, "")) for name in ("commit", "set_back")]
+    return Anchor(str(value["project"]), at, runs, settings, *words)
+
+
+def _head(value: Sequence[Any]) -> Head:
+    seq, hash_ = value
+    return int(seq), str(hash_)
+
+
+def _tip(root: Path, ref: str) -> tuple[str, str]:
+    """The commit that a ref stands on and its tree; empty where there is no such ref."""
+    words = ("log", "-1", "--no-color", "--format=%H %T", "--end-of-options", ref, "--")
+    done = run_git(root, *words, env=_READING, ok=None)
+    commit, _, tree = (text_of(done) if done is not None and done.returncode == 0 else "").partition(" ")
+    return commit, tree
+
+
+def _author(at: datetime) -> dict[str, str]:
+    """The commits are the server's own: nobody's name is needed, and none is taken."""
+    when = f"{int(at.timestamp())} +0000"
+    named = {"NAME": "wfe-mcp", "EMAIL": "wfe-mcp@localhost", "DATE": when}
+    return {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in named.items()}

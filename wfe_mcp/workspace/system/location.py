@@ -1,0 +1,118 @@
+"""Where is the project, and where does its state live?"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import Repository, repository
+
+__all__ = ["Project", "data_dir", "database_url", "find_project", "project_at", "user_config_file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project directory. ``key``: its identity over all worktrees, the git common directory (else the root).
+
+    ``worktree``: what phases with command gates have to themselves, the top of the work tree (else the root).
+    ``is_git``: False also where there is a repository and no git to ask; key and worktree stay the same then.
+    """
+
+    root: Path
+    key: str
+    worktree: str
+    is_git: bool
+
+
+def data_dir() -> Path:
+    """The platform's folder for this user's data; it need not exist yet."""
+    import platformdirs  # 15 ms: kept off the way to tools/list
+
+    return Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False))
+
+
+def user_config_file() -> Path:
+    """The user's own configuration; it need not exist."""
+    import platformdirs  # 15 ms: kept off the way to tools/list
+
+    return Path(platformdirs.user_config_dir("wfe-mcp", appauthor=False), "config.toml")
+
+
+def database_url(env: Mapping[str, str]) -> str:
+    """``WFE_DATABASE_URL``, else one SQLite file in the data directory for all projects of the user."""
+    return env.get("WFE_DATABASE_URL") or f"sqlite:///{(data_dir() / 'wfe.db').as_posix()}"
+
+
+def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str], cwd: Path) -> Project:
+    """The project by ``--project``, ``WFE_PROJECT``, the client's first usable root, the git top level, the folder.
+
+    ``roots``: paths or file URIs. Refuses a named folder that does not exist; a client's root that does not is passed
+    over, because no person typed it.
+    """
+    for source, named in (("--project", flag), ("WFE_PROJECT", env.get("WFE_PROJECT"))):
+        if named:
+            root = cwd / Path(named).expanduser()
+            if not root.is_dir():
+                raise Refused(
+                    "bad_argument",
+                    f"{source} names '{named}', which is no folder.",
+                    f"Give {source} an existing folder, or leave it out to use the current one.",
+                )
+            return project_at(root)
+    for each in roots:
+        root = _path_of(each)
+        if root is not None and root.is_dir():
+            return project_at(root)
+    found = repository(cwd)
+    by_hand = None if found else _by_hand(cwd)
+    if by_hand is not None and by_hand[0] != Path.home().resolve():
+        return project_at(by_hand[0])
+    # A home directory kept in git is not the project of every folder below it.
+    if found is None or found.top.resolve() == Path.home().resolve():
+        return project_at(cwd)
+    return _project(found.top, found)
+
+
+def project_at(root: Path) -> Project:
+    """The project whose root is exactly this folder."""
+    return _project(root, repository(root))
+
+
+def _project(root: Path, found: Repository | None) -> Project:
+    real = root.resolve()
+    if found is not None:
+        return Project(real, str(found.common), str(found.top.resolve()), is_git=True)
+    top, common = _by_hand(real) or (real, real)
+    return Project(real, str(common), str(top), is_git=False)
+
+
+def _by_hand(folder: Path) -> tuple[Path, Path] | None:
+    """Top of the work tree and common directory, where git is not there to ask: no run is lost with it."""
+    if shutil.which("git") is not None:
+        return None
+    real = folder.resolve()
+    for top in (real, *real.parents):
+        entry = top / ".git"
+        with suppress(OSError, UnicodeDecodeError):
+            if entry.is_file():  # of a worktree or a submodule: it says where the repository is
+                entry = (top / entry.read_text(encoding="utf-8").partition("gitdir:")[2].strip()).resolve()
+            if (entry / "commondir").is_file():
+                entry = (entry / (entry / "commondir").read_text(encoding="utf-8").strip()).resolve()
+            if (entry / "HEAD").is_file():
+                return top, entry
+    return None
+
+
+def _path_of(root: str) -> Path | None:
+    """``file:///home/a%20b`` or a plain path; None for another scheme or a relative path."""
+    parts = urlsplit(root)
+    if parts.scheme == "file":
+        text = parts.path if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{parts.path}"
+        root = url2pathname(text) if os.name == "nt" else unquote(text)
+    path = Path(root)
+    return path if path.is_absolute() else None
