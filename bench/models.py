@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.testing.models.process import models_running
@@ -71,10 +72,9 @@ def _configure(scene: Scene, models: ModelProcess, pid_file: Path) -> None:
 
 
 def _engine(scene: Scene) -> Engine:
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.system.location import project_at
 
-    return Engine(project_at(scene.root), environment=scene.environment)
+    return create_engine(project_at(scene.root), environment=scene.environment)
 
 
 def _start(server: Server, driver: str) -> str:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.engine.composition import create_engine
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -62,11 +64,10 @@ class Scene:
 
     def _trust(self) -> None:
         from wfe_mcp.core.model import Assurance, By, Channel
-        from wfe_mcp.engine.kernel.engine import Engine
         from wfe_mcp.engine.templates.trust import give_trust
         from wfe_mcp.workspace.system.location import project_at
 
-        engine = Engine(project_at(self.root), environment=self.environment)
+        engine = create_engine(project_at(self.root), environment=self.environment)
         give_trust(engine, By("bench", Channel.CLI, Assurance.HUMAN), [])
         engine.close()
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
+from wfe_mcp.engine.composition import create_engine
 
 if TYPE_CHECKING:
     from bench.scene import Scene, Server
@@ -103,7 +104,6 @@ def _decide(scene: Scene, run: str) -> None:
 
 
 def _engine(scene: Scene) -> Any:
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.system.location import project_at
 
-    return Engine(project_at(scene.root), environment=scene.environment)
+    return create_engine(project_at(scene.root), environment=scene.environment)

@@ -15,6 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, FailKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.views import tool_answers as answers
@@ -127,7 +128,7 @@ def slow(play: MakePlayground, tmp_path: Path) -> Generator[tuple[Playground, En
     folder = template(tmp_path, pair("slow", phase("only", timeout="1m", retry={"max_attempts": 2})))
     playground = play(templates=[folder])
     clock = Clock()
-    engine = Engine(playground.engine.project, environment=playground.environment, clock=clock)
+    engine = create_engine(playground.engine.project, environment=playground.environment, clock=clock)
     yield playground, engine, clock
     engine.close()
 

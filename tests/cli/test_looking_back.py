@@ -6,7 +6,8 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.views import decisions
 from wfe_mcp.workspace.system.location import project_at
 
@@ -15,7 +16,7 @@ from wfe_mcp.workspace.system.location import project_at
 def letter(cli: Terminal) -> str:
     """A letter that was rejected once and sent then; a minute lies between one command and the next."""
     run = cli.start("letter")
-    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
     for what in (
         lambda: cli.hand_in(run, "draft", "Dear Ada"),
         lambda: cli.hand_in(run, "send", "one"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
+from wfe_mcp.engine.composition import create_engine
 
 
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
@@ -280,12 +281,11 @@ def test_doctor_names_what_stops_work(cli: Terminal) -> None:
 
 
 def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import ProcessRecord
     from wfe_mcp.workspace.system.location import project_at
 
     cli.git("init", "-q", "-b", "main")
-    engine = Engine(project_at(cli.root))
+    engine = create_engine(project_at(cli.root))
     me = engine.identity
     with engine.store.tx() as tx:
         tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", project_id=engine.project_id))

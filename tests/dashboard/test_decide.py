@@ -10,7 +10,7 @@ from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.workspace.system.location import project_at
 
 
@@ -251,7 +251,7 @@ def test_a_page_that_was_opened_in_one_project_decides_in_all(scene: Scene) -> N
     other = scene.root.parent / "other"
     other.mkdir()
     run, request = waiting(scene)
-    elsewhere = Engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
+    elsewhere = create_engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
     assert elsewhere.project_id != scene.engine.project_id
     with served(elsewhere, 0) as page:
         assert isinstance(page, Page)

@@ -19,8 +19,8 @@ from tests.engine.scene import HUMAN
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.decision_page import living_page, page_for
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals
-from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
@@ -213,7 +213,7 @@ def test_modules_of_the_project_are_not_run_by_the_page(playground: Playground) 
     evil = f"import pathlib; pathlib.Path({str(said)!r}).touch()\n"
     playground.write({"typer.py": evil, "wfe_mcp/__init__.py": evil, "wfe_mcp/__main__.py": evil, "uvicorn.py": evil})
     (playground.folder / "typer.py").write_text(evil, encoding="utf-8")
-    engine = Engine(project_at(playground.root), environment=playground.environment)
+    engine = create_engine(project_at(playground.root), environment=playground.environment)
     try:
         assert page_for(engine, "rq-1", may_start=True) is not None
     finally:

@@ -17,6 +17,7 @@ from tests.jobs.conftest import until
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.approvals.pin import set_pin
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store import Store
@@ -216,7 +217,7 @@ class Machine:
     @contextmanager
     def engine(self) -> Generator[Engine]:
         """What a process of ours works with, in this one: starting one takes seconds."""
-        made = Engine(project_at(self.project), environment=self.env)
+        made = create_engine(project_at(self.project), environment=self.env)
         try:
             yield made
         finally:

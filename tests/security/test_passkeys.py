@@ -12,8 +12,8 @@ from tests.security.forger import Forger, found
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
 
@@ -46,7 +46,7 @@ def signed(scene: Scene, signer: Signer) -> str:
 def told(scene: Scene) -> list[tuple[str, str]]:
     """What a process that has read nothing yet finds."""
     url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
-    engine = Engine(
+    engine = create_engine(
         project_at(scene.root), environment=scene.environment | {"WFE_DATABASE_URL": url}, clock=scene.clock
     )
     try:

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.pin import set_pin
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.views import decisions
@@ -148,7 +148,7 @@ def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
 @pytest.mark.attack("another user of the machine reads the database or the key file", "held", "T3")
 def test_what_we_keep_is_readable_by_its_owner_alone(machine: Machine, home: Path) -> None:
     environment = {name: value for name, value in machine.env.items() if name != "WFE_DATABASE_URL"}
-    engine = Engine(project_at(machine.project), environment=environment)
+    engine = create_engine(project_at(machine.project), environment=environment)
     try:
         assert engine.project_id
         files = [file for file in home.rglob("*") if file.is_file()]

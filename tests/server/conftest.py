@@ -17,6 +17,7 @@ from mcp_types import CallToolResult
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.server.app import WfeServer
@@ -73,7 +74,7 @@ class House:
         return WfeServer(ProjectSession(str(self.root), self.environment, self.root))
 
     def engine(self) -> Engine:
-        return Engine(project_at(self.root), environment=self.environment)
+        return create_engine(project_at(self.root), environment=self.environment)
 
     @asynccontextmanager
     async def client(self, era: str, **callbacks: Any) -> AsyncGenerator[Client]:

@@ -6,13 +6,14 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.throwaway import make_database, stand_in
 from wfe_mcp.workspace.system.location import project_at
 
 
 def engine_on(folder: Path, url: str) -> Engine:
-    return Engine(project_at(folder), environment={"WFE_DATABASE_URL": url})
+    return create_engine(project_at(folder), environment={"WFE_DATABASE_URL": url})
 
 
 def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tmp_path: Path):

@@ -10,6 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views import decisions
 from wfe_mcp.views import envelopes as answering
@@ -154,10 +155,9 @@ def test_a_run_of_another_project_is_unknown_here(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     other = scene.root.parent / "elsewhere"
     other.mkdir()
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.system.location import project_at
 
-    engine = Engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
+    engine = create_engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
     try:
         answers.status(engine, By(), run)
     except Refused as no:

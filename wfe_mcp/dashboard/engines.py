@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.decision import DecisionView, decision_view, takes_answer
 from wfe_mcp.workspace.system.location import project_at
@@ -59,7 +60,7 @@ class Desks:
             return None
         with self._lock:
             if place.root not in self._worktrees:
-                self._worktrees[place.root] = Engine(
+                self._worktrees[place.root] = create_engine(
                     place, environment=found.environment, clock=found.clock, store=found.store
                 )
             return self._worktrees[place.root]
@@ -130,7 +131,9 @@ class Desks:
             if root is None or not Path(root).is_dir():
                 return None
             mine = self.engine
-            found = Engine(project_at(Path(root)), environment=mine.environment, clock=mine.clock, store=mine.store)
+            found = create_engine(
+                project_at(Path(root)), environment=mine.environment, clock=mine.clock, store=mine.store
+            )
             if found.project_id != project:
                 return None
             self._engines[project] = found

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.system.location import find_project
@@ -123,7 +124,7 @@ class ProjectSession:
 
     def _engine_for(self, roots: Sequence[str]) -> Engine:
         project = find_project(self.flag, self.environment, roots, self.cwd)
-        engine = Engine(project, environment=self.environment)
+        engine = create_engine(project, environment=self.environment)
         start_anchoring(engine)
         return engine
 

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.jobs.jobs import JobRepository
+from wfe_mcp.store.jobs.model_calls import ModelCallRepository
 from wfe_mcp.store.maintenance.bundles import BundleRepository
 from wfe_mcp.store.maintenance.retention import RetentionRepository
 from wfe_mcp.store.maintenance.verify import VerifyRepository
@@ -31,7 +32,6 @@ from wfe_mcp.store.repository import Caches
 from wfe_mcp.store.runs.approvals import ApprovalRepository
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
 from wfe_mcp.store.runs.evidence import EvidenceRepository
-from wfe_mcp.store.runs.model_calls import ModelCallRepository
 from wfe_mcp.store.runs.opinions import OpinionRepository
 from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.runs.runs import RunRepository

@@ -13,8 +13,7 @@ from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By
-from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash
-from wfe_mcp.store.maintenance.verify import unlike_anchors
+from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, unlike_anchors
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.repository import Repository, columns_for
 from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.testing.stdio_client import MODERN, ProtocolError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def connect(
         if isinstance(where, Engine):
             engine = where
         else:
-            engine = Engine(project_at(Path(where)), environment=os.environ if environment is None else environment)
+            engine = create_engine(
+                project_at(Path(where)), environment=os.environ if environment is None else environment
+            )
             stack.callback(engine.close)
         portal = stack.enter_context(start_blocking_portal())
         client = stack.enter_context(portal.wrap_async_context_manager(_client(engine, era, answer_form, open_page)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.testing.stdio_client import MODERN, StdioClient
 from wfe_mcp.testing.throwaway import make_database, stand_in
 from wfe_mcp.workspace.config.checks import CheckSettings
@@ -57,7 +58,6 @@ class Playground:
         templates: Iterable[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        from wfe_mcp.engine.kernel.engine import Engine
         from wfe_mcp.workspace.config.config_file import write_config
         from wfe_mcp.workspace.system.location import project_at
 
@@ -77,7 +77,7 @@ class Playground:
         write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})
         for template in templates:
             shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
-        self.engine: Engine = Engine(project_at(self.root), environment=self.environment)
+        self.engine: Engine = create_engine(project_at(self.root), environment=self.environment)
         self.trust()
 
     # -- who works here ----------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.models.caps import Spending
     from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.jobs.model_calls import UsageBy
     from wfe_mcp.store.records.calls import UsageRecord
-    from wfe_mcp.store.runs.model_calls import UsageBy
 
 __all__ = ["GROUPS", "spent_line", "stats", "usage_lines", "usage_of_run", "usage_view"]
 

@@ -1,1 +1,1 @@
-"""."""
+"""The template language ``wfe/1``: model, loading, lint, expressions, prompts."""

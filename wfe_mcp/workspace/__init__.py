@@ -1,1 +1,1 @@
-"""."""
+"""The machine around the engine: project files, git, configuration, processes."""

@@ -11,7 +11,7 @@ from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, chain_of, trust_key
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.workspace.system.location import project_at
 
 ADA = By("ada", Channel.CLI, Assurance.HUMAN)
@@ -20,7 +20,7 @@ SIGNED = template("deal", phase("sign", HUMAN | {"assurance": "passkey"}))
 
 @pytest.fixture
 def page(cli: Terminal) -> Iterator[Page]:
-    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     with served(engine, 0) as made:
         assert isinstance(made, Page)
         yield made
@@ -112,7 +112,7 @@ def test_keys_that_came_with_the_repository_wait_for_trust(cli: Terminal, page: 
 def test_keys_that_the_known_ones_let_in_say_so(cli: Terminal, page: Page) -> None:
     pinned(cli, page, "laptop", "phone")
     begun = Pinned(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
-    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     with engine.store.tx() as tx:  # as somebody has it who has not seen the newer key yet
         tx.withdraw_trust(engine.project_id, trust_key(), ADA, cli.clock())
         tx.trust(engine.project_id, trust_key(), begun.sha256, ADA, cli.clock())
@@ -134,7 +134,7 @@ def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None
     run = cli.start("note")
     assert "not open" in finding(cli, "decision page")["message"]
     assert "page" not in cli.json("status", run).data
-    engine = Engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     with served(engine, 0) as page:
         assert isinstance(page, Page)
         assert finding(cli, "decision page")["message"] == page.url

@@ -150,9 +150,7 @@ def earlier_revisions() -> list[str]:
     """Every schema that a version before this one may have written."""
     from wfe_mcp.store.schema import upgrade as schema
 
-    names = sorted(
-        file.name[:4] for file in (Path(schema.__file__).parents[1] / "migrations" / "versions").glob("0*.py")
-    )
+    names = sorted(file.name[:4] for file in (Path(schema.__file__).parent / "migrations" / "versions").glob("0*.py"))
     return [name for name in names if name != schema.HEAD]
 
 
@@ -166,7 +164,7 @@ def as_written_at(revision: str, database: Path, file: Path) -> None:
     from wfe_mcp.store.schema import upgrade as schema
 
     config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, Used
@@ -20,7 +21,7 @@ from wfe_mcp.workspace.system.location import project_at
 @pytest.fixture
 def engine(cli: Terminal) -> Iterator[Engine]:
     """The project as a process has it that works no jobs."""
-    made = Engine(project_at(cli.root), clock=cli.clock, holder="cli")
+    made = create_engine(project_at(cli.root), clock=cli.clock, holder="cli")
     yield made
     made.close()
 

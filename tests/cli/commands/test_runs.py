@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
+from wfe_mcp.engine.composition import create_engine
 
 
 def test_a_run_goes_from_start_to_end_at_a_terminal(cli: Terminal) -> None:
@@ -229,13 +230,13 @@ def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
 
 def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.workspace.system.location import project_at
 
     (cli.root / "ok").touch()
     run = cli.start("code")
-    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
     answers.start_phase(engine, By(), run)
     assert answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"}).state == "gating"
     engine.close()
@@ -321,12 +322,12 @@ def test_two_revisions_are_compared_field_by_field(cli: Terminal) -> None:
 
 def test_a_submission_under_its_gates_is_taken_back_without_a_pin(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.workspace.system.location import project_at
 
     run = cli.start("code")
-    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
     answers.start_phase(engine, By(), run)
     answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"})
     engine.close()

@@ -14,7 +14,7 @@ import pytest
 
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
@@ -195,7 +195,7 @@ def test_one_worker_serves_all_projects_of_the_database(project: Playground, tmp
     with play(tmp_path / "two") as other:
         other.engine.close()
         other.environment["WFE_DATABASE_URL"] = project.environment["WFE_DATABASE_URL"]
-        other.engine = Engine(other.engine.project, environment=other.environment)
+        other.engine = create_engine(other.engine.project, environment=other.environment)
         give_trust(other.engine, stand_in(other.engine), [])
         gone = tmp_path / "gone"
         with other.engine.store.tx() as tx:

@@ -8,8 +8,9 @@ import pytest
 from tests.cli.scene import Terminal
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.git.checkpoints import Limits, take
 from wfe_mcp.workspace.system.location import project_at
 
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("in_git")
 def checkpoint(cli: Terminal, run: str) -> int:
     """Keep the files now; the number of the event that says so."""
     commit = take(cli.root, {}, Limits(), at=datetime(2026, 11, 20, tzinfo=UTC)).commit
-    engine = Engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
-    with turn(engine, run, By()) as current:
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    with change_run(engine, run, By()) as current:
         current.give(c.TakeCheckpoint(commit=commit, by=By(), at=current.at))
     engine.close()
     return len(cli.json("log", run).data["events"])

@@ -39,7 +39,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.history import rollback
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.files import staging
@@ -75,7 +75,7 @@ elif stage == "after the files":
     restoring.restore = whole
 clock = lambda: datetime(2026, 3, 1, 13, tzinfo=UTC)
 store = Store.open(f"sqlite:///{database}", clock=clock)
-engine = Engine(project_at(Path(root)), clock=clock, store=store)
+engine = create_engine(project_at(Path(root)), clock=clock, store=store)
 rollback.rollback(engine, By("ada", Channel.CLI, Assurance.HUMAN), run, "build")
 die()
 """
@@ -281,14 +281,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 
 root, database, run = sys.argv[1:]
 clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)
-engine = Engine(project_at(Path(root)), clock=clock, store=Store.open(f"sqlite:///{database}", clock=clock))
-phases.turn = lambda *_: os._exit(9)
+engine = create_engine(project_at(Path(root)), clock=clock, store=Store.open(f"sqlite:///{database}", clock=clock))
+phases.change_run = lambda *_: os._exit(9)
 phases.start_phase(engine, By(), run, "plan")
 """
 

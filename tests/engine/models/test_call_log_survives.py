@@ -22,7 +22,7 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.engine.models.call_log import recording
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.providers.call import Connection, Estimate, Usage
@@ -33,7 +33,7 @@ from wfe_mcp.workspace.system.process import this_process
 url, root, answers = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "answers"
 clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)
 store = Store.open(url, clock=clock)
-engine = Engine(project_at(root), environment={"HOME": str(root)}, clock=clock, store=store)
+engine = create_engine(project_at(root), environment={"HOME": str(root)}, clock=clock, store=store)
 model = Connection("openai", "openai", "gpt-4o")
 
 def work(context):

@@ -17,6 +17,7 @@ from tests.tools.stub import Stub, calls_in, running_stub
 from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import step_calls
 from wfe_mcp.engine.phases.step_jobs import StepJobs, wait_s
@@ -32,14 +33,14 @@ WORKER = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.background.job_handlers import start_worker
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 
 clock = lambda: datetime(2026, 3, 1, 12, tzinfo=UTC)
 store = Store.open(sys.argv[1], clock=clock)
-start_worker(Engine(project_at(Path(sys.argv[2])), clock=clock, store=store))
+start_worker(create_engine(project_at(Path(sys.argv[2])), clock=clock, store=store))
 threading.Event().wait()
 """
 HI: dict[str, Any] = {"params": {"words": "hi"}}
@@ -128,7 +129,9 @@ def test_a_worker_of_another_project_leaves_our_calls_to_us(scene: Scene, stub: 
     neighbour.process.kill()
     neighbour.process.wait()
     (tmp_path / "other").mkdir()
-    other = Engine(project_at(tmp_path / "other"), environment=scene.environment, clock=scene.clock, store=scene.store)
+    other = create_engine(
+        project_at(tmp_path / "other"), environment=scene.environment, clock=scene.clock, store=scene.store
+    )
     assert not new_worker(other).work_one()
     assert jobs(scene, run)[0].status is JobStatus.RUNNING
     scene.work()

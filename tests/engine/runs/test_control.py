@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.job_handlers import new_worker
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
@@ -228,7 +228,7 @@ def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_pat
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    stranger = Engine(project_at(elsewhere), environment=scene.engine.environment, store=scene.engine.store)
+    stranger = create_engine(project_at(elsewhere), environment=scene.engine.environment, store=scene.engine.store)
     assert not new_worker(stranger).work_one()
     assert scene.state(run).open_attempts[0].status == "gating"
     assert scene.work() == 1

@@ -22,7 +22,7 @@ from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema import upgrade as schema
 from wfe_mcp.store.schema.tables import METADATA
 
-MIGRATIONS = Path(schema.__file__).parents[1] / "migrations"
+MIGRATIONS = Path(schema.__file__).parent / "migrations"
 
 
 def config(connection: Connection | None = None) -> Config:

@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.signals import stop_requested
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.composition import create_engine
 
 __all__ = ["browse", "ui"]
 
@@ -30,11 +31,10 @@ def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle 
 
     from wfe_mcp.dashboard.serving import served
     from wfe_mcp.engine.approvals.decision_page import address
-    from wfe_mcp.engine.kernel.engine import Engine
 
     idle_s = _seconds(idle) if idle else None
     # Not the door's engine: that one speaks for a terminal.
-    engine = Engine(door.engine.project, clock=door.engine.clock)
+    engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
         gc.enable()  # main() switched it off; from here on this process may live for days
         with served(engine, port) as page:

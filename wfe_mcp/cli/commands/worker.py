@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.engine.composition import create_engine
 
 __all__ = ["worker"]
 
@@ -24,12 +25,11 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
     from wfe_mcp.cli.terminal.signals import stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.envelope import Envelope
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
     # Not the door's engine: that one speaks for a terminal, which holds phases after its process has ended.
-    engine = Engine(door.engine.project, clock=door.engine.clock)
+    engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
         queue_names(engine, kinds)
         gc.enable()  # main() switched it off; from here on this process may live for days

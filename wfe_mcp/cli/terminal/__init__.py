@@ -1,1 +1,1 @@
-"""."""
+"""What commands share: invocation, prompts, rendering, signals."""

@@ -20,6 +20,7 @@ from wfe_mcp.cli.terminal.options import AsJson, InProject
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import refuse_unkept
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ class Door:
         if self._engine is None:
             # The engine loads psutil and, with the database, SQLAlchemy: --help must not pay for that.
             from wfe_mcp.engine.integrity.anchoring import start_anchoring
-            from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine, utc_now
+            from wfe_mcp.engine.kernel.engine import CLI_HOLDER, utc_now
 
-            self._engine = Engine(self.project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
+            self._engine = create_engine(self.project, clock=self.world.clock or utc_now, holder=CLI_HOLDER)
             start_anchoring(self._engine)
         return self._engine
 

@@ -1,1 +1,1 @@
-"""."""
+"""Decisions of people: approval requests, PIN, passkeys, approvers, signed proofs."""

@@ -20,11 +20,12 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM, request_of
+from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.mirrors import edited_artifact
 from wfe_mcp.engine.files.tree_binding import bound_tree
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.approvals.proofs import Proof
@@ -54,7 +55,7 @@ def ask(
     path = PhasePath(phase)
     tree = bound_tree(engine, run_id, path)
     asked: ApprovalRequest | None = None
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         if not _changed_meanwhile(current, path, tree):
             _match(current, path, sha256)
@@ -79,7 +80,7 @@ def decide(
     """
     path = PhasePath(phase)
     tree = bound_tree(engine, run_id, path)
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)
         if not _changed_meanwhile(current, path, tree):
@@ -102,7 +103,7 @@ def reject(
 ) -> LoadedRun:  # fmt: skip
     """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
     path = PhasePath(phase)
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
         command = c.Reject(
             phase=path, feedback=feedback, to=target, by=by, at=current.at,
@@ -123,7 +124,7 @@ def reject(
 def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> LoadedRun:
     """The submitter takes its submission back; a new attempt opens."""
     path = PhasePath(phase)
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         holder, alive = _holder(current, path), _holder_is_alive(current, path)
         if alive and holder != engine.holder:
             raise Refused(

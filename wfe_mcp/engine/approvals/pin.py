@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine

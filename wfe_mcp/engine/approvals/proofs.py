@@ -28,7 +28,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
 from wfe_mcp.engine.approvals.passkeys import Assertion, Strict, signed
 from wfe_mcp.engine.artifacts.revisions import outputs_of
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,7 +114,7 @@ def statement_of(
     Refuses what ``pinned_here`` refuses, and ``bad_argument`` for words that nothing can keep.
     """
     pinned = pinned_here(engine, worktree_of(engine, request))
-    with engine.store.read() as tx, turn_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
+    with engine.store.read() as tx, change_run_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
         attempt, run = current.attempt(request.phase), current.run
         revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
         files = {} if revision is None else outputs_of(current, request.phase, revision.content)
@@ -188,6 +188,6 @@ def worktree_of(engine: Engine, request: RequestRecord) -> Path:
 
 
 def _nobody() -> By:
-    from wfe_mcp.engine.approvals.requests import SYSTEM
+    from wfe_mcp.engine.kernel.actors import SYSTEM
 
     return SYSTEM

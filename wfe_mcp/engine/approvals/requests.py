@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.guards import current_gate
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
+from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhasePath
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.workflow.model import ApprovalGate
 
-__all__ = ["SYSTEM", "reissue", "request_of"]
-
-SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
-"""The server itself: conditions, gates, timers, requests that are asked anew."""
+__all__ = ["reissue_requests", "request_of"]
 
 
 def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
@@ -43,7 +41,7 @@ def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, Appr
     return request, gate
 
 
-def reissue(current: RunChange) -> None:
+def reissue_requests(current: RunChange) -> None:
     """Whoever was asked before the files or the artifact changed is asked again now that the gates have passed anew."""
     before = current.loaded.state.attempts
     for attempt in current.state.open_attempts:

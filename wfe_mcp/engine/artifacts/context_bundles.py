@@ -98,29 +98,29 @@ def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inp
     return list(found.values())
 
 
-def handed_bundle(turn: RunChange, attempt: Attempt, ref: BundleRef | str) -> str:
+def handed_bundle(change: RunChange, attempt: Attempt, ref: BundleRef | str) -> str:
     """One bundle of the prompt of ``attempt``: heading, the frozen text as data, and where the rest is."""
     from wfe_mcp.workflow.model import BundleRef
     from wfe_mcp.workflow.prompts import render_bundle
 
     wanted = ref if isinstance(ref, BundleRef) else BundleRef(bundle=ref)
-    frozen = _frozen(turn, wanted)
+    frozen = _frozen(change, wanted)
     if frozen is None:
         return f"Context: {wanted.bundle}\nThis project has no such bundle, so none is handed over."
-    parts: Parts = turn.tx.document(frozen["sha256"])
-    place = f"{_folder(turn, attempt)}/{_file_name(frozen)}"
+    parts: Parts = change.tx.document(frozen["sha256"])
+    place = f"{_folder(change, attempt)}/{_file_name(frozen)}"
     return render_bundle(
-        _heading(frozen), [(part["path"], part["text"]) for part in parts], place=place, nonce=turn.run.id
+        _heading(frozen), [(part["path"], part["text"]) for part in parts], place=place, nonce=change.run.id
     )
 
 
-def cut_bundles(turn: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]]:
+def cut_bundles(change: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]]:
     """(file name, whole text) of each bundle that is too long for the prompt of ``attempt``."""
     from wfe_mcp.workflow.prompts import MAX_BUNDLE, bundle_text
 
-    for ref in _refs(turn.plan, attempt.phase):
-        frozen = _frozen(turn, ref)
-        parts: Parts = turn.tx.document(frozen["sha256"]) if frozen else []
+    for ref in _refs(change.plan, attempt.phase):
+        frozen = _frozen(change, ref)
+        parts: Parts = change.tx.document(frozen["sha256"]) if frozen else []
         text = bundle_text([(part["path"], part["text"]) for part in parts])
         if frozen and len(text) > MAX_BUNDLE:
             yield _file_name(frozen), text
@@ -169,13 +169,13 @@ def _asked_scope(ref: BundleRef, plan: CompiledTemplate, inputs: Mapping[str, An
     return "" if ref.scope is None else str(plan.expressions.evaluate_json(ref.scope, {"inputs": inputs}))
 
 
-def _frozen(turn: RunChange, ref: BundleRef) -> dict[str, Any] | None:
+def _frozen(change: RunChange, ref: BundleRef) -> dict[str, Any] | None:
     """What the run froze for ``ref``; None when the project had no such bundle."""
     kept: dict[str, dict[str, Any]] = {
-        one.get("scope", ""): one for one in turn.frozen.get("context", ()) if one["name"] == ref.bundle
+        one.get("scope", ""): one for one in change.frozen.get("context", ()) if one["name"] == ref.bundle
     }
     # A bundle without scopes is kept without one, whatever was asked for.
-    return (kept.get(_asked_scope(ref, turn.plan, turn.inputs)) or kept.get("")) if kept else None
+    return (kept.get(_asked_scope(ref, change.plan, change.inputs)) or kept.get("")) if kept else None
 
 
 # -- putting together ------------------------------------------------------------------------------------------------
@@ -257,10 +257,10 @@ def _heading(frozen: Mapping[str, Any]) -> str:
     return f"Context: {frozen['name']} ({scope}sha256 {frozen['sha256']})"
 
 
-def _folder(turn: RunChange, attempt: Attempt) -> str:
+def _folder(change: RunChange, attempt: Attempt) -> str:
     from wfe_mcp.workspace.files.mirror import attempt_folder
 
-    return f"{attempt_folder(turn.run.id, attempt.phase, attempt.number)}/context"
+    return f"{attempt_folder(change.run.id, attempt.phase, attempt.number)}/context"
 
 
 def _file_name(frozen: Mapping[str, Any]) -> str:

@@ -33,36 +33,36 @@ __all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
 
 
 def roots(
-    turn: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
+    change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
 ) -> dict[str, Any]:
     """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made, ``own_vars`` what
     its steps have assigned.
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
     """
-    seen = _Seen(turn, text)
+    seen = _Seen(change, text)
     values: dict[str, Callable[[], Any]] = {
-        "inputs": lambda: inputs_at(turn.tx, turn.run, turn.state, attempt.phase),
+        "inputs": lambda: inputs_at(change.tx, change.run, change.state, attempt.phase),
         "vars": lambda: seen.vars(attempt, own=own_vars, item=item),
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
-        "run": lambda: _run(turn),
+        "run": lambda: _run(change),
         "phase": lambda: {
             "id": name_of(attempt.phase), "path": attempt.phase, "attempt": attempt.number,
-            "feedback": feedback_of(turn, attempt),
+            "feedback": feedback_of(change, attempt),
         },
-        "env": lambda: turn.frozen.get("env", {}),
+        "env": lambda: change.frozen.get("env", {}),
     }  # fmt: skip
     place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
     told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
     return told | seen.items(place)
 
 
-def inside_roots(turn: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
+def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
     """The values that the ``outputs`` of the template which runs in the phase of ``attempt`` see: all that was made in it."""
-    seen, key = _Seen(turn, text), turn.state.loops[attempt.phase].keys[0]
-    body = [inside(attempt.phase, key, phase.path) for phase in turn.state.spec.body(attempt.phase)]
+    seen, key = _Seen(change, text), change.state.loops[attempt.phase].keys[0]
+    body = [inside(attempt.phase, key, phase.path) for phase in change.state.spec.body(attempt.phase)]
     return {
-        "inputs": inputs_at(turn.tx, turn.run, turn.state, body[0]), "run": _run(turn), "env": turn.frozen.get("env", {}),
+        "inputs": inputs_at(change.tx, change.run, change.state, body[0]), "run": _run(change), "env": change.frozen.get("env", {}),
         "artifacts": seen.made_by(body), "vars": seen.assigned_by(body),
     }  # fmt: skip
 
@@ -83,19 +83,19 @@ def item_roots(name: str | None, key: str, index: int, count: int, value: object
     return {"item": item} | ({} if name is None else {name: value})
 
 
-def feedback_of(turn: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
+def feedback_of(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
     """What this try is told of earlier ones: ``[{from, attempt, message, artifact}]``, oldest first."""
     return [
         {"from": note.source, "attempt": note.attempt, "message": note.message}
-        | ({"artifact": turn.plan.artifact_name(note.source)} if note.artifact is not None else {})
+        | ({"artifact": change.plan.artifact_name(note.source)} if note.artifact is not None else {})
         for note in attempt.feedback
     ]
 
 
-def _run(turn: RunChange) -> dict[str, Any]:
-    run = turn.run
+def _run(change: RunChange) -> dict[str, Any]:
+    run = change.run
     return {
-        "id": run.id, "title": run.title, "iteration": turn.state.iteration, "template": run.template,
+        "id": run.id, "title": run.title, "iteration": change.state.iteration, "template": run.template,
         "started_at": run.created_at.isoformat(),
     }  # fmt: skip
 
@@ -103,9 +103,9 @@ def _run(turn: RunChange) -> dict[str, Any]:
 class _Seen:
     """What one text sees of one moment of a run."""
 
-    def __init__(self, turn: RunChange, text: str) -> None:
-        self._turn = turn
-        self._state = turn.state
+    def __init__(self, change: RunChange, text: str) -> None:
+        self._turn = change
+        self._state = change.state
         self._words = frozenset(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
         # A root that stands alone, or is asked with a computed name, may mean anything below it.
         self._whole = frozenset(re.findall(r"\b(artifacts|item)\b(?!\s*\.\s*[A-Za-z_])", text))

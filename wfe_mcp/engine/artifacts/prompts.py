@@ -24,42 +24,42 @@ __all__ = ["fenced_feedback", "prompt_of"]
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
 
 
-def prompt_of(turn: RunChange, attempt: Attempt) -> str:
+def prompt_of(change: RunChange, attempt: Attempt) -> str:
     """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, scan
     from wfe_mcp.workflow.model import StepsPhase
     from wfe_mcp.workflow.prompts import prompt_text, render
 
-    phase, nonce = turn.plan.phase(attempt.phase), turn.run.id
+    phase, nonce = change.plan.phase(attempt.phase), change.run.id
     written = prompt_text(phase)
     try:
         asked = [part.text for part in scan(written) if part.is_expression]
         named = "\n".join([*asked, *(f"artifacts.{name}" for name in phase.context if isinstance(name, str))])
-        values = roots(turn, attempt, named, own_vars=False)  # the same before the steps run and after
-        text = render(written, values, turn.plan.expressions, nonce=nonce)
+        values = roots(change, attempt, named, own_vars=False)  # the same before the steps run and after
+        text = render(written, values, change.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
                       "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
-    listed = _steps_in_words(turn, attempt, phase) if isinstance(phase, StepsPhase) else ""
+    listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""
     return "\n\n".join(
-        part for part in (text, listed, *_handed_over(turn, attempt, phase, values["artifacts"])) if part
+        part for part in (text, listed, *_handed_over(change, attempt, phase, values["artifacts"])) if part
     )
 
 
-def _handed_over(turn: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
+def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
     """What ``context`` names, in its order: artifacts as they are now, bundles as the run froze them."""
     from wfe_mcp.engine.artifacts.context_bundles import artifact_names, handed_bundle
     from wfe_mcp.workflow.prompts import render_context
 
-    made = artifact_names(turn.plan, attempt.phase)
+    made = artifact_names(change.plan, attempt.phase)
     for entry in phase.context:
         if not isinstance(entry, str) or entry not in made:
-            yield handed_bundle(turn, attempt, entry)
+            yield handed_bundle(change, attempt, entry)
         elif entry in artifacts:
-            yield render_context([(entry, artifacts[entry])], nonce=turn.run.id)
+            yield render_context([(entry, artifacts[entry])], nonce=change.run.id)
 
 
-def _steps_in_words(turn: RunChange, attempt: Attempt, phase: StepsPhase) -> str:
+def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> str:
     """What the server will do, for the person who approves it: values where they are known yet, else as written."""
     from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workflow.expressions import ExpressionError
@@ -70,23 +70,23 @@ def _steps_in_words(turn: RunChange, attempt: Attempt, phase: StepsPhase) -> str
         written: dict[str, Any] = step.model_dump(
             mode="json", by_alias=True, exclude_unset=True, exclude={"id", "assign"}
         )
-        values = roots(turn, attempt, canonical_json(written), own_vars=False)
+        values = roots(change, attempt, canonical_json(written), own_vars=False)
         try:
-            given = cast("dict[str, Any]", turn.plan.expressions.evaluate_json(written, values))
+            given = cast("dict[str, Any]", change.plan.expressions.evaluate_json(written, values))
         except ExpressionError:
             given = written
         lines.append(f"{number}. {step.id}: {canonical_json(given)}")
-    return fenced("\n".join(lines), "the steps", nonce=turn.run.id)
+    return fenced("\n".join(lines), "the steps", nonce=change.run.id)
 
 
-def fenced_feedback(turn: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
+def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
     """What this try is told of earlier ones, each message between boundary lines: data, not instructions."""
     from wfe_mcp.workflow.prompts import fenced
 
-    notes = feedback_of(turn, attempt)
+    notes = feedback_of(change, attempt)
     # The newest says why this try is open; of the earlier ones a reminder is enough.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
     return [
-        note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=turn.run.id, limit=limit)}
+        note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=change.run.id, limit=limit)}
         for note, limit in zip(notes, limits, strict=False)
     ]

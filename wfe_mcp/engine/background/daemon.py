@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
 from wfe_mcp.engine.background.queues import QUEUES
+from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
-from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
@@ -27,6 +27,7 @@ from wfe_mcp.workspace.system.process import this_process
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
 
 __all__ = ["Workers"]
@@ -92,7 +93,7 @@ class Workers:
         if not root.is_dir():
             return None
         mine = self._engine
-        found = Engine(project_at(root), environment=mine.environment, clock=mine.clock, store=mine.store)
+        found = create_engine(project_at(root), environment=mine.environment, clock=mine.clock, store=mine.store)
         return found if found.project_id == project else None
 
     def _begin(self, engine: Engine) -> None:

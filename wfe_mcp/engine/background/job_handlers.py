@@ -13,13 +13,13 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
 from wfe_mcp.engine.evaluation.reactions import enqueue_gate
 from wfe_mcp.engine.files.checkpoints import keep_again
-from wfe_mcp.engine.kernel.transaction import turn, turn_in
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
 from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import DrivenJobs, driven_gave_up
@@ -75,7 +75,7 @@ def tend_open_runs(engine: Engine) -> None:
     for run in runs:
         try:
             keep_again(engine, run)
-            with turn(engine, run, SYSTEM) as current:
+            with change_run(engine, run, SYSTEM) as current:
                 for attempt in current.state.open_attempts:
                     if attempt.status is AttemptStatus.GATING:
                         enqueue_gate(current, attempt)
@@ -120,7 +120,7 @@ class _Timers:
             if job.payload["timer"] == "resume":
                 outages.go_on(self._engine, tx, job)
                 return
-            with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
                 on: dict[str, Any] = {
                     "phase": PhasePath(job.phase or ""),
                     "attempt": job.attempt,
@@ -155,7 +155,7 @@ class _GaveUp:
             driven_gave_up(self._engine, tx, job, reason)
         if job.kind != "gate" or job.run_id is None:
             return
-        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = judged_attempt(current, job)
             if attempt is not None:
                 current.give(

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
+from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord
 
@@ -139,7 +139,7 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     if job.run_id is None or job.phase is None:
         return
     path = PhasePath(job.phase)
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
             told = f"The work of the server on {path!r} ended: {reason}."
             current.give(

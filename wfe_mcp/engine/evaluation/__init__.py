@@ -1,1 +1,1 @@
-"""."""
+"""Gates and reviews: reactions inside a change, gate jobs, opinions."""

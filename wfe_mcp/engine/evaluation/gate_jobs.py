@@ -15,10 +15,10 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, ignored_globs
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
@@ -61,7 +61,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     job = context.job
     assert job.run_id is not None
     assert job.phase is not None
-    with engine.store.read() as tx, turn_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
+    with engine.store.read() as tx, change_run_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
         attempt = judged_attempt(current, job)
         if attempt is None or current.state.going_back is not None:
             return None
@@ -90,7 +90,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         attempt = judged_attempt(current, job)
         if attempt is None:
             return
@@ -126,17 +126,17 @@ class _Scene:
     """What a gate may look at, taken from the database before it runs."""
 
     engine: Engine
-    turn: RunChange
+    change: RunChange
     attempt: Attempt
     values: dict[str, Any]
     ignored: tuple[str, ...]
 
     @property
     def root(self) -> Path:
-        return Path(self.turn.run.worktree)
+        return Path(self.change.run.worktree)
 
     def tree_now(self) -> str | None:
-        return bound_tree(self.engine, self.turn.run.id, self.attempt.phase)
+        return bound_tree(self.engine, self.change.run.id, self.attempt.phase)
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
@@ -202,12 +202,12 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
     from wfe_mcp.workspace.git.repository import head
 
     settings = scene.engine.settings()
-    frozen: dict[str, Any] | None = scene.turn.frozen_now.get("checks", {}).get(gate.check)
+    frozen: dict[str, Any] | None = scene.change.frozen_now.get("checks", {}).get(gate.check)
     if frozen is None and gate.check in settings.settings.checks:
         frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
         return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
-    folder = evidence_folder(scene.root, scene.turn.run.id, scene.attempt.phase, scene.attempt.number)
+    folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
     judgement = run_check(
         None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
         evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
@@ -219,9 +219,9 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
 
 
 def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
-    run, attempt = scene.turn.run, scene.attempt
+    run, attempt = scene.change.run, scene.attempt
     with scene.engine.store.read() as tx:
-        begun = attempt.started_at or scene.turn.at
+        begun = attempt.started_at or scene.change.at
         return tx.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
@@ -236,13 +236,13 @@ def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
     from wfe_mcp.workspace.git.repository import changed_paths, head
 
     attempt, root = scene.attempt, scene.root
-    name = scene.turn.plan.artifact_name(attempt.phase)
+    name = scene.change.plan.artifact_name(attempt.phase)
     judgement = judge_plugin(
         gate.use,
         GateScene(
             root, gate.with_, scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
             attempt.tree_at_start, attempt.head_at_start,
-            evidence_folder(root, scene.turn.run.id, attempt.phase, attempt.number), scene.engine.environment, run,
+            evidence_folder(root, scene.change.run.id, attempt.phase, attempt.number), scene.engine.environment, run,
         ),
     )  # fmt: skip
     tree = scene.tree_now()

@@ -92,21 +92,21 @@ def question_sha256(question: Question) -> str:
     )
 
 
-def about_gate(turn: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]) -> Subject:
+def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]) -> Subject:
     """What an opinion gate of ``attempt`` judges: the prompt before work, else the revision. Raises ExpressionError."""
     from wfe_mcp.engine.artifacts.prompts import prompt_of
     from wfe_mcp.workflow.prompts import render
 
-    asked = prompt_of(turn, attempt)
-    criteria = render(gate.criteria, values, turn.plan.expressions, nonce=turn.run.id) if gate.criteria else ""
+    asked = prompt_of(change, attempt)
+    criteria = render(gate.criteria, values, change.plan.expressions, nonce=change.run.id) if gate.criteria else ""
     if attempt.stage is Stage.BEFORE:
         parts = [("The prompt that is about to be worked by", asked)]
     else:
-        parts = [("What was asked", asked), *_handed_in(turn, attempt), *_found_before(turn, attempt)]
+        parts = [("What was asked", asked), *_handed_in(change, attempt), *_found_before(change, attempt)]
     if attempt.feedback:
         told = "\n".join(f"{note.source}, attempt {note.attempt}: {note.message}" for note in attempt.feedback)
         parts.append(("What was wrong with earlier attempts", told))
-    return Subject(criteria, tuple(parts), attempt.sha256 or "", turn.run.id)
+    return Subject(criteria, tuple(parts), attempt.sha256 or "", change.run.id)
 
 
 def about_text(question: str, parts: tuple[tuple[str, str], ...], sha256: str, nonce: str) -> Subject:
@@ -157,10 +157,10 @@ def with_changes(subject: Subject, changes: str) -> Subject:
     )
 
 
-def _handed_in(turn: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
-    revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
+def _handed_in(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
+    revision = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
     if revision is None:  # a loop's own gates: they judge what was made inside
-        return [("What was made", canonical_json(_made_inside(turn, attempt)))]
+        return [("What was made", canonical_json(_made_inside(change, attempt)))]
     return [
         (
             f"What was handed in: {revision.name} ({revision.schema_name}), revision {revision.revision}",
@@ -169,14 +169,14 @@ def _handed_in(turn: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
     ]
 
 
-def _made_inside(turn: RunChange, attempt: Attempt) -> dict[str, Any]:
+def _made_inside(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     from wfe_mcp.engine.artifacts.expression_scope import roots
 
-    return roots(turn, attempt, "artifacts", own=True)["artifacts"]
+    return roots(change, attempt, "artifacts", own=True)["artifacts"]
 
 
-def _found_before(turn: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
-    gates = turn.plan.gates(attempt)
+def _found_before(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
+    gates = change.plan.gates(attempt)
     lines = [
         f"{gates[verdict.gate].kind}: {verdict.kind}. {verdict.message}"
         for verdict in attempt.verdicts

@@ -25,7 +25,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.evaluation.reviews import changed_files
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +183,7 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
 
 def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
     """What the job needs to know of a run: all of it, so that a later change of the run does not change the question."""
-    with engine.store.read() as tx, turn_in(engine, tx, run, by, settles=False) as current:
+    with engine.store.read() as tx, change_run_in(engine, tx, run, by, settles=False) as current:
         record = current.run
         refuse_change(record)
         if not phase:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.approvals.requests import SYSTEM
-from wfe_mcp.engine.kernel.commit import change
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +39,21 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot
 
 __all__ = [
-    "TAKEN", "Checkpoint", "Saved", "at_completion", "at_start", "checkpoints_of", "is_saved_at_start", "keep_again",
-    "limits_of", "name_of", "note_taken", "prune", "ref_of", "save", "take_checkpoint",
+    "TAKEN",
+    "Checkpoint",
+    "Saved",
+    "at_start",
+    "checkpoints_of",
+    "is_saved_at_start",
+    "keep_again",
+    "limits_of",
+    "name_of",
+    "note_taken",
+    "prune",
+    "ref_of",
+    "save",
+    "save_completed_files",
+    "take_checkpoint",
 ]  # fmt: skip
 
 TAKEN = "CheckpointTaken"
@@ -128,20 +141,20 @@ def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, agai
     _take(engine, loaded.record, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
 
 
-def at_completion(turn: RunChange) -> None:
+def save_completed_files(change: RunChange) -> None:
     """Save the files of the phases that ``turn``, which is committed, has completed."""
-    if not turn.engine.project.is_git or turn.state.status is RunStatus.CANCELLED:
+    if not change.engine.project.is_git or change.state.status is RunStatus.CANCELLED:
         return
-    before = turn.loaded_before.state
+    before = change.loaded_before.state
     done: list[Attempt] = []
-    for path in turn.state.changed_since(before):
-        now, was = turn.state.current(path), before.attempts.get(path, (None,))[-1]
+    for path in change.state.changed_since(before):
+        now, was = change.state.current(path), before.attempts.get(path, (None,))[-1]
         is_new = now.status is AttemptStatus.COMPLETED and not now.restores
         is_new = is_new and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
-        if is_new and turn.state.phase(path).loop is None and turn.plan.phase(path).checkpoint:
+        if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:
             done.append(now)
     if done:
-        _take(turn.engine, turn.run, SYSTEM, "completion", done)
+        _take(change.engine, change.run, SYSTEM, "completion", done)
 
 
 def limits_of(engine: Engine) -> Limits:
@@ -280,7 +293,7 @@ def _take(
 ) -> int:
     """The number of the first event."""
     saved = save(engine, record, why)
-    with engine.store.tx() as tx, change(engine, tx, record.id, by) as current:
+    with engine.store.tx() as tx, change_run_in(engine, tx, record.id, by) as current:
         first = current.run.last_seq + 1
         note_taken(current, saved, why, attempts, told)
     return first

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.workspace.files.mirror import Rendered
 
-__all__ = ["changed_on_disk", "edited_artifact", "mirror", "mirror_again", "rendered_artifact"]
+__all__ = ["changed_on_disk", "edited_artifact", "mirror_again", "rendered_artifact", "write_mirrors"]
 
 
-def mirror(turn: RunChange) -> None:
+def write_mirrors(change: RunChange) -> None:
     """Write the files of the attempts that ``turn`` changed."""
-    before = turn.loaded_before.state.attempts
-    with turn.engine.store.read() as tx:
-        for path in turn.state.changed_since(turn.loaded_before.state):
+    before = change.loaded_before.state.attempts
+    with change.engine.store.read() as tx:
+        for path in change.state.changed_since(change.loaded_before.state):
             known = {attempt.number: attempt for attempt in before.get(path, ())}
-            for attempt in turn.state.attempts[path]:
+            for attempt in change.state.attempts[path]:
                 if attempt != known.get(attempt.number):
-                    _mirror_attempt(turn.reading(tx), attempt, known.get(attempt.number))
+                    _mirror_attempt(change.reading(tx), attempt, known.get(attempt.number))
 
 
 def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, only_missing: bool) -> int:
@@ -75,23 +75,23 @@ def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, 
     return count
 
 
-def _mirror_attempt(turn: RunChange, attempt: Attempt, old: Attempt | None) -> None:
+def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) -> None:
     from wfe_mcp.artifacts.render import to_file
     from wfe_mcp.engine.artifacts.context_bundles import cut_bundles
     from wfe_mcp.engine.artifacts.prompts import prompt_of
     from wfe_mcp.workspace.files import mirror as files
 
-    place = (Path(turn.run.worktree), turn.run.id, attempt.phase, attempt.number)
+    place = (Path(change.run.worktree), change.run.id, attempt.phase, attempt.number)
     if attempt.feedback and old is None:
         files.write_feedback(*place, _feedback_text(attempt))
-    if attempt.phase not in turn.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
-        files.write_prompt(*place, prompt_of(turn, attempt))
-        for name, text in cut_bundles(turn, attempt):
+    if attempt.phase not in change.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
+        files.write_prompt(*place, prompt_of(change, attempt))
+        for name, text in cut_bundles(change, attempt):
             files.write_context(*place, name, text)
     if attempt.revision and (old is None or old.revision != attempt.revision):
-        revision = turn.tx.revision(turn.run.id, attempt.phase, attempt.revision)
-        if revision is not None and turn.plan.has_artifact(attempt.phase):
-            files.write_artifact(*place, to_file(turn.plan.schema(attempt.phase), json.loads(revision.content)))
+        revision = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
+        if revision is not None and change.plan.has_artifact(attempt.phase):
+            files.write_artifact(*place, to_file(change.plan.schema(attempt.phase), json.loads(revision.content)))
 
 
 def _has_prompt(attempt: Attempt) -> bool:
@@ -99,14 +99,14 @@ def _has_prompt(attempt: Attempt) -> bool:
     return attempt.status is AttemptStatus.RUNNING or (attempt.stage is Stage.BEFORE and attempt.sha256 is not None)
 
 
-def edited_artifact(turn: RunChange, attempt: Attempt) -> dict[str, Any] | None:
+def edited_artifact(change: RunChange, attempt: Attempt) -> dict[str, Any] | None:
     """The artifact on disk when a person edited it before approval; None when it is as submitted, or not editable."""
-    output = turn.plan.phase(attempt.phase).output
+    output = change.plan.phase(attempt.phase).output
     if output is None or not output.editable or not attempt.revision or attempt.stage is not Stage.AFTER:
         return None
     if output.seal == "on_submit":
         return None
-    value = changed_on_disk(turn.tx, turn.run, turn.plan, attempt)
+    value = changed_on_disk(change.tx, change.run, change.plan, attempt)
     if value is None:
         return None
     from wfe_mcp.artifacts.validate import validate

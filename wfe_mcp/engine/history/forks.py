@@ -27,9 +27,9 @@ from wfe_mcp.core.forking import end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
-from wfe_mcp.engine.files.mirrors import mirror
+from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_key
@@ -98,11 +98,11 @@ def fork_run(
         tx.create_run(new, state, events, by, command.at)
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
         _take_along(engine, tx, place, new_id, command)
-        with turn_in(engine, tx, new_id, by) as turn:
-            _take_up(turn)
+        with change_run_in(engine, tx, new_id, by) as change:
+            _take_up(change)
     _copy_logs(engine, place, new_id)
-    _show(turn)
-    return turn.loaded
+    _show(change)
+    return change.loaded
 
 
 def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
@@ -195,12 +195,12 @@ def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None
     return replace(row, status=StepStatus.UNKNOWN, error=error, finished_at=command.at, output=None)
 
 
-def _take_up(turn: RunChange) -> None:
+def _take_up(change: RunChange) -> None:
     """What a run under way has in jobs is enqueued."""
-    for attempt in turn.state.open_attempts:
+    for attempt in change.state.open_attempts:
         if attempt.status is AttemptStatus.GATING:
-            enqueue_gate(turn, attempt)
-        keep_times(turn, attempt, None)
+            enqueue_gate(change, attempt)
+        keep_times(change, attempt, None)
 
 
 def _log_of(evidence: EvidenceRecord, run: str) -> str:
@@ -227,10 +227,10 @@ def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
             log.warning("a log of run %s was not copied to its fork %s: %s", place.record.id, new_id, refused.message)
 
 
-def _show(turn: RunChange) -> None:
+def _show(change: RunChange) -> None:
     """People see the files of what was made before, too; what fails is made again on demand."""
-    turn.loaded_before = replace(turn.loaded, state=RunState(spec=turn.state.spec))
+    change.loaded_before = replace(change.loaded, state=RunState(spec=change.state.spec))
     try:
-        mirror(turn)
+        write_mirrors(change)
     except Exception:
-        log.exception("mirror of run %s failed", turn.run.id)
+        log.exception("mirror of run %s failed", change.run.id)

@@ -31,7 +31,7 @@ from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
 from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, log_of, unrecorded
 from wfe_mcp.engine.history.rollback_recovery import abandon, alone, judge_again, safety_ref
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
     if discard and not by.is_human:
         raise Refused("needs_human", "Only a person discards files that nobody recorded.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
     if aim.commit is None:
-        with turn(engine, run, by) as current:
+        with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             current.give(command_back(current, aim.to, aim.kind, files=False))
         return Went(
@@ -181,7 +181,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     from wfe_mcp.workspace.git.checkpoints import drop, keep, read_snapshot
     from wfe_mcp.workspace.git.restore import prepare, restore
 
-    with turn(engine, run, by) as current:  # refuses before git has done anything
+    with change_run(engine, run, by) as current:  # refuses before git has done anything
         judge(current, aim)
         busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
         if busy is not None:  # another call is still putting files back
@@ -199,7 +199,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     with alone(engine, run) as is_first:
         if not is_first:
             raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it goes on by itself.", run=run)  # fmt: skip
-        with turn(engine, run, by) as current:
+        with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1
             current.give(
@@ -222,7 +222,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         except Refused as refused:
             abandon(engine, run, began, refused.message)
             raise
-        with turn(engine, run, by) as current:
+        with change_run(engine, run, by) as current:
             current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
             judge_again(current)
         drop(root, [told["safety"]])

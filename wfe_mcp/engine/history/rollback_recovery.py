@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.evaluation.reactions import enqueue_gate
 from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
 from wfe_mcp.engine.history.rollback_preconditions import command_back
-from wfe_mcp.engine.kernel.commit import change
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _end(engine: Engine, run: RunId) -> None:
         paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
         note = f"changed meanwhile: {', '.join(map(repr, paths))}"
         meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
-    with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
+    with engine.store.tx() as tx, change_run_in(engine, tx, run, SYSTEM) as current:
         if current.state.going_back == going:
             tree = read_snapshot(root, going.commit).tree
             current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
@@ -119,7 +119,7 @@ def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
 
 def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
     """End ``going`` where it stands; ``reason``: why the files could not be put back."""
-    with engine.store.tx() as tx, change(engine, tx, run, SYSTEM) as current:
+    with engine.store.tx() as tx, change_run_in(engine, tx, run, SYSTEM) as current:
         if current.state.going_back != going:
             return
         current.give(c.AbandonRollback(reason=reason, by=SYSTEM, at=current.at))

@@ -174,7 +174,7 @@ class Anchoring:
         with engine.store.read() as tx:
             self._is_begun = tx.first_noted(BEGUN, engine.project_id) is not None
         if not self._is_begun:
-            from wfe_mcp.engine.approvals.requests import SYSTEM
+            from wfe_mcp.engine.kernel.actors import SYSTEM
 
             with engine.store.tx() as tx:
                 tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())

@@ -74,6 +74,7 @@ class Engine:
     def __init__(
         self,
         project: Project,
+        composition: object,
         *,
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -82,6 +83,9 @@ class Engine:
         holder: str | None = None,
     ) -> None:
         self.project = project
+        self.composition = (
+            composition  # a kernel.reactions.Composition: its reactions take this class, so it is typed there
+        )
         self.environment = dict(os.environ if environment is None else environment)
         self.clock = clock
         self.overrides = dict(overrides or {})

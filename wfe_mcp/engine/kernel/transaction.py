@@ -1,50 +1,85 @@
-"""How does whoever is asked for something change a run?
+"""Transactions on runs: one command changes one run.
 
-A turn is a change (``changing.py``) of a run that stands nowhere in between: a rollback that was cut off is ended first, and
-the files of what the turn completes are saved.
+    load ──► decide ──► react until nothing is due ──► append ──► commit ──► after-commit hooks
 
-A refusal that must leave a trace (a refused draft, evidence that went stale) is raised after the commit.
+Rules:
+1. One command, one transaction: the events, the state rows, the artifacts and the jobs it causes appear together.
+2. What reacts and what runs after the commit is the table of ``engine/composition.py``.
+3. An imported run takes no command (``read_only_runs.py``); an interrupted rollback is finished first.
+4. A refusal that must leave a trace (a refused draft, outdated evidence) is raised after the commit.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
-from wfe_mcp.engine.files.checkpoints import at_completion
-from wfe_mcp.engine.history.rollback_recovery import end_interrupted
-from wfe_mcp.engine.kernel.commit import change
+from wfe_mcp.engine.kernel.reactions import composition_of
+from wfe_mcp.engine.kernel.read_only_runs import refuse_change
+from wfe_mcp.engine.kernel.run_change import RunChange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
 
-__all__ = ["turn", "turn_in"]
+__all__ = ["change_run", "change_run_in"]
+
+log = logging.getLogger("wfe_mcp.engine")
 
 
 @contextlib.contextmanager
-def turn(engine: Engine, run_id: str, by: By) -> Generator[RunChange]:
-    """A turn in its own transaction. What it changed is saved when the block ends without an exception."""
+def change_run(engine: Engine, run_id: str, by: By) -> Generator[RunChange]:
+    """Change a run in a transaction of its own; saved when the block ends without an exception."""
     with contextlib.ExitStack() as stack:
         tx = stack.enter_context(engine.store.tx())
         loaded = engine.load(tx, run_id)
         if loaded.state.going_back is not None:
-            stack.close()  # files are put back outside any transaction
-            end_interrupted(engine, run_id)
+            stack.close()  # files are restored outside any transaction
+            composition_of(engine).finish_rollback(engine, run_id)
             tx, loaded = stack.enter_context(engine.store.tx()), None
-        current = stack.enter_context(turn_in(engine, tx, run_id, by, loaded=loaded))
+        current = stack.enter_context(change_run_in(engine, tx, run_id, by, loaded=loaded))
         yield current
     if current.refusal is not None:
         raise current.refusal
 
 
-def turn_in(
+@contextlib.contextmanager
+def change_run_in(
     engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True, loaded: LoadedRun | None = None
-) -> contextlib.AbstractContextManager[RunChange]:
-    """A turn inside a transaction that somebody else opened (a job that ends). ``settles`` False only reads."""
-    return change(engine, tx, run_id, by, settles=settles, loaded=loaded, then=at_completion)
+) -> Generator[RunChange]:
+    """Change a run inside the caller's transaction. ``settles`` False only reads."""
+    loaded = loaded or engine.load(tx, run_id)
+    if settles:
+        refuse_change(loaded.record)
+    current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
+    yield current
+    if settles:
+        _react(current)
+    if current.events or tx.has_unnamed(current.run.id):
+        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at)
+        tx.after_commit(lambda: _announce(current))
+
+
+def _react(change: RunChange) -> None:
+    """Apply what follows from the change until nothing is due. During a rollback nothing follows."""
+    if change.state.going_back is not None:
+        return
+    composition = composition_of(change.engine)
+    while any(reaction(change) for reaction in composition.reactions):
+        pass
+    for finish in composition.before_save:
+        finish(change)
+
+
+def _announce(change: RunChange) -> None:
+    """Run the after-commit hooks. What fails is logged: the answer stands, and the effect is made again on demand."""
+    for hook in composition_of(change.engine).after_commit:
+        try:
+            hook(change)
+        except Exception:
+            log.exception("%s failed after the commit", getattr(hook, "__name__", hook))

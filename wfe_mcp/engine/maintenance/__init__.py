@@ -1,1 +1,1 @@
-"""."""
+"""Care of the database: backups, restore, pruning."""

@@ -264,12 +264,19 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
 def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
     """Who restores, by the PIN of today's database; where there is none, by that of the copy (then True)."""
     from wfe_mcp.engine.approvals.pin import pin_is_set
-    from wfe_mcp.engine.kernel.engine import Engine as Desk
+    from wfe_mcp.engine.kernel.engine import Engine
 
     if current is not None and pin_is_set(engine):
         return prove(engine), False
-    desk = Desk(engine.project, environment=engine.environment, clock=engine.clock, store=copied, holder=engine.holder)
-    return prove(desk), True
+    beside = Engine(
+        engine.project,
+        engine.composition,
+        environment=engine.environment,
+        clock=engine.clock,
+        store=copied,
+        holder=engine.holder,
+    )
+    return prove(beside), True
 
 
 def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:

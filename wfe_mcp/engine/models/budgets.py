@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.approvals.requests import SYSTEM
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.job_context import Suspended
 from wfe_mcp.store.records.calls import Used
 
@@ -98,7 +98,7 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
 
 def pause_over_budget(engine: Engine, tx: Tx, run_id: str, reason: str) -> None:
     """Pause the run for a person, in this transaction; a run that is paused or over already stays as it is."""
-    with turn_in(engine, tx, run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, run_id, SYSTEM) as current:
         command = c.Pause(reason=reason, for_human=True, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)

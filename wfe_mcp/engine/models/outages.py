@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.approvals.requests import SYSTEM
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId
@@ -35,7 +35,7 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
     assert job.run_id is not None
     from wfe_mcp.workspace.config.settings import seconds
 
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
         told = f"A provider does not answer: {reason} The run goes on by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
         command = c.Pause(reason=told, by=SYSTEM, at=current.at)
@@ -50,7 +50,7 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
 def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
     """The time has come. Only the pause that set it ends: what somebody paused later stays paused."""
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         command = c.Resume(by=SYSTEM, at=current.at)
         if current.state.reason == job.payload["reason"] and refusal(current.state, command) is None:
             current.give(command)

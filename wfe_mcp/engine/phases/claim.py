@@ -14,14 +14,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_taken, save
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
 from wfe_mcp.engine.files.tree_binding import files_at_start
+from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -53,7 +53,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
     tree, head = read_files()
     saved = save(engine, loaded.record, "start") if saves else None
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
             busy = held_elsewhere(engine, current.tx, current.run, current.state, path)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["lock_names", "waits_for_lock"]
 
 
-def lock_names(turn: RunChange, attempt: Attempt) -> tuple[str, ...]:
+def lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:
     """The names with their values filled in; an entry that is a list names several. Raises ExpressionError."""
-    written = turn.plan.phase(attempt.phase).locks
-    seen = roots(turn, attempt, "\n".join(written))
+    written = change.plan.phase(attempt.phase).locks
+    seen = roots(change, attempt, "\n".join(written))
     names: list[str] = []
     for text in written:
-        found = turn.plan.expressions.evaluate(text, seen)
+        found = change.plan.expressions.evaluate(text, seen)
         for name in cast("list[object]", found) if isinstance(found, list) else [found]:
             if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
                 raise ExpressionError(source_of(text) or text, "a lock is named by text or a number")
@@ -30,17 +30,17 @@ def lock_names(turn: RunChange, attempt: Attempt) -> tuple[str, ...]:
     return tuple(names)
 
 
-def waits_for_lock(turn: RunChange, attempt: Attempt) -> bool:
+def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
     """True while another run holds a lock of the loop that is to open; a job looks again."""
-    if lock_elsewhere(turn.engine, turn.tx, turn.run, turn.state, attempt.phase) is None:
+    if lock_elsewhere(change.engine, change.tx, change.run, change.state, attempt.phase) is None:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
-    queued = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
+    queued = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
     if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):
-        later = turn.at + timedelta(seconds=BUSY_S)
-        turn.enqueue(
+        later = change.at + timedelta(seconds=BUSY_S)
+        change.enqueue(
             "timer", phase=attempt.phase, attempt=attempt.number, payload={"timer": "locks"}, run_at=later,
-            queue="timer", dedupe_key=f"timer:locks:{turn.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
+            queue="timer", dedupe_key=f"timer:locks:{change.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
         )  # fmt: skip
     return True

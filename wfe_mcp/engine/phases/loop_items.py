@@ -29,51 +29,53 @@ ONLY = "1"
 """The key of what a flow runs, and of the first pass of a loop that repeats."""
 
 
-def evaluated_items(turn: RunChange, attempt: Attempt) -> tuple[tuple[str, ...], str | None]:
+def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...], str | None]:
     """The keys in the order of the walk, and the document of the values. Raises ExpressionError."""
-    loop = turn.state.phase(attempt.phase).loop
+    loop = change.state.phase(attempt.phase).loop
     if loop is not None and loop.flow:
         from wfe_mcp.engine.phases.subflows import flow_inputs
 
-        return (ONLY,), turn.tx.keep_document({ONLY: {"index": 0, "value": flow_inputs(turn, attempt)}})
-    walk = turn.plan.loop(attempt.phase).for_each
+        return (ONLY,), change.tx.keep_document({ONLY: {"index": 0, "value": flow_inputs(change, attempt)}})
+    walk = change.plan.loop(attempt.phase).for_each
     if walk is None:  # ``until``: the first pass
         return (ONLY,), None
-    found = turn.plan.expressions.evaluate(walk.in_, roots(turn, attempt, walk.in_))
+    found = change.plan.expressions.evaluate(walk.in_, roots(change, attempt, walk.in_))
     if not isinstance(found, list):
         raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(found).__name__}")
     values = cast("list[object]", found)
-    keys = _keys(turn, attempt, walk, values)
+    keys = _keys(change, attempt, walk, values)
     order = range(len(values)) if walk.order_by is None else _order(walk.order_by, keys, values)
     ordered = [(keys[position], values[position]) for position in order]
     document = {key: {"index": index, "value": value} for index, (key, value) in enumerate(ordered)}
-    return tuple(key for key, _ in ordered), turn.tx.keep_document(document)
+    return tuple(key for key, _ in ordered), change.tx.keep_document(document)
 
 
-def loop_sha256(turn: RunChange, attempt: Attempt) -> str:
+def loop_sha256(change: RunChange, attempt: Attempt) -> str:
     """What the gates of a loop judge: its items and every artifact made in them."""
-    items = turn.state.loops[attempt.phase].items
-    return sha256_of({"items": items, "made": dict(_made(turn, attempt.phase))})
+    items = change.state.loops[attempt.phase].items
+    return sha256_of({"items": items, "made": dict(_made(change, attempt.phase))})
 
 
-def _made(turn: RunChange, loop: PhasePath) -> Iterator[tuple[PhasePath, str | None]]:
-    state = turn.state.loops[loop]
+def _made(change: RunChange, loop: PhasePath) -> Iterator[tuple[PhasePath, str | None]]:
+    state = change.state.loops[loop]
     for key in state.keys[: state.begun]:
-        for phase in turn.state.spec.body(loop):
+        for phase in change.state.spec.body(loop):
             path = inside(loop, key, phase.path)
-            if path in turn.state.loops:
-                yield from _made(turn, path)
-            elif turn.state.current(path).status is AttemptStatus.COMPLETED:
-                yield path, turn.state.current(path).sha256
+            if path in change.state.loops:
+                yield from _made(change, path)
+            elif change.state.current(path).status is AttemptStatus.COMPLETED:
+                yield path, change.state.current(path).sha256
 
 
-def _keys(turn: RunChange, attempt: Attempt, walk: ForEach, values: Sequence[object]) -> list[str]:
+def _keys(change: RunChange, attempt: Attempt, walk: ForEach, values: Sequence[object]) -> list[str]:
     if walk.key is None:
         return [_own_key(value, index) for index, value in enumerate(values)]
-    seen = roots(turn, attempt, walk.key)
+    seen = roots(change, attempt, walk.key)
     keys: list[str] = []
     for index, value in enumerate(values):
-        found = turn.plan.expressions.evaluate(walk.key, seen | item_roots(walk.as_, "", index, len(values), value, {}))
+        found = change.plan.expressions.evaluate(
+            walk.key, seen | item_roots(walk.as_, "", index, len(values), value, {})
+        )
         if isinstance(found, bool) or not isinstance(found, str | int):
             raise ExpressionError(
                 walk.key, f"a key is text or a number, that of item {index} is {type(found).__name__}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.provider_tables import FrozenProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
-__all__ = ["JOB", "TRIES", "is_cli_agent", "is_driven", "role_of", "settle_driven", "worker_of"]
+__all__ = ["JOB", "TRIES", "is_cli_agent", "is_driven", "role_of", "start_model_work", "worker_of"]
 
 JOB = "work"
 TRIES = 3
@@ -48,9 +48,9 @@ def is_driven(state: RunState, path: PhasePath) -> bool:
     return state.phase(path).kind != "steps" and state.is_served(path)
 
 
-def role_of(turn: RunChange, attempt: Attempt) -> str:
+def role_of(change: RunChange, attempt: Attempt) -> str:
     """The configured role that works ``attempt``."""
-    return attempt.role or worker_of(turn.plan, attempt.phase, turn.run.driver or "")
+    return attempt.role or worker_of(change.plan, attempt.phase, change.run.driver or "")
 
 
 def worker_of(plan: CompiledTemplate, path: PhasePath, driver: str) -> str:
@@ -68,45 +68,45 @@ def is_cli_agent(settings: LoadedSettings, role: str, frozen: Mapping[str, Any])
     return provider is not None and provider.kind != "manual" and not facts_of(provider.kind).is_network
 
 
-def settle_driven(turn: RunChange) -> bool:
+def start_model_work(change: RunChange) -> bool:
     """Whatever is due in phases that models work. True when a command was given: then more may be due."""
-    _leave(turn)
-    if turn.state.status not in _GOES_ON:
+    _leave(change)
+    if change.state.status not in _GOES_ON:
         return False
-    driven = [attempt for attempt in turn.state.open_attempts if is_driven(turn.state, attempt.phase)]
+    driven = [attempt for attempt in change.state.open_attempts if is_driven(change.state, attempt.phase)]
     for attempt in driven:
         if attempt.status is AttemptStatus.RUNNING:
-            _enqueue(turn, attempt)
-    return any(attempt.status is AttemptStatus.READY and claim_by_server(turn, attempt) for attempt in driven)
+            _enqueue(change, attempt)
+    return any(attempt.status is AttemptStatus.READY and claim_by_server(change, attempt) for attempt in driven)
 
 
-def _leave(turn: RunChange) -> None:
+def _leave(change: RunChange) -> None:
     """The job of an attempt that is over is told to stop."""
-    before = turn.loaded.state
-    for path in turn.state.changed_since(before):
+    before = change.loaded.state
+    for path in change.state.changed_since(before):
         was = before.attempts.get(path, (None,))[-1]
         if was is None or was.status is not AttemptStatus.RUNNING or not is_driven(before, path):
             continue
-        now = turn.state.attempts[path][-1]
+        now = change.state.attempts[path][-1]
         if now.number != was.number or now.status is not AttemptStatus.RUNNING:
-            turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
-            turn.tx.after_commit(turn.engine.wake)
+            change.tx.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
+            change.tx.after_commit(change.engine.wake)
 
 
-def _enqueue(turn: RunChange, attempt: Attempt) -> None:
+def _enqueue(change: RunChange, attempt: Attempt) -> None:
     """One job per attempt; another only where a pause ended it."""
     from wfe_mcp.store.records.jobs import Effect
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    jobs = [job for job in turn.tx.jobs(turn.run.id, **on) if job.kind == JOB]
+    jobs = [job for job in change.tx.jobs(change.run.id, **on) if job.kind == JOB]
     if any(not was_suspended(job) for job in jobs):
         return
-    role = role_of(turn, attempt)
-    queue, limit_key = _place(turn, role)
-    turn.enqueue(
+    role = role_of(change, attempt)
+    queue, limit_key = _place(change, role)
+    change.enqueue(
         JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
         timeout_s=None if queue == "manual" else _LIMIT_S, limit_key=limit_key,
-        dedupe_key=f"{JOB}:{turn.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}", **on,
+        dedupe_key=f"{JOB}:{change.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}", **on,
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -
         return None
 
 
-def _place(turn: RunChange, role: str) -> tuple[str, str | None]:
+def _place(change: RunChange, role: str) -> tuple[str, str | None]:
     """The queue of a job, and what it shares limits with besides.
 
     CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait.
@@ -135,11 +135,11 @@ def _place(turn: RunChange, role: str) -> tuple[str, str | None]:
     from wfe_mcp.store.records.jobs import provider_key, tree_key
     from wfe_mcp.workspace.config.provider_kinds import facts_of
 
-    provider = _filled_by(turn.engine.settings(turn.tx), role, turn.frozen)
+    provider = _filled_by(change.engine.settings(change.tx), role, change.frozen)
     if provider is None:
         return "llm", None
     if provider.kind == "manual":
         return "manual", provider_key(provider.name)
     if facts_of(provider.kind).is_network:
         return "llm", provider_key(provider.name)
-    return "agent", tree_key(turn.run.worktree)
+    return "agent", tree_key(change.run.worktree)

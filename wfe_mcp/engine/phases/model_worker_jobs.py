@@ -20,12 +20,12 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.phases.model_worker import TRIES, is_driven, role_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
@@ -121,7 +121,10 @@ class DrivenJobs:
     def _piece(self, job: JobRecord) -> _Piece | None:
         """What to work on; None when nobody waits for it any more, or not now."""
         assert job.run_id is not None
-        with self._engine.store.read() as tx, turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current:
+        with (
+            self._engine.store.read() as tx,
+            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
             attempt = _attempt(current, job)
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING} and not current.state.going_back
             if attempt is None or not goes_on:
@@ -220,7 +223,7 @@ class DrivenJobs:
         from wfe_mcp.artifacts.validate import validate
 
         assert job.run_id is not None
-        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt is None:
                 return
@@ -280,7 +283,7 @@ def driven_gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
 def _fail(engine: Engine, tx: Tx, job: JobRecord, reason: str, *, human_only: bool = False) -> None:
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         attempt = _attempt(current, job)
         if attempt is not None:
             current.give(

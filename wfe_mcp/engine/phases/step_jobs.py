@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
+from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
 from wfe_mcp.engine.phases.steps import begin_phase, hand_in, is_repeatable, is_worked, step_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
@@ -70,7 +70,7 @@ class StepJobs:
         assert job.run_id is not None
         with (
             self._engine.store.tx() as tx,
-            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
         ):
             row, attempt = _row(current, job), _attempt(current, job)
             if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
@@ -90,7 +90,7 @@ class StepJobs:
         assert job.run_id is not None
         with (
             self._engine.store.tx() as tx,
-            turn_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
         ):
             row = _row(current, job)
             if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
@@ -118,7 +118,7 @@ class FileJobs:
 
     def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
         assert job.run_id is not None
-        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
                 return
@@ -131,7 +131,7 @@ class FileJobs:
 
     def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
         assert job.run_id is not None
-        with turn_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = _attempt(current, job)
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
             if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
@@ -141,7 +141,7 @@ class FileJobs:
 def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
     """The job will not be worked any more: its worker is gone, or it failed for good. The next turn sees that."""
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM):
+    with change_run_in(engine, tx, job.run_id, SYSTEM):
         pass
 
 
@@ -156,7 +156,7 @@ def wait_s(retry: StepRetry, tries: int) -> float:
 
 def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
     assert job.run_id is not None
-    with turn_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
             if answer.judgement is not None:

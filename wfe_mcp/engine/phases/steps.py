@@ -23,9 +23,9 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.approvals.requests import SYSTEM
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
+from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SERVER", "begin_phase", "claim_by_server", "does", "hand_in", "has_steps", "is_repeatable", "is_undone", "is_worked",
-    "leave", "passed", "settle_compensations", "settle_steps", "step_of", "trust_given", "undoing_steps",
+    "leave", "passed", "start_compensation", "start_steps", "step_of", "trust_given", "undoing_steps",
 ]  # fmt: skip
 
 SERVER = "server"
@@ -52,29 +52,29 @@ _MOST_JOBS = 25
 """Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
 
 
-def settle_steps(turn: RunChange) -> bool:
+def start_steps(change: RunChange) -> bool:
     """Whatever is due in phases of steps. True when a command was given: then more may be due."""
-    if not has_steps(turn.state.spec):
+    if not has_steps(change.state.spec):
         return False
-    leave(turn)
-    if turn.state.status not in _GOES_ON:
+    leave(change)
+    if change.state.status not in _GOES_ON:
         return False
-    worked = [attempt for attempt in turn.state.open_attempts if turn.state.phase(attempt.phase).kind == "steps"]
+    worked = [attempt for attempt in change.state.open_attempts if change.state.phase(attempt.phase).kind == "steps"]
     return any(
-        (attempt.status is AttemptStatus.RUNNING and _go_on(turn, attempt))
-        or (attempt.status is AttemptStatus.READY and claim_by_server(turn, attempt))
+        (attempt.status is AttemptStatus.RUNNING and _go_on(change, attempt))
+        or (attempt.status is AttemptStatus.READY and claim_by_server(change, attempt))
         for attempt in worked
     )
 
 
-def settle_compensations(turn: RunChange) -> bool:
+def start_compensation(change: RunChange) -> bool:
     """Whatever is due in attempts that are being undone. True when a command was given.
 
     Last of all that is settled: what an attempt leaves behind is stopped before its undoing begins.
     """
-    if turn.state.status not in _GOES_ON:
+    if change.state.status not in _GOES_ON:
         return False
-    return any(_undo(turn, attempt) for attempt in turn.state.open_attempts if is_undone(attempt))
+    return any(_undo(change, attempt) for attempt in change.state.open_attempts if is_undone(attempt))
 
 
 def has_steps(spec: RunSpec) -> bool:
@@ -105,37 +105,37 @@ def undoing_steps(phase: Phase) -> list[Step]:
     return [step.model_copy(update={"id": f"{_UNDO}{step.id}"}) for step in phase.compensate]
 
 
-def leave(turn: RunChange) -> None:
+def leave(change: RunChange) -> None:
     """Steps of an attempt that is over: what waits is cancelled, what runs is stopped, and a call is in doubt."""
-    before = turn.loaded.state
-    for path in turn.state.changed_since(before):
+    before = change.loaded.state
+    for path in change.state.changed_since(before):
         if path not in before.attempts:
             continue
-        was, now = before.attempts[path][-1], turn.state.attempts[path][-1]
+        was, now = before.attempts[path][-1], change.state.attempts[path][-1]
         undone = is_undone(was)
         is_over = now.number != was.number or (undone, is_worked(now)) != (is_undone(now), True)
-        if is_worked(was) and is_over and (undone or turn.state.phase(path).kind == "steps"):
-            rows = turn.tx.steps(turn.run.id, path, was.number)
+        if is_worked(was) and is_over and (undone or change.state.phase(path).kind == "steps"):
+            rows = change.tx.steps(change.run.id, path, was.number)
             live = [row for row in rows if row.status in _LIVE and row.step.startswith(_UNDO) == undone]
             for row in live:
                 in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
                 status = StepStatus.UNKNOWN if in_doubt else StepStatus.CANCELLED
                 error = "it was running when its attempt ended" if in_doubt else row.error
-                turn.tx.save_step(replace(row, status=status, error=error, finished_at=turn.at))
+                change.tx.save_step(replace(row, status=status, error=error, finished_at=change.at))
             if live:
-                turn.tx.request_cancel(run_id=turn.run.id, phase=path, attempt=was.number)
-                turn.tx.after_commit(turn.engine.wake)
+                change.tx.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
+                change.tx.after_commit(change.engine.wake)
 
 
-def begin_phase(turn: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
+def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
     """The server claims the phase. False when something else takes its place just now."""
     command = c.StartPhase(
         phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head,
-        prompt_sha256=prompt_hash(turn, attempt), by=SYSTEM, at=turn.at,
+        prompt_sha256=prompt_hash(change, attempt), by=SYSTEM, at=change.at,
     )  # fmt: skip
-    if refusal(turn.state, command) is not None:
+    if refusal(change.state, command) is not None:
         return False
-    turn.give(command)
+    change.give(command)
     return True
 
 
@@ -162,89 +162,89 @@ def passed(row: StepRecord, step: Step) -> bool:
     return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
 
 
-def trust_given(turn: RunChange) -> None:
+def trust_given(change: RunChange) -> None:
     """Steps that waited for trust are due again."""
-    for attempt in turn.state.open_attempts:
-        if is_worked(attempt) and has_steps(turn.state.spec):
-            for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number):
+    for attempt in change.state.open_attempts:
+        if is_worked(attempt) and has_steps(change.state.spec):
+            for row in change.tx.steps(change.run.id, attempt.phase, attempt.number):
                 if row.status is StepStatus.WAITING:
-                    turn.tx.save_step(replace(row, status=StepStatus.READY, error=""))
+                    change.tx.save_step(replace(row, status=StepStatus.READY, error=""))
 
 
-def claim_by_server(turn: RunChange, attempt: Attempt) -> bool:
+def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     """The server claims a phase that is its own. False when not now, or when the files are read first."""
-    command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=turn.at)
-    if refusal(turn.state, command) is not None or kept_back(turn, attempt):
+    command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=change.at)
+    if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
-    needs = turn.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
-    if needs or _reads_files(turn, attempt.phase):
-        _ask_for_files(turn, attempt, "claim")
+    needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
+    if needs or _reads_files(change, attempt.phase):
+        _ask_for_files(change, attempt, "claim")
         return False
-    return begin_phase(turn, attempt)
+    return begin_phase(change, attempt)
 
 
-def _reads_files(turn: RunChange, path: PhasePath) -> bool:
-    spec = turn.state.phase(path)
+def _reads_files(change: RunChange, path: PhasePath) -> bool:
+    spec = change.state.phase(path)
     return any(gate.binds_tree for gate in (*spec.gates_before, *spec.gates))
 
 
-def _ask_for_files(turn: RunChange, attempt: Attempt, what: str) -> None:
+def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
     """A job reads tree and HEAD outside the transaction, then goes on with ``what``."""
     from wfe_mcp.store.records.jobs import JobStatus
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    alive = turn.tx.jobs(turn.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    alive = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
     if not any(job.kind == "files" and not job.cancel_requested for job in alive):
-        turn.enqueue("files", queue="step", payload={"then": what}, **on)
+        change.enqueue("files", queue="step", payload={"then": what}, **on)
 
 
-def _go_on(turn: RunChange, attempt: Attempt) -> bool:
-    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
+def _go_on(change: RunChange, attempt: Attempt) -> bool:
+    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
     if not rows:
-        rows = _carried(turn, attempt, phase)
+        rows = _carried(change, attempt, phase)
     for position, step in enumerate(phase.steps):
-        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step))
+        row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step))
         if passed(row, step):
             continue
         if row.status is StepStatus.READY:
-            _enqueue(turn, row)
+            _enqueue(change, row)
         if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
-            return _fail(turn, row)
+            return _fail(change, row)
         return False
-    if _reads_files(turn, attempt.phase):
-        _ask_for_files(turn, attempt, "hand_in")
+    if _reads_files(change, attempt.phase):
+        _ask_for_files(change, attempt, "hand_in")
         return False
-    hand_in(turn, attempt, None)
+    hand_in(change, attempt, None)
     return True
 
 
-def _undo(turn: RunChange, attempt: Attempt) -> bool:
-    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, attempt.number)}
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": turn.at}
-    phase = turn.plan.phase(attempt.phase)
+def _undo(change: RunChange, attempt: Attempt) -> bool:
+    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
+    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
+    phase = change.plan.phase(attempt.phase)
     for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
-        row = _as_its_job_ended(turn, rows.get(step.id) or _new(turn, attempt, position, step, own=True))
+        row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step, own=True))
         if passed(row, step):
             continue
         if row.status is StepStatus.READY:
-            _enqueue(turn, row)
+            _enqueue(change, row)
         if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
             doubt = "failed" if row.status is StepStatus.FAILED else "may have had its effect, nobody knows"
-            turn.give(c.EndCompensation(fault=f"Step {row.step!r} ({row.does}) {doubt}: {row.error}", **on))
+            change.give(c.EndCompensation(fault=f"Step {row.step!r} ({row.does}) {doubt}: {row.error}", **on))
             return True
         return False
-    turn.give(c.EndCompensation(**on))
+    change.give(c.EndCompensation(**on))
     return True
 
 
-def _carried(turn: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
+def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
     """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
-    tries = turn.state.attempts[attempt.phase]
+    tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
-    rows = {row.step: row for row in turn.tx.steps(turn.run.id, attempt.phase, last.number)}
+    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, last.number)}
     kept: dict[str, StepRecord] = {}
     for step in phase.steps:
         row = rows.get(step.id)
@@ -252,71 +252,71 @@ def _carried(turn: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, 
         if row is None or not (passed(row, step) or in_doubt):
             break
         kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
-        turn.tx.save_step(kept[step.id])
+        change.tx.save_step(kept[step.id])
     return kept
 
 
-def _new(turn: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
+def _new(change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
     """The step's turn has come: its condition, its parameters and its key have their values from now on."""
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workflow.prompts import render
 
-    row = StepRecord(turn.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
-    values = roots(turn, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own)
+    row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
+    values = roots(change, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own)
     try:
-        if step.if_ is not None and not turn.plan.expressions.is_true(step.if_, values):
-            row = replace(row, status=StepStatus.SKIPPED, finished_at=turn.at)
+        if step.if_ is not None and not change.plan.expressions.is_true(step.if_, values):
+            row = replace(row, status=StepStatus.SKIPPED, finished_at=change.at)
         else:
             written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
-            row = _due(turn, row, filled(written, values, turn.plan.expressions))
+            row = _due(change, row, filled(written, values, change.plan.expressions))
             if step.llm is not None:
                 # As written, not as filled: a prompt is rendered in one pass, and values stand in it as data (B-15).
-                prompt = render(step.llm.prompt, values, turn.plan.expressions, nonce=turn.run.id)
+                prompt = render(step.llm.prompt, values, change.plan.expressions, nonce=change.run.id)
                 row = replace(row, input={"prompt": prompt})
     except ExpressionError as exc:
-        row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=turn.at)
-    turn.tx.save_step(row)
+        row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=change.at)
+    change.tx.save_step(row)
     return row
 
 
-def _due(turn: RunChange, row: StepRecord, step: Step) -> StepRecord:
+def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
     from wfe_mcp.workflow.model import duration_s
 
     given = step.http.model_dump(mode="json", by_alias=True) if step.http else step.params or None
     row = replace(row, input=given, idempotency_key=step.idempotency_key or None)
     if step.wait is not None:
-        row = replace(row, not_before=turn.at + timedelta(seconds=duration_s(step.wait)))
-    known = turn.tx.step_with_key(turn.run.id, row.idempotency_key) if row.idempotency_key else None
+        row = replace(row, not_before=change.at + timedelta(seconds=duration_s(step.wait)))
+    known = change.tx.step_with_key(change.run.id, row.idempotency_key) if row.idempotency_key else None
     if known is None:
         return row
     if known.does != row.does:
         error = f"the idempotency key {row.idempotency_key!r} is that of step {known.step!r} ({known.does})"
-        return replace(row, status=StepStatus.FAILED, error=error, finished_at=turn.at)
+        return replace(row, status=StepStatus.FAILED, error=error, finished_at=change.at)
     return replace(
-        row, status=StepStatus.DONE, output=known.output, carried=known.carried or known.attempt, finished_at=turn.at
+        row, status=StepStatus.DONE, output=known.output, carried=known.carried or known.attempt, finished_at=change.at
     )
 
 
-def _enqueue(turn: RunChange, row: StepRecord) -> None:
+def _enqueue(change: RunChange, row: StepRecord) -> None:
     from wfe_mcp.store.records.jobs import Effect
 
     safe, number = is_repeatable(row), row.enqueued + 1
-    job = turn.enqueue(
+    job = change.enqueue(
         "step", queue="llm" if row.does.startswith("llm ") else "step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
         effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE, max_attempts=_REPEATABLE_TRIES if safe else 1,
         dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
     )  # fmt: skip
-    turn.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
+    change.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
 
 
-def _as_its_job_ended(turn: RunChange, row: StepRecord) -> StepRecord:
+def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
     """A step whose job ended without its answer: never begun, it is due again; a call that had begun is in doubt."""
     from wfe_mcp.store.records.jobs import JobStatus
 
     if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
         return row
-    job = turn.tx.job(row.job_id)
+    job = change.tx.job(row.job_id)
     if job is None or job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return row
     error = (job.error or f"its job was {job.status}").removeprefix(IN_DOUBT).rstrip(".")
@@ -325,53 +325,58 @@ def _as_its_job_ended(turn: RunChange, row: StepRecord) -> StepRecord:
     else:
         in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
         status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
-        row = replace(row, status=status, error=error, finished_at=turn.at)
-    turn.tx.save_step(row)
+        row = replace(row, status=status, error=error, finished_at=change.at)
+    change.tx.save_step(row)
     return row
 
 
-def _fail(turn: RunChange, row: StepRecord) -> bool:
-    on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": turn.at}
+def _fail(change: RunChange, row: StepRecord) -> bool:
+    on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
     named = f"Step {row.step!r} ({row.does})"
     if row.status is StepStatus.FAILED:
-        turn.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
+        change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
     else:
         reason = f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and goes on."
-        turn.give(c.FailAttempt(reason=reason, human_only=True, **on))
+        change.give(c.FailAttempt(reason=reason, human_only=True, **on))
     return True
 
 
-def hand_in(turn: RunChange, attempt: Attempt, tree: str | None) -> None:
+def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
     """All steps are over: the artifact goes the way of every artifact."""
     from wfe_mcp.artifacts.validate import validate
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 
-    value = _artifact(turn, attempt)
-    checked = validate(turn.plan.schema(attempt.phase), value)
+    value = _artifact(change, attempt)
+    checked = validate(change.plan.schema(attempt.phase), value)
     reason = (
         f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
     )
     content = canonical_json(checked.value if not checked.faults else value)
     if not reason:
         try:
-            write_output(turn, attempt.phase, content)
+            write_output(change, attempt.phase, content)
         except Refused as refused:
             reason = f"The artifact of the steps could not be written: {refused.message}"
     if reason:
-        turn.give(
+        change.give(
             c.FailAttempt(
-                phase=attempt.phase, attempt=attempt.number, reason=reason, kind=FailKind.INVALID, by=SYSTEM, at=turn.at
+                phase=attempt.phase,
+                attempt=attempt.number,
+                reason=reason,
+                kind=FailKind.INVALID,
+                by=SYSTEM,
+                at=change.at,
             )
         )
         return
-    store_revision(turn, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
+    store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
 
-def _artifact(turn: RunChange, attempt: Attempt) -> object:
+def _artifact(change: RunChange, attempt: Attempt) -> object:
     """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
-    phase: StepsPhase = turn.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    name = turn.plan.artifact_name(attempt.phase)
-    rows = turn.tx.steps(turn.run.id, attempt.phase, attempt.number)
+    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = change.plan.artifact_name(attempt.phase)
+    rows = change.tx.steps(change.run.id, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
     return results[named[-1]] if named else {"steps": _in_bounds(results)}

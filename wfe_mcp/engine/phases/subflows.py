@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 __all__ = ["flow_inputs", "hand_in_outputs", "recovery_inputs"]
 
 
-def flow_inputs(turn: RunChange, attempt: Attempt) -> dict[str, Any]:
+def flow_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     """The inputs of the inner template. Raises ExpressionError."""
-    phase = turn.plan.flow(attempt.phase)
-    return _inputs(turn, phase, roots(turn, attempt, canonical_json(phase.with_)))
+    phase = change.plan.flow(attempt.phase)
+    return _inputs(change, phase, roots(change, attempt, canonical_json(phase.with_)))
 
 
-def recovery_inputs(turn: RunChange, attempt: Attempt) -> dict[str, Any]:
+def recovery_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     """The inputs of the template that mends a failed attempt: it sees what its gates saw, and why it failed.
 
     Raises ExpressionError.
     """
-    rule = recovery_of(turn.plan.phase(attempt.phase))
+    rule = recovery_of(change.plan.phase(attempt.phase))
     assert rule is not None, "only a phase with such a rule is mended"
-    seen = roots(turn, attempt, canonical_json(rule.with_), own=True)
+    seen = roots(change, attempt, canonical_json(rule.with_), own=True)
     failed = {"from": attempt.phase, "attempt": attempt.number, "message": attempt.reason}
-    made = {"artifact": turn.plan.artifact_name(attempt.phase)} if attempt.revision else {}
+    made = {"artifact": change.plan.artifact_name(attempt.phase)} if attempt.revision else {}
     if seen["phase"]:
         seen["phase"] = seen["phase"] | {"feedback": [*seen["phase"]["feedback"], failed | made]}
-    return _inputs(turn, rule, seen)
+    return _inputs(change, rule, seen)
 
 
-def _inputs(turn: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, Any]) -> dict[str, Any]:
-    given = cast("dict[str, Any]", turn.plan.expressions.evaluate_json(shape.with_, seen))
+def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, Any]) -> dict[str, Any]:
+    given = cast("dict[str, Any]", change.plan.expressions.evaluate_json(shape.with_, seen))
     inputs, faults = inputs_of(held_template(shape), given)
     if faults:
         told = f"the inputs of template {shape.template!r} are not right at /with{faults[0].path}: {faults[0].message}"
@@ -55,15 +55,15 @@ def _inputs(turn: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, Any
     return inputs
 
 
-def hand_in_outputs(turn: RunChange, attempt: Attempt) -> dict[str, Any]:
+def hand_in_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     """Keep the outputs of the inner template as a revision: ``revision`` and ``sha256`` of it. Raises ExpressionError."""
     from wfe_mcp.artifacts.validate import validate
 
-    phase = turn.plan.flow(attempt.phase)
+    phase = change.plan.flow(attempt.phase)
     assert phase.output is not None, "only a flow with an output is asked for it"
     outputs = held_template(phase).outputs
-    seen = inside_roots(turn, attempt, canonical_json(outputs))
-    checked = validate(phase.output.schema_, turn.plan.expressions.evaluate_json(outputs, seen))
+    seen = inside_roots(change, attempt, canonical_json(outputs))
+    checked = validate(phase.output.schema_, change.plan.expressions.evaluate_json(outputs, seen))
     if checked.faults:
         first = checked.faults[0]
         raise ExpressionError(
@@ -71,11 +71,11 @@ def hand_in_outputs(turn: RunChange, attempt: Attempt) -> dict[str, Any]:
         )
     content = canonical_json(checked.value)
     try:
-        write_output(turn, attempt.phase, content)
+        write_output(change, attempt.phase, content)
     except Refused as refused:
         raise ExpressionError("outputs", f"they could not be written: {refused.message}") from refused
-    kept = turn.tx.add_revision(
-        turn.run.id, attempt.phase, attempt.number, attempt.iteration, phase.output.artifact,
-        turn.plan.schema_name(attempt.phase), content, sha256_hex(content), "submit", "made by the phases inside", turn.at,
+    kept = change.tx.add_revision(
+        change.run.id, attempt.phase, attempt.number, attempt.iteration, phase.output.artifact,
+        change.plan.schema_name(attempt.phase), content, sha256_hex(content), "submit", "made by the phases inside", change.at,
     )  # fmt: skip
     return {"revision": kept.revision, "sha256": kept.sha256}

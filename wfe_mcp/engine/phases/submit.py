@@ -21,7 +21,7 @@ from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_ou
 from wfe_mcp.engine.files.tree_binding import tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.claim import claim, free_dead_leases
 from wfe_mcp.engine.phases.model_worker import is_driven
 
@@ -77,7 +77,7 @@ def submit(
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
     tree = look()
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:
             receipt = answered

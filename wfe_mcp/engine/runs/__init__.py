@@ -1,1 +1,1 @@
-"""."""
+"""Runs as a whole: start, control, overview, archive."""

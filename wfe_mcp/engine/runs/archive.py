@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,7 +54,7 @@ def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
     gone: list[RunRecord] = []
     for record in found:
         since = f"untouched since {record.updated_at.isoformat(timespec='seconds')}"
-        with turn(engine, record.id, by) as current:
+        with change_run(engine, record.id, by) as current:
             if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
                 continue
             current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, by=by, at=current.at))

@@ -10,7 +10,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.roles import filled
 from wfe_mcp.engine.phases.claim import free_dead_leases
 
@@ -29,7 +29,7 @@ def retry(
     engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None
 ) -> LoadedRun:  # fmt: skip
     """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``."""
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
@@ -40,7 +40,7 @@ def retry(
 
 def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Leave ``phase`` out."""
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         current.give(c.Skip(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
     return current.loaded
 
@@ -48,7 +48,7 @@ def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> Loaded
 def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Overrule the gates of ``phase``: the open revision, else the last refused draft, is accepted; the run is tainted."""
     path = PhasePath(phase)
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         revision, sha256 = _draft(current, path)
         current.give(c.ForceAccept(phase=path, reason=reason, revision=revision, sha256=sha256, by=by, at=current.at))
     return current.loaded
@@ -56,7 +56,7 @@ def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -
 
 def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
     """Decide against the models of the opinion gate that ``phase`` stands at; the gates after it judge as ever."""
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         current.give(c.Overrule(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
     return current.loaded
 
@@ -71,7 +71,7 @@ def control(
     """
     if any(raised is not None and not 0 < raised < float("inf") for raised in (max_cost_usd, max_tokens)):
         raise Refused("bad_argument", "What a run may spend is more than nothing.", "Give an amount above zero.")
-    with turn(engine, run_id, by) as current:
+    with change_run(engine, run_id, by) as current:
         on: dict[str, Any] = {"by": by, "at": current.at}
         commands: dict[Action, c.Command] = {
             "pause": c.Pause(reason=reason, **on),

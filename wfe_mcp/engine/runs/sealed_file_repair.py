@@ -14,7 +14,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.engine.files.drift import changed_artifacts
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import submit
 from wfe_mcp.engine.runs import control
 
@@ -45,7 +45,7 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
         assert text is not None, "only a stored revision can differ from its file"
         write_artifact(Path(loaded.record.worktree), loaded.record.id, one.phase, one.attempt, text)
     if loaded.record.origin_sha256 is None:
-        with turn(engine, loaded.record.id, by):
+        with change_run(engine, loaded.record.id, by):
             pass  # what waited for it goes on
     return wanted
 

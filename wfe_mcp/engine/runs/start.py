@@ -19,7 +19,7 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
-from wfe_mcp.engine.kernel.transaction import turn_in
+from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.templates.catalogue import find_template
@@ -109,9 +109,9 @@ def start_run(
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
-        with turn_in(engine, tx, record.id, by) as turn:
+        with change_run_in(engine, tx, record.id, by) as change:
             pass
-    return turn.loaded
+    return change.loaded
 
 
 def new_run_id() -> RunId:

@@ -1,1 +1,1 @@
-"""."""
+"""Full-text search over what was recorded."""

@@ -1,1 +1,1 @@
-"""."""
+"""Templates of a project: catalogue, versions, trust, configuration overrides, plugins."""

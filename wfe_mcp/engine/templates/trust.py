@@ -15,8 +15,8 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.approvals.requests import SYSTEM
-from wfe_mcp.engine.kernel.transaction import turn
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
 from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
@@ -123,7 +123,7 @@ def _go_on(engine: Engine) -> None:
     with engine.store.read() as tx:
         runs = tx.open_run_ids(engine.project_id)
     for run in runs:
-        with turn(engine, run, SYSTEM) as current:
+        with change_run(engine, run, SYSTEM) as current:
             trust_given(current)
             for attempt in current.state.open_attempts:
                 gate = current_gate(current.state, attempt)

@@ -7,14 +7,16 @@ UTC. A rewritten chain is only found by an anchor: a (seq, hash) kept outside th
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import By
+from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.schema.columns import instant
 
-__all__ = ["GENESIS", "Anchored", "Link", "link_hash"]
+__all__ = ["GENESIS", "Anchored", "Link", "link_hash", "unlike_anchors"]
 
 GENESIS = "0" * 64
 
@@ -53,3 +55,17 @@ def link_hash(prev_hash: str, link: Link) -> str:
 
 def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
+    """The first event that is not what an anchor says; ``hashes`` has those that are there, by number."""
+    wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
+    if not wrong:
+        return []
+    last = max(hashes, default=0)
+    first = min(wrong, key=lambda anchor: anchor.seq)
+    if first.seq > last:
+        message = f"event {first.seq} was anchored, the log ends with {last}"
+        return [Problem("anchor", message, first.seq, "tail_cut", first.at)]
+    message = f"event {first.seq} is not the one that was anchored"
+    return [Problem("anchor", message, first.seq, "chain_rewritten", first.at)]

@@ -22,10 +22,10 @@ from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, u
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.jobs.queues import QueueRepository
 from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.repository import columns_for
-from wfe_mcp.store.runs.model_calls import LOSE_CALLS
 from wfe_mcp.store.schema.layout import JOB
 
 __all__ = ["JobRepository"]

@@ -21,13 +21,13 @@ from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash
+from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash, unlike_anchors
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 
-__all__ = ["VerifyRepository", "unlike_anchors"]
+__all__ = ["VerifyRepository"]
 
 _EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
@@ -172,20 +172,6 @@ class VerifyRepository(EventRepository, SealedRepository):
         """The kept text; None when it is gone or was changed."""
         content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         return content if content is not None and sha256_hex(content) == sha256 else None
-
-
-def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
-    """The first event that is not what an anchor says; ``hashes`` has those that are there, by number."""
-    wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
-    if not wrong:
-        return []
-    last = max(hashes, default=0)
-    first = min(wrong, key=lambda anchor: anchor.seq)
-    if first.seq > last:
-        message = f"event {first.seq} was anchored, the log ends with {last}"
-        return [Problem("anchor", message, first.seq, "tail_cut", first.at)]
-    message = f"event {first.seq} is not the one that was anchored"
-    return [Problem("anchor", message, first.seq, "chain_rewritten", first.at)]
 
 
 def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:

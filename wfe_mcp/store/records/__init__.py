@@ -1,1 +1,1 @@
-"""."""
+"""Plain values that the store takes and returns, free of SQL."""

@@ -1,1 +1,1 @@
-"""."""
+"""Statements on runs: events, attempts, artifacts, evidence, approvals, steps, opinions."""

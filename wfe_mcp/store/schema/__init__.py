@@ -1,1 +1,1 @@
-"""."""
+"""The declared tables, their columns, and the migrations that create them."""

@@ -1,1 +1,1 @@
-"""."""
+"""The full-text index and the queries on it."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.store.scene import BUILD, PLAN, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.jobs.model_calls import MAX_INPUT_CHARS, MAX_OUTPUT_CHARS
 from wfe_mcp.store.records.calls import (
     CallPurpose,
     CallStatus,
@@ -20,7 +21,6 @@ from wfe_mcp.store.records.calls import (
     Used,
 )
 from wfe_mcp.store.records.jobs import NewJob
-from wfe_mcp.store.runs.model_calls import MAX_INPUT_CHARS, MAX_OUTPUT_CHARS
 
 RUN = RunId("R-1")
 ANSWER = Used(requests=1, input_tokens=100, output_tokens=20, cost_usd=0.5)

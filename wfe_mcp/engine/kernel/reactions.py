@@ -1,0 +1,59 @@
+"""The types of what follows a command. ``engine/composition.py`` fills them in; the kernel knows no capability."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+__all__ = ["Composition", "Reaction", "anchor_log", "composition_of", "notify_listeners"]
+
+log = logging.getLogger("wfe_mcp.engine")
+
+
+class Reaction(Protocol):
+    """Evaluates one thing that is due in the changed run. True: it gave a command, so look again."""
+
+    def __call__(self, change: RunChange, /) -> bool:
+        """React to ``change`` inside its transaction, without IO beyond the database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What the capabilities contribute to each change of a run, in order.
+
+    ``finish_rollback``: ends a rollback whose process is gone, outside any transaction, before the run changes.
+    ``reactions``: repeated until none has anything to add. ``before_save``: once, when nothing is due any more.
+    ``after_commit``: in the process that committed; a failure is logged and undoes nothing.
+    """
+
+    finish_rollback: Callable[[Engine, str], None]
+    reactions: tuple[Reaction, ...]
+    before_save: tuple[Callable[[RunChange], None], ...]
+    after_commit: tuple[Callable[[RunChange], None], ...]
+
+
+def composition_of(engine: Engine) -> Composition:
+    """The table that ``engine`` was created with."""
+    return cast("Composition", engine.composition)
+
+
+def anchor_log(change: RunChange) -> None:
+    """Pass on the committed events to what anchors the log outside the database."""
+    change.engine.has_changed((change.run.id,), change.events, by_human=change.by.is_human)
+
+
+def notify_listeners(change: RunChange) -> None:
+    """Call every listener of this process with the id of the changed run; one that fails keeps none from the others."""
+    for listener in change.engine.listeners:
+        try:
+            listener(change.run.id)
+        except Exception:
+            log.exception("a listener failed after the commit")
