@@ -1,6 +1,6 @@
-"""Which tables do statements name? Written by scripts/generate_layout.py from tables.py: change that, not this.
+"""The tables that statements name. Written by scripts/generate_layout.py from tables.py: change that, not this.
 
-The classes of tables.py say what is kept. Every process speaks to these plain tables instead: SQLModel and the mapper
+The classes of tables.py declare the schema. Every process uses these plain tables instead: SQLModel and the mapper
 behind it cost 150 ms and 10 MB a start, and only migrations need them.
 """
 
