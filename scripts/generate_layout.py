@@ -1,9 +1,24 @@
-"""Write wfe_mcp/store/schema/layout.py, the tables as SQLAlchemy Core, from the SQLModel classes of tables.py.
+"""Write what follows from the SQLModel classes of tables.py: the plain tables, and the fields of the records.
 
 python scripts/generate_layout.py [--check]
+
+    class Job(Row, table=True) ─┬─→ layout.py: JOB = Table("job", …)
+                                └─→ the lines below each comment like these, in any module of store/
+
+    # generated: Job                                    a field for each column
+    # generated: Job, without payload                   … but not for these
+    # generated: Job, only id, status                   … for these alone
+    # generated: Job, given[, without …]                … for what the caller gives: no column is ``Filled`` by the store
+
+A field has the type and the default of its column; fields with a default come last. The name of a record, its docstring
+and fields that are no columns are written by hand around the lines.
 """
 
+import ast
+import inspect
+import re
 import sys
+import textwrap
 from pathlib import Path
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
@@ -11,13 +26,15 @@ from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402 - after the path is set
-from wfe_mcp.store.schema.tables import METADATA  # noqa: E402
+from wfe_mcp.store.schema import tables  # noqa: E402 - after the path is set
+from wfe_mcp.store.schema.base_table import METADATA, Row  # noqa: E402
+from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402
 
-LAYOUT = ROOT / "wfe_mcp" / "store" / "layout.py"
-HEAD = '''"""Which tables do statements name? Written by scripts/generate_layout.py from tables.py: change that, not this.
+LAYOUT = Path(tables.__file__).with_name("layout.py")
+STORE = LAYOUT.parent.parent
+HEAD = '''"""The tables that statements name. Written by scripts/generate_layout.py from tables.py: change that, not this.
 
-The classes of tables.py say what is kept. Every process speaks to these plain tables instead: SQLModel and the mapper
+The classes of tables.py declare the schema. Every process uses these plain tables instead: SQLModel and the mapper
 behind it cost 150 ms and 10 MB a start, and only migrations need them.
 """
 
@@ -37,30 +54,93 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
-from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.store.records.calls import CallPurpose, CallStatus
-from wfe_mcp.store.schema.columns import NAMING, JsonText, Number, UtcDateTime, Word
-from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.records.jobs import Effect, JobStatus
-from wfe_mcp.store.records.steps import StepStatus
-
+{imports}
 METADATA = MetaData(naming_convention=NAMING)
 '''
+MARK = re.compile(
+    r"^(?P<mark>    # generated: (?P<name>\w+)(?P<given>, given)?(?:, (?P<how>only|without) (?P<names>\w+(?:, \w+)*))?\n)"
+    r"(?:    \w+: .*\n)*",
+    re.MULTILINE,
+)
 
 
 def main(argv: list[str]) -> int:
     if argv not in ([], ["--check"]):
         print("usage: generate_layout.py [--check]", file=sys.stderr)
         return 2
-    text = HEAD + "".join(_table(table) for table in METADATA.tables.values())
-    if LAYOUT.exists() and LAYOUT.read_text(encoding="utf-8") == text:
-        return 0
-    if argv:
-        print(f"Out of date: {LAYOUT.relative_to(ROOT)}. Next: python scripts/generate_layout.py")
-        return 1
-    LAYOUT.write_text(text, encoding="utf-8", newline="\n")
-    return 0
+    made = {LAYOUT: HEAD.format(imports=_imports()) + "".join(_table(table) for table in METADATA.tables.values())}
+    classes = {each.__name__: each for each in Row.__subclasses__()}
+    for path in sorted(STORE.rglob("*.py")):
+        if path != LAYOUT:
+            text = path.read_text(encoding="utf-8")
+            made[path] = MARK.sub(lambda found: found["mark"] + "".join(_fields(classes, found)), text)
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        if argv:
+            print(f"Out of date: {path.relative_to(ROOT)}. Next: python scripts/generate_layout.py")
+        else:
+            path.write_text(made[path], encoding="utf-8", newline="\n")
+    return 1 if argv and stale else 0
+
+
+def _fields(classes: dict[str, type[Row]], found: re.Match[str]) -> list[str]:
+    """The fields of a record, one line each."""
+    declared = ast.parse(textwrap.dedent(inspect.getsource(classes[found["name"]]))).body[0]
+    assert isinstance(declared, ast.ClassDef)
+    columns = {
+        each.target.id: each
+        for each in declared.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    }
+    named = set((found["names"] or "").split(", ")) - {""}
+    if unknown := named - columns.keys():
+        raise ValueError(f"'{found[0].splitlines()[0].strip()}' names no column: {', '.join(sorted(unknown))}")
+    required: list[str] = []
+    optional: list[str] = []
+    for name, column in columns.items():
+        if (name in named) is (found["how"] != "only") and named:
+            continue
+        how = column.value.func if isinstance(column.value, ast.Call) else None
+        if found["given"] and isinstance(how, ast.Name) and how.id == "Filled":
+            continue
+        kind, default = ast.unparse(column.annotation), _default(column.value)
+        if found["given"]:
+            kind = re.sub(r"^dict\b", "Mapping", kind)
+        (required if default is None else optional).append(f"    {name}: {kind}{default or ''}\n")
+    return required + optional
+
+
+def _default(value: ast.expr | None) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, ast.Call):
+        return f" = {_source(value)}"
+    for word in value.keywords:
+        if word.arg == "default":
+            return f" = {_source(word.value)}"
+        if word.arg == "default_factory":
+            return f" = field(default_factory={_source(word.value)})"
+    return None
+
+
+def _source(value: ast.expr) -> str:
+    return '""' if isinstance(value, ast.Constant) and value.value == "" else ast.unparse(value)
+
+
+def _imports() -> str:
+    """The modules of the enums that columns hold, and of our kinds of columns."""
+    modules: dict[str, set[str]] = {
+        "wfe_mcp.store.schema.columns": {"NAMING", "JsonText", "Number", "UtcDateTime", "Word"}
+    }
+    for table in METADATA.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, Word | Number):
+                members = column.type.members
+                modules.setdefault(members.__module__, set()).add(members.__name__)
+    return "".join(
+        f"from {module} import {', '.join(sorted(names, key=lambda name: (not name.isupper(), name)))}\n"
+        for module, names in sorted(modules.items())
+    )
 
 
 def _table(table: Table) -> str:

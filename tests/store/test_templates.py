@@ -15,7 +15,14 @@ def version(tx: Tx, version: str, *, name: str = "tiny", title: str = "", source
     definition = {"format": "wfe/1", "name": name, "version": version, "title": title}
     project = tx.project_id("/p/.git", "/p")
     return NewTemplate(
-        project, source, name, version, definition, sha256_of(definition), title, requires={"checks": ["test"]}
+        project,
+        source,
+        name,
+        version,
+        sha256_of(definition),
+        title,
+        requires={"checks": ["test"]},
+        definition=definition,
     )
 
 

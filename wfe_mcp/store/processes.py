@@ -1,11 +1,9 @@
 """Which processes of ours are there, by their own word?"""
 
-from dataclasses import asdict
-
 from sqlalchemy import bindparam, delete, select
 
 from wfe_mcp.store.records.runs import ProcessRecord
-from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.repository import Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import PROCESS
 from wfe_mcp.store.sqlite import insert_new
 
@@ -30,7 +28,7 @@ class ProcessRepository(Repository):
 
     def register_process(self, process: ProcessRecord) -> None:
         """Say that a process has started; saying it again changes nothing."""
-        self._run(_NEW, asdict(process))
+        self._run(_NEW, row_from(process, PROCESS))
 
     def processes(self, host: str) -> list[ProcessRecord]:
         """The processes that registered on a host and were not forgotten, oldest first."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
 
@@ -17,10 +17,14 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.schema.layout import RUN
 
-__all__ = ["OURS", "Caches", "Library", "Recent", "Repository", "columns_for", "is_of_ours"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["OURS", "Caches", "Library", "Recent", "Repository", "columns_for", "is_of_ours", "record_from", "row_from"]
 
 V = TypeVar("V")
 R = TypeVar("R")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 OURS = RUN.c.origin_sha256.is_(None)
@@ -110,3 +114,13 @@ class Repository:
 def columns_for(record: type, table: Table) -> tuple[Column[Any], ...]:
     """The columns of ``table`` in the order of the fields of ``record``, so that ``record(*row)`` fits."""
     return tuple(table.c[item.name] for item in fields(record))
+
+
+def row_from(record: "DataclassInstance", table: Table) -> dict[str, Any]:
+    """The values of those fields of ``record`` that are columns of ``table``."""
+    return {item.name: getattr(record, item.name) for item in fields(record) if item.name in table.c}
+
+
+def record_from(record: type[D], row: Mapping[str, Any]) -> D:
+    """The record that reading ``row`` back would give, without reading it. KeyError when a field has no value."""
+    return record(**{item.name: row[item.name] for item in fields(record)})

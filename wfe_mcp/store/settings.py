@@ -6,7 +6,7 @@ So a PIN that somebody wrote into the database by hand has no such row, and ``ve
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, desc, insert, select, update
@@ -15,7 +15,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By
 from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, unlike_anchors
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
-from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.repository import Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST
 
 __all__ = ["SettingRepository"]
@@ -82,7 +82,7 @@ class SettingRepository(Repository):
         """A person trusts the bytes ``sha256`` of ``path_key`` in this project."""
         if not self.is_trusted(project_id, path_key, sha256):
             record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
-            self._run(_NEW_TRUST, asdict(record))
+            self._run(_NEW_TRUST, row_from(record, TRUST))
             self._log("TrustGiven", _trust_name(project_id, path_key), sha256, by, at)
 
     def withdraw_trust(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
@@ -160,7 +160,7 @@ class SettingRepository(Repository):
         self.settings_changed, seq = True, last + 1
         hidden = value if type_.startswith("Trust") else _sha256(value)
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
-        self._run(_NEW_EVENT, {**asdict(event), "hash": _hash(event)})
+        self._run(_NEW_EVENT, {**row_from(event, SETTING_EVENT), "hash": _hash(event)})
 
 
 _NOBODY = (By().channel, By().assurance)

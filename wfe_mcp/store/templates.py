@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.sqlite import insert_new
 
@@ -102,12 +102,8 @@ class TemplateRepository(ProjectRepository):
     def _add(self, new: NewTemplate, key: dict[str, str]) -> TemplateRecord:
         self._keep_texts(canonical_json(new.definition))
         values = {
-            **key,
-            "source": new.source,
-            "sha256": new.sha256,
+            **row_from(new, TEMPLATE),
             "parent_sha256": None if new.parent is None else self.keep_document(new.parent),
-            "title": new.title,
-            "description": new.description,
             "requires": dict(new.requires),
             "created_at": self._clock(),
         }

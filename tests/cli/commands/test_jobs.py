@@ -41,7 +41,7 @@ def gating(cli: Terminal, engine: Engine) -> str:
 
 def called(cli: Terminal, engine: Engine, run: str | None = None, cost: float | None = 0.25, **more: Any) -> None:
     """A call to a model that was made, and what it cost."""
-    new = NewCall(engine.project_id, CallPurpose.OPINION, "openai", "gpt-4o", "second")
+    new = NewCall(engine.project_id, CallPurpose.OPINION, "openai", "gpt-4o", role="second")
     if run:
         new = replace(new, run_id=RunId(run), phase=PhasePath("draft"), attempt=1)
     with engine.store.tx() as tx:

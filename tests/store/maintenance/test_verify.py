@@ -178,7 +178,7 @@ def test_events_are_read_in_order_from_where_one_was(store: Store) -> None:
 def test_a_run_of_an_older_version_names_no_record_and_stays_verifiable(store: Store, url: str) -> None:
     with store.tx() as tx:
         create(tx, RUN)
-    saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW)
+    saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {})
     with store.tx() as tx:
         tx.add_evidence(saw)
     assert problems(store) == []
@@ -190,7 +190,7 @@ def test_records_are_named_by_the_next_step_of_their_own_run_only(store: Store) 
     with store.tx() as tx:
         loaded, _ = create(tx, RUN), create(tx, "R-2")
         saw = EvidenceRecord(
-            "ev-1", RunId("R-2"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW
+            "ev-1", RunId("R-2"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {}
         )
         tx.add_evidence(saw)
         assert (tx.has_unnamed(RUN), tx.has_unnamed("R-2")) == (False, True)
@@ -205,7 +205,7 @@ def test_records_are_named_by_the_next_step_of_their_own_run_only(store: Store) 
 def test_names_that_cannot_be_read_are_an_edited_event_and_no_crash(store: Store, url: str) -> None:
     with store.tx() as tx:
         loaded = create(tx, RUN)
-        saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {}, None, NOW)
+        saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {})
         tx.add_evidence(saw)
         tx.save_run(loaded, loaded.state, (), AGENT, NOW)
     assert problems(store) == []

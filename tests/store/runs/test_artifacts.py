@@ -89,7 +89,7 @@ def test_a_huge_refused_submission_is_cut_and_says_how_long_it_was(store: Store)
 def test_evidence_is_found_by_run_phase_attempt_and_id(store: Store) -> None:
     def seen(name: str, phase: PhasePath, attempt: int) -> EvidenceRecord:
         return EvidenceRecord(
-            name, RUN, phase, attempt, 1, Stage.AFTER, 0, "command", "ab", "t1", "h1", {"exit_code": 0}, "log.txt", NOW
+            name, RUN, phase, attempt, 1, Stage.AFTER, 0, "command", "ab", "t1", "h1", "log.txt", NOW, {"exit_code": 0}
         )
 
     one, two, three = seen("ev-1", PLAN, 1), seen("ev-2", PLAN, 2), seen("ev-3", BUILD, 1)

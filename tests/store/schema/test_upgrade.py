@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,23 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.store.scene import Clock, raw
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store
+from wfe_mcp.store.records.jobs import JobRecord, NewJob
 from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema import upgrade as schema
 from wfe_mcp.store.schema.tables import METADATA
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
+
+
+FROZEN = {
+    "0001_first_tables.py": "e6a443408ef4ffb2cfa4b1a1b795a7097f84dd4749d30b25da6937c15e765dfa",
+    "0002_opinions.py": "e1f6886e65b41bacb4bbe548a2d81b5e3bf8195cc349b38b6b815cc9583b216b",
+    "0003_pruned_runs.py": "cf6147a61c3c386f83efa2ffa7c9fbf7243943ea42aa22e80d000a116193299a",
+    "0004_origins.py": "e4e1ec0bfd3705f575c1ace562104a7e29b664c4e436273a7013fd83b4c83dfa",
+    "0005_find.py": "af50b279986dc8f8eee47096bb619c6f5bfe2a416156a69faf0c1a7d9e1fbaa0",
+    "0006_find_waiting.py": "15f1704735557d9010d043f1bd05ca4ea36e4ca115529b07bf451a213ec9503f",
+}
+"""Migrations that databases have gone through: an edit would leave those unlike new ones. Add a migration instead."""
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -54,6 +68,18 @@ def definitions(path: Path) -> dict[str, str]:
 
 _ADDED = re.compile(r", (?=\w+ (VARCHAR|INTEGER|DATETIME|TEXT|BOOLEAN|FLOAT)\b)")
 """SQLite writes a column that was added later into the last line."""
+
+
+def test_no_migration_that_databases_went_through_has_changed() -> None:
+    found = {name: sha256((MIGRATIONS / "versions" / name).read_bytes()).hexdigest() for name in FROZEN}
+    assert found == FROZEN
+
+
+def test_a_record_has_the_fields_of_its_columns() -> None:
+    assert {item.name for item in fields(JobRecord)} == set(layout.JOB.c.keys())
+    filled = {item.name for item in fields(JobRecord)} - {item.name for item in fields(NewJob)}
+    assert {"id", "status", "tries", "fence", "lease_owner", "result"} <= filled
+    assert not filled & {"kind", "queue", "payload", "effect", "run_at"}
 
 
 def test_the_newest_migration_is_the_one_this_version_asks_for() -> None:

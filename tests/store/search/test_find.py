@@ -94,7 +94,7 @@ def everything(store: Store) -> None:
         tx.add_revision(RunId("R-1"), PLAN, 1, 1, "review", "review@1", content, sha256_hex(content), "mcp", "", NOW)
         report = {"scanner": "bandit", "findings": [{"severity": "high", "title": "zephyr scanned"}]}
         tx.add_evidence(
-            EvidenceRecord("ev-1", RunId("R-1"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, {"security": report}, None, NOW)
+            EvidenceRecord("ev-1", RunId("R-1"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {"security": report})
         )  # fmt: skip
         asked = tx.request(NewRequest(RunId("R-1"), PLAN, 1, Stage.AFTER, 1, "ab", Assurance.HUMAN), NOW)
         tx.decide(asked.id, DecisionRecord(False, "ada", ADA.channel, ADA.assurance, NOW, "zephyr is not what I meant"))

@@ -123,8 +123,8 @@ class Recording:
 
     def _new_call(self, connection: Connection, most: Used) -> NewCall:
         return NewCall(
-            self._engine.project_id, self._purpose, connection.provider, connection.model, self._role, self._run,
-            self._phase, self._attempt, None if self._job is None else self._job.job.id,
+            self._engine.project_id, self._purpose, connection.provider, connection.model, self._run, self._phase,
+            self._attempt, None if self._job is None else self._job.job.id, self._role,
             most.input_tokens + most.output_tokens, most.cost_usd,
         )  # fmt: skip
 

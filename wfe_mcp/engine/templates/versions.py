@@ -65,8 +65,8 @@ def keep_version(
     names = ("checks", "roles", "servers", "context", "plugins", "templates")
     kept = {name: list(getattr(report.requires, name)) for name in names}
     new = NewTemplate(
-        engine.project_id, source, template.name, template.version, given, sha256, template.title,
-        template.description, kept, None if before is None or before.definition == given else before.definition,
+        engine.project_id, source, template.name, template.version, sha256, template.title, template.description, kept,
+        definition=given, parent=None if before is None or before.definition == given else before.definition,
     )  # fmt: skip
     with engine.store.read() as tx:
         held = tx.template(engine.project_id, new.name, new.version)

@@ -14,7 +14,6 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.jobs.queues import QueueRepository
 from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import JOB
 
 __all__ = ["JobRepository"]
@@ -104,7 +103,7 @@ class JobRepository(QueueRepository):
                 return str(found)
         now = self._clock()
         job_id = f"job-{self._new_id()}"
-        values: dict[str, Any] = {item.name: getattr(new, item.name) for item in fields(NewJob)}
+        values = row_from(new, JOB)
         values |= {"id": job_id, "payload": dict(new.payload), "run_at": new.run_at or now, "created_at": now}
         values |= {"status": JobStatus.QUEUED, "tries": 0, "fence": 0, "cancel_requested": False, "cancel_reason": None}
         self._run(_NEW, values)

@@ -7,7 +7,7 @@ Rules:
 3. Sums read what an index bounds: the calls of a run, of a project's day.
 """
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
@@ -41,7 +41,7 @@ from wfe_mcp.store.records.calls import (
     UsageRecord,
     Used,
 )
-from wfe_mcp.store.repository import Repository, columns_for, is_of_ours
+from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
 from wfe_mcp.store.schema.layout import MODEL_CALL, RUN, TOOL_CALL
 
 __all__ = ["LOSE_CALLS", "ModelCallRepository", "UsageBy"]
@@ -141,15 +141,19 @@ class ModelCallRepository(Repository):
     def begin_call(self, new: NewCall) -> str:
         """A model is about to be called; the id of the call."""
         call_id = f"call-{self._new_id()}"
-        nothing = asdict(Used()) | {"finished_at": None, "fault": None}
-        values = asdict(new) | nothing | {"id": call_id, "status": CallStatus.STARTED, "started_at": self._clock()}
+        nothing = row_from(Used(), MODEL_CALL) | {"finished_at": None, "fault": None}
+        values = (
+            row_from(new, MODEL_CALL)
+            | nothing
+            | {"id": call_id, "status": CallStatus.STARTED, "started_at": self._clock()}
+        )
         self._run(_NEW, values)
         return call_id
 
     def end_call(self, call_id: str, used: Used, fault: str | None = None) -> bool:
         """It answered, or failed with ``fault``. False when its end is written already."""
         status = CallStatus.DONE if fault is None else CallStatus.FAILED
-        values = {f"{name}_": value for name, value in asdict(used).items()}
+        values = {f"{name}_": value for name, value in row_from(used, MODEL_CALL).items()}
         values |= {"id_": call_id, "status_": status, "at": self._clock(), "fault_": fault}
         return self._run(_END, values) == 1
 
@@ -210,7 +214,12 @@ class ModelCallRepository(Repository):
     def begin_tool_call(self, new: NewToolCall) -> str:
         """A model is about to use a tool; the id of that use."""
         call_id = f"tool-{self._new_id()}"
-        values = asdict(new) | {"id": call_id, "input": _kept_input(new), "started_at": self._clock(), "ok": None}
+        values = row_from(new, TOOL_CALL) | {
+            "id": call_id,
+            "input": _kept_input(new),
+            "started_at": self._clock(),
+            "ok": None,
+        }
         values |= {"duration_ms": None, "output": None, "output_sha256": None, "output_bytes": None}
         self._run(_NEW_TOOL, values)
         return call_id
@@ -262,7 +271,7 @@ def _which(
 
 def _kept_input(new: NewToolCall) -> Any:
     """What the model gave the tool. It is a model's text: what JSON or SQLite could not give back is replaced, not refused."""
-    given = _clean_value(dict(new.input))
+    given = _clean_value(dict(new.input or {}))
     text = canonical_json(given)
     return given if len(text) <= MAX_INPUT_CHARS else {"cut": _cut(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
 

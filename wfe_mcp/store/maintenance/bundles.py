@@ -9,7 +9,7 @@ Rules:
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from itertools import chain, islice
@@ -37,6 +37,7 @@ from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
 from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.repository import row_from
 from wfe_mcp.store.runs.events import EventRepository
 from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word, instant
 from wfe_mcp.store.schema.layout import (
@@ -164,7 +165,7 @@ class BundleRepository(EventRepository):
         self._in_parts(_NEW_DOCUMENT, documents, "documents")
         if record.origin_sha256 != self.keep_document(origin):
             raise ValueError("an imported run names its origin")
-        self._run(_NEW_RUN, {**asdict(record), **codec.run_row(state)})
+        self._run(_NEW_RUN, row_from(record, RUN) | codec.run_row(state))
         attempts = chain.from_iterable(state.attempts.values())
         self._in_parts(_NEW_ATTEMPTS, (codec.attempt_row(record.id, state, one) for one in attempts), "attempts")
         for name, section in _SECTIONS.items():

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, i
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
@@ -38,6 +38,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class PrunedRun:
     """What is left of a removed run. ``events``: how many it had; ``at``: when it was removed."""
 
+    # generated: PrunedRun
     run_id: RunId
     project_id: str
     template: str
@@ -164,7 +165,7 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
             run.id, run.project_id, run.template, run.title, run.last_seq, run.last_hash, run.created_at, run.ended_at,
             at, by.actor,
         )  # fmt: skip
-        self._run(_NEW, {column.name: getattr(left, column.name) for column in PRUNED_RUN.columns})
+        self._run(_NEW, row_from(left, PRUNED_RUN))
         self.drop_found(run.id)  # its words are read once more, from rows that are still there
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):

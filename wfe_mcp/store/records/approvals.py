@@ -25,6 +25,7 @@ class RequestStatus(StrEnum):
 class NewRequest:
     """A question to a person about exactly these bytes, at exactly this gate."""
 
+    # generated: Request, given
     run_id: RunId
     phase: PhasePath
     attempt: int
@@ -41,6 +42,7 @@ class NewRequest:
 class RequestRecord:
     """A stored question; ``status`` tells whether an answer still counts."""
 
+    # generated: Request
     id: str
     run_id: RunId
     phase: PhasePath
@@ -49,12 +51,12 @@ class RequestRecord:
     gate: int
     sha256: str
     assurance: Assurance
-    tree: str | None
     status: RequestStatus
-    expires_at: datetime | None
-    data: dict[str, Any]
     created_at: datetime
     closed_at: datetime | None
+    tree: str | None = None
+    expires_at: datetime | None = None
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class DecisionRecord:
     ``ancestors``: the processes above the one that decided, nearest first; empty where a person's browser or form did.
     """
 
+    # generated: Decision, without request_id
     approved: bool
     actor: str
     channel: Channel

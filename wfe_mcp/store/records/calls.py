@@ -40,15 +40,16 @@ class CallStatus(StrEnum):
 class NewCall:
     """A call that is about to be made. ``reserved_…``: what it may use at most; ``reserved_usd`` None: no price known."""
 
+    # generated: ModelCall, given
     project_id: str
     purpose: CallPurpose
     provider: str
     model: str
-    role: str = ""
     run_id: RunId | None = None
     phase: PhasePath | None = None
     attempt: int | None = None
     job_id: str | None = None
+    role: str = ""
     reserved_tokens: int = 0
     reserved_usd: float | None = None
 
@@ -57,6 +58,7 @@ class NewCall:
 class Used:
     """What a call used, by the provider's own count; ``cost_usd`` None where its price is not known."""
 
+    # generated: ModelCall, only requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -69,39 +71,41 @@ class Used:
 class CallRecord:
     """One call to a model."""
 
+    # generated: ModelCall
     id: str
     project_id: str
-    run_id: RunId | None
-    phase: PhasePath | None
-    attempt: int | None
-    job_id: str | None
     purpose: CallPurpose
-    role: str
     provider: str
     model: str
     status: CallStatus
     started_at: datetime
     finished_at: datetime | None
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    cost_usd: float | None
-    reserved_tokens: int
-    reserved_usd: float | None
     fault: str | None
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
+    job_id: str | None = None
+    role: str = ""
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float | None = None
+    reserved_tokens: int = 0
+    reserved_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewToolCall:
     """A tool that a model is about to use."""
 
+    # generated: ToolCall, given
     run_id: RunId
     phase: PhasePath
     attempt: int
     name: str
-    input: Mapping[str, Any]
+    input: Mapping[str, Any] | None
     job_id: str | None = None
 
 
@@ -109,25 +113,27 @@ class NewToolCall:
 class ToolCallRecord:
     """One use of a tool. ``ok`` None: it never ended. ``output`` may be cut; ``output_bytes`` and the hash are the whole's."""
 
+    # generated: ToolCall
     id: str
     run_id: RunId
     phase: PhasePath
     attempt: int
-    job_id: str | None
     name: str
     ok: bool | None
     started_at: datetime
     duration_ms: int | None
     output_sha256: str | None
     output_bytes: int | None
-    input: Any
+    input: dict[str, Any] | None
     output: str | None
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
     """One use of a tool without what it was given and answered whole. ``given``: the beginning of its input, in JSON."""
 
+    # generated: ToolCall, only id, phase, attempt, name, ok, started_at, duration_ms, output_bytes
     id: str
     phase: PhasePath
     attempt: int
@@ -136,6 +142,7 @@ class ToolUse:
     started_at: datetime
     duration_ms: int | None
     output_bytes: int | None
+
     given: str
 
 

@@ -45,19 +45,21 @@ class NewJob:
     time limit, None for that of its queue.
     """
 
+    # generated: Job, given, without run_at
     kind: str
     queue: str
     payload: Mapping[str, Any]
+    limit_key: str | None = None
     priority: int = 100
-    run_at: datetime | None = None
     max_attempts: int = 5
+    effect: Effect = Effect.IDEMPOTENT
+    timeout_s: float | None = None
     dedupe_key: str | None = None
     run_id: RunId | None = None
     phase: PhasePath | None = None
     attempt: int | None = None
-    effect: Effect = Effect.IDEMPOTENT
-    limit_key: str | None = None
-    timeout_s: float | None = None
+
+    run_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +69,35 @@ class JobRecord:
     ``started_at``: its last claim. ``cancel_reason``: why somebody asked to cancel it; None where its attempt was over.
     """
 
+    # generated: Job
     id: str
     kind: str
     queue: str
-    payload: dict[str, Any]
     status: JobStatus
-    priority: int
     run_at: datetime
     tries: int
-    max_attempts: int
-    effect: Effect
     fence: int
     lease_owner: str | None
     lease_until: datetime | None
     cancel_requested: bool
     cancel_reason: str | None
-    limit_key: str | None
-    timeout_s: float | None
-    dedupe_key: str | None
-    run_id: RunId | None
-    phase: PhasePath | None
-    attempt: int | None
     child_pid: int | None
     child_started_at: float | None
-    result: dict[str, Any] | None
-    error: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    error: str | None
+    limit_key: str | None = None
+    priority: int = 100
+    max_attempts: int = 5
+    effect: Effect = Effect.IDEMPOTENT
+    timeout_s: float | None = None
+    dedupe_key: str | None = None
+    run_id: RunId | None = None
+    phase: PhasePath | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

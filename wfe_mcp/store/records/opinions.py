@@ -20,6 +20,7 @@ class OpinionRecord:
     ``reviewer``: the role; ``provider`` and ``model``: who filled it then. ``question_sha256``: of the whole question.
     """
 
+    # generated: Opinion
     id: str
     project_id: str
     run_id: RunId | None

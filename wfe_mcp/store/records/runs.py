@@ -1,11 +1,12 @@
-"""What does the store hand out and take in?
+"""Runs, attempts, events, artifacts and settings as the store hands them out and takes them in.
 
 Plain frozen values, free of SQL: whoever only needs the types pays for no database library. ``New…`` goes in, ``…Record``
-comes out. Times are aware UTC. JSON values are plain dicts and lists; treat them as frozen, they may be shared.
+comes out. Lines below ``# generated`` follow from ``tables.py`` (``scripts/generate_layout.py``). Times are aware UTC. JSON
+values are plain dicts and lists; treat them as frozen, they may be shared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ class NewRun:
     ``triggered_by``: what made somebody start it, such as a push; ``external_id``: what it is called there. Or empty.
     """
 
+    # generated: Run, given
     id: RunId
     project_id: str
     worktree: str
@@ -33,11 +35,13 @@ class NewRun:
     template_sha256: str
     definition_sha256: str
     title: str
-    inputs: Mapping[str, Any]
-    frozen: Mapping[str, Any]
     driver: str | None = None
     triggered_by: str = ""
     external_id: str = ""
+
+    _: KW_ONLY
+    inputs: Mapping[str, Any]
+    frozen: Mapping[str, Any]
     idempotency_key: str | None = None
     args_sha256: str = ""
 
@@ -46,6 +50,7 @@ class NewRun:
 class RunRecord:
     """One row of the run list. Each ``…_sha256`` but the template's names a document; only imported runs have an origin."""
 
+    # generated: Run, without state
     id: RunId
     project_id: str
     worktree: str
@@ -57,9 +62,6 @@ class RunRecord:
     inputs_sha256: str
     frozen_sha256: str
     title: str
-    driver: str | None
-    triggered_by: str
-    external_id: str
     status: RunStatus
     iteration: int
     auto: bool
@@ -72,6 +74,9 @@ class RunRecord:
     updated_at: datetime
     ended_at: datetime | None
     archived_at: datetime | None
+    driver: str | None = None
+    triggered_by: str = ""
+    external_id: str = ""
     origin_sha256: str | None = None
 
 
@@ -95,6 +100,7 @@ class LoadedRun:
 class OpenAttempt:
     """An attempt somebody may have to look after: its holder died, its time is over, its wait has ended."""
 
+    # generated: Attempt, without iteration, state
     run_id: RunId
     phase: PhasePath
     attempt: int
@@ -111,15 +117,17 @@ class OpenAttempt:
 class EventRecord:
     """One row of the append-only log, with its place in the chain."""
 
+    # generated: Event, without run_id, payload
     seq: int
     type: str
     at: datetime
     actor: str
     channel: Channel
     assurance: Assurance
-    payload: dict[str, Any]
     prev_hash: str
     hash: str
+
+    payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,7 @@ class Problem:
 class RevisionHead:
     """A revision of an artifact without its content. ``schema_name``: a shipped name, or ``inline``."""
 
+    # generated: Revision, without id, content
     run_id: RunId
     phase: PhasePath
     revision: int
@@ -159,6 +168,7 @@ class RevisionHead:
 class RevisionRecord(RevisionHead):
     """A revision of an artifact with its content, canonical JSON text."""
 
+    # generated: Revision, only content
     content: str
 
 
@@ -166,13 +176,15 @@ class RevisionRecord(RevisionHead):
 class RefusedSubmission:
     """An invalid submission as it came, capped; ``size_bytes`` is its full length."""
 
+    # generated: RefusedSubmission, without id, errors
     run_id: RunId
     phase: PhasePath
     attempt: int
-    raw: bytes
     size_bytes: int
-    errors: list[dict[str, Any]]
     at: datetime
+    raw: bytes
+
+    errors: list[dict[str, Any]]
 
 
 NO_GATE = -1
@@ -186,6 +198,7 @@ class EvidenceRecord:
     ``gate``: its place among those of its stage, or ``NO_GATE`` when a check ran as the step that ``data`` names.
     """
 
+    # generated: Evidence
     id: str
     run_id: RunId
     phase: PhasePath
@@ -197,15 +210,16 @@ class EvidenceRecord:
     sha256: str | None
     tree: str | None
     head: str | None
-    data: dict[str, Any]
     log_path: str | None
     at: datetime
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SettingEvent:
     """One change of a secret or of trust; the value itself is only there as sha256 (None: taken away)."""
 
+    # generated: SettingEvent
     seq: int
     type: str
     name: str
@@ -222,6 +236,7 @@ class SettingEvent:
 class TrustRecord:
     """A person trusts exactly these bytes. ``path_key``: whose bytes (a real path, a template name)."""
 
+    # generated: Trust
     project_id: str
     path_key: str
     sha256: str
@@ -235,6 +250,7 @@ class TrustRecord:
 class ProcessRecord:
     """A process of ours: a server with its client, a page (``ui``) with its port. Start times tell a reused pid apart."""
 
+    # generated: Process
     host: str
     pid: int
     started_at: float

@@ -41,6 +41,7 @@ class StepRecord:
     ``enqueued`` counts its jobs, ``tries`` those that began; ``job_id`` is the one whose answer counts.
     """
 
+    # generated: StepRun
     run_id: RunId
     phase: PhasePath
     attempt: int

@@ -1,7 +1,7 @@
 """What is known of a kept template version? Plain values, free of SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -24,15 +24,18 @@ class NewTemplate:
     ``parent``: the definition it was made from, if any.
     """
 
+    # generated: Template, given
     project_id: str
     source: str
     name: str
     version: str
-    definition: Mapping[str, Any]
     sha256: str
     title: str = ""
     description: str = ""
     requires: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    _: KW_ONLY
+    definition: Mapping[str, Any]
     parent: Mapping[str, Any] | None = None
 
 
@@ -40,6 +43,7 @@ class NewTemplate:
 class TemplateRecord:
     """A kept template version; its definition is the document ``sha256``."""
 
+    # generated: Template
     id: int
     project_id: str
     source: str
@@ -47,7 +51,7 @@ class TemplateRecord:
     version: str
     sha256: str
     parent_sha256: str | None
-    title: str
-    description: str
-    requires: dict[str, Any]
     created_at: datetime
+    title: str = ""
+    description: str = ""
+    requires: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -6,7 +6,6 @@ Rules:
 3. A request about other bytes or another tree voids the one before it.
 """
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import bindparam, desc, func, insert, select, update
@@ -17,7 +16,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
 from wfe_mcp.store.schema.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.search.entries import of_decision
 from wfe_mcp.store.search.index import SearchIndexRepository
@@ -61,23 +60,10 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         if found is not None:
             self.void_requests(new.run_id, new.phase, new.attempt, at)
         number = self._connection.execute(_ASKED, attempt).scalar_one()
-        made = RequestRecord(
-            id=f"rq-{sha256_of([*_key(new), number])[:16]}",
-            run_id=new.run_id,
-            phase=new.phase,
-            attempt=new.attempt,
-            stage=new.stage,
-            gate=new.gate,
-            sha256=new.sha256,
-            assurance=new.assurance,
-            tree=new.tree,
-            status=RequestStatus.OPEN,
-            expires_at=new.expires_at,
-            data=dict(new.data),
-            created_at=at,
-            closed_at=None,
-        )
-        self._run(_NEW, asdict(made))
+        row = row_from(new, REQUEST) | {"id": f"rq-{sha256_of([*_key(new), number])[:16]}", "data": dict(new.data)}
+        row |= {"status": RequestStatus.OPEN, "created_at": at, "closed_at": None}
+        self._run(_NEW, row)
+        made = record_from(RequestRecord, row)
         self._keep("request", made.run_id, REQUEST.c.id == made.id)
         return made
 
@@ -129,7 +115,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
         data = found.data | ({"proof": proof} if proof else {})
         self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at, "data_": data})
-        self._run(_NEW_DECISION, {"request_id": request_id, **asdict(decision)})
+        self._run(_NEW_DECISION, {"request_id": request_id, **row_from(decision, DECISION)})
         self._keep("request", found.run_id, REQUEST.c.id == request_id)
         self._keep("decision", found.run_id, DECISION.c.request_id == request_id)
         self._note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
@@ -139,8 +125,8 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
 
     def take_answer(self, request: RequestRecord, decision: DecisionRecord) -> None:
         """Keep a request of another run, as ``request`` here, with its answer."""
-        self._run(_NEW, asdict(request))
-        self._run(_NEW_DECISION, {"request_id": request.id, **asdict(decision)})
+        self._run(_NEW, row_from(request, REQUEST))
+        self._run(_NEW_DECISION, {"request_id": request.id, **row_from(decision, DECISION)})
         self._keep("request", request.run_id, REQUEST.c.id == request.id)
         self._keep("decision", request.run_id, DECISION.c.request_id == request.id)
         self._leave_to_find(request.run_id)

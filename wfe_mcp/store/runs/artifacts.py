@@ -17,7 +17,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.search.entries import of_revision
 from wfe_mcp.store.search.index import SearchIndexRepository
@@ -110,7 +110,7 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
             sealed_at=None,
             content=content,
         )
-        row_id = self._connection.execute(_NEW, asdict(made)).lastrowid
+        row_id = self._connection.execute(_NEW, row_from(made, REVISION)).lastrowid
         self._note(run_id, of_revision(row_id, made))
         self._run(_COUNT, {"run_id_": run_id})
         return made
@@ -168,5 +168,5 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
 
 
 def _refused(*row: Any) -> RefusedSubmission:
-    *head, errors, at = row
-    return RefusedSubmission(*head, errors=json.loads(errors), at=at)
+    *columns, errors = row
+    return RefusedSubmission(*columns, errors=json.loads(errors))

@@ -15,15 +15,16 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
 from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.runs import EventRecord
+from wfe_mcp.store.repository import columns_for
 from wfe_mcp.store.schema.layout import EVENT, RUN
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchIndexRepository
 
 __all__ = ["EventRepository", "Tail"]
 
-_HEAD = ("seq", "type", "at", "actor", "channel", "assurance", "payload", "prev_hash", "hash")
+_COLUMNS = columns_for(EventRecord, EVENT)
 _EVENTS = (
-    select(*(EVENT.c[name] for name in _HEAD))
+    select(*_COLUMNS)
     .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.seq > bindparam("after"))
     .order_by(EVENT.c.seq)
     .limit(bindparam("limit"))
@@ -34,7 +35,7 @@ _LOG = (
     .order_by(EVENT.c.seq)
 )
 _OF_TYPE = (
-    select(*(EVENT.c[name] for name in _HEAD))
+    select(*_COLUMNS)
     .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type == bindparam("type"))
     .order_by(EVENT.c.seq)
 )
@@ -120,5 +121,5 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
 
 
 def _record(*row: Any) -> EventRecord:
-    values = dict(zip(_HEAD, row, strict=True))
-    return EventRecord(**{**values, "payload": json.loads(values["payload"])})
+    *columns, payload = row
+    return EventRecord(*columns, payload=json.loads(payload))

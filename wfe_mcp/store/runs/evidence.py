@@ -1,6 +1,5 @@
 """What did the gates see?"""
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, insert, literal_column, select
@@ -9,7 +8,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.repository import OURS, columns_for, row_from
 from wfe_mcp.store.schema.layout import EVIDENCE, RUN
 from wfe_mcp.store.search.entries import of_evidence
 from wfe_mcp.store.search.index import SearchIndexRepository
@@ -41,7 +40,7 @@ class EvidenceRepository(SearchIndexRepository, SealedRepository):
 
     def add_evidence(self, evidence: EvidenceRecord) -> None:
         """Keep what a gate saw."""
-        self._run(_NEW, asdict(evidence))
+        self._run(_NEW, row_from(evidence, EVIDENCE))
         self._keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
         self._note(evidence.run_id, of_evidence(evidence))
 

@@ -1,13 +1,11 @@
 """What did other models say?"""
 
-from dataclasses import asdict
-
 from sqlalchemy import bindparam, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
-from wfe_mcp.store.repository import columns_for, is_of_ours
+from wfe_mcp.store.repository import columns_for, is_of_ours, row_from
 from wfe_mcp.store.schema.layout import OPINION
 from wfe_mcp.store.search.entries import of_opinion
 from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
@@ -37,7 +35,7 @@ class OpinionRepository(SearchIndexRepository):
 
     def add_opinion(self, opinion: OpinionRecord) -> None:
         """Keep what a reviewer said."""
-        self._run(_NEW, asdict(opinion))
+        self._run(_NEW, row_from(opinion, OPINION))
         self._note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
 
     def known_opinion(

@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -23,7 +23,7 @@ from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
-from wfe_mcp.store.repository import OURS, columns_for
+from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.layout import ATTEMPT, IDEMPOTENCY, RUN
 from wfe_mcp.store.search.entries import of_run
@@ -104,35 +104,13 @@ class RunRepository(EventRepository, SealedRepository):
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )
         links = self._links(new.id, Tail(), events, by, at)
-        record = RunRecord(
-            id=new.id,
-            project_id=new.project_id,
-            worktree=new.worktree,
-            template=new.template,
-            template_version=new.template_version,
-            template_sha256=new.template_sha256,
-            definition_sha256=new.definition_sha256,
-            spec_sha256=spec,
-            inputs_sha256=inputs,
-            frozen_sha256=frozen,
-            title=new.title,
-            driver=new.driver,
-            triggered_by=new.triggered_by,
-            external_id=new.external_id,
-            status=state.status,
-            iteration=state.iteration,
-            auto=state.auto,
-            tainted=state.tainted,
-            revision=1,
-            last_seq=links[-1]["seq"],
-            last_hash=links[-1]["hash"],
-            artifact_count=0,
-            created_at=at,
-            updated_at=at,
-            ended_at=at if state.status in _ENDED else None,
-            archived_at=None,
-        )
-        self._run(_NEW_RUN, {**asdict(record), **codec.run_row(state)})
+        row = row_from(new, RUN) | codec.run_row(state)
+        row |= {"spec_sha256": spec, "inputs_sha256": inputs, "frozen_sha256": frozen, "origin_sha256": None}
+        row |= {"revision": 1, "last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"], "artifact_count": 0}
+        ended_at = at if state.status in _ENDED else None
+        row |= {"created_at": at, "updated_at": at, "ended_at": ended_at, "archived_at": None}
+        self._run(_NEW_RUN, row)
+        record = record_from(RunRecord, row)
         self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, item) for item in _attempts(state)])
         self._add_links(links)
         noted = self._note(new.id, of_run(record, new.inputs))

@@ -1,14 +1,12 @@
 """How far are the steps that the server works, and what came of them?"""
 
-from dataclasses import asdict
-
 from sqlalchemy import bindparam, delete, insert, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import STEP_RUN
 
 __all__ = ["StepRepository"]
@@ -35,7 +33,7 @@ class StepRepository(SealedRepository):
         """Write a step as it is now; what was known of it before is replaced."""
         key = {"run_id_": step.run_id, "phase_": step.phase, "attempt_": step.attempt, "step_": step.step}
         self._run(_GONE, key)
-        self._run(_NEW, asdict(step))
+        self._run(_NEW, row_from(step, STEP_RUN))
         if step.finished_at is not None:
             this = (STEP_RUN.c.phase == step.phase, STEP_RUN.c.attempt == step.attempt, STEP_RUN.c.step == step.step)
             self._keep("step", step.run_id, STEP_RUN.c.run_id == step.run_id, *this)

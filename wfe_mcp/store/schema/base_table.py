@@ -1,14 +1,17 @@
-"""What do all tables share: their names, and the naming of constraints?"""
+"""The base of all tables: their names, the names of constraints, and ``Filled``."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import declared_attr
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from wfe_mcp.store.schema.columns import NAMING
 
-__all__ = ["METADATA", "Row"]
+__all__ = ["METADATA", "Filled", "Row"]
 
 METADATA = MetaData(naming_convention=NAMING)
+
+Filled = Field
+"""Declares a column whose value the store writes: a ``New…`` record has no such field (``scripts/generate_layout.py``)."""
 
 
 def _snake(name: str) -> str:

@@ -8,11 +8,14 @@ run ── attempt ── job ── model_call       written before the call, s
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, String, Text
 from sqlmodel import Field
 
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.records.calls import CallPurpose, CallStatus
-from wfe_mcp.store.schema.base_table import Row
+from wfe_mcp.store.records.opinions import AskedBy
+from wfe_mcp.store.schema.base_table import Filled, Row
 from wfe_mcp.store.schema.columns import JsonText, UtcDateTime, Word
 
 __all__ = ["ModelCall", "Opinion", "ToolCall"]
@@ -28,28 +31,28 @@ class ModelCall(Row, table=True):
         Index(None, "started_at"),
     )
 
-    id: str = Field(primary_key=True)
+    id: str = Filled(primary_key=True)
     project_id: str = Field(foreign_key="project.id")
-    run_id: str | None = Field(foreign_key="run.id")
-    phase: str | None
-    attempt: int | None
-    job_id: str | None = Field(index=True)
+    run_id: RunId | None = Field(default=None, foreign_key="run.id", sa_type=String)
+    phase: PhasePath | None = Field(default=None, sa_type=String)
+    attempt: int | None = None
+    job_id: str | None = Field(default=None, index=True)
     purpose: CallPurpose = Field(sa_column=Column(Word(CallPurpose), nullable=False))
-    role: str
+    role: str = ""
     provider: str
     model: str
-    status: CallStatus = Field(sa_column=Column(Word(CallStatus), nullable=False))
-    started_at: datetime = Field(sa_type=UtcDateTime)
-    finished_at: datetime | None = Field(sa_type=UtcDateTime)
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    cost_usd: float | None
-    reserved_tokens: int
-    reserved_usd: float | None
-    fault: str | None = Field(sa_type=Text)
+    status: CallStatus = Filled(sa_column=Column(Word(CallStatus), nullable=False))
+    started_at: datetime = Filled(sa_type=UtcDateTime)
+    finished_at: datetime | None = Filled(sa_type=UtcDateTime)
+    requests: int = Filled(default=0)
+    input_tokens: int = Filled(default=0)
+    output_tokens: int = Filled(default=0)
+    cache_read_tokens: int = Filled(default=0)
+    cache_write_tokens: int = Filled(default=0)
+    cost_usd: float | None = Filled(default=None)
+    reserved_tokens: int = 0
+    reserved_usd: float | None = None
+    fault: str | None = Filled(sa_type=Text)
 
 
 class ToolCall(Row, table=True):
@@ -57,19 +60,19 @@ class ToolCall(Row, table=True):
 
     __table_args__ = (Index(None, "run_id", "phase", "attempt", "started_at"),)
 
-    id: str = Field(primary_key=True)
-    run_id: str = Field(foreign_key="run.id")
-    phase: str
+    id: str = Filled(primary_key=True)
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(sa_type=String)
     attempt: int
-    job_id: str | None
+    job_id: str | None = None
     name: str
-    ok: bool | None
-    started_at: datetime = Field(sa_type=UtcDateTime)
-    duration_ms: int | None
-    output_sha256: str | None
-    output_bytes: int | None
-    input: Any = Field(sa_type=JsonText, nullable=True)
-    output: str | None = Field(sa_type=Text)
+    ok: bool | None = Filled()
+    started_at: datetime = Filled(sa_type=UtcDateTime)
+    duration_ms: int | None = Filled()
+    output_sha256: str | None = Filled()
+    output_bytes: int | None = Filled()
+    input: dict[str, Any] | None = Field(sa_type=JsonText)
+    output: str | None = Filled(sa_type=Text)
 
 
 class Opinion(Row, table=True):
@@ -79,10 +82,10 @@ class Opinion(Row, table=True):
 
     id: str = Field(primary_key=True)
     project_id: str = Field(foreign_key="project.id")
-    run_id: str | None = Field(foreign_key="run.id")
-    phase: str | None
+    run_id: RunId | None = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath | None = Field(sa_type=String)
     attempt: int | None
-    asked_by: str
+    asked_by: AskedBy = Field(sa_type=String)
     reviewer: str
     provider: str
     model: str

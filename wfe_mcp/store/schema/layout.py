@@ -1,6 +1,6 @@
-"""Which tables do statements name? Written by scripts/generate_layout.py from tables.py: change that, not this.
+"""The tables that statements name. Written by scripts/generate_layout.py from tables.py: change that, not this.
 
-The classes of tables.py say what is kept. Every process speaks to these plain tables instead: SQLModel and the mapper
+The classes of tables.py declare the schema. Every process uses these plain tables instead: SQLModel and the mapper
 behind it cost 150 ms and 10 MB a start, and only migrations need them.
 """
 
@@ -73,6 +73,23 @@ OPINION = Table(
     Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"),
 )
 
+PRUNED_RUN = Table(
+    "pruned_run",
+    METADATA,
+    Column("run_id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("template", String, nullable=False), Column("title", String, nullable=False),
+    Column("events", Integer, nullable=False), Column("last_hash", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False), Index(None, "project_id"),
+)
+
+KEPT_RUN = Table(
+    "kept_run",
+    METADATA,
+    Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+)
+
 FIND_RUN = Table(
     "find_run",
     METADATA,
@@ -93,23 +110,6 @@ FIND_ENTRY = Table(
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
     Column("source", String, nullable=False), Column("ref", String, nullable=False),
     Column("part", Integer, nullable=False), Column("title", String, nullable=True), Index(None, "run_id"),
-)
-
-PRUNED_RUN = Table(
-    "pruned_run",
-    METADATA,
-    Column("run_id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
-    Column("template", String, nullable=False), Column("title", String, nullable=False),
-    Column("events", Integer, nullable=False), Column("last_hash", String, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=False),
-    Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False), Index(None, "project_id"),
-)
-
-KEPT_RUN = Table(
-    "kept_run",
-    METADATA,
-    Column("run_id", String, ForeignKey("run.id"), primary_key=True), Column("at", UtcDateTime, nullable=False),
-    Column("actor", String, nullable=False),
 )
 
 PROJECT = Table(

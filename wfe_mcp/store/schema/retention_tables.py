@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from sqlalchemy import String
 from sqlmodel import Field
 
+from wfe_mcp.core.model import RunId
 from wfe_mcp.store.schema.base_table import Row
 from wfe_mcp.store.schema.columns import UtcDateTime
 
@@ -13,7 +15,7 @@ __all__ = ["KeptRun", "PrunedRun"]
 class PrunedRun(Row, table=True):
     """What is left of a run that a person removed. The row comes before the removal; the events' trigger asks for it."""
 
-    run_id: str = Field(primary_key=True)
+    run_id: RunId = Field(primary_key=True, sa_type=String)
     project_id: str = Field(foreign_key="project.id", index=True)
     template: str
     title: str
@@ -28,6 +30,6 @@ class PrunedRun(Row, table=True):
 class KeptRun(Row, table=True):
     """A run that somebody wants to keep, however old it gets."""
 
-    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
     at: datetime = Field(sa_type=UtcDateTime)
     actor: str

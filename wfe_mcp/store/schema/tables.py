@@ -17,20 +17,23 @@
 Rules:
 1. A column that only repeats what ``state`` (JSON) holds is there to be searched; ``verify`` compares both.
 2. Nothing is counted with count(*): counters live on the run. Every list has an index in its order.
-3. A change of a class here needs a migration with the same effect, and a new ``layout.py``; tests compare them.
+3. A class here is the only place where a record is typed: ``scripts/generate_layout.py`` writes ``layout.py`` and the fields of
+   the records from it, and a change needs a migration with the same effect. A test compares both.
+4. ``Filled``: the store writes the value; every other column is given (``docs/adr/0021-a-record-is-typed-once.md``).
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Index, String, Text, UniqueConstraint
 from sqlmodel import Field
 
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStatus, Stage
+from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.jobs import Effect, JobStatus
 from wfe_mcp.store.records.steps import StepStatus
-from wfe_mcp.store.schema.base_table import METADATA, Row
+from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
 from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
@@ -61,17 +64,17 @@ class Template(Row, table=True):
 
     __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
-    id: int | None = Field(primary_key=True)
+    id: int = Filled(primary_key=True)
     project_id: str = Field(foreign_key="project.id")
     source: str
     name: str
     version: str
     sha256: str = Field(foreign_key="document.sha256", index=True)
-    parent_sha256: str | None = Field(foreign_key="document.sha256")
-    title: str
-    description: str
-    requires: dict[str, Any] = Field(sa_type=JsonText)
-    created_at: datetime = Field(sa_type=UtcDateTime)
+    parent_sha256: str | None = Filled(foreign_key="document.sha256")
+    title: str = ""
+    description: str = ""
+    requires: dict[str, Any] = Field(default_factory=dict[str, Any], sa_type=JsonText)
+    created_at: datetime = Filled(sa_type=UtcDateTime)
 
 
 class TemplateMark(Row, table=True):
@@ -94,34 +97,34 @@ class Run(Row, table=True):
         Index(None, "worktree", "status"),
     )
 
-    id: str = Field(primary_key=True)
+    id: RunId = Field(primary_key=True, sa_type=String)
     project_id: str = Field(foreign_key="project.id")
     worktree: str
     template: str
     template_version: str
     template_sha256: str
     definition_sha256: str = Field(foreign_key="document.sha256")
-    spec_sha256: str = Field(foreign_key="document.sha256")
-    inputs_sha256: str = Field(foreign_key="document.sha256")
-    frozen_sha256: str = Field(foreign_key="document.sha256")
+    spec_sha256: str = Filled(foreign_key="document.sha256")
+    inputs_sha256: str = Filled(foreign_key="document.sha256")
+    frozen_sha256: str = Filled(foreign_key="document.sha256")
     title: str
-    driver: str | None
-    triggered_by: str
-    external_id: str
-    status: RunStatus = Field(sa_column=Column(Word(RunStatus), nullable=False))
-    iteration: int
-    auto: bool
-    tainted: bool
-    revision: int
-    last_seq: int
-    last_hash: str
-    artifact_count: int
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    updated_at: datetime = Field(sa_type=UtcDateTime)
-    ended_at: datetime | None = Field(sa_type=UtcDateTime)
-    archived_at: datetime | None = Field(sa_type=UtcDateTime)
-    origin_sha256: str | None
-    state: str = Field(sa_type=Text)
+    driver: str | None = None
+    triggered_by: str = ""
+    external_id: str = ""
+    status: RunStatus = Filled(sa_column=Column(Word(RunStatus), nullable=False))
+    iteration: int = Filled()
+    auto: bool = Filled()
+    tainted: bool = Filled()
+    revision: int = Filled()
+    last_seq: int = Filled()
+    last_hash: str = Filled()
+    artifact_count: int = Filled()
+    created_at: datetime = Filled(sa_type=UtcDateTime)
+    updated_at: datetime = Filled(sa_type=UtcDateTime)
+    ended_at: datetime | None = Filled(sa_type=UtcDateTime)
+    archived_at: datetime | None = Filled(sa_type=UtcDateTime)
+    origin_sha256: str | None = Filled(default=None)
+    state: str = Filled(sa_type=Text)
 
 
 class Idempotency(Row, table=True):
@@ -130,7 +133,7 @@ class Idempotency(Row, table=True):
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     key: str = Field(primary_key=True)
     args_sha256: str
-    run_id: str = Field(foreign_key="run.id")
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -139,8 +142,8 @@ class Attempt(Row, table=True):
 
     __table_args__ = (Index(None, "status", "run_id"),)
 
-    run_id: str = Field(primary_key=True, foreign_key="run.id")
-    phase: str = Field(primary_key=True)
+    run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(primary_key=True, sa_type=String)
     attempt: int = Field(primary_key=True)
     iteration: int
     status: AttemptStatus = Field(sa_column=Column(Word(AttemptStatus), nullable=False))
@@ -156,7 +159,7 @@ class Attempt(Row, table=True):
 class Event(Row, table=True):
     """One row of the log of a run."""
 
-    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
     seq: int = Field(primary_key=True)
     type: str
     at: datetime = Field(sa_type=UtcDateTime)
@@ -174,8 +177,8 @@ class Revision(Row, table=True):
     __table_args__ = (Index(None, "run_id", "name", "id"), UniqueConstraint("run_id", "phase", "revision"))
 
     id: int | None = Field(primary_key=True)
-    run_id: str = Field(foreign_key="run.id")
-    phase: str
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(sa_type=String)
     revision: int
     attempt: int
     iteration: int
@@ -196,8 +199,8 @@ class RefusedSubmission(Row, table=True):
     __table_args__ = (Index(None, "run_id", "phase", "attempt"),)
 
     id: int | None = Field(primary_key=True)
-    run_id: str = Field(foreign_key="run.id")
-    phase: str
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(sa_type=String)
     attempt: int
     size_bytes: int
     at: datetime = Field(sa_type=UtcDateTime)
@@ -211,8 +214,8 @@ class Evidence(Row, table=True):
     __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "kind", "at"))
 
     id: str = Field(primary_key=True)
-    run_id: str = Field(foreign_key="run.id")
-    phase: str
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(sa_type=String)
     attempt: int
     iteration: int
     stage: Stage = Field(sa_column=Column(Word(Stage), nullable=False))
@@ -231,20 +234,20 @@ class Request(Row, table=True):
 
     __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "status", "run_id"))
 
-    id: str = Field(primary_key=True)
-    run_id: str = Field(foreign_key="run.id")
-    phase: str
+    id: str = Filled(primary_key=True)
+    run_id: RunId = Field(foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(sa_type=String)
     attempt: int
     stage: Stage = Field(sa_column=Column(Word(Stage), nullable=False))
     gate: int
     sha256: str
     assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
-    tree: str | None
-    status: RequestStatus = Field(sa_column=Column(Word(RequestStatus), nullable=False))
-    expires_at: datetime | None = Field(sa_type=UtcDateTime)
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    closed_at: datetime | None = Field(sa_type=UtcDateTime)
-    data: dict[str, Any] = Field(sa_type=JsonText)
+    tree: str | None = None
+    status: RequestStatus = Filled(sa_column=Column(Word(RequestStatus), nullable=False))
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Filled(sa_type=UtcDateTime)
+    closed_at: datetime | None = Filled(sa_type=UtcDateTime)
+    data: dict[str, Any] = Field(default_factory=dict[str, Any], sa_type=JsonText)
 
 
 class Decision(Row, table=True):
@@ -256,9 +259,9 @@ class Decision(Row, table=True):
     channel: Channel = Field(sa_column=Column(Word(Channel), nullable=False))
     assurance: Assurance = Field(sa_column=Column(Number(Assurance), nullable=False))
     at: datetime = Field(sa_type=UtcDateTime)
-    comment: str = Field(sa_type=Text)
-    to: str | None
-    ancestors: str = Field(sa_type=Text)
+    comment: str = Field(default="", sa_type=Text)
+    to: PhasePath | None = Field(default=None, sa_type=String)
+    ancestors: str = Field(default="", sa_type=Text)
 
 
 class StepRun(Row, table=True):
@@ -266,25 +269,25 @@ class StepRun(Row, table=True):
 
     __table_args__ = (Index(None, "run_id", "idempotency_key"),)
 
-    run_id: str = Field(primary_key=True, foreign_key="run.id")
-    phase: str = Field(primary_key=True)
+    run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
+    phase: PhasePath = Field(primary_key=True, sa_type=String)
     attempt: int = Field(primary_key=True)
     step: str = Field(primary_key=True)
     position: int
     does: str
     status: StepStatus = Field(sa_column=Column(Word(StepStatus), nullable=False))
-    tries: int
-    enqueued: int
-    job_id: str | None
-    idempotency_key: str | None
-    carried: int | None
-    not_before: datetime | None = Field(sa_type=UtcDateTime)
-    started_at: datetime | None = Field(sa_type=UtcDateTime)
-    finished_at: datetime | None = Field(sa_type=UtcDateTime)
-    error: str = Field(sa_type=Text)
-    input: Any = Field(sa_type=JsonText, nullable=True)
-    output: Any = Field(sa_type=JsonText, nullable=True)
-    served_by: str
+    tries: int = 0
+    enqueued: int = 0
+    job_id: str | None = None
+    idempotency_key: str | None = None
+    carried: int | None = None
+    not_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error: str = Field(default="", sa_type=Text)
+    input: Any = Field(default=None, sa_type=JsonText, nullable=True)
+    output: Any = Field(default=None, sa_type=JsonText, nullable=True)
+    served_by: str = ""
 
 
 class Secret(Row, table=True):
@@ -329,10 +332,10 @@ class Process(Row, table=True):
     pid: int = Field(primary_key=True)
     started_at: float = Field(primary_key=True)
     kind: str
-    client_pid: int | None
-    client_started_at: float | None
-    project_id: str | None
-    port: int | None
+    client_pid: int | None = None
+    client_started_at: float | None = None
+    project_id: str | None = None
+    port: int | None = None
 
 
 class Job(Row, table=True):
@@ -346,31 +349,31 @@ class Job(Row, table=True):
         Index(None, "queue", "started_at"),
     )
 
-    id: str = Field(primary_key=True)
+    id: str = Filled(primary_key=True)
     kind: str
     queue: str
-    limit_key: str | None
-    status: JobStatus = Field(sa_column=Column(Word(JobStatus), nullable=False))
-    priority: int
+    limit_key: str | None = None
+    status: JobStatus = Filled(sa_column=Column(Word(JobStatus), nullable=False))
+    priority: int = 100
     run_at: datetime = Field(sa_type=UtcDateTime)
-    tries: int
-    max_attempts: int
-    effect: Effect = Field(sa_column=Column(Word(Effect), nullable=False))
-    fence: int
-    lease_owner: str | None
-    lease_until: datetime | None = Field(sa_type=UtcDateTime)
-    cancel_requested: bool
-    cancel_reason: str | None
-    timeout_s: float | None
-    dedupe_key: str | None = Field(unique=True)
-    run_id: str | None = Field(foreign_key="run.id")
-    phase: str | None
-    attempt: int | None
-    child_pid: int | None
-    child_started_at: float | None
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    started_at: datetime | None = Field(sa_type=UtcDateTime)
-    finished_at: datetime | None = Field(sa_type=UtcDateTime)
+    tries: int = Filled()
+    max_attempts: int = 5
+    effect: Effect = Field(default=Effect.IDEMPOTENT, sa_column=Column(Word(Effect), nullable=False))
+    fence: int = Filled()
+    lease_owner: str | None = Filled()
+    lease_until: datetime | None = Filled(sa_type=UtcDateTime)
+    cancel_requested: bool = Filled()
+    cancel_reason: str | None = Filled()
+    timeout_s: float | None = None
+    dedupe_key: str | None = Field(default=None, unique=True)
+    run_id: RunId | None = Field(default=None, foreign_key="run.id", sa_type=String)
+    phase: PhasePath | None = Field(default=None, sa_type=String)
+    attempt: int | None = None
+    child_pid: int | None = Filled()
+    child_started_at: float | None = Filled()
+    created_at: datetime = Filled(sa_type=UtcDateTime)
+    started_at: datetime | None = Filled(sa_type=UtcDateTime)
+    finished_at: datetime | None = Filled(sa_type=UtcDateTime)
     payload: dict[str, Any] = Field(sa_type=JsonText)
-    result: dict[str, Any] | None = Field(sa_type=JsonText)
-    error: str | None = Field(sa_type=Text)
+    result: dict[str, Any] | None = Filled(sa_type=JsonText)
+    error: str | None = Filled(sa_type=Text)
