@@ -146,7 +146,7 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
     data |= {"verdicts": verdicts} if verdicts else {}
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
-        message = f"Revision {revision} of {phase!r} is stored, but a gate failed. {tried.reason}"
+        message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
         hint = (
             f"Fix it and resubmit. Attempt {newest.number} is already assigned to you." if newest.status is AttemptStatus.RUNNING
             else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
