@@ -246,4 +246,4 @@ def _prompt_view(claim: Claim) -> str:
     if len(claim.prompt) <= _PROMPT_CHARS:
         return claim.prompt
     place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
-    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt: {place}]"
+    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
