@@ -74,26 +74,52 @@ def error_codes() -> Lines:
 
 def transitions() -> Lines:
     from wfe_mcp.core import commands
-    from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES
+    from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES
 
     yield "# Transitions"
     yield ""
-    yield "What may be asked of an attempt and of a run in which status, and where it can lead. Everything else is refused"
-    yield "with `illegal_transition` and the legal next calls. A move that is here can still be refused for what else must"
-    yield "hold: who asks, which revision is meant, whether there is a free place."
-    for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):
-        yield from ("", f"## {title}", "")
-        yield from _table(("in status", "these moves", "lead to"), _grouped(moves))
+    yield "Which command is possible for an attempt and for a run in which status, and where it can lead. Every other one is"
+    yield "refused with `illegal_transition`; the hint names the calls that are possible for the same caller. A command of"
+    yield "this page can still be refused for what else must hold: the caller, the revision, a free place."
     yield from (
         "",
-        "`superseded +new`: the attempt is closed and the next one opens. A failed attempt goes on by itself through",
+        "## Calls",
+        "",
+        "How a caller names a command. The server alone gives the commands that are not here.",
+        "",
     )
+    yield from _table(
+        ("command", "for", "MCP tool", "terminal"),
+        [(name, ", ".join(who for who in call.callers if who != "server"),
+          _code(f"{call.tool} {call.action}".strip()) if call.tool else "",
+          _code(f"wfe-mcp {call.command}") if call.command else "") for name, call in CALLS.items()],
+    )  # fmt: skip
+    for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):
+        yield from ("", f"## {title}", "")
+        yield from _table(("in status", "these commands", "lead to"), _grouped(moves))
+    yield ""
+    yield "`superseded +new`: the attempt is closed and the next one opens. A failed attempt continues by itself through"
     yield "`on_fail`, a completed one through `next`, one under gates from gate to gate."
-    yield from ("", "## Moves", "")
+    yield from ("", "## Events", "")
+    yield "What each event of the log changes: the status of the attempt that it names, those of other attempts, and the"
+    yield "status of the run. Without an entry the run keeps its status, or is `running` or `waiting` by its attempts."
+    yield ""
+    yield from _table(
+        ("event", "its attempt", "other attempts", "run"),
+        [(name, _led(change.own), _led(change.others), change.run.replace(" | ", ", ")) for name, change in EVENT_CHANGES.items()],
+    )  # fmt: skip
+    yield from ("", "## Commands", "")
     known = [(name, str(getattr(commands, name).__doc__)) for name in commands.__all__ if "Command" not in name]
     told = [*known, ("goto", "A rule or a person goes back to this phase or an earlier one: iteration n+1."),
-            ("rollback", "State and files go back to a checkpoint; no door offers it yet.")]  # fmt: skip
-    yield from _table(("move", "meaning"), [(name, _first_sentence(meaning)) for name, meaning in told])
+            ("rollback", "The run goes back to a checkpoint, see `Rollback`.")]  # fmt: skip
+    yield from _table(("command", "meaning"), [(name, _first_sentence(meaning)) for name, meaning in told])
+
+
+def _led(rows: Mapping[str, str]) -> str:
+    """Statuses before → after, those with the same end together."""
+    ends = dict.fromkeys(rows.values())
+    groups = [(", ".join(before for before in rows if rows[before] == end), end.replace(" | ", ", ")) for end in ends]
+    return "; ".join(f"{before} → {end}" for before, end in groups)
 
 
 def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]]:
@@ -391,7 +417,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
-    "transitions.md": ("wfe_mcp/core/moves.py", transitions),
+    "transitions.md": ("wfe_mcp/core/transitions.py", transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
 }
 

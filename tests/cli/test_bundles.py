@@ -380,7 +380,7 @@ def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[T
     assert said.document["waiting_on"] == "none"
     assert "next" not in said.document
     assert "IMPORTED" in said.document["summary"]
-    assert "does not go on here" in said.data["blockers"][0]
+    assert "it cannot continue here" in said.data["blockers"][0]
     assert there.json("status").document["summary"] == "No run is open in this project."
     there.clock.forward(days=400)
     assert there.json("list", "--stale").data["runs"] == []

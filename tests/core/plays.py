@@ -55,16 +55,15 @@ def hopeful(fork: Scene) -> list[c.Command]:
     wanted = (
         c.Resume, c.Answer, c.OpenGates, c.RecordVerdict, c.EndCompensation, c.Wake, c.Approve, c.AskApproval, c.Submit, c.StartPhase, c.Proceed,
     )  # fmt: skip
-    for by in (HUMAN, SYSTEM):
-        moves = legal_moves(fork.state, by, fork.at)
-        found = [
-            answer
-            for kind in wanted
-            for move in moves
-            if isinstance(move, kind) and (answer := said_to(fork, move)) is not None
-        ]
-        if found:
-            return found
+    moves = [move for by in (HUMAN, SYSTEM) for move in legal_moves(fork.state, by, fork.at)]
+    found = [
+        answer
+        for kind in wanted
+        for move in moves
+        if isinstance(move, kind) and (answer := said_to(fork, move)) is not None
+    ]
+    if found:
+        return found
     stopped = next(one for one in fork.state.open_attempts if stands_still(fork.state, one))
     if stopped.status is AttemptStatus.AWAITING:  # a gate waits for something else than a yes: it looks again
         return [fork.command(c.TreeChange, stopped.phase, SYSTEM, tree=stopped.tree)]

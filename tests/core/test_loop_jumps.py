@@ -1,4 +1,4 @@
-"""Where do jumps from inside a loop lead, and what begins anew?"""
+"""Where do jumps from inside a loop lead, and what has restarted?"""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_jump_outwards_supersedes_the_loop_with_all_its_items():
     assert scene.attempt("build[a].code").status is AttemptStatus.SUPERSEDED
     late = scene.refused(scene.command(c.Submit, "build[b].test", revision=1, sha256="a"))
     assert late.code == "stale_revision"
-    assert "begins anew" in late.message
+    assert "has restarted" in late.message
     scene.work("plan")
     scene.items("build", "b", "c")
     assert scene.attempt("build[b].code").number == 2

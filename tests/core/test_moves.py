@@ -12,12 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inline_snapshot import snapshot
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
+from tests.core.test_flows import SYSTEM
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
-from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
+from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 from wfe_mcp.core.undo import undo
 
 if TYPE_CHECKING:
@@ -286,7 +288,7 @@ class AnyRun(RuleBasedStateMachine):
     def a_new_run(self, auto: bool) -> None:
         self.scene = run_of(*SPEC, auto=auto, max_parallel=2, max_iterations=4, max_invalid=2)
 
-    @rule(data=st.data(), by=st.sampled_from([AGENT, HUMAN]))
+    @rule(data=st.data(), by=st.sampled_from([AGENT, HUMAN, SYSTEM, SYSTEM]))
     def a_legal_move_is_never_refused(self, data: st.DataObject, by: By) -> None:
         moves = legal_moves(self.scene.state, by, self.scene.at)
         if moves:
@@ -406,10 +408,39 @@ TestAnyRun = AnyRun.TestCase
 def test_every_illegal_pair_of_status_and_command_is_a_typed_refusal_that_names_what_is_legal():
     scene = run_of(phase("plan"))
     for name in ("Submit", "Approve", "Reject", "Withdraw", "TimeOut", "TreeChange", "ForceAccept", "Retry"):
-        command = scene.command(getattr(c, name), "plan", HUMAN, **NEEDED.get(name, {}))
+        command = scene.command(getattr(c, name), "plan", AGENT, **NEEDED.get(name, {}))
         refused = scene.refused(command)
-        assert refused.code == "illegal_transition"
-        assert "start_phase" in refused.hint, name
+        assert (refused.code, refused.hint) == ("illegal_transition", "Possible now: start_phase."), name
+        at_terminal = scene.refused(replace(command, by=HUMAN))
+        assert at_terminal.hint == "Possible now: submit, skip.", "a terminal has commands, not tools"
+
+
+def test_a_refusal_names_the_state_as_the_caller_sees_it():
+    scene = run_of(phase("plan", gates=(GateSpec("approval"),)), phase("build", "plan"))
+    scene.start("plan")
+    scene.submit("plan")
+    retry = scene.refused(scene.command(c.Retry, "plan"))
+    assert retry.message == "You cannot retry 'plan' while it awaits the user's approval."
+    assert retry.hint == "Ask the user with approve, or withdraw your submission with reject."
+    scene.ask("plan")
+    assert (
+        scene.refused(scene.command(c.Retry, "plan")).hint
+        == "Wait for the decision, or withdraw your submission with reject."
+    )
+    mine = scene.refused(scene.command(c.Retry, "plan", HUMAN))
+    assert mine.message == "You cannot retry 'plan' while it awaits your approval."
+    assert mine.hint == "Possible now: approve, reject, skip, force-accept."
+    pending = scene.refused(scene.command(c.Approve, "build", HUMAN, sha256="a"))
+    assert (pending.message, pending.hint) == (
+        "You cannot approve 'build' while it is pending.",
+        "Possible now: skip.",
+    )
+    scene.give(scene.command(c.Pause, by=HUMAN))
+    assert scene.refused(scene.command(c.Wake, "build", SYSTEM)).hint == ""
+    assert scene.refused(scene.command(c.Pause)).message == "You cannot pause while the run is paused."
+    scene.give(scene.command(c.Cancel, by=HUMAN))
+    ended = scene.refused(scene.command(c.Approve, "plan", sha256="a"))
+    assert (ended.message, ended.hint) == ("You cannot approve: the run is cancelled.", "Start a new run.")
 
 
 NEEDED: dict[str, dict[str, object]] = {

@@ -14,8 +14,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus, VerdictKind
-from wfe_mcp.core.moves import ATTEMPT_MOVES, RUN_MOVES, legal_moves, refusal
+from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
 
 @pytest.mark.requirement("B-03")
@@ -110,7 +111,8 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
         scene.later(100)
     moves = [
         move
-        for move in legal_moves(scene.state, dice.choice([AGENT, HUMAN, HUMAN, SYSTEM]), scene.at)
+        for by in (dice.choice([AGENT, HUMAN, HUMAN]), SYSTEM)
+        for move in legal_moves(scene.state, by, scene.at)
         if not isinstance(move, c.Cancel) or dice.random() < 0.02
     ]
     if not moves:

@@ -43,7 +43,7 @@ def test_parallel_phases_run_side_by_side_up_to_max_parallel():
     scene.start("b", "h2")
     refused = scene.refused(scene.command(c.StartPhase, "c", holder="h3"))
     assert refused.code == "not_ready"
-    assert "2 phase(s)" in refused.message
+    assert "2 phases are open" in refused.message
     scene.submit("a")
     scene.start("c", "h3")
     assert scene.statuses == {"a": "completed", "b": "running", "c": "running"}

@@ -69,6 +69,19 @@ def test_a_no_may_send_the_run_back_to_an_earlier_phase(scene: Scene, browser: B
     assert scene.state(run).iteration == 2
 
 
+def test_a_stopped_run_has_no_button_for_a_decision(scene: Scene, browser: Browser) -> None:
+    stops = phase("other", expr("${false}"), needs=[], on_fail=[{"do": "block"}])
+    run = scene.start(phase("plan", approval()), stops)
+    scene.do(run, "plan")
+    request = asked(scene, run)
+    assert "Your PIN" in browser.get(f"/decide/{request}").words
+    scene.do(run, "other")
+    words = browser.get(f"/decide/{request}").words
+    assert "no decision is possible now" in words
+    assert "Your PIN" not in words
+    assert undecided(scene, run, request)
+
+
 def test_a_no_without_a_word_decides_nothing(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene)
     assert browser.reject(request, feedback=" ").status == 400

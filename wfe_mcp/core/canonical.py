@@ -1,8 +1,8 @@
-"""What are the exact bytes of a JSON value, and what is their name?
+"""Canonical JSON and its sha256.
 
 Rules:
 1. One value has one canonical text: keys sorted, no spaces, non-ASCII kept, no trailing newline.
-2. What could read differently elsewhere is refused: NaN, infinities, NUL, lone surrogates, non-text keys.
+2. A value that another reader could read differently is refused: NaN, infinities, NUL, lone surrogates, non-text keys.
 3. The template digest, the event chain and artifact revisions all take their sha256 from this text.
 """
 

@@ -1,7 +1,7 @@
-"""What can be asked of a run?
+"""Commands to a run.
 
-Every command names who asks (``by``) and when (``at``, aware UTC): the core has no clock. Names are imperative; what
-then happened is an event, in the past tense (``events.py``).
+Every command names its caller (``by``) and its time (``at``, aware UTC): the core has no clock. Names are imperative; the
+events that follow are in the past tense (``events.py``).
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The base: who, and when."""
+    """The base: caller and time."""
 
     by: By = field(default_factory=By)
     at: datetime
@@ -29,7 +29,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCommand(Command):
-    """A command on the current attempt of a phase. ``attempt`` None means whichever is open."""
+    """A command on the current attempt of a phase. ``attempt`` None means the open one."""
 
     phase: PhasePath
     attempt: int | None = None
@@ -47,8 +47,8 @@ class StartRun(Command):
 class ForkRun(Command):
     """Begin as ``then``, the state of ``origin`` at its event, which happened at ``then_at``.
 
-    ``people``: what people stopped or refused there since, in words; only a person forks behind that. ``evidence``: what
-    is called what here. ``revisions``: see ``RunForked``.
+    ``people``: what people stopped or refused there since, as sentences; only the user can fork from before that.
+    ``evidence``: its names there → here. ``revisions``: see ``RunForked``.
     """
 
     then: RunState
@@ -87,7 +87,7 @@ class OpenGates(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPhase(PhaseCommand):
-    """Claim a ready phase, or a running one again as its holder."""
+    """Claim a ready phase, or a running one again by its holder."""
 
     holder: str
     lease_until: datetime | None = None
@@ -112,14 +112,14 @@ class Submit(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseSubmission(PhaseCommand):
-    """An invalid artifact arrived; it is kept, and counts."""
+    """An invalid artifact arrived; it is stored and counted."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVerdict(PhaseCommand):
-    """What the gate under judgement says of ``sha256``. ``holder_alive``: may a retry go on under the same holder."""
+    """The verdict of the current gate on ``sha256``. ``holder_alive``: a retry can continue with the same holder."""
 
     stage: Stage
     gate: int
@@ -132,14 +132,14 @@ class RecordVerdict(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskApproval(PhaseCommand):
-    """The request ``request`` is stored: a person has been asked."""
+    """The request ``request`` for an approval is stored."""
 
     request: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(PhaseCommand):
-    """Yes, to exactly these bytes. ``proof``: the sha256 of what a passkey signed, where one did."""
+    """Approve exactly these bytes. ``proof``: the sha256 of what a passkey signed; empty without one."""
 
     sha256: str
     comment: str = ""
@@ -148,7 +148,7 @@ class Approve(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(PhaseCommand):
-    """No, by a person. ``to`` names an earlier phase to go back to."""
+    """Reject the submission. ``to`` names an earlier phase to go back to."""
 
     feedback: str
     sha256: str | None = None
@@ -158,7 +158,7 @@ class Reject(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdraw(PhaseCommand):
-    """The submitter takes its own submission back."""
+    """The submitter withdraws its own submission."""
 
     feedback: str = ""
     holder_alive: bool = True
@@ -166,7 +166,7 @@ class Withdraw(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit(PhaseCommand):
-    """A person changed the artifact: a new revision, judged anew."""
+    """A person edited the artifact: a new revision, whose gates run again."""
 
     revision: int
     sha256: str
@@ -175,7 +175,7 @@ class Edit(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChange(PhaseCommand):
-    """The files changed while gates ran (``while_gating``) or a person was asked: evidence of the old tree is void."""
+    """The files changed while gates ran or a request was open: evidence of the old tree is void."""
 
     tree: str | None
     paths: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ class TreeChange(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry(PhaseCommand):
-    """Open a new attempt. ``role``: who works it from now on, a configured role or ``client``; None: as before."""
+    """Open a new attempt. ``role``: the worker from now on, a configured role or ``client``; None: as before."""
 
     feedback: str = ""
     role: str | None = None
@@ -193,14 +193,14 @@ class Retry(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip(PhaseCommand):
-    """Leave the phase out."""
+    """Skip the phase."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForceAccept(PhaseCommand):
-    """A person overrules the gates; the run is tainted. ``revision`` 0 keeps the open one."""
+    """Overrule the gates; the run is tainted. ``revision`` 0 keeps the open one."""
 
     reason: str
     revision: int = 0
@@ -209,7 +209,7 @@ class ForceAccept(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrule(PhaseCommand):
-    """A person decides against the models of an opinion gate; the gates after it judge as ever (design §4)."""
+    """Overrule the models of an opinion gate; the gates after it run as usual (design §4)."""
 
     reason: str
 
@@ -221,7 +221,7 @@ class TimeOut(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailAttempt(PhaseCommand):
-    """A step of a running attempt failed. ``human_only``: its effect may have happened, so no rule tries again."""
+    """A step of a running attempt failed. ``human_only``: its effect may have happened, so no rule retries it."""
 
     reason: str
     kind: FailKind = FailKind.ERROR
@@ -230,33 +230,33 @@ class FailAttempt(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndCompensation(PhaseCommand):
-    """The steps that undo a failed attempt are over; ``fault``: why they failed."""
+    """The steps that compensate a failed attempt have ended; ``fault``: why they failed."""
 
     fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wake(PhaseCommand):
-    """The time a backed-off attempt waited for has come."""
+    """The time of a scheduled retry has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proceed(Command):
-    """Let held phases go on: all of them, or ``phase``."""
+    """Continue after held phases: all of them, or ``phase``."""
 
     phase: PhasePath | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAuto(Command):
-    """Switch whether completed phases go on by themselves."""
+    """Switch automatic mode: whether the run continues after a completed phase."""
 
     auto: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Command):
-    """Start nothing new. ``for_human``: only a person lets it go on, whoever paused it."""
+    """Start nothing new. ``for_human``: only the user can resume, whoever paused it."""
 
     reason: str = ""
     for_human: bool = False
@@ -264,7 +264,7 @@ class Pause(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
-    """Go on after a pause. ``max_cost_usd``, ``max_tokens``: what a person lets this run spend in all from now on."""
+    """Continue after a pause. ``max_cost_usd``, ``max_tokens``: the new caps of this run; None keeps them."""
 
     max_cost_usd: float | None = None
     max_tokens: int | None = None
@@ -279,7 +279,7 @@ class Cancel(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCheckpoint(Command):
-    """The files are kept in ``commit`` (None: they are not, and ``note`` says why)."""
+    """Record a checkpoint of the files in ``commit`` (None: without files, and ``note`` says why)."""
 
     why: Why = "manual"
     phase: PhasePath | None = None
@@ -292,10 +292,11 @@ class TakeCheckpoint(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback(Command):
-    """Stand again where the run stood at event ``to``; ``then`` is its state there.
+    """Go back to event ``to``; ``then`` is the state of the run there.
 
-    ``people``: what people did or stopped since, in words; only a person takes that back. ``files``: they went back too,
-    and were ``safety`` before. An undo or redo takes back as well what was set for the whole run: pause, automatic mode, caps.
+    ``people``: what people decided or stopped since, as sentences; only the user can reverse that. ``files``: files are
+    restored too, and were ``safety`` before. An undo or redo also reverses what was set for the whole run: pause, automatic
+    mode, caps.
     """
 
     to: int
@@ -309,7 +310,7 @@ class Rollback(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginRollback(Rollback):
-    """Put back the files first, as in ``commit``. Legal where ``Rollback`` is; until that follows, nothing else is."""
+    """Restore the files of ``commit`` first. Legal where ``Rollback`` is; until that follows, nothing else is."""
 
     commit: str
     holder: str
@@ -317,6 +318,6 @@ class BeginRollback(Rollback):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonRollback(Command):
-    """The files could not be put back, or are again as they were."""
+    """End a rollback whose files could not be restored; they are as they were before."""
 
     reason: str

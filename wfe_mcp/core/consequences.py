@@ -1,13 +1,13 @@
-"""What follows from the state by itself, with nobody asking?
+"""Consequences: the events that follow from a state without a command.
 
     gates through ──► completed / ready      needs met ──► ready, or gates before work
     approval gate ──► awaiting               nothing left ──► run completed
     failed ──► first applicable ``on_fail`` rule  items of a loop over ──► the next ones, its gates, its end
 
 Rules:
-1. A retry keeps the tree of the first start in its iteration, so that files changed by a failed try stay visible to
+1. A retry keeps the tree of the first start in its iteration, so that files changed by a failed attempt stay visible to
    ``files`` gates.
-2. A jump whose limit is used up blocks the run (``next``) or is passed over (``on_fail``: the next rule applies).
+2. A jump whose limit is used up blocks the run (``next``) or is ignored (``on_fail``: the next rule applies).
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ _KEPT_FEEDBACK = 5
 
 
 def settle(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
-    """Every event that follows from ``state`` until nothing follows any more."""
+    """Every event that follows from ``state``, until none does."""
     settled: list[e.Event] = []
     while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
         for event in step:
@@ -48,7 +48,7 @@ def completed(state: RunState, attempt: Attempt) -> e.PhaseCompleted:
 
 
 def open_phase(state: RunState, attempt: Attempt) -> e.Event:
-    """A pending phase whose turn has come: gates before work, or ready at once."""
+    """The event that opens a pending phase: gates before work, or ready at once."""
     if state.phase(attempt.phase).gates_before:
         return e.GatesOpened(phase=attempt.phase, attempt=attempt.number)
     return e.PhaseReady(phase=attempt.phase, attempt=attempt.number)
@@ -64,10 +64,10 @@ def reopen(
     not_before: datetime | None = None,
     role: str | None = None,
 ) -> e.AttemptOpened:
-    """The next try at the same phase: running for the same live holder, else ready; pending when gates come first."""
+    """The next attempt of the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
     note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
-    unasked = not is_told(state, attempt)  # an evaluation failed: it is asked again, never taken for true
+    unasked = not is_told(state, attempt)  # an evaluation failed: it is repeated, never taken as true
     opened = e.AttemptOpened(
         phase=attempt.phase,
         attempt=attempt.number + 1,
@@ -100,10 +100,10 @@ def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
 def go_to(
     state: RunState, attempt: Attempt, target: PhasePath, message: str, rule: str = "", role: str | None = None
 ) -> e.WentTo:
-    """A jump back to ``target``: it and everything downstream of it begins anew in the next iteration.
+    """A jump back to ``target``: it and everything downstream of it restarts in the next iteration.
 
-    So does the phase that jumped (or the loop around it), and what an earlier ``$complete`` cut off: neither could ever
-    settle again. A target in an item that was over opens the item again; what needs its loop begins anew too.
+    So does the phase that jumped (or the loop around it), and what an earlier ``$complete`` ended: neither could ever
+    settle again. A target in a closed item opens the item again; what needs its loop restarts too.
     """
     anew = list(downstream(state.spec, target, beside(attempt.phase, target)))
     reopened: list[tuple[PhasePath, str]] = []
@@ -123,7 +123,7 @@ def go_to(
 
 
 def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:
-    """What a matching ``next`` rule causes. A used-up limit blocks the run; it is never passed over."""
+    """What a matching ``next`` rule causes. A used-up limit blocks the run."""
     if rule.goto == COMPLETE:
         judged = e.NextJudged(phase=attempt.phase, attempt=attempt.number, rule=index, done=True)
         flow = item_of(attempt.phase)  # a template that runs inside another ends there
@@ -157,7 +157,7 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
         return
     for attempt in state.open_attempts:
         yield from _phase_step(state, attempt, at, holder_alive=holder_alive)
-    for attempt in reversed(state.open_attempts):  # inner loops first: what is over in them may end an item around
+    for attempt in reversed(state.open_attempts):  # inner loops first: their end can end an item around them
         if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
             yield from _loop_step(state, attempt)
         elif attempt.mending == "recover" and attempt.phase in state.loops:
@@ -189,10 +189,10 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
 
 
 def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
-    """Items that end or begin; at the end its own gates, as soon as nobody else works in the files they read."""
+    """Items that end or begin; then its own gates, once no other phase uses the files they read."""
     yield list(item_events(state, attempt))
     spec = state.phase(attempt.phase)
-    asks = spec.loop is not None and spec.loop.outputs  # the outputs of a flow come first, and go through its gates
+    asks = spec.loop is not None and spec.loop.outputs  # the outputs of a flow come first; its gates check them
     if not asks and all_items_are_over(state, attempt):
         if not spec.gates:
             yield [completed(state, attempt)]
@@ -201,7 +201,7 @@ def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
 
 
 def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[list[e.Event]]:
-    """What ran inside the failed phase is over: a new try when it went well, else the next rule."""
+    """The end of a recovery: a new attempt when it succeeded, else the next rule."""
     fault = recovery_fault(state, attempt)
     if fault is None:
         return

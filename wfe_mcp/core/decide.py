@@ -1,8 +1,8 @@
-"""What happens when this command is given?
+"""``decide``: the events that a command causes.
 
 Rules:
 1. ``decide`` refuses what ``moves.refusal`` refuses, and then changes nothing.
-2. A command has its own events; what follows from them by itself is in ``settle.py``.
+2. A command has its own events; ``settle.py`` adds what follows from them.
 3. A paused run records results and settles no further until it is resumed.
 """
 
@@ -287,7 +287,7 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
 
 
 def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
-    # Whoever types at a terminal may be an agent; that makes the stop no weaker, since only a person undoes it.
+    # The caller at a terminal may be an agent; the stop is as strong, since only the user can end it.
     by_human = command.for_human or command.by.is_human or command.by.channel in {Channel.CLI, Channel.DASHBOARD}
     return [e.RunPaused(by_human=by_human, reason=command.reason)]
 

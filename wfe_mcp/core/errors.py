@@ -1,10 +1,10 @@
-"""How does the engine say no?
+"""Typed refusals and their codes.
 
-    Refused            a typed answer: what happened, why, what to do next, a stable code
+    Refused            what happened, why, what to do next, a stable code
       code             one of CODES, append-only: outside checks rely on them
-      details          one entry per fault, each with a JSON pointer
+      details          one entry for each fault, each with a JSON pointer
 
-Everything else that is raised is our bug and reaches nobody but the log (code ``internal``).
+Every other exception is a bug in wfe-mcp: its text goes to the log only (code ``internal``).
 """
 
 import difflib
@@ -40,24 +40,24 @@ CODES: tuple[str, ...] = get_args(Code)
 
 Turn = Literal["agent", "human", "setup", "bug"]
 TURN: dict[Code, tuple[Turn, str]] = {
-    "invalid_artifact": ("agent", "The artifact does not match its schema; details name every place."),
+    "invalid_artifact": ("agent", "The artifact does not match its schema; details name each fault."),
     "unknown_run": ("agent", "No run has this id in this project."),
     "unknown_phase": ("agent", "The template of the run has no such phase."),
     "unknown_template": ("agent", "No template has this name."),
-    "invalid_template": ("agent", "The template definition is wrong; details name every place."),
-    "illegal_transition": ("agent", "The run or phase is in a state where this call means nothing."),
+    "invalid_template": ("agent", "The template definition is invalid; details name each fault."),
+    "illegal_transition": ("agent", "The call is not possible in the current state of the run or phase."),
     "not_ready": ("agent", "The phase waits for other phases, or the run has no free place."),
-    "leased": ("agent", "Another worker holds the phase, or another run holds the working tree."),
-    "needs_human": ("human", "A person must decide; the request is stored. Expected, not a failure."),
+    "leased": ("agent", "Another worker has the phase, or another run is using the working tree."),
+    "needs_human": ("human", "The user must decide; the request is stored. This is expected, not an error."),
     "needs_trust": ("human", "Configuration that names programs, addresses or policies is not trusted yet."),
-    "gate_failed": ("agent", "The revision is stored, and a gate said no; the message holds the evidence."),
+    "gate_failed": ("agent", "The revision is stored, but a gate failed; the message holds the evidence."),
     "stale_revision": ("agent", "The answer or artifact belongs to an attempt or revision that is closed."),
     "path_outside_project": ("agent", "The path leaves the project or passes a link."),
     "too_large": ("agent", "The value is larger than the stated limit."),
     "conflict": ("agent", "Something with this name or key exists with other content."),
     "bad_argument": ("agent", "An argument is unknown, missing or of the wrong type."),
-    "unavailable": ("setup", "The feature is not there: not built yet, not installed, or not reachable."),
-    "internal": ("bug", "Our fault. The traceback is in the log; please report it."),
+    "unavailable": ("setup", "The feature is not available: not built yet, not installed, or not reachable."),
+    "internal": ("bug", "A bug in wfe-mcp. The traceback is in the log; please report it."),
     "unknown_artifact": ("agent", "The run has no such artifact or revision yet."),
     "wrong_pin": ("human", "The PIN is wrong, or refused for a while after several wrong ones."),
 }
@@ -65,7 +65,7 @@ TURN: dict[Code, tuple[Turn, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One fault: where (JSON pointer), what, and found against expected."""
+    """One fault: its JSON pointer, what is wrong, the value expected and the value found."""
 
     path: str
     message: str
@@ -75,7 +75,7 @@ class Detail:
 
 @dataclass(slots=True)
 class Refused(Exception):
-    """The answer "no", with what to do next. ``run``, ``phase`` and ``data`` let a view say where things stand."""
+    """A refusal with what to do next. ``run``, ``phase`` and ``data`` are what a view needs to show the state."""
 
     code: Code
     message: str
@@ -90,7 +90,7 @@ class Refused(Exception):
 
 
 def nearest(found: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """The valid names that look most like ``found``, best first; empty when nothing is near."""
+    """The valid names most like ``found``, best first; empty when none is near."""
     return tuple(difflib.get_close_matches(found, list(valid), limit, 0.55))
 
 

@@ -1,4 +1,4 @@
-"""What has every event?"""
+"""Base classes of events."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEvent(Event):
-    """Something happened to one attempt."""
+    """The base of events about one attempt."""
 
     phase: PhasePath
     attempt: int

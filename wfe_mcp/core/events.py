@@ -1,4 +1,4 @@
-"""What has happened to a run?
+"""Events of a run.
 
 Each event is one row of the append-only log; folding ``evolve`` over them rebuilds the state exactly. An event holds
 every fact that the next state needs: nothing is looked up again on replay.
@@ -88,12 +88,12 @@ class NextJudged(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseReady(AttemptEvent):
-    """Somebody may claim the phase."""
+    """The phase can be claimed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatesOpened(AttemptEvent):
-    """The gates before work judge the prompt; ``sha256`` None until it is rendered."""
+    """The gates run, those before work on the prompt; ``sha256`` None until it is rendered."""
 
     stage: Stage = Stage.BEFORE
     sha256: str | None = None
@@ -102,7 +102,7 @@ class GatesOpened(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(AttemptEvent):
-    """A holder works on it. ``prompt_sha256``: of what it is told, where that was asked for."""
+    """A holder works on the phase. ``prompt_sha256``: of its prompt, where the prompt is recorded."""
 
     holder: str
     started_at: datetime
@@ -120,7 +120,7 @@ class LeaseLost(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionSubmitted(AttemptEvent):
-    """A revision is under judgement. ``edited``: a person changed it."""
+    """A revision was submitted to its gates. ``edited``: a person edited it."""
 
     revision: int
     sha256: str
@@ -130,21 +130,21 @@ class RevisionSubmitted(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRefused(AttemptEvent):
-    """An invalid artifact was kept and counted."""
+    """An invalid artifact was stored and counted."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateJudged(AttemptEvent):
-    """A gate spoke."""
+    """A gate gave its verdict."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAwaited(AttemptEvent):
-    """The gate under judgement needs a person."""
+    """The current gate needs a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class ApprovalAsked(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGiven(AttemptEvent):
-    """Somebody with enough assurance said yes to ``sha256``. ``proof``: the sha256 of what their passkey signed."""
+    """``sha256`` was approved with enough assurance. ``proof``: the sha256 of what a passkey signed."""
 
     gate: int
     sha256: str
@@ -166,7 +166,7 @@ class ApprovalGiven(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpinionOverruled(AttemptEvent):
-    """A person decided against the models of an opinion gate."""
+    """A person overruled the models of an opinion gate."""
 
     gate: int
     sha256: str
@@ -175,7 +175,7 @@ class OpinionOverruled(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCompleted(AttemptEvent):
-    """The artifact is accepted. ``held``: it waits for proceed. ``judged``: no ``next`` rule is left to ask."""
+    """The artifact is accepted. ``held``: it waits for proceed. ``judged``: no ``next`` rule is left to evaluate."""
 
     held: bool = False
     judged: bool = True
@@ -201,7 +201,7 @@ class AttemptFailed(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendingBegan(AttemptEvent):
-    """Rule ``rule`` of ``on_fail`` undoes the failed attempt (``compensate``), or lets the recovery ``key`` mend it."""
+    """Rule ``rule`` of ``on_fail`` undoes the failed attempt (``compensate``), or starts the recovery ``key``."""
 
     rule: int
     what: Literal["compensate", "recover"]
@@ -219,14 +219,14 @@ class RecoveryOpened(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendingEnded(AttemptEvent):
-    """The attempt is undone, or its recovery is over; ``fault``: why that failed."""
+    """The compensation or the recovery has ended; ``fault``: why it failed."""
 
     fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanAwaited(AttemptEvent):
-    """The rules ended: only a person reopens the phase."""
+    """No rule is left: only the user can reopen the phase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +247,7 @@ class AttemptOpened(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSkipped(AttemptEvent):
-    """The phase is left out."""
+    """The phase is skipped."""
 
     reason: str
 
@@ -279,7 +279,7 @@ class ItemClosed(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopFinished(AttemptEvent):
-    """The condition of ``until`` held: there is no other pass."""
+    """The condition of ``until`` is true: no further pass opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,9 +293,9 @@ class TreeChanged(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WentTo(Event):
-    """A jump back opened iteration ``iteration``; ``superseded`` phases begin anew, loops with all their items.
+    """A jump back opened iteration ``iteration``; ``superseded`` phases restart, loops with all their items.
 
-    ``reopened``: items (loop, key) that were over and have open phases again. ``role``: who works the target now.
+    ``reopened``: items (loop, key) that were over and have open phases again. ``role``: the worker of the target now.
     """
 
     source: PhasePath
@@ -311,21 +311,21 @@ class WentTo(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseProceeded(AttemptEvent):
-    """A person let a phase go on: a held one, or one whose ``next`` rules had blocked the run (``judged``)."""
+    """A person continued a held phase, or one whose ``next`` rules had blocked the run (``judged``)."""
 
     judged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoSwitched(Event):
-    """Completed phases go on by themselves, or no longer do."""
+    """Automatic mode is on or off."""
 
     auto: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaused(Event):
-    """Nothing new starts. ``by_human``: only a person lets it go on."""
+    """Nothing new starts. ``by_human``: only the user can resume."""
 
     by_human: bool
     reason: str = ""
@@ -333,7 +333,7 @@ class RunPaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
-    """The run goes on. ``max_cost_usd``, ``max_tokens``: its caps from now on; None leaves them."""
+    """The run continues. ``max_cost_usd``, ``max_tokens``: its caps from now on; None leaves them."""
 
     max_cost_usd: float | None = None
     max_tokens: int | None = None
@@ -360,7 +360,7 @@ class RunReopened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompleted(Event):
-    """Every phase is completed or skipped, or a rule said ``$complete``."""
+    """Every phase is completed or skipped, or a rule led to ``$complete``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,7 +372,7 @@ class RecordsKept(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled(Event):
-    """Somebody ended the run for good."""
+    """The run has ended for good."""
 
     reason: str = ""
 

@@ -1,7 +1,7 @@
-"""What is the next moment, given that this event happened?
+"""``evolve``: the state after an event.
 
 Rules:
-1. ``evolve`` never refuses and never looks anything up: the event holds every fact.
+1. ``evolve`` never refuses and reads nothing else: the event holds every fact.
 2. ``running`` and ``waiting`` are derived from the attempts after each event; every other run status is set by one.
 """
 
@@ -112,7 +112,7 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
         return open_recovery(state, event)
     if event.phase not in state.loops:
         return state
-    if state.phase(event.phase).loop is None:  # a recovery ends with the failure that it was to mend
+    if state.phase(event.phase).loop is None:  # a recovery ends with the failure that it repairs
         goes_on = changed.status is AttemptStatus.FAILED and changed.mending
         return state if goes_on else end_recovery(state, event.phase)
     return close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
@@ -184,8 +184,8 @@ def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa
                 "mending": "", "fail_rule": 0,
             }  # fmt: skip
         case e.MendingBegan():
-            told = {"recovery": event.key, "recoveries": attempt.recoveries + 1} if event.what == "recover" else {}
-            return told | {"mending": event.what, "fail_rule": event.rule + 1, "holder": None, "lease_until": None}
+            recovery = {"recovery": event.key, "recoveries": attempt.recoveries + 1} if event.what == "recover" else {}
+            return recovery | {"mending": event.what, "fail_rule": event.rule + 1, "holder": None, "lease_until": None}
         case e.RecoveryOpened():
             return {}
         case e.MendingEnded(fault=fault):
@@ -285,7 +285,7 @@ def _waits_for(state: RunState, attempt: Attempt) -> str:
         case AttemptStatus.AWAITING:
             return "person"
         case AttemptStatus.FAILED if attempt.phase in state.loops and attempt.mending:
-            return "nobody"  # the phases of its recovery tell
+            return "nobody"  # the phases of its recovery decide
         case AttemptStatus.FAILED:
             return "person" if attempt.human_only else "work"
         case AttemptStatus.RUNNING if attempt.phase in state.loops:

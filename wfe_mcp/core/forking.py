@@ -1,14 +1,14 @@
-"""How does a run begin where another one stood?
+"""Forks: a run that begins with the state of another run at one of its events.
 
-    origin   plan #1 completed     build #2 running, somebody has it       at its event 12
+    origin   plan #1 completed     build #2 running, with a holder         at its event 12
     fork     plan #1 completed     build #2 ready                          its event 1 holds all of it
 
 Rules:
-1. Nobody holds anything, and what was judged but not completed is judged anew (``taken_up``). The origin is left alone.
-2. What limits a run goes along: iteration, jumps, tries, invalid artifacts, recoveries, the time it has taken, what its
-   calls to models have used. It stays tainted, and stands where a person stopped it.
-3. An agent forks behind nothing that a person stopped or refused since: only a person does.
-4. Events that are one decision are not torn apart: a fork begins after the last of them.
+1. The fork has no holders, and gates run again on what was not completed (``taken_up``). The origin does not change.
+2. The limits come along: iteration, jumps, attempts, invalid artifacts, recoveries, the time it has taken, what its calls
+   to models have used. It stays tainted, and stopped where a person stopped it.
+3. An agent cannot fork from before an event where the user stopped or refused something since. The user can.
+4. Events of one decision stay together: a fork begins after the last of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.HumanAwaited: (e.RunPaused, e.RunBlocked, e.RunFailed), e.PhaseForced: (e.PhaseReady, e.PhaseCompleted),
     e.NextJudged: (e.RunCompleted, e.ItemClosed), e.RunReopened: (e.Event,),
 }  # fmt: skip
-"""What follows an event as part of the same decision, where it does."""
+"""Event → the events that can follow it as part of the same decision."""
 
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _PROGRAMS = {Channel.MCP, Channel.SYSTEM}
@@ -48,18 +48,18 @@ def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:
 
 
 def stops_since(log: Sequence[LogEntry], seq: int) -> tuple[str, ...]:
-    """What people stopped, refused or were to decide after event ``seq``: the names of the events, with their numbers."""
+    """What people stopped, refused or were asked to decide after event ``seq``: the names of the events, with their numbers."""
     return tuple(f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[seq:] if _is_a_stop(entry))
 
 
 def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
-    """Why a run cannot begin there."""
+    """Why a fork cannot begin there, or None."""
     place = f"event {command.origin.seq} of run '{command.origin.run}'"
     if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
-        return Refused("illegal_transition", f"Nothing goes on from {place}: there it is {command.then.status}.",
+        return Refused("illegal_transition", f"You cannot fork from {place}: the run is {command.then.status} there.",
                        f"Fork from an earlier event: wfe-mcp log {command.origin.run}")  # fmt: skip
     if command.people and not command.by.is_human:
-        return Refused("needs_human", f"Since {place} a person stopped or refused something, or is to decide: {', '.join(command.people[:3])}.",
+        return Refused("needs_human", f"Since {place} the user stopped or refused something, or was asked to decide: {', '.join(command.people[:3])}.",
                        f"Fork from an event after that, or ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
     return None
 
@@ -67,7 +67,7 @@ def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
 def forked(command: c.ForkRun) -> e.RunForked:
     """The event that a fork begins with."""
     assert command.then.started_at is not None, "a run that is not pending has begun"
-    taken = command.then_at - command.then.started_at  # what the origin had taken of its time counts
+    taken = command.then_at - command.then.started_at  # the time that the origin has taken counts
     then = replace(command.then, started_at=command.at - taken)
     attempts = {
         path: tuple(_renamed(_last(then, one, command) if one is tries[-1] else one, command.evidence) for one in tries)
@@ -79,7 +79,7 @@ def forked(command: c.ForkRun) -> e.RunForked:
 
 
 def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetime) -> bool:
-    """True when ``event``, of ``at``, is what a fork of ``then`` begins with, whatever it calls the evidence."""
+    """True when ``event``, of ``at``, is what a fork of ``then`` begins with; evidence may have other names."""
     if event.state.origin is None:
         return False
     here = dict(_evidence(event.state))
@@ -89,7 +89,7 @@ def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetim
 
 
 def _evidence(state: RunState) -> Iterator[tuple[tuple[PhasePath, int, int], str]]:
-    """The evidence that verdicts name: phase, try and place among its verdicts, and the name."""
+    """The evidence that verdicts name: phase, attempt, position of the verdict, and the name."""
     for path, tries in state.attempts.items():
         for one in tries:
             for place, verdict in enumerate(one.verdicts):
@@ -103,7 +103,7 @@ def _last(then: RunState, was: Attempt, command: c.ForkRun) -> Attempt:
 
 
 def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
-    """Nobody of the origin has it, and its verdicts name the evidence by its names here."""
+    """``attempt`` without its holder, its verdicts with the names that the evidence has here."""
     verdicts = tuple(
         one if one.evidence is None else replace(one, evidence=names.get(one.evidence, one.evidence))
         for one in attempt.verdicts

@@ -1,6 +1,6 @@
-"""Which phases come before, and which after?
+"""The order of phases: upstream, downstream, and where a jump can lead.
 
-Paths of a run; those of the template work too, where no loop is around. A phase's neighbours stand in its own item.
+For paths of a run, and for those of the template outside loops. The neighbours of a phase are in its own item.
 """
 
 from wfe_mcp.core.paths import PhasePath, item_of, name_of, seen_from
@@ -21,7 +21,7 @@ def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
 
 
 def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
-    """Where a jump from ``path`` may lead: what it needs in its item and what its own rules name, then around each loop,
+    """Where a jump from ``path`` can lead: what it needs in its item, what its rules name, then the same around each loop,
     and these loops.
     """
     found = upstream(spec, path) | _targets(spec, path)
@@ -37,7 +37,7 @@ def _targets(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
 
 def meant_by(spec: RunSpec, path: PhasePath, name: str) -> PhasePath:
     """What a jump from ``path`` to ``name`` means: an id is looked up in its item, then outwards; else a path as it is."""
-    # Sorted by how far in they stand: in a flow the same id may stand around it too, and the nearest is meant.
+    # Sorted by depth: the same id can be around a flow too, and the nearest is meant.
     known = sorted(outwards(spec, path), key=lambda target: target.count("."))
     seen = {name_of(target): target for target in (*known, path)}
     return seen.get(name, PhasePath(name))

@@ -1,6 +1,6 @@
-"""What else must hold for a command that the tables let through?
+"""Guards: what must hold for a command besides the tables of ``transitions.py``.
 
-One guard per command: who asks, which revision is meant, is there a free place. A guard never changes anything.
+One guard for each command checks the caller, the revision and the free places. A guard changes nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
 
 
 def missing(state: RunState, attempt: Attempt) -> str:
-    """What a pending phase waits for, in words."""
+    """What a pending phase waits for, as a phrase."""
     if attempt.not_before is not None:
-        return f"its next try at {attempt.not_before.isoformat(timespec='seconds')}"
+        return f"its next attempt at {attempt.not_before.isoformat(timespec='seconds')}"
     open_needs = [need for need in state.needs(attempt.phase) if not state.current(need).is_settled]
     if open_needs:
         return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs)
@@ -41,7 +41,7 @@ def missing(state: RunState, attempt: Attempt) -> str:
 def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     attempt, spec = state.current(command.phase), state.phase(command.phase)
     if spec.kind == "human" and not command.by.is_human:
-        return Refused("needs_human", f"Phase {command.phase!r} is a person's own work.",
+        return Refused("needs_human", f"{command.phase!r} is the user's task.",
                        f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE")  # fmt: skip
     worked = _worked_by_server(state, command)
     if worked is not None:
@@ -50,38 +50,38 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         if attempt.holder == command.holder:
             return None
         return Refused("leased", f"Phase {command.phase!r} is held by {attempt.holder}.",
-                       "Take another ready phase, or wait: the lease ends when its holder is gone.")  # fmt: skip
+                       "Take another ready phase, or wait: the lease ends with its holder.")  # fmt: skip
     if state.status is RunStatus.PAUSED:
-        return illegal("The run is paused: nothing new starts.", "resume the run first.")
+        return illegal(f"You cannot start {command.phase!r} while the run is paused.", "Resume the run first.")
     held = taken(state, command.phase)
     if held is not None:
         return held
     busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
-        return Refused("not_ready", f"The template lets {state.spec.max_parallel} phase(s) run at once; open: {', '.join(busy)}.",
+        return Refused("not_ready", f"max_parallel is {state.spec.max_parallel}, and {len(busy)} {'phase is' if len(busy) == 1 else 'phases are'} open: {', '.join(busy)}.",
                        f"Finish {busy[0]!r} first.")  # fmt: skip
     return None
 
 
 def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
-    """The answer to work on a loop itself: its work is that of the phases inside."""
+    """The refusal of work on a loop: the work is that of the phases inside."""
     inner = ", ".join(f"{other.phase} ({other.status})" for other in open_inside(state, attempt)[:5])
     spec = state.phase(attempt.phase).loop
     what = "runs another template" if spec is not None and spec.flow else "is a loop"
-    return illegal(f"Phase {attempt.phase!r} {what}: nobody works on it, but on the phases inside.",
-                   f"Open in it: {inner}." if inner else "None of them is open now.")  # fmt: skip
+    return illegal(f"Phase {attempt.phase!r} {what}; work on a phase inside.",
+                   f"Open inside: {inner}." if inner else "None of them is open now.")  # fmt: skip
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
-        return _person(f"Phase {command.phase!r} is a person's own work.")
+        return _person(f"{command.phase!r} is the user's task.")
     return _worked_by_server(state, command)
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> Refused | None:
     if state.is_served(command.phase):
         return _worked_by_server(state, command)
-    return illegal(f"Phase {command.phase!r} is not worked by the server.", "")
+    return illegal(f"The server does not work on phase {command.phase!r}.", "")
 
 
 def _worked_by_server(state: RunState, command: c.PhaseCommand) -> Refused | None:
@@ -92,9 +92,9 @@ def _worked_by_server(state: RunState, command: c.PhaseCommand) -> Refused | Non
         and isinstance(command, c.Submit)
         and command.by.channel is Channel.CLI
     ):
-        return None  # somebody at a terminal hands in what the model was to make
-    return illegal(f"Phase {command.phase!r} is worked by the server itself, not by the client.",
-                   "Call status(wait_s=45) to see it go on.")  # fmt: skip
+        return None  # a person at a terminal submits in place of the model
+    return illegal(f"The server works on phase {command.phase!r}, not the client.",
+                   "Call status(wait_s=45) to follow it.")  # fmt: skip
 
 
 def _answer(state: RunState, command: c.Answer) -> Refused | None:
@@ -107,24 +107,22 @@ def _answer(state: RunState, command: c.Answer) -> Refused | None:
 def _end_compensation(state: RunState, command: c.EndCompensation) -> Refused | None:
     if state.current(command.phase).mending == "compensate" and command.by.channel is Channel.SYSTEM:
         return None
-    return illegal(f"Phase {command.phase!r} is not being undone.", "")
+    return illegal(f"Phase {command.phase!r} is not being compensated.", "")
 
 
 def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
     attempt = state.current(command.phase)
     if attempt.stage is not None and attempt.sha256 is None:
         return None
-    return illegal(f"The prompt of phase {command.phase!r} is under judgement already.", "")
+    return illegal(f"The prompt of phase {command.phase!r} is already being checked.", "")
 
 
 def _verdict(state: RunState, command: c.RecordVerdict) -> Refused | None:
     attempt = state.current(command.phase)
-    # A prompt that cannot be rendered has no sha256; nothing but an error can be said of it.
+    # A prompt that cannot be rendered has no sha256; its only verdict is an error.
     sha256 = "" if attempt.sha256 is None and command.verdict is VerdictKind.ERROR else attempt.sha256
     if (attempt.stage, attempt.gate, sha256) != (command.stage, command.gate, command.sha256):
-        return Refused(
-            "stale_revision", f"The verdict on phase {command.phase!r} is about a revision or gate that is over."
-        )
+        return Refused("stale_revision", f"The verdict on phase {command.phase!r} is for an older revision or gate.")
     return None
 
 
@@ -134,14 +132,14 @@ def _approve(state: RunState, command: c.Approve) -> Refused | None:
     if found is not None:
         return found
     if command.sha256 != attempt.sha256:
-        return Refused("stale_revision", f"The decision is about {command.sha256[:12]}, but the open revision is {str(attempt.sha256)[:12]}.",
-                       "Look at the open revision and decide again.")  # fmt: skip
+        return Refused("stale_revision", f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
+                       "Review the open revision and decide again.")  # fmt: skip
     spec = state.phase(command.phase)
     gate = (spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates)[attempt.gate]
     if command.by.assurance < Assurance[gate.assurance.upper()]:
         return Refused(
             "needs_human",
-            f"Phase {command.phase!r} needs a decision of assurance {gate.assurance!r}; this channel gives {command.by.assurance.name.lower()!r}.",
+            f"Phase {command.phase!r} needs {_NEEDS[gate.assurance]} (assurance {gate.assurance!r}); this call has {command.by.assurance.name.lower()!r}.",
             _MORE.get(gate.assurance, ""),
         )
     if attempt.asked is None:
@@ -153,7 +151,7 @@ def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     gate = current_gate(state, attempt)
     if gate is not None and gate[0] == "approval":
         return None
-    return Refused("needs_trust", f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} waits for trust, not for an approval.",
+    return Refused("needs_trust", f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
                    "Ask the user to run: wfe-mcp trust")  # fmt: skip
 
 
@@ -164,11 +162,11 @@ def _ask(state: RunState, command: c.AskApproval) -> Refused | None:
 def _reject(state: RunState, command: c.Reject) -> Refused | None:
     attempt = state.current(command.phase)
     if not command.by.is_human and command.by.channel is not Channel.FORM:
-        return _person("Only a person rejects; an agent withdraws its own submission.")
+        return _person("Only the user can reject; an agent can withdraw its own submission.")
     if command.sha256 is not None and command.sha256 != attempt.sha256:
         return Refused(
             "stale_revision",
-            f"The decision is about {command.sha256[:12]}, but the open revision is {str(attempt.sha256)[:12]}.",
+            f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
         )
     if command.to is None:
         return None
@@ -181,7 +179,7 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
         return Refused(
             "bad_argument",
             f"{command.to!r} is not before {command.phase!r}.",
-            "Name an earlier phase that this one needs.",
+            "Name an earlier phase that this phase needs.",
         )
     return None
 
@@ -195,37 +193,37 @@ def _withdraw(state: RunState, command: c.Withdraw) -> Refused | None:
 def _edit(state: RunState, command: c.Edit) -> Refused | None:
     attempt = state.current(command.phase)
     if _is_stopped(state, attempt) and not command.by.is_human:
-        return _person(f"Phase {command.phase!r} was stopped for a person.")
+        return _person(f"Phase {command.phase!r} waits for the user.")
     if attempt.stage is Stage.BEFORE:
         return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
     return _is_left(state, command.phase) or taken(state, command.phase)
 
 
 def _is_stopped(state: RunState, attempt: Attempt) -> bool:
-    """True where an agent may not go on by itself. A failed attempt of a paused run still waits for its ``on_fail``."""
+    """True where an agent cannot continue. A failed attempt of a paused run still waits for its ``on_fail``."""
     return attempt.status is AttemptStatus.FAILED or state.is_over
 
 
 def _retry(state: RunState, command: c.Retry) -> Refused | None:
     attempt = state.current(command.phase)
     if command.role is not None and state.phase(command.phase).kind not in {"agent", "llm"}:
-        return Refused("bad_argument", f"Phase {command.phase!r} is of kind {state.phase(command.phase).kind!r}: no role works it.",
+        return Refused("bad_argument", f"Phase {command.phase!r} is of kind {state.phase(command.phase).kind!r}, which takes no role.",
                        "Retry it without a role.")  # fmt: skip
     closed = _loop_is_closed(state, command.phase)
     if closed is not None:
         return illegal(f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
-                       f"Retry {closed!r} instead: it begins anew with all that is inside.")  # fmt: skip
+                       f"Retry {closed!r} instead: it restarts with all phases inside.")  # fmt: skip
     if command.by.is_human:
         return None
     if state.phase(command.phase).loop is not None:
-        return _person(f"Phase {command.phase!r} holds other phases: only a person begins it anew with all of them.")
+        return _person(f"Phase {command.phase!r} holds other phases: only the user can restart this loop.")
     if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
-        return _person(f"Phase {command.phase!r} is {attempt.status}: only a person reopens it.")
+        return _person(f"Phase {command.phase!r} is {attempt.status}: only the user can reopen it.")
     return None
 
 
 def _loop_is_closed(state: RunState, path: PhasePath) -> PhasePath | None:
-    """The first loop around ``path`` that failed, was skipped or cancelled, or recovery that is over: it cannot go on."""
+    """The first loop around ``path`` that failed, was skipped or was cancelled, or a closed recovery; None where all are open."""
     closed = {AttemptStatus.FAILED, AttemptStatus.SKIPPED, AttemptStatus.CANCELLED}
     item = item_of(path)
     while item is not None:
@@ -240,40 +238,38 @@ def _loop_is_closed(state: RunState, path: PhasePath) -> PhasePath | None:
 
 
 def _is_left(state: RunState, path: PhasePath) -> Refused | None:
-    """A phase of an item that is over only goes on by a retry, which opens the item again."""
+    """A phase in a closed item only continues by a retry, which opens the item again."""
     if state.is_open(path):
         return None
-    return illegal(f"The item of phase {path!r} is over; it was left as it failed.", "Retry the phase first.")
+    return illegal(f"The item of phase {path!r} failed and is closed.", "Retry the phase first.")
 
 
 def _skip(state: RunState, command: c.Skip) -> Refused | None:
     attempt, policy = state.current(command.phase), state.phase(command.phase).skip
     if policy == "never":
-        return illegal(f"Phase {command.phase!r} may never be skipped (skip: never).", "")
+        return illegal(f"Phase {command.phase!r} cannot be skipped (skip: never).", "")
     left = _is_left(state, command.phase)
     if left is not None:
         return left
     if not command.by.is_human and any(_is_stopped(state, inner) for inner in open_inside(state, attempt)):
-        return _person(f"A phase in loop {command.phase!r} was stopped for a person.")
+        return _person(f"A phase in loop {command.phase!r} waits for the user.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
-        return _person(f"Only a person skips phase {command.phase!r}.")
+        return _person(f"Only the user can skip phase {command.phase!r}.")
     return None
 
 
 def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
     attempt = state.current(command.phase)
     if not command.by.is_human:
-        return _person("Only a person overrules a gate.")
+        return _person("Only the user can overrule a gate.")
     if not command.reason.strip():
-        return Refused(
-            "bad_argument", "force-accept needs a reason: it stays visible with the run.", "Give --reason TEXT."
-        )
+        return Refused("bad_argument", "force-accept needs a reason: the run's record keeps it.", "Give --reason TEXT.")
     left = _is_left(state, command.phase)
     if left is not None or state.phase(command.phase).loop is not None:
         return left
     if attempt.stage is not Stage.BEFORE and not (attempt.revision or command.revision):
         return Refused(
-            "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit one, or skip the phase."
+            "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit an artifact, or skip the phase."
         )
     return None
 
@@ -282,14 +278,14 @@ def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
     attempt = state.current(command.phase)
     spec = state.phase(command.phase)
     gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
-    stands_there = attempt.sha256 is not None and attempt.stage is not None and attempt.gate < len(gates)
-    if not stands_there or gates[attempt.gate].kind != "opinion":
-        return illegal(f"Phase {command.phase!r} does not stand at an opinion gate.",
-                       "Only opinions are overruled; other gates yield to force-accept.")  # fmt: skip
+    is_there = attempt.sha256 is not None and attempt.stage is not None and attempt.gate < len(gates)
+    if not is_there or gates[attempt.gate].kind != "opinion":
+        return illegal(f"Phase {command.phase!r} is not at an opinion gate.",
+                       "Only opinions can be overruled; use force-accept for other gates.")  # fmt: skip
     if not command.by.is_human:
-        return _person("Only a person overrules an opinion.")
+        return _person("Only the user can overrule an opinion.")
     if not command.reason.strip():
-        return Refused("bad_argument", "Overruling an opinion needs a reason: it stays visible with the run.", "Give --comment TEXT.")  # fmt: skip
+        return Refused("bad_argument", "Overruling an opinion needs a reason: the run's record keeps it.", "Give --reason TEXT.")  # fmt: skip
     return _is_left(state, command.phase)
 
 
@@ -297,7 +293,7 @@ def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
     attempt = state.current(command.phase)
     if attempt.deadline is not None and command.at >= attempt.deadline:
         return None
-    return illegal(f"The time of phase {command.phase!r} is not over.", "")
+    return illegal(f"Phase {command.phase!r} has not timed out.", "")
 
 
 def _wake(state: RunState, command: c.Wake) -> Refused | None:
@@ -306,7 +302,7 @@ def _wake(state: RunState, command: c.Wake) -> Refused | None:
         return illegal(f"The condition 'when' of phase {command.phase!r} is due first.", "")
     if attempt.not_before is not None and command.at >= attempt.not_before:
         return None
-    return illegal(f"Phase {command.phase!r} does not wait for a time.", "")
+    return illegal(f"Phase {command.phase!r} has no scheduled retry.", "")
 
 
 def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
@@ -314,7 +310,7 @@ def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
         return Refused("unknown_phase", f"The run has no phase {command.phase!r}.")
     if not stopped_phases(state, command.phase):
         return illegal("No completed phase waits for proceed.", "")
-    return None if command.by.is_human else _person("A stop for a person is undone by a person.")
+    return None if command.by.is_human else _person("Only the user can continue this run.")
 
 
 def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Attempt, ...]:
@@ -330,7 +326,7 @@ def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Atte
 
 def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
     if command.auto and not state.auto and not command.by.is_human:
-        return _person("Automatic mode was switched off for a person to look; a person switches it on.")
+        return _person("Automatic mode was turned off by the user. Only the user can turn it on.")
     return None
 
 
@@ -338,9 +334,9 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
     if command.by.is_human:
         return None
     if state.paused_by_human:
-        return _person(f"Only a person resumes this run. It was paused: {state.reason or 'by a person'}")
+        return _person(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
     if command.max_cost_usd is not None or command.max_tokens is not None:
-        return _person("Only a person raises what a run may spend.")
+        return _person("Only the user can raise what a run may spend.")
     return None
 
 
@@ -352,9 +348,10 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
 }  # fmt: skip
 
 
-_MORE = {
-    "passkey": "A PIN is not enough: sign with a passkey on the decision page, which wfe-mcp approve and wfe-mcp ui open."
-}
+_NEEDS = {
+    "agent": "an approval", "client": "the user's form", "human": "the user's approval", "passkey": "a passkey signature",
+}  # fmt: skip
+_MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp approve and wfe-mcp ui open it."}
 
 
 def _person(message: str) -> Refused:
@@ -362,5 +359,5 @@ def _person(message: str) -> Refused:
 
 
 def illegal(message: str, hint: str) -> Refused:
-    """The answer to a command that means nothing in this state."""
+    """The refusal of a command that is not possible in this state."""
     return Refused("illegal_transition", message, hint)

@@ -1,8 +1,8 @@
-"""What do the events of a loop make of its items?
+"""The items of a loop after its events.
 
 Rules:
-1. An item's phases get their attempts when it opens; numbers go on where an earlier pass or iteration had some.
-2. A loop that begins anew supersedes the attempts of all its items; one that ends early closes the open ones.
+1. An item's phases get their attempts when it opens; numbers continue those of earlier passes and iterations.
+2. A loop that restarts supersedes the attempts of all its items; one that ends early closes the open ones.
 3. Feedback to a loop reaches every phase of its items.
 """
 
@@ -24,7 +24,7 @@ _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, Attem
 
 
 GONE = {AttemptStatus.SUPERSEDED, AttemptStatus.CANCELLED, AttemptStatus.ROLLED_BACK}
-"""Nothing comes of such an attempt any more."""
+"""Statuses of attempts that are over and left behind."""
 
 
 def loop_event(state: RunState, event: LoopEvent) -> RunState:
@@ -52,7 +52,7 @@ def loop_event(state: RunState, event: LoopEvent) -> RunState:
 
 
 def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunState:
-    """Items at work are over: nothing in them goes on; what failed stays failed."""
+    """Close items: their open attempts end; failed ones stay failed."""
     keys = tuple(keys)
     inner = tuple(state.attempts_in(loop, keys))
     state = with_attempts(state, (ended(attempt, AttemptStatus.FAILED) for attempt in inner))
@@ -65,7 +65,7 @@ def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunSta
 
 
 def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
-    """The phases of a recovery begin inside the phase that failed, told what failed."""
+    """The phases of a recovery begin inside the failed phase, with the failure as feedback."""
     told = replace(state.current(event.phase), feedback=event.feedback)
     attempts = dict(state.attempts)
     for phase in state.spec.body(event.phase):
@@ -76,13 +76,13 @@ def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
 
 
 def end_recovery(state: RunState, phase: PhasePath) -> RunState:
-    """The recovery of a failed phase is over; what was made in it stays as it is."""
+    """The recovery of a failed phase ends; its artifacts stay."""
     state = close_items(state, phase, state.loops[phase].open)
     return replace(state, loops={path: loop for path, loop in state.loops.items() if path != phase})
 
 
 def drop_items(state: RunState, loop: PhasePath) -> RunState:
-    """The loop begins anew: the attempts of all its items are superseded, and it has no items until it opens."""
+    """The loop restarts: the attempts of all its items are superseded, and it has no items until it opens."""
     if loop not in state.loops:
         return state
     place = f"{loop}["
@@ -93,7 +93,7 @@ def drop_items(state: RunState, loop: PhasePath) -> RunState:
 
 
 def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> RunState:
-    """An item that was over has open phases again; a loop that had ended with it goes on as a new attempt."""
+    """Reopen a closed item; a loop that had ended continues as a new attempt."""
     found, attempt = state.loops[loop], state.current(loop)
     if attempt.status is not AttemptStatus.RUNNING:
         tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
@@ -105,18 +105,18 @@ def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> Ru
 
 
 def fresh(state: RunState, path: PhasePath, iteration: int, told: Attempt | None = None) -> Attempt:
-    """The first attempt of ``path`` after what it has left behind; it is told what ``told`` was told."""
+    """The first attempt of ``path`` in this iteration; it has the feedback of ``told``."""
     tried = len(state.attempts.get(path, ()))
     return Attempt(path, tried + 1, iteration, tried, feedback=() if told is None else told.feedback)
 
 
 def superseded(attempt: Attempt) -> Attempt:
-    """An attempt whose place another one takes."""
+    """``attempt`` after another one replaced it."""
     return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
 
 
 def taken_back(attempt: Attempt) -> Attempt:
-    """An attempt that a rollback leaves behind."""
+    """``attempt`` after a rollback."""
     return replace(superseded(attempt), status=AttemptStatus.ROLLED_BACK, not_before=None, mending="")
 
 
@@ -125,7 +125,7 @@ def ended(
     failed: AttemptStatus = AttemptStatus.CANCELLED,
     pending: AttemptStatus = AttemptStatus.SKIPPED,
 ) -> Attempt:
-    """An attempt of which nothing more comes; itself when it is over already. ``failed``: what a failed one becomes."""
+    """``attempt`` after its end; itself when it is over already. ``failed``: what a failed one becomes."""
     if attempt.status is AttemptStatus.PENDING:
         return replace(attempt, status=pending, not_before=None)
     left = failed if attempt.status is AttemptStatus.FAILED else attempt.status
@@ -136,7 +136,7 @@ def ended(
 
 
 def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
-    """The state with these in the place of the newest attempts of their phases; what is the same stays the same."""
+    """The state with these as the newest attempts of their phases; what is the same object stays."""
     changed = {
         attempt.phase: (*state.attempts[attempt.phase][:-1], attempt)
         for attempt in newest
@@ -146,7 +146,7 @@ def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
 
 
 def _stopped(loop: Attempt) -> Attempt:
-    """A loop inside an item that is left as it failed: a person may begin it anew."""
+    """A loop inside an item that failed and is closed: the user can restart it."""
     reason = "A phase in it waited for a person, and the loop around it went on."
     return replace(
         loop, status=AttemptStatus.FAILED, fail_kind=FailKind.ERROR, reason=reason, human_only=True, deadline=None

@@ -1,15 +1,15 @@
-"""Who holds what no two phases may have at once?
+"""What a phase holds alone: places, the working tree and locks.
 
-    places          ``max_parallel`` phases of the run at work
-    working tree    of phases whose gates read it
-    locks           names, of all runs of the project; the engine asks the other runs
+    places          ``max_parallel`` phases of a run work at the same time
+    working tree    held by phases whose gates read it
+    locks           names that hold for all runs of the project; the engine reads the other runs
 
 Rules:
-1. A phase takes all it needs at its claim, a loop when it opens: everything, or nothing. Who waits for a lock holds none
-   himself, except for a phase inside a loop that holds some; lint keeps these in one order, so nobody waits crosswise.
-2. Tree and locks are held from claim to completion. They die with the lease, except under a running gate; a loop has no
+1. A phase takes everything it needs at its claim, a loop when it opens: all or nothing. A phase that waits for a lock
+   holds none, unless it is inside a loop that holds some; lint keeps these in one order, so there is no deadlock.
+2. Tree and locks are held from claim to completion. They end with the lease, except while a gate runs; a loop has no
    lease, and holds its locks while it is open.
-3. A lock that a loop around the phase holds is no obstacle.
+3. A lock of a loop around the phase does not block the phase.
 """
 
 from wfe_mcp.core.errors import Refused
@@ -34,7 +34,7 @@ def taken(state: RunState, path: PhasePath) -> Refused | None:
     """Why another phase of this run keeps ``path`` from tree or locks (``leased``), or None."""
     holder = tree_holder(state, path)
     if holder is not None:
-        return Refused("leased", f"Phase {holder!r} of this run holds the working tree: its gates read it.",
+        return Refused("leased", f"Phase {holder!r} of this run is using the working tree.",
                        f"Finish {holder!r} first.")  # fmt: skip
     locked = lock_holder(state, path)
     if locked is not None:
@@ -58,7 +58,7 @@ def tree_holder(state: RunState, path: PhasePath) -> PhasePath | None:
 
 
 def lock_holder(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | None:
-    """Who else in the run holds a lock that ``path`` needs, and which; None when all are free or none is needed."""
+    """The other phase of the run that holds a lock which ``path`` needs, and its name; None when all are free."""
     wanted = state.current(path).locks
     if not wanted:
         return None
@@ -71,7 +71,7 @@ def lock_holder(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | Non
 
 
 def holds_locks(state: RunState, attempt: Attempt) -> bool:
-    """True while nobody else may have what ``attempt`` has locked."""
+    """True while ``attempt`` holds its locks."""
     is_loop = state.phase(attempt.phase).loop is not None
     match attempt.status:
         case AttemptStatus.RUNNING:
@@ -80,7 +80,7 @@ def holds_locks(state: RunState, attempt: Attempt) -> bool:
             return attempt.stage is Stage.AFTER
         case AttemptStatus.AWAITING:
             return attempt.stage is Stage.AFTER and (is_loop or attempt.holder is not None)
-        case AttemptStatus.FAILED:  # its rules may go on with the same holder, and what undoes it works under its locks
+        case AttemptStatus.FAILED:  # a rule may retry with the same holder, and a compensation runs under the locks
             return not attempt.human_only and (attempt.holder is not None or attempt.mending == "compensate")
         case _:
             return False

@@ -1,12 +1,12 @@
-"""How does a loop go on?
+"""The course of a loop: its items, passes and end.
 
     ready ──items──► LoopOpened ──► ItemOpened … ItemClosed ──► its own gates ──► completed
           ──until──► LoopOpened ──► ItemOpened, ItemClosed, the condition: true ends it, false opens the next pass
 
 Rules:
 1. Items open in order, as many at a time as ``max_parallel`` says.
-2. ``block``: an item that waits for a person after a failure keeps further items closed; those at work go on.
-   ``continue``: once nothing else of the item is at work, it is left as it failed, and the next one opens.
+2. ``block``: an item that waits for the user after a failure keeps further items closed; open ones continue.
+   ``continue``: once nothing else of the item is at work, it is closed as failed, and the next one opens.
 3. Keys are unique and fit into a path; else the loop has failed, and its ``on_fail`` decides.
 """
 
@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_ITEMS = 10_000
-"""More is no plan that anybody looks at; each change of the run would carry all their keys."""
+"""The limit of items: each change of the run carries all their keys."""
 
 
 def loop_opened(
@@ -51,7 +51,7 @@ def pass_judged(state: RunState, attempt: Attempt, *, holds: bool) -> e.Event:
 
 
 def passes_are_used_up(state: RunState, attempt: Attempt) -> bool:
-    """True when the loop failed because ``until.max`` is used up: a retry would only go round the author's limit."""
+    """True when the loop failed because ``until.max`` is used up: a retry would bypass the author's limit."""
     loop, spec = state.loops.get(attempt.phase), state.phase(attempt.phase).loop
     if loop is None or spec is None or spec.until is None or attempt.fail_kind is not FailKind.GATE:
         return False
@@ -59,7 +59,7 @@ def passes_are_used_up(state: RunState, attempt: Attempt) -> bool:
 
 
 def item_events(state: RunState, attempt: Attempt) -> list[e.Event]:
-    """Items of a running loop that are over, else those that open next; none while its open items go on."""
+    """The events for items of a running loop that ended, else for those that open next; none while its open items run."""
     loop, spec = state.loops[attempt.phase], state.phase(attempt.phase).loop
     assert spec is not None, "only a loop has items"
     stopped = False
@@ -81,14 +81,14 @@ def item_events(state: RunState, attempt: Attempt) -> list[e.Event]:
 
 
 def all_items_are_over(state: RunState, attempt: Attempt) -> bool:
-    """True when nothing is left of a running loop but its own gates."""
+    """True when only its own gates are left of a running loop."""
     loop, spec = state.loops[attempt.phase], state.phase(attempt.phase).loop
     assert spec is not None, "only a loop has items"
     return items_are_over(state, attempt.phase) and (spec.until is None or loop.finished)
 
 
 def left_for_a_person(state: RunState, inner: Sequence[Attempt]) -> Attempt | None:
-    """The phase among ``inner`` that waits for a person after a failure, once nothing else of them is at work."""
+    """The phase among ``inner`` that waits for the user after a failure, once nothing else of them is at work."""
     stopped = next((other for other in inner if _waits_for_person(other)), None)
     return None if any(_is_at_work(state, other) for other in inner) else stopped
 
@@ -121,7 +121,7 @@ def _waits_for_person(attempt: Attempt) -> bool:
 
 
 def _is_at_work(state: RunState, attempt: Attempt) -> bool:
-    """True when something may still come of ``attempt`` while another phase of its item has stopped."""
+    """True when ``attempt`` can still continue while another phase of its item has stopped."""
     match attempt.status:
         case AttemptStatus.PENDING:
             return attempt.not_before is not None or needs_are_met(state, attempt.phase)

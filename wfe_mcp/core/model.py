@@ -1,8 +1,8 @@
-"""What is a run, at one moment?
+"""The state of a run.
 
 Rules:
-1. Everything here is frozen; a new moment is a new value, made by ``evolve`` alone.
-2. Statuses are those of design §4. ``stage`` tells whether gates judge the prompt (before) or the artifact (after).
+1. Every type is frozen; only ``evolve`` makes the next state.
+2. Statuses are those of design §4. ``stage``: the gates check the prompt (before) or the artifact (after).
 3. Evidence and decisions bind to (attempt, revision sha256, tree); a new revision, attempt or tree voids them.
 """
 
@@ -24,7 +24,7 @@ RunId = NewType("RunId", str)
 
 
 class RunStatus(StrEnum):
-    """Where a run stands. ``waiting``: every open attempt waits for a person."""
+    """The status of a run. ``waiting``: every open attempt waits for the user."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -37,7 +37,7 @@ class RunStatus(StrEnum):
 
 
 class AttemptStatus(StrEnum):
-    """Where one try at a phase stands."""
+    """The status of one attempt."""
 
     PENDING = "pending"
     READY = "ready"
@@ -53,14 +53,14 @@ class AttemptStatus(StrEnum):
 
 
 class Stage(StrEnum):
-    """What the gates judge: the prompt before work, or the artifact after it."""
+    """What the gates check: the prompt before work, or the artifact after it."""
 
     BEFORE = "before"
     AFTER = "after"
 
 
 class VerdictKind(StrEnum):
-    """What a gate says. ``awaiting``: a person must decide."""
+    """The verdict of a gate. ``awaiting``: the user must decide."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -79,7 +79,7 @@ class FailKind(StrEnum):
 
 
 class Channel(StrEnum):
-    """How a command came in. The channel, never an argument, decides who may say yes (design §7)."""
+    """The channel of a command. The channel, never an argument, sets the assurance of an approval (design §7)."""
 
     MCP = "mcp"
     FORM = "form"
@@ -91,7 +91,7 @@ class Channel(StrEnum):
 
 
 class Assurance(IntEnum):
-    """How sure we are that a person decided: 0 an agent's call … 3 a passkey signature."""
+    """The proof that a person decided: 0 an agent's call … 3 a passkey signature."""
 
     AGENT = 0
     CLIENT = 1
@@ -101,7 +101,7 @@ class Assurance(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who does something, through which channel, and how sure we are of it."""
+    """The caller, its channel and its assurance."""
 
     actor: str = "agent"
     channel: Channel = Channel.MCP
@@ -109,13 +109,13 @@ class By:
 
     @property
     def is_human(self) -> bool:
-        """True when a secret the agent has not seen unlocked this channel."""
+        """True when a secret that the agent does not know unlocked this channel."""
         return self.assurance >= Assurance.HUMAN
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What the next try is told: from which phase and attempt, why, and the artifact it is about."""
+    """Feedback to the next attempt: its source, why, and the artifact it is about."""
 
     source: PhasePath
     attempt: int
@@ -125,7 +125,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one gate said of one revision."""
+    """The verdict of one gate on one revision."""
 
     stage: Stage
     gate: int
@@ -139,7 +139,8 @@ class Verdict:
 class Kept:
     """A record beside the log (evidence, a request, an answer, …) as it was written.
 
-    ``fields``: how the sha256 of each field begins, to tell which one differs; empty for records of which there are many.
+    ``fields``: the beginning of the sha256 of each field, to find the one that differs; empty for records of which there are
+    many.
     """
 
     kind: str
@@ -150,14 +151,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
+    """One attempt at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
 
-    ``before``: tries that a jump back, or a loop that began anew, left behind; rules count those after them.
-    ``role``: who works this try instead of the phase's own role: a configured role, or ``client``.
+    ``before``: the number of attempts before the last jump back or restart of its loop; rules count those after them.
+    ``role``: the worker of this attempt instead of the phase's own role: a configured role, or ``client``.
     ``mending``: what a rule does about its failure; ``fail_rule``: the rule of ``on_fail`` that follows. ``recovery``: the key
     of the last of its ``recoveries``, each a template that runs inside it.
-    ``entered``: a jump led here, in this lineage of tries. ``locks``: their names, once they are known.
-    ``restores``: the try that a rollback brought back as this one; 0 for one that was worked.
+    ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
+    ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
     """
 
     phase: PhasePath
@@ -202,12 +203,12 @@ class Attempt:
 
     @property
     def made_in(self) -> int:
-        """The number of the try that made what this one names: its artifact, its steps, their logs."""
+        """The number of the attempt that made the artifact, the steps and the logs of this one."""
         return self.restores or self.number
 
     @property
     def is_settled(self) -> bool:
-        """True when dependants may go on: completed, judged by ``next`` and not held, or skipped."""
+        """True when the phases that need it can start: completed, past its ``next`` rules and not held, or skipped."""
         if self.status is AttemptStatus.SKIPPED:
             return True
         return self.status is AttemptStatus.COMPLETED and self.judged and not self.held
@@ -215,10 +216,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """An opened loop: its items by ``keys``, in order. ``begun``: how many were opened so far; ``open``: those at work.
+    """An opened loop: its items by ``keys``, in order. ``begun``: how many were opened so far; ``open``: the open ones.
 
-    ``items`` names the document with the items' values. ``finished``: the condition of ``until`` held. What the loop
-    costs depends on the open items alone, never on all of them.
+    ``items`` names the document with the items' values. ``finished``: the condition of ``until`` is true. The cost
+    of a loop depends on its open items alone.
     """
 
     attempt: int
@@ -231,19 +232,19 @@ class LoopState:
 
     @property
     def done(self) -> int:
-        """How many items are over and have not failed."""
+        """How many items are closed and have not failed."""
         return self.begun - len(self.open) - len(self.failed)
 
 
 TakesBack = Literal["rollback", "undo", "redo"]
-"""Who named the moment to go back to: a person or an agent did, or it is the one before the last command (its undo)."""
+"""Where the event to go back to comes from: the caller named it (rollback), or it is the one before the last command."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoingBack:
-    """Files are being put back as they were in ``commit``; the state of event ``to`` follows as soon as they are.
+    """A rollback that restores the files of ``commit``; the state of event ``to`` follows when that is done.
 
-    ``safety``: the commit that holds the files as they were before. ``holder``: the process that does it.
+    ``safety``: the commit with the files before. ``holder``: the process that restores them.
     """
 
     to: int
@@ -257,8 +258,8 @@ class GoingBack:
 class Origin:
     """Where a run was forked from: event ``seq`` of ``run``, which has this ``hash``.
 
-    ``spent_usd``, ``spent_tokens``: what calls to models had used there by then, with what its own origin had used: it
-    counts against what the fork may use.
+    ``spent_usd``, ``spent_tokens``: what calls to models had used there by then, that of its own origin included: it
+    counts against the caps of the fork.
     """
 
     run: RunId
@@ -270,9 +271,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run at one moment. ``attempts``: per phase path, oldest first; the last one is the current try.
+    """The state of a run. ``attempts``: per phase path, oldest first; the last one is the current attempt.
 
-    ``max_cost_usd``, ``max_tokens``: caps that a person gave this run; None: those of template and configuration hold.
+    ``max_cost_usd``, ``max_tokens``: caps that the user set for this run; None: those of template and configuration hold.
     """
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
@@ -318,7 +319,7 @@ class RunState:
         return self.spec.phase(path)
 
     def is_served(self, path: PhasePath) -> bool:
-        """True when the server works the current try at ``path``: by steps, or by a model."""
+        """True when the server works on the current attempt of ``path``: by steps, or by a model."""
         role = self.current(path).role
         return self.spec.phase(path).served if role is None else role != CLIENT_ROLE
 
@@ -343,5 +344,5 @@ class RunState:
 
     @property
     def is_over(self) -> bool:
-        """True when nothing but a person (or nobody) can move the run."""
+        """True when only the user can move the run, or nothing can."""
         return self.status in {RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.BLOCKED}

@@ -1,136 +1,45 @@
-"""What may be asked of a run now?
+"""Which commands are legal now: the tables of ``transitions.py``, then a guard for each command.
 
 Rules:
-1. Two tables say which command means something in which status; everything else is ``illegal_transition``.
-2. A guard per command says what else must hold (who asks, which revision, a free place). It never changes anything.
-3. ``legal_moves`` offers exactly what ``refusal`` lets through: errors, ``next``, buttons and tests read it.
+1. Two tables say which command is possible in which status; every other one is refused with ``illegal_transition``.
+2. A guard for each command checks what else must hold (caller, revision, a free place). A guard changes nothing.
+3. ``legal_moves`` lists exactly what ``refusal`` lets through. ``next``, hints, blockers and buttons are made from it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.guards import GUARDS, illegal, missing, not_of_a_loop
-from wfe_mcp.core.model import (
-    AttemptStatus,
-    By,
-    RunState,
-    Stage,
-    VerdictKind,
-)  # fmt: skip
+from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
+from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, RUN_MOVES, Caller
 
-__all__ = ["ATTEMPT_MOVES", "RUN_MOVES", "legal_moves", "refusal"]
+__all__ = ["action", "caller", "example", "legal_moves", "phase_moves", "refusal"]
 
-_NEW = "superseded +new"
-
-ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
-    "pending": {
-        "Answer": "pending | ready | gating | skipped | failed", "Wake": "ready | gating", "Skip": "skipped",
-        "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
-    },
-    "ready": {
-        "Answer": "running | gating | completed | failed", "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
-        "Cancel": "cancelled",
-    },
-    "running": {
-        "Answer": "running | gating | completed | failed", "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
-        "RefuseSubmission": "running | failed", "TimeOut": "failed", "FailAttempt": "failed", "Retry": _NEW,
-        "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
-    },
-    "gating": {
-        "OpenGates": "gating", "LoseLease": "gating", "RecordVerdict": "gating | awaiting | ready | completed | failed",
-        "Edit": "gating", "TreeChange": "gating | failed", "Retry": _NEW, "Withdraw": _NEW,
-        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
-    },
-    "awaiting": {
-        "LoseLease": "awaiting", "AskApproval": "awaiting", "Approve": "gating | ready | completed", "Reject": "failed",
-        "Withdraw": _NEW, "Edit": "gating", "TreeChange": "gating", "Skip": "skipped",
-        "ForceAccept": "ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
-    },
-    "failed": {
-        "Answer": "failed", "EndCompensation": "failed", "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
-        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back",
-        "Cancel": "cancelled",
-    },
-    "completed": {
-        "Answer": "completed", "Proceed": "completed", "Retry": _NEW, "goto": "superseded", "rollback": "rolled_back",
-    },
-    "skipped": {"Retry": _NEW, "goto": "superseded", "rollback": "rolled_back"},
-    "rolled_back": {},
-    "superseded": {},
-    "cancelled": {},
-}  # fmt: skip
-"""Attempt status × move → where it leads. By themselves a failed attempt then goes on through ``on_fail``, a completed
-one through ``next``, a gating one through its gates. ``goto`` and ``rollback`` reach attempts from another phase or
-from history, so no phase command has their name."""
-
-_RECORDING = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
-              "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Overrule", "Retry")  # fmt: skip
-_WORKING = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RECORDING)
-_REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
-"""What a worker does with a phase; a loop itself has none of it."""
+"""What a worker does with a phase. A loop itself has no worker."""
 _SHOWN = 10
-_LATE = ("LoseLease", "RecordVerdict", "TreeChange")
-"""What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
-
-_RECORDED = frozenset({*_RECORDING, "FailAttempt", "EndCompensation"}) - {"Retry", "Skip", "Edit", "ForceAccept"}
-"""What jobs bring while the files of a run are being put back."""
 
 
-def _history(status: str) -> dict[str, str]:
-    """Commands about the history of a run: checkpoints leave it as it is, and a rollback leads to where it once stood."""
-    stays = dict.fromkeys(("TakeCheckpoint", "BeginRollback", "AbandonRollback"), status)
-    return stays | {"Rollback": "running | waiting | paused | blocked | failed | completed"}
-
-
-RUN_MOVES: Mapping[str, Mapping[str, str]] = {
-    "pending": {
-        "StartRun": "running",
-        "ForkRun": "running | waiting | paused | blocked | failed | completed",
-        "Cancel": "cancelled",
-    },
-    "running": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
-    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled"}
-    | _history("running"),
-    "waiting": dict.fromkeys(_WORKING, "running | waiting | completed | blocked | failed | paused")
-    | {
-        "Proceed": "running",
-        "SetAuto": "running | waiting",
-        "Pause": "paused",
-        "Cancel": "cancelled",
-    }
-    | _history("waiting"),
-    "paused": dict.fromkeys(_RECORDING, "paused")
-    | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled"}
-    | _history("paused"),
-    "blocked": dict.fromkeys(_REOPENING, "running")
-    | dict.fromkeys(_LATE, "blocked")
-    | {"Proceed": "running", "Cancel": "cancelled"}
-    | _history("blocked"),
-    "failed": dict.fromkeys(_REOPENING, "running")
-    | dict.fromkeys(_LATE, "failed")
-    | {"Cancel": "cancelled"}
-    | _history("failed"),
-    "completed": {"Retry": "running"} | _history("completed"),
-    "cancelled": {},
-}
-"""Run status × command → where it leads. A paused run starts nothing new, but records what open attempts bring.
-``running``: it goes on, and what follows by itself may let it wait or end."""
+def caller(by: By) -> Caller:
+    """The column of ``CALLS`` that holds for ``by``. A caller at a terminal without a PIN is no more than an agent."""
+    if by.channel is Channel.SYSTEM:
+        return "server"
+    return "human" if by.assurance else "agent"
 
 
 def refusal(state: RunState, command: c.Command) -> Refused | None:
-    """Why ``command`` is not legal now, or None. Names the legal next calls through ``legal_moves`` at the edge."""
+    """Why ``command`` is not legal now, or None. The hint names only what is legal for the same caller."""
     name = type(command).__name__
-    going_back = is_going_back(state, command, _RECORDED)
+    going_back = is_going_back(state, command, RECORDING)
     if going_back is not None:
         return going_back
     if name not in RUN_MOVES[state.status]:
-        return illegal(f"The run is {state.status}, where {_words(name)} means nothing.", _allowed_in_run(state))
+        return _run_refusal(state, command, name)
     if isinstance(command, c.PhaseCommand):
         found = _phase_refusal(state, command, name)
         if found is not None:
@@ -140,8 +49,45 @@ def refusal(state: RunState, command: c.Command) -> Refused | None:
 
 
 def legal_moves(state: RunState, by: By, at: datetime) -> tuple[c.Command, ...]:
-    """The commands that ``by`` could give now, run-level ones last. Payloads nobody knows yet are stand-ins."""
-    return tuple(command for command in _candidates(state, by, at) if refusal(state, command) is None)
+    """The commands that ``by`` can give now, those of the run last. What only a caller can fill in has a stand-in.
+
+    A person can also retry a phase in a closed item of a loop. An agent has no legal move there, so nothing is looked up.
+    """
+    open_now = state.open_attempts
+    phases = {attempt.phase for attempt in open_now}
+    closed = (
+        [tries[-1] for path, tries in state.attempts.items() if path not in phases] if caller(by) == "human" else []
+    )
+    moves = (move for attempt in (*open_now, *closed) for move in phase_moves(state, attempt, by, at))
+    return (*moves, *(move for move in _of_run(state, by, at) if refusal(state, move) is None))
+
+
+def phase_moves(state: RunState, attempt: Attempt, by: By, at: datetime) -> tuple[c.PhaseCommand, ...]:
+    """Those of ``legal_moves`` for ``attempt``, the newest of its phase."""
+    return tuple(move for move in _of_phase(state, attempt, by, at) if refusal(state, move) is None)
+
+
+def action(move: c.Command) -> str:
+    """The argument ``action`` of ``control_run`` that gives ``move``; empty for other tools."""
+    if isinstance(move, c.SetAuto):
+        return "auto_on" if move.auto else "auto_off"
+    return CALLS[type(move).__name__].action
+
+
+def example(name: str, attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
+    """The command ``name`` for ``attempt``. What only a caller can fill in has a stand-in."""
+    return _EXAMPLES[name](attempt, by, at)
+
+
+def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
+    is_open = state.status in {RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
+    when = f" while the run is {state.status}" if is_open else f": the run is {state.status}"
+    message = f"{_cannot(name)}{when}."
+    if caller(command.by) == "server":
+        return illegal(message, "")
+    again = "Only the user can reopen this run." if state.is_over and state.status is not RunStatus.CANCELLED else ""
+    legal = legal_moves(state, command.by, command.at)
+    return illegal(message, _possible(legal, command.by) or again or "Start a new run.")
 
 
 def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refused | None:
@@ -161,79 +107,136 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
         return not_of_a_loop(state, attempt)
     if name in ATTEMPT_MOVES[attempt.status]:
         return None
-    if attempt.status is AttemptStatus.SUPERSEDED:
-        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} is closed: the loop around it begins anew.",
-                       "Call status to see what is open.")  # fmt: skip
-    if attempt.status is AttemptStatus.ROLLED_BACK:
-        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} was rolled back.",
+    closed = {
+        AttemptStatus.SUPERSEDED: "is closed: its loop has restarted",
+        AttemptStatus.ROLLED_BACK: "was rolled back",
+    }
+    if attempt.status in closed:
+        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} {closed[attempt.status]}.",
                        "Call status to see what is open.")  # fmt: skip
     if name == "StartPhase" and attempt.status is AttemptStatus.PENDING:
         return Refused("not_ready", f"Phase {command.phase!r} cannot start: it waits for {missing(state, attempt)}.",
                        "Call status to see what is open.")  # fmt: skip
-    allowed = ", ".join(_words(move) for move in ATTEMPT_MOVES[attempt.status] if move not in {"goto", "rollback"})
-    return illegal(
-        f"Phase {command.phase!r} is {attempt.status}, where {_words(name)} means nothing.",
-        f"In this state: {allowed or 'nothing'}.",
+    message = f"{_cannot(name, command.phase)} {_while(state, attempt, command.by)}."
+    return illegal(message, _hint(state, attempt, command.by, command.at))
+
+
+def _cannot(name: str, phase: PhasePath | None = None) -> str:
+    what = f" {phase!r}" if phase else ""
+    return f"You cannot {CALLS[name].verb}{what}" if name in CALLS else f"{name}{what} is not possible"
+
+
+def _while(state: RunState, attempt: Attempt, by: By) -> str:
+    match attempt.status:
+        case AttemptStatus.GATING:
+            return "while its gates run"
+        case AttemptStatus.AWAITING if _is_asked_for_approval(state, attempt):
+            return "while it awaits your approval" if caller(by) == "human" else "while it awaits the user's approval"
+        case AttemptStatus.AWAITING:
+            return "while it waits for trusted configuration"
+        case AttemptStatus.COMPLETED | AttemptStatus.SKIPPED | AttemptStatus.CANCELLED:
+            return f"because it is {attempt.status}"
+        case _:
+            return f"while it is {attempt.status}"
+
+
+def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
+    """What the caller can do with the phase instead."""
+    if caller(by) == "server":
+        return ""
+    legal = phase_moves(state, attempt, by, at)
+    names = {type(move).__name__ for move in legal}
+    if caller(by) == "agent" and "AskApproval" in names:
+        first = "Ask the user with approve" if attempt.asked is None else "Wait for the decision"
+        return f"{first}, or withdraw your submission with reject." if "Withdraw" in names else f"{first}."
+    return _possible(legal, by) or "Call status to see what is open."
+
+
+def _is_asked_for_approval(state: RunState, attempt: Attempt) -> bool:
+    gate = current_gate(state, attempt)
+    return gate is not None and gate[0] == "approval"
+
+
+def _possible(legal: Iterable[c.Command], by: By) -> str:
+    """``Possible now: approve, reject.`` in the names of the caller's interface; empty when nothing is."""
+    is_agent = by.channel is Channel.MCP
+    calls = [(CALLS[type(move).__name__], action(move)) for move in legal]
+    names = [f"{call.tool} {what}".strip() if is_agent else call.command for call, what in calls]
+    return f"Possible now: {', '.join(dict.fromkeys(filter(None, names)))}." if any(names) else ""
+
+
+def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterator[c.PhaseCommand]:
+    """The commands that the tables let ``by`` give for ``attempt``."""
+    who, possible = caller(by), RUN_MOVES[state.status].keys() & ATTEMPT_MOVES[attempt.status].keys()
+    if who == "server" and "Answer" in possible:
+        for due in questions(state):
+            if due.phase == attempt.phase:
+                yield c.Answer(
+                    kind=due.kind, rule=due.rule, value=True, phase=due.phase, attempt=attempt.number, by=by, at=at
+                )
+    for name in _EXAMPLES:
+        if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
+            yield example(name, attempt, by, at)
+
+
+def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
+    moves = (
+        c.Proceed(by=by, at=at), c.Resume(by=by, at=at), c.SetAuto(auto=not state.auto, by=by, at=at),
+        c.Pause(by=by, at=at), c.Cancel(by=by, at=at),
+    )  # fmt: skip
+    possible = RUN_MOVES[state.status]
+    return (
+        move for move in moves if type(move).__name__ in possible and caller(by) in CALLS[type(move).__name__].callers
     )
 
 
-def _candidates(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
-    due = questions(state)
-    for attempt in state.open_attempts if state.spec.phases else ():
-        on: Any = {"phase": attempt.phase, "attempt": attempt.number, "by": by, "at": at}
-        sha256, stage = attempt.sha256 or "", attempt.stage or Stage.AFTER
-        for question in due:
-            if question.phase == attempt.phase:
-                yield c.Answer(kind=question.kind, rule=question.rule, value=True, **on)
-        match attempt.status:
-            case AttemptStatus.READY | AttemptStatus.RUNNING:
-                yield c.StartPhase(holder=attempt.holder or "holder", **on)
-            case AttemptStatus.GATING:
-                yield c.OpenGates(sha256="0" * 64, **on)
-                if attempt.sha256 is not None:
-                    yield c.RecordVerdict(stage=stage, gate=attempt.gate, verdict=VerdictKind.PASS, sha256=sha256, **on)
-            case AttemptStatus.AWAITING:
-                yield c.AskApproval(request="request", **on)
-                yield c.Approve(sha256=sha256, **on)
-                yield c.Reject(feedback="", **on)
-            case _:
-                pass
-        yield c.Submit(revision=attempt.revision + 1, sha256="1" * 64, **on)
-        yield c.RefuseSubmission(reason="invalid", **on)
-        yield c.TimeOut(**on)
-        yield c.FailAttempt(reason="failed", **on)
-        yield c.Wake(**on)
-        yield c.EndCompensation(**on)
-        yield c.LoseLease(**on)
-        yield c.Withdraw(**on)
-        yield c.TreeChange(tree=attempt.tree, **on)
-        yield c.Edit(revision=attempt.revision + 1, sha256="2" * 64, **on)
-        yield c.Retry(**on)
-        yield c.Skip(reason="skipped", **on)
-        yield c.ForceAccept(reason="forced", **on)
-        yield c.Overrule(reason="overruled", **on)
-    yield c.Proceed(by=by, at=at)
-    yield c.Resume(by=by, at=at)
-    yield c.SetAuto(auto=not state.auto, by=by, at=at)
-    yield c.Pause(by=by, at=at)
-    yield c.Cancel(by=by, at=at)
+def _sha(attempt: Attempt) -> str:
+    return attempt.sha256 or ""
 
 
-def _allowed_in_run(state: RunState) -> str:
-    moves = [_words(move) for move in RUN_MOVES[state.status] if move in {"Proceed", "Resume", "Retry", "Cancel"}]
-    return f"In this state: {', '.join(moves)}." if moves else "Start a new run."
-
-
-_WORDS = {
-    "StartRun": "start", "ForkRun": "start --from", "StartPhase": "start_phase", "Submit": "submit_artifact", "RefuseSubmission": "submit_artifact",
-    "Approve": "approve", "AskApproval": "approve", "Reject": "reject", "Withdraw": "reject (withdraw)",
-    "Retry": "retry_phase", "Skip": "skip_phase", "ForceAccept": "force-accept", "Overrule": "approve (overrule)", "Edit": "edit", "Proceed": "proceed",
-    "SetAuto": "auto", "Pause": "pause", "Resume": "resume", "Cancel": "cancel", "TimeOut": "time-out",
-    "LoseLease": "end of lease", "RecordVerdict": "a gate's verdict", "OpenGates": "opening gates", "Wake": "wake",
-    "Answer": "a condition", "TreeChange": "a change of files", "FailAttempt": "a failed step", "EndCompensation": "the end of a compensation",
-    "Rollback": "rollback", "BeginRollback": "rollback", "AbandonRollback": "the end of a rollback", "TakeCheckpoint": "checkpoint",
+_EXAMPLES: Mapping[str, Callable[[Attempt, By, datetime], c.PhaseCommand]] = {
+    "StartPhase": lambda on, by, at: c.StartPhase(
+        phase=on.phase, attempt=on.number, by=by, at=at, holder=on.holder or "holder"
+    ),
+    "Submit": lambda on, by, at: c.Submit(
+        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="1" * 64
+    ),
+    "AskApproval": lambda on, by, at: c.AskApproval(
+        phase=on.phase, attempt=on.number, by=by, at=at, request="request"
+    ),
+    "Approve": lambda on, by, at: c.Approve(phase=on.phase, attempt=on.number, by=by, at=at, sha256=_sha(on)),
+    "Reject": lambda on, by, at: c.Reject(phase=on.phase, attempt=on.number, by=by, at=at, feedback=""),
+    "Withdraw": lambda on, by, at: c.Withdraw(phase=on.phase, attempt=on.number, by=by, at=at),
+    "Retry": lambda on, by, at: c.Retry(phase=on.phase, attempt=on.number, by=by, at=at),
+    "Skip": lambda on, by, at: c.Skip(phase=on.phase, attempt=on.number, by=by, at=at, reason="skipped"),
+    "ForceAccept": lambda on, by, at: c.ForceAccept(
+        phase=on.phase, attempt=on.number, by=by, at=at, reason="forced", revision=_draft(on),
+        sha256="3" * 64 if _draft(on) else None,
+    ),
+    "Overrule": lambda on, by, at: c.Overrule(phase=on.phase, attempt=on.number, by=by, at=at, reason="overruled"),
+    "OpenGates": lambda on, by, at: c.OpenGates(phase=on.phase, attempt=on.number, by=by, at=at, sha256="0" * 64),
+    "RecordVerdict": lambda on, by, at: c.RecordVerdict(
+        phase=on.phase, attempt=on.number, by=by, at=at, stage=on.stage or Stage.AFTER, gate=on.gate,
+        verdict=VerdictKind.PASS, sha256=_sha(on),
+    ),
+    "RefuseSubmission": lambda on, by, at: c.RefuseSubmission(
+        phase=on.phase, attempt=on.number, by=by, at=at, reason="invalid"
+    ),
+    "TimeOut": lambda on, by, at: c.TimeOut(phase=on.phase, attempt=on.number, by=by, at=at),
+    "FailAttempt": lambda on, by, at: c.FailAttempt(
+        phase=on.phase, attempt=on.number, by=by, at=at, reason="failed"
+    ),
+    "Wake": lambda on, by, at: c.Wake(phase=on.phase, attempt=on.number, by=by, at=at),
+    "EndCompensation": lambda on, by, at: c.EndCompensation(phase=on.phase, attempt=on.number, by=by, at=at),
+    "LoseLease": lambda on, by, at: c.LoseLease(phase=on.phase, attempt=on.number, by=by, at=at),
+    "TreeChange": lambda on, by, at: c.TreeChange(phase=on.phase, attempt=on.number, by=by, at=at, tree=on.tree),
+    "Edit": lambda on, by, at: c.Edit(
+        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="2" * 64
+    ),
 }  # fmt: skip
+"""Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""
 
 
-def _words(name: str) -> str:
-    return _WORDS.get(name, name)
+def _draft(attempt: Attempt) -> int:
+    """The revision that ``force-accept`` makes of a refused draft where no valid artifact was submitted; 0 for none."""
+    return 1 if attempt.invalid and not attempt.revision else 0

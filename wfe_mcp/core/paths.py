@@ -1,10 +1,10 @@
-"""Where does a phase stand among loops?
+"""Paths of phases among loops.
 
     build              at the top: the same in the template and in a run
     build.code         in the template: inside the loop ``build``
     build[T-1].code    in a run: inside its item ``T-1``
 
-A phase of a run sees those of its own item, and those around its loops. Ids and keys hold no dot and no bracket.
+A phase of a run refers to those of its own item, and to those around its loops. Ids and keys hold no dot and no bracket.
 """
 
 import re
@@ -32,7 +32,7 @@ def name_of(path: PhasePath) -> str:
 
 
 def item_of(path: PhasePath) -> tuple[PhasePath, str] | None:
-    """The loop and the item's key that the phase of a run stands in; None at the top."""
+    """The loop and the item's key around the phase of a run; None at the top."""
     place = path.rpartition(".")[0]
     if not place:
         return None
@@ -57,6 +57,6 @@ def typed(path: str) -> str:
 
 
 def beside(path: PhasePath, target: PhasePath) -> PhasePath:
-    """What stands beside ``target`` and holds ``path``: itself, or a loop around it."""
+    """The neighbour of ``target`` that is or contains ``path``: itself, or a loop around it."""
     place = path.split(".")[target.count(".")]
     return PhasePath(".".join([*path.split(".")[: target.count(".")], place.partition("[")[0]]))

@@ -1,9 +1,9 @@
-"""Which conditions must somebody evaluate before the run can go on?
+"""Questions: the conditions that the engine must evaluate before a run can continue.
 
     when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
     locks    … and it is not skipped               until    a pass of the loop is over
     next     a phase has completed                 outputs  the phases of a flow are over
-    recovery a failed phase is to be mended by another template
+    recovery another template repairs a failed phase
 
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
@@ -56,13 +56,13 @@ def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | No
 
 
 def is_told(state: RunState, attempt: Attempt) -> bool:
-    """True when a pending phase may open as far as conditions go: it is not to be skipped, and its locks have names."""
+    """True when no condition keeps a pending phase closed: ``when`` is true, and its locks have names."""
     spec = state.phase(attempt.phase)
     return (spec.when is None or bool(attempt.when)) and (not spec.locks or attempt.locks is not None)
 
 
 def is_passed_over(state: RunState, attempt: Attempt) -> bool:
-    """True for a phase that begins only where a jump leads to it, while none has."""
+    """True for a ``goto_only`` phase without a jump to it so far."""
     return state.phase(attempt.phase).goto_only and not attempt.entered
 
 
@@ -94,11 +94,11 @@ def _before_it_opens(spec: PhaseSpec, attempt: Attempt) -> Question:
 
 
 def pass_is_over(state: RunState, path: PhasePath) -> bool:
-    """True while the condition of an ``until`` loop is to be asked: nothing is open, and it did not hold yet."""
+    """True while the condition of an ``until`` loop is due: no item is open, and it was not true yet."""
     return items_are_over(state, path) and not state.loops[path].finished
 
 
 def items_are_over(state: RunState, path: PhasePath) -> bool:
-    """True when no item of an opened loop is left to open or to end."""
+    """True when every item of an opened loop has opened and closed."""
     loop = state.loops[path]
     return not loop.open and loop.begun == len(loop.keys)

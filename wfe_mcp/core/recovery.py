@@ -1,12 +1,12 @@
-"""What can be done about a failure before the next rule looks at it?
+"""Recovery from a failed attempt: the rules ``compensate`` and ``subflow``.
 
     compensate   the server's steps undo what the attempt did, then the following rule applies
     subflow      another template runs inside the failed phase, ``code[recovery-1].diagnose``; then a new try
 
 Rules:
-1. The attempt stays failed meanwhile, but no rule and no person's turn has come yet.
-2. A recovery that leaves a phase to a person, with nothing else of it at work, has failed: the following rule applies.
-3. A compensation that fails waits for a person: what is half undone is nobody else's to judge.
+1. The attempt stays failed meanwhile; no other rule applies and the user is not asked yet.
+2. A recovery with a phase that waits for the user, and nothing else at work, has failed: the following rule applies.
+3. A failed compensation waits for the user, who alone can judge what is half undone.
 """
 
 from wfe_mcp.core import events as e
@@ -18,7 +18,7 @@ __all__ = ["mending_begun", "recovery_fault", "recovery_opened"]
 
 
 def mending_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) -> list[e.Event]:
-    """The rule begins; none when this iteration has used up its recoveries."""
+    """The first event of the rule; none when this iteration has used up its recoveries."""
     if rule.do == "compensate":
         return [e.MendingBegan(what="compensate", phase=attempt.phase, attempt=attempt.number, rule=index)]
     tries = state.attempts[attempt.phase]
@@ -29,18 +29,18 @@ def mending_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule)
 
 
 def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
-    """The recovery with its inputs; without them it has failed already."""
+    """The event that opens the recovery with its inputs, or ends it when they could not be evaluated."""
     if error:
         fault = f"The recovery could not begin: {error}"
         return e.MendingEnded(phase=attempt.phase, attempt=attempt.number, fault=fault)
-    told = Feedback(attempt.phase, attempt.number, attempt.reason, attempt.sha256 if attempt.revision else None)
+    feedback = Feedback(attempt.phase, attempt.number, attempt.reason, attempt.sha256 if attempt.revision else None)
     return e.RecoveryOpened(
-        phase=attempt.phase, attempt=attempt.number, key=attempt.recovery, items=items, feedback=(told,)
+        phase=attempt.phase, attempt=attempt.number, key=attempt.recovery, items=items, feedback=(feedback,)
     )
 
 
 def recovery_fault(state: RunState, attempt: Attempt) -> str | None:
-    """Why the recovery inside a failed phase has failed; empty when it is done; None while it goes on."""
+    """Why the recovery inside a failed phase has failed; empty when it succeeded; None while it runs."""
     inner = tuple(state.attempts_in(attempt.phase, state.loops[attempt.phase].open))
     if all(other.is_settled for other in inner):
         return ""

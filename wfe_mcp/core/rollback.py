@@ -1,16 +1,16 @@
-"""How does a run stand again where it once stood?
+"""Rollback: a run returns to an earlier state.
 
     now     plan #1 completed                  build #1 awaiting
     then    plan #1 running                    build #1 pending
     after   plan #1 rolled_back, #2 ready      build #1 rolled_back, #2 pending
 
 Rules:
-1. Nothing is overwritten: a try that stands differently is ``rolled_back``, and a new one takes the place it had then.
-2. Work begins anew, and nobody holds it. Gates judge anew and ask anew: verdicts, requests and approvals before work are
-   void. What was completed, skipped or failed is so again, with the revision it had.
-3. What limits a run never goes down: iteration, jumps, tries, invalid artifacts, recoveries. It stays tainted.
-4. A rollback keeps what is set for the run as a whole: pause, automatic mode, caps. An undo takes that back too.
-5. A phase that was being undone (``compensate``) waits for a person: how far that came, no log of ours tells.
+1. Nothing is overwritten: an attempt that differs is ``rolled_back``, and a new one has the status of then.
+2. Work restarts without a holder. Gates run and ask again: verdicts, requests and approvals before work are void. What was
+   completed, skipped or failed is so again, with the revision it had.
+3. The limits never go down: iteration, jumps, attempts, invalid artifacts, recoveries. The run stays tainted.
+4. A rollback keeps what is set for the run as a whole: pause, automatic mode, caps. An undo reverses that too.
+5. A phase in a compensation waits for the user: the log does not know how far the compensation went.
 """
 
 from collections.abc import Mapping
@@ -35,12 +35,12 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def changed_places(now: RunState, then: RunState, *, files: bool = False) -> tuple[PhasePath, ...]:
-    """The phases that do not stand as they stood ``then``. ``files``: they go back too, and so all work in them ends."""
+    """The phases that differ from ``then``. ``files``: files go back too, so all work in them ends."""
     return tuple(path for path in now.attempts if not _stands_so(now, then, path, files=files))
 
 
 def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
-    """The event that makes ``now`` stand as ``command.then``."""
+    """The event that leads from ``now`` back to ``command.then``."""
     then, whole = command.then, command.kind != "rollback"
     places = changed_places(now, then, files=command.files)
     opened = tuple(_brought_back(now, path, command) for path in places if _has_place(then, path))
@@ -56,12 +56,12 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
 
 
 def same_standing(one: RunState, other: RunState) -> bool:
-    """True when both stand at the same place: but for numbers, counters, leases, and how far a judgement has come."""
+    """True when both are the same but for numbers, counters, leases and the progress of gates."""
     return _standing(one) == _standing(other)
 
 
 def _has_place(then: RunState, path: PhasePath) -> bool:
-    """False where the phase was not there, or its item had been left behind."""
+    """False where the phase did not exist, or its item had been superseded."""
     closed = {AttemptStatus.SUPERSEDED, AttemptStatus.ROLLED_BACK}
     return path in then.attempts and then.current(path).status not in closed
 
@@ -81,27 +81,27 @@ def _stands_so(now: RunState, then: RunState, path: PhasePath, *, files: bool) -
 
 
 def _brought_back(now: RunState, path: PhasePath, command: c.Rollback) -> Attempt:
-    """The try that takes the place which ``path`` had then."""
+    """The attempt that gives ``path`` the status of then."""
     then, last = command.then, now.current(path)
     was = then.current(path)
     again = taken_up(then, was, command.at)
-    if _begins(then, was) and not command.files:  # what was changed since stays visible to ``files`` gates
+    if _begins(then, was) and not command.files:  # changes since then stay visible to ``files`` gates
         tree = was.tree_at_start or last.tree_at_start
         again = replace(again, tree_at_start=tree, head_at_start=was.head_at_start or last.head_at_start)
-    # One more artifact may be handed in, or a person who went back for that would have gained nothing.
+    # One more artifact can be submitted, or going back would be of no use.
     invalid = min(max(was.invalid, last.invalid), now.spec.max_invalid - 1)
     return replace(again, number=last.number + 1, iteration=now.iteration, invalid=invalid, recoveries=0)
 
 
 def _begins(state: RunState, attempt: Attempt) -> bool:
-    """True where work has not begun, or begins anew; a loop that was walked is none of these."""
+    """True where work has not begun, or restarts; False for an opened loop."""
     if attempt.status in _JUDGED:
         return attempt.stage is Stage.BEFORE
     return attempt.status in _BEGINS and attempt.phase not in state.loops
 
 
 def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
-    """What becomes of ``was`` when nobody holds it and nothing that was judged counts."""
+    """``was`` without its holder and its verdicts."""
     spec = state.phase(was.phase)
     if _begins(state, was):
         judged_first = bool(spec.gates_before)
@@ -117,7 +117,7 @@ def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
         case AttemptStatus.RUNNING:
             return replace(was, deadline=deadline(state, spec, at))
         case AttemptStatus.GATING | AttemptStatus.AWAITING:
-            sha256 = was.sha256 if was.revision else None  # what a loop made is gathered anew
+            sha256 = was.sha256 if was.revision else None  # the outputs of a loop are collected again
             return replace(
                 was, status=AttemptStatus.GATING, gate=0, verdicts=(), tree_changes=0, sha256=sha256, reason="",
                 restores=was.made_in, **free,

@@ -1,4 +1,4 @@
-"""What has happened to the history of a run: checkpoints, going back, and beginning where another one stood?"""
+"""Events of checkpoints, rollbacks and forks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from wfe_mcp.core.spec import PhasePath
 __all__ = ["CheckpointTaken", "RollbackAbandoned", "RollbackBegan", "RolledBack", "RunForked", "Why"]
 
 Why = Literal["start", "completion", "manual", "safety"]
-"""What a checkpoint was taken for: a phase that starts or is completed, somebody who asked, a rollback that follows."""
+"""Why a checkpoint was taken: a phase that starts or is completed, a request, a rollback that follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointTaken(Event):
-    """The files as they are now can be brought back from ``commit``; the number of this event names the checkpoint.
+    """The files as they are now can be restored from ``commit``; the number of this event names the checkpoint.
 
-    ``commit`` and ``tree`` None: no files are kept, only the state. ``skipped``: how many files were left out. ``phase``:
+    ``commit`` and ``tree`` None: no files, only the state. ``skipped``: how many files were left out. ``phase``:
     whose start or completion it marks.
     """
 
@@ -33,7 +33,7 @@ class CheckpointTaken(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackBegan(Event):
-    """Files are about to be put back as in ``commit``; see ``GoingBack``. Nothing else happens to the run meanwhile."""
+    """The restore of the files of ``commit`` begins; see ``GoingBack``. Other commands wait until it ends."""
 
     to: int
     commit: str
@@ -44,17 +44,17 @@ class RollbackBegan(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackAbandoned(Event):
-    """The files could not be put back; they and the state are as before."""
+    """The files could not be restored; they and the state are as before."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack(Event):
-    """The run stands again where it stood at event ``to``; what happened since stays in the log.
+    """The run is again as at event ``to``; what happened since stays in the log.
 
-    ``ended``: phases whose newest try is rolled back; ``opened``: the tries that take the places. ``safety``: the commit
-    with the files as they were before, where files were put back; ``tree``: what they are since.
+    ``ended``: phases whose newest attempt is rolled back; ``opened``: the attempts that replace them. ``safety``: the
+    commit with the files before, where files were restored; ``tree``: that of the files after.
     """
 
     to: int
@@ -74,9 +74,9 @@ class RolledBack(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunForked(Event):
-    """The run begins as ``state``: that of ``state.origin`` at its event, as it can be taken up again.
+    """The run begins as ``state``: that of ``state.origin`` at its event, without holders and open verdicts.
 
-    ``revisions``: what it has of artifacts, each by phase, number and sha256; they were handed in there.
+    ``revisions``: its artifacts, each by phase, number and sha256; they were submitted there.
     """
 
     state: RunState

@@ -1,8 +1,8 @@
-"""Who may go back, and where to?
+"""Guards of rollback, undo, redo and fork.
 
 Rules:
-1. An agent takes back what agents did. What a person decided, or was to decide, takes a person.
-2. While files are being put back nothing else is asked of the run; what its jobs bring is recorded.
+1. An agent can reverse what agents did. Only the user can reverse a decision of the user, or one the user was asked for.
+2. While a rollback restores files, every other command waits; the results of jobs are recorded.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,43 +20,43 @@ _SHOWN = 3
 
 
 def is_going_back(state: RunState, command: c.Command, recorded: frozenset[str]) -> Refused | None:
-    """Why ``command`` has to wait for the files; ``recorded``: what jobs bring."""
+    """Why ``command`` waits for a rollback that restores files; ``recorded``: the commands of jobs, which do not wait."""
     if state.going_back is None or isinstance(command, c.Rollback | c.AbandonRollback):
         return None
     if command.by.channel is Channel.SYSTEM and type(command).__name__ in recorded:
         return None
-    return Refused("leased", f"The run is going back to event {state.going_back.to}: its files are being put back.",
-                   "Ask for its status; a rollback that was interrupted goes on by itself.")  # fmt: skip
+    return Refused("leased", f"The run is going back to event {state.going_back.to}: its files are being restored.",
+                   "Call status; an interrupted rollback continues by itself.")  # fmt: skip
 
 
 def _rollback(state: RunState, command: c.Rollback) -> Refused | None:
     going = state.going_back
-    if going is not None:  # who may was judged when it began
+    if going is not None:  # the caller was checked when it began
         same = (going.to, going.kind) == (command.to, command.kind) and not isinstance(command, c.BeginRollback)
-        return None if same else Refused("leased", f"The run is going back to event {going.to} already.", "Ask for its status.")  # fmt: skip
+        return None if same else Refused("leased", f"The run is already going back to event {going.to}.", "Call status.")  # fmt: skip
     if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
-        return Refused("bad_argument", f"A run does not go back to event {command.to}, where it is {command.then.status}.",
-                       "Name a later checkpoint: wfe-mcp checkpoints lists them.")  # fmt: skip
+        return Refused("bad_argument", f"You cannot go back to event {command.to}: the run is {command.then.status} there.",
+                       "Name a later checkpoint: wfe-mcp checkpoints.")  # fmt: skip
     return None if command.by.is_human else _takes_a_person(state, command)
 
 
 def _takes_a_person(state: RunState, command: c.Rollback) -> Refused | None:
     if state.is_over:
-        return _person(f"The run is {state.status}: only a person opens it again.")
+        return _person(f"The run is {state.status}: only the user can reopen it.")
     if command.people:
         more = len(command.people) - _SHOWN
         shown = ", ".join(command.people[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return _person(f"This takes back what a person decided, or is to decide: {shown}.")
+        return _person(f"This reverses the user's decision, made or pending: {shown}.")
     for path in changed_places(state, command.then, files=command.files):
         attempt = state.current(path)
         if attempt.status is AttemptStatus.FAILED and attempt.human_only:
-            return _person(f"Phase {path!r} was stopped for a person.")
+            return _person(f"Phase {path!r} waits for the user.")
     if command.kind == "rollback":
         return None
     if state.paused_by_human and command.then.status is not RunStatus.PAUSED:
-        return _person(f"Only a person resumes this run. It was paused: {state.reason or 'by a person'}")
+        return _person(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
     if command.then.auto and not state.auto:
-        return _person("Automatic mode was switched off for a person to look; a person switches it on.")
+        return _person("Automatic mode was turned off by the user. Only the user can turn it on.")
     return None
 
 
@@ -72,4 +72,4 @@ HISTORY_GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | Non
 
 
 def _person(message: str) -> Refused:
-    return Refused("needs_human", message, "Ask the user to go back at a terminal: wfe-mcp rollback, or wfe-mcp undo.")
+    return Refused("needs_human", message, "Ask the user to run: wfe-mcp rollback, or wfe-mcp undo")

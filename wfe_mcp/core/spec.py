@@ -1,6 +1,6 @@
-"""What does the machine need to know of a template?
+"""The template as the state machine knows it.
 
-Its own frozen projection: ids, needs, limits and rules. Conditions are opaque text that the engine answers
+A frozen projection: ids, needs, limits and rules. Conditions are opaque text that the engine evaluates
 (``questions.py``); prompts, schemas and gate parameters stay in the template. RunStarted keeps the projection, so
 that a replay needs neither the template store nor CEL.
 """
@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 CLIENT_ROLE = "client"
-"""The role of a new attempt that gives a phase to the connected client, whoever worked it before."""
+"""The role of a new attempt that gives a phase to the connected client."""
 
 COMPLETE = "$complete"
 """The goto target that ends the run."""
@@ -57,14 +57,14 @@ class NextRule:
 
 
 DEFAULT_ON_FAIL = (FailRule("retry", max_uses=3), FailRule("wait_human"))
-"""Design §5: retry up to three attempts, then a person looks."""
+"""Design §5: retry up to three attempts, then wait for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSpec:
     """How often the phases of a loop run: for each of ``items``, or until a condition holds (``until``), exactly one.
 
-    Both are opaque text. How items are keyed and ordered is for whoever evaluates them. ``flow``: the phases are those of
+    Both are opaque text. Who evaluates them sets keys and order. ``flow``: the phases are those of
     another template, and there is one item, which has its inputs. ``outputs``: they become the artifact of the flow.
     """
 
@@ -80,8 +80,9 @@ class LoopSpec:
 @dataclass(frozen=True, slots=True)
 class PhaseSpec:
     """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
-    ``served``: the server works it (steps, models), not the connected client.
-    ``recovery``: how another template mends it, with its phases below ``path``. ``goto_only``: it begins only where a jump led to it. ``locks``: names, as opaque texts, that no two phases hold.
+    ``served``: the server works on it (steps, models), not the connected client.
+    ``recovery``: another template that repairs it, with its phases below ``path``. ``goto_only``: it begins only after a
+    jump to it. ``locks``: names, as opaque texts, that no two phases hold at once.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """

@@ -1,6 +1,6 @@
-"""May this text be kept and shown again, whichever door it came through?
+"""Limits for the texts of a call, the same for every interface.
 
-Artifacts, inputs and templates have rules of their own (``artifacts.parse``); this is for every other word of a call.
+Artifacts, inputs and templates have their own rules (``artifacts.parse``); these are for every other text.
 """
 
 from collections.abc import Mapping
@@ -13,30 +13,30 @@ MAX_NAME = 2_000
 """Characters of a name, a title, a key or a path."""
 
 MAX_TEXT = 50_000
-"""Characters of what somebody tells somebody else."""
+"""Characters of feedback, a reason, a comment, a note or a question."""
 
-_TOLD = frozenset({"feedback", "reason", "comment", "note", "question", "phrase"})
+_LONG = frozenset({"feedback", "reason", "comment", "note", "question", "phrase"})
 
 
 def refuse_unkept(texts: Mapping[str, object]) -> None:
-    """Nothing, when every text among the values can be kept; other values are passed over.
+    """Check that every text among the values can be stored; other values are ignored.
 
     Refuses ``bad_argument`` (NUL, half a character) and ``too_large``, every text at once.
     """
     faults: list[Detail] = []
     is_large = False
     for name, text in texts.items():
-        most = MAX_TEXT if name in _TOLD else MAX_NAME
+        most = MAX_TEXT if name in _LONG else MAX_NAME
         if not isinstance(text, str):
             continue
         if len(text) > most:
             is_large = True
             faults.append(Detail(pointer(name), f"is longer than {most:,} characters", f"at most {most:,}", len(text)))
         elif "\x00" in text or _is_torn(text):
-            faults.append(Detail(pointer(name), "holds NUL or half a character, which nothing can keep", "plain text"))
+            faults.append(Detail(pointer(name), "holds NUL or half a character, which cannot be stored", "plain text"))
     if faults:
         code = "too_large" if is_large else "bad_argument"
-        raise Refused(code, f"{faults[0].path} {faults[0].message}.", "Mend it and call again.", tuple(faults))
+        raise Refused(code, f"{faults[0].path} {faults[0].message}.", "Fix it and call again.", tuple(faults))
 
 
 def _is_torn(text: str) -> bool:

@@ -1,12 +1,12 @@
-"""Which moment lies before the last command?
+"""Undo and redo: the moment before the last command.
 
     c1  c2  c3  undo (c3)  undo (c2)  redo (c2)          each undo and redo is an event like any other
     undo ──► before c2      redo ──► before undo (c3)
 
 Rules:
-1. A command is what somebody asked for, with all that followed from it by itself; an undo takes that back too.
-2. After an undo or redo the run stands where it stood at ``to``: whoever looks further back goes on from there.
-3. A redo takes back an undo. After another command there is nothing to redo.
+1. A command includes everything that followed from it without a caller; an undo reverses that too.
+2. After an undo or redo the run is where it was at ``to``: the next undo looks back from there.
+3. A redo reverses an undo. After another command there is nothing to redo.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
-    """Where to go (``to``), and what that takes back: the number of the first event, and the first one that says what."""
+    """The event to go back to (``to``), the number of the first event that this reverses, and the event that names it."""
 
     to: int
     first: int
@@ -40,7 +40,7 @@ class UndoStep:
 
 
 def undo(log: Sequence[LogEntry]) -> UndoStep:
-    """The step that takes back the last command. Refuses where nothing is left that can be."""
+    """The step that reverses the last command. Refuses where nothing is left to undo."""
     upto = len(log)
     while (found := _last_command(log, upto)) is not None:
         first, what = found
@@ -51,12 +51,12 @@ def undo(log: Sequence[LogEntry]) -> UndoStep:
             break
         return UndoStep(log[first].seq - 1, log[first].seq, what)
     raise Refused(
-        "illegal_transition", "Nothing is left to undo: the start of a run is not undone.", "Cancel the run instead."
+        "illegal_transition", "There is nothing to undo: only the start of the run is left.", "Cancel the run instead."
     )
 
 
 def redo(log: Sequence[LogEntry]) -> UndoStep:
-    """The step that takes back the last undo."""
+    """The step that reverses the last undo."""
     upto = len(log)
     while (found := _last_command(log, upto)) is not None:
         first, what = found
@@ -65,14 +65,14 @@ def redo(log: Sequence[LogEntry]) -> UndoStep:
         if what.event.kind == "undo":
             return UndoStep(log[first].seq - 1, log[first].seq, what)
         upto = what.event.to
-    raise Refused("illegal_transition", "Nothing is left to redo: the last command was no undo.", "Call status.")
+    raise Refused("illegal_transition", "There is nothing to redo: the last command was not an undo.", "Call status.")
 
 
 def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool = False) -> tuple[str, ...]:
-    """What people did or were to decide after event ``to``: the names of the events, with their numbers.
+    """What people decided, or were asked to decide, after event ``to``: the names of the events, with their numbers.
 
-    ``whole``: pause, automatic mode and caps go back too (an undo). ``files``: they do too, and with them what a person
-    recorded in a checkpoint.
+    ``whole``: pause, automatic mode and caps go back too (an undo). ``files``: files go back too, and with them the
+    checkpoints that a person took.
     """
     return tuple(
         f"{type(entry.event).__name__} (event {entry.seq})"
@@ -88,11 +88,11 @@ _FOLLOWS = (
     e.LoopFinished, e.LeaseLost, e.ApprovalAwaited, e.ApprovalAsked, e.CheckpointTaken, e.RecoveryOpened, e.RunCompleted,
     e.RecordsKept,
 )  # fmt: skip
-"""What happens by itself in the wake of a person's command; it is no decision of theirs."""
+"""What follows from a person's command by itself; it is not a decision of that person."""
 
 
 _NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned)
-"""What stands in the log and takes nothing anywhere."""
+"""Events that change no status."""
 
 
 def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
@@ -113,9 +113,9 @@ def _is_recorded(entry: LogEntry) -> bool:
 
 
 def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | None:
-    """Where the last command before index ``upto`` begins, and the event that says what it was."""
+    """Where the last command before index ``upto`` begins, and the event that names it."""
     for index in range(upto - 1, -1, -1):
-        if isinstance(log[index].event, e.RolledBack):  # whoever wrote it: it may have ended for one who died
+        if isinstance(log[index].event, e.RolledBack):  # by any caller: it may end a rollback of a dead process
             return _began(log, index), log[index]
         if log[index].by.channel is not Channel.SYSTEM and not isinstance(log[index].event, _NOTES):
             first = _first_of(log, index)
@@ -125,7 +125,7 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
 
 
 def _first_of(log: Sequence[LogEntry], index: int) -> int:
-    """The first event of the command that ``log[index]`` belongs to: its events have one moment."""
+    """The first event of the command that ``log[index]`` belongs to: its events have the same time."""
     entry, first = log[index], index
     while first and (log[first - 1].at, log[first - 1].by) == (entry.at, entry.by):
         first -= 1
@@ -133,7 +133,7 @@ def _first_of(log: Sequence[LogEntry], index: int) -> int:
 
 
 def _began(log: Sequence[LogEntry], index: int) -> int:
-    """Where the rollback that ended with ``log[index]`` began: before it put the files back."""
+    """Where the rollback that ended with ``log[index]`` began: before it restored files."""
     ends = (e.RollbackBegan, e.RolledBack, e.RollbackAbandoned)
     back = range(index - 1, -1, -1)
     asked = (at for at in back if isinstance(log[at].event, ends) or log[at].by.channel is not Channel.SYSTEM)

@@ -283,7 +283,9 @@ def _forms(view: DecisionView, tokens: Mapping[str, str]) -> list[Html]:
         tag("button", "Reject", type="submit", class_="no"), *_by_passkey(view, "Reject with a passkey", "no"),
         method="post", action=f"/decide/{request.id}/reject", autocomplete="off", **_sign(view, "reject"),
     )  # fmt: skip
-    return [tag("h2", "Your decision"), tag("div", approve, reject, class_="forms")]
+    forms = [form for label, form in (("Approve", approve), ("Reject", reject)) if label in view.buttons]
+    stopped = tag("p", "The run is stopped, so no decision is possible now.", class_="note warn")
+    return [tag("h2", "Your decision"), tag("div", *forms, class_="forms") if forms else stopped]
 
 
 def _sign(view: DecisionView, answer: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
@@ -25,6 +26,7 @@ from wfe_mcp.views.approval import open_approval
 from wfe_mcp.views.approvers import signers
 from wfe_mcp.views.diff import difference
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.move_calls import button, user_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
@@ -45,7 +47,8 @@ class DecisionView:
 
     ``prompt``: the text that is asked about before work begins; None when its file is not what the gates judged.
     ``back_to``: earlier phases that a no may send the run to. ``gating``: the gates run again now.
-    ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why.
+    ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
+    the decisions that are legal now, ``Approve`` and ``Reject``.
     """
 
     request: RequestRecord
@@ -66,6 +69,7 @@ class DecisionView:
     back_to: tuple[str, ...] = ()
     passkeys: tuple[str, ...] = ()
     no_passkey: str = ""
+    buttons: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -133,6 +137,7 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
     return replace(
         base, passkeys=passkeys, no_passkey=no_passkey, shown=shown.data, prompt=_prompt(engine, request) if request.stage is Stage.BEFORE else None,
         evidence=evidence, opinions=opinions, against=against, changes=changes, back_to=_back_to(found, request),
+        buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What is answered where a person says yes or no, and where an agent only asks for it?"""
+"""The answers to approve and reject, by an agent or by the user."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _TYPED_CHARS = 4
 def ask_approval(
     engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
 ) -> Envelope:  # fmt: skip
-    """Store the request. Ok only where the gate takes an agent's word; else ``needs_human`` with the exact command.
+    """Store the request. Ok only where the gate accepts an agent's approval; else ``needs_human`` with the exact command.
 
-    Where a page lives, or ``starts_page``, its address is there too; without a PIN nobody could decide on it.
+    With a page that is open, or ``starts_page``, its address is there too; without a PIN no decision is possible on it.
     """
     asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
     found = standing_of(engine, asked.loaded.record.id)
@@ -37,6 +37,7 @@ def ask_approval(
     command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
     data = {
         "request": asked.request.id,
+        "question": asked.message,
         "sha256": asked.request.sha256,
         "assurance": asked.assurance,
         "command": command,
@@ -44,12 +45,12 @@ def ask_approval(
     signs = asked.assurance == "passkey"
     url = page_for(engine, asked.request.id, may_start=starts_page) if signs or pin_is_set(engine) else None
     data |= {"url": url} if url else {}
-    at_page = f"open {url} or " if url else ""
+    at_page = f"open {url} or to " if url else ""
     refused = Refused(
-        "needs_human", f"{asked.message} A person decides; the request is stored.",
-        f"Ask the user to {at_page}run in a terminal of their own: {command}{' (and sign with a passkey there)' if signs else ''}",
+        "needs_human", f"{phase!r} awaits the user's approval. This is expected, not an error.",
+        f"Never ask for a PIN. Ask the user to {at_page}run this in a terminal of their own: {command}{' (it leads to a passkey)' if signs else ''}",
     )  # fmt: skip
-    envelope = envelope_of(found, "waiting for a person; expected, not a failure", data, phase=phase, error=refused)
+    envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
     return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
 
@@ -57,7 +58,7 @@ def ask_approval(
 def answer_form(
     engine: Engine, run: str, phase: str, request: str, action: str, content: dict[str, Any] | None
 ) -> Envelope:
-    """What a form of the client brought. Only a full answer to the stored request counts; all else is no decision.
+    """The result of a form in the client. Only a full answer to the stored request counts as a decision.
 
     ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
     """
@@ -86,29 +87,29 @@ def answer_form(
 
 
 def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
-    """The client was asked to open the page. That it did, or did not, is no decision; one may have been made there."""
+    """The result of opening the page from the client. That is no decision; one may have been made on the page."""
     with engine.store.read() as tx:
         stored, decided = tx.request_by_id(request), tx.decision(request)
         is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
     if decided is None or not is_this:
         return ask_approval(engine, by, run, phase)
-    return after_move(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by a person")
+    return after_move(engine, run, phase, f"{'approved' if decided.approved else 'rejected'} by the user")
 
 
 def is_closed(engine: Engine, request: str) -> bool:
-    """True once ``request`` takes no answer any more."""
+    """True once ``request`` is closed."""
     with engine.store.read() as tx:
         found = tx.request_by_id(request)
     return found is None or found.status != "open"
 
 
 def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
-    """An agent withdraws its own submission; a person's no comes with a human channel."""
+    """An agent withdraws its own submission; the user rejects by a human channel."""
     if by.is_human:
         loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
         return after_move(engine, loaded.record.id, phase, "rejected")
     if to:
-        raise Refused("needs_human", "Only a person sends the run back to an earlier phase.",
+        raise Refused("needs_human", "Only the user can send the run back to an earlier phase.",
                       f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
     loaded = approvals.withdraw(engine, by, run, phase, feedback)
     return after_move(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")

@@ -1,7 +1,7 @@
-"""What shape has every answer?
+"""The envelope: one shape for the answer of every tool and every refusal (design §6).
 
-One envelope for every tool and every refusal (design §6). The structured form and the text carry the same facts,
-because some clients show the model only one of them. Empty keys are absent; ``ok`` never is.
+The structured form and the text carry the same facts, because some clients show the model only one of them. Empty keys
+are absent; ``ok`` never is.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ENVELOPE_SCHEMA: dict[str, Any] = {
         "error": {"type": "object"},
     },
 }
-"""Open on purpose: an enum of codes would break clients that validate with an older listing."""
+"""Without enums on purpose: one of codes would break clients that validate with an older listing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A call that is legal now. ``need``: argument → pointer into the envelope of the schema to fill it by."""
+    """A call that is legal now. ``need``: argument → pointer into the envelope to the schema of what to fill in."""
 
     tool: str
     args: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -89,12 +89,12 @@ class Envelope:
         if self.error is not None:
             lines += [f"hint: {self.error.hint}"] if self.error.hint else []
             lines += [_detail_line(detail) for detail in _details(self.error)]
-            told = self.ok or not self.summary or self.summary == self.error.message
-            lines += [] if told else [f"summary: {self.summary}"]
+            is_shown = self.ok or not self.summary or self.summary == self.error.message
+            lines += [] if is_shown else [f"summary: {self.summary}"]
         lines += [_next_line(move) for move in self.next]
         if self.data:
             lines.append(f"data: {_json(self.data)}")
-        # Further lines of a value are indented: what a test printed never reads as one of our own lines.
+        # Further lines of a value are indented: the output of a test never reads as a line of the envelope.
         return "\n".join(line.replace("\n", "\n  ") for line in lines if line)
 
 

@@ -1,4 +1,4 @@
-"""What does every answer say of its run: where it stands, what may come next, and why something was refused?"""
+"""Envelopes about a run: its state, the next calls, and why a call was refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interru
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views.envelope import Envelope, Next
-from wfe_mcp.views.next_moves import next_moves, submit_move
+from wfe_mcp.views.move_calls import submit_call
+from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -22,12 +23,12 @@ __all__ = ["after_move", "envelope_of", "refusal", "standing_of"]
 
 
 def standing_of(engine: Engine, run: str) -> Overview:
-    """Where ``run`` stands as this process sees it. A rollback that was interrupted is ended first."""
+    """The status of ``run`` as this process sees it. An interrupted rollback is ended first."""
     with engine.store.read() as tx:
         found = overview(engine, tx, engine.load(tx, run))
     if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
         return found
-    with suppress(Refused):  # it cannot be ended just now, and blockers say so
+    with suppress(Refused):  # it cannot be ended now; the blockers name it
         end_interrupted(engine, found.loaded.record.id)
     with engine.store.read() as tx:
         return overview(engine, tx, engine.load(tx, run))
@@ -36,7 +37,7 @@ def standing_of(engine: Engine, run: str) -> Overview:
 def envelope_of(
     found: Overview, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
 ) -> Envelope:
-    """The answer about a run as it stands now, and one of its phases."""
+    """The answer about a run as it is now, and one of its phases."""
     state = found.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
@@ -46,7 +47,7 @@ def envelope_of(
 
 
 def after_move(engine: Engine, run: str, phase: str, what: str) -> Envelope:
-    """The answer to what has changed a phase: its newest attempt."""
+    """The answer to a call that changed a phase: its newest attempt."""
     found = standing_of(engine, run)
     return envelope_of(
         found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
@@ -54,7 +55,7 @@ def after_move(engine: Engine, run: str, phase: str, what: str) -> Envelope:
 
 
 def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
-    """The envelope of a refusal: with the run's state and legal next calls where the run is known."""
+    """The envelope of a refusal, with the state of the run and the legal next calls where the run is known."""
     run, phase = refused.run or run, refused.phase or phase
     data = dict(refused.data)
     starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
@@ -71,12 +72,12 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
 
 
 def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:
-    """After an invalid artifact: submit again, with the schema at hand when it is small."""
+    """After an invalid artifact: submit again, with the schema in the answer when it is small."""
     attempt = found.loaded.state.current(PhasePath(phase))
     if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
         return envelope
     output = artifact_views.output_view(found.plan, attempt.phase)
     if len(str(output)) > 2_000:
         return envelope
-    submit = submit_move(found.loaded.record.id, phase, attempt.number)
+    submit = submit_call(found.loaded.record.id, phase, attempt.number)
     return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))

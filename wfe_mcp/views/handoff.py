@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
@@ -76,7 +77,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     ]  # fmt: skip
     status = [
         "# Current status", "", _said(summary(found), 300), "", f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.", "",
-        *_limited([f"- {_said(text, 300)}" for text in found.blockers] or ["Nothing is in the way."], 15), "",
+        *_limited([f"- {_said(text, 300)}" for text in blockers(found)] or ["No blockers."], 15), "",
         *_limited([f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60),
     ]  # fmt: skip
     pages = {
@@ -96,7 +97,7 @@ def _page(
         "Done": _limited([f"- {text}" for text in _done(found)], lines),
         "Decided": _limited([f"- {text}" for text in _decided(told, chars)], lines),
         "Evidenced": _limited([f"- {text}" for text in _evidenced(told, evidence, chars)], lines),
-        "Open": [f"Waiting for {found.waiting_on}.", *_limited([f"- {_said(text, 2 * chars)}" for text in found.blockers], lines)],
+        "Open": [f"Waiting for {found.waiting_on}.", *_limited([f"- {_said(text, 2 * chars)}" for text in blockers(found)], lines)],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, told)],
     }  # fmt: skip
@@ -171,7 +172,7 @@ def _next(found: Overview) -> list[str]:
         f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
         for move in next_moves(found)
     ]
-    return calls or ["Nothing an agent can do: see Open." if found.blockers else "The run is over."]
+    return calls or ["Nothing an agent can do: see Open." if blockers(found) else "The run is over."]
 
 
 def _budget(found: Overview, told: dict[str, Any]) -> Iterator[str]:

@@ -1,21 +1,27 @@
-"""Which calls are legal now, best first?
+"""``next``: the calls of an agent that are legal now, best first (design §6).
 
-Every entry is legal at that moment, at most three; empty exactly for completed, cancelled and imported runs and for runs
-only a person can reopen. A bot that follows the first entry finishes any run that needs no person (design §6).
+Rules:
+1. Every entry is one of ``legal_moves`` for an agent, or waits with ``status``; at most three.
+2. Empty exactly for completed, cancelled and imported runs, and for runs that only the user can reopen.
+3. An agent that follows the first entry finishes any run that needs no person.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import AttemptStatus, By, RunStatus
+from wfe_mcp.core.moves import legal_moves
 from wfe_mcp.views.envelope import Next
+from wfe_mcp.views.move_calls import tool_call
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
 
-__all__ = ["next_moves", "submit_move"]
+__all__ = ["next_moves"]
 
 _WAIT_S = 45
 
@@ -23,39 +29,35 @@ _WAIT_S = 45
 def next_moves(standing: Overview) -> tuple[Next, ...]:
     """The calls for an agent in this run."""
     run, state = standing.loaded.record.id, standing.loaded.state
-    if standing.origin is not None:
+    if standing.origin is not None or state.is_over or state.status is RunStatus.PENDING:
         return ()
+    legal = legal_moves(state, By(), standing.loaded.record.updated_at)
     if state.status is RunStatus.PAUSED:
-        resume = Next("control_run", {"run": run, "action": "resume"})
-        wait = Next("status", {"run": run, "wait_s": _WAIT_S}, why="it goes on by itself")
-        return () if state.paused_by_human else (wait, resume) if standing.goes_on else (resume,)
-    if state.is_over or state.status is RunStatus.PENDING:
-        return ()
-    moves = [
-        Next("start_phase", {"run": run, "phase": path}, why=_why(state.current(path))) for path in standing.startable
-    ]
-    moves += [Next("approve", {"run": run, "phase": one.phase}, why="asks the person") for one in standing.unasked]
-    if any(_will_move(standing, attempt) for attempt in state.open_attempts):
-        moves.append(Next("status", {"run": run, "wait_s": _WAIT_S}, why="waits for a change"))
+        resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
+        return (_wait(run, "continues by itself"), *resume) if resume and standing.goes_on else resume
+    starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
+    asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
+    moves = [tool_call(run, starts[path], _why(state, path)) for path in standing.startable if path in starts]
+    moves += [tool_call(run, asks[one.phase], "asks the user") for one in standing.unasked if one.phase in asks]
+    if state.going_back is not None or any(_will_move(standing, attempt) for attempt in state.open_attempts):
+        moves.append(_wait(run, "waits for a change"))
     return tuple(moves[:3])
 
 
-def submit_move(run: str, phase: str, attempt: int) -> Next:
-    """Hand in the artifact by the schema in ``data.output``."""
-    return Next(
-        "submit_artifact", {"run": run, "phase": phase, "attempt": attempt}, {"artifact": "/data/output/schema"}
-    )
+def _wait(run: str, why: str) -> Next:
+    return Next("status", {"run": run, "wait_s": _WAIT_S}, why=why)
 
 
-def _why(attempt: Attempt) -> str:
-    return "yours already: brings the prompt again" if attempt.status is AttemptStatus.RUNNING else ""
+def _why(state: RunState, path: PhasePath) -> str:
+    is_held = state.current(path).status is AttemptStatus.RUNNING
+    return "already assigned to you; repeats the prompt" if is_held else ""
 
 
 def _will_move(standing: Overview, attempt: Attempt) -> bool:
-    """True when waiting makes sense: a gate runs, a time is kept, a stored request is open, or others work."""
+    """True when waiting makes sense: a gate runs, a retry is scheduled, a request is open, or others work."""
     state = standing.loaded.state
     if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
-        return False  # its items tell
+        return False  # its items decide
     match attempt.status:
         case AttemptStatus.GATING:
             return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import AttemptStatus, VerdictKind
 from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.tool_calls import tools_of
 from wfe_mcp.views.usage import spent_line, usage_view
 
@@ -63,19 +64,23 @@ def brief(standing: Overview) -> dict[str, Any]:
 
     The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
     """
-    views = (_brief(standing, *room) for room in _ROOMS)
-    return next((view for view in views if len(canonical_json(view)) <= _BRIEF_CHARS), _brief(standing, *_ROOMS[-1]))
+    stops = blockers(standing)
+    views = (_brief(standing, stops, *room) for room in _ROOMS)
+    fits = (view for view in views if len(canonical_json(view)) <= _BRIEF_CHARS)
+    return next(fits, _brief(standing, stops, *_ROOMS[-1]))
 
 
-def _brief(standing: Overview, phases: int, blockers: int, chars: int) -> dict[str, Any]:
+def _brief(
+    standing: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int
+) -> dict[str, Any]:  # fmt: skip
     state = standing.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
     shown.sort(key=lambda attempt: attempt.phase in state.loops)
     optional = {
         "more_phases": max(0, len(shown) - phases),
-        "blockers": [_clipped(text, chars) for text in standing.blockers[:blockers]],
-        "more_blockers": max(0, len(standing.blockers) - blockers),
+        "blockers": [_clipped(text, chars) for text in stops[:shown_stops]],
+        "more_blockers": max(0, len(stops) - shown_stops),
         "tainted": state.tainted,
         "imported": standing.origin is not None,
         "spent": spent_line(standing.spending),

@@ -1,7 +1,7 @@
-"""What does each tool answer?
+"""The answer of each tool.
 
-One function per tool: it asks the engine, reads where the run stands now and puts both into the envelope. Refusals
-are raised; ``answering.refusal`` turns them into the same envelope with the legal next calls.
+One function for each tool calls the engine, reads the run again and puts both into the envelope. Refusals are raised;
+``answering.refusal`` turns them into the same envelope with the legal next calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 from wfe_mcp.views.idle_status import nothing_open, quiet_status
-from wfe_mcp.views.next_moves import next_moves, submit_move
+from wfe_mcp.views.move_calls import submit_call
+from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
 from wfe_mcp.views.tool_calls import with_tools
 
@@ -42,13 +43,13 @@ __all__ = [
 _SHOWN = 20
 _PROMPT_CHARS = 4_500
 _INPUT_CHARS = 400
-"""An answer stays below 10 kB: a long prompt goes on in its file, and long inputs are where the prompt quotes them."""
+"""An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
 
 
 def list_templates(
     engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False
 ) -> Envelope:  # fmt: skip
-    """The templates of this project; with ``name`` the whole definition. ``all_states``: those out of use too."""
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
     del by
     if name:
         offer = templates.template_definition(engine, name)
@@ -69,14 +70,14 @@ def list_templates(
 
 
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
-    """Keep a new version of a template; with ``dry_run`` only say whether it could be kept. It starts once trusted."""
-    del by  # whoever saves it: only a person's trust makes it count
+    """Store a new version of a template; with ``dry_run`` only check it. A run can start from it once it is trusted."""
+    del by  # only the user's trust lets a run start from it
     kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
     what = f"{kept.name} {kept.version}"
     if dry_run:
-        return Envelope(True, summary=f"{what} can be kept as it is; nothing was stored.", data=kept_view(kept))
-    summary = f"{what} is kept. A run starts from it once a person trusts it: wfe-mcp trust {kept.name}"
-    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="what was kept")
+        return Envelope(True, summary=f"{what} is valid; nothing was stored.", data=kept_view(kept))
+    summary = f"{what} is stored. A run can start from it once the user trusts it: wfe-mcp trust {kept.name}"
+    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="the stored version")
     return Envelope(True, summary=summary, next=(look,), data=kept_view(kept))
 
 
@@ -84,7 +85,7 @@ def start_run(
     engine: Engine, by: By, template: str, inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
     auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
 ) -> Envelope:  # fmt: skip
-    """Create a run and say which phase is first."""
+    """Create a run; the answer names its first phase."""
     loaded = runs.start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
         driver=driver, triggered_by=triggered_by, external_id=external_id,
@@ -93,7 +94,7 @@ def start_run(
 
 
 def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
-    """Where a run stands; without ``run`` the open runs of this project and the next call in the newest."""
+    """The status of a run; without ``run`` the open runs of this project with the next call of each."""
     if not run:
         return _open_runs(engine, by)
     found = standing_of(engine, run)
@@ -109,13 +110,13 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
-    """Claim a phase: the prompt, the schema of its artifact, the gates that will judge it."""
+    """Claim a phase: its prompt, the schema of its artifact, its gates."""
     claim = phases.start_phase(engine, by, run, phase or None)
     attempt = claim.attempt
-    submit = submit_move(claim.loaded.record.id, attempt.phase, attempt.number)
+    submit = submit_call(claim.loaded.record.id, attempt.phase, attempt.number)
     return Envelope(
         True, claim.loaded.record.id, attempt.phase, str(attempt.status), str(claim.loaded.state.status), "agent",
-        f"{attempt.phase} is yours (attempt {attempt.number}): do the work, then submit_artifact", (submit,),
+        f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact", (submit,),
         _claim_view(engine, claim),
     )  # fmt: skip
 
@@ -124,7 +125,7 @@ def submit_artifact(
     engine: Engine, by: By, run: str, phase: str, attempt: int | None = None, artifact: dict[str, Any] | None = None,
     path: str = "", note: str = "",
 ) -> Envelope:  # fmt: skip
-    """Hand in an artifact. The answer may be ``gating``; ``submitted`` tells how it ended."""
+    """Submit an artifact. The answer may be ``gating``; ``submitted`` has the result."""
     if (artifact is None) == (not path):
         raise Refused(
             "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
@@ -136,7 +137,7 @@ def submit_artifact(
 
 
 def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int) -> Envelope:
-    """How the submission ``revision`` of ``attempt`` stands: gating, awaiting, completed, or the gate that failed."""
+    """The status of the submission ``revision`` of ``attempt``: gating, awaiting, completed, or the gate that failed."""
     found = standing_of(engine, run)
     tries = found.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
@@ -145,14 +146,14 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
     data |= {"verdicts": verdicts} if verdicts else {}
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
-        told = f"Revision {revision} of {phase} is stored, but a gate said no. {tried.reason}"
+        message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
         hint = (
-            "Mend it and submit again; the new attempt is yours already." if newest.status is AttemptStatus.RUNNING
-            else "A rule of this phase goes on by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
-            else "The rules of this phase have ended: a person decides now." if newest.status is AttemptStatus.FAILED
-            else "Call start_phase and try again."
+            f"Fix it and resubmit. Attempt {newest.number} is already assigned to you." if newest.status is AttemptStatus.RUNNING
+            else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
+            else "No automatic retry is left; the user decides." if newest.status is AttemptStatus.FAILED
+            else f"Call start_phase to work on attempt {newest.number}."
         )  # fmt: skip
-        refused = Refused("gate_failed", told[:2500], hint)
+        refused = Refused("gate_failed", message[:2500], hint)
         data["verdicts"] = [{key: said[key] for key in said if key != "message"} for said in verdicts]
         return envelope_of(found, f"{phase}: gate failed", data, phase=phase, error=refused)
     return envelope_of(found, f"{phase}: {newest.status}", data, phase=phase)
@@ -174,7 +175,7 @@ def control_run(
     engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = "", *,
     max_cost_usd: float | None = None, max_tokens: int | None = None,
 ) -> Envelope:  # fmt: skip
-    """Pause, resume, cancel, proceed, automatic mode; a person who resumes may raise what the run may spend."""
+    """Pause, resume, cancel, proceed, automatic mode. A person who resumes can raise what the run may spend."""
     loaded = control.control(
         engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
     )
@@ -186,7 +187,7 @@ def read_artifact(
     engine: Engine, by: By, run: str, phase: str = "", artifact: str = "", revision: int | None = None,
     pointer: str = "", against: str = "",
 ) -> Envelope:  # fmt: skip
-    """An artifact, part of one, or its difference to another revision; without a name the list of them."""
+    """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
     del by
     found = standing_of(engine, run)
     data = artifact_views.read(
@@ -241,7 +242,7 @@ def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
 
 
 def _prompt_view(claim: Claim) -> str:
-    """The prompt, or its beginning and the file that holds the whole: instructions stand first, handed-over data last."""
+    """The prompt, or its beginning and the file with the whole: instructions come first, input data last."""
     if len(claim.prompt) <= _PROMPT_CHARS:
         return claim.prompt
     place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"

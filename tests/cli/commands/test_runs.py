@@ -161,7 +161,7 @@ def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) 
     said = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
     assert said.code == 1
     assert said.out.startswith("gate_failed: Revision 1 of build is stored")
-    assert "a person decides" in said.out
+    assert "the user decides" in said.out
     (kept,) = cli.json("artifact", "show", run).data["artifacts"]
     assert (kept["revision"], kept["note"]) == (1, "trust me")
 

@@ -229,7 +229,7 @@ def test_one_that_goes_on_elsewhere_is_waited_for(scene: Scene):
     at_the_files = restoring._alone(require_available(scene.root))  # pyright: ignore[reportPrivateUsage] - what that one holds
     with at_the_files:
         again = refused(going.rollback, scene.engine, HUMAN, run, f"cp-{going_back.to}")
-    assert (again.code, "are being put back" in again.message) == ("leased", True), again.message
+    assert (again.code, "are being restored" in again.message) == ("leased", True), again.message
     scene.engine.going_back.clear()
     assert scene.begin(run, "build").ok
 

@@ -75,8 +75,10 @@ def _needs_somebody(door: Door, found: "Overview") -> bool:
 
 def _ask_by_hand(door: Door, found: "Overview", asked: list[str]) -> None:
     """Say once, on standard error, where a person finds the prompt."""
-    for text in found.blockers:
-        if text not in asked and any(text.startswith(f"{path} is a person's:") for path in found.by_hand):
+    from wfe_mcp.views.blockers import manual_prompt
+
+    for text in (manual_prompt(found, path) for path in found.by_hand):
+        if text not in asked:
             asked.append(text)
             door.screen.talk(text)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.text import shortened
-from wfe_mcp.core.paths import typed
+from wfe_mcp.views.move_calls import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wfe_mcp.cli.terminal.screen import Screen
-    from wfe_mcp.views.envelope import Envelope, Next
+    from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["command_line", "origin_lines", "refusal_lines", "tell", "verdict_line", "where"]
+__all__ = ["origin_lines", "refusal_lines", "tell", "verdict_line", "where"]
 
 _WAITING = {
     "agent": "the agent", "human": "you", "job": "a job (gates run while a server, watch or submit works)",
@@ -70,27 +70,6 @@ def refusal_lines(envelope: Envelope) -> list[str]:
         for detail in error.details
     ]
     return lines + ([error.hint] if error.hint else []) + list(_next_lines(envelope))
-
-
-def command_line(move: Next) -> str:
-    """A legal next call as one types it."""
-    args: dict[str, Any] = move.args
-    run, phase = args.get("run", "RUN"), typed(str(args.get("phase", "PHASE")))
-    match move.tool:
-        case "start_phase" | "submit_artifact":
-            return f"wfe-mcp submit {run} {phase} --path FILE"
-        case "approve":
-            return f"wfe-mcp approve {run} {phase}"
-        case "status":
-            return f"wfe-mcp watch {run}" if "run" in args else "wfe-mcp list"
-        case "control_run":
-            return f"wfe-mcp {str(args.get('action', '')).replace('_', ' ')} {run}"
-        case "start_run":
-            return f"wfe-mcp start {args.get('template', 'TEMPLATE')} --inputs JSON"
-        case "list_templates":
-            return "wfe-mcp templates list"
-        case other:
-            return f"wfe-mcp {other.removesuffix('_phase').replace('_', '-')} {run} {phase}"
 
 
 def origin_lines(data: dict[str, Any]) -> Iterator[str]:

@@ -166,9 +166,11 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
     current.tx.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
     left = current.state.spec.max_invalid - current.attempt(phase).invalid
     current.refusal = Refused(
-        "invalid_artifact", f"The artifact of phase {phase!r} does not match its schema: {len(faults)} fault(s).",
-        f"Fix every place named in details and submit again; {left} more invalid artifact(s) end the attempt." if left > 0
-        else "The attempt has failed: ask the user to look.",
+        "invalid_artifact",
+        f"{phase!r} was not accepted: {len(faults)} {'error' if len(faults) == 1 else 'errors'} against {current.plan.schema_name(phase)}.",
+        f"Fix {'it' if len(faults) == 1 else f'all {len(faults)}'} and resubmit the whole artifact. "
+        f"Attempt {attempt.number} has {left} {'try' if left == 1 else 'tries'} left." if left > 0
+        else f"Attempt {attempt.number} has failed: ask the user to decide.",
         faults, run=current.run.id, phase=phase,
     )  # fmt: skip
     return Receipt(current.loaded, phase, attempt.number, 0)

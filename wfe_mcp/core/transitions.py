@@ -1,0 +1,228 @@
+"""Tables of the state machine: which command is possible in which status, how callers name it, what each event changes.
+
+Data only. ``moves.py`` reads the tables of commands, ``docs/reference/transitions.md`` is generated from all of them, and
+``tests/core/test_transitions.py`` compares them with random runs.
+
+Rules:
+1. A command that is in no row of the current status is refused (``illegal_transition``).
+2. A command with a row in ``CALLS`` can be given by an agent or a person. The server alone gives every other one: no list
+   for a caller and no hint names it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "ATTEMPT_MOVES", "CALLS", "EVENT_CHANGES", "RECORDING", "RUN_MOVES", "Call", "Caller", "Change",
+]  # fmt: skip
+
+_NEW = "superseded +new"
+
+ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
+    "pending": {
+        "Answer": "pending | ready | gating | skipped | failed", "Wake": "ready | gating", "Skip": "skipped",
+        "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+    },
+    "ready": {
+        "Answer": "running | gating | completed | failed", "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
+        "Cancel": "cancelled",
+    },
+    "running": {
+        "Answer": "running | gating | completed | failed", "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
+        "RefuseSubmission": "running | failed", "TimeOut": "failed", "FailAttempt": "failed", "Retry": _NEW,
+        "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+    },
+    "gating": {
+        "OpenGates": "gating", "LoseLease": "gating", "RecordVerdict": "gating | awaiting | ready | completed | failed",
+        "Edit": "gating", "TreeChange": "gating | failed", "Retry": _NEW, "Withdraw": _NEW,
+        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+    },
+    "awaiting": {
+        "LoseLease": "awaiting", "AskApproval": "awaiting", "Approve": "gating | ready | completed", "Reject": "failed",
+        "Withdraw": _NEW, "Edit": "gating", "TreeChange": "gating", "Skip": "skipped",
+        "ForceAccept": "ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+    },
+    "failed": {
+        "Answer": "failed", "EndCompensation": "failed", "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
+        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back",
+        "Cancel": "cancelled",
+    },
+    "completed": {
+        "Answer": "completed", "Proceed": "completed", "Retry": _NEW, "goto": "superseded", "rollback": "rolled_back",
+    },
+    "skipped": {"Retry": _NEW, "goto": "superseded", "rollback": "rolled_back"},
+    "rolled_back": {},
+    "superseded": {},
+    "cancelled": {},
+}  # fmt: skip
+"""Attempt status × command → where it leads. A failed attempt then continues through ``on_fail``, a completed one through
+``next``, a gating one through its gates. ``goto`` and ``rollback`` reach attempts from another phase or from the history,
+so no command of a phase has their name."""
+
+_RESULTS = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
+            "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Overrule", "Retry")  # fmt: skip
+"""A paused run starts nothing, but records these."""
+_WORK = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RESULTS)
+_REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
+_LATE = ("LoseLease", "RecordVerdict", "TreeChange")
+"""What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
+
+RECORDING = frozenset({*_RESULTS, "FailAttempt", "EndCompensation"}) - {"Retry", "Skip", "Edit", "ForceAccept"}
+"""What jobs bring while a rollback restores the files of a run."""
+
+
+def _history(status: str) -> dict[str, str]:
+    """Checkpoints leave the status as it is; a rollback leads to an earlier one."""
+    stays = dict.fromkeys(("TakeCheckpoint", "BeginRollback", "AbandonRollback"), status)
+    return stays | {"Rollback": "running | waiting | paused | blocked | failed | completed"}
+
+
+RUN_MOVES: Mapping[str, Mapping[str, str]] = {
+    "pending": {
+        "StartRun": "running",
+        "ForkRun": "running | waiting | paused | blocked | failed | completed",
+        "Cancel": "cancelled",
+    },
+    "running": dict.fromkeys(_WORK, "running | waiting | completed | blocked | failed | paused")
+    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled"}
+    | _history("running"),
+    "waiting": dict.fromkeys(_WORK, "running | waiting | completed | blocked | failed | paused")
+    | {
+        "Proceed": "running",
+        "SetAuto": "running | waiting",
+        "Pause": "paused",
+        "Cancel": "cancelled",
+    }
+    | _history("waiting"),
+    "paused": dict.fromkeys(_RESULTS, "paused")
+    | {"StartPhase": "paused", "SetAuto": "paused", "Resume": "running", "Cancel": "cancelled"}
+    | _history("paused"),
+    "blocked": dict.fromkeys(_REOPENING, "running")
+    | dict.fromkeys(_LATE, "blocked")
+    | {"Proceed": "running", "Cancel": "cancelled"}
+    | _history("blocked"),
+    "failed": dict.fromkeys(_REOPENING, "running")
+    | dict.fromkeys(_LATE, "failed")
+    | {"Cancel": "cancelled"}
+    | _history("failed"),
+    "completed": {"Retry": "running"} | _history("completed"),
+    "cancelled": {},
+}
+"""Run status × command → where it leads. ``running``: the run continues, and what follows may let it wait or end."""
+
+Caller = Literal["agent", "human", "server"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a caller names a command: ``verb`` in a sentence, the MCP ``tool`` (empty: none), the CLI ``command``.
+
+    ``callers``: who may ever give it; the guards say when. ``action``: the argument of ``control_run``.
+    """
+
+    verb: str
+    tool: str
+    command: str
+    callers: tuple[Caller, ...] = ("agent", "human")
+    action: str = ""
+
+
+CALLS: Mapping[str, Call] = {
+    "StartPhase": Call("start", "start_phase", "submit", ("agent", "human", "server")),
+    "Submit": Call("submit", "submit_artifact", "submit", ("agent", "human", "server")),
+    "AskApproval": Call("approve", "approve", "approve"),
+    "Approve": Call("approve", "approve", "approve"),
+    "Reject": Call("reject", "reject", "reject", ("human",)),
+    "Withdraw": Call("withdraw", "reject", "reject"),
+    "Retry": Call("retry", "retry_phase", "retry"),
+    "Skip": Call("skip", "skip_phase", "skip"),
+    "ForceAccept": Call("force-accept", "", "force-accept", ("human",)),
+    "Edit": Call("edit", "", ""),
+    "Overrule": Call("overrule", "", "opinion overrule", ("human",)),
+    "Proceed": Call("proceed", "control_run", "proceed", ("human",), "proceed"),
+    "Resume": Call("resume", "control_run", "resume", action="resume"),
+    "SetAuto": Call("switch automatic mode", "control_run", "auto", action="auto_on"),
+    "Pause": Call("pause", "control_run", "pause", action="pause"),
+    "Cancel": Call("cancel", "control_run", "cancel", action="cancel"),
+}
+"""Command → its names. ``start_run``, ``rollback``, ``undo`` and checkpoints need more than the state of one run (inputs,
+a moment of the log), so no list of legal moves has them. ``Edit`` has no command: a changed file in ``.wfe/runs`` gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event does to statuses. ``own``: those of the attempt that it names; ``others``: those of further attempts.
+
+    Both are before → after; ``new``: the attempt did not exist. ``run``: what the run's status becomes; empty: it stays,
+    or follows from the attempts (``running`` or ``waiting``).
+    """
+
+    own: Mapping[str, str] = field(default_factory=dict[str, str])
+    others: Mapping[str, str] = field(default_factory=dict[str, str])
+    run: str = ""
+
+
+def _each(statuses: str, after: str) -> dict[str, str]:
+    return dict.fromkeys(statuses.split(), after)
+
+
+_CLOSED = {"pending": "skipped"} | _each("ready running gating awaiting", "cancelled")
+"""The attempts in the open items of a loop, or in a recovery, that ends."""
+_LEFT = _each("pending ready running gating awaiting failed completed skipped rolled_back cancelled", "superseded")
+
+EVENT_CHANGES: Mapping[str, Change] = {
+    "RunStarted": Change(others={"new": "pending"}, run="running"),
+    "RunForked": Change(
+        others={"new": "pending | ready | running | gating | failed | completed | skipped | rolled_back | superseded | cancelled"},
+        run="running | paused | blocked | failed | completed",
+    ),
+    "WhenAnswered": Change({"pending": "pending"}),
+    "LocksNamed": Change({"pending": "pending"}),
+    "PhaseReady": Change(_each("pending gating awaiting failed", "ready")),
+    "PhaseStarted": Change({"ready": "running"}),
+    "LeaseLost": Change({"running": "ready", "gating": "gating", "awaiting": "awaiting"}),
+    "SubmissionRefused": Change({"running": "running"}),
+    "RevisionSubmitted": Change(_each("running gating awaiting failed", "gating"), _CLOSED),
+    "GatesOpened": Change(_each("pending running gating", "gating")),
+    "GateJudged": Change({"gating": "gating | awaiting"}),
+    "TreeChanged": Change(_each("gating awaiting", "gating")),
+    "ApprovalAwaited": Change({"gating": "awaiting"}),
+    "ApprovalAsked": Change({"awaiting": "awaiting"}),
+    "ApprovalGiven": Change({"awaiting": "gating"}),
+    "OpinionOverruled": Change(_each("gating failed", "gating"), _CLOSED),
+    "PhaseForced": Change({"awaiting": "awaiting", "failed": "failed"}, _CLOSED),
+    "PhaseCompleted": Change(_each("running gating awaiting failed", "completed")),
+    "NextJudged": Change({"completed": "completed"}),
+    "PhaseProceeded": Change({"completed": "completed"}),
+    "PhaseSkipped": Change(_each("pending ready running awaiting failed", "skipped"), _CLOSED),
+    "AttemptFailed": Change(_each("pending ready running gating awaiting", "failed"), _CLOSED),
+    "MendingBegan": Change({"failed": "failed"}),
+    "RecoveryOpened": Change({"failed": "failed"}, {"new": "pending"}),
+    "MendingEnded": Change({"failed": "failed"}, _CLOSED),
+    "HumanAwaited": Change({"failed": "failed"}),
+    "AttemptOpened": Change({"new": "pending | ready | running"}, _LEFT),
+    "LoopOpened": Change({"ready": "running"}),
+    "ItemOpened": Change({"running": "running"}, {"new": "pending"}),
+    "ItemClosed": Change({"running": "running"}, _CLOSED | {"running": "cancelled | failed"}),
+    "LoopFinished": Change({"running": "running"}),
+    "WentTo": Change(others={"new": "pending | running"} | _LEFT),
+    "AutoSwitched": Change(),
+    "RunPaused": Change(run="paused"),
+    "RunResumed": Change(run="running"),
+    "RunReopened": Change(run="running"),
+    "RunBlocked": Change(run="blocked"),
+    "RunFailed": Change(run="failed"),
+    "RunCompleted": Change(others=_CLOSED | {"failed": "cancelled"}, run="completed"),
+    "RunCancelled": Change(others=_each("pending ready running gating awaiting failed", "cancelled"), run="cancelled"),
+    "CheckpointTaken": Change(),
+    "RollbackBegan": Change(),
+    "RollbackAbandoned": Change(),
+    "RolledBack": Change(
+        others={"new": "pending | ready | running | gating | failed | completed | skipped | cancelled"}
+        | _each("pending ready running gating awaiting failed completed skipped", "rolled_back"),
+        run="running | paused | blocked | failed | completed",
+    ),
+    "RecordsKept": Change(),
+}  # fmt: skip
+"""Event → the statuses that it changes."""

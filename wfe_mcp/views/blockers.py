@@ -1,0 +1,97 @@
+"""Why a run does not move, as sentences; each ends with the command that is legal for the user, where there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.paths import typed
+from wfe_mcp.engine.kernel.read_only_runs import way_on
+from wfe_mcp.providers.manual import places
+from wfe_mcp.views.move_calls import USER, user_commands, user_moves
+from wfe_mcp.workspace.files.mirror import attempt_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import UnionType
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.engine.runs.overview import Overview
+
+__all__ = ["blockers", "manual_prompt"]
+
+_STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
+_DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
+
+
+def blockers(found: Overview) -> tuple[str, ...]:
+    """What stops the run: its own state, then each phase, then what is outside it."""
+    if found.origin is not None:
+        if found.loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
+            return ()
+        return (f"Imported, so it cannot continue here. Start a new run: {way_on(found.loaded.record)}",)
+    of_phases = (_of_phase(found, attempt) for attempt in found.loaded.state.open_attempts)
+    manual = (manual_prompt(found, path) for path in found.by_hand)
+    return (*_of_run(found), *(text for text in of_phases if text), *manual, *found.obstacles)
+
+
+def manual_prompt(found: Overview, path: PhasePath) -> str:
+    """Where the prompt of a phase is that a person works in place of a model, and where the answer goes."""
+    attempt, run = found.loaded.state.current(path), found.loaded.record.id
+    prompt, answers = places(attempt_folder(run, path, attempt.number))
+    return (
+        f"{path} is manual: its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself), "
+        f"or: wfe-mcp submit {run} {typed(path)} --path FILE"
+    )
+
+
+def _of_run(found: Overview) -> Iterator[str]:
+    state = found.loaded.state
+    if state.status in _STOPPED:
+        yield f"The run is {state.status}: {state.reason or 'stopped'}"
+    if state.going_back is not None:
+        yield f"The run is going back to event {state.going_back.to}; its files are being restored"
+
+
+def _of_phase(found: Overview, attempt: Attempt) -> str:
+    state, run = found.loaded.state, found.loaded.record.id
+    match attempt.status:
+        case AttemptStatus.AWAITING:
+            return _awaiting(found, attempt)
+        case AttemptStatus.FAILED if attempt.mending:
+            now = f"{attempt.recovery} runs inside it" if attempt.mending == "recover" else "it is being undone"
+            return f"{attempt.phase} failed ({_first_line(attempt.reason)}); {now}"
+        case AttemptStatus.FAILED:
+            decide = _command(found, attempt, _DECISIONS)
+            return f"{attempt.phase} failed ({_first_line(attempt.reason)}){decide and f'; decide: {decide}'}"
+        case AttemptStatus.COMPLETED if attempt.held:
+            proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)
+            command = "" if refusal(state, proceed) else f"; continue: wfe-mcp proceed {run}"
+            return f"{attempt.phase} is completed and held{command}"
+        case AttemptStatus.READY if state.phase(attempt.phase).kind == "human":
+            submit = _command(found, attempt, c.StartPhase)
+            return f"{attempt.phase} is the user's task{submit and f': {submit}'}"
+        case _:
+            return ""
+
+
+def _awaiting(found: Overview, attempt: Attempt) -> str:
+    gate = current_gate(found.loaded.state, attempt)
+    if gate is None or gate[0] != "approval":
+        return f"{attempt.phase} needs trust ({_first_line(attempt.reason)}): wfe-mcp init or wfe-mcp trust"
+    assurance = getattr(found.plan.gates(attempt)[gate[1]], "assurance", "human")
+    approve = _command(found, attempt, c.AskApproval)
+    return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}{approve and f': {approve}'}"
+
+
+def _command(found: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:
+    return user_commands(found, [move for move in user_moves(found, attempt) if isinstance(move, kinds)])
+
+
+def _first_line(reason: str) -> str:
+    """The first line: the output of a check follows in further lines."""
+    return reason.partition("\n")[0][:200]

@@ -1,0 +1,85 @@
+"""Legal moves in the names of each interface: the MCP call, the line for a terminal, the label of a button.
+
+The names are those of ``CALLS`` in ``core/transitions.py``; this module adds arguments and options.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.moves import action, phase_moves
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.transitions import CALLS
+from wfe_mcp.views.envelope import Next
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.runs.overview import Overview
+
+__all__ = ["USER", "button", "command_line", "submit_call", "tool_call", "user_commands", "user_moves"]
+
+USER = By("user", Channel.CLI, Assurance.PASSKEY)
+"""The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
+
+_OPTIONS = {
+    "submit": " --path FILE", "reject": " --feedback TEXT", "force-accept": " --reason TEXT",
+    "opinion overrule": " --reason TEXT",
+}  # fmt: skip
+_COMMANDS = {(call.tool, call.action): call.command for call in CALLS.values() if call.tool}
+"""MCP tool and action → CLI command."""
+
+
+def tool_call(run: str, move: c.Command, why: str = "") -> Next:
+    """``move`` as an MCP call. The command must have a tool."""
+    args: dict[str, Any] = {"run": run}
+    if isinstance(move, c.PhaseCommand):
+        args["phase"] = move.phase
+    if action(move):
+        args["action"] = action(move)
+    return Next(CALLS[type(move).__name__].tool, args, why=why)
+
+
+def submit_call(run: str, phase: str, attempt: int) -> Next:
+    """Submit the artifact that the schema in ``data.output`` describes."""
+    args: dict[str, Any] = {"run": run, "phase": phase, "attempt": attempt}
+    return Next(CALLS["Submit"].tool, args, {"artifact": "/data/output/schema"})
+
+
+def command_line(call: Next) -> str:
+    """An MCP call as one types it at a terminal."""
+    args: dict[str, Any] = call.args
+    match call.tool:
+        case "status":
+            return f"wfe-mcp watch {args['run']}" if "run" in args else "wfe-mcp list"
+        case "start_run":
+            return f"wfe-mcp start {args.get('template', 'TEMPLATE')} --inputs JSON"
+        case "list_templates":
+            return "wfe-mcp templates list"
+        case "control_run":
+            return f"wfe-mcp {str(args.get('action', '')).replace('_', ' ')} {args.get('run', 'RUN')}"
+        case tool:
+            command = _COMMANDS.get((tool, ""), tool.replace("_", "-"))
+            return f"wfe-mcp {command} {args.get('run', 'RUN')} {typed(str(args.get('phase', 'PHASE')))}{_OPTIONS.get(command, '')}"
+
+
+def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
+    """What the user can do with ``attempt`` now."""
+    return phase_moves(found.loaded.state, attempt, USER, found.loaded.record.updated_at)
+
+
+def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
+    """Commands of one phase in one line: ``wfe-mcp retry|skip RUN PHASE``; empty for no moves."""
+    commands = dict.fromkeys(CALLS[type(move).__name__].command for move in moves)
+    names = [name for name in commands if name]
+    options = _OPTIONS.get(names[0], "") if len(names) == 1 else ""
+    run = found.loaded.record.id
+    return f"wfe-mcp {'|'.join(names)} {run} {typed(moves[0].phase)}{options}" if names else ""
+
+
+def button(move: c.Command) -> str:
+    """The label of the button that gives ``move``."""
+    return CALLS[type(move).__name__].verb.capitalize()
