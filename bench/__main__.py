@@ -2,7 +2,7 @@
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls find loops memory tokens fleet jobs models fuzz checkpoints   some of it
+python -m bench startup calls find loops memory tokens fleet jobs models fuzz checkpoints git   some of it
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import calls, checkpoints, find, fleet, fuzz, jobs, loops, memory, models, startup, tokens
+from bench import (
+    calls,
+    checkpoints,
+    find,
+    fleet,
+    fuzz,
+    git_processes,
+    jobs,
+    loops,
+    memory,
+    models,
+    startup,
+    tokens,
+)
 from bench.figures import Figure, print_figures
 from bench.scene import Scene, scene
 
@@ -42,6 +55,7 @@ def main(argv: list[str]) -> int:
         "jobs": ("Jobs", partial(jobs.measure, times=5 if quick else 20)),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
+        "git": ("Git processes", git_processes.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
     }
     print(

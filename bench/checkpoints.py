@@ -28,11 +28,11 @@ _Value = TypeVar("_Value")
 def measure(scene: Scene, times: int) -> list[Figure]:
     """Milliseconds, the middle of ``times`` rounds; the first checkpoint is the first of each round's new changes.
 
-    Where nothing has changed, a server sees that by itself; the first time it asks git, as where something has.
+    Where nothing has changed, a server hashes nothing and asks git nothing; the first of a process hashes every file.
     """
     from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, keep, take
     from wfe_mcp.workspace.git.restore import Restored, restore
-    from wfe_mcp.workspace.git.unchanged import Snapshots
+    from wfe_mcp.workspace.git.snapshot import Snapshots
 
     root, limits = scene.root, Limits()
     _many_files(root)
@@ -56,7 +56,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
         kept = _timed(snapshot, first)
         keep(root, f"bench/cp-{number}", kept.commit)
         _timed(snapshot, again)
-        server = Snapshots(grain_ns=0)  # else nothing that changed just now is believed
+        server = Snapshots()
         before = server.take(root, {}, limits, datetime.now(UTC))
         after = _timed(lambda by=server: by.take(root, {}, limits, datetime.now(UTC)), walked)
         assert after is before, "nothing has changed"

@@ -26,7 +26,8 @@ from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env, run_child
 from wfe_mcp.workspace.config.checks import FrozenCheck
-from wfe_mcp.workspace.git import repository as git
+from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
 
 __all__ = ["run_check"]
 
@@ -121,7 +122,7 @@ class _Facts:
 
 
 def _files(root: Path, plan: Execution) -> _Files:
-    return _Files(git.tree_hash(root, plan.ignored), git.head(root))
+    return _Files(tree_hash(root, plan.ignored), head(root))
 
 
 def _place(evidence_dir: Path, name: str) -> _Place:
@@ -192,7 +193,7 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
     result, before, after = facts.result, facts.before, facts.after
     changed: list[str] = []
     if before.tree and after.tree and before.tree != after.tree:
-        changed = git.changed_paths(root, before.tree, after.tree)
+        changed = changed_paths(root, before.tree, after.tree)
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),

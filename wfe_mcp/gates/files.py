@@ -11,7 +11,7 @@ from pathlib import Path
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git import repository as git
+from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
 
 __all__ = ["judge_files"]
 
@@ -27,10 +27,10 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     tree: str | None = None
     is_bounded = "within" in gate.model_fields_set  # an expression may give no glob at all: then nothing may change
     if gate.unchanged or is_bounded:
-        tree = git.tree_hash(root, ignored)
+        tree = tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
             return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
-        changed = git.changed_paths(root, tree_at_start, tree)
+        changed = changed_paths(root, tree_at_start, tree)
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
     strayed = [path for path in changed or () if is_bounded and not match_globs(path, gate.within)]

@@ -4,7 +4,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.engine.files.checkpoints import prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.workspace.git.checkpoints import content, drop, kept
-from wfe_mcp.workspace.git.unchanged import Snapshots
+from wfe_mcp.workspace.git.snapshot import Snapshots
 
 
 def configured(scene: Scene, text: str) -> None:
@@ -95,4 +95,4 @@ def test_shared_files_that_somebody_else_let_go_are_kept_again(scene: Scene):
 
 def still(scene: Scene) -> None:
     """Nothing in the folder is so new that its time does not tell."""
-    scene.engine.snapshots = Snapshots(grain_ns=0)
+    scene.engine.snapshots = Snapshots()

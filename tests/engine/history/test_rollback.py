@@ -17,7 +17,7 @@ from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.git.checkpoints import drop, kept
-from wfe_mcp.workspace.git.unchanged import Snapshots
+from wfe_mcp.workspace.git.snapshot import Snapshots
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -280,6 +280,7 @@ def test_files_that_need_not_be_kept_are_let_go_and_the_state_alone_goes_back(sc
     first = take_checkpoint(scene.engine, run, HUMAN)
     scene.write(".wfe/config.toml", "[checkpoints]\nkeep = 1\n")
     scene.trust_config()
+    scene.write("app.py", "VALUE = 'another'\n")
     scene.begin(run, "plan")
     assert prune(scene.engine, run) == [f"{run}/{first.name}"]
     assert prune(scene.engine) == []

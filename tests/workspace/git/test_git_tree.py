@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git import repository as workspace_git
-from wfe_mcp.workspace.git.repository import changed_paths, tree_hash
+from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
 
 Git = Callable[..., str]
 
@@ -212,14 +211,13 @@ def test_nested_repositories_count_by_their_commit(root: Path, repo: Git) -> Non
     assert tree(root) != unborn
 
 
-def test_large_untracked_files_count_without_being_stored(
-    root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workspace_git, "LARGE_FILE_BYTES", 10)
-    (root / "model.bin").write_text("x" * 100)
+def test_large_untracked_files_count_without_being_stored(root: Path, repo: Git) -> None:
+    (root / "model.bin").write_text("x" * 5_000_000)
     (root / "model.sh").write_text("y" * 100)
     (root / "model.sh").chmod(0o755)
+    stored = {each for each in (root / ".git/objects").rglob("*") if each.is_file()}
     before = tree(root)
+    assert {each for each in (root / ".git/objects").rglob("*") if each.is_file()} == stored
     repo("add", "-A")
     repo("commit", "-q", "-m", "large")
     assert tree(root) == before

@@ -1,5 +1,6 @@
 """What git knows, and what a repository may not make it do."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,8 @@ from wfe_mcp.workspace.git.repository import (
     head,
     is_ancestor,
     is_clean,
-    tree_hash,
 )
+from wfe_mcp.workspace.working_tree import tree_hash
 
 Git = Callable[..., str]
 
@@ -124,20 +125,22 @@ def test_nothing_that_the_repository_configures_is_run(root: Path, repo: Git, tm
     assert not trace.exists()
 
 
-def test_filters_of_the_person_run_and_a_repository_cannot_swap_them(root: Path, repo: Git, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whose", ["--global", "--local"])
+def test_no_filter_takes_part_in_a_tree(root: Path, repo: Git, tmp_path: Path, whose: str) -> None:
     trace = tmp_path / "ran"
-    subprocess.run(["git", "config", "--global", "filter.up.clean", "tr a-z A-Z"], check=True)
     (root / ".gitattributes").write_text("*.txt filter=up\n")
     (root / "b.txt").write_text("b\n")
-    theirs = tree_hash(root)
-    repo("config", "filter.up.clean", f"touch '{trace}'; cat")
-    assert tree_hash(root) == theirs
-    assert not trace.exists()
-    repo("config", "--unset", "filter.up.clean")
     repo("add", "-A")
-    repo("commit", "-q", "-m", "upper")
-    assert repo("show", "HEAD:b.txt") == "B\n"
-    assert repo("rev-parse", "HEAD^{tree}").strip() == theirs
+    repo("commit", "-q", "-m", "as it lies on the disk")
+    before = tree_hash(root)
+    assert repo("rev-parse", "HEAD^{tree}").strip() == before
+    repo("config", whose, "filter.up.clean", f"touch '{trace}'; tr a-z A-Z")
+    assert tree_hash(root) == before
+    assert not trace.exists()
+    os.utime(root / "b.txt", (1, 1))
+    repo("add", "-A")
+    assert repo("show", ":b.txt") == "B\n"
+    assert tree_hash(root) == before
 
 
 def test_filters_of_a_submodule_do_not_run(root: Path, repo: Git, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import refused
+from wfe_mcp.workspace.git import command as git_command
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, Anchor, add_commit, add_line, anchor_file, commits_of, lines_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_anchors_are_a_chain_of_commits_and_come_back_oldest_first(root: Path) -> None:
     assert commits_of(root) is None
-    made = [add_commit(root, anchor(number))[0] for number in (1, 2, 3)]
+    made = [add_commit(root, anchor(number)) for number in (1, 2, 3)]
     found = commits_of(root)
     assert found is not None
     assert [one.commit for one in found] == made
@@ -84,11 +85,24 @@ def test_servers_that_write_at_once_lose_none(root: Path) -> None:
     }
 
 
-def test_a_tip_that_is_known_and_outdated_loses_nothing(root: Path) -> None:
-    known = add_commit(root, anchor(1))
-    add_commit(root, anchor(2), known)
-    add_commit(root, anchor(3), known)
+def test_a_tip_in_a_pack_or_of_a_linked_worktree_loses_nothing(root: Path, tmp_path: Path) -> None:
+    add_commit(root, anchor(1))
+    git(root, "pack-refs", "--all")
+    git(root, "repack", "-q", "-a", "-d")
+    add_commit(root, anchor(2))
+    git(root, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "--allow-empty", "-m", "first")
+    git(root, "worktree", "add", "-q", str(tmp_path / "linked"))
+    add_commit(tmp_path / "linked", anchor(3))
     assert [sorted(one.runs) for one in commits_of(root) or ()] == [["run1"], ["run2"], ["run3"]]
+    assert "dangling" not in git(root, "fsck", "--strict")
+
+
+def test_no_process_of_git_is_needed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_commit(root, anchor(1))
+    with monkeypatch.context() as counted:
+        counted.setattr(git_command.subprocess, "run", None)
+        add_commit(root, anchor(2))
+    assert [sorted(one.runs) for one in commits_of(root) or ()] == [["run1"], ["run2"]]
 
 
 def test_a_ref_that_cannot_be_written_is_refused_and_says_why(root: Path) -> None:
@@ -100,8 +114,8 @@ def test_a_ref_that_cannot_be_written_is_refused_and_says_why(root: Path) -> Non
 
 
 def test_replaced_commits_are_not_believed(root: Path) -> None:
-    first, _ = add_commit(root, anchor(1))
-    second, _ = add_commit(root, anchor(2))
+    first = add_commit(root, anchor(1))
+    second = add_commit(root, anchor(2))
     git(root, "update-ref", f"refs/replace/{second}", first)
     found = commits_of(root)
     assert found is not None
@@ -109,7 +123,8 @@ def test_replaced_commits_are_not_believed(root: Path) -> None:
 
 
 def test_commits_of_other_hands_in_the_ref_are_passed_over(root: Path) -> None:
-    tip, tree = add_commit(root, anchor(1))
+    tip = add_commit(root, anchor(1))
+    tree = git(root, "rev-parse", f"{tip}^{{tree}}").strip()
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
     other = git(root, *identity, "commit-tree", tree, "-p", tip, "-m", '{"project": 1}\n{nonsense').strip()
     git(root, "update-ref", AUDIT_REF, other)

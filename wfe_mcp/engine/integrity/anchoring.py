@@ -61,7 +61,6 @@ class Anchoring:
         self._changed: set[str] = set()
         self._due: float | None = None
         self._first: float | None = None
-        self._tip = ("", "")
         self._settings: Head | None = None
         self._wake = threading.Condition()
         self._writing = threading.Lock()
@@ -155,8 +154,7 @@ class Anchoring:
         anchor = Anchor(engine.project_id, engine.clock(), tails, settings)
         if engine.project.is_git:
             try:
-                self._tip = add_commit(engine.root, anchor, self._tip)
-                anchor = replace(anchor, commit=self._tip[0])
+                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
             except Refused as refused:  # the other place still gets it
                 self._complain(refused)
         add_line(anchor_file(engine.store.path, engine.project_id), anchor)

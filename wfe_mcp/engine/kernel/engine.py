@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.git.unchanged import Snapshots
+    from wfe_mcp.workspace.git.snapshot import Snapshots
     from wfe_mcp.workspace.system.location import Project
 
 __all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
@@ -134,7 +134,7 @@ class Engine:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Where the files of runs are saved; it knows those it has just saved."""
-        from wfe_mcp.workspace.git.unchanged import Snapshots
+        from wfe_mcp.workspace.git.snapshot import Snapshots
 
         return Snapshots()
 

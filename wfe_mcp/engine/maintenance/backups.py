@@ -183,7 +183,7 @@ def tell_set_backs(engine: Engine) -> None:
             with suppress(Refused):  # the other place still gets it
                 from dataclasses import replace
 
-                anchor = replace(anchor, commit=add_commit(engine.root, anchor)[0])
+                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
         add_line(file, anchor)
 
 

@@ -14,9 +14,8 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import run_git, text_of
-from wfe_mcp.workspace.git.snapshot import Snapshot, available, read_snapshot, take
+from wfe_mcp.workspace.git.snapshot import Snapshot, available, read_snapshot, saying_why, take
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
-from wfe_mcp.workspace.git.snapshot_repository import saying_why
 
 __all__ = [
     "REFS", "FileChange", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "files", "keep",
@@ -70,8 +69,9 @@ def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
 
 def drop(root: Path, names: Iterable[str]) -> None:
     """Keep these no longer; names that are not there are passed over. The objects go with the user's next ``git gc``."""
-    there = kept(root)
-    lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(set(names)) if name in there]
+    names = set(names)
+    there = kept(root) if names else {}
+    lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
     with saying_why("Checkpoints cannot be dropped"):
         if lines:
             run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())

@@ -1,4 +1,4 @@
-"""How do we run git so that a repository cannot make it run anything?
+"""Git as a process, run so that a repository cannot make it run anything; and where a repository is.
 
 Rules:
 1. No hook, fsmonitor, signing program, pager, transport or lazy fetch runs; our ``-c`` beats the repository's file.
@@ -12,10 +12,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["Repository", "quiet_filters", "repository", "require_repository", "run_git", "text_of"]
+__all__ = [
+    "Repository", "Setting", "is_true", "quiet_filters", "repository", "require_repository", "run_git", "setting", "settings_of", "text_of", "user_files",
+]  # fmt: skip
 
 GIT_TIMEOUT_S = 120.0
 
@@ -46,7 +49,11 @@ _SAFE = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The git side of a project root. ``prefix``: the root below ``top``, ``""`` or ending in a slash."""
+    """The git side of a project root. ``prefix``: the root below ``top``, ``""`` or ending in a slash.
+
+    ``common``: the git directory of all worktrees. ``hash_name``: ``sha1`` or ``sha256``. ``is_shared``: what is written
+    to it needs rights that only git sets.
+    """
 
     root: Path
     top: Path
@@ -54,25 +61,93 @@ class Repository:
     common: Path
     index: Path
     objects: Path
+    hash_name: str = "sha1"
+    is_shared: bool = False
+
+
+_FOUND: dict[Path, tuple[bytes, Repository]] = {}
 
 
 def repository(root: Path) -> Repository | None:
-    """The repository that holds ``root``; None without git, without a work tree, or where git ignores ``root``."""
+    """The repository that holds ``root``; None without git, without a work tree, or where git ignores ``root``.
+
+    Git is asked again when one of the files changes that its answer depends on; "none" is never remembered.
+    """
+    if shutil.which("git") is None or not root.is_dir():
+        return None
+    depends_on = _depends_on(root)
+    known = _FOUND.get(root)
+    if known is not None and known[0] == depends_on:
+        return known[1]
+    found = _repository(root)
+    if found is not None and depends_on is not None:
+        _FOUND[root] = depends_on, found
+    return found
+
+
+def _repository(root: Path) -> Repository | None:
     # One call, one line each: a path with a line break in it makes the count wrong, which reads as "no repository".
-    asked = ("--show-toplevel", "--git-common-dir", "--git-path", "index", "--git-path", "objects", "--show-prefix")
+    asked = (
+        "--show-toplevel", "--git-common-dir", "--git-path", "index", "--git-path", "objects", "--show-object-format",
+        "--show-prefix",
+    )  # fmt: skip
     done = run_git(root, "rev-parse", *asked, ok=None)
     if done is None or done.returncode:
         return None
     lines = _names(done.stdout).removesuffix("\n").split("\n")
-    if len(lines) != 5:
+    if len(lines) != 6:
         return None
-    top, common, index, objects, prefix = lines
+    top, common, index, objects, hash_name, prefix = lines
     top_path = Path(top)
     if not root.resolve().is_relative_to(top_path.resolve()):
         return None  # core.worktree points elsewhere
     if prefix and _answers(root, "check-ignore", "-q", "."):
         return None
-    return Repository(root, top_path, prefix, (root / common).resolve(), root / index, (root / objects).resolve())
+    common_path = (root / common).resolve()
+    is_shared = b"sharedrepository" in _bytes_of(common_path / "config").lower()
+    return Repository(
+        root, top_path, prefix, common_path, root / index, (root / objects).resolve(), hash_name, is_shared
+    )
+
+
+def _depends_on(root: Path) -> bytes | None:
+    """The bytes of all files that decide what ``repository`` answers; None where git alone can tell."""
+    real = root.resolve()
+    top = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), None)
+    if top is None:
+        return None
+    git = top / ".git"
+    parts = [os.fsencode(git)]
+    if git.is_file():  # of a worktree or a submodule: it names the git directory
+        parts.append(_bytes_of(git))
+        git = top / os.fsdecode(parts[-1].removeprefix(b"gitdir:").strip())
+    parts.append(_bytes_of(git / "commondir"))
+    common = git / os.fsdecode(parts[-1].strip())
+    there = [os.path.lexists(place) for place in (git / "HEAD", common / "objects", common / "refs")]
+    parts += [_bytes_of(common / "config"), _bytes_of(git / "config.worktree")]
+    if not all(there) or not parts[-2]:
+        return None
+    if real != top:  # whether the repository ignores the root
+        above = [folder / ".gitignore" for folder in real.parents if folder.is_relative_to(top)]
+        users = [_bytes_of(place) for place in user_files("config")]
+        if any(b"excludesfile" in each.lower() or b"include" in each.lower() for each in (*users, *parts[-2:])):
+            return None
+        parts += [*users, *map(_bytes_of, (*above, common / "info" / "exclude", *user_files("ignore")))]
+    return b"\0".join(b"%d:%s" % (len(each), each) for each in parts)
+
+
+def user_files(name: str) -> list[Path]:
+    """Where git looks for a configuration file of the user: ``config`` or ``ignore``."""
+    home = Path(os.environ.get("HOME") or Path.home())
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "git")
+    return [folder / name, *([home / ".gitconfig"] if name == "config" else [])]
+
+
+def _bytes_of(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""
 
 
 def require_repository(root: Path) -> Repository:
@@ -124,15 +199,53 @@ def text_of(done: subprocess.CompletedProcess[bytes] | None) -> str:
     return _names(done.stdout).rstrip("\n") if done else ""
 
 
+class Setting(NamedTuple):
+    """One line of git's configuration. ``scope``: system, global, local or worktree."""
+
+    scope: str
+    key: str
+    value: str
+
+
+_SETTINGS: dict[Path, tuple[bytes, tuple[Setting, ...]]] = {}
+
+
+def settings_of(root: Path) -> tuple[Setting, ...]:
+    """The configuration that git uses in ``root``, what counts last; asked again when one of its files changes."""
+    found = repository(root)
+    places = [*user_files("config"), Path("/etc/gitconfig")]
+    if found is not None:
+        places += [found.common / "config", found.index.parent / "config.worktree"]
+    bytes_now = b"\0".join(map(_bytes_of, places))
+    known = _SETTINGS.get(root)
+    if known is not None and known[0] == bytes_now:
+        return known[1]
+    done = run_git(root, "config", "--show-scope", "-z", "--list", ok=None)
+    words = _names(done.stdout).split("\0") if done else []
+    entries = ((scope, *line.partition("\n")) for scope, line in zip(words[0::2], words[1::2], strict=False))
+    settings = tuple(Setting(scope, key, value) for scope, key, _, value in entries if scope != "command")
+    if found is not None and not any(each.key.startswith("include") for each in settings):
+        _SETTINGS[root] = bytes_now, settings
+    return settings
+
+
+def setting(root: Path, key: str, default: str) -> str:
+    """What git's configuration says of ``key`` (lower case)."""
+    return next((each.value for each in reversed(settings_of(root)) if each.key == key), default)
+
+
+def is_true(value: str) -> bool:
+    """As git reads a boolean; a key without a value is true."""
+    return value.lower() in {"", "true", "yes", "on", "1"}
+
+
 def quiet_filters(root: Path) -> dict[str, str]:
     """Variables that switch off every filter which the repository's own configuration defines or overrides."""
-    done = run_git(root, "config", "--show-scope", "-z", "--get-regexp", r"^filter\..*\.", ok=None)
-    words = _names(done.stdout).split("\0") if done else []
     theirs: dict[str, str] = {}
     ours: dict[str, str] = {}
-    for scope, entry in zip(words[0::2], words[1::2], strict=False):
-        key, _, value = entry.partition("\n")
-        (theirs if scope in {"system", "global"} else ours)[key] = value
+    for scope, key, value in settings_of(root):
+        if key.startswith("filter.") and key.count(".") > 1:
+            (theirs if scope in {"system", "global"} else ours)[key] = value
     settings: list[tuple[str, str]] = []
     for key in ours:
         # Only keys that the repository sets: an empty `process` beside the person's `clean` would switch both off.

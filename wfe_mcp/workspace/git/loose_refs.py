@@ -1,18 +1,64 @@
-"""Which refs of ours can be read and written without a process of git?
+"""Refs of plain repositories, read and written without a process of git.
 
-Those of a plain repository: its refs are files, and a new one is made by git's own protocol (``<ref>.lock``, made by
-nobody else, renamed). Whatever is not plain is left to git: another ref store, a linked worktree, a shared repository,
-an object or a name in a pack, a lock of somebody else, Windows.
+Plain: the refs are files, and a ref is written by git's own protocol (``<ref>.lock``, made by nobody else, renamed).
+Whatever is not plain is left to git: another ref store, a linked worktree, a shared repository, an object or a name in a
+pack, a lock of another process, Windows.
 """
 
 import os
+import re
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["commit_at", "create"]
+__all__ = ["Head", "commit_at", "create", "head_of", "is_absent"]
 
 _MOST_PACKED_BYTES = 1_000_000
 _NOT_PLAIN = (b"refstorage", b"sharedrepository")
 """In any configuration of a repository: refs are kept otherwise, or with other rights."""
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class Head(NamedTuple):
+    """What is checked out. ``branch``: ``""`` on a detached HEAD; ``commit``: ``""`` before the first one."""
+
+    branch: str
+    commit: str
+
+
+def head_of(git: Path, common: Path) -> Head | None:
+    """HEAD of the work tree whose git directory is ``git``; None where only git can tell."""
+    place = git / "HEAD"
+    try:
+        text = place.read_text(encoding="utf-8").strip()
+        if (
+            place.is_symlink()
+            or (common / "reftable").exists()
+            or b"refstorage" in (common / "config").read_bytes().lower()
+        ):
+            return None
+        if _OID.fullmatch(text):
+            return Head("", text)
+        ref = text.removeprefix("ref: ")
+        if not ref.startswith("refs/heads/") or ref == text or ".." in ref:
+            return None
+        return _branch_of(common, ref)
+    except (OSError, ValueError):
+        return None
+
+
+def _branch_of(common: Path, ref: str) -> Head | None:
+    name = ref.removeprefix("refs/heads/")
+    try:
+        commit = (common / ref).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        packed = common / "packed-refs"
+        if not packed.exists():
+            return Head(name, "")
+        if packed.stat().st_size > _MOST_PACKED_BYTES:
+            return None
+        listed = re.search(rb"^([0-9a-f]+) " + re.escape(ref.encode()) + rb"$", packed.read_bytes(), re.MULTILINE)
+        return Head(name, listed[1].decode() if listed else "")
+    return Head(name, commit) if _OID.fullmatch(commit) else None
 
 
 def commit_at(root: Path, ref: str) -> str:
@@ -24,8 +70,20 @@ def commit_at(root: Path, ref: str) -> str:
         return ""
 
 
-def create(root: Path, ref: str, commit: str) -> bool:
-    """Make ``ref``, durably. False, with nothing done, where that is git's to do, and where the ref is there already."""
+def is_absent(root: Path, ref: str) -> bool:
+    """True when there is no such ref for sure; False where only git can tell."""
+    git = _plain(root)
+    try:
+        return git is not None and not os.path.lexists(git / ref) and not _is_packed(git, ref)
+    except OSError:
+        return False
+
+
+def create(root: Path, ref: str, commit: str, old: str = "") -> bool:
+    """Let ``ref`` name ``commit`` instead of ``old`` (``""``: it must not be there yet), durably.
+
+    False, with nothing done, where that is git's to do, and where the ref is another one.
+    """
     git = _plain(root)
     if git is None or not (git / "objects" / commit[:2] / commit[2:]).is_file():
         return False  # git refuses a ref to an object that is not there
@@ -39,13 +97,13 @@ def create(root: Path, ref: str, commit: str) -> bool:
         return False
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if os.path.lexists(place) or _is_packed(git, ref):
+            if commit_at(root, ref) != old if old else os.path.lexists(place) or _is_packed(git, ref):
                 lock.unlink()
                 return False
             file.write(commit.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        lock.rename(place)
+        lock.replace(place)
     except OSError:
         lock.unlink(missing_ok=True)
         return False

@@ -1,43 +1,52 @@
-"""How are the files of a project saved as a commit that nothing but us points to?
+"""The files of a project saved as a commit that only we point to.
 
-    real index ──copy──> temporary index ──changed, untracked──> write-tree ──> commit-tree ──> a commit without a ref
-                         in a temporary git directory of its own; objects go to the repository's own store
+    the working tree ──> files, as they lie on the disk ──> blobs, trees, a commit without a ref
+    real index ──copy──> write-tree                     ──> what was staged: HEAD's own tree, or the second parent
 
 Rules:
 1. Index, HEAD, refs, work tree, stash and reflogs stay byte for byte as they are; no lock of the user's is needed.
 2. Files are saved as they lie on the disk. No clean filter, line-end or encoding conversion and no LFS takes part,
-   whoever configured it: the temporary git directory switches all attributes off.
+   in whichever file it is configured.
 3. Saved: what git tracks and what is untracked and not ignored, below the root only. Never ``.wfe/``: going back
    must not bring back configuration, nor the trust in it.
 4. Left out, and listed in the snapshot: what is over the limits, unreadable, a submodule or a nested repository.
    A tracked file with a filter (LFS) counts as untracked here: its content is not git's.
-5. What the index holds (the staged state) is kept beside it: the second parent, or HEAD's own tree.
+5. An object that was written or seen is taken to be there as long as the last commit that needs it is: git's garbage
+   collection removes neither what a commit needs without the commit, nor the other way round.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
-from wfe_mcp.workspace.git.command import Repository, repository, run_git, text_of
-from wfe_mcp.workspace.git.snapshot_files import gather, update
+from wfe_mcp.workspace.git.command import Repository, is_true, repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.repository import head as head_of
+from wfe_mcp.workspace.git.snapshot_files import Gathered, gather
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
-from wfe_mcp.workspace.git.snapshot_repository import DURABLE, Bench, bench_for, facts_of, is_true, saying_why
+from wfe_mcp.workspace.git_objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
+from wfe_mcp.workspace.working_tree import working_tree
 
-__all__ = ["Modes", "Snapshot", "available", "read_snapshot", "require_available", "take"]
+__all__ = ["Modes", "Snapshot", "Snapshots", "available", "read_snapshot", "require_available", "saying_why", "take"]
 
 _SUBJECT = "wfe-mcp: checkpoint of the files"
+_HUGE_BYTES = 32_000_000
+"""Larger files go through git, which does not hold them in memory."""
+_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other content under the same names
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +98,172 @@ def take(
     ``note``: JSON that the commit carries. ``at``: its time. ``besides``: paths that are saved although git ignores
     them; what is not there, no file or too large is passed over. Refuses ``unavailable``, with nothing changed.
     """
+    return _take(root, note, limits, at, besides, None)
+
+
+class Snapshots:
+    """The snapshots that one process takes. Where nothing has changed since the last one of a folder, it is that one."""
+
+    def __init__(self) -> None:
+        self._last: dict[Path, tuple[Limits, datetime, Snapshot]] = {}
+
+    def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
+        """The files of ``root``: a new snapshot, or the last one. Refuses as ``take`` does."""
+        before = self._last.pop(root, None)
+        like = before[2] if before is not None and before[0] == limits and before[1] <= at else None
+        found = _take(root, note, limits, at, (), like)
+        self._last[root] = (limits, before[1], found) if before is not None and found is like else (limits, at, found)
+        return found
+
+
+def _take(
+    root: Path, note: Mapping[str, Any], limits: Limits, at: datetime, besides: Sequence[str], like: Snapshot | None
+) -> Snapshot:
+    """A snapshot; ``like``, where that is of the same files and its commit is still there."""
     repo = require_available(root)
-    with saying_why("The files cannot be saved"), refusing_faults(str(root)), bench_for(repo) as bench:
-        with ThreadPoolExecutor(2) as pool:
-            staging = pool.submit(_staged, bench, at)  # what was staged has nothing to do with the files
-            found = gather(bench, limits, besides)
-            looking = pool.submit(_modes, bench, found.paths)  # thousands of files, while git writes
-            update(bench, found.dropped, found.put)
-            tree = _write_tree(bench)
-            modes = looking.result()
-            head, index_tree, staged = staging.result()
+    store = _store(root)
+    with saying_why("The files cannot be saved"), refusing_faults(str(root)), store.lock, ThreadPoolExecutor(1) as pool:
+        has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
+        outbox = Outbox(repo, store.known(repo))
+        staging = pool.submit(store.staged, repo, at)  # what is staged has nothing to do with the files
+        found = gather(working_tree(root), repo, limits, besides, has_modes=has_modes)
+        tree, trees = trees_of(found.files, repo.hash_name)
+        staged = staging.result()
+        modes = _modes(found) if has_modes else None
+        snapshot = Snapshot("", tree, staged.head, staged.tree, found.skipped, modes, dict(note))
+        if (
+            like is not None
+            and replace(like, commit="", note=snapshot.note) == snapshot
+            and _is_there(repo, like.commit)
+        ):
+            return like
+        outbox.missing({**trees, **{node.oid: path for path, node in found.files.items()}})  # one question for all
+        files = _with_contents(root, found, outbox)
+        if files != found.files:  # written since they were hashed
+            tree, trees = trees_of(files, repo.hash_name)
+            snapshot = replace(snapshot, tree=tree)
+        for oid in outbox.missing(trees):
+            outbox.add("tree", trees[oid], oid)
+        outbox.send()
         told = {
-            "note": dict(note),
-            "head": head,
-            "index_tree": index_tree,
-            "skipped": found.skipped,
-            "modes": _as_json(modes),
-        }
-        parents = [word for parent in (head, staged) if parent for word in ("-p", parent)]
+            "note": snapshot.note, "head": snapshot.head, "index_tree": snapshot.index_tree,
+            "skipped": snapshot.skipped, "modes": _as_json(modes),
+        }  # fmt: skip
         # ASCII: file names need not be text, and escapes keep what is none.
         message = f"{_SUBJECT}\n\n{json.dumps(told)}\n"
-        commit = bench.commit(tree, parents, message, at)
-    return Snapshot(commit, tree, head, index_tree, found.skipped, modes, dict(note))
+        commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))
+        outbox.send()
+        store.remember(commit, {*trees, *(node.oid for node in files.values())})
+    return replace(snapshot, commit=commit)
+
+
+class _Staged(NamedTuple):
+    """HEAD, the tree of the user's index, and a commit of that tree where HEAD does not have it."""
+
+    head: str
+    tree: str
+    commit: str
+
+
+class _Store:
+    """What this process knows of one repository's objects. Rule 5: only what the last commit needs, while that is there."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._commit = ""
+        self._known: set[str] = set()
+        self._staged: tuple[bytes, _Staged] | None = None
+
+    def known(self, repo: Repository) -> set[str]:
+        """Ids of objects that are there for sure."""
+        return set(self._known) if self._commit and _is_there(repo, self._commit) else set()
+
+    def remember(self, commit: str, known: set[str]) -> None:
+        """``commit`` is there, and so is what it needs."""
+        self._commit, self._known = commit, known
+
+    def staged(self, repo: Repository, at: datetime) -> _Staged:
+        """The staged state; git is asked when the index or HEAD differs."""
+        head = head_of(repo.root) or ""
+        index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
+        state = hashlib.blake2b(
+            b"\0".join([head.encode(), *(each.read_bytes() for each in index if each.exists())])
+        ).digest()
+        before = self._staged
+        if before is not None and before[0] == state and (not before[1].commit or _is_there(repo, before[1].commit)):
+            return before[1]
+        with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
+            copy = Path(folder, "index")
+            with suppress(FileNotFoundError):  # there is no index before the first `git add`
+                shutil.copyfile(repo.index, copy)
+            words = (*DURABLE, "write-tree", "--missing-ok")
+            done = run_git(repo.root, *words, env={"GIT_INDEX_FILE": str(copy)}, ok=None)
+        tree = text_of(done) if done is not None and done.returncode == 0 else ""
+        commit = ""
+        if tree and tree != _tree_of(repo, head):
+            outbox = Outbox(repo, set())
+            commit = outbox.add("commit", commit_content(tree, (), f"{_SUBJECT}: what was staged\n", at))
+            outbox.send()
+        found = _Staged(head, tree, commit)
+        self._staged = state, found
+        return found
+
+
+@lru_cache(32)
+def _store(root: Path) -> _Store:
+    del root
+    return _Store()
+
+
+def _is_there(repo: Repository, commit: str) -> bool:
+    return (repo.objects / commit[:2] / commit[2:]).exists()
+
+
+def _tree_of(repo: Repository, commit: str) -> str:
+    """The tree of a commit; ``""`` where there is none."""
+    loose = read_loose(repo.objects, commit) if commit else None
+    if loose is not None:
+        return loose[1].split(b"\n")[0].removeprefix(b"tree ").decode()
+    # `git replace` would show another commit under the same id.
+    words = ("rev-parse", "--verify", "-q", "--end-of-options", f"{commit}^{{tree}}")
+    return text_of(run_git(repo.root, *words, env=_READING, ok=None)) if commit else ""
+
+
+def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, Node]:
+    """Put into ``outbox`` the contents that the repository does not have; the files, with the ids of what was put."""
+    paths: dict[str, list[str]] = {}
+    for path in gathered.facts:  # what a sparse checkout leaves out is not there to be read
+        paths.setdefault(gathered.files[path].oid, []).append(path)
+    found = dict(gathered.files)
+    for oid in outbox.missing(paths):
+        for path in paths[oid]:
+            actual = _put(root, path, found[path], outbox)
+            if actual:
+                found[path] = found[path]._replace(oid=actual)
+            else:
+                del found[path]
+    return found
+
+
+def _put(root: Path, path: str, node: Node, outbox: Outbox) -> str:
+    """The id of the content that was put; ``""`` for a file that went meanwhile."""
+    place = f"{root}/{path}"
+    try:
+        if node.mode == "120000" and os.path.islink(place):  # noqa: PTH114 - a Path each takes longer
+            return outbox.add("blob", os.readlink(os.fsencode(place)))  # noqa: PTH115 - a Path would tidy up where it leads
+        if os.lstat(place).st_size > _HUGE_BYTES:
+            words = (*DURABLE, "hash-object", "-w", "--no-filters", "--", path)
+            return text_of(run_git(root, *words))
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(place, flags), "rb") as file:  # noqa: PTH123 - opened with care
+            return outbox.add("blob", file.read())
+    except OSError:
+        return ""
 
 
 def read_snapshot(root: Path, commit: str) -> Snapshot:
     """The snapshot that ``take`` gave as ``commit``. Refuses ``bad_argument`` for any other, ``unavailable`` without git."""
-    done = run_git(root, "cat-file", "commit", "--end-of-options", commit, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
+    done = run_git(root, "cat-file", "commit", "--end-of-options", commit, env=_READING, ok=None)
     if done is None:
         require_available(root)
     header, _, message = (text_of(done) if done is not None and done.returncode == 0 else "").partition("\n\n")
@@ -166,51 +314,36 @@ def _repository_or_why(root: Path) -> Repository | str:
     return found
 
 
-def _write_tree(bench: Bench) -> str:
-    prefix = bench.repo.prefix
-    if prefix:
-        _drop_conflicts_elsewhere(bench)
-    tree = bench.ours("write-tree", "--missing-ok", *([f"--prefix={prefix}"] if prefix else []), ok=(0, 128))
-    # Nothing is left below the prefix: the empty tree.
-    return tree or bench.ours("hash-object", "-t", "tree", "-w", "--stdin")
-
-
-def _drop_conflicts_elsewhere(bench: Bench) -> None:
-    """No tree of any folder is written while some path of the index is in conflict."""
-    listed = bench.ours("ls-files", "-u", "-z", "--full-name", "--", ":/").split("\0")
-    paths = sorted({line.partition("\t")[2] for line in listed if line})
-    if paths:
-        none = "0" * 40
-        bench.ours("update-index", "-z", "--index-info", stdin=[f"0 {none}\t{path}" for path in paths])
-
-
-def _staged(bench: Bench, at: datetime) -> tuple[str, str, str]:
-    """HEAD, the tree of the user's index, and a commit of that tree where HEAD does not have it."""
-    root = bench.repo.root
-    done = run_git(root, "log", "-1", "--no-color", "--format=%H %T", "HEAD", "--", env=bench.their_env, ok=None)
-    head, _, tree = (text_of(done) if done is not None and done.returncode == 0 else "").partition(" ")
-    with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
-        copy = Path(folder, "index")
-        with suppress(FileNotFoundError):
-            shutil.copyfile(bench.repo.index, copy)
-        env = {**bench.our_env, "GIT_INDEX_FILE": str(copy)}
-        done = run_git(root, *DURABLE, "write-tree", "--missing-ok", env=env, ok=None)
-    index_tree = text_of(done) if done is not None and done.returncode == 0 else ""
-    staged = bench.commit(index_tree, (), f"{_SUBJECT}: what was staged\n", at) if index_tree not in {"", tree} else ""
-    return head, index_tree, staged
-
-
-def _modes(bench: Bench, paths: Iterable[str]) -> Modes | None:
-    root = bench.repo.root
-    if os.name == "nt" or not is_true(bench.config.get("core.filemode", "true")):  # the file system has no such bits
-        return None
-    seen = ((path, facts.st_mode) for path in paths if (facts := facts_of(root, path)))
-    found = {path: mode & 0o777 for path, mode in seen if stat.S_ISREG(mode)}
-    counted = Counter(found.values())
+def _modes(found: Gathered) -> Modes:
+    seen = {path: facts.st_mode & 0o777 for path, facts in found.facts.items() if stat.S_ISREG(facts.st_mode)}
+    counted = Counter(seen.values())
     plain = next((mode for mode, _ in counted.most_common() if not mode & 0o100), 0o644)
     executable = next((mode for mode, _ in counted.most_common() if mode & 0o100), 0o755)
-    others = {path: mode for path, mode in sorted(found.items()) if mode not in {plain, executable}}
+    others = {path: mode for path, mode in sorted(seen.items()) if mode not in {plain, executable}}
     return Modes(plain, executable, others)
+
+
+_FAULTS = (
+    ("No space left on device", "the disk is full", "Make room on it, then try again."),
+    ("Disk quota exceeded", "your share of the disk is used up", "Make room on it, then try again."),
+    ("Read-only file system", "the repository is on a read-only disk", "Make it writable, then try again."),
+    ("ermission denied", "you may not write to the repository", "Mend its permissions, then try again."),
+    ("couldn't write", "the disk may be full", "Make room on it, then try again."),
+    ("insufficient permission", "you may not write to the repository", "Mend its permissions, then try again."),
+)
+
+
+@contextmanager
+def saying_why(what: str) -> Generator[None]:
+    """Turn what git says of a full disk or of missing rights into words; ``what``: the sentence before the reason."""
+    try:
+        yield
+    except Refused as no:
+        for words, why, hint in _FAULTS:
+            if no.code == "unavailable" and words in no.message:
+                said = " ".join(no.message.split())
+                raise Refused("unavailable", f"{what}: {why}. Nothing was changed. ({said})", hint) from no
+        raise
 
 
 def _as_json(modes: Modes | None) -> dict[str, Any] | None:

@@ -1,154 +1,113 @@
-"""Which files does a snapshot hold, and with which bytes?
+"""Which files a snapshot holds, and what it leaves out.
 
 tracked + untracked, not ignored    less what is over the limits, unreadable, ours, or another repository's
 as they lie on the disk             also where git keeps something else of them: a filter, an encoding, line ends
 """
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from wfe_mcp.workspace.git.command import run_git, text_of
-from wfe_mcp.workspace.git.index_copy import IndexEntry, entries_of, is_ours, unhide, untracked_of
+from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
+from wfe_mcp.workspace.git.repository import NOT_OURS
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, chosen
-from wfe_mcp.workspace.git.snapshot_repository import Bench, facts_of, is_true, size_of
+from wfe_mcp.workspace.git_objects import Node
+from wfe_mcp.workspace.working_tree import Look, WorkingTree, facts_of, left_out
 
-__all__ = ["Gathered", "gather", "update"]
-
-_MANY = 200
-"""So many new files go into one pack instead of a file each, which takes five times as long."""
-_CONVERTING = {"text", "crlf", "eol", "ident", "filter", "working-tree-encoding"}
+__all__ = ["Gathered", "gather"]
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """``skipped``: what is left out; ``paths``: what is not. ``dropped``, ``put``: what the copy of the index has to learn."""
+    """``files``: by path, as they lie on the disk. ``skipped``: what is left out. ``facts``: ``lstat`` of the files."""
 
+    files: Mapping[str, Node]
     skipped: tuple[Skipped, ...]
-    paths: set[str]
-    dropped: list[str]
-    put: list[str]
+    facts: Mapping[str, os.stat_result]
 
 
-def gather(bench: Bench, limits: Limits, besides: Sequence[str]) -> Gathered:
-    """How the work tree differs from the copy of the index; ``update`` brings that up to it.
+def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequence[str], *, has_modes: bool) -> Gathered:
+    """The files to save. ``besides``: paths that are saved although git ignores them, where a file or link is there.
 
-    ``besides``: paths to save although git ignores them, where a file or link stands there.
+    ``has_modes``: False where the file system has no executable bit; then git's own counts.
     """
-    root = bench.repo.root
-    with ThreadPoolExecutor(1) as pool:  # what is untracked is asked meanwhile: a third of a checkpoint's time
-        asking = pool.submit(untracked_of, bench.theirs)
-        entries = entries_of(bench.theirs)
-        tracked = {entry.path: entry for entry in entries}
-        filtered, others = _converted(bench, entries)
-        found = [path for path in asking.result() if not is_ours(path)]
-    unhide(bench.theirs, root, entries, is_sparse=is_true(bench.config.get("core.sparsecheckout", "false")))
-    left = [Skipped(path, 0, "nested repository") for path in found if path.endswith("/")]
-    left += [Skipped(path, 0, "submodule") for path, entry in tracked.items() if entry.mode == "160000"]
-    new = {path: facts.st_size for path in found if not path.endswith("/") and (facts := facts_of(root, path))}
-    forced = [path for path in besides if path not in tracked and path not in new and not is_ours(path)]
-    new |= {path: facts.st_size for path in forced if (facts := facts_of(root, path)) and _is_file_or_link(facts)}
-    kept, over = chosen(new | {path: size_of(root, path) for path in filtered}, tracked, limits)
-    left += over
-    kept_now = {*kept, *others}
-    again = [path for path in (*filtered, *others) if path in kept_now]
-    _forget_times(bench, [tracked[path] for path in again])
-    gone, changed = _changed(bench)
-    wanted = {*changed, *again, *kept} - {each.path for each in left}
-    unreadable = [path for path in sorted(wanted) if not _is_readable(root, path)]
-    left += [Skipped(path, size_of(root, path), "unreadable") for path in unreadable]
-    lost = {each.path for each in left}
-    dropped = {path for path in tracked if path in lost or is_ours(path)} | set(gone)
-    put = sorted(path for path in wanted - lost if not is_ours(path))
-    return Gathered(tuple(sorted(left)), {*tracked, *put} - dropped, sorted(dropped), put)
+    look = tree.look(repo, besides)
+    facts = look.facts
+    private = _private(look)
+    new = [path for path in look.untracked if path in facts and path not in private]
+    new += [path for path in look.besides if look.mode(path) and path not in new]
+    tracked = [path for path in look.tracked if path in facts]
+    kept, over = _within(tree, look, tracked, new, limits)
+    left = [*over, *(Skipped(f"{path}/", 0, "nested repository") for path in look.nested)]
+    left += [Skipped(path, 0, "submodule") for path, each in look.tracked.items() if each.node.mode == "160000"]
+    gone = {each.path for each in left}
+    files: dict[str, Node] = {path: look.tracked[path].node for path in left_out(look)}
+    for path in kept:
+        oid = tree.oid(look, path) if path not in gone and look.mode(path) else None
+        if oid is not None:
+            files[path] = Node(look.mode(path) if has_modes else _git_mode(look, path), oid)
+        elif path not in gone and facts_of(tree.root, path):  # what went meanwhile is not worth a word
+            left.append(Skipped(path, facts[path].st_size, "unreadable"))
+    return Gathered(files, tuple(sorted(left)), {path: facts[path] for path in files if path in facts})
 
 
-def update(bench: Bench, dropped: Sequence[str], put: Sequence[str]) -> None:
-    """Take ``dropped`` out of the copy of the index and ``put`` the other files into it, as they are on the disk."""
-    if dropped:
-        bench.ours("update-index", "--force-remove", "-z", "--stdin", stdin=dropped)
-    if put:
-        pack = ("-c", "core.bigFileThreshold=1") if len(put) > _MANY else ()
-        # --remove: a file that went since it was listed.
-        bench.ours(*pack, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=put)
-
-
-def _converted(bench: Bench, entries: Sequence[IndexEntry]) -> tuple[list[str], list[str]]:
-    """Tracked files whose content in git need not be what lies on the disk: by a filter or encoding, by line ends.
-
-    Where only line ends can differ, a file of equal size is the same: conversion adds or takes carriage returns.
+def _within(
+    tree: WorkingTree, look: Look, tracked: Sequence[str], new: Sequence[str], limits: Limits
+) -> tuple[list[str], tuple[Skipped, ...]]:
+    """The paths within the limits, and those that are not. A tracked file with a filter (LFS) counts as untracked:
+    its content is not git's. Git is asked for filters only where a limit could be passed with them.
     """
-    root = bench.repo.root
-    files = {each.path: each for each in entries if each.mode.startswith("100")}
-    asked = bench.theirs("check-attr", "-z", "--stdin", "-a", stdin=files).split("\0") if files else []
-    attributes: dict[str, dict[str, str]] = {}
-    for path, name, value in zip(asked[0::3], asked[1::3], asked[2::3], strict=False):
-        if name in _CONVERTING:
-            attributes.setdefault(path, {})[name] = value
-    autocrlf = bench.config.get("core.autocrlf", "false").lower()
-    by_default = autocrlf == "input" or is_true(autocrlf)
-    filtered = [path for path, named in attributes.items() if _is_filtered(named) and facts_of(root, path)]
-    by_lines = [
-        path
-        for path in (files if by_default else attributes)
-        if _has_line_ends(attributes.get(path, {}), by_default=by_default) and facts_of(root, path)
+    facts = look.facts
+    sizes = {path: facts[path].st_size for path in new}
+    large = [path for path in tracked if facts[path].st_size > limits.file_bytes]
+    sizes |= {path: facts[path].st_size for path in _filtered(look.repo, large)}
+    changed = [path for path in tracked if path not in sizes and tree.oid(look, path) != look.tracked[path].node.oid]
+    total = sum(sizes.values()) + sum(facts[path].st_size for path in changed)
+    if total > limits.total_bytes or len(sizes) + len(changed) > limits.files:
+        sizes |= {path: facts[path].st_size for path in _filtered(look.repo, changed)}
+    kept, over = chosen(sizes, look.tracked, limits)
+    return [*(path for path in tracked if path not in sizes), *kept], over
+
+
+def _filtered(repo: Repository, paths: Sequence[str]) -> set[str]:
+    """Those of ``paths`` that git keeps another content of."""
+    if not paths:
+        return set()
+    names = ("filter", "working-tree-encoding", "ident")
+    stdin = os.fsencode("".join(f"{path}\0" for path in paths))
+    words = text_of(run_git(repo.root, "check-attr", "-z", "--stdin", *names, stdin=stdin)).split("\0")
+    found = zip(words[0::3], words[1::3], words[2::3], strict=False)
+    return {
+        path for path, name, value in found
+        if (value == "set" if name == "ident" else value not in {"unset", "set", "unspecified"})
+    }  # fmt: skip
+
+
+def _private(look: Look) -> set[str]:
+    """Untracked files that only an exclude file of the user's own ignores: what they keep out of git is not saved."""
+    repo = look.repo
+    chosen_file = setting(repo.root, "core.excludesfile", "")
+    excludes = [
+        repo.common / "info" / "exclude",
+        *([Path(chosen_file).expanduser()] if chosen_file else user_files("ignore")),
     ]
-    sizes = _blob_sizes(bench, [files[path].oid for path in by_lines])
-    return filtered, [path for path, size in zip(by_lines, sizes, strict=True) if size != size_of(root, path)]
+    if not look.untracked or not any(map(_has_rules, excludes)):
+        return set()
+    listed = text_of(run_git(repo.root, "ls-files", "-o", "--exclude-standard", "-z", "--", ".", NOT_OURS))
+    return set(look.untracked) - set(listed.split("\0"))
 
 
-def _is_filtered(attributes: Mapping[str, str]) -> bool:
-    named = {attributes.get("filter", "unset"), attributes.get("working-tree-encoding", "unset")}
-    return bool(named - {"unset", "set"}) or attributes.get("ident") == "set"
-
-
-def _has_line_ends(attributes: Mapping[str, str], *, by_default: bool) -> bool:
-    """Whether carriage returns may have been taken out or put in. What is filtered is looked at anyway."""
-    if _is_filtered(attributes) or "unset" in {attributes.get("text"), attributes.get("crlf")}:
+def _has_rules(place: Path) -> bool:
+    try:
+        lines = place.read_bytes().splitlines()
+    except OSError:
         return False
-    return by_default or bool({"text", "crlf", "eol"} & set(attributes))
+    return any(line.strip() and not line.startswith(b"#") for line in lines)
 
 
-def _blob_sizes(bench: Bench, oids: Sequence[str]) -> list[int]:
-    """The bytes of each object; -1 for what the object store does not have."""
-    if not oids:
-        return []
-    lines = "".join(f"{oid}\n" for oid in oids).encode()
-    done = run_git(bench.repo.root, "cat-file", "--batch-check=%(objectsize)", stdin=lines, env=bench.our_env)
-    return [int(line) if line.isdecimal() else -1 for line in text_of(done).split("\n")]
-
-
-def _forget_times(bench: Bench, entries: Sequence[IndexEntry]) -> None:
-    """Make git look at the content of these files, whatever it remembers of their size and time."""
-    prefix = bench.repo.prefix
-    if entries:
-        lines = [f"{entry.mode} {entry.oid}\t{prefix}{entry.path}" for entry in entries]
-        bench.ours("update-index", "-z", "--index-info", stdin=lines)
-
-
-def _changed(bench: Bench) -> tuple[list[str], list[str]]:
-    """Tracked paths that are no longer files, and those with another content than the index says, perhaps."""
-    words = ("-z", "--name-status", "--no-renames", "--ignore-submodules=all", "--relative", "--", ".")
-    listed = bench.ours("diff-files", *words).split("\0")
-    gone: dict[str, None] = {}
-    changed: dict[str, None] = {}
-    for status, path in zip(listed[0::2], listed[1::2], strict=False):
-        facts = facts_of(bench.repo.root, path)
-        is_gone = status == "D" or facts is None or stat.S_ISDIR(facts.st_mode)
-        (gone if is_gone else changed)[path] = None
-    return list(gone), [path for path in changed if path not in gone]
-
-
-def _is_readable(root: Path, path: str) -> bool:
-    """True also for what is gone: git finds that out by itself."""
-    facts = facts_of(root, path)
-    if facts is None or stat.S_ISLNK(facts.st_mode):
-        return True
-    return stat.S_ISREG(facts.st_mode) and os.access(root / path, os.R_OK)
-
-
-def _is_file_or_link(facts: os.stat_result) -> bool:
-    return stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)
+def _git_mode(look: Look, path: str) -> str:
+    mode = look.mode(path)
+    if mode == "120000":
+        return mode
+    return look.tracked[path].node.mode if path in look.tracked else "100644"

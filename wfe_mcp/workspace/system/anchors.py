@@ -23,7 +23,9 @@ from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git import loose_refs
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git_objects import Outbox, commit_content
 
 __all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of", "signed_commits"]  # fmt: skip
 
@@ -40,7 +42,7 @@ Head = tuple[int, str]
 
 _SUBJECT = "wfe-mcp: how far the logs had come"
 _TRIES = 40
-_DURABLE = ("-c", "core.fsync=loose-object,reference")
+_DURABLE = ("-c", "core.fsync=reference")
 _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other commits under the same names
 
 
@@ -69,22 +71,22 @@ class Signed:
     hash_begins: str
 
 
-def add_commit(root: Path, anchor: Anchor, known: tuple[str, str] = ("", "")) -> tuple[str, str]:
-    """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit and its tree.
-
-    ``known``: those of the newest commit that the caller knows; that saves a call of git. Refuses ``unavailable``.
-    """
-    message = f"{_SUBJECT}\n\n{_text(anchor)}\n".encode()
+def add_commit(root: Path, anchor: Anchor) -> str:
+    """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit. Refuses ``unavailable``."""
+    message = f"{_SUBJECT}\n\n{_text(anchor)}\n"
+    repo = require_repository(root)
     for number in range(_TRIES):
-        tip, tree = known if number == 0 and known[0] else _tip(root, AUDIT_REF)
-        # The empty tree is written once, so that the commits are whole for `git fsck` and for a push.
-        tree = tree or text_of(run_git(root, *_DURABLE, "hash-object", "-t", "tree", "-w", "--stdin"))
-        parent = ("-p", tip) if tip else ()
-        made = text_of(run_git(root, *_DURABLE, "commit-tree", tree, *parent, stdin=message, env=_author(anchor.at)))
+        tip = _tip(root, AUDIT_REF)
+        outbox = Outbox(repo, set())
+        # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
+        made = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
+        outbox.send()
+        if loose_refs.create(root, AUDIT_REF, made, tip):
+            return made
         # An empty old value: the ref must not exist yet.
         done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
         if done is not None and done.returncode == 0:
-            return made, tree
+            return made
         time.sleep(0.002 * number)  # another server was faster, or is writing at this moment
     raise Refused(
         "unavailable",
@@ -95,7 +97,7 @@ def add_commit(root: Path, anchor: Anchor, known: tuple[str, str] = ("", "")) ->
 
 def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
     """The anchors that a ref holds, oldest first; None where there is no such ref. Refuses what git cannot read."""
-    if not _tip(root, ref)[0]:
+    if not _tip(root, ref):
         return None
     words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
     done = run_git(root, *words, env=_READING)
@@ -173,16 +175,9 @@ def _head(value: Sequence[Any]) -> Head:
     return int(seq), str(hash_)
 
 
-def _tip(root: Path, ref: str) -> tuple[str, str]:
-    """The commit that a ref stands on and its tree; empty where there is no such ref."""
-    words = ("log", "-1", "--no-color", "--format=%H %T", "--end-of-options", ref, "--")
-    done = run_git(root, *words, env=_READING, ok=None)
-    commit, _, tree = (text_of(done) if done is not None and done.returncode == 0 else "").partition(" ")
-    return commit, tree
-
-
-def _author(at: datetime) -> dict[str, str]:
-    """The commits are the server's own: nobody's name is needed, and none is taken."""
-    when = f"{int(at.timestamp())} +0000"
-    named = {"NAME": "wfe-mcp", "EMAIL": "wfe-mcp@localhost", "DATE": when}
-    return {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in named.items()}
+def _tip(root: Path, ref: str) -> str:
+    """The commit that a ref names; empty where there is no such ref."""
+    known = loose_refs.commit_at(root, ref)
+    if known or loose_refs.is_absent(root, ref):
+        return known
+    return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))

@@ -1,0 +1,222 @@
+"""Git objects without git: ids, tree contents, loose files, and one pack where there are many.
+
+Rules:
+1. An id is the hash of a header and the bytes, so a tree's id depends on nothing but its entries.
+2. A loose object is written aside, synced and renamed, as git writes it: it is there whole or not at all.
+3. More than ``MANY`` objects, and stores with rights of their own, go through one ``git index-pack``.
+"""
+
+import hashlib
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import Repository, run_git
+
+__all__ = ["DURABLE", "MANY", "Kind", "Node", "Outbox", "commit_content", "entries_in", "hash_file", "object_id", "read_loose", "trees_of", "write_loose"]  # fmt: skip
+
+DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
+MANY = 64
+"""So many loose files cost more than a process of git: each is synced by itself."""
+_FEW = 16
+"""Up to so many objects are written again rather than looked up by a process of git."""
+_BLOCK_BYTES = 1_048_576
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+_NUMBERS = {"commit": 1, "tree": 2, "blob": 3}
+
+Kind = Literal["blob", "tree", "commit"]
+
+
+class Node(NamedTuple):
+    """What a tree says of one name. ``mode``: git's, six digits."""
+
+    mode: str
+    oid: str
+
+
+def object_id(kind: Kind, content: bytes, hash_name: str) -> str:
+    """The id under which git keeps ``content``."""
+    return hashlib.new(hash_name, b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest()
+
+
+def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
+    """The blob id of an open file of ``size`` bytes; None when it has another size by now."""
+    digest = hashlib.new(hash_name, b"blob %d\0" % size)
+    left = size
+    while block := os.read(descriptor, min(left, _BLOCK_BYTES) + 1):
+        digest.update(block)
+        left -= len(block)
+        if left < 0:
+            return None
+    return digest.hexdigest() if left == 0 else None
+
+
+def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, bytes]]:
+    """The id of the tree that holds ``files`` (by path), and the content of it and of each tree below, the top last."""
+    folders: dict[str, dict[bytes, bytes]] = {"": {}}
+    for path, node in files.items():
+        folder, _, name = path.rpartition("/")
+        if folder not in folders:
+            _open_folder(folders, folder)
+        _put(folders[folder], name, node.mode, node.oid)
+    found: dict[str, bytes] = {}
+    oid = ""
+    for folder in sorted(folders, key=lambda each: each.count("/") + bool(each), reverse=True):
+        entries = folders[folder]
+        content = b"".join(entries[key] for key in sorted(entries))
+        oid = object_id("tree", content, hash_name)
+        found[oid] = content
+        if folder:
+            above, _, name = folder.rpartition("/")
+            _put(folders[above], name, "40000", oid)
+    return oid, found
+
+
+def commit_content(tree: str, parents: Sequence[str], message: str, at: datetime) -> bytes:
+    """A commit of the server's own: no user's name is needed, and none is taken. Empty ``parents`` are passed over."""
+    who = f"wfe-mcp <wfe-mcp@localhost> {int(at.timestamp())} +0000"
+    lines = [f"tree {tree}", *(f"parent {each}" for each in parents if each), f"author {who}", f"committer {who}"]
+    return "\n".join([*lines, "", message]).encode()
+
+
+def entries_in(tree: bytes, hash_name: str) -> dict[str, Node]:
+    """What the content of a tree says, by name."""
+    length = hashlib.new(hash_name).digest_size
+    found: dict[str, Node] = {}
+    at = 0
+    while at < len(tree):
+        end = tree.index(b"\0", at)
+        mode, _, name = tree[at:end].partition(b" ")
+        at = end + 1 + length
+        found[os.fsdecode(name)] = Node(mode.decode().zfill(6), tree[end + 1 : at].hex())
+    return found
+
+
+def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
+    """Kind and content of an object that is a file of its own; None where it is not."""
+    try:
+        header, _, content = zlib.decompress((objects / oid[:2] / oid[2:]).read_bytes()).partition(b"\0")
+    except (OSError, zlib.error):
+        return None
+    return header.split(b" ")[0].decode("ascii", "replace"), content
+
+
+def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
+    """Write an object as a file of its own, unless it is one already."""
+    place = objects / oid[:2] / oid[2:]
+    if place.exists():
+        with suppress(OSError):
+            os.utime(place)  # a garbage collection leaves what is new
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f"tmp_obj_{secrets.token_hex(6)}")
+    data = zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, 1)
+    try:
+        with os.fdopen(os.open(aside, _NEW, 0o444), "wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        aside.replace(place)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+class Outbox:
+    """Objects on their way into the store of ``repo``. ``known``: ids that are there for sure."""
+
+    def __init__(self, repo: Repository, known: set[str]) -> None:
+        self._repo = repo
+        self._known = known
+        self._absent: set[str] = set()
+        self._waiting: dict[str, tuple[Kind, bytes]] = {}
+
+    def add(self, kind: Kind, content: bytes, oid: str = "") -> str:
+        """Take an object along; its id."""
+        oid = oid or object_id(kind, content, self._repo.hash_name)
+        if oid not in self._known:
+            self._waiting[oid] = kind, content
+        return oid
+
+    def missing(self, oids: Mapping[str, object]) -> set[str]:
+        """Those of ``oids`` that are not known to be there; where they are many, git looks them up."""
+        unknown = {oid for oid in oids if oid not in self._known}
+        asked = unknown - self._absent
+        if len(asked) <= _FEW:
+            return unknown
+        there = _there(self._repo, asked)
+        self._known |= there
+        self._absent |= asked - there
+        return unknown - there
+
+    def send(self) -> None:
+        """Write what was added, durably. Refuses ``unavailable`` where that fails."""
+        waiting, self._waiting = self._waiting, {}
+        if len(waiting) > MANY or (waiting and self._repo.is_shared):
+            done = run_git(
+                self._repo.root, *DURABLE, "index-pack", "--stdin", stdin=_pack(waiting, self._repo.hash_name)
+            )
+            if done is None:
+                raise Refused(
+                    "unavailable", "git is not installed, or not on the PATH.", "Install git, then try again."
+                )
+        else:
+            for oid, (kind, content) in waiting.items():
+                try:
+                    write_loose(self._repo.objects, oid, kind, content)
+                except OSError as error:
+                    raise Refused(
+                        "unavailable", f"The object {oid[:12]} could not be written: {error}", _HINT
+                    ) from error
+        self._known |= waiting.keys()
+
+
+_HINT = "Check free space and permissions, then try again."
+
+
+def _open_folder(folders: dict[str, dict[bytes, bytes]], folder: str) -> None:
+    while folder not in folders:
+        folders[folder] = {}
+        folder = folder.rpartition("/")[0]
+
+
+def _put(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> None:
+    """Git orders a folder as if its name ended in a slash."""
+    encoded = os.fsencode(name)
+    entries[encoded + b"/" if mode == "40000" else encoded] = b"%s %s\0%s" % (
+        mode.encode(),
+        encoded,
+        bytes.fromhex(oid),
+    )
+
+
+def _there(repo: Repository, oids: set[str]) -> set[str]:
+    asked = "".join(f"{oid}\n" for oid in sorted(oids)).encode()
+    # `git replace` would show another object under the same id.
+    done = run_git(repo.root, "cat-file", "--batch-check", stdin=asked, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+    lines = done.stdout.decode().splitlines() if done is not None else []
+    return {line.split(" ")[0] for line in lines if not line.endswith(" missing")}
+
+
+def _pack(waiting: Mapping[str, tuple[Kind, bytes]], hash_name: str) -> bytes:
+    """A pack of whole objects: a header, each object as its kind, size and compressed bytes, and a hash over all."""
+    parts = [b"PACK" + struct.pack(">II", 2, len(waiting))]
+    for kind, content in waiting.values():
+        size = len(content)
+        first, size = _NUMBERS[kind] << 4 | size & 15, size >> 4
+        numbers = bytearray()
+        while size:
+            numbers.append(first | 128)
+            first, size = size & 127, size >> 7
+        numbers.append(first)
+        parts += [bytes(numbers), zlib.compress(content, 1)]
+    body = b"".join(parts)
+    return body + hashlib.new(hash_name, body).digest()
