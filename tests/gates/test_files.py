@@ -9,7 +9,7 @@ from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import FilesGate
-from wfe_mcp.workspace.working_tree import tree_hash
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 
 def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:

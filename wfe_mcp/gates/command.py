@@ -27,7 +27,7 @@ from wfe_mcp.gates.results import TestResults
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env, run_child
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
 
 __all__ = ["run_check"]
 

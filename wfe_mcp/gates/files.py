@@ -11,7 +11,7 @@ from pathlib import Path
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
 
 __all__ = ["judge_files"]
 

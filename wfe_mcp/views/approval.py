@@ -90,7 +90,7 @@ def _content(engine: Engine, found: Overview, path: PhasePath, number: int) -> o
 def _checks_changed(found: Overview, now: str | None) -> list[str]:
     """Files that define checks and differ between the first claim of the run and the tree that was judged."""
     from wfe_mcp.workspace.files.paths import match_globs
-    from wfe_mcp.workspace.working_tree import changed_paths
+    from wfe_mcp.workspace.git.working_tree import changed_paths
 
     began = _first_tree(found.loaded.state)
     if began is None or now is None:

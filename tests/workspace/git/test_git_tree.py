@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
 
 Git = Callable[..., str]
 

@@ -19,7 +19,7 @@ from wfe_mcp.workspace.git.repository import (
     is_ancestor,
     is_clean,
 )
-from wfe_mcp.workspace.working_tree import tree_hash
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 Git = Callable[..., str]
 

@@ -234,7 +234,7 @@ def _judged_artifact(current: RunChange, attempt: Attempt, gate: Gate) -> str:
 def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
     from wfe_mcp.gates.plugin import GateScene, judge_plugin
     from wfe_mcp.workspace.git.repository import head
-    from wfe_mcp.workspace.working_tree import changed_paths
+    from wfe_mcp.workspace.git.working_tree import changed_paths
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)

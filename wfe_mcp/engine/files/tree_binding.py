@@ -57,7 +57,7 @@ def _reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
 
 
 def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
-    from wfe_mcp.workspace.working_tree import tree_hash
+    from wfe_mcp.workspace.git.working_tree import tree_hash
 
     return tree_hash(Path(loaded.record.worktree), ignored)
 

@@ -29,7 +29,7 @@ from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffsta
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, is_skipped, places_of
-from wfe_mcp.workspace.working_tree import facts_of
+from wfe_mcp.workspace.git.working_tree import facts_of
 
 __all__ = ["Restored", "prepare", "restore"]
 

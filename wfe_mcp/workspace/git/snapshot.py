@@ -35,11 +35,11 @@ from typing import Any, NamedTuple, cast
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
 from wfe_mcp.workspace.git.snapshot_files import Gathered, gather
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
-from wfe_mcp.workspace.git_objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
-from wfe_mcp.workspace.working_tree import working_tree
+from wfe_mcp.workspace.git.working_tree import working_tree
 
 __all__ = ["Modes", "Snapshot", "Snapshots", "available", "read_snapshot", "require_available", "saying_why", "take"]
 

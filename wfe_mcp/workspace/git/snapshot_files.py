@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
+from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, chosen
-from wfe_mcp.workspace.git_objects import Node
-from wfe_mcp.workspace.working_tree import Look, WorkingTree, facts_of, left_out
+from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, facts_of, left_out
 
 __all__ = ["Gathered", "gather"]
 

@@ -25,7 +25,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git_objects import Outbox, commit_content
+from wfe_mcp.workspace.git.objects import Outbox, commit_content
 
 __all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of", "signed_commits"]  # fmt: skip
 

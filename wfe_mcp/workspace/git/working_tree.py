@@ -28,8 +28,8 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, run_git, setting, text_of
+from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose, trees_of, write_loose
 from wfe_mcp.workspace.git.repository import NOT_OURS, head
-from wfe_mcp.workspace.git_objects import Node, entries_in, hash_file, object_id, read_loose, trees_of, write_loose
 
 __all__ = [
     "Look", "Tracked", "WorkingTree", "changed_paths", "facts_of", "is_ours", "left_out", "tree_hash", "working_tree",

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.workspace.checkpoint_scene import saved
-from wfe_mcp.workspace import working_tree
+from wfe_mcp.workspace.git import working_tree
 from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.objects import trees_of
 from wfe_mcp.workspace.git.snapshot import Snapshots, take
 from wfe_mcp.workspace.git.snapshot_limits import Limits
-from wfe_mcp.workspace.git_objects import trees_of
-from wfe_mcp.workspace.working_tree import GRAIN_NS, WorkingTree, tree_hash
+from wfe_mcp.workspace.git.working_tree import GRAIN_NS, WorkingTree, tree_hash
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 SECOND = 1_000_000_000
