@@ -354,7 +354,7 @@ def test_a_check_that_takes_longer_than_the_step_may_is_ended(scene: Scene) -> N
     scene.check("slow", "import time; time.sleep(60)")
     run = scene.start(steps({"id": "slow", "check": "slow", "timeout": "300ms"}))
     scene.work()
-    assert "was ended after 0.3 s" in scene.attempt(run, "ci").reason
+    assert "reached its timeout of 0.3 s" in scene.attempt(run, "ci").reason
 
 
 def test_gates_on_files_judge_what_the_steps_changed(scene: Scene) -> None:

@@ -145,7 +145,7 @@ def test_without_the_package_a_run_does_not_start_and_a_gate_that_lost_it_is_an_
 
     assert (no.code, "needs acme.no_todo, which no installed package brings" in no.message) == ("unavailable", True)
     assert left.state == "failed"
-    assert "No installed package brings the gate 'acme.no_todo'." in scene.attempt(run, "plan").reason
+    assert "No installed package provides the gate 'acme.no_todo'." in scene.attempt(run, "plan").reason
 
 
 BROKEN = """
@@ -178,9 +178,9 @@ def writes(scene):
         ("says_nothing", "no Judgement"),
         ("says_true", "no Judgement"),
         ("awaits", "no Judgement"),
-        ("no_json", "its evidence is no JSON"),
+        ("no_json", "its evidence is not JSON"),
         ("too_much", "longer than 200,000 characters"),
-        ("no_program", "a program of it could not start"),
+        ("no_program", "its program could not start"),
     ],
 )
 def test_a_gate_that_breaks_the_rules_is_an_error_and_never_a_pass(
