@@ -65,7 +65,7 @@ def test_what_cannot_be_put_in_is_told_at_its_place() -> None:
 
     assert [(detail.path, detail.message) for detail, _ in made.faults] == [
         ("/phases/0/template", "No template is called 'gone'"),
-        ("/phases/1/definition/phases/0/template", "Template 'outer' would hold itself: outer → a → outer"),
+        ("/phases/1/definition/phases/0/template", "Template 'outer' would contain itself: outer → a → outer"),
     ]
 
 
@@ -75,7 +75,7 @@ def test_no_more_than_five_stand_in_each_other() -> None:
     assert whole(chain[1], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults == ()
     ((detail, refused),) = whole(chain[0], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults
     assert refused.code == "invalid_template"
-    assert detail.message.startswith("More than 5 templates stand inside each other: t0 → t1")
+    assert detail.message.startswith("More than 5 levels of templates are nested: t0 → t1")
 
 
 def test_a_template_that_is_not_there_yet_is_required_and_cannot_be_run() -> None:

@@ -58,11 +58,11 @@ Logs.
 @pytest.mark.parametrize(
     ("path", "text", "words"),
     [
-        ("r.txt", "SEC-1: x", "is no rule file"),
-        ("r.md", "nothing", "holds no rule"),
-        ("r.yaml", "[]", "holds no rule"),
+        ("r.txt", "SEC-1: x", "is not a rule file"),
+        ("r.md", "nothing", "contains no rule"),
+        ("r.yaml", "[]", "contains no rule"),
         ("r.yaml", "- text: x", "rule 1 of 'r.yaml' has no 'id'"),
-        ("r.json", "3", "holds no rules"),
+        ("r.json", "3", "contains no rules"),
         ("r.json", '{"A-1": "x", "A-1": "y"}', "is used twice"),
         ("r.json", "[" * 100_000, "is no JSON"),
         ("r.json", "{", "is no JSON"),
@@ -70,9 +70,9 @@ Logs.
         ("r.json", '{"A-1": "\\u0000"}', "NUL"),
         ("r.yaml", 'A-1: "\\0"', "NUL"),
         ("r.yaml", 'A-1: "\\uD800"', "half a character"),
-        ("r.md", "## A-1 x\n## A-1 y\n", "holds the rule 'A-1' twice"),
-        ("r.yaml", "A-1: &a x\nA-2: *a\n", "the anchor &a is not read"),
-        ("r.yaml", "A-1: !!python/object:os.system x\n", "is not read"),
+        ("r.md", "## A-1 x\n## A-1 y\n", "contains the rule 'A-1' twice"),
+        ("r.yaml", "A-1: &a x\nA-2: *a\n", "the anchor &a is not supported"),
+        ("r.yaml", "A-1: !!python/object:os.system x\n", "is not supported"),
     ],
 )
 def test_what_holds_no_rules_is_refused_with_the_reason(path: str, text: str, words: str) -> None:

@@ -58,7 +58,7 @@ def model_of(name: str) -> "type[Artifact]":
             return installed_model(plugin)
         except PlugInFault as fault:
             raise Refused(
-                "unavailable", f"{fault}.", "Ask the user to mend or remove the package: wfe-mcp doctor"
+                "unavailable", f"{fault}.", "Ask the user to fix or remove the package: wfe-mcp doctor"
             ) from fault
     if name not in _MODELS:
         detail = _unknown(name)
@@ -94,7 +94,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
         return copy.deepcopy(_shipped(schema))
     if faults := check_schema(schema):
         raise Refused(
-            "invalid_template", "The JSON Schema cannot be used.", "Mend each place in details.", tuple(faults)
+            "invalid_template", "The JSON Schema cannot be used.", "Fix each place in details.", tuple(faults)
         )
     return copy.deepcopy(schema)
 

@@ -129,7 +129,7 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
         return
     kind = compiled.return_type().name()
     if takes == "condition" and kind not in {"BOOL", "DYN"}:
-        yield Detail(at, f"a condition is true or false, this is {_type(kind)}", "true or false", f"${{{source}}}")
+        yield Detail(at, f"a condition must be true or false, not {_type(kind)}", "true or false", f"${{{source}}}")
     if takes == "value" and at.endswith("/for_each/in") and kind != "DYN" and not kind.lower().startswith("list"):
         yield Detail(at, f"a loop walks over a list, this is {_type(kind)}", "a list", f"${{{source}}}")
 
