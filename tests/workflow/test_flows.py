@@ -162,7 +162,7 @@ def test_a_bundle_inside_names_its_scope() -> None:
     assert lint(held("api")).ok
     (error,) = lint(held("${inputs.title}")).errors
     assert error.path == "/phases/0/template"
-    assert "cannot be told when the run starts" in error.message
+    assert "is unknown when the run starts" in error.message
 
 
 def test_a_definition_that_is_no_template_is_told_at_the_name() -> None:

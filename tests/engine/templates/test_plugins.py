@@ -199,7 +199,7 @@ def test_a_gate_that_breaks_the_rules_is_an_error_and_never_a_pass(
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("not_callable", "must be a function"), ("odd_schema", "no usable JSON Schema")]
+    ("name", "words"), [("not_callable", "must be a function"), ("odd_schema", "not a valid JSON Schema")]
 )
 def test_a_gate_that_cannot_be_used_is_an_error_of_the_template_that_names_it(
     scene: Scene, site: Path, name: str, words: str
