@@ -1,4 +1,4 @@
-"""What may a config.toml say of the providers of models, and of the roles that they fill?
+"""The tables of config.toml for model providers and roles.
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """

@@ -1,4 +1,4 @@
-"""How do we run git so that a repository cannot make it run anything?
+"""Runs git with the hooks and programs of the repository's configuration disabled.
 
 Rules:
 1. No hook, fsmonitor, signing program, pager, transport or lazy fetch runs; our ``-c`` beats the repository's file.

@@ -1,4 +1,4 @@
-"""What does a copy of the user's index say, and how is nothing overlooked in it?
+"""A copy of the user's git index, refreshed so that no change is overlooked.
 
 Everything here runs git through a caller's ``Git``, whose environment names the copy.
 """

@@ -1,4 +1,4 @@
-"""Which refs of ours can be read and written without a process of git?
+"""Reads and writes wfe-mcp's own refs without a git process, where they are plain files.
 
 Those of a plain repository: its refs are files, and a new one is made by git's own protocol (``<ref>.lock``, made by
 nobody else, renamed). Whatever is not plain is left to git: another ref store, a linked worktree, a shared repository,

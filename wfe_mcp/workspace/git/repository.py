@@ -1,4 +1,4 @@
-"""What does git know about the project's files, without anything of the user's being touched?
+"""Read-only queries of the project's git repository.
 
     real index ──copy──> temporary index ──add -A──> write-tree ──> tree hash
                          objects go to a throw-away folder; only trees are kept, in <git dir>/wfe/objects

@@ -1,4 +1,4 @@
-"""How are the files of a project saved as a commit that nothing but us points to?
+"""Saves the files of a project as a commit that only wfe-mcp's refs point to.
 
     real index ──copy──> temporary index ──changed, untracked──> write-tree ──> commit-tree ──> a commit without a ref
                          in a temporary git directory of its own; objects go to the repository's own store

@@ -1,4 +1,4 @@
-"""Which files does a snapshot hold, and with which bytes?
+"""The files of a snapshot and their bytes.
 
 tracked + untracked, not ignored    less what is over the limits, unreadable, ours, or another repository's
 as they lie on the disk             also where git keeps something else of them: a filter, an encoding, line ends

@@ -1,4 +1,4 @@
-"""Where is a snapshot made, so that git neither touches what is the user's nor converts a file?
+"""The git directory in which snapshots are made, separate from the user's and without file conversion.
 
 a temporary folder:  index       a copy of the user's, which git may change
                      git/        a git directory with nothing in it but what git must know of this file system, and

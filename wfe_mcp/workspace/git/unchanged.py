@@ -1,4 +1,4 @@
-"""Are the files still those of the last snapshot, as far as their times tell?
+"""Detects by timestamps whether the files are still those of the last snapshot.
 
 A snapshot asks git a dozen questions; in a folder where nothing happened since the last one, a walk answers them all.
 
