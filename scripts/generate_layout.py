@@ -1,4 +1,4 @@
-"""Write wfe_mcp/store/schema/layout.py, the tables as SQLAlchemy Core, from the SQLModel classes of tables.py.
+"""Writes wfe_mcp/store/schema/layout.py, the tables as SQLAlchemy Core, from the SQLModel classes of tables.py.
 
 python scripts/generate_layout.py [--check]
 """
