@@ -84,9 +84,9 @@ def test_a_template_that_is_not_there_yet_is_required_and_cannot_be_run() -> Non
     assert (report.ok, report.requires.templates) == (True, ("a",))
     phase = parse(outer).phases[0]
     assert isinstance(phase, FlowPhase)
-    with pytest.raises(Refused, match="is not there yet"):
+    with pytest.raises(Refused, match="is not embedded yet"):
         held_template(phase)
-    with pytest.raises(Refused, match="is not there yet"):
+    with pytest.raises(Refused, match="is not embedded yet"):
         project(parse(outer))
 
 

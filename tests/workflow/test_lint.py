@@ -59,7 +59,7 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/0/prompt", "See ${artifacts.plan}", "/phases/0/prompt", "the phase's own"),
     ("/phases/0/prompt", "See ${artifacts.review}", "/phases/0/prompt", "phase 'review' produces it, and comes later"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.stepz) > 0}", "/phases/0/gates/0/assert", "did you mean 'artifacts.plan.steps'?"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps)}", "/phases/0/gates/0/assert", "true or false, this is a number"),
+    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps)}", "/phases/0/gates/0/assert", "true or false, not a number"),
     ("/phases/0/gates/0/assert", "size(artifacts.plan.steps) > 0", "/phases/0/gates/0/assert", "exactly one ${…}"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps) >}", "/phases/0/gates/0/assert", "Syntax error"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps > 0", "/phases/0/gates/0/assert", "closing brace is missing"),
@@ -230,7 +230,7 @@ def test_a_project_that_has_everything_adds_nothing(design: Document) -> None:
 def test_in_a_project_without_checks_the_way_to_add_one_is_told(plain: Document) -> None:
     (detail,) = lint(plain, ProjectNames()).errors
 
-    assert detail.message == "the project has no check 'test'; name it in .wfe/config.toml and run: wfe-mcp trust"
+    assert detail.message == "the project has no check 'test'; define it in .wfe/config.toml and run: wfe-mcp trust"
 
 
 def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -> None:

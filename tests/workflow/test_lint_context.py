@@ -64,7 +64,7 @@ def test_without_any_bundle_the_way_to_make_one_is_told(plain: Document) -> None
     assert told(plain, ProjectNames(HAS_TEST)) == [
         (
             "/phases/0/context/0",
-            "no standards bundle is called 'standards'; name its files in .wfe/config.toml ([context.standards]) and run: wfe-mcp trust",
+            "no standards bundle is called 'standards'; list its files in .wfe/config.toml ([context.standards]) and run: wfe-mcp trust",
         )
     ]
 

@@ -108,7 +108,12 @@ class Tree(Artifact):
 
 @pytest.mark.parametrize(
     ("model", "words"),
-    [("Foreign", "derives from"), ("Bare", "has no example"), ("Tree", "cannot be told"), ("Gone", "AttributeError")],
+    [
+        ("Foreign", "derives from"),
+        ("Bare", "has no example"),
+        ("Tree", "cannot be generated"),
+        ("Gone", "AttributeError"),
+    ],
 )
 def test_a_schema_that_cannot_be_used_is_an_error_where_it_is_named(
     plain: Document, tmp_path: Path, model: str, words: str
