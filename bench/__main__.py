@@ -1,4 +1,4 @@
-"""Print every figure of design §12 beside its budget.
+"""Prints every figure of design §12 beside its budget.
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most

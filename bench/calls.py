@@ -1,4 +1,4 @@
-"""How long does a call take that changes a run, and what is the least it could take?
+"""Measures calls that change a run, beside the least possible time.
 
 The floor of the same run: a no-op tool of the bare SDK over the same pipes, plus the rows of a submit by raw sqlite3
 into the same file.

@@ -1,4 +1,4 @@
-"""What do a checkpoint of the files and going back to it cost in a repository of 5,000 files?
+"""Measures a checkpoint and a rollback in a repository of 5,000 files.
 
 The floors are what git takes for the same question in the same run: `git status`, and `git stash create`, which saves the
 tracked files alone.

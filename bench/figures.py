@@ -1,4 +1,4 @@
-"""What does a figure look like beside its budget?"""
+"""Formats a figure beside its budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long does it take to find what was said among very many artifacts, and what does the index cost?
+"""Measures full-text search among very many artifacts, and the cost of its index.
 
 The artifacts are texts of words as frequent as in a language (Zipf), each with a path and a number of its own; they are
 written past the engine, as runs copied from a real one, and indexed by the store's own way for databases that have no index.

@@ -1,4 +1,4 @@
-"""Is anything lost when eight servers write to one database at once?"""
+"""Measures whether writes are lost when eight servers write to one database at once."""
 
 from __future__ import annotations
 

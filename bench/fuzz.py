@@ -1,4 +1,4 @@
-"""How long may the worst of many hostile calls take?
+"""Measures the slowest of many hostile calls.
 
 The calls are those of tests/security/hostile.py: Hypothesis makes most, bombs by hand are among them. A call that waits for
 nobody (``wait_s`` is never a good one) is our own work from end to end.

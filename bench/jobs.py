@@ -1,4 +1,4 @@
-"""How soon is a cancelled job over, with all it started, and how quickly is a job claimed?"""
+"""Measures how soon a cancelled job and its processes end, and how fast a job is claimed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the last item of a long loop cost what the first did?
+"""Measures whether the last item of a long loop costs as much as the first.
 
 A loop over 1,000 items, worked one after the other by a client: start_phase and submit_artifact for each.
 """

@@ -1,4 +1,4 @@
-"""How much memory does a server hold?"""
+"""Measures the memory of a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a call to a model cost beside the model, and how soon is one over that somebody cancels?"""
+"""Measures the overhead of a model call, and how soon a cancelled one ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does a measurement happen: a project of its own, a database of its own, a real server on its pipes."""
+"""The set-up of a measurement: its own project and database, and a real server over pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long until a client is served, and until a person has an answer?"""
+"""Measures the time until a client is served, and until a user at a terminal has an answer."""
 
 from __future__ import annotations
 

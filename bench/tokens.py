@@ -1,4 +1,4 @@
-"""How many tokens does a model read of us?"""
+"""Measures how many tokens a model reads from wfe-mcp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this checkout good enough to merge? Runs every stage below; .ci/run is nothing but this file.
+"""Runs every check that a merge requires; .ci/run only calls this file.
 
     python3 scripts/check.py                all stages
     python3 scripts/check.py lint types     some of them; all but ``tests`` need the .venv that ``tests`` makes

@@ -1,4 +1,4 @@
-"""Does what people install work? Builds the wheel, installs it far from the checkout and starts it with an empty home.
+"""Builds the wheel, installs it outside the checkout and starts it with an empty home.
 
     python scripts/check_wheel.py
 

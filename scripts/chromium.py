@@ -1,4 +1,4 @@
-"""Is there a Chromium for the tests that look at the decision page? In CI it is installed, and a missing one is a fault.
+"""Finds a Chromium for the tests of the decision page. In CI it is installed, and a missing one is a failure.
 
     python3 scripts/chromium.py            exit 0: it is there, or this is not CI (then those tests are skipped, and say so)
 

@@ -1,4 +1,4 @@
-"""Is enough of each package tested? Compares a ``coverage json`` report with the floors below.
+"""Compares a ``coverage json`` report with the minimum coverage of each package below.
 
     coverage json -o coverage.json && python scripts/coverage_floor.py coverage.json
 

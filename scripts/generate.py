@@ -1,4 +1,4 @@
-"""Is everything that is made from something else up to date? Runs each ``generate_*.py`` beside this file.
+"""Updates all generated files: runs each ``generate_*.py`` beside this file.
 
 python scripts/generate.py           write what they make
 python scripts/generate.py --check   write nothing; exit 1 when one of them would change a file

@@ -1,4 +1,4 @@
-"""What does docs/reference/attacks.md say of the attacks that were tried? What the marks of the tests say.
+"""Writes docs/reference/attacks.md from the marks of the tests.
 
     @pytest.mark.attack("what somebody tries", "held", "T5")      in any test file; the third word may be left out
 

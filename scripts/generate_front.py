@@ -1,4 +1,4 @@
-"""What does wfe_mcp/server/front.json hold? The live server's handshake and lists, in both protocol eras.
+"""Writes wfe_mcp/server/front.json: the live server's handshake and lists, in both protocol eras.
 
 python scripts/generate_front.py          write it
 python scripts/generate_front.py --check  write nothing; exit 1 when it differs from what the server answers

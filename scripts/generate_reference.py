@@ -1,4 +1,4 @@
-"""What do docs/reference and the README's table of tools hold? What the code says of itself.
+"""Writes docs/reference and the README's table of tools from the code.
 
 python scripts/generate_reference.py          write what differs
 python scripts/generate_reference.py --check  write nothing; exit 1 and name what differs

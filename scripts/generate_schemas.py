@@ -1,4 +1,4 @@
-"""What do schemas/ hold? One JSON Schema per shipped artifact, written from the models.
+"""Writes schemas/: one JSON Schema per shipped artifact, from the models.
 
 python scripts/generate_schemas.py          write what differs, remove what is no longer there
 python scripts/generate_schemas.py --check  write nothing; exit 1 and name what differs

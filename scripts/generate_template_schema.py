@@ -1,4 +1,4 @@
-"""Write schemas/template.schema.json from the Pydantic model; with --check only say whether it is up to date."""
+"""Writes schemas/template.schema.json from the Pydantic model; with --check only compares."""
 
 import json
 import sys

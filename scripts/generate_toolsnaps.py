@@ -1,4 +1,4 @@
-"""What does a client see of each tool? One file per tool, for reading in review.
+"""Writes one file per tool with what a client sees of it, for reviews.
 
 python scripts/generate_toolsnaps.py          write what differs, remove what is no longer there
 python scripts/generate_toolsnaps.py --check  write nothing; exit 1 and name what differs

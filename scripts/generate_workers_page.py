@@ -1,4 +1,4 @@
-"""What does docs/reference/workers.md say of the workers that the server drives? What their code says.
+"""Writes docs/reference/workers.md, about the workers that the server runs, from their code.
 
 python scripts/generate_workers_page.py          write the page where it differs
 python scripts/generate_workers_page.py --check  write nothing; exit 1 when it differs

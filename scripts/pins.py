@@ -1,4 +1,4 @@
-"""Which exact versions does a checkout build with? The ones between the markers in pyproject.toml, written from here.
+"""Writes the exact versions that a checkout builds with between the markers in pyproject.toml.
 
     python scripts/pins.py             write the pins of the present resolution (after a change of a range)
     python scripts/pins.py --check     exit 1 when the pins differ from the resolution they lead to

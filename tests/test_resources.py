@@ -48,13 +48,13 @@ def test_whatever_the_code_of_a_package_does_is_one_fault(site: Path, module: st
 @pytest.mark.parametrize(
     ("group", "name", "why"),
     [
-        ("artifact_schemas", "plan@1", "names without a namespace are ours"),
+        ("artifact_schemas", "plan@1", "names without a namespace are reserved"),
         ("artifact_schemas", "acme.plan", "looks like 'acme.ticket@1'"),
-        ("gates", "command", "names without a namespace are ours"),
+        ("gates", "command", "names without a namespace are reserved"),
         ("gates", "acme.no todo", "looks like 'acme.no_todo'"),
         ("gates", "wfe.command", "the namespace 'wfe' is ours"),
-        ("step_builtins", "set", "names without a namespace are ours"),
-        ("providers", "openai", "names without a namespace are ours"),
+        ("step_builtins", "set", "names without a namespace are reserved"),
+        ("providers", "openai", "names without a namespace are reserved"),
         ("templates", "quick_fix", "a template of this name is shipped"),
         ("templates", "acme.release", "looks like 'acme_release'"),
     ],
@@ -64,7 +64,7 @@ def test_a_package_never_takes_the_place_of_what_is_shipped(site: Path, group: s
 
     (fault,) = plugin_faults()
 
-    assert fault.startswith(f"{name!r} (wfe_mcp.{group}) of the package acme-shadow 1.0 does not count: ")
+    assert fault.startswith(f"{name!r} (wfe_mcp.{group}) of the package acme-shadow 1.0 is ignored: ")
     assert why in fault
     assert name not in plugins("gates" if group == "gates" else "templates")
 
@@ -76,7 +76,7 @@ def test_the_second_package_with_a_name_does_not_count(site: Path) -> None:
 
     assert plugins("gates")["acme.same"].package == "acme-a 1.0"
     assert plugin_faults() == (
-        "'acme.same' (wfe_mcp.gates) of the package acme-b 1.0 does not count: the package acme-a 1.0 brings one of this name already",
+        "'acme.same' (wfe_mcp.gates) of the package acme-b 1.0 is ignored: the package acme-a 1.0 provides one with this name already",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which door was asked for? ``serve`` goes straight to the server: neither typer nor rich may cost it time."""
+"""The command ``wfe-mcp``. ``serve`` starts the server directly, without the import time of typer and rich."""
 
 import sys
 
@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Exit code of the command line ``sys.argv``."""
+    """Run the command line ``sys.argv``. Returns the exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["serve"]:
         from wfe_mcp.server.entry import project_flag, serve

@@ -1,13 +1,13 @@
-"""What do installed packages bring: our own templates and schemas, and what others add by entry points?
+"""Shipped templates and schemas, and the plug-ins of installed packages.
 
 Rules:
-1. The entry points are read when a name is asked for that we do not ship, or when all are listed; the code behind one
-   is loaded with its first use. A server that needs none of them loads none.
-2. A name is ``namespace.name``, so that no package takes the place of what is shipped. A template has a plain name,
-   which is none of ours.
-3. What breaks rule 2, and the second package with a name, does not count: ``plugin_faults`` says so.
-4. Packages are looked for where Python finds modules, but not in the folder the process was started in: ``python -m``
-   puts that first, and a project could lay a package of its own there.
+1. Entry points are read only for a name that is not shipped, or when all are listed; the code behind one is loaded at
+   its first use. A server that needs none loads none.
+2. A name is ``namespace.name``, so that no package replaces a shipped item. A template has a plain name that is not
+   shipped.
+3. Entry points that break rule 2, and a second package with the same name, are ignored; ``plugin_faults`` lists them.
+4. Packages are searched on Python's module path, but not in the folder the process was started in: ``python -m`` puts
+   that first, and a project could place a package there.
 """
 
 import functools
@@ -27,7 +27,7 @@ __all__ = ["GROUPS", "Group", "PlugIn", "PlugInFault", "is_name_of", "plugin_fau
 
 Group = Literal["artifact_schemas", "gates", "providers", "step_builtins", "templates"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-"""Each is the entry-point group ``wfe_mcp.<group>``."""
+"""The entry-point groups, ``wfe_mcp.<group>``."""
 
 _PREFIX = "wfe_mcp."
 _PART = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
@@ -39,7 +39,7 @@ _NAMES: Mapping[Group, tuple[str, str]] = {
     "step_builtins": (_NAMESPACED, "acme.greet"),
     "templates": (_PART, "acme_release"),
 }
-"""What a name of each group looks like, and an example."""
+"""Group → the pattern of its names, and an example."""
 
 _OURS = "wfe"
 
@@ -52,12 +52,12 @@ def shipped(name: str) -> Path:
 
 
 class PlugInFault(Exception):
-    """What a package brings cannot be used; the text says why, for a person."""
+    """A plug-in cannot be used; the text says why and is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlugIn:
-    """One thing that a package adds. ``package``: its name and version, as in ``acme-wfe 1.2``."""
+    """One entry point of a package. ``package``: its name and version, as in ``acme-wfe 1.2``."""
 
     group: Group
     name: str
@@ -65,29 +65,29 @@ class PlugIn:
     entry: "EntryPoint"
 
     def load(self) -> Any:
-        """The object behind the entry point. Raises PlugInFault, whatever the package's code raises."""
+        """The object of the entry point. Raises PlugInFault for any exception of the package's code."""
         try:
             return self.entry.load()
         except (Exception, SystemExit) as fault:
             raise self.fault(f"{type(fault).__name__}: {fault}") from fault
 
     def fault(self, why: str) -> PlugInFault:
-        """The fault ``why``, with who brings the thing."""
+        """The fault ``why``, with the plug-in's name and package."""
         return PlugInFault(f"{self.name!r} of the package {self.package} cannot be used: {why}")
 
 
 def plugins(group: Group) -> Mapping[str, PlugIn]:
-    """What packages add to ``group``, by name. Nothing is loaded."""
+    """The plug-ins of ``group`` by name, without loading them."""
     return _found(_places())[0][group]
 
 
 def is_name_of(group: Group, name: str) -> bool:
-    """Whether a package could bring something of this name; nothing is looked up."""
+    """True when ``name`` is a valid plug-in name in ``group``, without looking for one."""
     return re.fullmatch(_NAMES[group][0], name) is not None
 
 
 def plugin_faults() -> tuple[str, ...]:
-    """What packages would add and does not count, each with its reason."""
+    """The ignored entry points, each with its reason."""
     return _found(_places())[1]
 
 
@@ -103,24 +103,24 @@ def _found(places: tuple[str, ...]) -> tuple[Mapping[Group, Mapping[str, PlugIn]
                 continue
             fault = _fault(group, entry.name, found[group].get(entry.name))
             if fault:
-                faults.append(f"{entry.name!r} ({entry.group}) of the package {package} does not count: {fault}")
+                faults.append(f"{entry.name!r} ({entry.group}) of the package {package} is ignored: {fault}")
             else:
                 found[group][entry.name] = PlugIn(group, entry.name, package, entry)
     return {group: dict(sorted(known.items())) for group, known in found.items()}, tuple(sorted(faults))
 
 
 def _places() -> tuple[str, ...]:
-    """Where Python looks for modules, without the folder of the process (rule 4)."""
+    """Python's module path, without the folder of the process (rule 4)."""
     try:
         here = os.path.realpath(os.getcwd())  # noqa: PTH109 - with pathlib this would take a millisecond on each call
-    except OSError:  # the folder is gone
+    except OSError:  # the folder was removed
         here = ""
     return tuple(place for place in sys.path if place and os.path.realpath(place) != here)
 
 
 def _distributions(places: tuple[str, ...]) -> "Iterator[Distribution]":
-    """Every installed package once, by name: the first on the path is the one that Python imports."""
-    # 30 ms where nothing else has loaded it yet; who starts, lists or reads only what we ship does not come here.
+    """The installed packages, one per name: the first on the path is the one that Python imports."""
+    # 30 ms, unless it is loaded already; starting, listing and reading shipped items does not need it.
     from importlib.metadata import distributions
 
     seen: dict[str, Distribution] = {}
@@ -135,12 +135,12 @@ def _group(name: str) -> Group | None:
 
 
 def _fault(group: Group, name: str, before: PlugIn | None) -> str:
-    """Why the name does not count; empty when it does."""
+    """Why the name is ignored; empty when it is not."""
     form, example = _NAMES[group]
     if not re.fullmatch(form, name):
-        return f"a name of this group looks like {example!r}; names without a namespace are ours"
+        return f"a name of this group looks like {example!r}; names without a namespace are reserved"
     if group == "templates" and (shipped("templates") / name / "template.json").is_file():
         return "a template of this name is shipped"
     if group != "templates" and name.partition(".")[0].lower() == _OURS:
         return f"the namespace {_OURS!r} is ours"
-    return "" if before is None else f"the package {before.package} brings one of this name already"
+    return "" if before is None else f"the package {before.package} provides one with this name already"

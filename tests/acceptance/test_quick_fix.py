@@ -34,7 +34,7 @@ def test_a_claim_without_the_work_is_refused_by_what_the_server_saw(bugged: Play
 
     failed = next(answer for _, answer in played.steps if "error" in answer)
     assert failed["error"]["code"] == "gate_failed"
-    assert "exit code 1" in failed["error"]["message"]
+    assert "exit 1, expected 0" in failed["error"]["message"]
     assert "test_one_and_two" in failed["error"]["message"]
     assert played.last["run_state"] == "completed"
 

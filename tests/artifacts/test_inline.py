@@ -99,10 +99,10 @@ def test_all_faults_of_a_schema_are_reported_at_once_with_pointers_into_it() -> 
     }
     assert {(detail.path, detail.message) for detail in check_schema(schema)} >= {
         ("/type", 'an artifact is always an object: the root needs "type": "object"'),
-        ("/$schema", "only draft 2020-12 is read"),
-        ("/properties/c/$ref", "'#/$defs/usr' names nothing in this schema; did you mean '#/$defs/user'?"),
+        ("/$schema", "only draft 2020-12 is supported"),
+        ("/properties/c/$ref", "'#/$defs/usr' refers to nothing in this schema; did you mean '#/$defs/user'?"),
         ("/properties/d/$ref", "a reference never leaves the schema: it begins with '#'"),
-        ("/$defs/user/allOf/1/$id", "$id may stand at the root only"),
+        ("/$defs/user/allOf/1/$id", "$id is allowed at the root only"),
     }
     assert {detail.path for detail in check_schema(schema)} == {
         *("/type", "/$schema", "/items", "/properties/a/type", "/properties/b/minimum", "/properties/c/$ref"),
@@ -241,15 +241,15 @@ def test_a_value_that_fits_no_form_hears_what_the_closest_form_says() -> None:
     for keyword in ("anyOf", "oneOf"):
         assert fault({keyword: forms}, {"id": 1}) == (
             "/a",
-            "fits none of the allowed forms; the closest one says at /a/id: must be text, found a number",
+            "fits none of the allowed forms; the closest one reports at /a/id: must be text, found a number",
         )
         assert fault({keyword: forms}, {}) == (
             "/a",
-            "fits none of the allowed forms; the closest one says at /a/id: required key 'id' is missing",
+            "fits none of the allowed forms; the closest one reports at /a/id: required key 'id' is missing",
         )
         assert fault({keyword: [{"type": "string"}, {"type": "null"}]}, 1) == (
             "/a",
-            "fits none of the allowed forms; the closest one says: must be text, found a number",
+            "fits none of the allowed forms; the closest one reports: must be text, found a number",
         )
     missing = validate(of(a={"anyOf": [*forms, True]}) | {"required": ["a"]}, {}).faults
     assert missing[0].expected == "text or an object with id"

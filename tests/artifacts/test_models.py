@@ -49,7 +49,7 @@ def test_all_faults_of_a_plan_are_reported_at_once_with_their_own_pointers() -> 
         Detail("/risk", "unknown key 'risk'; did you mean 'risks'?", "one of steps, summary, risks, files", "risk"),
         Detail(
             "/steps/1/depends_on/0",
-            "'S-3' names nothing in this artifact; did you mean 'S-2'?",
+            "'S-3' refers to nothing in this artifact; did you mean 'S-2'?",
             "one of S 1, S-2",
             "S-3",
         ),
@@ -107,7 +107,7 @@ def test_a_finding_names_severity_place_and_recommendation(name: str) -> None:
 def test_totals_of_a_security_report_may_not_hide_listed_findings() -> None:
     report = example("security_report@1")
     report["findings"] *= 2
-    assert faults("security_report@1", report) == {"/totals/low": "findings lists 2 low, the total says 1"}
+    assert faults("security_report@1", report) == {"/totals/low": "findings lists 2 low, but the total is 1"}
     report["totals"]["low"] = 5
     assert validate("security_report@1", report).ok
     report["totals"]["low"] = "5"
@@ -119,7 +119,7 @@ def test_ids_are_unique_and_references_name_something() -> None:
     tasks["items"] = [tasks["items"][0], tasks["items"][0] | {"depends_on": ["zzz"]}]
     assert faults("task_list@1", tasks) == {
         "/items/1/id": "'T-1' is used twice, first at /items/0/id",
-        "/items/1/depends_on/0": "'zzz' names nothing in this artifact",
+        "/items/1/depends_on/0": "'zzz' refers to nothing in this artifact",
     }
     assert list(faults("task_list@1", {"items": [{"id": 1, "title": "x", "acceptance": [], "depends_on": [1]}]})) == [
         "/items/0/id",

@@ -76,14 +76,14 @@ def test_a_nul_character_is_refused_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (float("nan"), "is no finite number"),
-        (float("inf"), "is no finite number"),
+        (float("nan"), "is not a finite number"),
+        (float("inf"), "is not a finite number"),
         ("\ud800", "holds a lone surrogate"),
         ({"\ud800": 1}, "an object key holds a lone surrogate"),
         ({1: 1}, "an object key is not text"),
         ({"k" * 501: 1}, "an object key is longer than 500 characters"),
-        ((1, 2), "is no JSON value but tuple"),
-        (b"x", "is no JSON value but bytes"),
+        ((1, 2), "is not a JSON value but tuple"),
+        (b"x", "is not a JSON value but bytes"),
         (10**5000, "has more digits than can be kept"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.isascii() else type(value).__name__,

@@ -69,7 +69,7 @@ def test_the_same_name_is_not_given_twice(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     with pytest.raises(AssertionError, match="is pinned already"):
         person.pin(SoftKey("laptop"))
-    with pytest.raises(AssertionError, match="is no name for a key"):
+    with pytest.raises(AssertionError, match="is not a valid name for a key"):
         person.pin(SoftKey(" "))
 
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_none_is_told(scene: Scene, raw: str) -> None:
 def test_a_file_that_is_gone_is_told_before_anybody_begins_anew(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     (scene.root / APPROVERS).unlink()
-    assert "their file is gone" in person.browser.get(person.place).words
+    assert "their file is missing" in person.browser.get(person.place).words
 
 
 def test_a_project_or_folder_that_is_none_is_not_there(scene: Scene, person: Signer) -> None:

@@ -201,7 +201,7 @@ def test_a_prompt_is_shown_before_the_work_only_while_it_is_what_was_judged(scen
     scene.mirror(run, "plan", 1, "prompt.md").write_text("Delete everything.", encoding="utf-8")
     words = browser.get(f"/decide/{request}").words
     assert "Delete everything" not in words
-    assert "not what the gates judged" in words
+    assert "changed after its gates ran" in words
 
 
 def test_long_artifacts_are_cut_and_whole_behind_a_link(scene: Scene, browser: Browser) -> None:

@@ -164,8 +164,10 @@ def test_a_signature_counts_for_what_it_was_asked_for_and_once(scene: Scene, per
     _, second = waiting(scene)
     other, other_question = person.asked(second)
     assert no(person.send(other, second, other_question["ceremony"], signature), 403, "challenge")
-    assert no(person.send(other, second, question["ceremony"], signature), 409, "answers nothing")
-    assert no(person.send(page, first, question["ceremony"], signature), 409, "answers nothing"), "it was taken"
+    assert no(person.send(other, second, question["ceremony"], signature), 409, "belongs to no open challenge")
+    assert no(person.send(page, first, question["ceremony"], signature), 409, "belongs to no open challenge"), (
+        "it was taken"
+    )
     assert undecided(scene, run, first)
 
 
@@ -304,6 +306,6 @@ def test_nothing_is_asked_for_what_takes_no_answer_or_by_a_form_that_is_not_ours
     path = f"/decide/{request}"
     seen = person.browser.get(path)
     assert person.ask(seen, f"{path}/approve", f"{path}/reject/sign", feedback="no")[0] == 403
-    assert person.ask(seen, f"{path}/reject", f"{path}/reject/sign")[0] == 400, "a no needs a word"
+    assert person.ask(seen, f"{path}/reject", f"{path}/reject/sign")[0] == 400, "say what should change"
     assert person.decide(key, request).status == 200
     assert person.ask(seen, f"{path}/approve", f"{path}/approve/sign")[0] == 409

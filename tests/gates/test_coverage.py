@@ -29,9 +29,9 @@ def test_line_coverage_is_read(content: bytes, percent: float) -> None:
         (b"<report/>", "no line rate"),
         (b'<coverage line-rate="many"/>', "no line rate"),
         (b'{"total": 3}', "neither"),
-        (b"{", "no JSON"),
+        (b"{", "not JSON"),
         (b"hello", "counts no lines"),
-        (b'<coverage line-rate="7"/>', "claims 700"),
+        (b'<coverage line-rate="7"/>', "states 700"),
     ],
 )
 def test_what_is_no_coverage_report_is_refused(content: bytes, why: str) -> None:

@@ -54,7 +54,7 @@ def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) 
         ({"failing_tests": 3}, ["2 tests failed, expected at least 3"]),
         ({"failing_tests": ["a::x"]}, ["other tests fail too: a::y"]),
         ({"failing_tests": ["a::*", "b"]}, ["'b' is not among the failing tests"]),
-        ({"failing_tests": [], "exit_code": 0}, ["exit code 1, expected 0", "other tests fail too: a::x, a::y"]),
+        ({"failing_tests": [], "exit_code": 0}, ["exit 1, expected 0", "other tests fail too: a::x, a::y"]),
         ({"exit_code": "nonzero"}, []),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test() -> None:
         results = TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
         found = unmet(Expectation("nonzero", "some"), Observed(1, results))
         assert [fault.reason for fault in found] == [
-            f"0 tests failed, expected at least 1; not loaded at all, so proving nothing: {unloaded.id}"
+            f"0 tests failed, expected at least 1; not loaded, so not counted: {unloaded.id}"
         ]
 
 
@@ -94,7 +94,7 @@ RAN = TestResults(8, 0, 0, 2)
         ({"min_tests": 9}, Observed(0, RAN), ["8 tests ran, expected at least 9"]),
         ({"no_new_skips": True}, Observed(0, RAN, skipped_before=2), []),
         ({"no_new_skips": True}, Observed(0, RAN), []),
-        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=1), ["2 tests are skipped, 1 were before"]),
+        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=1), ["2 tests are skipped; before, 1 were"]),
         ({"coverage_floor": 80}, Observed(0, coverage_percent=80.0), []),
         (
             {"coverage_floor": 80.5},

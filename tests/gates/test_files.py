@@ -67,7 +67,7 @@ def test_where_no_path_is_allowed_nothing_may_change(project: Project) -> None:
     project.write("src/new.py", "")
     judgement = judge(project, start, within=[])
     assert (judgement.kind, judgement.data["outside"]) == (VerdictKind.FAIL, ["src/new.py"])
-    assert "what is allowed (nothing)" in judgement.message
+    assert "the allowed paths (none)" in judgement.message
 
 
 @pytest.mark.parametrize("rules", [{"unchanged": ["tests/**"]}, {"within": ["src/**"]}])

@@ -32,7 +32,7 @@ def test_a_quorum_of_passes_passes_and_shows_the_dissent():
     told = judge_opinions(gate(quorum=2), [said("a", "pass"), said("b", "fail", summary="no tests"), said("c", "pass")])
     assert told.kind is VerdictKind.PASS
     assert "2 of 3" in told.message
-    assert "b (gpt) says fail: no tests" in told.message
+    assert "b (gpt): fail: no tests" in told.message
     assert told.data["opinions"][1]["opinion"]["summary"] == "no tests"
 
 
@@ -57,7 +57,7 @@ def test_a_fail_names_severity_place_and_what_would_make_it_right():
     assert told.kind is VerdictKind.FAIL
     assert "high: src/stats.py:12: It divides by zero (mean([]); Test it)" in told.message
     assert "and 2 more in the evidence" in told.message
-    assert "Next: mend what the reviewers found" in told.message
+    assert "Next: fix what the reviewers found" in told.message
 
 
 @pytest.mark.parametrize(("allowed", "shown"), [(True, True), (False, False)])
@@ -73,7 +73,7 @@ def test_a_reviewer_who_cannot_be_reached_is_an_error_where_its_vote_decides():
     assert "b (rate limited)" in blocked.message
     warned = judge_opinions(gate("a", "b", quorum=2, on_provider_error="warn"), [said("a", "pass"), unreachable("b")])
     assert warned.kind is VerdictKind.PASS
-    assert "passed with a warning: b (rate limited) could not be asked" in warned.message
+    assert "passed with a warning: b (rate limited) could not be reached" in warned.message
 
 
 def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides_nothing():

@@ -77,8 +77,8 @@ def test_a_pattern_needs_room_for_all_its_parts() -> None:
     ("content", "why"),
     [
         (b"<html/>", "root element is <html>"),
-        (b"<testsuite>", "no well-formed XML"),
-        (b"", "no well-formed XML"),
+        (b"<testsuite>", "not well-formed XML"),
+        (b"", "not well-formed XML"),
         (b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite>&b;</testsuite>', "document type"),
         (b"<testsuite>" * 70, "nested more than"),
     ],

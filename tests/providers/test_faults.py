@@ -28,20 +28,25 @@ def failed(connection: Connection) -> ProviderFault:
 
 
 ROWS = [
-    (Turn(status=401, message=f"Incorrect API key provided: {KEY}"), "wrong_key", "refused the key", "Check the key"),
+    (
+        Turn(status=401, message=f"Incorrect API key provided: {KEY}"),
+        "wrong_key",
+        "rejected the key",
+        "Check that the key",
+    ),
     (Turn(status=403), "wrong_key", "may not use model 'm-1'", "another model"),
     (Turn(status=404), "wrong_model", "has no model 'm-1'", "providers test second"),
-    (Turn(status=429, retry_after="17"), "rate_limited", "asks to wait 17 s", "Wait"),
+    (Turn(status=429, retry_after="17"), "rate_limited", "asks you to wait 17 s", "Wait"),
     (Turn(status=429), "rate_limited", "too many requests", "Wait"),
-    (Turn(status=402), "refused", "no quota or credit", "Top it up"),
+    (Turn(status=402), "refused", "no quota or credit", "Add credit"),
     (Turn(status=529), "overloaded", "HTTP 529", "another model"),
-    (Turn(status=503, retry_after="3"), "overloaded", "asks to wait 3 s", "another model"),
+    (Turn(status=503, retry_after="3"), "overloaded", "asks you to wait 3 s", "another model"),
     (Turn(status=500), "overloaded", "HTTP 500", "another model"),
-    (Turn(status=408), "timeout", "said nothing", "Ask again"),
+    (Turn(status=408), "timeout", "sent nothing", "Retry"),
     (Turn(status=413), "refused", "longer than model 'm-1' can read", "larger context"),
     (Turn(status=400, message=f"key {KEY} has no beta"), "refused", "key … has no beta", "options"),
-    (Turn(malformed=True), "unparsable", "cannot be read", "Ask again"),
-    (Turn(text="It is good", cut=True), "no_route", "hung up", "Ask again"),
+    (Turn(malformed=True), "unparsable", "unreadable answer", "Retry"),
+    (Turn(text="It is good", cut=True), "no_route", "closed the connection", "Retry"),
 ]
 
 
@@ -123,7 +128,7 @@ def test_silence_is_a_time_out_wherever_it_begins(connect: Connect) -> None:
         faults = [failed(connect(server, response_s=0.5)) for _ in range(2)]
 
     assert [(fault.kind, fault.passes) for fault in faults] == [("timeout", True)] * 2
-    assert {fault.message for fault in faults} == {"Provider 'second' said nothing for 0.5 s."}
+    assert {fault.message for fault in faults} == {"Provider 'second' sent nothing for 0.5 s."}
 
 
 def test_a_model_that_drips_for_ever_is_no_silence_and_ends_at_the_total_limit(connect: Connect) -> None:
@@ -132,7 +137,7 @@ def test_a_model_that_drips_for_ever_is_no_silence_and_ends_at_the_total_limit(c
         ask(connect(server, total_s=1.0, response_s=20.0), Question("?"), heard)
 
     assert fault.value.kind == "timeout"
-    assert fault.value.message == "Provider 'second' was not done after 1 s."
+    assert fault.value.message == "Provider 'second' did not finish within 1 s."
     assert heard.ends == ["timeout"]
     assert fault.value.usage.requests == 1
 
@@ -211,7 +216,7 @@ def test_an_address_that_is_no_api_is_told_apart_from_an_unknown_model(connect: 
         fault = failed(connect(server, base_url=f"{server.origin}/wrong"))
 
     assert fault.kind == "not_configured"
-    assert "is no API of kind" in fault.message
+    assert "not as an API of kind" in fault.message
     assert "base_url" in fault.hint
 
 
@@ -220,7 +225,7 @@ def test_a_redirect_is_not_followed_so_no_key_goes_elsewhere(connect: Connect) -
         fault = failed(connect(server))
 
     assert fault.kind == "not_configured"
-    assert "points elsewhere" in fault.message
+    assert "redirects to another address" in fault.message
     assert elsewhere.count == 0
 
 
@@ -228,7 +233,7 @@ def test_a_page_that_is_not_there_is_no_unknown_model() -> None:
     connection = Connection("second", "openai", "m", KEY, "https://example.com/docs")
 
     assert status_fault(connection, 404, ours=False).message == (
-        "https://example.com answers, and is no API of kind openai (HTTP 404)."
+        "https://example.com answers, but not as an API of kind openai (HTTP 404)."
     )
 
 

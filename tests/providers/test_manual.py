@@ -78,7 +78,7 @@ def test_an_answer_survives_that_the_prompt_is_written_again(root: Path) -> None
     ("name", "text", "why"),
     [
         ("answer.json", '{"summary": "ok"', "cannot be read"),
-        ("answer.json", "[1]", "no object"),
+        ("answer.json", "[1]", "not an object"),
         ("answer.json", '{"a": 1, "a": 2}', "cannot be read"),
         ("answer.md", "I am not sure.", "no ```json block"),
     ],

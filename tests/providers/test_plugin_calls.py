@@ -207,18 +207,18 @@ def test_an_object_in_its_text_counts_and_without_a_schema_only_the_text_does() 
     ("name", "kind", "words"),
     [
         ("no_object", "unparsable", "no JSON object"),
-        ("no_json", "unparsable", "it is no JSON"),
-        ("no_answer", "other", "answered with str, which is no Answer"),
+        ("no_json", "unparsable", "it is not JSON"),
+        ("no_answer", "other", "returned str instead of an Answer"),
         ("leaks", "other", "ValueError: 401 for"),
         ("leaves", "other", "SystemExit: 3"),
         ("limited", "rate_limited", "wait"),
         ("odd_fault", "other", "I want no more"),
         ("gone", "not_configured", "AttributeError"),
-        ("nowhere", "not_configured", "no installed package brings"),
-        ("Unmade", "not_configured", "name an object of it"),
-        ("no_ask", "not_configured", "has a function 'ask'"),
-        ("odd_fact", "not_configured", "needs_key is True or False"),
-        ("no_function", "not_configured", "its work is a function"),
+        ("nowhere", "not_configured", "no installed package provides"),
+        ("Unmade", "not_configured", "must be an instance"),
+        ("no_ask", "not_configured", "has no function 'ask'"),
+        ("odd_fact", "not_configured", "needs_key must be True or False"),
+        ("no_function", "not_configured", "its work must be a function"),
     ],
 )
 def test_whatever_it_does_is_a_fault_that_holds_no_key(
@@ -245,7 +245,7 @@ def test_usage_that_is_no_number_counts_as_nothing() -> None:
 
 def test_it_is_not_called_without_the_key_and_the_model_that_it_says_it_needs() -> None:
     assert "has no key" in failed(ask, to("needy", api_key=None), Question("?")).message
-    assert "No model is named" in failed(ask, to("needy"), Question("?")).message
+    assert "No model is set" in failed(ask, to("needy"), Question("?")).message
     assert ask(to("needy", model="big"), Question("?")).model == "m"
 
 
@@ -293,7 +293,7 @@ def test_its_use_of_our_tools_is_told_by_us_and_bounded() -> None:
 
     assert (made.ending, (made.value or {})["why"]) == (
         "done",
-        "seen a seen b 2 tools were called, which is the limit.",
+        "seen a seen b The limit of 2 tool calls is reached.",
     )
     assert [(name, what) for _, name, what in heard.tools] == [
         ("look", "started"), ("look", "seen a"), ("look", "started"), ("look", "seen b")
@@ -318,7 +318,7 @@ def test_work_without_an_output_says_what_there_is_and_why(name: str, ending: st
 
 
 def test_work_that_ends_with_something_else_is_a_fault() -> None:
-    assert "which is no Worked" in failed(work, to("no_worked"), TASK).message
+    assert "instead of a Worked" in failed(work, to("no_worked"), TASK).message
 
 
 def test_one_that_only_answers_is_asked_for_the_output_until_it_is_right(package: Any) -> None:

@@ -29,9 +29,9 @@ def test_a_provider_that_works_is_asked_once_and_says_how_fast(connect: Connect)
 @pytest.mark.parametrize(
     ("given", "fails", "says", "hint"),
     [
-        ({"key": "another"}, "wrong_key", "refused the key", "Check the key"),
-        ({"models": ["m-10", "x"]}, "wrong_model", "no model 'm-1'", "nearest of the 2 it has: m-10"),
-        ({"models": ["x", "y"]}, "wrong_model", "no model 'm-1'", "nearest of the 2 it has: x, y"),
+        ({"key": "another"}, "wrong_key", "rejected the key", "Check that the key"),
+        ({"models": ["m-10", "x"]}, "wrong_model", "no model 'm-1'", "Nearest of its 2 models: m-10"),
+        ({"models": ["x", "y"]}, "wrong_model", "no model 'm-1'", "Nearest of its 2 models: x, y"),
         ({"turns": [Turn(status=529)]}, "overloaded", "HTTP 529", "Wait"),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_local_model_needs_no_key() -> None:
         (Connection("p", "openai-compatible", "m"), "not_configured", "no base_url"),
         (Connection("p", "openai", "m", "k", "http://models.example/v1"), "not_configured", "plain http"),
         (Connection("p", "openai", "m", "k", "ftp://models.example/v1"), "not_configured", "no address"),
-        (Connection("p", "codex", "m"), "not_configured", "not asked over HTTP"),
+        (Connection("p", "codex", "m"), "not_configured", "not called over HTTP"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_sent(connection: Connection, kind: str, says: str) -> None:

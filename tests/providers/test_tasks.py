@@ -153,7 +153,7 @@ def test_an_output_that_never_becomes_valid_ends_readable(connect: Connect) -> N
         worked = work(connect(server), task)
 
     assert (worked.ending, worked.value, worked.text) == ("no_answer", None, '{"verdict": "pass"}')
-    assert worked.why == "Its output was not valid 3 times, which is the limit."
+    assert worked.why == "Its output was invalid 3 times, which is the limit."
     assert server.count == 3
 
 
@@ -169,8 +169,8 @@ def test_a_model_that_only_talks_is_asked_for_its_output_and_then_given_up(conne
 @pytest.mark.parametrize(
     ("limits", "why", "tools"),
     [
-        (Limits(tool_calls=2), "It had called 2 tools, which is the limit.", 2),
-        (Limits(requests=2), "It had answered 2 times, which is the limit.", 4),
+        (Limits(tool_calls=2), "The model reached its limit of 2 tool calls.", 2),
+        (Limits(requests=2), "The model reached its limit of 2 requests.", 4),
     ],
 )
 def test_a_loop_ends_at_its_limit_with_what_was_said(connect: Connect, limits: Limits, why: str, tools: int) -> None:
@@ -194,7 +194,7 @@ def test_a_task_out_of_time_ends_in_the_middle_of_an_answer_with_what_was_said(c
     assert (worked.ending, worked.value) == ("timed_out", None)
     assert worked.text
     assert "I think that it could be".startswith(worked.text)
-    assert worked.why == "It was not done after 1 s, which is the limit."
+    assert worked.why == "The work did not finish within its limit of 1 s."
     assert heard.ends == ["stopped"]
 
 
@@ -217,7 +217,7 @@ def test_a_task_is_cancelled_in_the_middle_of_an_answer(connect: Connect) -> Non
         task = Task("Review it", VERDICT, tools=(reader(contents),))
         worked = work(connect(server), task, heard, stop.is_set)
 
-    assert (worked.ending, worked.value, worked.why) == ("cancelled", None, "It was stopped.")
+    assert (worked.ending, worked.value, worked.why) == ("cancelled", None, "The work was stopped.")
     assert heard.ends == ["answered", "stopped"]
     assert worked.usage.requests == 2
 
@@ -260,7 +260,7 @@ def test_a_tool_that_does_not_end_is_left_behind(connect: Connect, monkeypatch: 
     over.set()
 
     assert worked.ending == "cancelled"
-    assert heard.tools[-1][2] == "refused: It was still running when the work was stopped."
+    assert heard.tools[-1][2] == "refused: The tool was still running when the work was stopped."
 
 
 def test_a_provider_that_fails_after_some_calls_says_what_they_used(connect: Connect) -> None:
@@ -340,7 +340,7 @@ def test_older_tool_results_are_left_out_when_the_context_fills_and_the_task_nev
     assert worked.ending == "done"
     sent = [str(asked.body) for asked in server.asked]
     assert all("THE TASK" in body and "verdict" in body for body in sent)
-    assert "Left out to save room: read said 6,008 characters, which begin: BEGIN-0" in sent[-1]
+    assert "Left out to save space: read returned 6,008 characters, starting: BEGIN-0" in sent[-1]
     assert "Left out" not in sent[1]
     assert "x" * 6_000 in sent[-1]  # the newest
     assert "THE LAST ERROR " + "e" * 2_000 in sent[-1]

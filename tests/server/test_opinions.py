@@ -127,7 +127,7 @@ async def test_a_model_that_cannot_be_asked_is_told_with_what_can_be_done(connec
         same = await call(agent, "second_opinion", run=run, question="?", reviewers=["first"], wait_s=0)
 
     assert (no["ok"], no["error"]["code"], no["run_state"]) == (False, "unavailable", "running")
-    assert "refused the key" in no["error"]["message"]
+    assert "rejected the key" in no["error"]["message"]
     assert "wfe-mcp providers test" in no["error"]["hint"]
     assert [move["tool"] for move in no["next"]] == ["start_phase", "start_phase", "second_opinion"]
     assert same["error"] == no["error"], "who only looks again is told the same, not kept waiting"

@@ -216,7 +216,7 @@ def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(tmp_path: Pa
 
         assert played.last["run_state"] == "completed"
         assert {each.model for each in models.asked} == {"claude"}
-        assert "1 of 1 reviewer(s) say pass, quorum 1." in "\n".join(notes(project, played.run))
+        assert "1 of 1 reviewer passes, quorum 1." in "\n".join(notes(project, played.run))
 
 
 @pytest.mark.requirement("S1-28")
@@ -229,7 +229,7 @@ def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_i
         assert sorted(asked_for(models, criteria("compound", "plan"))) == ["claude", "claude", "gpt", "gpt"]
         assert asked_for(models, criteria("compound", "synthesise")) == ["claude"]
         refused = next(answer["error"] for _, answer in played.steps if "gate_failed" in str(answer.get("error")))
-        assert "1 of 2 reviewer(s) say pass, the quorum is 2." in refused["message"]
+        assert "1 of 2 reviewers pass, quorum 2." in refused["message"]
         assert "second (gpt) says fail" in refused["message"]
 
 

@@ -65,7 +65,7 @@ def test_what_cannot_be_put_in_is_told_at_its_place() -> None:
 
     assert [(detail.path, detail.message) for detail, _ in made.faults] == [
         ("/phases/0/template", "No template is called 'gone'"),
-        ("/phases/1/definition/phases/0/template", "Template 'outer' would hold itself: outer → a → outer"),
+        ("/phases/1/definition/phases/0/template", "Template 'outer' would contain itself: outer → a → outer"),
     ]
 
 
@@ -75,7 +75,7 @@ def test_no_more_than_five_stand_in_each_other() -> None:
     assert whole(chain[1], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults == ()
     ((detail, refused),) = whole(chain[0], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults
     assert refused.code == "invalid_template"
-    assert detail.message.startswith("More than 5 templates stand inside each other: t0 → t1")
+    assert detail.message.startswith("More than 5 levels of templates are nested: t0 → t1")
 
 
 def test_a_template_that_is_not_there_yet_is_required_and_cannot_be_run() -> None:
@@ -84,9 +84,9 @@ def test_a_template_that_is_not_there_yet_is_required_and_cannot_be_run() -> Non
     assert (report.ok, report.requires.templates) == (True, ("a",))
     phase = parse(outer).phases[0]
     assert isinstance(phase, FlowPhase)
-    with pytest.raises(Refused, match="is not there yet"):
+    with pytest.raises(Refused, match="is not embedded yet"):
         held_template(phase)
-    with pytest.raises(Refused, match="is not there yet"):
+    with pytest.raises(Refused, match="is not embedded yet"):
         project(parse(outer))
 
 
@@ -162,7 +162,7 @@ def test_a_bundle_inside_names_its_scope() -> None:
     assert lint(held("api")).ok
     (error,) = lint(held("${inputs.title}")).errors
     assert error.path == "/phases/0/template"
-    assert "cannot be told when the run starts" in error.message
+    assert "is unknown when the run starts" in error.message
 
 
 def test_a_definition_that_is_no_template_is_told_at_the_name() -> None:

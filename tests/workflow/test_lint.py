@@ -57,9 +57,9 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/0/output/schema", {"type": "array"}, "/phases/0/output/schema/type", "always an object"),
     ("/phases/0/prompt", "Plan ${inputs.gaol}", "/phases/0/prompt", "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?"),
     ("/phases/0/prompt", "See ${artifacts.plan}", "/phases/0/prompt", "the phase's own"),
-    ("/phases/0/prompt", "See ${artifacts.review}", "/phases/0/prompt", "phase 'review' makes it, and comes later"),
+    ("/phases/0/prompt", "See ${artifacts.review}", "/phases/0/prompt", "phase 'review' produces it, and comes later"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.stepz) > 0}", "/phases/0/gates/0/assert", "did you mean 'artifacts.plan.steps'?"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps)}", "/phases/0/gates/0/assert", "true or false, this is a number"),
+    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps)}", "/phases/0/gates/0/assert", "true or false, not a number"),
     ("/phases/0/gates/0/assert", "size(artifacts.plan.steps) > 0", "/phases/0/gates/0/assert", "exactly one ${…}"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps) >}", "/phases/0/gates/0/assert", "Syntax error"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps > 0", "/phases/0/gates/0/assert", "closing brace is missing"),
@@ -67,8 +67,8 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/1/for_each/key", "${step.idd}", "/phases/1/for_each/key", "unknown name 'step.idd'; did you mean 'step.id'?"),
     ("/phases/1/phases/0/prompt", "Do ${step.titel}", "/phases/1/phases/0/prompt", "unknown name 'step.titel'; did you mean 'step.title'?"),
     ("/phases/1/phases/0/needs", ["plan"], "/phases/1/phases/0/needs/0", "needs names phases of the same list"),
-    ("/phases/1/phases/0/id", "plan", "/phases/1/phases/0/id", "also a phase around this loop"),
-    ("/phases/1/phases/0/output/artifact", "plan", "/phases/1/phases/0/output/artifact", "already made by phase 'plan'"),
+    ("/phases/1/phases/0/id", "plan", "/phases/1/phases/0/id", "also the id of an enclosing phase"),
+    ("/phases/1/phases/0/output/artifact", "plan", "/phases/1/phases/0/output/artifact", "already produced by phase 'plan'"),
     ("/phases/1/phases/0/next", [{"goto": "$complete"}], "/phases/1/phases/0/next/0/goto", "top level only"),
     ("/phases/2/needs", ["bild"], "/phases/2/needs/0", "unknown phase 'bild'; needs names phases of the same list; did you mean 'build'?"),
     ("/phases/2/id", "plan", "/phases/2/id", "phase id 'plan' is used twice"),
@@ -80,9 +80,9 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/3/next/1/goto", "bild", "/phases/3/next/1/goto", "unknown phase 'bild'; did you mean 'build'?"),
     ("/phases/0/on_fail", [{"do": "goto", "phase": "ci"}], "/phases/0/on_fail/0/phase", "'ci' is not before 'plan'"),
     ("/phases/0/on_fail", [{"do": "retri"}], "/phases/0/on_fail/0/do", "unknown do 'retri'; did you mean 'retry'?"),
-    ("/phases/0/timeout", "2 min", "/phases/0/timeout", "'2 min' is no duration"),
+    ("/phases/0/timeout", "2 min", "/phases/0/timeout", "'2 min' is not a duration"),
     ("/phases/0/title", "Plan ${inputs.goal}", "/phases/0/title", "'title' takes no expression"),
-    ("/inputs/type", "objekt", "/inputs/type", "inputs is no usable JSON Schema"),
+    ("/inputs/type", "objekt", "/inputs/type", "inputs is not a valid JSON Schema"),
     ("/limits/max_parallel", 0, "/limits/max_parallel", "must be at least 1"),
     ("/format", "wfe/2", "/format", "must be 'wfe/1'"),
 ]  # fmt: skip
@@ -230,7 +230,7 @@ def test_a_project_that_has_everything_adds_nothing(design: Document) -> None:
 def test_in_a_project_without_checks_the_way_to_add_one_is_told(plain: Document) -> None:
     (detail,) = lint(plain, ProjectNames()).errors
 
-    assert detail.message == "the project has no check 'test'; name it in .wfe/config.toml and run: wfe-mcp trust"
+    assert detail.message == "the project has no check 'test'; define it in .wfe/config.toml and run: wfe-mcp trust"
 
 
 def test_a_check_that_may_be_missing_is_required_but_no_error(plain: Document) -> None:

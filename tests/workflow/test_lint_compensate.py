@@ -10,7 +10,7 @@ UNDO: dict[str, Any] = {"id": "undo", "builtin": "log", "params": {"message": "u
 def test_the_rule_needs_steps_and_the_steps_need_the_rule(plain: dict[str, Any]) -> None:
     plain["phases"][0]["on_fail"] = [{"do": "compensate"}, {"do": "wait_human"}]
     assert [(error.path, error.message) for error in lint(plain).errors] == [
-        ("/phases/0/on_fail/0", "there is nothing to run: the phase has no 'compensate' steps")
+        ("/phases/0/on_fail/0", "the phase has no 'compensate' steps to run")
     ]
     plain["phases"][0]["compensate"] = [UNDO]
     assert (lint(plain).errors, lint(plain).warnings) == ((), ())

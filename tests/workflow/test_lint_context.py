@@ -20,14 +20,14 @@ def test_context_names_earlier_artifacts(plain: Document) -> None:
     plain["phases"][1]["context"] = ["plan", "review", "plam", "change"]
 
     assert told(plain) == [
-        ("/phases/1/context/1", "artifact 'review' is not there: phase 'review' makes it, and comes later"),
+        ("/phases/1/context/1", "artifact 'review' is not available: phase 'review' produces it, and comes later"),
         (
             "/phases/1/context/2",
             "no artifact is called 'plam'; did you mean 'plan'? (a standards bundle of that name is {\"bundle\": \"plam\"})",
         ),
         (
             "/phases/1/context/3",
-            "artifact 'change' is not there: it is the phase's own and exists once it is submitted: "
+            "artifact 'change' is not available: it is the phase's own and exists once it is submitted: "
             "gates, on_fail and next see it",
         ),
     ]
@@ -64,7 +64,7 @@ def test_without_any_bundle_the_way_to_make_one_is_told(plain: Document) -> None
     assert told(plain, ProjectNames(HAS_TEST)) == [
         (
             "/phases/0/context/0",
-            "no standards bundle is called 'standards'; name its files in .wfe/config.toml ([context.standards]) and run: wfe-mcp trust",
+            "no standards bundle is called 'standards'; list its files in .wfe/config.toml ([context.standards]) and run: wfe-mcp trust",
         )
     ]
 
@@ -103,14 +103,14 @@ def test_the_form_of_a_bundle_is_told_key_by_key(plain: Document) -> None:
 def test_an_expression_instead_of_a_name_is_an_error(plain: Document) -> None:
     plain["phases"][1]["context"] = ["standards-${inputs.goal}"]
 
-    assert ("/phases/1/context/0", "'context' takes no expression: '${' means nothing here") in told(plain)
+    assert ("/phases/1/context/0", "'context' takes no expression: '${' has no meaning here") in told(plain)
 
 
 def test_a_bundle_is_handed_over_once_per_scope(plain: Document) -> None:
     bundle = {"bundle": "standards", "scope": "api"}
     plain["phases"][1]["context"] = [bundle, bundle | {"scope": "web"}, bundle]
 
-    assert told(plain) == [("/phases/1/context/2", "'standards' is handed over twice")]
+    assert told(plain) == [("/phases/1/context/2", "'standards' is listed twice")]
 
 
 def test_defaults_hand_over_to_every_phase(plain: Document) -> None:

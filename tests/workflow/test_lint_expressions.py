@@ -50,25 +50,25 @@ def test_names_that_exist_are_fine(plain: Document, condition: str) -> None:
     [
         ("${inputs.gaol == ''}", "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?"),
         ("${inputs.zzz == ''}", "unknown name 'inputs.zzz'; there is 'goal'"),
-        ("${vars.pr == ''}", "unknown name 'vars.pr'; nothing stands below 'vars' here"),
+        ("${vars.pr == ''}", "unknown name 'vars.pr'; 'vars' has no names here"),
         ("${inputs['gaol'] == ''}", "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?"),
         ("${input.goal == ''}", "unknown name 'input.goal'; did you mean 'inputs'?"),
         ("${artifacts.plan.steps[0].titel == ''}", "unknown name 'artifacts.plan.steps[0].titel'; did you mean 'artifacts.plan.steps[0].title'?"),
         ("${artifacts.plan.steps.all(s, s.titel == '')}", "unknown name 's.titel'; did you mean 's.title'?"),
-        ("${artifacts.plan.summary.text == ''}", "unknown name 'artifacts.plan.summary.text'; nothing stands below 'artifacts.plan.summary' here"),
+        ("${artifacts.plan.summary.text == ''}", "unknown name 'artifacts.plan.summary.text'; 'artifacts.plan.summary' has no names here"),
         ("${has(artifacts.plan.nope)}", "unknown name 'artifacts.plan.nope'"),
         ("${phase.feedback.exists(f, f.massage == '')}", "unknown name 'f.massage'; did you mean 'f.message'?"),
         ("${item.key == ''}", "'item' exists only in a loop"),
         ("${sise(inputs.goal) > 0}", "unknown function 'sise'; did you mean 'size'?"),
         ("${inputs.goal.nothing_such()}", "unknown function 'nothing_such'; there are all, exists, "),
         ("${size(inputs.goal, 1) > 0}", "the function 'size' does not take these arguments"),
-        ("${artifacts.review.verdict == 'pass'}", "phase 'review' makes it, and comes later"),
+        ("${artifacts.review.verdict == 'pass'}", "phase 'review' produces it, and comes later"),
         ("${}", "the expression is empty"),
         ("${ " + "(" * 40 + "true" + ")" * 40 + "}", "Expression recursion limit exceeded"),
         ("${ " + "(" * 400 + "true" + ")" * 400 + "}", "Expression recursion limit exceeded"),
         ("${'" + "x" * 10_000 + "' == ''}", "longer than 10000 characters"),
-        ("${'text'}", "a condition is true or false, this is text"),
-        ("${{'a': 1}}", "a condition is true or false, this is map"),
+        ("${'text'}", "a condition must be true or false, not text"),
+        ("${{'a': 1}}", "a condition must be true or false, not map"),
         ("${true} ", "exactly one ${…}"),
         ("$${true}", "exactly one ${…}"),
         ("${true}${true}", "exactly one ${…}"),
@@ -92,7 +92,7 @@ def test_each_phase_sees_only_what_it_needs(plain: Document) -> None:
     plain["phases"][2]["prompt"] = "${artifacts.change}"
 
     assert messages(plain, "/phases/2/prompt") == [
-        "'artifacts.change' is not there: phase 'code' makes it, but 'review' does not need that phase; add it to needs"
+        "'artifacts.change' is not available: phase 'code' produces it, but 'review' does not need that phase; add it to needs"
     ]
 
 
@@ -102,7 +102,7 @@ def test_an_artifact_is_the_phases_own_only_once_it_is_submitted(plain: Document
     plain["phases"][1]["prompt_gates"] = [{"kind": "expr", "assert": "${artifacts.change.x == 1}"}]
     plain["phases"][1]["next"] = [{"if": "${artifacts.change.summary == ''}", "goto": "plan"}]
 
-    own = "'artifacts.change' is not there: it is the phase's own and exists once it is submitted: gates, on_fail and next see it"
+    own = "'artifacts.change' is not available: it is the phase's own and exists once it is submitted: gates, on_fail and next see it"
     assert [(detail.path, detail.message) for detail in lint(plain).errors] == [
         ("/phases/1/prompt", own),
         ("/phases/1/prompt_gates/0/assert", own),
@@ -260,7 +260,7 @@ def loop_of(design: Document) -> Document:
 
 
 def told_of_loop(design: Document) -> list[tuple[str, str]]:
-    return [(d.path, d.message) for d in lint(design).errors if "not available" not in d.message]
+    return [(d.path, d.message) for d in lint(design).errors if "not available yet" not in d.message]
 
 
 def test_in_a_loop_the_item_has_its_fields(design: Document) -> None:
@@ -305,13 +305,13 @@ def test_a_loop_until_sees_what_the_pass_made(design: Document) -> None:
 
 def test_a_loop_walks_over_a_list(design: Document) -> None:
     loop_of(design)["for_each"]["in"] = "${size(artifacts.plan.steps)}"
-    assert ("/phases/1/for_each/in", "a loop walks over a list, this is a number") in told_of_loop(design)
+    assert ("/phases/1/for_each/in", "a loop needs a list, not a number") in told_of_loop(design)
 
     loop_of(design)["for_each"]["in"] = "${artifacts.plan.steps"
     assert [path for path, _ in told_of_loop(design)] == ["/phases/1/for_each/in"]
 
     loop_of(design)["for_each"]["in"] = "${artifacts.plan.steps} "
-    assert ("/phases/1/for_each/in", "this is exactly one ${…}, with nothing around it") in told_of_loop(design)
+    assert ("/phases/1/for_each/in", "this must be exactly one ${…}, without other text") in told_of_loop(design)
 
 
 def test_an_inner_phase_sees_its_siblings_and_what_is_around_the_loop(design: Document) -> None:

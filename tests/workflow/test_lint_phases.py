@@ -23,13 +23,13 @@ def test_needs_that_form_a_circle_are_told_at_each_phase_of_it(plain: Document) 
 def test_a_phase_that_needs_itself_is_told(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan", "code"]
 
-    assert told(plain) == [("/phases/1/needs", "phase 'code' waits for itself: the needs form a circle")]
+    assert told(plain) == [("/phases/1/needs", "phase 'code' waits for itself: its needs form a cycle")]
 
 
 def test_a_need_named_twice_is_told(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan", "plan"]
 
-    assert told(plain) == [("/phases/1/needs/1", "'plan' is named twice")]
+    assert told(plain) == [("/phases/1/needs/1", "'plan' is listed twice")]
 
 
 def test_needs_may_be_declared_in_any_order(plain: Document) -> None:
@@ -56,7 +56,7 @@ def test_a_jump_to_a_phase_that_runs_beside_is_fine_but_not_to_one_that_waits_fo
         (
             "/phases/1/on_fail/0/phase",
             "'plan' is not before 'code': a goto leads to the phase itself or an earlier one; "
-            "to leave phases out, use 'when'",
+            "to skip phases, use 'when'",
         )
     ]
 
@@ -108,7 +108,7 @@ def test_a_phase_that_only_a_jump_begins_and_none_leads_to_is_worth_a_warning(pl
     revised(plain)["phases"][3]["next"] = []
 
     assert [(detail.path, detail.message) for detail in lint(plain).warnings] == [
-        ("/phases/2/enter", "nothing jumps to 'revise', so it is left out unless a person goes back to it")
+        ("/phases/2/enter", "nothing jumps to 'revise', so it is skipped unless the user rolls back to it")
     ]
 
 
@@ -117,7 +117,7 @@ def test_who_jumps_to_it_needs_it(plain: Document, keys: Document) -> None:
     revised(plain)["phases"][3] |= {"needs": ["code"], "next": [], "on_fail": []} | keys
 
     assert [detail.message for detail in lint(plain).warnings] == [
-        "'review' does not need 'revise', so that both begin again at once; add it to its needs"
+        "'review' does not need 'revise', so both would restart at once; add it to its needs"
     ]
 
 
@@ -203,14 +203,14 @@ def test_a_loop_walks_or_repeats_but_not_both_and_not_neither(design: Document) 
     del loop["for_each"], loop["until"]
     loop["phases"][0]["prompt"] = "x"
 
-    assert both == told(design) == [("/phases/1", "a loop has exactly one of 'for_each' and 'until'")]
+    assert both == told(design) == [("/phases/1", "a loop needs exactly one of 'for_each' and 'until'")]
 
 
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("${'a b'}", "key 'a b' is no path"),
-        ("${'-a'}", "key '-a' is no path"),
+        ("${'a b'}", "key 'a b' is invalid"),
+        ("${'-a'}", "key '-a' is invalid"),
         ("${inputs.goal}", "does not depend on the item"),
         ("${'fixed'}", "does not depend on the item"),
     ],
@@ -253,7 +253,7 @@ def test_the_name_of_an_item_is_free(design: Document, name: str, words: str) ->
 def test_a_loop_makes_no_artifact_of_its_own(design: Document) -> None:
     design["phases"][1]["output"] = {"artifact": "all", "schema": "change@1"}
 
-    assert told(design) == [("/phases/1/output", "a loop makes no artifact of its own: the phases in it do")]
+    assert told(design) == [("/phases/1/output", "a loop has no artifact of its own: its phases do")]
 
 
 def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document) -> None:
@@ -267,7 +267,7 @@ def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document
         }
     ]
 
-    assert told(design) == [("/phases/1/phases/0/for_each/as", "'step' is already the item of a loop around this one")]
+    assert told(design) == [("/phases/1/phases/0/for_each/as", "'step' is already the item of an enclosing loop")]
 
 
 @pytest.mark.parametrize(("field", "fine"), [("depends_on", True), ("dependson", False)])
@@ -281,11 +281,11 @@ STEPS: list[tuple[Document, str, str]] = [
     ({"id": "open_pr", "builtin": "log"}, "/id", "step id 'open_pr' is used twice in this phase"),
     ({"id": "b"}, "", "this has none"),
     ({"id": "b", "tool": "a.b", "check": "test"}, "", "this has 'tool' and 'check'"),
-    ({"id": "b", "tool": "create"}, "/tool", "'create' is no tool: write server.tool"),
+    ({"id": "b", "tool": "create"}, "/tool", "'create' is not a tool: write server.tool"),
     ({"id": "b", "llm": {"role": "nobody", "prompt": "x"}}, "/llm/role", "unknown role 'nobody'"),
     ({"id": "b", "builtin": "log", "output": {"schema": "plam@1"}}, "/output/schema", "did you mean 'plan@1'"),
-    ({"id": "b", "builtin": "log", "timeout": "1 h"}, "/timeout", "is no duration"),
-    ({"id": "b", "builtin": "lgo"}, "/builtin", "no action 'lgo' is built in; did you mean 'log'?"),
+    ({"id": "b", "builtin": "log", "timeout": "1 h"}, "/timeout", "is not a duration"),
+    ({"id": "b", "builtin": "lgo"}, "/builtin", "no built-in action 'lgo'; did you mean 'log'?"),
     ({"id": "b", "wait": "1s", "retry": {"backoff": "linear", "max_attempts": 0}}, "/retry/max_attempts", "at least 1"),
 ]
 

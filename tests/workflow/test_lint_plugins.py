@@ -47,7 +47,7 @@ def test_in_a_project_what_is_not_installed_is_an_error(uses: Document) -> None:
         "/phases/3/steps/0/output/schema",
     ]  # fmt: skip
     assert told(uses, PROJECT)[0][1] == (
-        "no installed package brings 'acme.no_todo'; install the one that does (wfe-mcp doctor lists what is there)"
+        "no installed package provides 'acme.no_todo'; install one that does (wfe-mcp doctor lists the installed ones)"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_gate_without_a_namespace_and_unknown_keys_are_errors(uses: Document) 
     uses["phases"][0]["gates"] = [{"kind": "plugin", "use": "no_todo"}, {"kind": "plugin", "use": "a.b", "word": 1}]
 
     assert told(uses) == [
-        ("/phases/0/gates/0/use", "no package brings a gate 'no_todo'; it is called namespace.name"),
+        ("/phases/0/gates/0/use", "no package provides the gate 'no_todo'; its name has the form namespace.name"),
         ("/phases/0/gates/1/word", "unknown key 'word'; there are 'kind', 'use', 'with'"),
     ]
 
@@ -108,7 +108,12 @@ class Tree(Artifact):
 
 @pytest.mark.parametrize(
     ("model", "words"),
-    [("Foreign", "derives from"), ("Bare", "has no example"), ("Tree", "cannot be told"), ("Gone", "AttributeError")],
+    [
+        ("Foreign", "derives from"),
+        ("Bare", "has no example"),
+        ("Tree", "cannot be generated"),
+        ("Gone", "AttributeError"),
+    ],
 )
 def test_a_schema_that_cannot_be_used_is_an_error_where_it_is_named(
     plain: Document, tmp_path: Path, model: str, words: str

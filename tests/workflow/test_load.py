@@ -133,7 +133,7 @@ def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
         ("/phases/0/title", "must be text, not a number"),
         ("/phases/1/skip", "must be 'never' or 'human' or 'agent', not 'humam'; did you mean 'human'?"),
     ]
-    with pytest.raises(Refused, match="1 fault of form"):
+    with pytest.raises(Refused, match="1 schema error"):
         parse([])
 
 

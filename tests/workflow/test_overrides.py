@@ -100,7 +100,7 @@ def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
     assert made["gates"] == [EXPR, opinion | {"allow_rewrite": True}]
     told = refusal(template({"gates": [EXPR]}), plan=PhaseOverride(allow_rewrite=True))
     assert told == {
-        "/templates/tiny/phases/plan/allow_rewrite": "phase 'plan' has no opinion gate, so there is no rewrite to allow"
+        "/templates/tiny/phases/plan/allow_rewrite": "phase 'plan' has no opinion gate, so allow_rewrite has no effect"
     }
 
 

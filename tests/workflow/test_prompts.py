@@ -66,7 +66,7 @@ def test_data_cannot_close_its_fence_nor_be_expanded() -> None:
 def test_a_long_value_is_cut_and_says_so() -> None:
     text = rendered("${inputs.x}", "x" * (MAX_VALUE + 5))
 
-    assert f"[cut: {MAX_VALUE:,} of {MAX_VALUE + 5:,} characters; read_artifact gives the rest]" in text
+    assert f"[cut: {MAX_VALUE:,} of {MAX_VALUE + 5:,} characters; read_artifact returns the rest]" in text
 
 
 def test_all_values_together_have_a_limit() -> None:

@@ -1,7 +1,7 @@
-"""Do the parts of a value agree with each other?
+"""Consistency checks between parts of a value: unique and existing references.
 
-A *selector* names places: ``steps.*.id`` is the id of every step. It walks values of any shape and skips what is not
-there, so that these faults are reported together with those of the shape.
+A *selector* names places: ``steps.*.id`` is the id of every step. It accepts values of any shape and skips missing
+parts, so that these faults are reported together with those of the schema.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def select(value: object, selector: str) -> Iterator[Place]:
 
 
 def repeated(value: object, selector: str) -> Iterator[Detail]:
-    """A fault for each text that stands at a second place."""
+    """A fault for each repeated text."""
     first: dict[str, str] = {}
     for parts, found in select(value, selector):
         if isinstance(found, str):
@@ -36,7 +36,7 @@ def repeated(value: object, selector: str) -> Iterator[Detail]:
 
 
 def unmatched(value: object, references: str, names: str) -> Iterator[Detail]:
-    """A fault for each text at ``references`` that stands at no place of ``names``."""
+    """A fault for each text at ``references`` that is not at any place of ``names``."""
     valid = dict.fromkeys(found for _, found in select(value, names) if isinstance(found, str))
     for parts, found in select(value, references):
         if isinstance(found, str) and found not in valid:
@@ -44,7 +44,9 @@ def unmatched(value: object, references: str, names: str) -> Iterator[Detail]:
             meant = f"; did you mean {near[0]!r}?" if near else ""
             listed = ", ".join(valid)
             expected = f"one of {listed}" if len(listed) < 150 else f"one of {len(valid)} ids in this artifact"
-            yield Detail(pointer(*parts), f"{found[:80]!r} names nothing in this artifact{meant}", expected, found[:80])
+            yield Detail(
+                pointer(*parts), f"{found[:80]!r} refers to nothing in this artifact{meant}", expected, found[:80]
+            )
 
 
 def _step(place: Place, part: str) -> list[Place]:

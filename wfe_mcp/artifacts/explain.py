@@ -1,7 +1,7 @@
-"""How do we tell an agent what is wrong with a value?
+"""Messages for the faults of a value.
 
-Every fault, whether Pydantic or the JSON Schema engine found it, is put as a JSON Schema keyword that a place breaks;
-one table turns it into plain words. No vendor's vocabulary, no address, nothing longer than 200 characters.
+Every fault, found by Pydantic or by the JSON Schema engine, becomes the JSON Schema keyword that the value breaks; one
+table maps it to a message. Messages have no library's terms, no address and at most 200 characters.
 """
 
 import json
@@ -26,7 +26,7 @@ __all__ = [
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 NOT_BLANK = r"\S"
 MAX_FAULTS = 50
-"""More are not listed: nobody mends from them, and an answer has to stay small."""
+"""Most faults listed: an answer must stay small."""
 
 Schema = dict[str, Any]
 Parts = Sequence[str | int]
@@ -74,7 +74,7 @@ def fault(parts: Parts, keyword: str, schema: Schema, value: object) -> Detail:
 
 
 def missing(parts: Parts, key: str, schema: Schema) -> Detail:
-    """A required key that is not there, named by its own pointer; ``schema`` is what it should fit."""
+    """A missing required key, with its own pointer; ``schema``: the schema of its value."""
     return Detail(pointer(*parts, key), f"required key {_quote(key)} is missing", _cut(describe(schema)), "nothing")
 
 
@@ -87,7 +87,7 @@ def unknown(parts: Parts, key: str, valid: Sequence[str]) -> Detail:
 
 
 def bounded(faults: list[Detail]) -> tuple[Detail, ...]:
-    """The first ``MAX_FAULTS`` faults, and a last one that says so when there are more."""
+    """The first ``MAX_FAULTS`` faults, and a final note when there are more."""
     if len(faults) <= MAX_FAULTS:
         return tuple(faults)
     return (*faults[:MAX_FAULTS], Detail("", f"more faults follow; these are the first {MAX_FAULTS}"))
@@ -113,7 +113,7 @@ def describe(schema: Schema) -> str:
 
 
 def kind_of(value: object) -> str:
-    """The JSON kind of ``value``, as a reader says it."""
+    """The JSON type of ``value``, for readers."""
     match value:
         case None:
             return "null"
@@ -130,7 +130,7 @@ def kind_of(value: object) -> str:
 
 
 def brief(value: object) -> object:
-    """``value`` itself when it is small, else a word about it."""
+    """``value`` itself when it is small, else a short description."""
     match value:
         case str():
             return _cut(value, 80)

@@ -1,8 +1,8 @@
-"""Is an inline JSON Schema usable, and what does it say of a value?
+"""Checks inline JSON Schemas and validates values against them.
 
 The only caller of the JSON Schema engine. Rules (threats T8 and T9):
 1. Draft 2020-12, the root is ``"type": "object"``: an artifact is always an object.
-2. ``$ref`` begins with ``#``; nothing is ever fetched, neither from the network nor from a file.
+2. ``$ref`` begins with ``#``; no schema is loaded from the network or a file.
 3. Patterns run in linear time (no look-around, no back-reference), or the schema is refused.
 """
 
@@ -31,7 +31,7 @@ _DIRECT = frozenset(
     {"additionalProperties", "items", "contains", "not", "if", "then", "else", "propertyNames", "contentSchema"}
     | {"unevaluatedItems", "unevaluatedProperties"}
 )
-"""Where schemas stand inside a schema. All other keywords carry data, whatever it looks like."""
+"""The keywords that contain schemas. All other keywords contain data, whatever it looks like."""
 
 
 def schema_faults(schema: Schema) -> list[Detail]:
@@ -40,7 +40,7 @@ def schema_faults(schema: Schema) -> list[Detail]:
 
 
 def faults_of(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
-    """What is wrong with ``value``. ``schema`` has no ``schema_faults``."""
+    """The faults of ``value``. ``schema`` must have no ``schema_faults``."""
     errors = islice(_compiled(canonical_json(schema)).iter_errors(value), MAX_FAULTS + 1)
     found = [detail for error in errors for detail in _explain(error, schema, value)]
     return bounded(list(dict.fromkeys(found)))
@@ -64,7 +64,7 @@ def _schema_faults(text: str) -> tuple[Detail, ...]:
     for parts, schema in _subschemas(root, ()):
         faults += _own_faults(parts, schema, root)
     if not faults:
-        # What only the whole shows, such as an anchor that is not there.
+        # Faults of the whole schema only, such as a missing anchor.
         faults += _engine_faults((), root)
     return bounded(faults)
 
@@ -72,9 +72,9 @@ def _schema_faults(text: str) -> tuple[Detail, ...]:
 def _own_faults(parts: Parts, schema: Schema, root: Schema) -> Iterator[Detail]:
     """Faults of one schema object, without those of the schemas inside it."""
     if schema.get("$schema", DRAFT) not in {DRAFT, DRAFT + "#"}:
-        yield Detail(pointer(*parts, "$schema"), "only draft 2020-12 is read", DRAFT, brief(schema["$schema"]))
+        yield Detail(pointer(*parts, "$schema"), "only draft 2020-12 is supported", DRAFT, brief(schema["$schema"]))
     if parts and "$id" in schema:
-        yield Detail(pointer(*parts, "$id"), "$id may stand at the root only", "no $id", brief(schema["$id"]))
+        yield Detail(pointer(*parts, "$id"), "$id is allowed at the root only", "no $id", brief(schema["$id"]))
     for keyword in ("$ref", "$dynamicRef"):
         if isinstance(target := schema.get(keyword), str):
             yield from _reference_faults((*parts, keyword), target, root)
@@ -83,7 +83,7 @@ def _own_faults(parts: Parts, schema: Schema, root: Schema) -> Iterator[Detail]:
 
 
 _ELSEWHERE = frozenset({"$schema", "$id", "$ref", "$dynamicRef"})
-"""Judged by the rules above, not by the engine: a part of a schema alone cannot resolve them."""
+"""Checked by the rules above, not by the engine: a part of a schema alone cannot resolve them."""
 
 
 def _reference_faults(parts: Parts, target: str, root: Schema) -> Iterator[Detail]:
@@ -97,7 +97,7 @@ def _reference_faults(parts: Parts, target: str, root: Schema) -> Iterator[Detai
             near = nearest(target[:80], valid, 1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             yield Detail(
-                pointer(*parts), f"{target[:80]!r} names nothing in this schema{meant}", "#/$defs/…", target[:80]
+                pointer(*parts), f"{target[:80]!r} refers to nothing in this schema{meant}", "#/$defs/…", target[:80]
             )
 
 
@@ -110,19 +110,19 @@ def _engine_faults(parts: Parts, schema: Schema) -> Iterator[Detail]:
     except ValidationError as error:
         where = (*parts, *error.instance_path)
         if error.kind.name == "format":
-            why = f"the pattern {str(error.instance)[:80]!r} cannot run in linear time, or is no regular expression"
+            why = f"the pattern {str(error.instance)[:80]!r} cannot run in linear time, or is not a regular expression"
             yield Detail(
                 pointer(*where), why, "a pattern without look-around and back-references", brief(error.instance)
             )
         elif error.kind.name == "$ref":
-            yield Detail(pointer(*where), "a reference names nothing in this schema", "#/$defs/…", "nothing")
+            yield Detail(pointer(*where), "a reference has no target in this schema", "#/$defs/…", "nothing")
         else:
-            why = f"this is no JSON Schema: {error.message.split(chr(10))[0][:150]}"
+            why = f"this is not a JSON Schema: {error.message.split(chr(10))[0][:150]}"
             yield Detail(pointer(*where), why, "JSON Schema draft 2020-12", brief(error.instance))
 
 
 def _subschemas(schema: Schema, parts: Parts) -> Iterator[tuple[Parts, Schema]]:
-    """``schema`` and every schema object inside it, with where it stands."""
+    """``schema`` and every schema object inside it, with its place."""
     yield parts, schema
     for key, value in schema.items():
         for inner, child in _inside(key, value):
@@ -140,7 +140,7 @@ def _inside(key: str, value: object) -> list[tuple[Parts, object]]:
 
 
 def _without_schemas(key: str, value: object) -> object:
-    """The value of a keyword with ``true`` for each schema inside it: those are judged by themselves."""
+    """The value of a keyword with ``true`` for each schema inside it: those are checked separately."""
     schemas = [(inner, True if isinstance(child, dict) else child) for inner, child in _inside(key, value)]
     match value:
         case dict() if key in _IN_MAP:
@@ -163,7 +163,7 @@ def _at(schema: object, path: list[str] | list[str | int]) -> object | None:
 
 
 def _explain(error: "ValidationError", root: Schema, value: object) -> Iterator[Detail]:
-    """Our words for one error of the engine; an object with several unknown keys gives one fault for each."""
+    """The faults for one error of the engine; an object with several unknown keys has one fault for each."""
     from jsonschema_rs import ValidationErrorKind as Kind  # 30 ms, see _compiled.
 
     parts = error.instance_path
@@ -198,10 +198,10 @@ def _explain(error: "ValidationError", root: Schema, value: object) -> Iterator[
 
 
 def _no_form(error: "ValidationError", forms: "list[list[ValidationError]]", root: Schema, value: object) -> Detail:
-    """The form that fits best is the one whose first error lies deepest."""
+    """The fault of a value that fits no form, with the closest form: that whose first error is deepest."""
     here = pointer(*error.instance_path)
     closest = max(forms, key=lambda errors: (len(errors[0].instance_path), errors[0].kind.name != "type"))
     inner = next(_explain(closest[0], root, value))
     where = f" at {inner.path}" if inner.path != here else ""
-    message = f"fits none of the allowed forms; the closest one says{where}: {inner.message}"
+    message = f"fits none of the allowed forms; the closest one reports{where}: {inner.message}"
     return Detail(here, message[:190], inner.expected, brief(error.instance))

@@ -1,9 +1,9 @@
-"""How do bytes and folders become values that are safe to keep?
+"""Parses bytes, text and folders into values that are safe to store.
 
 Rules (threats T7 and D6 of the design):
-1. Size, depth and count are capped before anything looks at the meaning.
-2. What could read differently elsewhere is refused: a key used twice, NaN, infinities, NUL, lone surrogates.
-3. ``artifact.json``, ``artifact.md`` and a folder give the same value as the object submitted directly.
+1. Size, depth and count are limited before any other check.
+2. Ambiguous JSON is refused: duplicate keys, NaN, infinities, NUL, lone surrogates.
+3. ``artifact.json``, ``artifact.md`` and a folder yield the same value as the object submitted directly.
 """
 
 import json
@@ -33,9 +33,9 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_KEY = 500
-"""Characters in an object key: a pointer names it, and has to stay readable."""
+"""Most characters in an object key, so that pointers stay readable."""
 MAX_INT_BITS = 4096
-"""Python writes no integer of more than 4,300 digits; this is well below."""
+"""Most bits of an integer; Python formats at most 4,300 digits."""
 
 Parts = tuple[str | int, ...]
 
@@ -43,7 +43,7 @@ Parts = tuple[str | int, ...]
 def parse_json(
     text: str | bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
 ) -> object:
-    """The value of a JSON text. Refuses: too_large; invalid_artifact when it is no JSON or breaks rule 2."""
+    """The value of a JSON text. Refuses: too_large; invalid_artifact when it is not JSON or breaks rule 2."""
     # pydantic_core: 8 ms; refuses deep nesting at once where json.loads needs the stack.
     from pydantic_core import from_json
 
@@ -74,7 +74,7 @@ def parse_json(
 def check_value(
     value: object, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
 ) -> None:
-    """Nothing, when ``value`` is JSON that can be kept. Refuses as ``parse_json`` does, every place at once."""
+    """Refuse a ``value`` that cannot be stored as JSON, as ``parse_json`` does, with every place at once."""
     faults: list[Detail] = []
     nodes = 0
     # A list instead of recursion: the value may be deeper than the stack.
@@ -82,7 +82,7 @@ def check_value(
     while waiting:
         parts, item = waiting.pop()
         nodes += 1
-        # Those that wait count already: what is too wide is refused before each of its parts is looked at.
+        # Queued parts count already: a value that is too wide is refused before its parts are checked.
         inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
         if nodes + len(waiting) + inside > max_nodes:
             _too_large("The value", f"has more than {max_nodes} parts")
@@ -102,7 +102,7 @@ def check_value(
             _too_large("The value", f"is nested deeper than {max_depth} levels")
         waiting.extend(reversed(children))
     if faults:
-        _invalid("The value holds what cannot be kept.", faults)
+        _invalid("The value contains parts that cannot be stored.", faults)
     if len(canonical_json(value).encode()) > max_bytes:
         _too_large("The value", f"is larger than {max_bytes} bytes")
 
@@ -118,7 +118,7 @@ def read_artifact(schema: str | dict[str, Any], name: str, content: bytes) -> ob
     if schema == "file_bundle@1":
         wanted = "a folder or a .json file"
     label = schema if isinstance(schema, str) else "this schema"
-    detail = Detail("/path", f"{label} is read from {wanted}", wanted, name[:80])
+    detail = Detail("/path", f"{label} must be {wanted}", wanted, name[:80])
     raise Refused("bad_argument", f"{name[:80]!r} cannot be read as {label}.", f"Give {wanted}.", (detail,))
 
 
@@ -126,7 +126,7 @@ def parse_markdown(content: str | bytes) -> dict[str, Any]:
     """``{front, body}`` of a Markdown text.
 
     The head between two ``---`` lines is one JSON object, or lines ``key: value`` whose value is JSON or plain text.
-    Without a closed head everything is body. One empty line after the head belongs to neither.
+    Without a closed head all text is body. One empty line after the head belongs to neither.
     """
     text = _text(content, MAX_BYTES)
     head = re.match(r"---[ \t]*\r?\n(?:(.*?)\r?\n)??---[ \t]*(?:\r?\n|\Z)(?:\r?\n)?", text, re.DOTALL)
@@ -143,7 +143,7 @@ def parse_markdown(content: str | bytes) -> dict[str, Any]:
 
 
 def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses what is no UTF-8 text."""
+    """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses files that are not UTF-8 text."""
     if sum(map(len, files.values())) > max_bytes:
         _too_large("The files together", f"are larger than {max_bytes} bytes")
     bundle: list[dict[str, str]] = []
@@ -155,7 +155,7 @@ def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict
             why = f"{path[:80]!r} is not UTF-8 text (byte {exc.start})"
             faults.append(Detail(f"/files/{index}/content", why, "UTF-8 text", f"{len(content)} bytes"))
     if faults:
-        _invalid("A bundle carries text files only.", faults)
+        _invalid("A bundle contains text files only.", faults)
     return {"files": bundle}
 
 
@@ -211,7 +211,7 @@ def _front_line(line: str) -> tuple[str, object]:
         end = line.find(":")
         key = line[:end]
         if end < 1 or key != key.strip() or key.startswith("-"):
-            raise ValueError("this is no 'key: value' line")
+            raise ValueError("this is not a 'key: value' line")
     if line[end : end + 1] != ":":
         raise ValueError("no ':' after the key")
     text = line[end + 1 :].strip()
@@ -242,8 +242,8 @@ def _key(key: object) -> list[str]:
 
 
 def _shown(item: object) -> str:
-    """A key or value as it may stand in an answer that is sent as UTF-8."""
-    # Python refuses to write an integer of more than 4,300 digits.
+    """A key or value, made safe for an answer in UTF-8."""
+    # Python refuses to format an integer of more than 4,300 digits.
     text = item if isinstance(item, str) else "a very large number" if isinstance(item, int) else repr(item)
     return text[:MAX_KEY].encode(errors="replace").decode()
 
@@ -255,16 +255,16 @@ def _scalar(value: object) -> list[str]:
         case int():
             return ["has more digits than can be kept"] if value.bit_length() > MAX_INT_BITS else []
         case float():
-            return [] if math.isfinite(value) else ["is no finite number"]
+            return [] if math.isfinite(value) else ["is not a finite number"]
         case str():
             faults = ["holds a NUL character"] if "\x00" in value else []
             return faults + (["holds a lone surrogate"] if _has_surrogate(value) else [])
         case _:
-            return [f"is no JSON value but {type(value).__name__}"]
+            return [f"is not a JSON value but {type(value).__name__}"]
 
 
 def _has_surrogate(text: str) -> bool:
-    """Encoding looks at a million characters in a millisecond; a loop takes a second."""
+    """True for a lone surrogate. Encoding checks a million characters in a millisecond; a loop takes a second."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -273,12 +273,12 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _syntax(exc: ValueError) -> str:
-    """The parser's own words are plain (``expected value at line 1 column 5``)."""
+    """The parser's own message, such as ``expected value at line 1 column 5``."""
     return str(exc).split("\n")[0][:190]
 
 
 def _invalid(message: str, faults: list[Detail]) -> NoReturn:
-    raise Refused("invalid_artifact", message, "Mend each place in details, then submit again.", bounded(faults))
+    raise Refused("invalid_artifact", message, "Fix each place in details, then submit again.", bounded(faults))
 
 
 def _too_large(what: str, why: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Which file names may a bundle carry?
+"""Rules for the file names of a bundle.
 
 Rules (prior systems S0-24; threat T5), the same on every system, so that a bundle made here unpacks there:
 1. Relative, not empty, parts divided by ``/``; backslashes are read as ``/``.
@@ -37,7 +37,7 @@ _PART: tuple[tuple[Callable[[str], object], str], ...] = (
 
 
 def path_fault(path: str) -> str | None:
-    """What is wrong with ``path``, as the end of a sentence; None when it may be written."""
+    """Why ``path`` is invalid, as the end of a sentence; None when it is valid."""
     path = path.replace("\\", "/")
     for wrong, why in _WHOLE:
         if wrong(path):

@@ -1,8 +1,7 @@
-"""Which artifact schemas are there, and what does each look like?
+"""The registry of artifact schemas: shipped, of installed packages, and inline.
 
-A schema is named ``plan@1``, ``acme.ticket@1`` when an installed package brings it, or given inline as JSON Schema.
-Models load by name, when first asked for: all of them together take longer to build than a phase that needs one should
-wait.
+A schema is named ``plan@1``, ``acme.ticket@1`` for one of an installed package, or given inline as JSON Schema. Models
+load by name at their first use, because building all of them would delay a phase that needs one.
 """
 
 import copy
@@ -58,7 +57,7 @@ def model_of(name: str) -> "type[Artifact]":
             return installed_model(plugin)
         except PlugInFault as fault:
             raise Refused(
-                "unavailable", f"{fault}.", "Ask the user to mend or remove the package: wfe-mcp doctor"
+                "unavailable", f"{fault}.", "Ask the user to fix or remove the package: wfe-mcp doctor"
             ) from fault
     if name not in _MODELS:
         detail = _unknown(name)
@@ -69,17 +68,17 @@ def model_of(name: str) -> "type[Artifact]":
 
 @functools.cache
 def installed_model(plugin: PlugIn) -> "type[Artifact]":
-    """The model that a package brings. Raises PlugInFault when it is none, or its JSON Schema cannot be told."""
+    """The model of a package. Raises PlugInFault when it is not a model, or has no JSON Schema."""
     from wfe_mcp.artifacts.models.base import Artifact
 
     model: object = plugin.load()
     if not (isinstance(model, type) and issubclass(model, Artifact)):
-        raise plugin.fault("a schema is a class that derives from wfe_mcp.artifacts.models.base.Artifact")
+        raise plugin.fault("it must be a class that derives from wfe_mcp.artifacts.models.base.Artifact")
     try:
         full = model.model_json_schema()
         schema = _slim(full, full.get("$defs", {}))
     except (Exception, RecursionError) as fault:
-        raise plugin.fault(f"its JSON Schema cannot be told ({type(fault).__name__}: {fault})") from fault
+        raise plugin.fault(f"its JSON Schema cannot be generated ({type(fault).__name__}: {fault})") from fault
     if not schema.get("examples"):
         raise plugin.fault("it has no example: model_config = example({…})")
     return model
@@ -94,7 +93,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
         return copy.deepcopy(_shipped(schema))
     if faults := check_schema(schema):
         raise Refused(
-            "invalid_template", "The JSON Schema cannot be used.", "Mend each place in details.", tuple(faults)
+            "invalid_template", "The JSON Schema cannot be used.", "Fix each place in details.", tuple(faults)
         )
     return copy.deepcopy(schema)
 
@@ -104,7 +103,9 @@ def check_schema(schema: object) -> list[Detail]:
     if isinstance(schema, str):
         return _name_faults(schema)
     if not isinstance(schema, dict):
-        return [Detail("", "a schema is a name or a JSON Schema", 'plan@1 or {"type": "object"}', str(schema)[:80])]
+        return [
+            Detail("", "a schema must be a name or a JSON Schema", 'plan@1 or {"type": "object"}', str(schema)[:80])
+        ]
     try:
         check_value(cast("object", schema))
     except Refused as no:
@@ -139,7 +140,7 @@ def _shipped(name: str) -> dict[str, Any]:
 
 
 def _slim(schema: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
-    """``schema`` with its references put in place, without what tells an agent nothing: titles, empty defaults."""
+    """``schema`` with its references resolved, without titles and empty defaults."""
     slim: dict[str, Any] = {}
     if "$ref" in schema:
         slim = _slim(parts[schema["$ref"].removeprefix("#/$defs/")], parts)

@@ -1,4 +1,4 @@
-"""How does an artifact look as files that people read and edit? ``parse`` reads each of them back unchanged."""
+"""Renders an artifact as files that users read and edit; ``parse`` restores the same value."""
 
 import json
 import re
@@ -9,7 +9,7 @@ __all__ = ["TextFile", "to_file"]
 
 
 class TextFile(NamedTuple):
-    """One file: ``.json`` or ``.md``, and its text, to be written byte by byte."""
+    """One file: ``.json`` or ``.md``, and its exact text."""
 
     suffix: str
     text: str
@@ -25,7 +25,7 @@ def to_file(schema: str | dict[str, Any], value: Mapping[str, Any]) -> TextFile 
 
 
 def _markdown(front: Mapping[str, object], body: str) -> str:
-    # A body that begins like a head, or with a byte order mark, needs a head before it to come back whole.
+    # A body that begins like a head, or with a byte order mark, needs a head before it to be restored unchanged.
     if not front and not body.startswith(("---", "\ufeff")):
         return body
     head = "".join(f"{_key(key)}: {_value(value)}\n" for key, value in front.items())
@@ -37,10 +37,10 @@ def _key(key: str) -> str:
 
 
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""JSON or YAML would turn these into another kind."""
+"""Texts that JSON or YAML would read as another type."""
 
 
 def _value(value: object) -> str:
-    """Plain words stay plain; whatever could be read as something else is JSON, which YAML tools read too."""
+    """A text that is unambiguous stays plain; any other value is JSON, which YAML tools read too."""
     plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z]([A-Za-z0-9 ._/-]*[A-Za-z0-9])?", value)
     return str(value) if plain and str(value).lower() not in _WORDS else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Does a value fit its schema, and if not, where and why?
+"""Validates a value against its schema.
 
 value ─ check_value ─┬─ plan@1 …  → Pydantic model + contradictions ─┐
                      └─ inline    → JSON Schema engine, offline ─────┴─ faults, all at once
@@ -25,19 +25,19 @@ _KEYWORDS = {
     "greater_than_equal": "minimum",
     "less_than_equal": "maximum",
 }
-"""Pydantic's error type → the JSON Schema keyword that says the same; all others are wrong types."""
+"""Pydantic's error type → the equivalent JSON Schema keyword; all others mean a wrong type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """``value`` as it would be stored (``{}`` when it is no object), and every fault; none means valid."""
+    """``value`` as it would be stored (``{}`` when it is not an object), and every fault; none means valid."""
 
     value: dict[str, Any]
     faults: tuple[Detail, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """True when nothing is wrong."""
+        """True without faults."""
         return not self.faults
 
 
@@ -58,7 +58,7 @@ def validate(schema: str | dict[str, Any], value: object) -> Validated:
 
 
 def _against_model(name: str, value: dict[str, Any]) -> Validated:
-    # 80 ms where nothing else has loaded it yet.
+    # 80 ms, unless it is loaded already.
     from pydantic import ValidationError
 
     model = model_of(name)
@@ -73,7 +73,7 @@ def _against_model(name: str, value: dict[str, Any]) -> Validated:
 
 
 def _told(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
-    """The fault in our words; in Pydantic's, where the model of a package has a form that ours never have."""
+    """The fault's message; Pydantic's own, where a package's model has a form that the shipped ones never have."""
     try:
         return _explain(error, schema)
     except (KeyError, IndexError, TypeError):
@@ -95,7 +95,7 @@ def _explain(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
 
 
 def _at(schema: dict[str, Any], parts: tuple[str | int, ...]) -> dict[str, Any]:
-    """The schema that applies at ``parts``; shipped schemas carry no references."""
+    """The schema that applies at ``parts``; shipped schemas have no references."""
     for part in parts:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
     return schema

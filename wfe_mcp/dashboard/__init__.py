@@ -1,5 +1,5 @@
-"""Where does a person decide in a browser? The only web in the package.
+"""The decision page: approvals in a browser on this machine.
 
 guard ──► app ──► pages ──► html         one process for all projects of a database, on this machine only
-  └─ every path, before anything else looks at the request
+  └─ every path, before any other code reads the request
 """

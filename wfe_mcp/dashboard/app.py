@@ -1,16 +1,16 @@
-"""What does the page answer?
+"""The routes of the decision page.
 
-    GET  /                     what waits, once the PIN was typed here      POST /    type it
-    GET  /decide/<request>     one request: its link is a name that nobody guesses, and decides nothing
+    GET  /                     the open requests, after the PIN was entered      POST /    enter the PIN
+    GET  /decide/<request>     one request: its link cannot be guessed, and decides nothing
     POST /decide/<request>/approve | reject       with the PIN: a decision, once
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
-    GET  /whole/<request>      what is asked about, uncut, as plain text
-    /approvers/<project>       the passkeys that are pinned in a project (``approvers.py``)
+    GET  /whole/<request>      the whole content of a request, as plain text
+    /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
 
 Rules:
-1. A decision needs, in this order: our own form (token), a request that takes an answer, the PIN or a passkey.
-2. What was shown is what is decided: request and sha256 go along, and anything else is ``stale_revision``.
-3. After a decision the browser is sent to look (303): loading the page again sends nothing twice.
+1. A decision needs, in this order: a form of this page (token), a request that takes an answer, the PIN or a passkey.
+2. A decision is for the content that was shown: request and sha256 are sent, and any other is ``stale_revision``.
+3. After a decision the browser is redirected (303): a reload sends nothing twice.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Form = dict[str, str]
 
 
 def decision_app(desks: Desks, port: int, visited: Callable[[], object] = lambda: None) -> App:
-    """The whole page behind its guard. ``visited`` is told of every request that the guard lets through."""
+    """The whole page behind its guard. ``visited`` is called for every request that the guard accepts."""
     page = _Page(desks, port, visited)
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
@@ -94,12 +94,12 @@ def _script(request: Request, session: str) -> Response:
 
 
 def _page_no(text: str, status: int) -> Response:
-    """A refusal for a person's eyes."""
+    """A refusal as a page."""
     return HTMLResponse(plain_page("That did not work", text), status)
 
 
 def _json_no(text: str, status: int) -> Response:
-    """A refusal for our script, which shows it."""
+    """A refusal for the page's script, which shows it."""
     return JSONResponse({"error": text}, status)
 
 
@@ -109,10 +109,10 @@ class _Page:
         self._desks, self._sessions, self._cookie, self._visited = desks, Sessions(), f"wfe_ui_{port}", visited
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
-    # -- how a request comes in --------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     def answers(self, make: Callable[[Request, str], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """A page to look at, made in a thread; a browser that we do not know is given its name."""
+        """The handler of a page, built in a thread; an unknown browser gets a session."""
 
         async def answer(request: Request) -> Response:
             self._visited()
@@ -123,7 +123,7 @@ class _Page:
     def takes(
         self, make: Callable[[Request, Form, str], Response], no: Callable[[str, int], Response] = _page_no
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A form that was sent: read within bounds, then answered in a thread; a refusal as ``no`` says it."""
+        """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
         async def answer(request: Request) -> Response:
             self._visited()
@@ -131,13 +131,13 @@ class _Page:
             async for piece in request.stream():
                 raw += piece
                 if len(raw) > MAX_FORM_BYTES:
-                    return PlainTextResponse("That is more than this page takes.", 413)
+                    return PlainTextResponse("The form is too large.", 413)
             try:
                 form = dict(
                     parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=20)
                 )
             except ValueError:
-                return PlainTextResponse("That is no form of this page.", 400)
+                return PlainTextResponse("This is not a form of this page.", 400)
             return await self._made(request, partial(make, request, form), no)
 
         return answer
@@ -153,22 +153,22 @@ class _Page:
             found = no(f"{refused.message} {refused.hint}", _status(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            found = no("This is our fault: the log says more.", 500)
+            found = no("This is a bug in wfe-mcp; see its log.", 500)
         if not known:
             found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
         return found
 
-    # -- what is answered --------------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------------------------
 
     def requests(self, request: Request, session: str) -> Response:
-        """What waits for the person; first their PIN."""
+        """The open requests; first the PIN."""
         del request
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
         return HTMLResponse(requests_page(self._desks.open()))
 
     def login(self, request: Request, form: Form, session: str) -> Response:
-        """The PIN was typed; from now on this browser sees the list."""
+        """Check the PIN; afterwards this browser sees the list."""
         if not self._is_ours(request, form, "login"):
             return self._not_ours()
         try:
@@ -189,7 +189,7 @@ class _Page:
         return self._shown(view, session)
 
     def whole(self, request: Request, session: str) -> Response:
-        """What is asked about, as text."""
+        """The whole content of a request, as text."""
         del session
         view = self._desks.view(request.path_params["request"])
         if view is None or view.state != "open":
@@ -198,7 +198,7 @@ class _Page:
         return PlainTextResponse(text or "")
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
-        """Yes or no."""
+        """Approve or reject."""
         asked, answer = request.path_params["request"], request.path_params["answer"]
         if answer not in {"approve", "reject"}:
             return _unknown()
@@ -220,16 +220,16 @@ class _Page:
         asked, answer = request.path_params["request"], request.path_params["answer"]
         view = self._desks.view(asked)
         if answer not in {"approve", "reject"} or view is None or not self._is_ours(request, form, f"{answer} {asked}"):
-            return _json_no("This form is not from a page that this browser was shown. Load the page again.", 403)
+            return _json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
-            return _json_no("This request takes no answer any more. Load the page again.", 409)
+            return _json_no("This request is closed. Reload the page.", 409)
         _refuse_no_words(answer, form)
         return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
 
     def _engine(self, view: DecisionView) -> Engine:
         engine = self._desks.of_request(view.request.id)
         if engine is None:
-            raise Refused("unavailable", "The project's folder is gone.", "Nothing has changed.")
+            raise Refused("unavailable", "The project's folder does not exist any more.", "Nothing has changed.")
         return engine
 
     def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
@@ -239,7 +239,7 @@ class _Page:
             self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
             return
         if answer == "approve" and view.shown["assurance"] == "passkey":
-            raise Refused("needs_human", "This gate takes a passkey's signature; a PIN alone is not enough.", "")
+            raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
         run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
         if answer == "approve":
@@ -252,7 +252,7 @@ class _Page:
     def _give_signed(
         self, engine: Engine, stored: RequestRecord, answer: Literal["approve", "reject"], form: Form, session: str
     ) -> None:
-        """What was signed is what is decided: comment, feedback and the way back come from the statement."""
+        """Record the signed decision: comment, feedback and target phase come from the signed statement."""
         given = self._signing.given(engine, stored, answer, form, session)
         said, by, proof = given.proof.statement, given.by, given.proof
         run, phase, sha256 = stored.run_id, stored.phase, said.sha256
@@ -278,25 +278,25 @@ class _Page:
     # -- the passkeys of a project -----------------------------------------------------------------------------------
 
     def approvers(self, request: Request, session: str) -> Response:
-        """The keys that are pinned, and forms to change them."""
+        """The pinned keys, and forms to change them."""
         engine = self._project(request)
         return _unknown() if engine is None else self._shown_approvers(engine, request, session)
 
     def ask_approvers(self, request: Request, form: Form, session: str) -> Response:
-        """What the browser does next on the way to one key more or less."""
+        """What the browser does next to add or remove a key."""
         engine, do, step = self._project(request), request.path_params["do"], request.path_params["step"]
         if (
             engine is None
             or do not in {"add", "remove"}
             or not self._is_ours(request, form, f"{do} {engine.project_id}")
         ):
-            return _json_no("This form is not from a page that this browser was shown. Load the page again.", 403)
+            return _json_no("This browser was not shown this form. Reload the page.", 403)
         if step == "key":
             return JSONResponse(self._approvers.make(engine, form, session))
         return JSONResponse(self._approvers.ask(engine, do, form, session))
 
     def change_approvers(self, request: Request, form: Form, session: str) -> Response:
-        """One key more or less."""
+        """Add or remove a key."""
         engine, do = self._project(request), request.path_params["do"]
         if engine is None or do not in {"add", "remove"}:
             return _unknown()
@@ -320,7 +320,7 @@ class _Page:
         return HTMLResponse(page, status, headers=SCRIPTED)
 
     def _refused(self, view: DecisionView, refused: Refused, session: str) -> Response:
-        """The page as it is now, with why nothing was decided. What is stale shows what is open in its place."""
+        """The current page, with the reason why nothing was decided. A stale request links to the open one."""
         told = Told("no", f"Nothing was decided. {refused.message}")
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
@@ -337,17 +337,17 @@ class _Page:
 
     @staticmethod
     def _not_ours() -> Response:
-        text = "This form is not from a page that this browser was shown. Nothing was decided: load the page again."
+        text = "This browser was not shown this form. Nothing was decided: reload the page."
         return HTMLResponse(plain_page("Nothing was decided", text), 403)
 
 
 def _unknown() -> Response:
-    return HTMLResponse(plain_page("Nothing here", "There is no such request in this database."), 404)
+    return HTMLResponse(plain_page("Nothing here", "This database has no such request."), 404)
 
 
 def _refuse_no_words(answer: str, form: Form) -> None:
     if answer == "reject" and not form.get("feedback", "").strip():
-        raise Refused("bad_argument", "A no needs a word about what should be different.", "Nothing has changed.")
+        raise Refused("bad_argument", "Say what should change.", "Nothing has changed.")
 
 
 def _status(refused: Refused) -> int:

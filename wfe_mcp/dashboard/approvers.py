@@ -1,15 +1,15 @@
-"""How does a passkey come into a project, or out of it?
+"""Pinning and removal of a project's passkeys in the browser.
 
-    GET  /approvers/<project>                  the keys that are pinned, and a form for one more
-    POST /approvers/<project>/add/key          a browser is told to make a key
-                             /add/sign         it made one: what an older key must sign to let it in; nothing for the first
-                             /add              pinned
-                             /remove/sign      what must be signed to take a key out                /remove    taken out
+    GET  /approvers/<project>                  the pinned keys, and a form to add one
+    POST /approvers/<project>/add/key          options for the browser to create a key
+                             /add/sign         the statement that a pinned key must sign; none for the first key
+                             /add              pin the key
+                             /remove/sign      the statement to sign for a removal                  /remove    remove it
 
 Rules:
-1. The first key is let in by the PIN, typed into this very form: trust on first use. Every other change is signed by a
-   key that is pinned already; a PIN does not help.
-2. What was asked for is kept here between the steps; of what comes back only the key and the signature count.
+1. The PIN, entered in this form, pins the first key: trust on first use. Every other change needs the signature of a
+   pinned key; the PIN does not replace it.
+2. The requested change is kept here between the steps; of the browser's answer only key and signature are used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["Approvers"]
 
 @dataclass(frozen=True, slots=True)
 class _Making:
-    """A key that a browser was told to make."""
+    """A key that a browser was asked to create."""
 
     name: str
     once: bytes
@@ -55,7 +55,7 @@ class _Making:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A change that waits for its signature, or, as the first one, for the PIN."""
+    """A change that needs a signature, or, for the first key, the PIN."""
 
     before: Pinned
     do: Literal["add", "remove"]
@@ -68,25 +68,23 @@ class _Asked:
 
 
 class Approvers:
-    """The keys of the projects, at the page at ``port``."""
+    """The pinned keys of projects, for the page at ``port``."""
 
     def __init__(self, ceremonies: Ceremonies, port: int) -> None:
         self._ceremonies, self._port = ceremonies, port
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:
-        """What the browser is told, so that it makes a key."""
+        """The options with which the browser creates a key."""
         keys = _in_force(engine).keys
         making = _Making(form.get("name", "").strip(), secrets.token_bytes(32))
         _key("x", making.name, "x")
         if making.name in {key.name for key in keys.values()}:
-            raise Refused(
-                "conflict", f"A key called {making.name!r} is pinned already.", "Call this one something else."
-            )
+            raise Refused("conflict", f"A key called {making.name!r} is pinned already.", "Choose another name.")
         options = asking_for_key(making.name, secrets.token_bytes(16), making.once, keys)
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
 
     def ask(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> dict[str, Any]:
-        """What an older key must sign; ``options`` None for the first, which the PIN lets in."""
+        """What a pinned key must sign; ``options`` None for the first key, which the PIN pins."""
         before = _in_force(engine)
         if do == "add":
             name = form.get("ceremony", "")
@@ -97,14 +95,14 @@ class Approvers:
             key = before.keys.get(form.get("id", ""))
             if key is None or len(before.keys) == 1:
                 raise Refused("conflict", "This key is not pinned, or it is the last one.",
-                              "Pin another key first: without any nobody could sign.")  # fmt: skip
+                              "Pin another key first: at least one must remain.")  # fmt: skip
             asked = _Asked(before, "remove", key, _now(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
         options = asking_for_signature(asked.statement, before.keys) if before.changes else None
         return {"ceremony": ceremony, "options": options}
 
     def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> Pinned:
-        """The change is made. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
+        """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
         asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), _Asked)
         if not asked.before.changes:
             by = pins.person_at_page(engine, form.get("pin", ""), user_name())
@@ -119,7 +117,7 @@ class Approvers:
 
 
 def _in_force(engine: Engine) -> Pinned:
-    """The keys that count; none before the first. Refuses what nobody trusts, or what is broken."""
+    """The valid pinned keys; none before the first. Refuses untrusted or broken ones."""
     return pinned_here(engine, engine.root) if approvers_here(engine.root).changes else Pinned()
 
 
@@ -128,7 +126,7 @@ def _key(id_: str, name: str, public_key: str) -> ApproverKey:
         return ApproverKey(id=id_, name=name, public_key=public_key)
     except ValidationError as error:
         raise Refused(
-            "bad_argument", f"{name!r:.80} is no name for a key.", "Give it one of 1 to 64 characters, in one line."
+            "bad_argument", f"{name!r:.80} is not a valid name for a key.", "Use 1 to 64 characters in one line."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What does the page of a project's passkeys say?"""
+"""The page of a project's passkeys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["approvers_page"]
 
 
 def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, told: Told | None = None) -> Html:
-    """The keys that are pinned, and forms for one more or one less. ``tokens``: those of ``add`` and ``remove``."""
+    """The pinned keys, with forms to add and remove one. ``tokens``: of the forms ``add`` and ``remove``."""
     body = [tag("h1", "Passkeys of this project"), _place(view), note(told)]
     body += (
         [note(Told("no", view.fault))]
@@ -35,7 +35,7 @@ def _place(view: PinnedView) -> Html:
 
 
 def _lost(view: PinnedView) -> list[Html]:
-    text = "Keys were pinned here before, and their file is gone. If it was not you, bring it back from git instead."
+    text = "Keys were pinned here before, and their file is missing. If you did not remove it, restore it from git instead."
     return [tag("p", text, class_="note warn")] if view.lost else []
 
 
@@ -49,7 +49,7 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
             *passkey_button(f"Remove {key['name']}", "no"),
             method="post", action=_path(view, "remove"), data_sign=_path(view, "remove/sign"),
         )  # fmt: skip
-        text = f"{key['name']}, since {key['added_at']}, let in by {key['let_in_by']}"
+        text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
         found += [
             tag("p", tag("strong", text)),
             tag("p", tag("code", key["id"])),
@@ -61,19 +61,19 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
 def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
     first = not view.keys
     how = (
-        "This is the first one: your PIN lets it in, and from then on only a pinned key lets in another."
+        "This is the first key: your PIN pins it. After that, only a pinned key can pin another."
         if first
-        else "Your browser makes the new key first; then one that is pinned already signs for it."
+        else "Your browser creates the new key; then a pinned key signs for it."
     )
     form = tag(
         "form", hidden("token", tokens["add"]), hidden("key", ""),
-        tag("label", "What do you call it", for_="name"),
+        tag("label", "Name", for_="name"),
         tag("input", type="text", id="name", name="name", value=name, required=True, maxlength=64, autocomplete="off"),
         *([pin_field("pin-add")] if first else []), *passkey_button("Pin a passkey", "yes"),
         method="post", action=_path(view, "add"), autocomplete="off",
         data_key=_path(view, "add/key"), data_sign=_path(view, "add/sign"), data_pin=first,
     )  # fmt: skip
-    after = tag("p", f"Then commit {view.file}: whoever verifies approvals reads the keys there.", class_="quiet")
+    after = tag("p", f"Then commit {view.file}: the keys in it verify approvals.", class_="quiet")
     return [tag("h2", "Pin a passkey"), tag("p", how), form, after]
 
 

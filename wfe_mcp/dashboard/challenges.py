@@ -1,7 +1,7 @@
-"""What have we asked a browser to have signed, and is this the answer to it?
+"""Open passkey challenges.
 
-Kept in this process alone, for a few minutes, for the browser that was asked, and taken once: an answer that comes again,
-late, or from elsewhere is to nothing. When the process ends the person signs again.
+A challenge is kept in this process for a few minutes, belongs to one browser and is used once: a repeated, late or
+foreign answer is refused. After a restart the user signs again.
 """
 
 import secrets
@@ -20,14 +20,14 @@ _MOST = 200
 
 
 class Ceremonies:
-    """What waits for an answer."""
+    """The open challenges."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[str, str, float, object]] = {}
         self._lock = threading.Lock()
 
     def begin(self, session: str, form: str, about: object) -> str:
-        """Remember what ``session`` was asked in ``form``; the name that its answer must bring."""
+        """Open a challenge for ``session`` and ``form``. Returns the name that the answer must contain."""
         name = secrets.token_urlsafe(16)
         with self._lock:
             self._waiting[name] = (session, form, time.monotonic(), about)
@@ -36,7 +36,7 @@ class Ceremonies:
         return name
 
     def take(self, session: str, form: str, name: str, kind: type[T]) -> T:
-        """What was asked, once. Refuses ``stale_revision`` an answer to nothing."""
+        """Close the challenge ``name`` and return what it is about. Refuses ``stale_revision``: no such challenge."""
         with self._lock:
             asked = self._waiting.pop(name, None)
         if asked is not None and asked[:2] == (session, form) and time.monotonic() - asked[2] < _VALID_S:
@@ -44,5 +44,5 @@ class Ceremonies:
             if isinstance(about, kind):
                 return about
         raise Refused(
-            "stale_revision", "This signature answers nothing that was asked here.", "Load the page and sign again."
+            "stale_revision", "This signature belongs to no open challenge.", "Reload the page and sign again."
         )

@@ -1,6 +1,6 @@
-"""Which project does a request belong to, and who runs its gates again?
+"""The engines of all projects of a database, by request or project, and re-runs of their gates.
 
-One engine per project of the database, made when it is first asked for. A project whose folder is gone has none.
+An engine is created at its first use. A project whose folder is missing has none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Desks"]
 log = logging.getLogger("wfe_mcp.dashboard")
 
 _GATES = ("command",)
-"""What is worked here: gates that are quick and cost nothing. Models are asked by a server or a worker."""
+"""The queues worked here: gates that are fast and free. A server or a worker calls models."""
 _LOOK_S = 0.2
 _GATES_S = 900.0
 
@@ -66,15 +66,15 @@ class Desks:
             return self._worktrees[place.root]
 
     def view(self, request_id: str) -> DecisionView | None:
-        """What there is to see of a request; None when it, or its project, is not there."""
+        """The view of a request; None when it, or its project, does not exist."""
         engine = self.of_request(request_id)
         return None if engine is None else decision_view(engine, request_id)
 
     def open(self) -> list[DecisionView]:
-        """What waits for a person in any project, oldest first."""
+        """The open requests of all projects, oldest first."""
         found = list[DecisionView]()
         for request, engine in self._asked():
-            with contextlib.suppress(Refused):  # its run moved on while we looked
+            with contextlib.suppress(Refused):  # its run changed meanwhile
                 view = decision_view(engine, request.id)
                 found += [view] if view.state == "open" else []
         return found
@@ -84,7 +84,7 @@ class Desks:
         return any(takes_answer(engine, request) for request, engine in self._asked())
 
     def judge_again(self, request_id: str) -> None:
-        """Let the gates of a request run in the background if no server does: without one nobody else would."""
+        """Run the gates of a request in the background when no server does."""
         engine = self.of_request(request_id)
         with self._lock:
             if engine is None or request_id in self._judging:
@@ -93,7 +93,7 @@ class Desks:
         threading.Thread(target=self._judge, args=(engine, request_id), name="gates", daemon=True).start()
 
     def close(self) -> None:
-        """Stop what runs in the background; the engine we were given stays open."""
+        """Stop the background work; the given engine stays open."""
         self._ends.set()
 
     def _judge(self, engine: Engine, request_id: str) -> None:

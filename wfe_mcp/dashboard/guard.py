@@ -1,13 +1,13 @@
-"""May this request be looked at at all?
+"""Guard of the decision page: refuses requests from other origins and hosts before they are handled.
 
     web page elsewhere ──► localhost:PORT     another name for this machine (DNS rebinding)      421
                        ──►                    another origin, also another port of this host     403
                        ──►                    a frame, a script, a style of theirs               headers
 
 Rules:
-1. It stands before every path, also those that do not exist: nothing is enumerated, so nothing is forgotten.
-2. Nobody is ever told that another origin may read (no CORS).
-3. None of this proves a person: that is the PIN. It keeps web pages from talking to us at all.
+1. It guards every path, also unknown ones: there is no list that could be incomplete.
+2. No answer allows another origin to read it (no CORS).
+3. It does not authenticate the user; the PIN does. It keeps other web pages from reaching this one.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,7 +23,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 SCRIPTED = {"content-security-policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
-"""The headers of a page that needs our one script, for passkeys: nothing inline, nothing from elsewhere."""
+"""The headers of a page with the passkey script: no inline script, no other source."""
 
 HEADERS = (
     (b"content-security-policy", _POLICY.encode()),
@@ -31,17 +31,17 @@ HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    # no-referrer would make browsers send "Origin: null" with our own forms.
+    # no-referrer would make browsers send "Origin: null" with this page's forms.
     (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )  # fmt: skip
-"""On every answer, also on every refusal, unless it is a page that says ``SCRIPTED``."""
+"""Headers of every answer and refusal, except pages with ``SCRIPTED``."""
 
 _SITES = {b"same-origin", b"none"}
 
 
 class Guard:
-    """``app`` behind the rules above. ``port``: the one that people see in the address."""
+    """``app`` behind the rules above. ``port``: the one in the address."""
 
     def __init__(self, app: App, port: int) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class Guard:
         self._hosts = {f"{name}:{port}".encode() for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. What is no HTTP request is not answered: there is nothing to upgrade to."""
+        """ASGI. Only HTTP requests are answered; there are no upgrades."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
@@ -74,13 +74,13 @@ class Guard:
             said.setdefault(name.lower(), []).append(value)
         hosts = said.get(b"host", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return 421, "This page answers to localhost only."
+            return 421, "This page answers on localhost only."
         if any(origin != b"http://" + hosts[0].lower() for origin in said.get(b"origin", ())):
             return 403, "Another page sent this request. Open the address yourself."
         if not set(said.get(b"sec-fetch-site", ())) <= _SITES:
-            return 403, "Another page led here. Copy the address and open it yourself, in a new tab."
+            return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
         if scope["method"] == "POST" and said.get(b"content-type") != [b"application/x-www-form-urlencoded"]:
-            return 415, "Only the forms of this page are answered."
+            return 415, "Only forms of this page are accepted."
         return None
 
 

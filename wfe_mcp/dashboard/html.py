@@ -1,7 +1,7 @@
-"""How does text become HTML that says nothing but that text?
+"""Builds HTML with all text escaped.
 
-Every child and every attribute is escaped unless it was made by ``tag`` itself, and what turns the reading direction is
-written out: what is seen is what is there. There is no other way to make ``Html`` in this package.
+Every child and attribute is escaped unless ``tag`` built it, and characters that change the reading direction are
+shown as codes. ``Html`` is created nowhere else in this package.
 """
 
 from html import escape
@@ -12,7 +12,7 @@ __all__ = ["Child", "Html", "document", "tag"]
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """Text that is HTML."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -
 
 
 def document(title: str, *body: Child, refresh_s: int = 0, script: str = "") -> Html:
-    """A whole page. ``refresh_s``: it loads itself again after so long; ``script``: the path of ours that it needs."""
+    """A whole page. ``refresh_s``: seconds until it reloads, 0: never; ``script``: the path of its script."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

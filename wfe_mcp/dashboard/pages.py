@@ -1,6 +1,6 @@
-"""What does each page say?
+"""The pages for decisions.
 
-Words first: what is asked, what exactly it is about, what the gates found, what moved meanwhile; then the forms.
+Order: the question, its content, the gates' verdicts, the changes; then the forms.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _LOOK_AGAIN_S = 3
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of what the person has just done."""
+    """The result of the user's last action. ``kind``: its CSS class."""
 
     kind: Literal["yes", "no", "warn"]
     text: str
 
 
 def login_page(token: str, told: Told | None = None) -> Html:
-    """The list is for the person only: others on this machine can reach the address too."""
+    """The page that asks for the PIN: other users of this machine can reach the address too."""
     return document(
         "wfe-mcp",
-        tag("h1", "Who is there?"),
+        tag("h1", "Enter your PIN"),
         note(told),
-        tag("p", "Your PIN shows what waits for you, in all projects of this database."),
+        tag("p", "It shows the requests that wait for you, in all projects of this database."),
         tag(
             "form",
             hidden("token", token),
@@ -58,7 +58,7 @@ def login_page(token: str, told: Told | None = None) -> Html:
 
 
 def requests_page(requests: Sequence[DecisionView]) -> Html:
-    """What waits for a person, oldest first."""
+    """The open requests, oldest first."""
     rows = [
         tag(
             "tr",
@@ -76,12 +76,12 @@ def requests_page(requests: Sequence[DecisionView]) -> Html:
         f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
         tag("h1", "What waits for you"),
         tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
-        tag("p", "Load the page again to look once more.", class_="quiet"),
+        tag("p", "Reload to refresh.", class_="quiet"),
     )
 
 
 def plain_page(title: str, text: str) -> Html:
-    """A few words."""
+    """A page with a title and a text."""
     return document(title, tag("h1", title), tag("p", text))
 
 
@@ -97,7 +97,7 @@ def decision_page(view: DecisionView, tokens: Mapping[str, str], told: Told | No
     )  # fmt: skip
 
 
-# what was asked, and what became of it
+# the question and its answer
 
 
 def _head(view: DecisionView) -> list[Html]:
@@ -112,7 +112,7 @@ def _head(view: DecisionView) -> list[Html]:
         ("At a terminal", view.command),
     ]
     rows = [tag("tr", tag("th", name), tag("td", tag("code", value))) for name, value in facts if value]
-    tainted = tag("p", "In this run a gate was overruled by force.", class_="note warn") if view.tainted else None
+    tainted = tag("p", "A gate of this run was overruled by force.", class_="note warn") if view.tainted else None
     found = [tag("h1", f"Approve {request.phase} of: {view.title}?"), tag("table", tag("tbody", *rows))]
     return [*found, *([tainted] if tainted else [])]
 
@@ -122,16 +122,12 @@ def _ended(view: DecisionView) -> list[Html]:
         case "answered":
             found = [note(Told("yes", _answer(view.answer)))]
         case "expired":
-            found = [note(Told("warn", f"This request has expired. Ask anew: {view.command}"))]
+            found = [note(Told("warn", f"This request has expired. Ask again: {view.command}"))]
         case _ if view.gating:
-            found = [
-                note(Told("warn", "What was asked about has changed, and its gates run again. Wait for them here."))
-            ]
+            found = [note(Told("warn", "The files have changed, and the gates run again. Wait for them here."))]
         case _:
-            found = [note(Told("warn", "This request is closed: what it asked about is not open any more."))]
-    newer = (
-        tag("p", tag("a", "Look at the request that is open now", href=f"/decide/{view.newer}")) if view.newer else None
-    )
+            found = [note(Told("warn", "This request is closed: its revision is not open any more."))]
+    newer = tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}")) if view.newer else None
     return [each for each in (*found, newer) if each is not None]
 
 
@@ -143,7 +139,7 @@ def _answer(answer: DecisionRecord | None) -> str:
     return f"{told} {answer.comment}".strip()
 
 
-# what a yes would be about
+# the content of the approval
 
 
 def _about(view: DecisionView) -> list[Html]:
@@ -158,10 +154,10 @@ def _about(view: DecisionView) -> list[Html]:
 
 def _warnings(shown: Mapping[str, Any]) -> list[Html]:
     texts = {
-        "checks_changed": "Changed since the run began, and they define the checks",
-        "cancelled_before": "Runs that were cancelled before this one",
-        "own_configuration_changed": "Your own configuration is not the one that you last looked at (wfe-mcp trust)",
-        "templates_enabled": "Templates that were put in use again since you last looked (wfe-mcp trust)",
+        "checks_changed": "Changed since the start, and part of the checks",
+        "cancelled_before": "Runs cancelled before this one",
+        "own_configuration_changed": "Your user configuration changed since you last reviewed it (wfe-mcp trust)",
+        "templates_enabled": "Templates re-enabled since your last review (wfe-mcp trust)",
     }
     return [
         tag("p", f"{text}: {shown[key] if isinstance(shown[key], str) else ', '.join(shown[key])}", class_="note warn")
@@ -174,10 +170,10 @@ def _content(view: DecisionView) -> list[Html]:
     shown = view.shown
     if view.request.stage is Stage.BEFORE:
         text = view.prompt
-        title, missing = "What would be done", "The file of the prompt is not what the gates judged. Reject it."
+        title, missing = "The prompt of the work", "The prompt file changed after its gates ran. Reject it."
     else:
         text = pretty(shown["content"]) if "content" in shown else None
-        title, missing = f"{shown['artifact']}, revision {shown['revision']}", "This phase hands in nothing."
+        title, missing = f"{shown['artifact']}, revision {shown['revision']}", "This phase has no artifact."
     if text is None:
         return [tag("h2", title), tag("p", missing, class_="note warn")]
     more = tag("p", f"{len(text):,} characters in all. ", tag("a", "The whole", href=f"/whole/{view.request.id}"))
@@ -185,7 +181,7 @@ def _content(view: DecisionView) -> list[Html]:
 
 
 def pretty(value: object) -> str:
-    """A JSON value as people read it."""
+    """A JSON value, formatted."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
@@ -223,7 +219,7 @@ def _changes(view: DecisionView) -> list[Html]:
         return []
     title = tag("h2", f"Changed since revision {view.against}")
     if not view.changes:
-        return [title, tag("p", "Nothing: it is the same.", class_="quiet")]
+        return [title, tag("p", "No changes.", class_="quiet")]
     rows = [
         tag(
             "tr",
@@ -239,10 +235,10 @@ def _changes(view: DecisionView) -> list[Html]:
 
 
 def _sides(change: Mapping[str, Any]) -> list[Html]:
-    """What was there and what is there now; a text of several lines as one difference."""
+    """The old and the new value; of a text of several lines, its diff."""
     if "diff" in change:
         text: str = change["diff"]
-        cut = text if len(text) <= _EVIDENCE_CHARS else f"{text[:_EVIDENCE_CHARS]}\n… it goes on"
+        cut = text if len(text) <= _EVIDENCE_CHARS else f"{text[:_EVIDENCE_CHARS]}\n… (shortened)"
         return [tag("td", tag("pre", cut), colspan="2")]
     if "moved" in change:
         return [tag("td", tag("code", change["moved"])), tag("td", "moved here")]
@@ -267,7 +263,7 @@ def _forms(view: DecisionView, tokens: Mapping[str, str]) -> list[Html]:
     with_pin = [pin_field("pin-approve"), tag("button", "Approve", type="submit", class_="yes")] if takes_pin else []
     approve = tag(
         "form", tag("h2", "Yes"), hidden("token", tokens["approve"]), hidden("sha256", request.sha256), *asked,
-        _field("Comment (kept with the decision)", "comment", "comment"), *with_pin,
+        _field("Comment (stored with the decision)", "comment", "comment"), *with_pin,
         *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin),
         method="post", action=f"/decide/{request.id}/approve", autocomplete="off", **_sign(view, "approve"),
     )  # fmt: skip
@@ -277,7 +273,7 @@ def _forms(view: DecisionView, tokens: Mapping[str, str]) -> list[Html]:
     ]
     reject = tag(
         "form", tag("h2", "No"), hidden("token", tokens["reject"]), hidden("sha256", request.sha256),
-        tag("label", "What should be different", for_="feedback"),
+        tag("label", "What should change", for_="feedback"),
         tag("textarea", "", id="feedback", name="feedback", required=True),
         tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), pin_field("pin-reject"),
         tag("button", "Reject", type="submit", class_="no"), *_by_passkey(view, "Reject with a passkey", "no"),
@@ -289,21 +285,21 @@ def _forms(view: DecisionView, tokens: Mapping[str, str]) -> list[Html]:
 
 
 def _sign(view: DecisionView, answer: str) -> dict[str, str]:
-    """Where the script has the form signed."""
+    """The attribute with the path where the script gets the form signed."""
     return {"data_sign": f"/decide/{view.request.id}/{answer}/sign"} if view.passkeys else {}
 
 
 def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> list[Html]:
-    """The button that the script shows, or with ``told`` why there is none."""
+    """The passkey button, or with ``told`` the reason why there is none."""
     if view.passkeys:
-        keys = tag("p", f"This gate takes the signature of a passkey: {', '.join(view.passkeys)}.") if told else None
+        keys = tag("p", f"This gate needs the signature of a passkey: {', '.join(view.passkeys)}.") if told else None
         return [*([keys] if keys else []), *passkey_button(label, class_)]
-    missing = f"This gate takes the signature of a passkey, and none can sign here. {view.no_passkey}"
+    missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
     return [tag("p", missing, class_="note warn")] if told else []
 
 
 def passkey_button(label: str, class_: str = "") -> list[Html]:
-    """The button, the fields and the place for words that the script works with. Without it nothing of this is seen."""
+    """The button, fields and status line of the passkey script, hidden without it."""
     return [
         hidden("ceremony", ""),
         hidden("assertion", ""),
@@ -314,7 +310,7 @@ def passkey_button(label: str, class_: str = "") -> list[Html]:
 
 
 def pin_field(where: str) -> Html:
-    """Where a person types their PIN."""
+    """The field for the PIN."""
     field = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
     return tag("div", tag("label", "Your PIN", for_=where), field)
 
@@ -325,12 +321,12 @@ def _field(label: str, where: str, name: str, *, required: bool = False) -> Html
 
 
 def hidden(name: str, value: str) -> Html:
-    """A field that nobody sees."""
+    """A hidden field."""
     return tag("input", type="hidden", name=name, value=value)
 
 
 def note(told: Told | None) -> Html | None:
-    """What became of what was done, if anything was."""
+    """The notice of the last action's result, if any."""
     return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
 
 

@@ -1,12 +1,12 @@
-"""How long is the page there, and at which address?
+"""The lifetime and the address of the decision page.
 
 Rules:
-1. 127.0.0.1 and ::1, never anything else, and both where both are: ``localhost`` means either, and nobody else may sit
-   on the other one.
-2. One page for a database: a second one finds the first in the register and leaves.
-3. It holds nothing: killed at any moment, only its address is gone.
-4. Started on demand it ends by itself: idle and nothing waits; idle and no server is left whose agent could wait; or
-   its database is gone.
+1. It listens on 127.0.0.1 and ::1 only, and on both where both exist: ``localhost`` means either, and no other program
+   may listen on the other one.
+2. One page per database: a second one finds the first in the register and exits.
+3. It has no state of its own: when it is killed, only its address is lost.
+4. Started on demand, it ends by itself: when it is idle without open requests; when it is idle without a running server;
+   or when its database is removed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "Page", "served"]
 
 PORT = 7333
-"""The same after each start, where it is free: a link from yesterday still works."""
+"""The default port, so that links work after a restart; another one where it is taken."""
 
 ORPHAN_S = 300.0
-"""So long a page without any server, started on demand, waits for a visitor."""
+"""Seconds that a page started on demand waits for a visitor when no server runs."""
 
 _TICK_S = 0.2
 _LOOK_S = 5.0
@@ -56,11 +56,11 @@ class Page:
         self._visited_at = time.monotonic()
 
     def visited(self) -> None:
-        """Somebody has just looked."""
+        """Record a visit."""
         self._visited_at = time.monotonic()
 
     def run_until(self, is_over: Callable[[], bool], idle_s: float | None = None) -> None:
-        """Return when ``is_over``, which is asked often, or after ``idle_s`` of rule 4 (None: never)."""
+        """Return when ``is_over``, which is polled, or after ``idle_s`` of rule 4 (None: never)."""
         next_look = 0.0
         while not is_over():
             if idle_s is not None and time.monotonic() >= next_look:
@@ -70,7 +70,7 @@ class Page:
             time.sleep(_TICK_S)
 
     def is_idle(self, idle_s: float) -> bool:
-        """True when nobody will miss this page (rule 4)."""
+        """True when the page may end (rule 4)."""
         if not self._database.exists():
             return True
         quiet_s = time.monotonic() - self._visited_at
@@ -107,7 +107,7 @@ class Page:
 
 @contextlib.contextmanager
 def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
-    """The page of the database of ``engine`` while the block runs; the port of the one that lives already, if one does.
+    """The page of the database of ``engine`` while the block runs; the port of one that runs already, if any.
 
     ``port``: exactly this one, 0: any; None: the usual one, else any. Refuses ``unavailable`` when it is taken.
     """
@@ -129,7 +129,7 @@ def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
             with page._listening(sockets):  # pyright: ignore[reportPrivateUsage] - of this module
                 yield page
         finally:
-            with contextlib.suppress(Refused), engine.store.tx() as tx:  # the database may be gone
+            with contextlib.suppress(Refused), engine.store.tx() as tx:  # the database may be removed
                 tx.forget_process(record)
     finally:
         for each in sockets:
@@ -137,7 +137,7 @@ def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
 
 
 def _registered(engine: Engine, record: ProcessRecord) -> int | None:
-    """Say that this is the page, or leave it to the one that lives: its port. One transaction, so never two."""
+    """Register this page, or return the port of the one that runs. One transaction, so there are never two."""
     with engine.store.tx() as tx:
         others = [row for row in living(engine, tx, PAGE) if row.pid != record.pid]
         if others:
@@ -153,18 +153,18 @@ def _sockets(port: int | None) -> list[socket.socket]:
     if port is not None and port != 0:
         found = _pair(port)
         if found is None:
-            raise Refused("unavailable", f"Port {port} is taken.", "Name another one with --port, or leave it out.")
+            raise Refused("unavailable", f"Port {port} is taken.", "Choose another one with --port, or omit it.")
         return found
     tries = [PORT] if port is None else []
     for each in [*tries, *([0] * _TRIES)]:
         found = _pair(each)
         if found is not None:
             return found
-    raise Refused("unavailable", "No port of this machine is free.", "Close some programs that listen, and try again.")
+    raise Refused("unavailable", "No port of this machine is free.", "End some programs that listen, and try again.")
 
 
 def _pair(port: int) -> list[socket.socket] | None:
-    """Sockets that listen at ``port`` on both loopback addresses; None when somebody has one of them."""
+    """Sockets that listen at ``port`` on both loopback addresses; None when one of them is taken."""
     try:
         four = _bound(socket.AF_INET, "127.0.0.1", port)
     except OSError:
@@ -184,7 +184,7 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform == "win32":
-            # There SO_REUSEADDR would let anybody take the port over while we listen.
+            # On Windows, SO_REUSEADDR would let other programs take over the port while this page listens.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,8 +1,8 @@
-"""Does a form come from the very page that we showed to this browser?
+"""Sessions of browsers, and form tokens against cross-site requests.
 
-A cookie names the browser, a token in each form is made from it: a page that can do neither cannot send our forms. The
-cookie decides nothing, and shows the list only once the PIN was typed: other programs of this host can be sent it too,
-because cookies know no ports.
+A cookie identifies the browser, and each form has a token derived from it: a foreign page cannot send these forms. The
+cookie authorises nothing, and shows the list only after the PIN: other programs on this host can receive it too, because
+cookies are not bound to ports.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _MOST = 1_000
 
 
 class Sessions:
-    """The browsers that this process has seen. They end with it."""
+    """The sessions of this process, in memory."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
@@ -23,23 +23,23 @@ class Sessions:
 
     @staticmethod
     def new() -> str:
-        """A name for a browser that has none yet."""
+        """A name for a new session."""
         return secrets.token_urlsafe(32)
 
     def token(self, session: str, form: str) -> str:
-        """What ``form`` must bring along when ``session`` sends it."""
+        """The token that ``form`` must contain when ``session`` sends it."""
         return hmac.new(self._secret, f"{session}\n{form}".encode(), hashlib.sha256).hexdigest()
 
     def accepts(self, session: str, form: str, token: str) -> bool:
-        """True when ``token`` is the one that this browser was given for this form."""
+        """True when ``token`` is that of this session and form."""
         return bool(session) and hmac.compare_digest(self.token(session, form).encode(), token.encode())
 
     def open(self, session: str) -> None:
-        """The person has typed their PIN in this browser."""
+        """Record that the PIN was entered in this session."""
         self._opened[session] = None
         while len(self._opened) > _MOST:
             del self._opened[next(iter(self._opened))]
 
     def is_open(self, session: str) -> bool:
-        """True once the person has typed their PIN in this browser."""
+        """True once the PIN was entered in this session."""
         return session in self._opened

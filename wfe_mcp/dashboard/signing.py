@@ -1,10 +1,10 @@
-"""How does a person decide with a passkey instead of the PIN?
+"""Decisions signed by a passkey instead of the PIN.
 
-    the form, as filled in ──► statement, asked of the browser ──► the form again, with the signature ──► a proven decision
+    the completed form ──► statement, to be signed ──► the form again, with the signature ──► a proven decision
 
 Rules:
-1. What is signed was made here, from the stored request; of the form it takes the person's own words only.
-2. The answer must be to what this browser was asked for this form, and counts once.
+1. The statement is built here from the stored request; from the form it takes only what the user typed.
+2. The signature must answer the open challenge of this browser and form, and counts once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Answer = Literal["approve", "reject"]
 
 
 class Signing:
-    """Signatures for decisions, at the page at ``port``."""
+    """Signatures for decisions, for the page at ``port``."""
 
     def __init__(self, ceremonies: Ceremonies, port: int) -> None:
         self._ceremonies, self._port = ceremonies, port
@@ -38,7 +38,7 @@ class Signing:
     def ask(
         self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
     ) -> dict[str, Any]:
-        """What the browser is told to have signed."""
+        """The options with which the browser signs the statement."""
         said = form.get("comment", "") if answer == "approve" else form.get("feedback", "").strip()
         statement, keys = statement_of(engine, request, answer, comment=said, to=form.get("to", ""))
         options = asking_for_signature(statement.model_dump(), [key.id for key in keys])
@@ -47,15 +47,15 @@ class Signing:
     def given(
         self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
     ) -> Given:
-        """The decision that the form brings, proven. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
+        """The signed decision in the form, verified. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
         form_name = f"{answer} {request.id}"
         statement = self._ceremonies.take(session, form_name, form.get("ceremony", ""), Statement)
         return prove(engine, statement, Assertion.of_browser(read_json(form.get("assertion", ""))), self._port)
 
 
 def read_json(text: str) -> Any:
-    """What a script of ours put into a field. Refuses ``bad_argument`` what is no JSON."""
+    """The JSON that the page's script put into a field. Refuses ``bad_argument``: not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused("bad_argument", "The browser sent no passkey.", "Load the page and try again.") from error
+        raise Refused("bad_argument", "The browser sent no passkey.", "Reload the page and try again.") from error

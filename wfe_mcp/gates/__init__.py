@@ -1,1 +1,1 @@
-"""What does the project itself say about the work? Gates look, and keep what they saw as evidence."""
+"""Gates: each judges a revision of an artifact and returns a verdict with its evidence."""

@@ -1,10 +1,10 @@
-"""Which command really runs for a check, and which files does it write?
+"""The execution of a configured check: the command that runs, its reports, and the files it may write.
 
 Rules (B-20):
-1. The command is the one frozen at the start of the run. Nothing that an agent sends reaches its argv.
-2. pytest gets a JUnit report from us where none is configured: right after the word ``pytest`` we add
-   ``-o junit_family=xunit1 --junitxml=<evidence>``; xunit1 because only it names each test's file. The evidence
-   holds both the configured argv and the one that ran.
+1. The command is the one frozen at the start of the run. No value from an agent reaches its argv.
+2. pytest writes a JUnit report even where none is configured: ``-o junit_family=xunit1 --junitxml=<evidence>``
+   is inserted after ``pytest``; xunit1 because only it names each test's file. The evidence holds both the
+   configured argv and the one that ran.
 3. Paths that the check writes (junit, coverage, sarif, its ``writes`` globs) do not count as changes of the tree.
 """
 
@@ -16,7 +16,7 @@ from wfe_mcp.workspace.config.checks import FrozenCheck
 __all__ = ["STDOUT", "Execution", "execution", "reported_argv", "written_by"]
 
 STDOUT = "-"
-"""As ``sarif``: the scanner prints its report instead of writing a file."""
+"""Value of ``sarif`` for a scanner that prints its report instead of writing a file."""
 
 _RUNNERS = frozenset({"uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye", "pixi", "coverage", "tox", "nox", "env"})
 _PYTEST = frozenset({"pytest", "py.test"})
@@ -25,7 +25,7 @@ _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-g
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a check: what runs where, which reports it writes (absolute, by kind), what does not count."""
+    """One execution of a check. ``reports``: absolute path by kind. ``ignored``: globs that do not count as changes."""
 
     argv: tuple[str, ...]
     cwd: Path
@@ -45,7 +45,7 @@ def execution(check: FrozenCheck, root: Path, junit: Path) -> Execution:
 
 
 def written_by(check: FrozenCheck) -> tuple[str, ...]:
-    """Globs, relative to the project, of what the check may write: it does not count as a change of the tree."""
+    """Globs, relative to the project, of what the check may write; these files do not count as changes."""
     return (*check.writes, *_reports(check).values())
 
 
@@ -55,9 +55,9 @@ def _reports(check: FrozenCheck) -> dict[str, str]:
 
 
 def reported_argv(argv: tuple[str, ...], report: Path) -> tuple[tuple[str, ...], Path | None]:
-    """``argv`` and where its JUnit report will be: pytest is asked to write one to ``report``.
+    """``argv`` with the options that make pytest write a JUnit report to ``report``, and the report's path.
 
-    A pytest that already names its own report keeps it. None: this is not pytest.
+    A command that already names its report keeps it. None: the program is not pytest.
     """
     at = _pytest_at(argv)
     if at is None:
@@ -72,7 +72,7 @@ def reported_argv(argv: tuple[str, ...], report: Path) -> tuple[tuple[str, ...],
 
 
 def _pytest_at(argv: tuple[str, ...]) -> int | None:
-    """Where ``pytest`` stands as the program, also behind ``python -m`` and runners such as ``uv run``."""
+    """Index of ``pytest`` where it is the program, also after ``python -m`` and runners such as ``uv run``."""
     for at, word in enumerate(argv):
         if _stem(word) not in _PYTEST:
             continue

@@ -1,15 +1,15 @@
-"""Does a check of the project say yes, and what proves it?
+"""The ``command`` gate: runs a check of the project, judges its result and keeps the evidence.
 
-    tree and HEAD before → the frozen command under our eyes → tree and HEAD after
+    tree and HEAD before → the frozen command, supervised → tree and HEAD after
                                     │
          exit code, time, output (log, sha256, last lines), reports (tests, coverage, scanner)
                                     │
                     what the template expects → Judgement, all of the above as evidence
 
 Rules:
-1. A report counts only when this execution wrote it: one that lay there before, unchanged, is named and ignored.
-2. A report that cannot be read never fails a gate by itself; it is noted. What needs it cannot be judged then.
-3. The gate does not decide what a changed tree means: it says which paths changed (design §4 does the rest).
+1. A report counts only when this execution wrote it; an unchanged older one is noted and ignored.
+2. An unreadable report does not fail the gate by itself; it is noted. An expectation that needs it is undecided.
+3. The gate reports which paths changed; the engine decides what that means (design §4).
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ _PYTEST_EXITS = {2: "interrupted, often by an error while collecting", 3: "pytes
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The files of one execution of a check; numbered, so that nothing is overwritten."""
+    """The files of one execution of a check; numbered, so that no file is overwritten."""
 
     log: Path
     junit: Path
@@ -60,11 +60,11 @@ def run_check(
 ) -> Judgement:
     """Run the frozen check ``name`` in ``root`` and judge it. ``check`` None: the project has no such check.
 
-    ``run`` is the job's ``run_child``, so that the child's process group is on record and a cancel reaches it.
-    ``skipped_before``: how many tests the check skipped before, where somebody knows; None: nothing to compare with.
+    ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
+    ``skipped_before``: number of tests that the check skipped before; None: unknown.
     """
     if check is None:
-        return _missing(name, if_missing, f"This project has no check {name!r}.")
+        return _missing(name, if_missing, f"The project has no check {name!r}.")
     try:
         expectation = Expectation.of(expect or {})
     except ValueError as exc:
@@ -95,7 +95,7 @@ def run_check(
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The project's files at one moment; None without git."""
+    """The hash of the working tree and the commit at HEAD; None without git."""
 
     tree: str | None
     head: str | None
@@ -103,7 +103,7 @@ class _Files:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """All that one execution showed."""
+    """The facts of one execution: what ran, what was expected, what was observed."""
 
     check: FrozenCheck
     argv: tuple[str, ...]
@@ -137,7 +137,7 @@ def _place(evidence_dir: Path, name: str) -> _Place:
 def _missing(name: str, if_missing: Literal["fail", "note"], what: str) -> Judgement:
     data = {"check": name, "missing": True, "reason": what}
     if if_missing == "note":
-        return passed(KIND, f"{what} The template only notes that.", data)
+        return passed(KIND, f"{what} The template allows that.", data)
     return failed(KIND, what, "ask the user to add the check with `wfe-mcp init` (or to install its program).", data)
 
 
@@ -145,13 +145,14 @@ def _judged(facts: _Facts) -> Judgement:
     result, name = facts.result, facts.check.name
     shown = f"Check {name!r} ({' '.join(facts.check.argv)})"
     if result.cancelled:
-        return undecided(KIND, f"{shown} was stopped before it ended.", "submit again once the run goes on.")
+        return undecided(KIND, f"{shown} was stopped before it ended.", "submit again once the run continues.")
     if result.exit_code is None:
-        why = f"{shown} was ended after {facts.check.timeout_s:g} s, its timeout.{_last_lines(facts)}"
-        return failed(KIND, why, "find what hangs or is slow, mend it, then submit again.")
+        why = f"{shown} reached its timeout of {facts.check.timeout_s:g} s and was ended.{_last_lines(facts)}"
+        return failed(KIND, why, "find what hangs or is slow, fix it, then submit again.")
     faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
-        return passed(KIND, f"{shown} did what is expected: exit code {result.exit_code}{_counted(facts)}.")
+        outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
+        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     meaning = _PYTEST_EXITS.get(result.exit_code, "") if facts.argv != facts.check.argv else ""
     why = (
@@ -164,8 +165,8 @@ def _judged(facts: _Facts) -> Judgement:
 
 def _next_step(expectation: Expectation) -> str:
     if expectation.exit_code == "nonzero" or expectation.failing_tests:
-        return "make the tests show the fault (name each by the id the runner prints), then submit again."
-    return "mend the code until the check passes on the files as they are, then submit again."
+        return "make the tests show the bug (name each by the id the runner prints), then submit again."
+    return "fix the code until the check passes, then submit again."
 
 
 def _counted(facts: _Facts) -> str:
@@ -180,13 +181,13 @@ def _counted(facts: _Facts) -> str:
 
 def _last_lines(facts: _Facts) -> str:
     tail = facts.result.output_tail.strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
-    return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed nothing."
+    return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed no output."
 
 
 def _nothing_to_compare(facts: _Facts) -> list[str]:
     if not facts.expectation.no_new_skips or facts.skipped_before is not None:
         return []
-    return ["no earlier run of this check is known, so its skipped tests are the first to compare with"]
+    return ["this check has no earlier result, so its skipped tests have nothing to be compared with"]
 
 
 def _data(facts: _Facts, root: Path) -> dict[str, Any]:

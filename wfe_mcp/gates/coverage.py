@@ -1,7 +1,7 @@
-"""How much of the code did the tests reach?
+"""Line coverage in percent, read from a coverage report.
 
-Line coverage in percent, from Cobertura XML (also coverage.py's), JaCoCo XML, coverage.py JSON, Istanbul's
-json-summary, or lcov. The format is told by the content, not by the name of the file.
+Formats: Cobertura XML (also coverage.py's), JaCoCo XML, coverage.py JSON, Istanbul's json-summary, lcov. The
+content determines the format, not the file's name.
 """
 
 from typing import Any, cast
@@ -16,7 +16,7 @@ def parse_coverage(content: bytes) -> float:
     start = content.lstrip()[:1]
     percent = _of_xml(content) if start == b"<" else _of_json(content) if start == b"{" else _of_lcov(content)
     if not 0 <= percent <= 100:
-        raise UnreadableReport(f"it claims {percent} percent")
+        raise UnreadableReport(f"it states {percent} percent")
     return round(percent, 2)
 
 

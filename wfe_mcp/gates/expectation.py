@@ -1,15 +1,13 @@
-"""Did a check do what the template expects of it?
+"""A gate's ``expect``: compares a check's result with it and lists every difference. Pure.
 
-Pure: the facts come in, the reasons why not come out.
-
-    exit_code       a number (default 0), or "nonzero": the check must fail, as a test does before its fix
-    failing_tests   a list of ids or globs, or one of them: each names a failing test, and no other test fails
-                    a number: at least so many fail           "some": at least one fails
-                    given without exit_code, any exit code will do
-    min_tests       at least so many tests ran; skipped ones did not
-    no_new_skips    no more are skipped than before (last pass before the run, else its first run in it)
-    coverage_floor  least line coverage, in percent
-    max_duration    the longest that the check itself may take
+exit_code       a number (default 0), or "nonzero": the check must fail, as a test does before its fix
+failing_tests   one id or glob, or a list of them: each names a failing test, and no other test fails
+                a number: at least so many fail           "some": at least one fails
+                given without exit_code, any exit code is accepted
+min_tests       the least number of tests that ran; a skipped test did not run
+no_new_skips    no more tests are skipped than before (last pass before the run, else its first result in it)
+coverage_floor  least line coverage, in percent
+max_duration    the longest time that the check itself may take
 """
 
 from collections.abc import Mapping
@@ -30,7 +28,7 @@ Failing = tuple[str, ...] | int | Literal["some"] | None
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must be true of a check's end. None: any exit code will do; nothing is said about single tests."""
+    """The required result of a check. None: any exit code; no requirement on that value."""
 
     exit_code: ExitCode = 0
     failing_tests: Failing = None
@@ -44,7 +42,7 @@ class Expectation:
         """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type."""
         unknown = sorted(set(value) - _KEYS)
         if unknown:
-            raise ValueError(f"expect.{unknown[0]} is not known")
+            raise ValueError(f"expect.{unknown[0]} is not a known key")
         failing = _failing(value.get("failing_tests"))
         exit_code = value.get("exit_code")
         if exit_code is None:
@@ -70,7 +68,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a check showed. ``skipped_before``: how many tests were skipped before; None: nobody knows."""
+    """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown."""
 
     exit_code: int
     results: TestResults | None = None
@@ -81,17 +79,17 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """One reason why not. ``is_unknowable``: the facts cannot tell, whatever the agent does to the code."""
+    """One difference. ``is_unknowable``: the facts to compare are missing, so no change of the code can resolve it."""
 
     reason: str
     is_unknowable: bool = False
 
 
-_UNCOUNTED = Unmet("which tests ran is not known: no test report and no summary that we can read", True)
+_UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report or summary", True)
 
 
 def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
-    """Every reason why the check did not do what is expected; empty when it did."""
+    """Every difference between the expected and the seen result; empty when there is none."""
     failing = expectation.failing_tests
     if failing == "some" and seen.results is None and expectation.exit_code is not None:
         failing = None
@@ -120,14 +118,14 @@ def _skips(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     before = seen.skipped_before
     if before is None or seen.results.skipped <= before:
         return ()
-    return (Unmet(f"{seen.results.skipped} tests are skipped, {before} were before"),)
+    return (Unmet(f"{seen.results.skipped} tests are skipped; before, {before} were"),)
 
 
 def _coverage(floor: float | None, found: float | None) -> tuple[Unmet, ...]:
     if floor is None:
         return ()
     if found is None:
-        return (Unmet("the coverage is not known: the check wrote no coverage report that we can read", True),)
+        return (Unmet("the coverage is unknown: the check wrote no readable coverage report", True),)
     return () if found >= floor else (Unmet(f"line coverage is {found:g} %, expected at least {floor:g} %"),)
 
 
@@ -162,8 +160,8 @@ def _exit(expected: ExitCode, found: int) -> tuple[Unmet, ...]:
     if expected is None:
         return ()
     if expected == "nonzero":
-        return () if found != 0 else (Unmet("exit code 0, but the check must fail here"),)
-    return () if found == expected else (Unmet(f"exit code {found}, expected {expected}"),)
+        return () if found != 0 else (Unmet("exit 0, but this gate requires a failure"),)
+    return () if found == expected else (Unmet(f"exit {found}, expected {expected}"),)
 
 
 def _tests(expected: Failing, results: TestResults | None) -> tuple[Unmet, ...]:
@@ -178,7 +176,7 @@ def _tests(expected: Failing, results: TestResults | None) -> tuple[Unmet, ...]:
     count = results.failed + results.errors - len(unloaded)
     if count >= least:
         return ()
-    why = f"; not loaded at all, so proving nothing: {shortened(unloaded, 3)}" if unloaded else ""
+    why = f"; not loaded, so not counted: {shortened(unloaded, 3)}" if unloaded else ""
     return (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
 
 

@@ -1,7 +1,7 @@
-"""Is the condition of an ``expr`` gate true?
+"""The ``expr`` gate: a verdict from the value of its condition.
 
-The condition is evaluated by whoever holds the run's values; here is only what each outcome means. A condition that
-cannot be evaluated is an error of the gate, never false (design §5).
+The caller evaluates the condition. A condition that cannot be evaluated is an error of the gate, never false
+(design §5).
 """
 
 from collections.abc import Callable
@@ -16,24 +16,24 @@ KIND = "expr"
 
 
 def judge_expr(gate: ExprGate, is_true: Callable[[str], bool]) -> Judgement:
-    """Judge the artifact by the gate's condition. ``is_true`` evaluates its text over the run's values."""
+    """Judge the artifact by the gate's condition. ``is_true`` evaluates its text with the run's values."""
     condition = gate.assert_
     try:
         value = is_true(condition)
     except ExpressionError as exc:
-        why = f"The condition {condition} could not be evaluated: {exc}"
+        why = f"Rule could not be evaluated: {condition}: {exc}"
         return undecided(
             KIND,
             why,
-            "submit an artifact that has what the condition reads; else the template is wrong.",
+            "submit an artifact that has the fields this rule reads. If it has them, the template is wrong.",
             {"assert": condition, "error": str(exc)},
         )
     data = {"assert": condition, "value": value}
     if value:
-        return passed(KIND, f"True: {condition}", data)
+        return passed(KIND, f"Rule holds: {condition}", data)
     return failed(
         KIND,
-        f"The template demands {condition}, and it is false.",
-        "change the artifact so that it is true, then submit again.",
+        f"Rule failed: {condition}",
+        "change the artifact so that the rule holds, then submit again.",
         data,
     )

@@ -1,8 +1,8 @@
-"""Do the files stand as the template demands?
+"""The ``files`` gate: which files must exist, must not change, or may change.
 
 exist      each glob matches a file now
 unchanged  no changed file matches any glob          ┐ changed since the attempt's start:
-within     every changed file matches some glob      ┘ written, come or gone
+within     every changed file matches some glob      ┘ modified, created or deleted
 """
 
 import os
@@ -21,11 +21,11 @@ KIND = "files"
 def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignored: tuple[str, ...] = ()) -> Judgement:
     """Judge the files below ``root``. ``tree_at_start``: git tree of the attempt's start, None without git.
 
-    ``ignored``: globs that both trees leave out, what the phase's own checks write.
+    ``ignored``: globs left out of both trees: the files that the phase's own checks write.
     """
     changed: list[str] | None = None
     tree: str | None = None
-    is_bounded = "within" in gate.model_fields_set  # an expression may give no glob at all: then nothing may change
+    is_bounded = "within" in gate.model_fields_set  # an expression may yield no glob: then no file may change
     if gate.unchanged or is_bounded:
         tree = tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
@@ -43,30 +43,30 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     }
     reasons = [
         *([f"no file matches {shortened([repr(glob) for glob in absent])}"] if absent else []),
-        *([f"changed, though they must stay as they were: {shortened(touched)}"] if touched else []),
+        *([f"changed, but must not: {shortened(touched)}"] if touched else []),
         *(
-            [f"changed outside {shortened(list(gate.within)) or 'what is allowed (nothing)'}: {shortened(strayed)}"]
+            [f"changed outside {shortened(list(gate.within)) or 'the allowed paths (none)'}: {shortened(strayed)}"]
             if strayed
             else []
         ),
     ]
     if not reasons:
-        return passed(KIND, "The files are as the template demands.", data)
+        return passed(KIND, "All file rules hold.", data)
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", _next_step(absent, touched, strayed), data)
 
 
-_NO_GIT = "Files gate: what changed since the attempt's start is not known, because the project is not under git."
+_NO_GIT = "Files gate: the changes since the attempt's start are unknown, because the project is not a git repository."
 
 
 def _exists(root: Path, glob: str) -> bool:
     if not any(char in glob for char in "*?["):
-        # Without following the last link: a dangling or outward link is not a file of the project.
+        # The last link is not followed: a dangling or outward link is not a file of the project.
         return (root / glob).is_file() and not (root / glob).is_symlink()
     return any(match_globs(path, (glob,)) for path in _listed(root))
 
 
 def _listed(root: Path) -> list[str]:
-    """Every file below ``root``, without version control and our own mirrors."""
+    """Every file below ``root``, except ``.git`` and ``.wfe``."""
     found: list[str] = []
     # os.walk: Path.walk came with Python 3.12.
     for folder, names, files in os.walk(root):

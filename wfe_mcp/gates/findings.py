@@ -1,7 +1,7 @@
-"""How does a finding of any scanner become one of ours?
+"""Findings of security scanners, converted to ``security_report@1``, and lenient readers of foreign JSON.
 
-The readers below take a foreign document as it is: what is missing or of another type reads as empty, because a
-report that is odd in one place still names real weaknesses in the others.
+A missing value, or one of another type, reads as empty, because a report that is malformed in one place still
+names real weaknesses in the others.
 """
 
 from collections import Counter
@@ -32,12 +32,12 @@ _SEVERITY = {
     "inventory": "info",
     "experiment": "info",
 }
-"""What scanners call it → what we call it. An unknown word counts as medium: seen, and not alarming."""
+"""A scanner's severity, in lower case → that of ``security_report@1``. An unknown one counts as medium."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScannerFinding:
-    """One finding as the scanner words it."""
+    """One finding, with the scanner's own texts. ``line``: 1-based; 0 is unknown."""
 
     severity: str
     title: str
@@ -49,7 +49,7 @@ class ScannerFinding:
 
 
 def report_of(scanner: str, found: Iterator[ScannerFinding], root: str = "") -> dict[str, Any]:
-    """``security_report@1`` of all that was ``found``."""
+    """The data of ``security_report@1``. ``root``: files below it are named relative to it."""
     totals = Counter[str]()
     findings: list[dict[str, Any]] = []
     for one in found:
@@ -79,7 +79,7 @@ def _finding(one: ScannerFinding, severity: str, root: str) -> dict[str, Any]:
 
 
 def _clean(words: str) -> str:
-    """Text that our own rules accept: no control characters, no lone surrogates, capped."""
+    """``words`` without control characters and lone surrogates, at most ``MAX_TEXT_CHARS``."""
     printable = "".join(char if char.isprintable() or char in "\n\t" else " " for char in words)
     return printable.strip()[:MAX_TEXT_CHARS]
 

@@ -1,6 +1,6 @@
-"""Does the repository stand as the template demands?
+"""The ``git`` gate: rules for the state of the repository.
 
-clean         nothing is uncommitted (``.wfe/`` does not count)
+clean         no change is uncommitted (``.wfe/`` does not count)
 branch        the branch checked out; a glob is allowed
 one_commit    exactly one commit since the attempt's start
 message       the first line of the newest commit begins with this text
@@ -39,8 +39,10 @@ def judge_git(gate: GitGate, *, root: Path, head_at_start: str | None) -> Judgem
     """Judge the repository at ``root``. ``head_at_start``: commit at the attempt's start, None before the first one."""
     head = git.head(root)
     if head is None:
-        why = "Git gate: the project is not under git, or has no commit yet."
-        return undecided(KIND, why, "ask the user to run `git init` and to make a first commit, then retry the phase.")
+        why = "Git gate: the project is not a git repository, or has no commit yet."
+        return undecided(
+            KIND, why, "ask the user to run `git init` and to create a first commit, then retry the phase."
+        )
     repository = _Repository(root, head, head_at_start)
     faults = [fault for rule in _RULES for fault in rule(gate, repository)]
     data: dict[str, Any] = {
@@ -50,7 +52,7 @@ def judge_git(gate: GitGate, *, root: Path, head_at_start: str | None) -> Judgem
         "faults": [fault.reason for fault in faults],
     }
     if not faults:
-        return passed(KIND, "The repository is as the template demands.", data)
+        return passed(KIND, "All git rules hold.", data)
     reasons = "; ".join(fault.reason for fault in faults)
     steps = ", then ".join(fault.next_step for fault in faults)
     return failed(KIND, f"Git gate: {reasons}.", f"{steps}, then submit again.", data)
@@ -85,7 +87,7 @@ def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     found = git.commit_message(repository.root, repository.head).partition("\n")[0]
     if not found.startswith(gate.message):
         yield _Fault(
-            f"the newest commit says {found!r}, expected it to begin with {gate.message!r}", "amend its message"
+            f"the newest commit's message is {found!r}, expected it to begin with {gate.message!r}", "amend its message"
         )
 
 

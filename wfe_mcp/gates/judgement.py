@@ -1,7 +1,7 @@
-"""What does a gate answer?
+"""A gate's result: the verdict, a message for the agent, and the evidence as plain JSON.
 
-A verdict for the machine, words for whoever must act next, and the evidence as plain JSON. The words say what
-happened, then what to do; they never hold more than 4 kB, because they travel in every answer to the agent.
+The message says what happened, then what to do next. It has at most ``MAX_MESSAGE_CHARS``, because every answer
+to the agent contains it.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ MAX_MESSAGE_CHARS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``evidence_kind`` is the gate's kind; ``log_path`` the file with the whole output, if there is one."""
+    """``evidence_kind``: the gate's kind. ``log_path``: the file with the whole output; None without output."""
 
     kind: VerdictKind
     message: str
@@ -26,17 +26,17 @@ class Judgement:
 
 
 def passed(gate: str, message: str, data: dict[str, Any] | None = None) -> Judgement:
-    """Yes, because of ``data``."""
+    """The gate passes; ``data`` is its evidence."""
     return Judgement(VerdictKind.PASS, message, data or {}, gate)
 
 
 def failed(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
-    """No; ``next_step`` is what the agent does about it."""
+    """The gate fails; ``next_step`` is what the agent should do."""
     return Judgement(VerdictKind.FAIL, _with_next(message, next_step), data or {}, gate)
 
 
 def undecided(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
-    """The gate could not judge: the setup is wrong, or the question has no answer here."""
+    """The gate could not judge: the configuration is wrong, or a fact is missing."""
     return Judgement(VerdictKind.ERROR, _with_next(message, next_step), data or {}, gate)
 
 

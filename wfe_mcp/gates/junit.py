@@ -1,7 +1,7 @@
-"""What does a JUnit XML report say?
+"""Test results from a JUnit XML report.
 
-Counted from the test cases themselves, never from the totals that the report claims. Understood: pytest (both
-families), Surefire, Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``testcase``.
+The counts come from the test cases, never from the report's totals. Supported: pytest (both families), Surefire,
+Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``testcase``.
 """
 
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
@@ -13,7 +13,7 @@ _MESSAGE_CHARS = 200
 
 
 def parse_junit(content: bytes) -> TestResults:
-    """The results in ``content``. Refuses (UnreadableReport): what is no JUnit report."""
+    """The results in ``content``. Refuses (UnreadableReport): any other document."""
     root = parse_xml(content)
     if root.tag not in {"testsuites", "testsuite"}:
         raise UnreadableReport(f"its root element is <{root.tag}>, not <testsuites> or <testsuite>")
@@ -48,7 +48,7 @@ def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
 
 
 def _node_id(name: str, classname: str, file: str) -> str:
-    """The id as the runner's user would type it: ``tests/test_a.py::TestX::test_y`` when the file is known."""
+    """The id as a user of the runner writes it: ``tests/test_a.py::TestX::test_y`` when the file is known."""
     if not file:
         return f"{classname}::{name}" if classname else name
     file = file.replace("\\", "/")
@@ -59,7 +59,7 @@ def _node_id(name: str, classname: str, file: str) -> str:
 
 
 def _aliases(name: str, classname: str) -> list[str]:
-    """Other ways to write the id. Without ``file`` nobody knows where the module ends, so every split counts."""
+    """Other spellings of the id. Without ``file`` the end of the module's name is unknown, so every split is listed."""
     if not classname:
         return [name]
     parts = classname.split(".")

@@ -1,9 +1,9 @@
-"""How is a report in XML or JSON read, when the program that wrote it may be hostile?
+"""Parsers of untrusted XML and JSON reports.
 
 Rules:
-1. Nothing is expanded or fetched: an internal DTD subset or an entity declaration ends the reading. A bare
-   ``<!DOCTYPE …>`` is allowed, since JaCoCo and Cobertura write one; its address is never opened.
-2. Depth is capped before anything is built; ``reports.py`` caps the size before anything is read.
+1. No entity is expanded and no address is opened: an internal DTD subset is refused. A bare ``<!DOCTYPE …>`` is
+   allowed, since JaCoCo and Cobertura write one.
+2. The depth is limited while parsing; ``reports.py`` limits the size before reading.
 """
 
 import json
@@ -17,7 +17,7 @@ MAX_DEPTH = 64
 
 
 class UnreadableReport(Exception):
-    """A report that cannot count as evidence; the text says why."""
+    """The report cannot be used as evidence; the text says why."""
 
 
 def parse_xml(content: bytes) -> Element:
@@ -50,14 +50,14 @@ def parse_xml(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except expat.ExpatError as exc:
-        raise UnreadableReport(f"it is no well-formed XML: {exc}") from exc
+        raise UnreadableReport(f"it is not well-formed XML: {exc}") from exc
     return builder.close()
 
 
 def read_json(content: str | bytes) -> object:
     """The value of a JSON report. Refuses (UnreadableReport): malformed text, deep nesting."""
-    # Not artifacts.parse: a report may be large, and what it repeats or leaves odd does no harm, it is never stored.
+    # Not artifacts.parse: a report may be large, and duplicate keys do no harm, since it is never stored.
     try:
         return cast("object", json.loads(content))
     except (ValueError, RecursionError) as exc:
-        raise UnreadableReport(f"it is no JSON: {exc}") from exc
+        raise UnreadableReport(f"it is not JSON: {exc}") from exc

@@ -1,11 +1,11 @@
-"""Do enough other models agree?
+"""The ``opinion`` gate: a verdict from the opinions of several reviewers.
 
 Rules:
-1. ``pass`` counts to the quorum; ``concerns`` neither counts nor stops; ``fail`` is a vote against. Dissent is shown,
-   also where the quorum is reached.
-2. An answer that cannot be read is a ``fail``: silence is not consent (B-25).
-3. A reviewer who could not be reached decides only where its vote would: then ``on_provider_error`` says whether the
-   gate passes with a warning or cannot judge.
+1. ``pass`` counts towards the quorum; ``concerns`` and ``fail`` do not. Dissent is shown, also where the quorum is
+   reached.
+2. An unreadable answer is a ``fail``: silence is not consent (B-25).
+3. A reviewer that could not be reached matters only where its vote would decide: then ``on_provider_error`` says
+   whether the gate passes with a warning or is undecided.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _SUGGESTION_CHARS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What came of one reviewer. ``opinion``: the value of an ``opinion@1``; None: it could not be reached, ``fault`` says why.
+    """One reviewer's result. ``opinion``: the value of an ``opinion@1``; None: not reached, and ``fault`` says why.
 
-    ``provider`` and ``model``: who answered. ``cached``: it had said so before, of exactly the same; no call was made.
-    ``id``: of the kept opinion; "" where nothing could be kept.
+    ``provider`` and ``model`` answered. ``cached``: a stored answer to the identical question; no call was made.
+    ``id``: of the stored opinion; "" where none was stored.
     """
 
     reviewer: str
@@ -45,37 +45,41 @@ class Reviewed:
 
 
 def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
-    """The verdict of the gate; its evidence holds every opinion whole."""
+    """The verdict of the gate; its evidence holds every opinion in full."""
     by = {kind: [each for each in reviews if each.verdict == kind] for kind in ("pass", "concerns", "fail", "missing")}
     count, missing = len(by["pass"]), by["missing"]
     data = {"quorum": gate.quorum, "passes": count, "opinions": [_as_data(each) for each in reviews]}
     dissent = [each for each in reviews if each.verdict in {"concerns", "fail"}]
     if count >= gate.quorum:
-        told = f"{count} of {len(reviews)} reviewer(s) say pass, quorum {gate.quorum}."
+        told = f"{_passes(count, reviews)}, quorum {gate.quorum}."
         return passed(KIND, "\n".join([told, *(_said(each) for each in dissent)]), data)
     if missing and count + len(missing) >= gate.quorum:
         who = shortened([f"{each.reviewer} ({each.fault})" for each in missing])
         if gate.on_provider_error == "warn":
-            warning = f"passed with a warning: {who} could not be asked"
+            warning = f"passed with a warning: {who} could not be reached"
             return passed(KIND, "\n".join([warning, *(_said(each) for each in dissent)]), data | {"warning": warning})
         return undecided(
-            KIND, f"Reviewer(s) could not be asked: {who}.",
-            "ask the user to look at the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
+            KIND, f"Reviewers could not be reached: {who}.",
+            "ask the user to test the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
             data,
         )  # fmt: skip
-    told = f"{count} of {len(reviews)} reviewer(s) say pass, the quorum is {gate.quorum}."
+    told = f"{_passes(count, reviews)}, quorum {gate.quorum}."
     rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
     lines = [told, *(_said(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
-    return failed(KIND, "\n".join(lines), "mend what the reviewers found, then submit again.", data)
+    return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
 
 
 def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
-    """No reviewer of the gate is configured here: a note, or a setup that must be mended."""
+    """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided."""
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
         return passed(KIND, f"skipped: no reviewer is configured ({who})", data | {"skipped": True})
     step = "ask the user to configure the role (wfe-mcp providers add), then to retry the phase."
-    return undecided(KIND, f"No configured role fills reviewer {who}.", step, data)
+    return undecided(KIND, f"No role is configured for reviewer {who}.", step, data)
+
+
+def _passes(count: int, reviews: Sequence[Reviewed]) -> str:
+    return f"{count} of {len(reviews)} {'reviewer passes' if len(reviews) == 1 else 'reviewers pass'}"
 
 
 def _as_data(review: Reviewed) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _as_data(review: Reviewed) -> dict[str, Any]:
 def _said(review: Reviewed) -> str:
     opinion = review.opinion or {}
     lines = [
-        f"{review.reviewer} ({review.model or review.provider}) says {review.verdict}: {opinion.get('summary') or 'no summary'}"
+        f"{review.reviewer} ({review.model or review.provider}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
     ]
     findings: list[dict[str, Any]] = opinion.get("findings", [])
     lines += [f"  - {_finding(each)}" for each in findings[:_SHOWN_FINDINGS]]

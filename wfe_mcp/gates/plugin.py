@@ -1,7 +1,7 @@
-"""What does a gate of an installed package say, and does it keep to the rules of a gate?
+"""Gates of installed packages.
 
-The package's function gets a ``GateScene`` and returns a ``Judgement`` (``passed``, ``failed``, ``undecided``). Whatever
-else it does, raise or answer nonsense, is an error of the gate: never a pass, never a crash of the server.
+The package's function gets a ``GateScene`` and returns a ``Judgement`` (``passed``, ``failed``, ``undecided``). Any
+other result, and any exception, is an error of the gate: never a pass, never a crash of the server.
 """
 
 import logging
@@ -22,17 +22,17 @@ __all__ = ["GateScene", "judge_plugin"]
 
 KIND = "plugin"
 MAX_EVIDENCE_CHARS = 200_000
-_DOCTOR = "ask the user to mend or install the package; wfe-mcp doctor says what is wrong."
+_DOCTOR = "ask the user to fix or install the package; wfe-mcp doctor reports what is wrong."
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class GateScene:
-    """What a gate may look at.
+    """What a gate may read.
 
-    ``root``: the project. ``settings``: the gate's ``with``, expressions filled in. ``artifact``: the revision under
-    judgement, None before work. ``tree_at_start``, ``head_at_start``: git at the attempt's start, None without git.
-    ``evidence``: the folder for its logs. Programs run through ``run``: they end with the gate, on every way out.
+    ``root``: the project. ``settings``: the gate's ``with``, expressions evaluated. ``artifact``: the submitted
+    revision, None before work. ``tree_at_start``, ``head_at_start``: git at the attempt's start, None without git.
+    ``evidence``: the folder for its logs. Programs run through ``run``, which ends them with the gate.
     """
 
     root: Path
@@ -45,7 +45,7 @@ class GateScene:
     run_child: RunChild
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
-        """Run a program in the project with the few variables that checks get; its whole output goes to ``log``."""
+        """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""
         self.evidence.mkdir(parents=True, exist_ok=True)
         place = self.evidence / Path(log).name
         return self.run_child(
@@ -57,14 +57,14 @@ def judge_plugin(name: str, scene: GateScene) -> Judgement:
     """Judge by the gate ``name`` of an installed package."""
     plugin = plugins("gates").get(name)
     if plugin is None:
-        return undecided(KIND, f"No installed package brings the gate {name!r}.", _DOCTOR, {"gate": name})
+        return undecided(KIND, f"No installed package provides the gate {name!r}.", _DOCTOR, {"gate": name})
     try:
         judge = judge_of(plugin)
     except PlugInFault as fault:
         return undecided(KIND, f"The gate cannot judge: {fault}.", _DOCTOR, _about(plugin, scene))
     if faults := with_faults(judge, scene.settings):
         told = "; ".join(f"{fault.path or '/'} {fault.message}" for fault in faults)
-        message = f"The gate {name!r} cannot judge with what it is told: {told}."
+        message = f"Invalid settings for the gate {name!r}: {told}."
         return undecided(KIND, message, "correct the template.", _about(plugin, scene))
     return _judged(plugin, judge, scene)
 
@@ -72,19 +72,19 @@ def judge_plugin(name: str, scene: GateScene) -> Judgement:
 def _judged(plugin: PlugIn, judge: Callable[[Any], object], scene: GateScene) -> Judgement:
     try:
         found = judge(scene)
-    except ChildStopped:  # the job must end: this is no answer
+    except ChildStopped:  # the job must end: this is no verdict
         raise
     except ChildNotStarted as fault:
-        return _wrong(plugin, scene, f"a program of it could not start: {fault}")
+        return _wrong(plugin, scene, f"its program could not start: {fault}")
     except (Exception, SystemExit) as fault:
         _LOG.exception("the gate %s failed", plugin.name)
         return _wrong(plugin, scene, f"{type(fault).__name__}: {fault}")
     if not isinstance(found, Judgement) or found.kind is VerdictKind.AWAITING:
-        return _wrong(plugin, scene, "it returned no Judgement that says pass, fail or error")
+        return _wrong(plugin, scene, "it returned no Judgement of pass, fail or error")
     try:
         size = len(canonical_json(found.data))
     except (TypeError, ValueError) as fault:
-        return _wrong(plugin, scene, f"its evidence is no JSON: {fault}")
+        return _wrong(plugin, scene, f"its evidence is not JSON: {fault}")
     if size > MAX_EVIDENCE_CHARS:
         return _wrong(plugin, scene, f"its evidence is longer than {MAX_EVIDENCE_CHARS:,} characters")
     message = str(found.message)[:MAX_MESSAGE_CHARS]

@@ -1,7 +1,7 @@
-"""What did a test runner print about its tests, when it wrote no report?
+"""Test results from the printed output of a test runner, for checks without a report.
 
-One row of ``_RUNNERS`` per runner: how its summary looks, and how it names a failing test. The last summary in the
-output counts, since a check may run several tools.
+``_RUNNERS`` has one row per runner: the pattern of its summary, and of a failing test. The last summary in the output
+counts, since a check may run several tools.
 """
 
 import re
@@ -19,7 +19,7 @@ class _Runner:
     summary: re.Pattern[str]
     counts: Callable[[re.Match[str]], tuple[int, int, int, int]]
     failing: re.Pattern[str]
-    """Group 1: the word that tells failure from error, or empty; group 2: the id."""
+    """Group 1: the label of a failure or an error, or empty; group 2: the id."""
 
 
 def results_printed(text: str) -> TestResults | None:

@@ -1,6 +1,6 @@
-"""Which reports did this execution of a check write, and what do they say?
+"""Reads the reports that one execution of a check wrote, and copies them into the evidence.
 
-Each report is copied next to the log, so that the evidence stays when the next execution overwrites the original.
+Each report is copied next to the log, because the next execution may overwrite the original.
 """
 
 import stat
@@ -24,14 +24,14 @@ __all__ = ["Reports", "Stamps", "read_reports", "stamps"]
 MAX_REPORT_BYTES = 20_000_000
 
 Stamps = dict[str, tuple[int, int, int] | None]
-"""Kind of report → (inode, size, time of change in ns) before the check; None where no plain file was."""
+"""Kind of report → (inode, size, modification time in ns) before the check; None where there was no regular file."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Reports:
-    """What the reports say. ``notes`` name reports that are missing, old or unreadable; ``sha256`` is by kind."""
+    """The parsed reports. ``notes`` name reports that are missing, old or unreadable; ``sha256`` is by kind."""
 
     tests: TestResults | None = None
     coverage_percent: float | None = None
@@ -46,7 +46,7 @@ def stamps(plan: Execution) -> Stamps:
 
 
 def read_reports(plan: Execution, root: Path, before: Stamps, log: Path) -> Reports:
-    """Read what the check wrote since ``before``; a scanner's report may be in the output, the ``log``."""
+    """Read the reports that the check wrote since ``before``; a printed scanner report is read from ``log``."""
     reports = Reports()
 
     def read(kind: str, parse: Callable[[bytes], T], printed: Callable[[], bytes] | None = None) -> T | None:
@@ -82,10 +82,10 @@ def _fresh(path: Path, root: Path, before: tuple[int, int, int] | None) -> bytes
     if stamp is None:
         raise UnreadableReport(f"the check did not write {path.name!r}")
     if before == stamp:
-        raise UnreadableReport(f"{path.name!r} was there before, and the check did not write it anew")
+        raise UnreadableReport(f"{path.name!r} is older than this execution: the check did not write it")
     if path.is_relative_to(root):
         return read_file(root, path.relative_to(root).as_posix(), MAX_REPORT_BYTES)
-    # Named in full by trusted configuration, outside the project.
+    # Outside the project, as an absolute path in trusted configuration.
     if stamp[1] > MAX_REPORT_BYTES:
         raise UnreadableReport(f"{path.name!r} has {stamp[1]} bytes, more than {MAX_REPORT_BYTES}")
     return path.read_bytes()

@@ -1,7 +1,7 @@
-"""Which tests ran, and how did they end?
+"""Results of a test run: counts by outcome and the failing tests.
 
-The same answer whether it came from a JUnit file (``junit.py``) or, failing that, from what the runner printed
-(``printed.py``). ``source`` says which, because a printed summary is weaker evidence.
+They come from a JUnit file (``junit.py``) or, without one, from the printed output (``printed.py``). ``source`` says
+which, because a printed summary is weaker evidence.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from typing import Any, Literal
 __all__ = ["FailedTest", "TestResults", "is_named"]
 
 MAX_LISTED = 200
-"""Failing tests kept in the evidence; the counts are always whole."""
+"""Most failing tests listed in the evidence; the counts include all."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedTest:
-    """A test that failed (``failure``) or could not run (``error``). ``aliases``: other ways people write its id."""
+    """A test that failed (``failure``) or could not run (``error``). ``aliases``: other spellings of its id."""
 
     id: str
     kind: Literal["failure", "error"] = "failure"
@@ -24,7 +24,7 @@ class FailedTest:
 
     @property
     def is_unloaded(self) -> bool:
-        """True for what a runner reports in place of tests it could not import or collect."""
+        """True for the entry that a runner reports in place of tests it could not import or collect."""
         return "unittest.loader._FailedTest" in self.id or self.message.startswith("collection failure")
 
 
@@ -43,7 +43,7 @@ class TestResults:
 
     @property
     def total(self) -> int:
-        """How many tests there were, skipped ones included."""
+        """The number of tests, skipped ones included."""
         return self.passed + self.failed + self.errors + self.skipped
 
     def as_data(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class TestResults:
 def is_named(pattern: str, test: FailedTest) -> bool:
     """True when ``pattern`` names the test: its id, an alias, or either with ``*`` for any characters.
 
-    Brackets stand for themselves, since parametrised ids carry them; an id without its ``[…]`` names all variants.
+    Brackets are literal, since parametrised ids contain them; an id without its ``[…]`` names all variants.
     """
     names = {test.id, *test.aliases}
     names |= {name.partition("[")[0] for name in names if name.endswith("]")}
@@ -64,7 +64,7 @@ def is_named(pattern: str, test: FailedTest) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """``*`` only, and left to right: linear, whatever an agent writes into the pattern."""
+    """Match with ``*`` as the only wildcard, in linear time for any pattern, since agents write patterns."""
     first, *rest = pattern.split("*")
     if not rest:
         return pattern == name

@@ -1,6 +1,6 @@
-"""What does a SARIF 2.1 log say?
+"""Findings from a SARIF 2.1 log.
 
-A result's severity is the CVSS number its rule carries (``security-severity``), else its level, else its rule's
+A result's severity is the CVSS score of its rule (``security-severity``), else its level, else its rule's
 default level, else "warning", as the standard says. Suppressed results do not count.
 """
 
@@ -14,7 +14,7 @@ _CVSS = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
 
 
 def is_sarif(document: Json) -> bool:
-    """True when the document calls itself SARIF, or looks like one."""
+    """True when every run in the document names its tool's driver."""
     runs = items(document, "runs")
     return bool(runs) and all(under(under(run, "tool"), "driver") for run in runs)
 

@@ -1,8 +1,7 @@
-"""What did a security scanner find, whatever shape it reports in?
+"""``security_report@1`` from the report of a security scanner.
 
-One answer, the data of ``security_report@1``, from SARIF 2.1 (``sarif.py``) or the plain JSON of bandit, pip-audit,
-npm audit (both versions) and semgrep. The shape is told by the content. A report lists at most ``MAX_FINDINGS``; its
-totals count all of them.
+Formats: SARIF 2.1 (``sarif.py``) and the plain JSON of bandit, pip-audit, npm audit (both versions) and semgrep. The
+content determines the format. A report lists at most ``MAX_FINDINGS``; its totals count all findings.
 """
 
 import json
@@ -19,7 +18,7 @@ __all__ = ["MAX_FINDINGS", "first_json", "parse_scanner_report"]
 def parse_scanner_report(content: str, root: str = "") -> dict[str, Any]:
     """The ``security_report@1`` in ``content``. ``root``: paths below it become project-relative.
 
-    Refuses (UnreadableReport): no JSON, or a shape that no known scanner writes.
+    Refuses (UnreadableReport): malformed JSON, or an unknown format.
     """
     document = read_json(content)
     for is_shape, scanner, findings in _SHAPES:
@@ -29,7 +28,7 @@ def parse_scanner_report(content: str, root: str = "") -> dict[str, Any]:
 
 
 def first_json(printed: str) -> str:
-    """The JSON document inside what a scanner printed, without the words around it; empty when there is none."""
+    """The first JSON object in a scanner's output, without the text around it; empty when there is none."""
     decoder = json.JSONDecoder()
     lines = printed.splitlines(keepends=True)
     at = 0

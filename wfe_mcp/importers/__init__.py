@@ -1,4 +1,4 @@
-"""In which format is a workflow or plan, and what is it here?
+"""Importers of foreign workflows and plans, and the detection of their format.
 
     folder, .json with "format" or "phases"    wfe/1                  a template, as it is
     .json with "steps"                         AFU-9                  a template with one phase of steps

@@ -1,4 +1,4 @@
-"""What is an AFU-9 workflow (JSON of MCP tool steps) in ``wfe/1``?
+"""Converts an AFU-9 workflow (JSON of MCP tool steps) to ``wfe/1``.
 
 One template with one phase of kind ``steps``. Tools keep their names: ``agent.analyze`` is a tool of an MCP server that
 configuration calls ``agent``.

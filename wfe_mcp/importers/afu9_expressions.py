@@ -1,4 +1,4 @@
-"""What do the ``${…}`` of an AFU-9 workflow mean in CEL?
+"""Converts the ``${…}`` of an AFU-9 workflow to CEL.
 
     ${input.x}            ${inputs.x}
     ${repo.owner}         ${inputs.repo.owner}

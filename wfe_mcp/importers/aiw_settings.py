@@ -1,4 +1,4 @@
-"""What does the ``.ai-workflow.yaml`` of aiw say, as configuration and inputs of the template ``milestones``?
+"""Converts the ``.ai-workflow.yaml`` of aiw to configuration and inputs of the template ``milestones``.
 
     agent.checks, agent.command_prefix        [checks.test], run without a shell; the further ones have names of their own
     agent.stop_after_each_task                auto_proceed of the task's phase

@@ -1,4 +1,4 @@
-"""What does the backlog.md of aiw say, as ``milestone_plan@1``?
+"""Converts the backlog.md of aiw to ``milestone_plan@1``.
 
     ## BLG-001 - Export a run
     Status: selected                  idea selected active blocked: work; done archived rejected: told as not carried

@@ -1,4 +1,4 @@
-"""What do the gate settings of ai-workflow-engine say, as ``[templates.<t>.phases.<p>]`` of our configuration?
+"""Converts the gate settings of ai-workflow-engine to ``[templates.<t>.phases.<p>]`` configuration.
 
     {"workflow": {"defaults": {…}, "plan": {"prompt": {…}, "response": {…}}}}     config.yml, read as JSON
     {"plan.prompt": "skip", "plan.response": {"approver": …}, "default_approver": …}     the older gate map

@@ -1,4 +1,4 @@
-"""What does an importer bring, and how does it say what it could not bring?"""
+"""The result of an importer, and its notes on what could not be imported."""
 
 import json
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What do the milestones.md of aiw say, as ``milestone_plan@1``?
+"""Converts the milestones.md of aiw to ``milestone_plan@1``.
 
     # Milestones                       the plan's title
     ## M1 - Write the archive          also ``M1:`` and no number: the next free one

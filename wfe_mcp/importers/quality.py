@@ -1,4 +1,4 @@
-"""How good is an imported plan, 0 to 100?
+"""The quality score of an imported plan, 0 to 100.
 
 One hundred, less a penalty for each weakness found. Those that block keep the plan from being imported.
 """

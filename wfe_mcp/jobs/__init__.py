@@ -1,1 +1,1 @@
-"""How does work go on when nobody waits for it, and survive whoever began it?"""
+"""Background jobs: a worker claims rows of the job table and runs them, and supervises the programs they start."""

@@ -1,7 +1,7 @@
-"""What must whoever runs our jobs be able to do?
+"""The interface of a job backend, behind which another job engine can be used (design §1, §9).
 
-The one seam behind which another engine may stand later (design §1, §9). Jobs are rows: they are enqueued by ``Tx``,
-in the transaction that causes them, and survive whoever works on them. A backend only works them off.
+Jobs are rows: ``Tx`` enqueues them in the transaction that causes them, and they outlive the process that runs them. A
+backend only runs them.
 """
 
 from typing import Protocol
@@ -10,16 +10,16 @@ __all__ = ["JobBackend"]
 
 
 class JobBackend(Protocol):
-    """Works off the job table. ``jobs.worker.Worker`` is the one that comes with us."""
+    """Runs the jobs of the job table. ``jobs.worker.Worker`` implements it."""
 
     def start(self) -> None:
-        """Begin. Never raises because of the database: it is tried again."""
+        """Start. Never raises because of the database: a failed access is retried."""
         ...
 
     def wake(self) -> None:
-        """There may be something to do now: this process has just enqueued or cancelled a job."""
+        """Check for jobs now: this process has just enqueued or cancelled one."""
         ...
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End what runs, hand the rest back so that another process takes it at once."""
+        """End the running jobs and return them to the queue, so that another process can claim them at once."""
         ...

@@ -1,10 +1,10 @@
-"""How does a program run under our eyes, and surely end?
+"""Runs a program as a supervised child process, with a time limit, captured output and guaranteed clean-up.
 
 Rules:
-1. argv, never a shell. Its own session (a process group on Windows), a scrubbed environment, and no standard input
-   but the bytes it is given: what is long or private goes there, since everybody sees an argv.
-2. Pid and start time are handed to ``on_started`` before anybody waits: whoever takes our work over can end it.
-3. When it exits, times out or is stopped, everything it started ends too; what survives is named in the result.
+1. An argv, never a shell. The child gets its own session (a process group on Windows), a minimal environment, and only
+   the given bytes on standard input; long or private input belongs there, since any user can read an argv.
+2. ``on_started`` gets pid and start time before the wait begins, so that a process that takes the job over can end it.
+3. When the child exits, times out or is stopped, its descendants end too; the result lists the survivors.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ _PIECE_BYTES = 65_536
 
 
 class ChildNotStarted(Exception):
-    """The program could not be started at all; the text says why, in words for a person."""
+    """The program could not be started; the text says why and is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildResult:
-    """How a child ended. ``exit_code`` is None when we ended it; ``survivors`` are pids that could not be ended."""
+    """How a child ended. ``exit_code``: None when it was ended from here. ``survivors``: pids that could not be ended."""
 
     exit_code: int | None
     timed_out: bool
@@ -55,7 +55,7 @@ class ChildResult:
 
 
 class RunChild(Protocol):
-    """What gates need of ``run_child``; a job's context offers it with the job's own row, mark and stop bound."""
+    """The part of ``run_child`` that gates use; a job's context provides it with the job's row, mark and stop bound."""
 
     def __call__(
         self,
@@ -76,7 +76,7 @@ def _ignore_start(pid: int, started_at: float) -> None:
 
 
 def never() -> bool:
-    """Nobody asks the child to stop."""
+    """A ``should_stop`` that is always False."""
     return False
 
 
@@ -94,11 +94,11 @@ def run_child(
     stdin: bytes = b"",
     on_line: Callable[[str], object] | None = None,
 ) -> ChildResult:
-    """Run ``argv`` in ``cwd`` until it exits, ``timeout_s`` is over or ``should_stop`` says so.
+    """Run ``argv`` in ``cwd`` until it exits, ``timeout_s`` is over or ``should_stop`` returns True.
 
-    ``on_started(pid, started_at)`` is called before waiting; when it raises, the child is ended and the error goes on.
-    ``on_line`` hears each line of standard output while the child runs, in this thread, under the same condition; then
-    the error output goes to the log only.
+    ``on_started(pid, started_at)`` is called before waiting; when it raises, the child is ended and the error is raised.
+    ``on_line`` gets each line of standard output while the child runs, in this thread; when it raises, the same applies.
+    With ``on_line``, standard error goes to the log only.
     Refuses (ChildNotStarted): an unknown program, a missing directory.
     """
     mark = mark or uuid.uuid4().hex
@@ -108,7 +108,7 @@ def run_child(
     began = time.monotonic()
     try:
         child = _start([program, *argv[1:]], cwd, {**env, MARK: mark}, stdin, is_split=lines is not None)
-        # None: it has already ended; a time that is right within a second names it as well.
+        # None: it has already ended; a time that is right within a second identifies it as well.
         start = started_at(child.pid) or time.time()
         try:
             on_started(child.pid, start)
@@ -116,7 +116,7 @@ def run_child(
             why = _wait(child, readers[0], lines, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
             survivors = end_family(child.pid, start, mark)
-            # Whoever survived may hold the pipe open: what it says later is not evidence.
+            # A survivor may hold the pipe open: its later output is not evidence.
             _drain_last(readers, lines)
         except BaseException:
             end_family(child.pid, start, mark)
@@ -141,7 +141,7 @@ def run_child(
 
 
 def _program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
-    """The program to start. Asked before forking, so that the refusal can say which of two things is missing."""
+    """The path of the program. Checked before forking, so that the error names what is missing: program or directory."""
     if not cwd.is_dir():
         raise ChildNotStarted(f"The directory {str(cwd)!r} does not exist.")
     name = argv[0]
@@ -170,7 +170,7 @@ def _start(
                 env=dict(env),
                 stdin=given,
                 stdout=subprocess.PIPE,
-                # Apart where lines are heard: an error in the middle of a line would make it unreadable.
+                # Separate where lines are read: an error in the middle of a line would make it unreadable.
                 stderr=subprocess.PIPE if is_split else subprocess.STDOUT,
                 bufsize=0,
                 start_new_session=sys.platform != "win32",
@@ -182,7 +182,7 @@ def _start(
 
 @contextlib.contextmanager
 def _input(stdin: bytes) -> Generator[IO[bytes] | int]:
-    """A file without a name rather than a pipe: nobody has to feed it, and a child that never reads blocks nobody."""
+    """An unnamed file rather than a pipe: it needs no writing thread, and a child that never reads it blocks nothing."""
     if not stdin:
         yield subprocess.DEVNULL
         return
@@ -199,7 +199,7 @@ def _reader(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> thre
 
 
 def _drain(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> None:
-    # ValueError: the log or the pipe was closed under us, because a survivor still holds the other end.
+    # ValueError: the log or the pipe was closed meanwhile, because a survivor still holds the other end.
     with contextlib.suppress(OSError, ValueError):
         while pipe is not None and (piece := pipe.read(_PIECE_BYTES)):
             log.write(piece)
@@ -216,7 +216,7 @@ def _drain_last(readers: Sequence[threading.Thread], lines: Lines | None) -> Non
             lines.deliver(_TICK_S)
         reader.join(max(0.0, end - time.monotonic()))
     if lines is not None:
-        lines.close()  # a survivor that goes on talking is heard no more
+        lines.close()  # later lines of a survivor are dropped
         while lines.deliver():
             pass
 
@@ -245,7 +245,7 @@ def _wait(
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:
-    """Let nothing of the child stay with us: neither a zombie nor an open pipe."""
+    """Reap the child and close its pipes."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_DRAIN_S)
     for pipe in (child.stdout, child.stderr):

@@ -1,12 +1,12 @@
-"""How does a claim end?
+"""The ways in which a claim of a job ends.
 
-    Outcome                    done, and what it writes, in one transaction
-    failed, tries left         queued again, after a backoff
-    failed, no tries left      failed; ``gave_up`` writes what that means, in the same transaction
-    asked to cancel            cancelled; when somebody gave a reason, ``gave_up`` writes what that means
-    we shut down, or vanished  queued again at once; a non-repeatable one is parked for a person instead
+    Outcome                        done, and its ``apply`` runs, in one transaction
+    failed, attempts left          queued again, after a backoff
+    failed, no attempts left       failed; ``gave_up`` writes the consequence, in the same transaction
+    cancel requested               cancelled; with a reason given, ``gave_up`` writes the consequence
+    process ended or disappeared   queued again at once; a non-repeatable job is parked for the user instead
 
-Every ending names the fence. One that comes too late changes nothing and answers False.
+Every ending checks the fence. One that comes too late changes nothing and returns False.
 """
 
 import logging
@@ -28,15 +28,17 @@ __all__ = ["ApplyFailed", "Endings", "GaveUp"]
 _LOG = logging.getLogger(__name__)
 
 GaveUp = Callable[[Tx, JobRecord, str], object]
-"""Writes what it means that a job will not be tried again, for a reason; ``cancel_reason`` tells that somebody asked."""
+"""Writes the consequence of a job that will not be retried. Arguments: the transaction, the job, the reason.
+
+A job with a ``cancel_reason`` was cancelled on request."""
 
 
 class ApplyFailed(Exception):
-    """What an outcome wanted to write could not be written; the cause is its ``__cause__``."""
+    """The ``apply`` of an outcome failed; the cause is ``__cause__``."""
 
 
 class _ClaimLost(Exception):
-    """Undo the transaction: somebody else holds the job by now."""
+    """Rolls the transaction back: another worker holds the job by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,19 @@ class Endings:
     random: Callable[[], float] = random.random
 
     def done(self, job: JobRecord, outcome: Outcome) -> bool:
-        """Write the outcome. False when that is nobody's any more. Raises ApplyFailed; nothing is written then."""
+        """Write the outcome. False when the claim is lost or the result obsolete. Raises ApplyFailed; then nothing is written."""
         try:
             return self._done(job, outcome)
         except Refused as refused:
             if refused.code == "unavailable":
                 raise
-            # The world moved on while we worked (a closed attempt, a cancelled run): the answer is nobody's any more.
+            # The run changed meanwhile (a closed attempt, a cancelled run): the result is obsolete.
             with self.store.tx() as tx:
                 tx.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
             return False
 
     def failed(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
-        """Try again later, or give up when the tries are used up or it failed ``for_good``."""
+        """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s`` overrides the backoff."""
         reason = without_hidden(reason)  # it may be the text of any exception, and it is kept
         if for_good or job.tries >= job.max_attempts:
             return self._given_up(job, reason)
@@ -72,7 +74,7 @@ class Endings:
             return tx.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
 
     def handed_back(self, job: JobRecord, reason: str) -> bool:
-        """Somebody else may take it at once, unless a second execution could do harm."""
+        """Return the job to the queue for any worker; park it when a second execution could do harm."""
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
                 return self._told(tx, job, f"{IN_DOUBT}{reason}", tx.park)
@@ -80,7 +82,7 @@ class Endings:
             return tx.fail(job.id, job.fence, reason, self.clock())
 
     def cancelled(self, job: JobRecord) -> bool:
-        """It stopped because somebody asked it to."""
+        """End the claim of a job whose cancellation was requested."""
         with self.store.tx() as tx:
             return self._cancelled(tx, job)
 
@@ -98,7 +100,7 @@ class Endings:
 
     def _cancelled(self, tx: Tx, job: JobRecord) -> bool:
         row = tx.job(job.id)
-        if row is None or row.cancel_reason is None:  # its attempt is over: nobody needs to be told
+        if row is None or row.cancel_reason is None:  # its attempt is over: no consequence to write
             return tx.cancel_done(job.id, job.fence)
         asked = replace(job, cancel_requested=True, cancel_reason=row.cancel_reason)
         return self._told(tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence))
@@ -114,8 +116,8 @@ class Endings:
             try:
                 self.gave_up(tx, job, reason)
             except Refused as refused:
-                # The attempt it belonged to is closed: nobody waits for this answer any more.
-                _LOG.info("nobody waits for job %s: %s", job.id, refused)
+                # Its attempt is closed: the result is obsolete.
+                _LOG.info("the end of job %s has no consequence: %s", job.id, refused)
         return is_ours
 
 
@@ -134,6 +136,6 @@ def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
 
 
 def _keep_calls(tx: Tx, job: JobRecord) -> None:
-    """What the job asked of models is named with what it leads to."""
+    """Link the job's model calls to its run, phase and attempt."""
     if job.run_id is not None:
         tx.keep_calls(job.run_id, job.phase, job.attempt, job.id)

@@ -1,9 +1,9 @@
-"""What does a child process get to see of our environment?
+"""The environment of child processes.
 
 Rules (docs/explanation, threat T4):
-1. An allow-list: what a program needs to find itself and its home. Keys and tokens pass only when named.
+1. An allow-list of the variables that programs commonly need. Keys and tokens pass only when named.
 2. Python children write no bytecode: a check must not change the tree that it judges.
-3. Every child carries a mark, so that what it started can be found again after it ended or we did.
+3. Every child has a mark in its environment, by which its descendants are found after it or this process has ended.
 """
 
 import os
@@ -21,11 +21,11 @@ ALWAYS = (
     "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "NUMBER_OF_PROCESSORS",
     "PROCESSOR_ARCHITECTURE",
 )  # fmt: skip
-"""Names that every child gets when they are set; none of them holds a secret on an ordinary system."""
+"""Variables that every child gets when they are set; none of them holds a secret on an ordinary system."""
 
 
 def child_env(names: Iterable[str] = (), source: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: ``ALWAYS`` and ``names`` out of ``source`` (ours by default), nothing else."""
+    """The environment of a child: ``ALWAYS`` and ``names`` out of ``source`` (by default this process's), no others."""
     source = os.environ if source is None else source
     allowed = {name: source[name] for name in (*ALWAYS, *names) if name in source}
     return {**allowed, "PYTHONDONTWRITEBYTECODE": "1"}

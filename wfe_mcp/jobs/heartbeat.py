@@ -1,7 +1,8 @@
-"""Do we still hold what we work on, and does anybody want it stopped?
+"""The heartbeat of running jobs: renews their leases and notices cancellations.
 
-One thread for all running jobs of a worker, alive only while there are some. It renews the leases every ``beat_s``,
-and sooner when the database has changed: that is how a cancel from another process arrives within ``watch_s``.
+One thread serves all running jobs of a worker, and lives only while there are some. It renews the leases every
+``beat_s``, and reads the rows whenever the database has changed, so that a cancel from another process arrives within
+``watch_s``.
 """
 
 import logging
@@ -23,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A claim that is being worked on. ``overdue_at``: when its own time limit ends it, by ``time.monotonic``."""
+    """A claim that is being executed. ``overdue_at``: when its time limit ends it, by ``time.monotonic``."""
 
     job: JobRecord
     stop: Stop = field(default_factory=Stop)
@@ -31,7 +32,7 @@ class Running:
 
 
 class Heart:
-    """Keeps the leases of running jobs, and tells them to stop."""
+    """Renews the leases of running jobs, and asks them to stop."""
 
     def __init__(
         self, store: Store, clock: Callable[[], datetime], *, lease_s: float, beat_s: float, watch_s: float
@@ -46,7 +47,7 @@ class Heart:
 
     @contextmanager
     def beating(self, running: Running) -> Generator[None]:
-        """Keep the lease of ``running`` inside the block."""
+        """Renew the lease of ``running`` inside the block."""
         with self._lock:
             self._running[running.job.id] = running
             if self._thread is None and not self._is_stopped:
@@ -62,16 +63,16 @@ class Heart:
 
     @property
     def running(self) -> tuple[Running, ...]:
-        """What is being worked on now."""
+        """The claims that are being executed now."""
         with self._lock:
             return tuple(self._running.values())
 
     def wake(self) -> None:
-        """Look at once: this process may have cancelled something."""
+        """Check at once: this process may have cancelled a job."""
         self._wakeup.set()
 
     def stop(self, timeout_s: float) -> None:
-        """Beat no more, whatever still runs. Returns once the thread no longer touches the store."""
+        """Stop the heartbeat, even of running jobs. Returns once the thread no longer uses the store."""
         with self._lock:
             self._is_stopped, thread = True, self._thread
         self._wakeup.set()
@@ -89,7 +90,7 @@ class Heart:
                     self._look_after(running, is_due=is_due, has_news=version != seen)
                 seen, next_beat = version, time.monotonic() + self._beat_s if is_due else next_beat
             except Exception:
-                # The store is away: the lease decides. Better a second execution elsewhere than none at all.
+                # The store is unavailable: the lease decides. A second execution elsewhere is better than none.
                 _LOG.exception("the heartbeat could not be written")
 
     def _goes_on(self) -> bool:

@@ -1,13 +1,13 @@
-"""What does a job's handler get, and what may it answer?
+"""The contract of job handlers: their context, their result and their exceptions.
 
-A handler runs outside any transaction, for as long as it takes. It answers an ``Outcome``; what that writes is written
-inside the transaction that ends the job, after the fence check: a worker that lost its claim writes nothing.
+A handler runs outside any transaction and returns an ``Outcome``, whose ``apply`` runs in the transaction that ends the
+job, after the fence check: a worker that lost its claim writes nothing.
 
     return Outcome(result, apply)    done
-    raise RetryLater(reason)         not now; also any other exception, which is logged
-    raise Refused(...)               never: trying again would not change it (but `unavailable` is retried)
-    raise Suspended(reason)          its run was paused under it: whoever resumes the run starts the work anew
-    raise ChildStopped               we were told to stop; ``context.run_child`` raises it by itself
+    raise RetryLater(reason)         retried; also any other exception, which is logged
+    raise Refused(...)               failed: a retry would not change it (but `unavailable` is retried)
+    raise Suspended(reason)          the run was paused meanwhile: resuming it starts the work again
+    raise ChildStopped               the job must stop; ``context.run_child`` raises it
 """
 
 import threading
@@ -25,8 +25,8 @@ __all__ = ["ChildStopped", "Handler", "JobContext", "Outcome", "RetryLater", "St
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job. ``apply`` writes it down, in the transaction that ends the job; ``afterwards`` runs once that
-    is durable, for those who wait in this process (a crash in between skips it).
+    """The result of a job. ``apply`` writes it, in the transaction that ends the job; ``afterwards`` runs after the
+    commit, for waiters in this process (a crash in between skips it).
     """
 
     result: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class RetryLater(Exception):
-    """Not now. ``after_s`` overrides the backoff, as a Retry-After does; tries stay bounded."""
+    """The job should be retried. ``after_s`` overrides the backoff, as a Retry-After does; attempts stay limited."""
 
     def __init__(self, reason: str, after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -43,44 +43,44 @@ class RetryLater(Exception):
 
 
 class Suspended(Exception):
-    """The run that the job works for was paused: the job is over, and changes nothing."""
+    """The job's run was paused: the job is over and changes nothing."""
 
 
 class ChildStopped(Exception):
-    """The work was ended because the job must stop; its output is no evidence."""
+    """The work was ended because the job must stop; its output is not evidence."""
 
 
 def mark_of(job_id: str, fence: int) -> str:
-    """What the children of one claim of a job carry in their environment. A later claim's children carry another."""
+    """The mark of the children of one claim of a job, in their environment. Each claim has its own."""
     return f"{job_id}.{fence}"
 
 
 class Stop:
-    """Why a running job must stop; the first reason wins. Set by the heart, the worker's stop and the time limit."""
+    """Why a running job must stop; the first reason wins. Set by the heartbeat, the worker's stop and the time limit."""
 
     def __init__(self) -> None:
         self._flag = threading.Event()
         self.reason = ""
 
     def ask(self, reason: str) -> None:
-        """Tell the handler to stop: ``cancelled``, ``lost``, ``shutdown`` or ``overdue``."""
+        """Ask the handler to stop. ``reason``: ``cancelled``, ``lost``, ``shutdown`` or ``overdue``."""
         if not self._flag.is_set():
             self.reason = reason
             self._flag.set()
 
     @property
     def is_asked(self) -> bool:
-        """True once anybody asked."""
+        """True once a stop was requested."""
         return self._flag.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, but no longer than until somebody asks; True when somebody did."""
+        """Sleep until a stop is requested, at most ``seconds``; True when it was."""
         return self._flag.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a handler works with."""
+    """A handler's job, its store and its stop signal."""
 
     job: JobRecord
     store: Store
@@ -99,8 +99,8 @@ class JobContext:
         on_line: Callable[[str], object] | None = None,
         should_stop: Callable[[], bool] = never,
     ) -> ChildResult:
-        """``jobs.child.run_child`` on behalf of this job: its process group is on the job's row before anybody waits,
-        and it ends when the job must stop. Raises ChildStopped then, also when ``should_stop`` said so in between.
+        """``jobs.child.run_child`` for this job: the child is recorded on the job's row before the wait begins, and it ends
+        when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
         """
         result = run_child(
             argv,

@@ -1,8 +1,8 @@
-"""How much may be worked at once, and for how long?
+"""Limits on concurrent jobs and on their duration.
 
-slots       in this process, for each queue: a long job of one queue never takes the place of another's
+slots       per process and queue: a long job of one queue never blocks another queue
 claims      over all processes (``store.job_records.ClaimLimits``)
-timeouts    of one job, for each queue; a job's own limit comes first
+timeouts    per job, by queue; a job's own limit takes precedence
 """
 
 import threading
@@ -16,14 +16,14 @@ __all__ = ["Slots", "WorkLimits"]
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
-    """What configuration allows at the moment. ``timeouts``: seconds by queue; a queue without one has none."""
+    """The configured limits. ``timeouts``: seconds by queue; a queue without an entry has no limit."""
 
     claims: ClaimLimits = field(default_factory=ClaimLimits)
     timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 class Slots:
-    """The places of one process. ``of``: how many by queue (one where it is silent), or the same number for each."""
+    """The slots of one process. ``of``: their number by queue (default 1), or one number for every queue."""
 
     def __init__(self, of: int | Mapping[str, int]) -> None:
         self._of = of
@@ -31,17 +31,17 @@ class Slots:
         self._lock = threading.Lock()
 
     def free(self, queues: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of ``queues`` with a place left, in their order."""
+        """Those of ``queues`` with a free slot, in their order."""
         with self._lock:
             return tuple(queue for queue in queues if self._taken.get(queue, 0) < self._number(queue))
 
     def take(self, queue: str) -> None:
-        """A job of ``queue`` begins."""
+        """Occupy a slot of ``queue``."""
         with self._lock:
             self._taken[queue] = self._taken.get(queue, 0) + 1
 
     def give_back(self, queue: str) -> None:
-        """It has ended."""
+        """Free a slot of ``queue``."""
         with self._lock:
             self._taken[queue] -= 1
 

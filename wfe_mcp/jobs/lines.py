@@ -1,12 +1,12 @@
-"""How does what a child prints reach whoever listens, line by line, while it runs?
+"""Delivers a child's output line by line while it runs.
 
     reader's thread:  feed(piece) ──► lines ──► a bounded queue
     caller's thread:                            deliver() ──► on_line(line)
 
 Rules:
 1. ``on_line`` is called in the thread that waits for the child, never in the reader's.
-2. Who listens slowly slows the child down, as a full pipe would; nothing is lost and nothing piles up.
-3. A line beyond ``MAX_LINE_BYTES`` is cut; the log holds all of it.
+2. A slow ``on_line`` slows the child down, as a full pipe does; no line is lost and memory stays bounded.
+3. A line beyond ``MAX_LINE_BYTES`` is cut; the log holds it in full.
 """
 
 import queue
@@ -21,7 +21,7 @@ _TICK_S = 0.05
 
 
 class Lines:
-    """The lines of one child on their way to ``on_line``."""
+    """The queue of one child's lines for ``on_line``."""
 
     def __init__(self, on_line: Callable[[str], object]) -> None:
         self._on_line = on_line
@@ -30,7 +30,7 @@ class Lines:
         self._is_closed = False
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece of output. Blocks while the queue is full."""
+        """Add the next piece of output. Blocks while the queue is full."""
         *ended, rest = piece.split(b"\n")
         for part in ended:
             self._grow(part)
@@ -38,12 +38,12 @@ class Lines:
         self._grow(rest)
 
     def end(self) -> None:
-        """There is no more output: what has no line break at its end is a line too."""
+        """End the output; an unfinished last line counts as a line."""
         if self._begun:
             self._put()
 
     def deliver(self, within_s: float = 0.0) -> bool:
-        """Hand over all lines that wait; when there is none yet, wait ``within_s`` for the first. False: none came."""
+        """Pass all queued lines to ``on_line``; without one, wait up to ``within_s`` for the first. False: none came."""
         try:
             line = self._waiting.get(timeout=within_s) if within_s else self._waiting.get_nowait()
         except queue.Empty:
@@ -51,7 +51,7 @@ class Lines:
         until = time.monotonic() + _TICK_S
         while True:
             self._on_line(line)
-            # Back to the caller now and then: a child that never stops talking must still end in time.
+            # Return to the caller regularly: a child that prints without end must still meet its time limit.
             if time.monotonic() >= until:
                 return True
             try:
@@ -60,7 +60,7 @@ class Lines:
                 return True
 
     def close(self) -> None:
-        """Nobody listens any more: what still comes is dropped."""
+        """Drop all further output."""
         self._is_closed = True
 
     def _grow(self, part: bytes) -> None:

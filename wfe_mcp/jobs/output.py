@@ -1,9 +1,9 @@
-"""What did a child say, without letting it fill the disk?
+"""The log of a child's output, limited in size.
 
-    up to the cap:   everything
-    beyond it:       the first half of the cap, one line that counts what was left out, the last half
+    up to the limit:   everything
+    beyond it:         the first half of the limit, a line with the number of omitted bytes, the last half
 
-The sha256 is that of the log as written, so that anybody can check the file against the evidence.
+The sha256 is that of the log as written, so that the file can be checked against the evidence.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ _TAIL_BYTES = 65_536
 
 
 def plain_text(raw: bytes) -> str:
-    """Output as text that is safe to show: undecodable bytes replaced, terminal escapes and controls removed."""
+    """``raw`` as text that is safe to show: undecodable bytes replaced, terminal escapes and controls removed."""
     text = raw.decode("utf-8", errors="replace").replace("\r\n", "\n")
     return _ESCAPES.sub("", text).translate(_CONTROLS)
 
 
 class CappedLog:
-    """Takes the output of one child, in pieces. ``path`` None keeps only the tail and the hash."""
+    """Collects the output of one child. ``path`` None: only the tail and the hash are kept."""
 
     def __init__(self, path: Path | None, max_bytes: int) -> None:
         self._head_left = max_bytes - max_bytes // 2
@@ -40,7 +40,7 @@ class CappedLog:
         self.total_bytes = 0
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece: the head goes to the file at once, the rest waits for ``close``. From any thread."""
+        """Add the next piece: the head is written at once, the rest at ``close``. Thread-safe."""
         with self._lock:
             self._take(piece)
 
@@ -52,11 +52,11 @@ class CappedLog:
         self._put(head)
         self._tail += rest
         if len(self._tail) > 2 * self._tail_cap:
-            # Trimmed now and then rather than on every piece: each trim copies what is kept.
+            # Trimmed from time to time rather than on every piece: each trim copies what is kept.
             self._keep_tail()
 
     def close(self) -> None:
-        """Write what waited. Nothing may be written afterwards."""
+        """Write the rest and close the file. ``write`` must not be called afterwards."""
         waited = self.total_bytes - self._written
         self._keep_tail()
         if left_out := waited - len(self._tail):
@@ -87,7 +87,7 @@ class CappedLog:
 
 
 def _open_new(path: Path) -> int:
-    """A fresh private file. A link standing there is removed, never followed."""
+    """A new private file. An existing link at ``path`` is removed, never followed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)

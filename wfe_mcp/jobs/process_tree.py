@@ -1,16 +1,16 @@
-"""Which processes did a child start, and are they gone?
+"""The process tree of a child: finds the processes it started and ends them.
 
     the child itself, and its descendants while it lives
-    its process group and session                           (a grandchild whose parent has ended)
-    whoever carries its mark in the environment             (a grandchild that called setsid, even after we died)
+    its process group and session               (a grandchild whose parent has ended)
+    processes with its mark in the environment  (a grandchild that called setsid, even after this process ended)
 
 Rules:
-1. A process is named by pid and start time: a pid that was given to somebody else is left alone.
-2. First SIGTERM, then after ``grace_s`` SIGKILL, until nothing is left or a bound is met; what still lives is named.
-3. Never the kernel's own, the first process, ourselves or whoever started us, whatever a row of the database says.
-4. The mark is read instead of PR_SET_CHILD_SUBREAPER: that would make every orphan of the whole server ours, and does
-   not outlive us. A process that cleared its environment, left its session and lost its parent escapes; so it does
-   from any means short of a cgroup.
+1. A process is identified by pid and start time: a reused pid is left alone.
+2. SIGTERM first, after ``grace_s`` SIGKILL, until no process is left or the rounds are used up; survivors are returned.
+3. The kernel's processes, pid 1, this process and its ancestors are never ended, whatever a row of the database holds.
+4. The mark replaces PR_SET_CHILD_SUBREAPER, which would adopt every orphan of the server and does not outlive it. A
+   process that cleared its environment, left its session and lost its parent escapes, as it escapes any means short
+   of a cgroup.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _ROUNDS = 3
 
 
 def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
-    """End the child ``pid`` with all it started. Pids that still live afterwards; an empty tuple is the normal case."""
+    """End the child ``pid`` and its descendants. Returns the pids that still live, normally none."""
     import psutil  # 25 ms: kept off the way to tools/list
 
     living = family(pid, start, mark)
@@ -40,10 +40,10 @@ def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: 
             break
         for process in living:
             with contextlib.suppress(psutil.Error):
-                # The first round asks, the others do not: a runner may remove its temporary files.
+                # SIGTERM in the first round, so that a runner can remove its temporary files; then SIGKILL.
                 process.terminate() if number == 0 else process.kill()
         _await_end(living, grace_s)
-        # Asked again rather than filtered: somebody may have forked between the list and the signal.
+        # Listed again rather than filtered: a process may have forked between the list and the signal.
         living = family(pid, start, mark)
     return tuple(sorted(process.pid for process in living))
 
@@ -70,17 +70,17 @@ def family(pid: int | None, start: float | None, mark: str | None) -> list["psut
 
 
 def _untouchable() -> set[int]:
-    """Rule 3: the kernel, the first process, ourselves and whoever started us."""
+    """The pids of rule 3."""
     return {0, 1, os.getpid(), *(each.pid for each in ancestors())}
 
 
 def _orphaned_group(pid: int | None, start: float | None) -> int | None:
-    """The group of a leader that is gone. The kernel gives its number to nobody while the group lives, so a process
-    that now has this pid shows that the group is gone too.
+    """The group of a leader that has ended. The kernel does not reuse its number while the group lives, so a process
+    that now has this pid shows that the group has ended too.
     """
     import psutil  # 25 ms: kept off the way to tools/list
 
-    # Group 0 is where everything stands that the system itself started: never ours, whatever a row says.
+    # Group 0 holds the system's own processes: never a child's, whatever a row holds.
     return None if pid is None or pid <= 1 or start is None or psutil.pid_exists(pid) else pid
 
 
@@ -103,7 +103,7 @@ def _is_in_group(pid: int, group: int | None) -> bool:
 
 
 def _has_mark(process: "psutil.Process", mark: str | None) -> bool:
-    # Somebody else's process shows no environment: psutil.AccessDenied, and it is not ours.
+    # Another user's process hides its environment (psutil.AccessDenied); it is no child of this server.
     return bool(mark) and process.environ().get(MARK) == mark
 
 
@@ -112,7 +112,7 @@ def _lives(process: "psutil.Process") -> bool:
 
 
 def _await_end(processes: list["psutil.Process"], grace_s: float) -> None:
-    # Not psutil.wait_procs: it reaps our own children, and their exit code would be lost to subprocess.
+    # Not psutil.wait_procs: it reaps this process's children, and their exit code would be lost to subprocess.
     end = time.monotonic() + grace_s
     while any(_lives(process) for process in processes) and time.monotonic() < end:
         time.sleep(0.01)

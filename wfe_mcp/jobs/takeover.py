@@ -1,14 +1,14 @@
-"""Whose work has nobody any more?
+"""Reclaims jobs of dead processes.
 
-    the owner's process is gone (pid and start time, this host)      ┐ asked to cancel → cancelled
-    the lease has run out, whoever had it                            ┘ tries used up → given up
+    the owner's process has ended (pid and start time, this host)    ┐ cancel requested → cancelled
+    the lease has expired                                            ┘ no attempts left → given up
                                                                        non-repeatable → parked
                                                                        anything else → queued, due at once
 Rules:
-1. First the row, then the processes: once the row has changed, whatever the old claim still answers meets a fence. So
-   nobody takes the exit code of a child that we ended for the child's own.
-2. Whoever dies between the two leaves the ending to the next claim, which looks for the mark of the one before.
-3. What ends a job for ever is told to the run it belongs to, so it is left to a worker of the job's own queue.
+1. The row changes first, then the processes end: once the row has changed, a late result of the old claim fails the
+   fence check. So the exit code of a child that was ended here never counts as the child's own.
+2. After a crash between the two, the next claim ends the processes with the previous claim's mark.
+3. A final end of a job changes its run, so it is left to a worker of the job's own queue.
 """
 
 import logging
@@ -34,9 +34,9 @@ def take_over(
     endings: Endings,
     queues: Sequence[str] | None = None,
 ) -> int:
-    """Free what dead or late owners hold; how many jobs that was. Cheap when there is nothing.
+    """Free the jobs of dead or late owners. Returns their number. Cheap when there are none.
 
-    ``queues``: those whose jobs may be ended for ever here; None is all.
+    ``queues``: those whose jobs may end finally here; None is all.
     """
     with store.read() as tx:
         held = tx.running_jobs()
@@ -60,7 +60,7 @@ def _is_late(job: JobRecord, now: datetime) -> bool:
 
 
 def _is_repeated(job: JobRecord) -> bool:
-    """Somebody will work on it again, whoever frees it."""
+    """True when freeing the job needs no change of its run: it will be queued again, or cancelled."""
     return job.cancel_requested or (job.effect is not Effect.NON_REPEATABLE and job.tries < job.max_attempts)
 
 
@@ -68,16 +68,16 @@ def _end_children(job: JobRecord, me: ProcessIdentity) -> None:
     owner = parse_holder(job.lease_owner or "")
     if owner is None or owner.host != me.host:
         return
-    # By mark too: the owner may have died between starting the child and noting its pid.
+    # By mark too: the owner may have died between starting the child and recording its pid.
     survivors = end_family(job.child_pid, job.child_started_at, mark_of(job.id, job.fence), grace_s=0.5)
     if survivors:  # pragma: no cover - only a process stuck in the kernel survives SIGKILL
         _LOG.warning("job %s left processes that could not be ended: %s", job.id, survivors)
 
 
 def _decide(job: JobRecord, endings: Endings) -> bool:
-    """Free the row. False when somebody was quicker."""
+    """Free the row. False when another process was faster."""
     if job.cancel_requested:
         return endings.cancelled(job)
     if job.effect is not Effect.NON_REPEATABLE and not _is_repeated(job):
-        return endings.failed(job, f"the process that worked on it was gone, {job.tries} times.", for_good=True)
-    return endings.handed_back(job, "the process that worked on it is gone.")
+        return endings.failed(job, f"the process that worked on it ended {job.tries} times.", for_good=True)
+    return endings.handed_back(job, "the process that worked on it ended.")

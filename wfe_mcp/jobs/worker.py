@@ -1,14 +1,14 @@
-"""Who works off the job table in this process?
+"""The job worker of a process.
 
     dispatcher thread   poll → take over → claim, per free slot ───────┐
     one thread per job  handler → ending, fenced                      ←┘
-    heart thread        leases, cancels, time limits (only while something runs)
+    heartbeat thread    leases, cancels, time limits (only while a job runs)
 
 Rules:
-1. A claim is a lease with a fence (``store/jobs.py``); whatever we write later names the fence.
-2. Nothing that a job or the store does ends a thread of ours: it is logged, and the dispatcher goes on.
-3. ``stop`` ends the children and hands unfinished jobs back, so that another process takes them at once. A process that
-   is killed leaves them to the next one that looks (``takeover.py``), within ``take_over_s``.
+1. A claim is a lease with a fence (``store/jobs.py``); every later write checks the fence.
+2. No error of a job or of the store ends a worker thread: it is logged, and the dispatcher continues.
+3. ``stop`` ends the children and returns unfinished jobs to the queue, so that another process can claim them at once.
+   Jobs of a killed process are reclaimed by another worker (``takeover.py``), within ``take_over_s``.
 """
 
 import logging
@@ -38,10 +38,10 @@ _STORE_PAUSE_S = 0.1
 
 
 class Worker:
-    """Works off ``queues``, at most ``slots`` jobs of each at a time, within ``limits``, which are asked before each claim.
+    """Runs jobs of ``queues``, at most ``slots`` of each at a time, within ``limits``, which are read before each claim.
 
-    ``store_factory`` is called once, in the dispatcher thread, until it answers; whoever made the store closes it.
-    ``gave_up(tx, job, reason)`` runs in the transaction that ends a job for ever without a result.
+    ``store_factory`` is called in the dispatcher thread until it succeeds once; its provider closes the store.
+    ``gave_up(tx, job, reason)`` runs in the transaction that ends a job finally without a result.
     """
 
     def __init__(
@@ -78,22 +78,22 @@ class Worker:
         self._next_take_over = 0.0
 
     def start(self) -> None:
-        """Begin to work, in threads that never keep the process alive."""
+        """Start, in daemon threads."""
         self._spawn(self._dispatch, "wfe-jobs")
 
     def wake(self) -> None:
-        """Look at once: this process has just enqueued or cancelled something."""
+        """Check at once: this process has just enqueued or cancelled a job."""
         self._wakeup.set()
         if self._open is not None:
             self._open[2].wake()
 
     @property
     def running(self) -> tuple[JobRecord, ...]:
-        """The jobs this worker works on now."""
+        """The jobs that this worker executes now."""
         return () if self._open is None else tuple(running.job for running in self._open[2].running)
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End what runs and hand back what has not finished. At most ``timeout_s``, whatever a handler does."""
+        """End the running jobs and return unfinished ones to the queue. Takes at most ``timeout_s``, whatever a handler does."""
         self._stopping.set()
         self._wakeup.set()
         if self._open is None:
@@ -102,17 +102,17 @@ class Worker:
         for running in heart.running:
             running.stop.ask("shutdown")
         end = time.monotonic() + timeout_s
-        # Asked anew each time: the dispatcher may start one more before it notices.
+        # Listed again each time: the dispatcher may start one more before it notices.
         while (alive := [each for each in self._threads if each.is_alive()]) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
         for running in heart.running:
-            # Its handler does not listen. Whatever it answers later meets a fence.
+            # Its handler ignores the stop. The fence rejects its later result.
             self._survive(lambda job=running.job: endings.handed_back(job, "the process that worked on it ended."))
-        # Last: whoever closes the store next must not do so under a thread of ours.
+        # Last: the caller closes the store next, and no thread may use it then.
         heart.stop(timeout_s)
 
     def work_one(self) -> bool:
-        """Claim one due job and work it off in this thread. False when nothing is due."""
+        """Claim one due job and run it in this thread. False when none is due."""
         self._look_for_orphans()
         job = self._claim(self._queues)
         if job is None:
@@ -169,7 +169,7 @@ class Worker:
         store, _, _ = self._parts()
         now = self._clock()
         with store.read() as tx:
-            # Asked without the write lock: an idle server must not queue before those who write.
+            # Without the write lock: an idle server must not block writers.
             if not tx.job_is_due(queues, now):
                 return None
         limits = self._limits().claims
@@ -188,13 +188,13 @@ class Worker:
             if self._stopping.is_set():
                 running.stop.ask("shutdown")
             if job.tries > 1:
-                # The claim before ours may have ended by its lease alone; what it started must not work beside us.
+                # The previous claim may have ended by its lease alone; its children must not run beside this one's.
                 end_family(None, None, mark_of(job.id, job.fence - 1))
             end = self._handle(JobContext(job, store, running.stop), endings, limit_s)
             self._survive(end)
 
     def _handle(self, context: JobContext, endings: Endings, limit_s: float | None) -> Callable[[], object]:
-        """Run the handler; the answer says how the claim ends."""
+        """Run the handler. Returns the call that ends the claim."""
         job = context.job
         try:
             outcome = self._handlers.get(job.kind, _unknown)(context)
@@ -224,7 +224,7 @@ class Worker:
             try:
                 outcome.afterwards()
             except Exception:
-                _LOG.exception("what should follow job %s (%s) did not", job.id, job.kind)
+                _LOG.exception("the follow-up of job %s (%s) failed", job.id, job.kind)
         return is_written
 
     def _end_stopped(self, job: JobRecord, reason: str, endings: Endings, limit_s: float | None) -> object:
@@ -239,7 +239,7 @@ class Worker:
                 return False
 
     def _survive(self, end: Callable[[], object]) -> None:
-        """End a claim although the store may be away for a moment; after that its lease ends it."""
+        """End a claim, with retries while the store is unavailable; after these its lease ends it."""
         for number in range(_STORE_TRIES):
             try:
                 end()
@@ -251,5 +251,5 @@ class Worker:
 
 
 def _unknown(context: JobContext) -> Outcome:
-    """A newer version may have enqueued it: its own workers will take it."""
-    raise RetryLater(f"this version knows no job of kind {context.job.kind!r}")
+    """Handle an unknown kind: a newer version may have enqueued the job, and its workers will claim it."""
+    raise RetryLater(f"this version has no handler for jobs of kind {context.job.kind!r}")

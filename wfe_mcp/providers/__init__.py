@@ -1,1 +1,1 @@
-"""How are models asked? The only package that loads the SDKs of model vendors, each inside the function that needs it."""
+"""Calls to models: over HTTP, through command-line agents, packages or a person. Only here are vendors' SDKs loaded."""

@@ -1,14 +1,14 @@
-"""What is asked of a model, and what comes back? The words that every provider shares.
+"""The types that all providers share: connections, questions, tasks, answers, usage, listeners and faults.
 
     ask    one question, one typed answer, no tools       Connection, Question  → Answer
     work   a task with tools until its output is there    Connection, Task      → Worked
 
 Rules:
 1. A provider's failure is a ``ProviderFault`` with a kind of the closed list ``FAULTS``, never the SDK's own error.
-2. Every call to a model is announced (``before_call``) and reported (``after_call``): there are no hidden ones.
-3. A key is in ``Connection`` only; no message, repr, hint or log carries it.
-4. Whoever waits says with ``should_stop`` that nobody wants the answer any more; it is asked several times a second, from
-   the thread of the call. ``ask`` then ends with the fault ``stopped``, ``work`` with the ending ``cancelled``.
+2. Every call to a model is announced (``before_call``) and reported (``after_call``), without exception.
+3. A key is in ``Connection`` only; no message, repr, hint or log contains it.
+4. The caller stops a call with ``should_stop``, which is polled several times a second in the thread of the call. ``ask``
+   then ends with the fault ``stopped``, ``work`` with the ending ``cancelled``.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,27 +33,27 @@ FAULTS: dict[FaultKind, bool] = {
     "timeout": True, "unparsable": False, "refused": False, "not_installed": False, "not_configured": False,
     "stopped": False, "other": False,
 }  # fmt: skip
-"""Each kind of failure → whether the same call may succeed later without anybody doing anything."""
+"""Each kind of failure → whether the same call may succeed later without any change."""
 
 ShouldStop = Callable[[], bool]
-"""True as soon as nobody wants the answer any more."""
+"""True once the answer is no longer wanted."""
 
 
 def never() -> bool:
-    """Go on to the end."""
+    """A ``should_stop`` that is always False."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A provider as it is used for a call.
+    """A provider, configured for a call.
 
     ``provider``: its configured name. ``model``: the vendor's name of the model, ``""`` for the default of a CLI agent.
-    ``base_url``: None is the vendor's own. ``allow``: origins of ``[http] allow``, which may be reached over plain http;
-    loopback always may. ``response_s``: the longest silence while an answer comes, ``total_s``: the longest one call may
-    take however much it says, both in seconds.
-    ``argv``: the program of a CLI agent and what comes before our own arguments; empty is its usual name.
-    ``options``: what only one kind understands (``permission_mode``, ``sandbox``, …).
+    ``base_url``: None is the vendor's own. ``allow``: origins of ``[http] allow``, which may be reached over plain http,
+    as loopback may. ``response_s``: the longest pause within an answer; ``total_s``: the longest duration of one call;
+    both in seconds.
+    ``argv``: the program of a CLI agent and its first arguments; empty is the program's usual name.
+    ``options``: settings of a single kind (``permission_mode``, ``sandbox``, …).
     """
 
     provider: str
@@ -74,9 +74,9 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls used. Tokens are the provider's own count, 0 where a call broke off before it said so.
+    """What calls used. Tokens are the provider's own count, 0 where a call broke off before it reported one.
 
-    ``input_tokens`` has the cached ones in it. ``cost_usd`` only where the provider itself says it.
+    ``input_tokens`` includes the cached ones. ``cost_usd``: only where the provider reports it.
     """
 
     requests: int = 0
@@ -87,7 +87,7 @@ class Usage:
     cost_usd: float | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Both together."""
+        """The sum of both."""
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
         return Usage(
             self.requests + other.requests,
@@ -100,9 +100,9 @@ class Usage:
 
 
 class ProviderFault(Exception):
-    """A provider did not do what was asked. ``message`` says what happened, ``hint`` what to do next.
+    """A provider failed. ``message`` says what happened, ``hint`` what to do next.
 
-    ``retry_after_s``: what the provider asked for (Retry-After), in seconds. ``usage``: what was used all the same.
+    ``retry_after_s``: the delay that the provider requested, in seconds. ``usage``: what was used nevertheless.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ProviderFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture handed over as evidence. ``media_type``: ``image/png`` and the like."""
+    """An image that belongs to a question. ``media_type``: such as ``image/png``."""
 
     content: bytes = field(repr=False)
     media_type: str = "image/png"
@@ -141,7 +141,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``value`` is set exactly when the question had a schema; it is not yet validated by ours."""
+    """The answer to a question. ``value`` is set exactly when the question had a schema; it is not yet validated."""
 
     text: str
     value: dict[str, Any] | None
@@ -151,7 +151,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool says to the model. A refusal is an answer too (``ok`` False), the model goes on from it."""
+    """What a tool returns to the model. ``ok`` False: a refusal, after which the model continues."""
 
     text: str
     ok: bool = True
@@ -161,8 +161,8 @@ class ToolResult:
 class Tool:
     """A tool that a model may call. ``parameters``: a JSON Schema, its root an object.
 
-    ``run`` is called in a thread of its own, one tool at a time; what it raises is told to the model like a refusal. When
-    the work is to stop it should end soon: it is waited for a few seconds.
+    ``run`` is called in a separate thread, one tool at a time; an exception is reported to the model like a refusal. When
+    the work stops, it should end within a few seconds.
     """
 
     name: str
@@ -173,11 +173,11 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a tool loop ends.
+    """The limits of a tool loop.
 
     ``context_tokens``: the model's window. Above ``context_share`` of it, older tool results are replaced by a line that
     says what was left out; the task, the schema and the last error never are. ``invalid_outputs``: how many outputs that
-    ``Task.validate`` finds fault with are sent back to the model.
+    ``Task.validate`` rejects are returned to the model.
     """
 
     tool_calls: int = 100
@@ -192,7 +192,7 @@ class Limits:
 class Task:
     """Work for a model with tools. ``schema``: of the output, its root an object.
 
-    ``validate``: what is wrong with an output, a line each; the model is told and tries again.
+    ``validate``: the errors of an output, a line each; the model gets them and tries again.
     """
 
     prompt: str
@@ -207,8 +207,8 @@ class Task:
 class Worked:
     """How a task ended. Only ``done`` carries a ``value``.
 
-    ``text`` is readable as a partial result: what was said last, or the last output that was found invalid. ``why``: what
-    ended it, in a sentence; empty for ``done``.
+    ``text`` is a partial result: the model's last text, or its last invalid output. ``why``: what ended the task, in a
+    sentence; empty for ``done``.
     """
 
     ending: Literal["done", "tool_limit", "timed_out", "cancelled", "no_answer"]
@@ -228,7 +228,7 @@ class Estimate:
 
 
 class Listener(Protocol):
-    """Who hears what goes on, from the thread of the call. ``before_call`` may raise to prevent the call.
+    """Receives the events of a call, in the thread of the call. ``before_call`` may raise to prevent the call.
 
     Each ``before_call`` that returns is followed by exactly one ``after_call``.
     """
@@ -238,7 +238,7 @@ class Listener(Protocol):
         ...
 
     def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
-        """It answered, or failed."""
+        """The model answered, or failed."""
         ...
 
     def said(self, text: str) -> None:
@@ -246,11 +246,11 @@ class Listener(Protocol):
         ...
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
-        """A tool begins."""
+        """A tool starts."""
         ...
 
     def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
-        """It is done; ``call_id`` is that of its start."""
+        """A tool ended; ``call_id`` is that of its start."""
         ...
 
 
@@ -258,16 +258,16 @@ class Silent:
     """A listener that does nothing."""
 
     def before_call(self, connection: Connection, estimate: Estimate) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def said(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
-        """Nothing."""
+        """Do nothing."""

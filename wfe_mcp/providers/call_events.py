@@ -1,15 +1,15 @@
-"""How is nothing hidden that the code of a package does with models and tools?
+"""The listener for packages' providers: every model call and tool call of a package is announced and reported.
 
     before_call ──► the package's code ──► after_call          one row for each ask and work, in any case
                       │ before_call         the first one is the announced one; each more is a row of its own
                       │ after_call          kept until the next call, or the end
-                      └ a tool's run        told before and after, counted, refused once the work is over
+                      └ a tool's run        reported before and after, counted, refused once the work is over
 
 Rules:
-1. Our announcement comes before any code of the package runs; what the listener raises then prevents it.
-2. Usage that the package returns beyond what it reported is on the last row: no token is lost.
-3. A refusal of a later call ends the whole, also where the package passes over it.
-4. Once the work is over nothing of it counts any more: a thread that goes on announces nothing and reaches no tool.
+1. The first call is announced before any code of the package runs; an exception of the listener prevents it.
+2. Usage that the package returns beyond what it reported is added to the last row: no token is lost.
+3. A refusal of a later call ends the work, also where the package ignores it.
+4. Once the work is over, a thread of the package that continues announces no call and reaches no tool.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CallEvents"]
 
 _GRACE_S = 5.0
-_OVER = "Nobody waits for this any more."
+_OVER = "The work has ended."
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class _Row:
 class CallEvents:
     """The listener that the code of a package gets.
 
-    ``text``: what the model said in the last call. ``refusal``: what our own listener raised at a later call.
+    ``text``: the model's text of the last call. ``refusal``: what the inner listener raised at a later call.
     """
 
     def __init__(self, listener: Listener, connection: Connection) -> None:
@@ -65,9 +65,9 @@ class CallEvents:
         self._row = _Row(is_ours=True)
 
     def end(self, returned: Usage, fault: ProviderFault | None = None) -> Usage:
-        """Report what is not reported yet. The usage of the whole; ``returned`` is what the package said it is."""
+        """Report what is not reported yet, and return the total usage. ``returned``: the total that the package states."""
         self._is_over = True
-        if self._tools_lock.acquire(timeout=_GRACE_S):  # nothing of a tool may happen after we said that it ended
+        if self._tools_lock.acquire(timeout=_GRACE_S):  # no effect of a tool may follow the report of its end
             self._tools_lock.release()
         with self._lock:
             row, self._row = self._row, None
@@ -80,7 +80,7 @@ class CallEvents:
             return self._told
 
     def tool(self, tool: Tool, most: int) -> Tool:
-        """``tool`` as the package gets it. ``most``: how many calls of tools may be made altogether."""
+        """``tool`` as the package gets it. ``most``: the limit on tool calls in total."""
 
         def run(given: dict[str, Any]) -> ToolResult:
             return self._use(tool, given, most)
@@ -89,7 +89,7 @@ class CallEvents:
         return replace(tool, run=run)
 
     def before_call(self, connection: Connection, estimate: Estimate) -> None:
-        """The package is about to call a model. ``connection`` is ours, whatever it hands over."""
+        """The package is about to call a model. The configured connection is announced, whatever ``connection`` is."""
         with self._lock:
             self._refuse_late()
             if self._row is not None and self._row.is_ours:
@@ -104,7 +104,7 @@ class CallEvents:
             self._row, self.text = _Row(is_ours=False), ""
 
     def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
-        """It was answered, or failed."""
+        """The package's call was answered, or failed."""
         with self._lock:
             if self._row is not None:
                 self._row.is_ours = False
@@ -112,18 +112,18 @@ class CallEvents:
                 self._row.fault = None if fault is None else in_our_words(fault, self._connection)
 
     def said(self, text: str) -> None:
-        """A piece of text of the model."""
+        """Forward a piece of the model's text."""
         if not self._is_over:
             self.text += text
             self._listener.said(text)
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
-        """A tool of the package's own begins; those of the task are told by us."""
+        """A tool of the package's own starts; the task's tools are reported by ``tool``."""
         if not self._is_over and name not in self._names:
             self._listener.tool_started(call_id, name, given)
 
     def tool_ended(self, call_id: str, name: str, result: ToolResult, duration_s: float) -> None:
-        """It is done."""
+        """A tool of the package's own ended."""
         if not self._is_over and name not in self._names:
             self._listener.tool_ended(call_id, name, result, duration_s)
 
@@ -141,20 +141,20 @@ class CallEvents:
             self._listener.after_call(self._connection, usage, row.fault)
 
     def _use(self, tool: Tool, given: dict[str, Any], most: int) -> ToolResult:
-        """One at a time, as for every model: the calls of one answer may depend on each other."""
+        """Run one tool at a time, as for every model: the calls of one answer may depend on each other."""
         with self._tools_lock:
             if self._is_over:
                 return ToolResult(_OVER, ok=False)
             if self._tool_calls >= most:
-                return ToolResult(f"{most} tools were called, which is the limit.", ok=False)
+                return ToolResult(f"The limit of {most} tool calls is reached.", ok=False)
             self._tool_calls += 1
             call_id = f"{tool.name}-{self._tool_calls}"
             self._listener.tool_started(call_id, tool.name, given)
             began = monotonic()
-            result = ToolResult("It failed.", ok=False)
+            result = ToolResult("The tool failed.", ok=False)
             try:
                 result = tool.run(given)
-            except Exception as error:  # told to the model like a refusal
+            except Exception as error:  # reported to the model like a refusal
                 result = ToolResult(str(error) or type(error).__name__, ok=False)
             finally:
                 self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
@@ -162,7 +162,7 @@ class CallEvents:
 
 
 def _beyond(whole: Usage, told: Usage) -> Usage:
-    """What of ``whole`` is not in ``told``."""
+    """The usage in ``whole`` beyond ``told``."""
     cost = None if whole.cost_usd is None else max(0.0, whole.cost_usd - (told.cost_usd or 0.0))
     return Usage(
         max(0, whole.requests - told.requests),

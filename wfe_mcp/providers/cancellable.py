@@ -1,4 +1,4 @@
-"""How does work that waits on the network end as soon as nobody wants it any more, and what is left of it then?
+"""Runs asynchronous work that can be stopped or time out, and keeps its partial results.
 
 the thread of the call:  loop ──► task: the call or the tool loop
                             └──► every 0.2 s: should_stop()? out of time? ──► cancel the task
@@ -25,7 +25,7 @@ Why = Literal["stopped", "timed_out", "too_slow"]
 
 
 class WorkCancelled(Exception):
-    """The work was cancelled by us: stopped, out of time, or in a call that takes too long."""
+    """The work was cancelled: stopped, out of time, or in a call that took too long."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(why)
@@ -34,18 +34,17 @@ class WorkCancelled(Exception):
 
 @dataclass(slots=True)
 class Watch:
-    """What the work and its watch tell each other.
+    """The state shared by the work and the loop that watches it.
 
-    ``call_until``: when the call that is made must be done, on the clock of the loop. A limit of the SDK would not do: it
-    counts the time that a listener takes before the call, which waits there for its turn. ``ending``: why the work was
-    told to end.
+    ``call_until``: the deadline of the current call, on the loop's clock. A limit of the SDK does not work: it would
+    include the time a listener waits before the call. ``ending``: why the work must end.
     """
 
     call_until: float | None = None
     ending: Why | None = None
 
     def due(self, now: float, end: float | None) -> Why | None:
-        """Why the work must end now, if it must."""
+        """Why the work must end now; None when it need not."""
         if end is not None and now >= end:
             return "timed_out"
         return "too_slow" if self.call_until is not None and now >= self.call_until else None
@@ -53,14 +52,14 @@ class Watch:
 
 @dataclass(slots=True)
 class Tally:
-    """What the calls of one question or task used and said so far. ``text``: of the last call that said anything."""
+    """Usage and text of the calls of one question or task so far. ``text``: of the last call with any."""
 
     usage: Usage = field(default_factory=Usage)
     text: str = ""
     fresh: bool = True
 
     def say(self, piece: str) -> None:
-        """A piece of text; the first one of a call replaces what the call before said."""
+        """Add a piece of text; the first one of a call replaces the previous call's text."""
         self.text = piece if self.fresh else self.text + piece
         self.fresh = False
 
@@ -68,9 +67,9 @@ class Tally:
 def finish(
     work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None = None
 ) -> T:  # fmt: skip
-    """What ``work`` returns. Raises Ended when ``should_stop`` answers True, ``total_s`` seconds are over or a call lasts.
+    """What ``work`` returns. Raises Ended when ``should_stop`` is True, or ``total_s`` or a call's limit is over.
 
-    Runs in this thread, which must have no event loop that runs.
+    Runs in this thread, which must not run an event loop.
     """
     loop = asyncio.new_event_loop()
     try:
@@ -99,7 +98,7 @@ async def _watched(
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """End what is left. Threads are not waited for: a name server that does not answer must not hold us up."""
+    """Cancel the remaining tasks and close the loop. Threads are not awaited: a name server may never answer."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()

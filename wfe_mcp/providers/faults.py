@@ -1,8 +1,8 @@
-"""What went wrong with a provider, in our words, and what can be done about it?
+"""The faults of providers: a table of messages and hints, and the mapping from HTTP statuses and transport errors.
 
 Rules:
-1. One row per way to fail: the kind, what happened, what to do next. No row names an SDK, and none holds a key.
-2. What a provider itself says is quoted only where it helps, shortened, and never with the key in it.
+1. One row per failure: the kind, what happened, what to do next. No row names an SDK or contains a key.
+2. A provider's own message is quoted only where it helps, shortened and without the key.
 """
 
 from __future__ import annotations
@@ -42,57 +42,57 @@ VENDORS: dict[ProviderKind, str] = {
     "openai": "https://api.openai.com/v1",
     "gemini": "https://generativelanguage.googleapis.com",
 }
-"""Where a vendor is when no base_url says otherwise."""
+"""A vendor's address, used without a base_url."""
 
-_TEST = "Then try it: wfe-mcp providers test {provider}"
-_LIST = "See the models it has: wfe-mcp providers test {provider}"
+_TEST = "Then test it: wfe-mcp providers test {provider}"
+_LIST = "To list its models: wfe-mcp providers test {provider}"
 
 _ROWS: dict[str, tuple[FaultKind, str, str]] = {
-    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Give it one: wfe-mcp providers key {{provider}}. {_TEST}"),
-    "no_model": ("not_configured", "No model is named for provider {provider!r}.",
-                 f"Name one in its role or provider. {_LIST}"),
+    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Store one: wfe-mcp providers key {{provider}}. {_TEST}"),
+    "no_model": ("not_configured", "No model is set for provider {provider!r}.",
+                 f"Set one in its role or provider. {_LIST}"),
     "no_address": ("not_configured", "Provider {provider!r} of kind {kind} has no base_url.",
-                   "Name the address of its API, such as http://127.0.0.1:11434/v1"),
+                   "Set the address of its API, such as http://127.0.0.1:11434/v1"),
     "plain_http": ("not_configured", "Provider {provider!r}: {why}.",
-                   "A key must not travel in plain text to another machine."),
+                   "A key must not be sent unencrypted to another machine."),
     "no_package": ("not_configured", "Provider {provider!r} of kind {kind} cannot be used: {why}.",
-                   f"Mend or install the package; wfe-mcp doctor says what is wrong. {_TEST}"),
-    "not_http": ("not_configured", "Provider {provider!r} of kind {kind} is not asked over HTTP.",
-                 "Name a provider of another kind for this role."),
-    "no_api": ("not_configured", "{address} answers, and is no API of kind {kind} (HTTP {status}).",
+                   f"Fix or install the package; wfe-mcp doctor reports what is wrong. {_TEST}"),
+    "not_http": ("not_configured", "Provider {provider!r} of kind {kind} is not called over HTTP.",
+                 "Set a provider of another kind for this role."),
+    "no_api": ("not_configured", "{address} answers, but not as an API of kind {kind} (HTTP {status}).",
                f"Check base_url of provider {{provider!r}}; most end with /v1. {_TEST}"),
-    "moved": ("not_configured", "{address} points elsewhere, where no key is sent (HTTP {status}).",
-              f"Set base_url of provider {{provider!r}} to the address itself. {_TEST}"),
-    "not_installed": ("not_installed", "Provider {provider!r} of kind {kind} needs the extra {extra!r}, not installed.",
+    "moved": ("not_configured", "{address} redirects to another address, to which no key is sent (HTTP {status}).",
+              f"Set base_url of provider {{provider!r}} to the final address. {_TEST}"),
+    "not_installed": ("not_installed", "Provider {provider!r} of kind {kind} needs the extra {extra!r}, which is not installed.",
                       "Install it: uv tool install 'wfe-mcp[{extra}]' (or pip install 'wfe-mcp[{extra}]')."),
-    "wrong_key": ("wrong_key", "Provider {provider!r} refused the key.",
-                  f"Check the key, and that it is one of {{address}}. {_TEST}"),
+    "wrong_key": ("wrong_key", "Provider {provider!r} rejected the key.",
+                  f"Check that the key belongs to {{address}}. {_TEST}"),
     "forbidden": ("wrong_key", "The key of provider {provider!r} may not use model {model!r}.",
-                  f"Use a key that may, or another model. {_LIST}"),
-    "wrong_model": ("wrong_model", "Provider {provider!r} has no model {model!r}.", f"Name another one. {_LIST}"),
+                  f"Use another key or another model. {_LIST}"),
+    "wrong_model": ("wrong_model", "Provider {provider!r} has no model {model!r}.", f"Set another one. {_LIST}"),
     "no_route": ("no_route", "Provider {provider!r} cannot be reached at {address}: {why}.",
                  f"Check that it runs, base_url, network and proxy. {_TEST}"),
-    "cut": ("no_route", "Provider {provider!r} hung up in the middle of its answer.", "Ask again."),
+    "cut": ("no_route", "Provider {provider!r} closed the connection during its answer.", "Retry."),
     "tls": ("tls", "The certificate of {address} is not trusted: {why}.",
-            "Check base_url; where it is your own authority, name its certificate in SSL_CERT_FILE. " + _TEST),
-    "rate_limited": ("rate_limited", "Provider {provider!r} gets too many requests{wait}.", "Wait, or use another model."),
+            "Check base_url; for a private authority, set SSL_CERT_FILE to its certificate. " + _TEST),
+    "rate_limited": ("rate_limited", "Provider {provider!r} received too many requests{wait}.", "Wait, or use another model."),
     "no_quota": ("refused", "The account of provider {provider!r} has no quota or credit left.",
-                 "Top it up with the vendor, or name another provider."),
-    "overloaded": ("overloaded", "Provider {provider!r} is overloaded or out of order (HTTP {status}){wait}.",
+                 "Add credit at the vendor, or use another provider."),
+    "overloaded": ("overloaded", "Provider {provider!r} is overloaded or unavailable (HTTP {status}){wait}.",
                    "Wait, or use another model."),
-    "silent": ("timeout", "Provider {provider!r} said nothing for {response_s:g} s.",
-               "Ask again; where its models are slow, raise its response time-out."),
-    "too_slow": ("timeout", "Provider {provider!r} was not done after {total_s:g} s.",
-                 "Ask again, or ask for less; where its models are slow, raise its total time-out."),
+    "silent": ("timeout", "Provider {provider!r} sent nothing for {response_s:g} s.",
+               "Retry; if its models are slow, raise its response time-out."),
+    "too_slow": ("timeout", "Provider {provider!r} did not finish within {total_s:g} s.",
+                 "Retry, or ask for less; if its models are slow, raise its total time-out."),
     "too_long": ("refused", "The prompt is longer than model {model!r} can read.",
-                 "Hand over less, or name a model with a larger context."),
+                 "Send less, or use a model with a larger context."),
     "refused": ("refused", "Provider {provider!r} refused the request (HTTP {status}){said}.",
                 "Check the options of the provider."),
-    "declined": ("refused", "Model {model!r} declined to answer{said}.", "Word the task differently, or name another model."),
-    "unreadable": ("unparsable", "Provider {provider!r} sent an answer that cannot be read: {why}.",
-                   "Ask again, or name another model."),
-    "no_value": ("unparsable", "Model {model!r} did not answer in the form that was asked for: {why}.",
-                 "Ask again, or name another model."),
+    "declined": ("refused", "Model {model!r} declined to answer{said}.", "Rephrase the task, or use another model."),
+    "unreadable": ("unparsable", "Provider {provider!r} sent an unreadable answer: {why}.",
+                   "Retry, or use another model."),
+    "no_value": ("unparsable", "Model {model!r} did not answer in the required form: {why}.",
+                 "Retry, or use another model."),
     "cut_off": ("unparsable", "Model {model!r} was cut off after {max_tokens} tokens, before the end of its answer.",
                 "Raise max_tokens of provider {provider!r}."),
     "stopped": ("stopped", "The call of provider {provider!r} was stopped.", ""),
@@ -114,9 +114,9 @@ def fault(
     status: int = 0,
     extra: str = "",
 ) -> ProviderFault:
-    """The fault of a row of the table. ``said``: what the provider says itself; ``why``: our own words."""
+    """The fault of a row of the table. ``said``: the provider's own message; ``why``: the reason in wfe-mcp's words."""
     kind, message, hint = _ROWS[row]
-    wait = "" if retry_after_s is None else f"; it asks to wait {math.ceil(retry_after_s)} s"
+    wait = "" if retry_after_s is None else f"; it asks you to wait {math.ceil(retry_after_s)} s"
     words = {
         "provider": connection.provider, "kind": connection.kind, "model": connection.model, "status": status,
         "address": address_of(connection), "response_s": connection.response_s, "total_s": connection.total_s,
@@ -150,8 +150,8 @@ _STATUS = {
 
 
 def transport_fault(error: BaseException, connection: Connection, usage: Usage = NOTHING) -> ProviderFault:
-    """The fault of a request that got no whole answer: no connection, no trust, silence, or hung up on."""
-    import httpx2  # 75 ms of CPU; whoever has such an error has loaded it
+    """The fault of a request without a complete answer: no connection, an untrusted certificate, silence, a cut."""
+    import httpx2  # 75 ms of CPU; such an error has loaded it already
 
     tls = _tls_words(error)
     if tls:
@@ -172,7 +172,7 @@ def transport_fault(error: BaseException, connection: Connection, usage: Usage =
 
 
 def _os_words(error: BaseException) -> str:
-    """What the operating system says, without its numbers: ``Connection refused``."""
+    """The operating system's message without numbers, such as ``Connection refused``."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.strerror:
             return each.strerror
@@ -180,7 +180,7 @@ def _os_words(error: BaseException) -> str:
 
 
 def said_in_body(body: object) -> str:
-    """The message in a body of the shape that these APIs use for errors; empty for any other body."""
+    """The message in an error body of these APIs; empty for any other body."""
     if not isinstance(body, dict):
         return ""
     inner = cast("dict[str, Any]", body)
@@ -190,9 +190,9 @@ def said_in_body(body: object) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """What Retry-After asks for, in seconds: a number, or a date (RFC 9110). None when it says nothing that counts.
+    """The delay of Retry-After in seconds, from a number or a date (RFC 9110). None when it is absent or invalid.
 
-    ``headers`` in lower case. ``retry-after-ms`` is what vendors send beside it.
+    ``headers`` in lower case. Some vendors send ``retry-after-ms`` too.
     """
     for name, unit in (("retry-after-ms", 1_000.0), ("retry-after", 1.0)):
         given = headers.get(name, "")
@@ -210,7 +210,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def plainly(call: Callable[[], T]) -> T:
-    """What ``call`` returns. A fault comes out alone: nothing that was raised on the way, and no frame that holds a key."""
+    """What ``call`` returns. A fault is raised without cause, context and frames, which may hold a key."""
     kept: ProviderFault
     try:
         return call()
@@ -221,14 +221,14 @@ def plainly(call: Callable[[], T]) -> T:
 
 
 def address_of(connection: Connection) -> str:
-    """``scheme://host[:port]`` of the provider; nothing else of its address, which may hold more than it should."""
+    """``scheme://host[:port]`` of the provider, without the rest of its address, which may hold a secret."""
     parts = urlsplit(connection.base_url or VENDORS.get(connection.kind, ""))
     port = "" if parts.port is None else f":{parts.port}"
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
 def quoted(said: str, connection: Connection) -> str:
-    """What somebody else said: on one line, short, without the key."""
+    """A foreign message, on one line, shortened, without the key."""
     said = " ".join(said.split())
     if connection.api_key:
         said = said.replace(connection.api_key, "…")
@@ -236,7 +236,7 @@ def quoted(said: str, connection: Connection) -> str:
 
 
 def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault:
-    """A fault that somebody else made, held to our rules: a kind of the list, short, without the key."""
+    """The fault of a package, made to follow the rules: a known kind, shortened, without the key."""
     told = [without_hidden(quoted(str(text), connection)) for text in (raised.message, raised.hint)]
     wait = raised.retry_after_s
     is_wait = isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0
@@ -245,7 +245,7 @@ def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault
 
 
 def counted(usage: object) -> Usage:
-    """Usage that somebody else counted: what is no number from zero up counts as nothing."""
+    """The usage that a package reports; a value that is not a number of at least 0 counts as none."""
     if not isinstance(usage, Usage):
         return Usage()
     tokens = [int(each) if isinstance(each, int) and each > 0 else 0 for each in astuple(usage)[:-1]]
@@ -255,7 +255,7 @@ def counted(usage: object) -> Usage:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """``error`` and what it was raised from, in that order, each once."""
+    """``error``, its cause or context, and so on, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -264,7 +264,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _tls_words(error: BaseException) -> str:
-    """What TLS found fault with, in OpenSSL's words; empty when it was something else."""
+    """The reason of a TLS error, from OpenSSL; empty for any other error."""
     for each in _chain(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return each.verify_message

@@ -1,13 +1,13 @@
-"""How does a person stand in for a model? The prompt goes out as a file, the answer comes back as one.
+"""The manual provider: a person acts for a model, with the prompt and the answer as files.
 
-    <attempt>/manual/prompt.md     what to do, and where the output goes: to paste into any model, or to do oneself
+    <attempt>/manual/prompt.md     the task and the place of the output: paste it into any model, or do it yourself
     <attempt>/manual/answer.json   the output; or
-    <attempt>/manual/answer.md     what the model said, with the output in its last JSON block
+    <attempt>/manual/answer.md     a model's whole answer, with the output in its last JSON block
 
 Rules:
-1. Neither is the mirror of a prompt or artifact: those belong to the engine, and an edit of them means something else.
-2. An answer is looked at as often as anybody likes; one that cannot be read yet says why and may be mended.
-3. ``wfe-mcp submit`` does as well: then nobody asks for the answer any more.
+1. These files are no mirrors of a prompt or artifact: the engine owns those, and an edit of them has another meaning.
+2. Reading an answer changes nothing; an unreadable one raises a fault with the reason, and may be corrected.
+3. ``wfe-mcp submit`` works too; the answer file is then ignored.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = ["PromptFile", "answer_of", "places", "prompt_file"]
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """A prompt that waits for a person. Paths are relative to the project root.
+    """A prompt for a person. Paths are relative to the project root.
 
-    ``told``: what the person has to do, in a sentence or two. ``places``: where the answer may be put.
+    ``told``: the instructions, in a sentence or two. ``places``: the paths where the answer may be saved.
     """
 
     path: str
@@ -46,17 +46,17 @@ class PromptFile:
 def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit: str = "") -> PromptFile:
     """Write the prompt of ``task`` for a person. ``attempt``: the folder of the attempt, relative to the root.
 
-    Writing it again changes nothing but the file; an answer that is there stays. ``submit``: the command that hands an
-    answer in, up to its file.
+    Writing it again replaces only the prompt; an existing answer is kept. ``submit``: the command that submits an answer,
+    without its file.
     """
     path, places = _path(attempt), _places(attempt)
     prompt = f"{task.system.rstrip()}\n\n{task.prompt}" if task.system else task.prompt
     text = with_paragraph(prompt, ability, places[0], task.schema)
     write_atomic(root, path, text)
-    by_hand = f" Or hand in a file yourself: {submit} --path FILE" if submit else ""
+    by_hand = f" Or submit a file: {submit} --path FILE" if submit else ""
     told = (
-        f"The prompt is in {path} : give it to a model, or do what it says. Save the output as {places[0]} (or the whole "
-        f"answer as {places[1]} ); it is picked up by itself.{by_hand}"
+        f"The prompt is in {path} : give it to a model, or do the task. Save the output as {places[0]} (or the whole "
+        f"answer as {places[1]} ); wfe-mcp reads it automatically.{by_hand}"
     )
     return PromptFile(path, places, text, told)
 
@@ -64,7 +64,7 @@ def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit
 def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:
     """The answer to the prompt of this attempt; None while there is none.
 
-    Raises ProviderFault (``unparsable``) while the file holds no JSON object, and Refused (T5) for a link or the like.
+    Raises ProviderFault (``unparsable``) while the file holds no JSON object, and Refused (T5) for a link or a device.
     """
     for place in _places(attempt):
         content = read_if_there(root, place)
@@ -78,7 +78,7 @@ def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:
 
 
 def places(attempt: str) -> tuple[str, tuple[str, str]]:
-    """Where the prompt of an attempt is, and where its answer may be put."""
+    """The path of an attempt's prompt, and the paths where its answer may be saved."""
     return _path(attempt), _places(attempt)
 
 
@@ -91,11 +91,11 @@ def _places(attempt: str) -> tuple[str, str]:
 
 
 def _unreadable(place: str, content: bytes) -> ProviderFault:
-    hint = "Correct the file and save it again: it is looked at again by itself."
+    hint = "Correct and save the file; it is read again automatically."
     if place.endswith(".md"):
-        return ProviderFault("unparsable", f"'{place}' holds no ```json block with an object.", hint)
+        return ProviderFault("unparsable", f"'{place}' has no ```json block with an object.", hint)
     try:
         parse_json(content)
     except Refused as no:
         return ProviderFault("unparsable", f"'{place}' cannot be read: {no.message}", hint)
-    return ProviderFault("unparsable", f"'{place}' holds JSON, but no object.", hint)
+    return ProviderFault("unparsable", f"'{place}' holds JSON, but not an object.", hint)

@@ -1,14 +1,14 @@
-"""Where does a worker without our tools put its output, and how is it found again?
+"""The output of a worker without tools: the paragraph that requests it, and how it is read.
 
     local-write   a file in the project, named in the prompt
     local-read    the last block of JSON in its answer, which is saved under the name in the prompt
-    write-only    a file to download, named in the prompt; a person brings it to its place
+    write-only    a file to download, named in the prompt; a person saves it there
     none          the last block of JSON in its answer
 
 Rules (S0-43):
-1. The prompt ends with one paragraph that says so, and with the schema.
-2. The file counts before the answer; in an answer the last block counts that is a JSON object.
-3. Nothing is validated here: the value walks the same way as every submitted artifact.
+1. The prompt ends with a paragraph that says so, and with the schema.
+2. The file takes precedence over the answer; in an answer, the last block that is a JSON object counts.
+3. The value is not validated here: it is submitted like every artifact.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _PARAGRAPHS: dict[FsAbility, str] = {
 
 
 def output_paragraph(ability: FsAbility, place: str, schema: Mapping[str, Any]) -> str:
-    """What the end of a prompt says of the output. ``place``: its path, relative to the project root."""
+    """The last paragraph of a prompt, about the output. ``place``: its path, relative to the project root."""
     text = _PARAGRAPHS[ability].format(place=place, name=place.rpartition("/")[2])
     shown = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return f"## Your output\n\n{text}\n\nIt must be one JSON object that matches this JSON Schema:\n\n```json\n{shown}\n```\n"
 
 
 def with_paragraph(prompt: str, ability: FsAbility, place: str, schema: Mapping[str, Any]) -> str:
-    """The whole text for a worker: what it shall do, then where the output goes."""
+    """``prompt`` followed by its output paragraph."""
     return f"{prompt.rstrip()}\n\n{output_paragraph(ability, place, schema)}"
 
 
 def clear_place(root: Path, place: str) -> None:
-    """Make the folder of ``place``, and take away what an earlier try left there: it is no answer to this one."""
+    """Create the folder of ``place`` and remove the file of an earlier attempt there."""
     parts = parts_of(place)
-    write_atomic(root, place, b"")  # makes the folders, and refuses what is no plain file
+    write_atomic(root, place, b"")  # creates the folders, and refuses any path that is not a regular file
     with walk(root, parts[:-1]) as folder:
         folder.remove(parts[-1])
 
@@ -71,7 +71,7 @@ def value_at(root: Path, place: str) -> dict[str, Any] | None:
 
 
 def value_in(text: str) -> dict[str, Any] | None:
-    """The last JSON object among the fenced blocks of an answer, else the whole of it; None when there is none."""
+    """The last JSON object among the fenced blocks of an answer, else the whole answer; None when there is none."""
     for block in reversed([*_blocks(text)]):
         if (value := _object(block)) is not None:
             return value
@@ -90,7 +90,7 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """What stands between fences, in order. A block that is never closed goes to the end: answers get cut off."""
+    """The contents of the fenced blocks, in order. An unclosed block extends to the end: answers get cut off."""
     fence, held = "", list[str]()
     for line in text.splitlines(keepends=True):
         bare = line.strip()

@@ -1,7 +1,7 @@
-"""What does a provider of an installed package offer, and can it be used?
+"""The interface of providers in installed packages, and its checks.
 
-The entry point (group ``wfe_mcp.providers``) leads to an object that is a ``PackageProvider``: a module with these
-functions will do. ``plugin_calls.py`` is the only one that calls it.
+The entry point (group ``wfe_mcp.providers``) names a ``PackageProvider``: an object, or a module, with these functions.
+Only ``plugin_calls.py`` calls it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,37 +17,37 @@ _FACTS = ("needs_key", "needs_model")
 
 
 class PackageProvider(Protocol):
-    """What every provider of a package offers.
+    """The interface of every provider of a package.
 
-    It may say ``needs_key = True`` and ``needs_model = True`` of itself: then it is not called without one.
+    With ``needs_key = True`` or ``needs_model = True`` it is not called without one.
     """
 
     def ask(
         self, connection: Connection, question: Question, listener: Listener, should_stop: ShouldStop
     ) -> Answer:  # fmt: skip
-        """The answer to one question; ``value`` where it has a schema. Raises ProviderFault, and ends when told to stop.
+        """The answer to one question; ``value`` where it has a schema. Raises ProviderFault; ends once ``should_stop`` is True.
 
-        It is announced and reported by us, with the usage of the answer. Several threads may call at once.
+        wfe-mcp announces and reports the call, with the usage of the answer. Several threads may call at once.
         """
         ...
 
 
 class WorkingProvider(PackageProvider, Protocol):
-    """A provider that works with tools. One without ``work`` is asked for the output of a task as for an answer."""
+    """A provider that works with tools. One without ``work`` gets a task as a question for its output."""
 
     def work(self, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop) -> Worked:
-        """How the task ended. Who calls a model more than once announces each call to ``listener``, before it is made.
+        """How the task ended. A provider that calls a model more than once announces each call to ``listener`` beforehand.
 
-        Whoever uses ``task.tools`` calls their ``run``; that is told to ``listener`` by us, and bounded.
+        It uses ``task.tools`` through their ``run``; wfe-mcp reports these calls to ``listener`` and limits them.
         """
         ...
 
 
 class ListingProvider(PackageProvider, Protocol):
-    """A provider that can say which models it has."""
+    """A provider that can list its models."""
 
     def list_models(self, connection: Connection) -> Sequence[str]:
-        """Their names, the best first. Nothing is asked of a model."""
+        """Their names, the best first, without a call to a model."""
         ...
 
 
@@ -58,7 +58,7 @@ ListModels = Callable[[Connection], object]
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What a package's provider offers. ``work``, ``list_models``: None where it does not."""
+    """The functions of a package's provider. ``work``, ``list_models``: None where it has none."""
 
     plugin: PlugIn
     ask: Ask
@@ -69,25 +69,25 @@ class Offered:
 
 
 def offered(kind: str) -> Offered:
-    """What the provider named ``kind`` offers; its package is loaded. Raises PlugInFault."""
+    """The functions of the provider named ``kind``; loads its package. Raises PlugInFault."""
     plugin = plugins("providers").get(kind)
     if plugin is None:
-        raise PlugInFault(f"no installed package brings providers of kind {kind!r}")
+        raise PlugInFault(f"no installed package provides kind {kind!r}")
     return offered_by(plugin)
 
 
 def offered_by(plugin: PlugIn) -> Offered:
-    """What ``plugin`` offers, loaded and looked at. Raises PlugInFault."""
+    """The functions of ``plugin``, loaded and checked. Raises PlugInFault."""
     found: Any = plugin.load()
     if isinstance(found, type):
-        raise plugin.fault(f"it is the class {found.__name__}; name an object of it")
+        raise plugin.fault(f"it is the class {found.__name__}, but must be an instance")
     ask = _function(plugin, found, "ask")
     if ask is None:
-        raise plugin.fault("a provider has a function 'ask'")
+        raise plugin.fault("it has no function 'ask'")
     facts = {name: _attribute(plugin, found, name) for name in _FACTS}
     for name, value in facts.items():
         if value not in (None, True, False):
-            raise plugin.fault(f"its {name} is True or False, not {type(value).__name__}")
+            raise plugin.fault(f"its {name} must be True or False, not {type(value).__name__}")
     return Offered(
         plugin, cast("Ask", ask), cast("Work | None", _function(plugin, found, "work")),
         cast("ListModels | None", _function(plugin, found, "list_models")),
@@ -99,7 +99,7 @@ def _function(plugin: PlugIn, found: object, name: str) -> object:
     """Its function ``name``; None where it has none."""
     value = _attribute(plugin, found, name)
     if value is not None and not callable(value):
-        raise plugin.fault(f"its {name} is a function, not {type(value).__name__}")
+        raise plugin.fault(f"its {name} must be a function, not {type(value).__name__}")
     return value
 
 

@@ -1,12 +1,12 @@
-"""How is a model asked that the code of an installed package reaches?
+"""Calls to providers of installed packages.
 
-    loaded at the first use ──► announced ──► ask | work, in a thread of its own ──► Answer | Worked
-                                                 └ stopped, or out of time: it is waited for a little, then left alone
+    loaded at the first use ──► announced ──► ask | work, in a separate thread ──► Answer | Worked
+                                                 └ stopped, or out of time: after a short grace period, abandoned
 
 Rules:
-1. What the package answers is looked at, never believed: its type, its usage, that it is JSON. Whether it matches the
-   schema is judged where every answer is.
-2. What its code raises is a fault: a ``ProviderFault`` in our words, anything else ``other``. No key is in either.
+1. The package's answer is checked: its type, its usage, that it is JSON. The schema is checked where every answer's is.
+2. An exception of its code becomes a fault: a ``ProviderFault`` keeps its kind, any other is ``other``. Neither
+   contains a key.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = ["ask_package", "models_of_package", "work_package"]
 
 _TICK_S = 0.2
 _GRACE_S = 5.0
-"""How long code that was told to stop may take to say what it has."""
+"""Grace period for code that was asked to stop, in seconds."""
 
 _LIST_S = 30.0
 _ENDINGS = ("done", "tool_limit", "timed_out", "no_answer")
@@ -65,7 +65,7 @@ T = TypeVar("T", Answer, Worked)
 def ask_package(
     connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
 ) -> Answer:  # fmt: skip
-    """The answer of the package's provider. Raises ProviderFault; what ``listener.before_call`` raises comes out as it is."""
+    """The answer of the package's provider. Raises ProviderFault; an error of ``listener.before_call`` is raised unchanged."""
 
     def asked() -> Answer:
         found = _usable(connection)
@@ -83,7 +83,7 @@ def ask_package(
 def work_package(
     connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
 ) -> Worked:  # fmt: skip
-    """How the task ended. A provider without ``work`` is asked for the output, and again for what is wrong with it."""
+    """How the task ended. A provider without ``work`` is asked for the output, and again with the errors found."""
 
     def worked() -> Worked:
         work = _usable(connection).work
@@ -109,7 +109,7 @@ def models_of_package(connection: Connection) -> tuple[str, ...]:
 
 
 def _usable(connection: Connection) -> Offered:
-    """What the package offers, loaded with the first use. Raises ProviderFault when it is not to be called."""
+    """The package's functions, loaded at the first use. Raises ProviderFault when the connection is incomplete."""
     if connection.api_key:
         hide(connection.api_key)
     try:
@@ -148,22 +148,22 @@ def _worked_with(
             raise
         text = watched.late.text if isinstance(watched.late, Worked) else heard.text
         if watched.ended == "stopped":
-            return Worked("cancelled", None, text, raised.usage, connection.model, "It was stopped.")
-        why = f"It was not done after {total_s:g} s, which is the limit."
+            return Worked("cancelled", None, text, raised.usage, connection.model, "The work was stopped.")
+        why = f"The work did not finish within its limit of {total_s:g} s."
         return Worked("timed_out", None, text, raised.usage, connection.model, why)
 
 
 def _asked_for(
     connection: Connection, task: Task, listener: Listener | None, should_stop: ShouldStop
 ) -> Worked:  # fmt: skip
-    """The output as the answer to a question; what is wrong with one is said in the next."""
+    """The output as the answer to a question; errors of an output are part of the next question."""
     until = monotonic() + (task.limits.total_s or connection.total_s)
     question = Question(task.prompt, task.system, task.schema)
     usage, text, model = Usage(), "", connection.model
     for _ in range(task.limits.invalid_outputs + 1):
         left_s = until - monotonic()
         if left_s <= 0:
-            return Worked("timed_out", None, text, usage, model, "It was not done in the time that it had.")
+            return Worked("timed_out", None, text, usage, model, "The work did not finish within its time limit.")
         try:
             answer = ask_package(
                 replace(connection, total_s=min(connection.total_s, left_s)), question, listener, should_stop
@@ -171,7 +171,7 @@ def _asked_for(
         except ProviderFault as raised:
             raised.usage = usage = usage + raised.usage
             if raised.kind == "stopped":
-                return Worked("cancelled", None, text, usage, model, "It was stopped.")
+                return Worked("cancelled", None, text, usage, model, "The work was stopped.")
             if raised.kind != "unparsable":
                 raise
             faults = [raised.message]
@@ -183,15 +183,15 @@ def _asked_for(
                 return Worked("done", value, answer.text, usage, model)
         wrong = _WRONG.format(prompt=task.prompt, output=text, faults="\n".join(faults))
         question = replace(question, prompt=wrong)
-    why = f"Its output was not valid {task.limits.invalid_outputs + 1} times, which is the limit."
+    why = f"Its output was invalid {task.limits.invalid_outputs + 1} times, which is the limit."
     return Worked("no_answer", None, text, usage, model, why)
 
 
 @dataclass(slots=True)
 class _Watched:
-    """Code of a package that nobody waits for longer than it is wanted.
+    """Runs code of a package with a time limit and a stop signal.
 
-    ``ended``: why it was left before it was done. ``late``: what it returned all the same, soon after.
+    ``ended``: why it was abandoned. ``late``: what it returned within the grace period.
     """
 
     connection: Connection
@@ -201,7 +201,7 @@ class _Watched:
     late: object = None
 
     def heard_by(self, heard: CallEvents, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
-        """What ``read`` makes of what ``call`` returns, with the usage of the whole. Raises ProviderFault."""
+        """``read`` applied to the result of ``call``, with the total usage. Raises ProviderFault."""
         try:
             made = read(self.called(call))
         except ProviderFault as raised:
@@ -218,7 +218,7 @@ class _Watched:
         return replace(made, usage=usage)
 
     def called(self, call: Callable[[ShouldStop], object]) -> object:
-        """What ``call`` returns, within the time. Raises ProviderFault, whatever the package's code raises."""
+        """The result of ``call``, within the time limit. Raises ProviderFault for any exception of the package."""
         running, is_over = _Running(call), threading.Event()
         until = monotonic() + self.total_s
         thread = threading.Thread(
@@ -243,7 +243,7 @@ class _Watched:
             return running.value
         if isinstance(error, ProviderFault):
             told = in_our_words(error, self.connection)
-            told.kind = "other" if told.kind == "stopped" else told.kind  # nobody told it to
+            told.kind = "other" if told.kind == "stopped" else told.kind  # no stop was requested
             raise told from None
         # The traceback without the error itself, whose text may hold anything.
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -268,37 +268,37 @@ class _Running:
 
 
 def _answer(connection: Connection, question: Question, given: object) -> Answer:
-    """The answer as a package gave it, looked at."""
+    """The answer of a package, checked."""
     if not isinstance(given, Answer):
-        raise fault("other", connection, said=f"it answered with {type(given).__name__}, which is no Answer")
+        raise fault("other", connection, said=f"it returned {type(given).__name__} instead of an Answer")
     usage = counted(given.usage)
     value = None if question.schema is None else _object(connection, given.value, given.text, usage)
     if question.schema is not None and value is None:
-        raise fault("unreadable", connection, usage=usage, why="there is no JSON object in it")
+        raise fault("unreadable", connection, usage=usage, why="it contains no JSON object")
     return Answer(str(given.text), value, usage, _model(connection, given.model))
 
 
 def _output(connection: Connection, given: object) -> Worked:
-    """The end of a task as a package gave it, looked at."""
+    """The result of a package's task, checked."""
     if not isinstance(given, Worked):
-        raise fault("other", connection, said=f"it ended with {type(given).__name__}, which is no Worked")
+        raise fault("other", connection, said=f"it returned {type(given).__name__} instead of a Worked")
     usage, model = counted(given.usage), _model(connection, given.model)
     ending = given.ending if given.ending in _ENDINGS else "no_answer"
     value = _object(connection, given.value, given.text, usage) if ending == "done" else None
     if ending == "done" and value is None:
-        return Worked("no_answer", None, str(given.text), usage, model, "There is no JSON object in what it handed in.")
+        return Worked("no_answer", None, str(given.text), usage, model, "Its output contains no JSON object.")
     return Worked(ending, value, str(given.text), usage, model, quoted(str(given.why), connection))
 
 
 def _object(connection: Connection, value: object, text: object, usage: Usage) -> dict[str, Any] | None:
-    """The value of an answer, else the one that its text holds."""
+    """The value of an answer, else the JSON object in its text."""
     found = value if value is not None else value_in(str(text))
     if not isinstance(found, dict):
         return None
     try:
         return cast("dict[str, Any]", json.loads(canonical_json(cast("object", found))))
     except (TypeError, ValueError, RecursionError) as wrong:
-        raise fault("unreadable", connection, usage=usage, why=f"it is no JSON: {wrong}") from None
+        raise fault("unreadable", connection, usage=usage, why=f"it is not JSON: {wrong}") from None
 
 
 def _model(connection: Connection, model: object) -> str:

@@ -1,8 +1,8 @@
-"""What does a call cost, and how many tokens is a text? Prices come with the installed genai-prices; nothing is downloaded.
+"""Costs of calls and estimates of tokens. Prices come from the installed genai-prices, without downloads.
 
 Rules:
-1. A price that nobody knows is None, never 0.
-2. What a provider says itself about its cost wins.
+1. An unknown price is None, never 0.
+2. A cost reported by the provider takes precedence.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _VENDORS: dict[ProviderKind, str] = {
 }  # fmt: skip
 _BYTES_PER_TOKEN = 3
 IMAGE_TOKENS = 1_600
-"""About how many tokens a picture is: the most that vendors count for one."""
+"""The estimate for an image: the most tokens that vendors count for one."""
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens ``text`` is: one per three bytes of UTF-8, rounded up.
+    """An estimate of the tokens in ``text``: one per three bytes of UTF-8, rounded up.
 
-    Tokenizers differ per model, and none is loaded for this. English prose is nearer four bytes a token, code three, CJK
-    three (one character): the estimate is rather too high, as a cap needs it.
+    Tokenizers differ per model, and none is loaded for this. English prose has about four bytes per token, code three,
+    CJK three (one character): the estimate errs on the high side, as a cap requires.
     """
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
 def cost_usd(kind: ProviderKind, model: str, usage: Usage, *, base_url: str | None = None) -> float | None:
-    """What ``usage`` of ``model`` costs. None where neither the provider nor the price list knows.
+    """The cost of ``usage`` of ``model`` in US dollars. None where neither the provider nor the price list has it.
 
     ``base_url`` finds the vendor behind an openai-compatible address; a model on this machine has no price.
     """
@@ -58,7 +58,7 @@ def cost_usd(kind: ProviderKind, model: str, usage: Usage, *, base_url: str | No
 
 
 def context_tokens(kind: ProviderKind, model: str, *, base_url: str | None = None) -> int | None:
-    """How many tokens ``model`` can read at once; None where the list does not say."""
+    """The context window of ``model`` in tokens; None where the list has none."""
     from genai_prices.data_snapshot import get_snapshot  # 0.15 s of CPU, as above
 
     where = {"provider_id": None, "provider_api_url": None, **(_where(kind, base_url) or {})}

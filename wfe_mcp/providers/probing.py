@@ -1,8 +1,8 @@
-"""Does a provider answer, which models does it have, and which ones run on this machine?
+"""Tests of a provider's connection, its list of models, and the discovery of model servers on this machine.
 
 Rules:
-1. A list of models costs nothing and is asked for first; only a real, smallest call says that key and model work.
-2. Nothing here raises for what a provider does: a test that fails is an answer. ``list_models`` alone raises.
+1. The list of models costs nothing and comes first; only a minimal real call proves that key and model work.
+2. A failed test is a result, not an exception. Only ``list_models`` raises.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCAL: Mapping[str, tuple[int, str]] = {
     "vLLM": (8000, "/v1"),
     "Docker Model Runner": (12434, "/engines/v1"),
 }
-"""Programs that run models on this machine: the port and path where each usually is."""
+"""Programs that serve models on this machine → their default port and path."""
 
 _QUESTION = Question("Answer with the one word: ok")
 _MOST_TOKENS = 512
@@ -42,9 +42,9 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What a test found. ``latency_s``: of the real call, None when none was answered.
+    """The result of a test. ``latency_s``: of the real call, None without an answer.
 
-    ``model_found``: None when nothing could be found out. ``models``: what the provider lists, empty when it lists nothing.
+    ``model_found``: None when unknown. ``models``: those that the provider lists.
     """
 
     latency_s: float | None
@@ -55,13 +55,13 @@ class Tested:
 
     @property
     def ok(self) -> bool:
-        """Whether the provider can be used as it is."""
+        """True when the provider can be used."""
         return self.fault is None
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A program on this machine that serves models. ``needs_key``: it does not even list them without one."""
+    """A program on this machine that serves models. ``needs_key``: it lists them only with a key."""
 
     name: str
     base_url: str
@@ -72,19 +72,19 @@ class Local:
 def try_connection(
     connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never
 ) -> Tested:  # fmt: skip
-    """Lists the models, then asks the smallest question there is: one call, which ``listener`` hears like every call."""
+    """List the models, then make one minimal call, which is announced to ``listener`` like every call."""
     try:
         models = list_models(connection)
     except ProviderFault as raised:
         if raised.kind in ("no_route", "tls", "not_configured", "not_installed"):
             return Tested(None, None, (), raised.usage, raised)
-        models = ()  # not everybody lists what they have; whether the key is right is for the call to say
+        models = ()  # not every provider lists its models; the call shows whether the key is valid
     least = replace(connection, max_tokens=min(connection.max_tokens, _MOST_TOKENS))
     began = monotonic()
     try:
         usage = ask(least, _QUESTION, listener, should_stop).usage
     except ProviderFault as raised:
-        # A model that thinks longer than the smallest question allows has answered all the same.
+        # A model that reasons beyond the small token limit has still answered.
         if raised.kind != "unparsable" or not raised.usage.output_tokens:
             found = False if raised.kind == "wrong_model" else connection.model in models or None
             return Tested(None, found, models, raised.usage, _with_names(raised, connection, models))
@@ -93,9 +93,9 @@ def try_connection(
 
 
 def list_models(connection: Connection) -> tuple[str, ...]:
-    """The names of the models that a provider has, in its order. Raises ProviderFault."""
+    """The names of a provider's models, in its order. Raises ProviderFault."""
     if facts_of(connection.kind).is_installed:
-        from wfe_mcp.providers.plugin_calls import models_of_package  # who has no such package never loads it
+        from wfe_mcp.providers.plugin_calls import models_of_package  # loaded only for such a package
 
         return models_of_package(connection)
     checked(replace(connection, model=connection.model or "any"))
@@ -119,7 +119,7 @@ def _with_names(raised: ProviderFault, connection: Connection, models: tuple[str
     if raised.kind != "wrong_model" or not models:
         return raised
     near = nearest(connection.model, models) or models[:_NAMED]
-    raised.hint = f"Name another one; nearest of the {len(models)} it has: {', '.join(near)}."
+    raised.hint = f"Set another one. Nearest of its {len(models)} models: {', '.join(near)}."
     return raised
 
 

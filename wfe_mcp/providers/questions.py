@@ -1,4 +1,4 @@
-"""How is a model asked one question over HTTP, or by the code of a package?"""
+"""One question to a model, over HTTP or through a package's provider."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from wfe_mcp.workspace.config.provider_kinds import facts_of
 __all__ = ["HTTP_KINDS", "ask", "checked"]
 
 HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
-"""The kinds of provider that are asked over HTTP, so here."""
+"""The kinds of provider that are called over HTTP."""
 
 
 def ask(
     connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
 ) -> Answer:  # fmt: skip
-    """The answer of a model, by one streamed request. Raises ProviderFault; ``stopped`` when ``should_stop`` said so.
+    """The answer of a model, by one streamed request. Raises ProviderFault; ``stopped`` when ``should_stop`` is True.
 
-    Blocks this thread, which must not be that of an event loop. What ``listener.before_call`` raises comes out as it is.
+    Blocks this thread, which must not run an event loop. An exception of ``listener.before_call`` is raised unchanged.
     """
     if facts_of(connection.kind).is_installed:
-        from wfe_mcp.providers.plugin_calls import ask_package  # it needs this module
+        from wfe_mcp.providers.plugin_calls import ask_package  # it imports this module
 
         return ask_package(connection, question, listener, should_stop)
     checked(connection)
@@ -44,7 +44,7 @@ def ask(
 
 
 def checked(connection: Connection) -> None:
-    """Refuse what cannot be asked over HTTP: another kind, no key, no model, no address, a key in plain text."""
+    """Refuse a connection that cannot be used over HTTP: other kind, no key, no model, no address, unencrypted key."""
     if connection.kind not in HTTP_KINDS:
         raise fault("not_http", connection)
     if connection.kind in VENDORS and not connection.api_key:

@@ -1,4 +1,4 @@
-"""How does a model over HTTP, or behind the code of a package, work on a task with tools?"""
+"""A task with tools for a model, over HTTP or through a package's provider."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["work"]
 def work(
     connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
 ) -> Worked:  # fmt: skip
-    """How the task ended: done, or at one of its limits with what was said last.
+    """How the task ended: done, or at one of its limits with the model's last text.
 
     Raises ProviderFault when the provider fails; its usage is that of all calls so far. Blocks this thread, which must not
-    be that of an event loop. What ``listener`` or ``task.validate`` raise comes out as it is.
+    run an event loop. Exceptions of ``listener`` or ``task.validate`` are raised unchanged.
     """
     if facts_of(connection.kind).is_installed:
-        from wfe_mcp.providers.plugin_calls import work_package  # who has no such package never loads it
+        from wfe_mcp.providers.plugin_calls import work_package  # loaded only for such a package
 
         return work_package(connection, task, listener, should_stop)
     checked(connection)
@@ -42,8 +42,8 @@ def work(
             if ended.why == "too_slow":
                 raise fault("too_slow", connection, usage=tally.usage) from None
             if ended.why == "stopped":
-                return Worked("cancelled", None, tally.text, tally.usage, connection.model, "It was stopped.")
-            why = f"It was not done after {task.limits.total_s:g} s, which is the limit."
+                return Worked("cancelled", None, tally.text, tally.usage, connection.model, "The work was stopped.")
+            why = f"The work did not finish within its limit of {task.limits.total_s:g} s."
             return Worked("timed_out", None, tally.text, tally.usage, connection.model, why)
 
     return plainly(done)

@@ -1,1 +1,1 @@
-"""How does a client speak MCP with the engine? Import nothing here: ``front`` answers before the SDK is loaded."""
+"""The MCP server over stdio. This module imports nothing: ``front`` answers before the SDK is loaded."""

@@ -1,10 +1,10 @@
-"""What does the client talk to?
+"""The MCP server application.
 
     frame ──► SDK ──► WfeServer.call_tool ──► arguments ──► tool ──► views.answers ──► envelope ──► result
 
 Rules:
-1. Every failure of a call becomes an envelope here and nowhere else: a refusal as it was raised, a crash as ``internal``
-   with its traceback in the log. Only errors of the protocol itself stay JSON-RPC errors.
+1. Every failure of a call becomes an envelope, here only: a refusal unchanged, a crash as ``internal`` with its traceback
+   in the log. Only protocol errors stay JSON-RPC errors.
 2. The list of tools never changes within a process; the front's cache relies on it.
 """
 
@@ -42,11 +42,11 @@ __all__ = ["INSTRUCTIONS", "WfeServer"]
 
 INSTRUCTIONS = (
     "wfe is the referee of this project's workflows. Call status first: it lists open runs and, in next, the call to "
-    "make now. To begin planned, tested or reviewed work: list_templates, then start_run.\n"
+    "make now. To start planned, tested or reviewed work: list_templates, then start_run.\n"
     "Then repeat: start_phase (prompt and output schema) → do the work → submit_artifact. The server checks the schema, "
-    "runs the tests and asks the human where the template says so. Follow next[0]; fill what its need points to. On "
-    "ok:false read error.hint and details, mend what they name and call again. needs_human is no failure: tell the user "
-    "what error.hint says, then call status with wait_s. Never edit .wfe/, never approve for the human, and report only "
+    "runs the tests and asks the user where the template says so. Follow next[0]; fill what its need points to. On "
+    "ok:false read error.hint and details, fix what they name and call again. needs_human is not a failure: show the user "
+    "error.hint, then call status with wait_s. Never edit .wfe/, never approve for the user, and report only "
     "what the server confirmed."
 )
 
@@ -56,7 +56,7 @@ log = logging.getLogger("wfe_mcp.server")
 
 
 def _leave_logging_alone(level: object = None) -> None:
-    """The SDK would import rich (40 ms) to colour a log that no terminal shows; cli and stdio set the log up."""
+    """Replaces the SDK's set-up, which imports rich (40 ms) to colour a log; cli and stdio configure the log."""
 
 
 sdk_server.configure_logging = _leave_logging_alone  # pyright: ignore[reportPrivateImportUsage] - there is no switch for it
@@ -83,7 +83,7 @@ class WfeServer(MCPServer[None]):
     async def serve(self, incoming: Any, outgoing: Any, *, greeted: bool = False) -> None:
         """Serve one client over two streams of ``SessionMessage`` until the incoming one ends.
 
-        ``greeted``: a stateless client has its lists already; its next message may be a call in a minute from now.
+        ``greeted``: a stateless client has its lists already; its next message may be a much later call.
         """
         self._greeted = greeted
         low = self._lowlevel_server
@@ -93,8 +93,8 @@ class WfeServer(MCPServer[None]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Answer one call: always with an envelope, or with a question to the person at the client."""
-        assert context is not None  # the SDK always passes it; nothing of ours calls tools from within
+        """Answer one call, with an envelope or with a question to the user through the client."""
+        assert context is not None  # the SDK always passes it; no code here calls tools
         try:
             if self._must_ask_roots(context):
                 return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
@@ -114,13 +114,13 @@ class WfeServer(MCPServer[None]):
             raise unknown_tool(name, list(self._tools))
         accepted = checked(tool, arguments)
         engine = await self.place.engine(partial(self._roots, context))
-        if name != "status" or accepted.get("run"):  # else nothing is waited for: ``_begin`` starts it after the answer
+        if name != "status" or accepted.get("run"):  # otherwise ``_begin`` starts it after the answer
             self._start(no_roots)
         call = ToolRequest(engine, self.place, by_client(context), context, self._go_on)
         return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:
-        """The envelope of a refusal, with the state of the run and what to do next where they can be told."""
+        """The envelope of a refusal, with the run's state and the next calls where they are known."""
         run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
         try:
             engine = await self.place.engine(partial(self._roots, context))
@@ -128,10 +128,10 @@ class WfeServer(MCPServer[None]):
         except Refused:
             pass
         except Exception:
-            log.exception("the state of run %s could not be told", run)
+            log.exception("the state of run %s could not be read", run)
         return Envelope(False, summary=refused.message, error=refused)
 
-    # -- where we are, and what runs in the background ---------------------------------------------------------------
+    # -- the project and the background work -------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _alive(self, server: MCPServer[None]) -> AsyncGenerator[None]:
@@ -149,7 +149,7 @@ class WfeServer(MCPServer[None]):
                 await self.place.close()
 
     async def _begin(self, ctx: ServerRequestContext[None, Any], call_next: CallNext) -> HandlerResult:
-        """The worker starts once the client has shown itself, unless its folders can only be asked for in a call."""
+        """Start the worker after the client's first message, unless its folders can only be asked for within a call."""
         answer = await call_next(ctx)
         if ctx.method != "initialize" and not self._folders_come_later(ctx.session):
             self._start(partial(roots_of, ctx.session))
@@ -164,7 +164,7 @@ class WfeServer(MCPServer[None]):
             self._background.start_soon(self.place.start, ask_roots)
 
     def _folders_come_later(self, session: ServerSession) -> bool:
-        """True when only a call can bring the folders of the client: the stateless protocol has no other way to ask."""
+        """True when the client's folders can be asked for only within a call, as in the stateless protocol."""
         capabilities = session.client_capabilities
         return (
             is_modern(session.protocol_version)
@@ -176,7 +176,9 @@ class WfeServer(MCPServer[None]):
     def _must_ask_roots(self, context: Ctx) -> bool:
         if self._asked_roots or not self._folders_come_later(context.session):
             return False
-        self._asked_roots = True  # once: a client that does not know the question would never get an answer
+        self._asked_roots = (
+            True  # once: a client that does not support the question would otherwise never get an answer
+        )
         return True
 
     async def _roots(self, context: Ctx) -> Sequence[str]:
@@ -187,5 +189,5 @@ class WfeServer(MCPServer[None]):
 
 
 def _crash(name: str) -> Refused:
-    return Refused("internal", f"{name} failed inside the server; nothing was changed by it, or all of it was.",
-                   "The traceback is in the server's log. Call status to see where the run stands; please report it.")  # fmt: skip
+    return Refused("internal", f"{name} failed inside the server. The change was made completely or not at all.",
+                   "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.")  # fmt: skip

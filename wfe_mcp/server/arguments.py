@@ -1,10 +1,10 @@
-"""Are the arguments of a call what its tool takes?
+"""Validates the arguments of tool calls.
 
 Rules:
 1. Unknown names and wrong types are refused, all at once, each with a JSON pointer and what was expected.
-2. ``null`` for an optional argument is the same as leaving it out.
+2. ``null`` for an optional argument is the same as omitting it.
 3. Nothing is converted: text that looks like JSON or like a number stays text.
-4. Text that nothing can keep (NUL, half a character) or that is too long goes no further.
+4. Text that cannot be stored (NUL, a lone surrogate) or is too long is refused.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _SHOWN_CHARS = 80
 
 
 def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments to call the body of ``tool`` with. Refuses ``bad_argument``."""
+    """The validated arguments for the body of ``tool``. Refuses ``bad_argument``."""
     known: dict[str, Any] = tool.parameters.get("properties", {})
     required: list[str] = tool.parameters.get("required", [])
     given = {name: value for name, value in arguments.items() if value is not None or name in required}
@@ -37,14 +37,14 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as exc:
         details += [_wrong(error, known) for error in exc.errors(include_url=False)]
     if details:
-        raise Refused("bad_argument", _told(tool.name, details), "Call it again with the arguments that details name.",
+        raise Refused("bad_argument", _told(tool.name, details), "Call it again with the arguments named in details.",
                       tuple(details))  # fmt: skip
     refuse_unkept(accepted)
     return accepted
 
 
 def unknown_tool(name: str, tools: list[str]) -> Refused:
-    """The refusal of a tool that does not exist."""
+    """The refusal for an unknown tool."""
     near = nearest(name, tools)
     hint = f"Did you mean {near[0]!r}?" if near else f"Tools: {', '.join(tools)}."
     detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
@@ -60,7 +60,7 @@ def _told(tool: str, details: list[Detail]) -> str:
 def _unknown(name: str, known: Mapping[str, Any]) -> Detail:
     near = nearest(name, known)
     guess = f"; did you mean {near[0]!r}?" if near else ""
-    return Detail(pointer(name[:_SHOWN_CHARS]), f"is no argument of this tool{guess}", expected=sorted(known))
+    return Detail(pointer(name[:_SHOWN_CHARS]), f"is not an argument of this tool{guess}", expected=sorted(known))
 
 
 def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
@@ -71,7 +71,7 @@ def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
 
 
 def _plain(error: ErrorDetails) -> str:
-    """The fault in words that name no library."""
+    """The error message, without a library's terms."""
     context: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
         case "missing":
@@ -97,7 +97,7 @@ def _plain(error: ErrorDetails) -> str:
 
 
 def _small(value: object) -> object:
-    """What was found, short enough to quote."""
+    """The found value, short enough to quote."""
     if value is None:
         return "null"
     if isinstance(value, bool | int | float):

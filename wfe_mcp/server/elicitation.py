@@ -1,11 +1,11 @@
-"""How is a person asked through the client: with the address of the decision page, or with a form?
+"""Asks the user through the client, with the address of the decision page or with a form (MCP elicitation).
 
-    2026-07-28        the call ends with "input required" and comes again with the answer: nothing is kept meanwhile
+    2026-07-28        the call ends with "input required" and is repeated with the answer, without state in between
     handshake eras    the client is asked while the call waits, at most ``FORM_WAIT_S``
 
-An address is best: the client only opens it, and the person decides on our page. That they opened it decides nothing.
-The form has a field to type into: a client that accepts by itself sends an empty form, which decides nothing. What an
-answer counts for, ``views.decisions.answer_form`` and ``answer_page`` say.
+An address is preferred: the client only opens it, and the user decides on the page. Opening it decides nothing. The form
+has a text field: a client that accepts automatically sends an empty form, which decides nothing. The functions
+``views.decisions.answer_form`` and ``answer_page`` evaluate an answer.
 """
 
 from contextlib import suppress
@@ -40,10 +40,10 @@ __all__ = [
 ]
 
 KEY = "wfe-approval:"
-"""Followed by the id of the stored request: it outlives this process, so no state travels through the client."""
+"""Prefix of the id of the stored request, which outlives this process, so the client carries no state."""
 
 PAGE_KEY = "wfe-page:"
-"""The same, where the client was asked to open the page: whatever comes back with it is no decision."""
+"""The prefix where the client opens the page: its answer is never a decision."""
 
 FORM_WAIT_S = 40.0
 """A call ends before the shortest time-out of a client (60 s); the stored request stays open."""
@@ -53,7 +53,7 @@ TYPED_CHARS = 4
 
 @dataclass(frozen=True, slots=True)
 class ElicitationText:
-    """A stored request as a person sees it. ``url``: where they decide; empty where they fill in a form."""
+    """A stored request, as shown to the user. ``url``: the decision page; empty for a form."""
 
     request: str
     sha256: str
@@ -62,13 +62,13 @@ class ElicitationText:
 
     @property
     def key(self) -> str:
-        """What the answer is named by."""
+        """The key of the answer."""
         return (PAGE_KEY if self.url else KEY) + self.request
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back for a stored request. ``on_page``: the person was sent to the page, so it is no decision."""
+    """The client's answer to a stored request. ``on_page``: the page was opened, so it is no decision."""
 
     request: str
     action: str
@@ -77,8 +77,8 @@ class Answered:
 
 
 def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
-    """What to ask through this client, from the answer that stored the request: the address of the page if the client
-    opens pages, else a form where the gate takes one and the client shows it. None where neither is possible.
+    """The question for this client, from the envelope that stored the request: the page's address if the client opens
+    pages, else a form if the gate accepts one and the client shows it; else None.
     """
     if stored.error is None or stored.error.code != "needs_human" or "request" not in stored.data:
         return None
@@ -93,7 +93,7 @@ def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
 
 
 def _form(asked: ElicitationText) -> dict[str, Any]:
-    """The JSON Schema of the form: a choice, and something only a reader of the message types."""
+    """The JSON Schema of the form: a choice, and a text that only a reader of the message can type."""
     return {
         "type": "object",
         "properties": {
@@ -107,7 +107,7 @@ def _form(asked: ElicitationText) -> dict[str, Any]:
             "comment": {
                 "type": "string",
                 "title": "Comment",
-                "description": "What should be different, when rejecting",
+                "description": "What should change, when rejecting",
             },
         },
         "required": ["decision", "sha256"],
@@ -120,7 +120,7 @@ def _capability(context: Ctx) -> ElicitationCapability | None:
 
 
 def _shows_forms(context: Ctx) -> bool:
-    """True when the client says that it shows forms (a bare ``elicitation: {}`` means forms)."""
+    """True when the client declares forms (a bare ``elicitation: {}`` means forms)."""
     found = _capability(context)
     return found is not None and (found.form is not None or found.url is None)
 
@@ -131,7 +131,7 @@ def _opens_pages(context: Ctx) -> bool:
 
 
 def later(asked: ElicitationText) -> InputRequiredResult:
-    """End the call; the client asks and calls again."""
+    """End the call; the client asks the user and repeats the call."""
     if asked.url:
         params = ElicitRequestURLParams(message=asked.message, url=asked.url)
     else:
@@ -140,7 +140,7 @@ def later(asked: ElicitationText) -> InputRequiredResult:
 
 
 def answer_brought(context: Ctx) -> Answered | None:
-    """What a call brings along that comes again with an answer."""
+    """The answer in a repeated call; None in a first one."""
     for key, found in (context.input_responses or {}).items():
         for prefix in (KEY, PAGE_KEY):
             if key.startswith(prefix) and isinstance(found, ElicitResult):
@@ -149,7 +149,7 @@ def answer_brought(context: Ctx) -> Answered | None:
 
 
 async def ask_now(context: Ctx, asked: ElicitationText) -> Answered | None:
-    """Ask while the call waits. None when the client cannot, or nobody answers in time."""
+    """Ask while the call waits. None when the client cannot, or no answer comes in time."""
     session, about = context.session, context.request_context.request_id
     with anyio.move_on_after(FORM_WAIT_S):
         try:
@@ -164,6 +164,6 @@ async def ask_now(context: Ctx, asked: ElicitationText) -> Answered | None:
 
 
 async def say_decided(context: Ctx, request: str) -> None:
-    """Tell a handshake client that what it opened a page for is done. One that has left hears nothing."""
+    """Notify a handshake client that the request of an opened page is decided; a disconnected one is ignored."""
     with suppress(MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError):
         await context.session.send_elicit_complete(request)

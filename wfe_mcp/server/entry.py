@@ -1,6 +1,6 @@
-"""How does a server begin, so that its client waits for no import?
+"""The entry point of ``serve``: starts the front, then imports the SDK.
 
-The front reads and answers in a thread of its own while the SDK is imported here. Standard library only until then.
+The front reads and answers in a separate thread during the import. Standard library only until then.
 """
 
 import gc
@@ -16,7 +16,7 @@ __all__ = ["project_flag", "serve"]
 
 
 def project_flag(arguments: Sequence[str]) -> str | None:
-    """The folder after ``--project`` (empty without one); None when the command line has to look at the arguments."""
+    """The folder after ``--project`` (empty without one); None when the full command line must parse the arguments."""
     match list(arguments):
         case []:
             return ""
@@ -29,13 +29,13 @@ def project_flag(arguments: Sequence[str]) -> str | None:
 
 
 def serve(project: str) -> int:
-    """Serve one client on standard input and output until it leaves."""
+    """Serve one client on standard input and output until it disconnects."""
     front = Front(Wire.take(), json.loads(CACHE.read_bytes()))
     threading.Thread(target=front.read, name="wire", daemon=True).start()
-    # While the SDK is imported the reader needs the interpreter for moments only, but at once.
+    # During the import, the reader thread needs the interpreter briefly, but at once.
     patience_s = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
-    gc.disable()  # imports make hundreds of thousands of objects that stay: looking for garbage among them costs 15 %
+    gc.disable()  # the imports create hundreds of thousands of permanent objects: garbage collection among them costs 15 %
     try:
         from wfe_mcp.server.stdio import run
     except KeyboardInterrupt:

@@ -1,13 +1,13 @@
-"""How does ``serve`` answer within milliseconds, while the SDK takes half a second to load?
+"""Fast start: answers the handshake and the lists from a cache while the SDK loads (half a second).
 
     client ──► reader thread ──► cache of the handshake and the lists        until the SDK is there
                      └─────────► backlog ──► the SDK's event loop (main thread)   everything else, in order
 
-Standard library only. The cache is made by scripts/generate_front.py from the live server; a test keeps both equal.
+Standard library only. scripts/generate_front.py writes the cache from the live server; a test keeps both equal.
 
 Rules:
-1. The front answers only what the SDK would answer with exactly these bytes; anything unusual waits for the SDK.
-2. ``initialize`` is answered at once and given to the SDK too, which needs it; the SDK's own answer is dropped.
+1. The front answers only where the SDK would send exactly the same bytes; any other request waits for the SDK.
+2. ``initialize`` is answered at once and also passed to the SDK, which needs it; the SDK's answer is dropped.
 3. The first request decides the protocol era, as in the SDK. A request of the other era waits for the SDK's refusal.
 """
 
@@ -34,7 +34,7 @@ Deliver = Callable[[Frame | None], None]
 
 
 class Front:
-    """What answers first, and what hands everything else over."""
+    """Answers the first requests, and passes all others to the SDK."""
 
     def __init__(self, wire: Wire, cache: dict[str, Any]) -> None:
         self.wire = wire
@@ -46,7 +46,7 @@ class Front:
         self._deliver: Deliver | None = None
 
     def read(self) -> None:
-        """Read the wire until its end. Runs in a thread of its own."""
+        """Read the wire until its end. Runs in a separate thread."""
         for frame in self.wire.frames():
             if self.wire.broken:
                 break
@@ -56,7 +56,7 @@ class Front:
         self._pass_on(None)
 
     def attach(self, deliver: Deliver) -> None:
-        """From now on every message goes to ``deliver``, first those that waited. None is the end."""
+        """Pass the waiting messages to ``deliver``, then every later one. None is the end."""
         with self._lock:
             for frame in self._backlog:
                 deliver(frame)
@@ -65,11 +65,11 @@ class Front:
 
     @property
     def has_greeted(self) -> bool:
-        """True when a stateless client has been answered, of which the SDK has heard nothing."""
+        """True when a stateless client was answered that the SDK does not know."""
         return self._era == "stateless"
 
     def drops(self, request: str | int | None) -> bool:
-        """True once for a request that the front has answered already."""
+        """True once for a request that the front has answered."""
         if request is None or request not in self._dropped:
             return False
         self._dropped.discard(request)
@@ -83,7 +83,7 @@ class Front:
                 self._deliver(frame)
 
     def _answered(self, frame: Frame) -> bool:
-        """Answer from the cache where rule 1 allows it. True when nobody else needs to see the message."""
+        """Answer from the cache where rule 1 allows it. True when the SDK does not need the message."""
         if "method" not in frame or "id" not in frame or self._era == "unusual":
             return False
         method, params = frame["method"], frame.get("params", {})
@@ -93,7 +93,7 @@ class Front:
         version = _envelope_version(params)
         era = "handshake" if version is None else "stateless" if version == MODERN else "unusual"
         if self._era is None:
-            # A client that asks for lists before its handshake: only the SDK knows what to say.
+            # A client that asks for lists before its handshake: only the SDK can answer.
             self._era = "stateless" if era == "stateless" else "unusual"
         if era == "unusual" or era != self._era or not _is_plain(params, era):
             return False
@@ -116,7 +116,7 @@ class Front:
 
 
 def _envelope_version(params: Frame) -> str | None:
-    """The protocol version a modern request carries; empty when it is no text."""
+    """The protocol version of a modern request; empty when it is not text."""
     meta = params.get("_meta")
     if not isinstance(meta, dict) or VERSION_KEY not in meta:
         return None
@@ -125,7 +125,7 @@ def _envelope_version(params: Frame) -> str | None:
 
 
 def _is_plain(params: Frame, era: str) -> bool:
-    """True when nothing in the request could change the answer."""
+    """True when no part of the request could change the answer."""
     if not params.keys() <= {"_meta"}:
         return False
     return era == "handshake" or isinstance(params["_meta"].get(CAPABILITIES_KEY), dict)

@@ -1,11 +1,11 @@
-"""In which project does this server work, and what runs there besides the calls?
+"""The server's project: its folder, its engine and its background worker.
 
     --project  >  WFE_PROJECT  >  the client's first root  >  git top level of the working directory  >  the directory
 
 Rules:
-1. One process serves one project; no tool asks a model for it. What is wrong with it is told by every call, never by
-   exiting: the next call looks again.
-2. The database, the worker and the register of processes wait until the client has been answered for the first time.
+1. One process serves one project; no tool asks a model for it. Errors of the project are reported by every call and
+   never end the server: the next call checks again.
+2. Database, worker and process register are opened only after the first answer to the client.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ AskRoots = Callable[[], Awaitable[Sequence[str]]]
 T = TypeVar("T")
 
 THREADS = 4
-"""Calls that work at the same time; SQLite has one writer, so more would only wait."""
+"""Concurrent calls; SQLite has one writer, so more would only wait."""
 
 log = logging.getLogger("wfe_mcp.server")
 
 
 async def no_roots() -> Sequence[str]:
-    """A client that names no folders."""
+    """The folders of a client without any."""
     return ()
 
 
@@ -67,21 +67,21 @@ class ProjectSession:
 
     @property
     def is_named(self) -> bool:
-        """True when a person said which project it is: nobody needs to be asked."""
+        """True when the command line or the environment names the project."""
         return bool(self.flag or self.environment.get("WFE_PROJECT"))
 
     @property
     def is_settled(self) -> bool:
-        """True when the project is known without asking a client that can only be asked within a call.
+        """True when the project is known without asking the client for its roots.
 
-        A git repository around the working directory is taken for the project then: such clients start us there, and
-        the question would cost a round of the first call.
+        A git repository around the working directory counts as the project for a client that can be asked only within a
+        call: such clients start the server there, and asking would cost the first call a round trip.
         """
         in_repository = any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
         return self._engine is not None or self.is_named or in_repository
 
     async def engine(self, ask_roots: AskRoots = no_roots) -> Engine:
-        """The engine, made with the first question. Refuses a named folder that does not exist."""
+        """The engine, created at the first call. Refuses a named folder that does not exist."""
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
@@ -92,18 +92,18 @@ class ProjectSession:
         return self._engine
 
     async def in_thread(self, ask: Callable[[], T]) -> T:
-        """Run ``ask`` in a thread. A cancelled caller waits for its end, so that nothing is left half done."""
+        """Run ``ask`` in a thread. A cancelled caller waits for its end, so that no work is left half done."""
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(THREADS)
         # Without abandon_on_cancel the wait for the thread is shielded.
         return await to_thread.run_sync(ask, limiter=self._threads)
 
     def next_change(self) -> anyio.Event:
-        """Set when this process has changed a run. What others change is seen by looking."""
+        """An event that is set when this process changes a run. Changes of other processes are polled."""
         return self._change
 
     async def start(self, ask_roots: AskRoots = no_roots) -> None:
-        """Register this process and let the worker look for jobs. What fails is logged and tried with the next call."""
+        """Register this process and start the worker. A failure is logged and retried with the next call."""
         if self.is_started:
             return
         self.is_started = True
@@ -115,7 +115,7 @@ class ProjectSession:
             log.warning("the worker of this server did not start: %s", exc)
 
     async def close(self) -> None:
-        """Stop the worker and give the database back."""
+        """Stop the worker and close the database."""
         engine, self._engine = self._engine, None
         self.is_started = False
         if engine is not None:
@@ -129,8 +129,8 @@ class ProjectSession:
         return engine
 
     def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
-        """Called by the engine, in whatever thread changed ``run``."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        """Called by the engine, in the thread that changed ``run``."""
+        with suppress(RuntimeError):  # the loop is closed: no call waits
             loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
@@ -150,7 +150,7 @@ class ProjectSession:
         with engine.store.tx() as tx:
             tx.register_process(record)
         self._process = record
-        start_anchoring(engine, catch_up=True)  # what the last process may have left behind
+        start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
         self._worker = start_worker(engine)
 

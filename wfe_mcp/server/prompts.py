@@ -1,4 +1,4 @@
-"""Which sentences can a person pick instead of typing them? Clients show them as slash commands."""
+"""MCP prompts: ready sentences for the user, which clients show as slash commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["add_prompts"]
 
 _LOOP = (
     "Then follow next[0] of every answer: start_phase, do the work, submit_artifact. When an answer says needs_human, "
-    "tell me what error.hint says and wait with status(wait_s=45)."
+    "show me error.hint and wait with status(wait_s=45)."
 )
 
 
@@ -30,20 +30,20 @@ def add_prompts(server: MCPServer[None], place: ProjectSession) -> None:
         server.add_prompt(prompt)
 
     async def handoff(run: Annotated[str, Field(description="Which run; without it the newest open one")] = "") -> str:
-        """Write down where a run stands, for whoever goes on."""
+        """Describe the state of a run for the agent that continues it."""
         try:
             engine = await place.engine()
             page = await place.in_thread(partial(_page, engine, run))
         except Refused as refused:
-            return f"There is no page to hand over for wfe run {run}: {refused.message} {refused.hint}"
+            return f"wfe run {run} cannot be handed over: {refused.message} {refused.hint}"
         return f"{_HANDOFF}\n\n{page}"
 
     server.add_prompt(Prompt.from_function(handoff, title="Hand a run over"))
 
 
 _HANDOFF = (
-    "Hand this wfe run over to whoever goes on. The page below is what the server confirms; keep it as it is, and add below it "
-    "what you know beyond it: what was tried and failed, and why. Do not repeat it, and claim nothing the page contradicts."
+    "Hand this wfe run over to the agent that continues it. The page below is what the server confirms; keep it unchanged, and "
+    "add below it what you know beyond it: what was tried and failed, and why. Do not repeat or contradict the page."
 )
 
 
@@ -66,7 +66,7 @@ def start(
     goal: Annotated[str, Field(description="What should be done")],
     template: Annotated[str, Field(description="Which workflow; without it the best fit is chosen")] = "",
 ) -> str:
-    """Begin planned, tested, reviewed work."""
+    """Start planned, tested, reviewed work."""
     choose = (
         f"start_run(template={template!r})"
         if template
@@ -76,7 +76,7 @@ def start(
 
 
 def go_on(run: Annotated[str, Field(description="Which run; without it the open one")] = "") -> str:
-    """Take up an open run where it stands."""
+    """Continue an open run."""
     which = f"status(run={run!r})" if run else "status, and choose the open run (ask me when there are several)"
     return f"Continue the wfe workflow. Call {which}. {_LOOP}"
 
@@ -85,10 +85,10 @@ def review(
     run: Annotated[str, Field(description="Which run")],
     phase: Annotated[str, Field(description="Which phase; without it the one that waits for me")] = "",
 ) -> str:
-    """Look at what waits for a decision. The decision stays with the person."""
+    """Review what waits for a decision. The user decides."""
     what = f"phase {phase!r}" if phase else "the phase that waits for me"
     return (
         f"Help me to review {what} of wfe run {run}. Call status(run={run!r}, detail='full') and read_artifact, then tell "
-        "me in short: what was asked for, what is delivered, what the gates found, what is risky or missing. Do not "
-        "approve or reject: I decide. At the end name the command or call that asks me."
+        "me briefly: what was requested, what is delivered, what the gates found, what is risky or missing. Do not "
+        "approve or reject: I decide. At the end give the command or call that asks me."
     )

@@ -1,7 +1,7 @@
-"""What can a client read by address, and what completes the names in it?
+"""MCP resources, and completion of the names in their addresses.
 
 wfe://runs/{run}                                 the whole status
-wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision, whole: tools cut at 10 kB
+wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision in full: tools cut at 10 kB
 wfe://templates/{name}                           the definition
 wfe://schemas/{name}                             the JSON Schema of a typed artifact
 """
@@ -54,7 +54,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
         return await read(partial(_run, run=run))
 
     async def artifact(run: str, phase: str, artifact: str) -> str:
-        """The newest revision of an artifact, whole."""
+        """The newest revision of an artifact, in full."""
         return await read(partial(_artifact, run=run, phase=phase, artifact=artifact))
 
     async def template(name: str) -> str:
@@ -126,7 +126,7 @@ def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
         return found["content"]
     with engine.store.read() as tx:
         record = tx.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
-    assert record is not None  # it was listed a moment ago, and revisions are never removed
+    assert record is not None  # it was listed just before, and revisions are never removed
     return json.loads(record.content)
 
 
@@ -142,5 +142,5 @@ def _schema(engine: Engine, name: str) -> dict[str, Any]:
     if name not in known:
         near = nearest(name, known)
         hint = f"Did you mean {near[0]!r}?" if near else f"Schemas: {', '.join(known)}."
-        raise Refused("bad_argument", f"No artifact schema is called {name!r}.", hint)
+        raise Refused("bad_argument", f"No artifact schema {name!r}.", hint)
     return json_schema(name)

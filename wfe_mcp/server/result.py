@@ -1,7 +1,7 @@
-"""How does an envelope become a tool result that no client cuts off?
+"""Converts an envelope into a tool result within the size limit.
 
-Text and structured content carry the same facts, and each stays within ``LIMIT_BYTES`` as it stands on the wire. The
-views page long values themselves; cutting here is the last resort and says what was cut.
+Text and structured content hold the same facts, and each has at most ``LIMIT_BYTES`` on the wire. The views page long
+values themselves; cutting here is the last resort, and is reported in the result.
 """
 
 import json
@@ -26,7 +26,7 @@ HOW_TO_PAGE = (
 
 
 def tool_result(envelope: Envelope) -> CallToolResult:
-    """The result as the SDK sends it."""
+    """The result for the SDK."""
     fits = fitting(envelope)
     return CallToolResult(
         content=[TextContent(type="text", text=fits.to_text())], structured_content=fits.to_dict(), is_error=not fits.ok
@@ -34,7 +34,7 @@ def tool_result(envelope: Envelope) -> CallToolResult:
 
 
 def fitting(envelope: Envelope) -> Envelope:
-    """``envelope``, or a copy of it that is short enough; ``data.cut`` then names what was shortened."""
+    """``envelope``, or a copy of it that is short enough; ``data.cut`` then lists what was shortened."""
     if _is_small(envelope):
         return envelope
     kept = replace(envelope, data=deepcopy(envelope.data), error=_shorter(envelope.error, 20))
@@ -45,13 +45,13 @@ def fitting(envelope: Envelope) -> Envelope:
     for faults in (20, 8, 3, 0):
         if _is_small(kept):
             break
-        left_out = {"cut": {"hint": HOW_TO_PAGE, "/data": "left out whole"}}
+        left_out = {"cut": {"hint": HOW_TO_PAGE, "/data": "left out"}}
         kept = replace(kept, data=left_out, summary=kept.summary[:500], error=_shorter(envelope.error, faults))
     return kept
 
 
 def _is_small(envelope: Envelope) -> bool:
-    """Measured with every letter escaped: whoever encodes it again gets nothing longer."""
+    """True within the limit, measured with all non-ASCII characters escaped, the longest encoding."""
     content = [{"type": "text", "text": envelope.to_text()}]
     return len(json.dumps(content)) <= LIMIT_BYTES and len(json.dumps(envelope.to_dict())) <= LIMIT_BYTES
 
@@ -60,12 +60,12 @@ def _shorter(error: Refused | None, faults: int) -> Refused | None:
     if error is None:
         return None
     left = len(error.details) - faults
-    hint = error.hint[:1_000] + (f" ({left} more fault(s) not shown.)" if left > 0 else "")
+    hint = error.hint[:1_000] + (f" ({left} more not shown.)" if left > 0 else "")
     return Refused(error.code, error.message[:2_000], hint, error.details[:faults], error.run, error.phase)
 
 
 def _shorten(data: dict[str, Any]) -> bool:
-    """Halve the longest value in ``data``. False when nothing is left to shorten."""
+    """Halve the longest value in ``data``. False when no value is left to shorten."""
     places = [place for place in _places(data, "/data") if not place[0].startswith("/data/cut")]
     longest = max(places, key=lambda place: place[3], default=None)
     if longest is None:

@@ -1,8 +1,8 @@
-"""How do the frames of the wire reach the SDK, and its answers the wire?
+"""The transport between the wire and the SDK.
 
     reader thread ── call_soon_threadsafe ──► stream ──► SDK ──► Outgoing ──► wire
 
-The SDK's own stdio transport is not used: it decodes every frame again, and a frame it cannot read stays unanswered.
+The SDK's own stdio transport is not used: it decodes every frame again, and does not answer a frame it cannot read.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ __all__ = ["run"]
 
 
 def run(front: Front, project: str) -> int:
-    """Serve until the client leaves or the process is told to end. The exit code is always 0."""
+    """Serve until the client disconnects or a signal ends the process. The exit code is always 0."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -59,13 +59,13 @@ async def _serve(front: Front, server: WfeServer) -> None:
         try:
             message = jsonrpc_message_adapter.validate_python(frame, by_name=False)
         except ValidationError:
-            front.wire.refuse(Malformed(INVALID_REQUEST, "the message is no JSON-RPC 2.0 message", frame.get("id")))
+            front.wire.refuse(Malformed(INVALID_REQUEST, "the message is not a JSON-RPC 2.0 message", frame.get("id")))
             return
-        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the end was asked for meanwhile
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the server is stopping
             send.send_nowait(SessionMessage(message))
 
     def deliver(frame: dict[str, Any] | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody is there to hear it
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(take, frame)
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,20 +76,20 @@ async def _serve(front: Front, server: WfeServer) -> None:
 
 
 class Outgoing:
-    """The stream into which the SDK writes."""
+    """The stream to which the SDK writes."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Write one message, unless the front has answered that request already."""
+        """Write one message, unless the front has already answered its request."""
         message = item.message
         if isinstance(message, JSONRPCResponse | JSONRPCError) and self._front.drops(message.id):
             return
         self._front.wire.write(message.model_dump_json(by_alias=True, exclude_unset=True))
 
     async def aclose(self) -> None:
-        """The wire outlives the SDK."""
+        """Do nothing: the wire outlives the SDK."""
 
     async def __aenter__(self) -> Self:
         return self

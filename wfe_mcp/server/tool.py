@@ -1,7 +1,7 @@
-"""What does a model see of a tool?
+"""Converts tool declarations to the SDK's tools with slim schemas.
 
-Each token of a schema is paid in every session, so a schema says what a model needs and nothing else: no titles, no
-empty defaults, no ``T | null`` (``null`` for an optional argument is taken as absent).
+Every token of a schema costs in each session, so a schema contains only what a model needs: no titles, no empty
+defaults, no ``T | null`` (``null`` for an optional argument counts as absent).
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,9 +18,9 @@ __all__ = ["ToolEntry", "sdk_tool", "slim"]
 
 @dataclass(frozen=True, slots=True)
 class ToolEntry:
-    """A tool as we declare it. The docstring of ``body`` is the description that models read.
+    """The declaration of a tool. The docstring of ``body`` is the description that models read.
 
-    ``always``: clients that load tools on demand are asked to have this one at hand at once.
+    ``always``: clients that load tools on demand are asked to load this one at once.
     """
 
     body: Callable[..., Awaitable[object]]
@@ -32,7 +32,7 @@ class ToolEntry:
 
 
 def sdk_tool(entry: ToolEntry) -> Tool:
-    """The tool as the SDK lists it."""
+    """The SDK's tool for ``entry``."""
     description = " ".join((entry.body.__doc__ or "").split())
     hints = ToolAnnotations(
         read_only_hint=entry.reads,
@@ -50,7 +50,7 @@ def sdk_tool(entry: ToolEntry) -> Tool:
 
 
 def slim(schema: dict[str, Any]) -> dict[str, Any]:
-    """``schema`` without what costs tokens and tells nothing."""
+    """``schema`` without uninformative parts."""
     kept = dict(schema)
     arms = [cast("dict[str, Any]", arm) for arm in kept.get("anyOf", ()) if arm.get("type") != "null"]
     if len(arms) == 1:

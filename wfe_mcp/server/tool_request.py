@@ -1,4 +1,4 @@
-"""What does a tool have at hand while it answers one call?"""
+"""The context of one tool call."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ __all__ = ["POLL_S", "Ctx", "ToolRequest", "by_client", "is_modern", "roots_of"]
 Ctx = Context[None, Any]
 
 POLL_S = 0.2
-"""How often a waiting call looks at the run: the command line and other servers change it too."""
+"""Interval at which a waiting call reads the run: the command line and other servers change it too."""
 
 ROOTS_WAIT_S = 3.0
 
@@ -36,19 +36,19 @@ class ToolRequest:
     by: By
     context: Ctx
     background: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-    """Begin something that goes on after the call was answered, and ends with the connection."""
+    """Start work that continues after the call was answered and ends with the connection."""
 
     async def answer(self, ask: Callable[..., Envelope], **arguments: Any) -> Envelope:
-        """What ``ask(engine, by, **arguments)`` says. It runs to its end even when the client cancels the call."""
+        """The result of ``ask(engine, by, **arguments)``, which runs to its end even when the client cancels the call."""
         return await self.place.in_thread(partial(ask, self.engine, self.by, **arguments))
 
     @property
     def is_modern(self) -> bool:
-        """True when nothing can be asked while the call is under way."""
+        """True when the client cannot be asked during the call."""
         return is_modern(self.context.protocol_version)
 
     async def until(self, is_so: Callable[[], bool], within_s: float) -> bool:
-        """True as soon as ``is_so``; False when it was not within the time. Cancelling ends the wait at once."""
+        """Wait until ``is_so``; False when ``within_s`` is over first. Cancelling ends the wait at once."""
         with anyio.move_on_after(within_s):
             while True:
                 changed = self.place.next_change()
@@ -65,14 +65,14 @@ def is_modern(protocol_version: str | None) -> bool:
 
 
 def by_client(context: Ctx) -> By:
-    """An agent, named as its client calls itself. The name proves nothing; the channel counts."""
+    """The actor of a call: an agent with its client's name. The name proves nothing; the channel counts."""
     params = context.session.client_params
     name = "" if params is None else "".join(letter for letter in params.client_info.name if letter.isprintable())
     return By(name.strip()[:64] or "agent")
 
 
 async def roots_of(session: ServerSession) -> Sequence[str]:
-    """The folders a handshake client has open; empty when it names none or does not answer in time."""
+    """The root folders of a handshake client; empty when it names none or does not answer in time."""
     capabilities = session.client_capabilities
     if capabilities is None or capabilities.roots is None or is_modern(session.protocol_version):
         return ()

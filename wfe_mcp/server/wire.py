@@ -1,13 +1,13 @@
-"""What is a frame on the wire, and what is not?
+"""JSON-RPC frames on standard input and output.
 
-Standard library only: this is loaded before anything is answered.
+Standard library only: it is loaded before the first answer.
 
 Rules:
-1. One line is one JSON-RPC message. What is none is answered -32700 or -32600 and never ends the server.
-2. The wire is a private copy of fd 0 and fd 1. The real ones lead to the null device and to stderr, so that neither a
+1. One line is one JSON-RPC message. Any other line is answered -32700 or -32600 and never ends the server.
+2. The wire is a private copy of fd 0 and fd 1. The originals lead to the null device and to stderr, so that neither a
    stray ``print`` nor a child process can reach the client.
-3. Bytes are read and written with ``os.read`` and ``os.write``: a buffer that a thread is reading cannot be closed when
-   the process ends.
+3. Bytes are read and written with ``os.read`` and ``os.write``: a buffer that a thread reads cannot be closed when the
+   process ends.
 """
 
 import json
@@ -25,13 +25,13 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 
 MAX_FRAME_BYTES = 16_000_000
-"""A longer line is dropped unread: an artifact has at most 1 MB, so nobody needs it."""
+"""A longer line is dropped: an artifact has at most 1 MB."""
 
 _CHUNK_BYTES = 65_536
 
 
 class Malformed(Exception):
-    """A line that is no message: the JSON-RPC code, why, and the id where one could be read."""
+    """A line that is not a message: the JSON-RPC code, the reason, and the id where it is readable."""
 
     def __init__(self, code: int, message: str, request: str | int | None = None) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class Malformed(Exception):
 
 
 def frame_of(line: bytes) -> dict[str, Any]:
-    """The message in ``line``. Raises ``Malformed`` for what is no strict JSON, or no JSON-RPC message."""
+    """The message in ``line``. Raises ``Malformed`` unless it is strict JSON and a JSON-RPC message."""
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,9 +55,9 @@ def frame_of(line: bytes) -> dict[str, Any]:
             line.decode(), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=once
         )
         if b"\\u" in line:
-            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
+            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
     except UnicodeError:
-        raise Malformed(PARSE_ERROR, "the line is not UTF-8, or holds a lone surrogate") from None
+        raise Malformed(PARSE_ERROR, "the line is not UTF-8, or contains a lone surrogate") from None
     except RecursionError:
         raise Malformed(PARSE_ERROR, "the JSON is nested too deeply") from None
     except ValueError as exc:
@@ -65,7 +65,7 @@ def frame_of(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(INVALID_REQUEST, "a message is one JSON object (batches are not part of MCP)")
     frame = cast("dict[str, Any]", value)
-    # Programs differ in which of the two counts: what we judge must be what everybody reads.
+    # Programs differ in which duplicate counts, so what is checked here might not be what others read.
     fault = f"the key {twice[0][:80]!r} is used twice in one object" if twice else _fault(frame)
     if fault:
         found = frame.get("id")
@@ -104,7 +104,7 @@ def _finite(text: str) -> float:
 
 
 class Wire:
-    """Two file descriptors that nobody else in the process has."""
+    """Two file descriptors that no other code in the process uses."""
 
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
@@ -114,7 +114,7 @@ class Wire:
 
     @classmethod
     def take(cls) -> "Wire":
-        """The process's standard input and output, from now on ours alone (rule 2)."""
+        """Take over the process's standard input and output (rule 2)."""
         source, sink = os.dup(0), os.dup(1)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -126,13 +126,13 @@ class Wire:
             msvcrt.setmode(source, os.O_BINARY)
             msvcrt.setmode(sink, os.O_BINARY)
         else:
-            # A parent may have made its end non-blocking; the flag can be shared with ours.
+            # A parent may have made its end non-blocking; the flag can be shared with this end.
             os.set_blocking(source, True)
             os.set_blocking(sink, True)
         return cls(source, sink)
 
     def frames(self) -> Iterator[dict[str, Any]]:
-        """Every message until the client closes its end. Answers what is none itself (rule 1)."""
+        """The messages until the client closes its end. Malformed lines are answered here (rule 1)."""
         for line in self._lines():
             if not line.strip():
                 continue
@@ -142,7 +142,7 @@ class Wire:
                 self.refuse(fault)
 
     def refuse(self, fault: Malformed) -> None:
-        """Answer a line that is no message."""
+        """Answer a malformed line."""
         error = {"code": fault.code, "message": fault.message}
         self.send({"jsonrpc": "2.0", "id": fault.request, "error": error})
 
@@ -151,7 +151,7 @@ class Wire:
         self.write(json.dumps(message, separators=(",", ":")))
 
     def write(self, text: str) -> None:
-        """Write one line. When the client is gone, ``broken`` says so and nothing is written any more."""
+        """Write one line. Once the client has disconnected, ``broken`` is True and later lines are dropped."""
         left = memoryview(text.encode() + b"\n")
         with self._lock:
             while left and not self.broken:

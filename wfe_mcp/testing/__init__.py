@@ -1,1 +1,1 @@
-"""How does one test a template, an agent or the engine itself? Nothing is imported here: each module when it is used."""
+"""Tools to test templates, agents and the engine. This module imports nothing: each module loads when it is used."""

@@ -1,4 +1,4 @@
-"""What does an agent do that works exactly as told?
+"""A scripted agent that follows its instructions exactly.
 
 A script says, per phase and attempt, which files to write and what to hand in. Everything else, which phase comes next
 and when to ask, the agent takes from the answers, like a real one.

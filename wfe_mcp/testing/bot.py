@@ -1,4 +1,4 @@
-"""Can a run be finished by whoever just follows ``next``?
+"""A bot that finishes a run by following ``next``.
 
 The bot knows nothing but the last answer: no tool, no template, no phase by name. It makes the first call in ``next``
 and fills what ``need`` points to with a value the schema there accepts. What it cannot finish, an agent that lost its

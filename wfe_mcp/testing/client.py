@@ -1,4 +1,4 @@
-"""How does a test talk to the real server without a process of its own?
+"""An in-process client of the real server, for tests.
 
     with connect(project, era) as agent:        the server, its worker and the SDK's client, all in this process
         agent.call("start_run", template=…)     the envelope, as JSON

@@ -1,4 +1,4 @@
-"""What does wfe-mcp do, seen in half a minute?
+"""The demo: wfe-mcp in half a minute.
 
 A scripted agent fixes a real bug under the eyes of the real server: its own process, a git repository, a test run, a
 database made to be thrown away. Nothing shown is made up; an answer that is not the expected one ends the demo.

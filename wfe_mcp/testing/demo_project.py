@@ -1,4 +1,4 @@
-"""On what is the demo played? A small project with a bug, and a check that shows it."""
+"""The project of the demo: a small one with a bug, and a check that shows it."""
 
 from __future__ import annotations
 

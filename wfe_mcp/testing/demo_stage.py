@@ -1,4 +1,4 @@
-"""How does the demo look? Short numbered acts; who speaks stands in front of what is said, quoted as it came."""
+"""The output of the demo: short numbered acts; each line names its speaker and quotes the output."""
 
 from __future__ import annotations
 

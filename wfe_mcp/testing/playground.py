@@ -1,4 +1,4 @@
-"""Where can a template be tried without touching anything of the person's?
+"""A throwaway project to try templates without touching the user's files or settings.
 
 A playground is a real git repository with checks, a database and settings of its own, all of it trusted. Servers
 started in it are the real ones; its ``approve`` and ``reject`` stand in for the person (``throwaway``).

@@ -1,4 +1,4 @@
-"""How does a program talk MCP with a server it starts, in both eras of the protocol?
+"""An MCP client over stdio for a server that it starts, in both protocol eras.
 
     2025-11-25   initialize, initialized; the server may ask back while a call waits (forms, roots)
     2026-07-28   server/discover; every request says in ``_meta`` who calls; a question ends the call, which comes again

@@ -1,4 +1,4 @@
-"""Who says yes where nobody is at risk: in a database made to be thrown away?
+"""Approvals in a throwaway database, where no user is involved.
 
 Rules:
 1. Only a database that did not exist before is marked, in the moment it is made; the mark is in its log of settings.

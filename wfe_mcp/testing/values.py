@@ -1,4 +1,4 @@
-"""Which value would this JSON Schema accept?
+"""Generates a value that a JSON Schema accepts.
 
 The first that is there: the schema's own example, constant, first choice, default; else a value built from what the
 schema requires. Optional keys stay away. No promise for patterns nobody can guess.

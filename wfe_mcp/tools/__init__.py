@@ -1,1 +1,1 @@
-"""What can the server do in a step: call a tool, send a request, one of a few built-in actions?"""
+"""The actions of server steps: calls of MCP tools, HTTP requests and built-in actions."""

@@ -1,9 +1,9 @@
-"""Is this address one of the public internet?
+"""Tells public internet addresses from all others.
 
 Rules (docs/explanation, threat T6):
 1. ``is_global`` alone is not enough: NAT64 (64:ff9b::/96), 6to4 (2002::/16) and Teredo (2001::/32) are global and lead
-   to whatever IPv4 address is wrapped in them.
-2. A mapped address (::ffff:127.0.0.1) is the IPv4 address in it.
+   to the IPv4 address embedded in them.
+2. A mapped address (::ffff:127.0.0.1) is judged by the IPv4 address in it.
 """
 
 import ipaddress
@@ -14,11 +14,11 @@ _WRAPPERS = tuple(
     ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )
 _SPECIAL = tuple(ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
-"""Protocol assignments and 6to4 relays: older Pythons call parts of them global."""
+"""Protocol assignments and 6to4 relays: older Python versions classify parts of them as global."""
 
 
 def is_public(text: str) -> bool:
-    """True for an address that anybody on the internet reaches; False for what is no address."""
+    """True for a public internet address; False for any other text."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

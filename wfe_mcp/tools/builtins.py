@@ -1,8 +1,8 @@
-"""Which actions does a step have without any server?
+"""Built-in actions of steps, and those of installed packages.
 
-Ours stand in ``ACTIONS`` (lint knows them as ``workflow.model.BUILTINS``). Installed packages add more in the
+``ACTIONS`` holds the shipped ones (lint knows them as ``workflow.model.BUILTINS``). Installed packages add more in the
 entry-point group ``wfe_mcp.step_builtins``, named ``namespace.name``: each is called with the parameters as a dict and
-answers JSON. Nobody can say what those do, so a call that was cut off is never repeated by itself.
+returns JSON. Their effects are unknown, so an interrupted call is never repeated automatically.
 """
 
 import logging
@@ -35,15 +35,15 @@ def installed_action(name: str) -> Callable[[dict[str, Any]], object]:
     """The action ``name`` of an installed package. Raises PlugInFault."""
     plugin = plugins("step_builtins").get(name)
     if plugin is None:
-        raise PlugInFault(f"no installed package brings the action {name!r}")
+        raise PlugInFault(f"no installed package provides the action {name!r}")
     action: object = plugin.load()
     if not callable(action):
-        raise plugin.fault("an action is a function that takes the parameters as a dict")
+        raise plugin.fault("it must be a function that takes the parameters as a dict")
     return action
 
 
 def _acted(name: str, action: Callable[[dict[str, Any]], object], params: dict[str, Any]) -> object:
-    """What ``action`` answers. Its own ToolFault says what happened; after any other exception nobody knows."""
+    """The result of ``action``. Its own ToolFault is raised unchanged; after any other exception the effect is unknown."""
     try:
         result = action(params)
     except ToolFault:
@@ -56,29 +56,29 @@ def _acted(name: str, action: Callable[[dict[str, Any]], object], params: dict[s
     try:
         size = len(canonical_json(result))
     except (TypeError, ValueError) as fault:
-        raise ToolFault(f"the action {name!r} answered no JSON: {fault}", may_have_happened=True) from fault
+        raise ToolFault(f"the result of action {name!r} is not JSON: {fault}", may_have_happened=True) from fault
     if size > MAX_RESULT_CHARS:
         raise ToolFault(
-            f"the action {name!r} answered more than {MAX_RESULT_CHARS:,} characters", may_have_happened=True
+            f"the result of action {name!r} is longer than {MAX_RESULT_CHARS:,} characters", may_have_happened=True
         )
     return result
 
 
 def _set(params: dict[str, Any]) -> object:
-    """The parameters are the result: a value put together for later steps."""
+    """Return the parameters: a value for later steps."""
     return params
 
 
 def _fail(params: dict[str, Any]) -> object:
-    """The step fails, with ``message``."""
-    raise ToolFault(str(params.get("message") or "the template says that it fails here"))
+    """Fail the step with ``message``."""
+    raise ToolFault(str(params.get("message") or "the template fails here"))
 
 
 def _log(params: dict[str, Any]) -> object:
-    """``message`` goes to the server's log."""
+    """Write ``message`` to the server's log."""
     _LOG.info("%s", params.get("message", params))
     return params
 
 
 ACTIONS: Mapping[str, Callable[[dict[str, Any]], object]] = {"set": _set, "fail": _fail, "log": _log}
-"""Every built-in action by its name."""
+"""The built-in actions by name."""

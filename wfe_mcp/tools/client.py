@@ -1,9 +1,9 @@
-"""What does another MCP server offer, and what does one of its tools answer?
+"""MCP client: lists the tools of another server and calls them.
 
 Rules:
-1. A server is a command of trusted configuration (started for one conversation, ended after it) or an address.
-2. A command sees ``env`` and nothing else of ours; what it says on standard error is quoted when it does not start.
-3. What a tool says is data. A fault after the call was sent may have had its effect all the same.
+1. A server is a command of trusted configuration (started for one session, then ended) or an address.
+2. A command's environment is ``env`` alone; its standard error is quoted when it does not start.
+3. A tool's answer is data. A call that failed after it was sent may have had its effect.
 """
 
 import json
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["KEY_META", "OfferedTool", "ServerTools", "call_tool", "list_tools"]
 
 KEY_META = "wfe/idempotency-key"
-"""Where a call carries its idempotency key (``_meta``)."""
+"""The key of a call's ``_meta`` that holds its idempotency key."""
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
 _SHOWN = 2_000
 _NAME_CHARS = 200
 _DOUBTFUL = frozenset({-32000, -32001})
-"""JSON-RPC codes of the SDK: the connection closed, nobody answered in time."""
+"""JSON-RPC codes of the SDK: the connection closed; no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedTool:
-    """A tool of a server."""
+    """A tool that a server lists."""
 
     name: str
     description: str
@@ -49,7 +49,7 @@ class OfferedTool:
 
 @dataclass(frozen=True, slots=True)
 class ServerTools:
-    """What a server says of itself. ``protocol``: the version both speak."""
+    """A server's name, version and tools. ``protocol``: the negotiated version."""
 
     name: str
     version: str
@@ -61,7 +61,7 @@ class ServerTools:
 def list_tools(
     server: FrozenServer, *, timeout_s: float, env: Mapping[str, str], cwd: Path, should_stop: ShouldStop = never
 ) -> ServerTools:
-    """Connect, ask for the tools, and end. Raises ToolFault, StepStopped."""
+    """Connect, list the tools and disconnect. Raises ToolFault, StepStopped."""
     began = time.monotonic()
 
     async def ask(client: "Client", _sent: Callable[[], None]) -> ServerTools:
@@ -84,9 +84,9 @@ def call_tool(
     server: FrozenServer, tool: str, params: Mapping[str, Any], *, timeout_s: float, env: Mapping[str, str], cwd: Path,
     key: str | None = None, should_stop: ShouldStop = never, on_server: Callable[[str], None] | None = None,
 ) -> object:  # fmt: skip
-    """What ``tool`` answers: its structured content, else its text, as JSON where it is some. Raises ToolFault, StepStopped.
+    """The answer of ``tool``: its structured content, else its text, parsed if it is JSON. Raises ToolFault, StepStopped.
 
-    ``on_server`` is told the server's own name and version, once it has answered.
+    ``on_server`` is called with the server's own name and version.
     """
 
     async def ask(client: "Client", sent: Callable[[], None]) -> object:
@@ -103,7 +103,7 @@ def _value(found: "CallToolResult", name: str) -> object:
     texts = [block.text for block in found.content if block.type == "text"]
     if found.is_error:
         said = "\n".join(texts).strip()
-        raise ToolFault(f"{name} answered with an error: {said[:_SHOWN] or 'it says nothing more'}")
+        raise ToolFault(f"{name} answered with an error: {said[:_SHOWN] or 'no message'}")
     if found.structured_content is not None:
         value: object = found.structured_content
     elif len(found.content) == 1 and texts:
@@ -119,7 +119,7 @@ def _value(found: "CallToolResult", name: str) -> object:
 
 
 def _read(text: str) -> object:
-    """A text that is a JSON object or list is that; any other text stays what it is."""
+    """The value of a text that is a JSON object or list; any other text unchanged."""
     if text.lstrip()[:1] not in {"{", "["}:
         return text
     try:
@@ -130,7 +130,7 @@ def _read(text: str) -> object:
 
 @dataclass(slots=True)
 class _Talk:
-    """One conversation with one server, with a time limit."""
+    """One session with one server, with a time limit."""
 
     server: FrozenServer
     timeout_s: float
@@ -142,8 +142,8 @@ class _Talk:
     answers: list[Any] = field(default_factory=list[Any])
 
     def about(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]") -> Any:
-        """Have the conversation in this thread."""
-        # The SDK costs half a second: it loads with the first step that needs it.
+        """Run the session in this thread."""
+        # The SDK takes half a second to load: only the first step that needs it pays.
         import anyio
 
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
@@ -153,7 +153,7 @@ class _Talk:
                 if not self.answers:
                     raise self._fault(exc, said) from exc
                 _LOG.info("MCP server %r answered, but did not end well: %s", self.server.name, _leaf(exc))
-        if not self.answers:  # the group that was cancelled ends quietly
+        if not self.answers:  # a cancelled group ends without an error
             raise StepStopped(may_have_happened=self.was_sent)
         return self.answers[0]
 
@@ -177,7 +177,7 @@ class _Talk:
         from mcp.client.streamable_http import streamable_http_client
 
         if self.server.url is not None:
-            # No proxy from our environment: the address is the one that a person trusted.
+            # No proxy from the environment: the user trusted this address.
             http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=self.timeout_s))
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
         command = StdioServerParameters(
@@ -191,7 +191,7 @@ class _Talk:
     async def _watch(self, cancel: Callable[[], None]) -> None:
         import anyio
 
-        while not self.should_stop():  # noqa: ASYNC110 - who stops us is in another thread and knows no event of this loop
+        while not self.should_stop():  # noqa: ASYNC110 - the stop comes from another thread, which knows no event of this loop
             await anyio.sleep(_TICK_S)
         self.stopped = True
         cancel()
@@ -209,16 +209,16 @@ class _Talk:
             return ToolFault(f"{name} could not be reached: {self._why(leaf)}{_last_words(said)}")
         if isinstance(leaf, MCPError) and leaf.code not in _DOUBTFUL:
             return ToolFault(f"{name} refused the call: {leaf}")
-        return ToolFault(f"{name} was called, but gave no answer: {self._why(leaf)}", may_have_happened=True)
+        return ToolFault(f"{name} was called, but did not answer: {self._why(leaf)}", may_have_happened=True)
 
     def _why(self, leaf: BaseException) -> str:
         if isinstance(leaf, TimeoutError):
-            return f"nothing came within {self.timeout_s:g} s"
+            return f"no answer within {self.timeout_s:g} s"
         return str(leaf)[:_SHOWN] or type(leaf).__name__
 
 
 def _leaf(exc: BaseException) -> BaseException:
-    """The first fault in a group of faults."""
+    """The first exception within exception groups."""
     if isinstance(exc, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", exc)
         return _leaf(group.exceptions[0])
@@ -228,4 +228,4 @@ def _leaf(exc: BaseException) -> BaseException:
 def _last_words(said: IO[str]) -> str:
     said.seek(0)
     words = said.read().strip()[-500:]
-    return f"; it said: {words}" if words else ""
+    return f"; its error output: {words}" if words else ""

@@ -1,23 +1,23 @@
-"""How does a step's work fail, and may its effect have happened all the same?"""
+"""The exceptions of step actions, with whether the effect may have happened."""
 
 from collections.abc import Callable
 
 __all__ = ["MAX_RESULT_BYTES", "ShouldStop", "StepStopped", "ToolFault", "never"]
 
 MAX_RESULT_BYTES = 1_000_000
-"""Bytes of a result or response; what is larger is refused, not cut."""
+"""Limit on a result or response; a larger one is refused, not cut."""
 
 ShouldStop = Callable[[], bool]
-"""Asked a few times a second: must the work end now?"""
+"""Polled several times a second; True when the work must end."""
 
 
 def never() -> bool:
-    """Nobody stops the work."""
+    """A ``should_stop`` that is always False."""
     return False
 
 
 class ToolFault(Exception):
-    """It did not work; the text says why, for a person. ``may_have_happened``: nobody can say that it had no effect."""
+    """The action failed; the text says why and is shown to the user. ``may_have_happened``: it may have had its effect."""
 
     def __init__(self, message: str, *, may_have_happened: bool = False) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class ToolFault(Exception):
 
 
 class StepStopped(Exception):
-    """The work was ended because ``should_stop`` said so; ``may_have_happened`` as with a fault."""
+    """``should_stop`` ended the work; ``may_have_happened`` as in ``ToolFault``."""
 
     def __init__(self, *, may_have_happened: bool) -> None:
         super().__init__("the work had to stop")

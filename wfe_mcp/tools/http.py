@@ -1,12 +1,12 @@
-"""What does an HTTP address answer, and where may a request go at all?
+"""HTTP requests of steps, restricted to public addresses and allowed origins.
 
     address ─► origin allowed? ─► resolve once ─► every address public? ─► connect to that very address ─► answer
 
 Rules (docs/explanation, threat T6):
 1. https, or an origin that trusted configuration allows; only such an origin may be at an address that is not public.
-2. The name is resolved once and the connection goes to that address: a second answer of the name server changes nothing.
-   Host and the TLS name stay the name's.
-3. Redirects are not followed, proxies are not asked, the answer is at most 1 MB and the whole takes ``timeout_s``.
+2. The name is resolved once and the connection goes to that address: a later answer of the name server has no effect.
+   The Host header and the TLS name are those of the URL.
+3. Redirects are not followed and proxies not used; the answer has at most 1 MB, the exchange takes at most ``timeout_s``.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ Resolve = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. ``status``: the one that must come back; None is any 2xx."""
+    """One request. ``status``: the required status; None is any 2xx."""
 
     url: str
     method: str = "GET"
@@ -50,7 +50,7 @@ class Request:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """What the name server says, in its order."""
+    """The addresses from the name server, in its order."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -76,11 +76,11 @@ def send(
         try:
             status, answered, content = wire.exchange(request.method, headers, body)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
-            fault = exc  # whatever a connection that was cut under its reader raises; the watch knows why it was cut
+            fault = exc  # a connection closed while it is read may raise anything; the watch knows why it was closed
     if watch.reason == "stopped":
         raise StepStopped(may_have_happened=unsafe)
     if watch.reason or fault:
-        why = f"no whole answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
+        why = f"no complete answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
         raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
     if len(content) > MAX_RESULT_BYTES:
         raise ToolFault(f"{_shown(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe)  # fmt: skip
@@ -94,7 +94,7 @@ def _place(url: str, allow: Collection[str]) -> tuple[SplitResult, bool]:
     if fault:
         raise ToolFault(fault)
     if any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise ToolFault(f"{url!r} is no address: it holds white space or control characters")
+        raise ToolFault(f"{url!r} is not an address: it contains white space or control characters")
     return urlsplit(url), origin_of(url) in {origin_of(each) for each in allow}
 
 
@@ -107,8 +107,8 @@ def _addresses(parts: SplitResult, ask: Resolve, *, allowed: bool) -> list[str]:
     inside = [address for address in found if not is_public(address)]
     if inside and not allowed:
         raise ToolFault(
-            f"{host!r} leads to {inside[0]}, which is not on the public internet; name {origin_of(parts.geturl())} in "
-            "[http] allow of trusted configuration if that is meant"
+            f"{host!r} resolves to {inside[0]}, which is not on the public internet; to allow it, add {origin_of(parts.geturl())} to "
+            "[http] allow in trusted configuration"
         )
     if not found:
         raise ToolFault(f"{host!r} has no address")
@@ -123,9 +123,9 @@ def _headers(request: Request) -> dict[str, str]:
     given = {str(name): str(value) for name, value in request.headers.items()}
     forbidden = sorted(name for name in given if name.lower() in _OURS)
     if forbidden:
-        raise ToolFault(f"the header {forbidden[0]!r} is ours to set")
+        raise ToolFault(f"the header {forbidden[0]!r} cannot be set")
     if any(char in f"{name}{value}" for name, value in given.items() for char in "\r\n\0"):
-        raise ToolFault("a header holds a line break")
+        raise ToolFault("a header contains a line break")
     names = {name.lower() for name in given}
     usual = {"User-Agent": "wfe-mcp", "Accept": "application/json, */*"}
     if request.body is not None:
@@ -146,7 +146,7 @@ def _expect(request: Request, status: int, headers: Mapping[str, str], content: 
     wanted = str(request.status or "2xx")
     moved = f", a redirect to {headers.get('location', '?')}, which is not followed" if 300 <= status < 400 else ""
     said = content[:300].decode(errors="replace").strip()
-    # 4xx: the server did not do it. Another 2xx: it did. 5xx: who knows.
+    # 4xx: the server did not do it. Another 2xx: it did. 5xx: unknown.
     unknown = request.method not in _SAFE and (status >= 500 or 200 <= status < 300)
     raise ToolFault(
         f"{_shown(request)} answered {status}{moved}; {wanted} was expected" + (f": {said}" if said else ""),
@@ -171,7 +171,7 @@ def _said(exc: BaseException | None) -> str:
 
 
 class _Watch:
-    """Cuts the connection when the time is over or the work must stop; ``reason`` says which."""
+    """Closes the connection when the time is over or the work must stop; ``reason`` says which."""
 
     def __init__(self, cut: Callable[[], object], end: float, should_stop: ShouldStop) -> None:
         self._cut, self._end, self._should_stop = cut, end, should_stop
@@ -206,7 +206,7 @@ class _Wire:
         self._socket: socket.socket | None = None
 
     def connect(self, addresses: list[str]) -> None:
-        """Reach the first address that answers. Raises ToolFault; nothing has been sent then."""
+        """Connect to the first address that answers. Raises ToolFault; then no data was sent."""
         host, fault = self._parts.hostname or "", "no address answered"
         for address in addresses:
             left = self._end - time.monotonic()
@@ -222,7 +222,7 @@ class _Wire:
             except OSError as exc:
                 plain.close()
                 raise ToolFault(f"{host!r} could not be reached safely: {_said(exc)}") from exc
-            self._socket.settimeout(None)  # from here on the watch keeps the time, over all reads together
+            self._socket.settimeout(None)  # from here on the watch limits the total time
             return
         raise ToolFault(f"{host!r} could not be reached: {fault}")
 
@@ -238,16 +238,16 @@ class _Wire:
     def _cut(self) -> None:
         assert self._socket is not None
         with contextlib.suppress(OSError):
-            # Not SSLSocket.shutdown: it takes the TLS state away under the thread that reads.
+            # Not SSLSocket.shutdown: it removes the TLS state while another thread reads.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def exchange(
         self, method: str, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send and read: the status, the headers by lower-case name, at most a byte more than is allowed."""
+        """Send the request. Returns the status, the headers by lower-case name, and at most ``MAX_RESULT_BYTES`` + 1 bytes."""
         assert self._socket is not None
         connection = http.client.HTTPConnection(self._parts.hostname or "", _port(self._parts))
-        # It is connected already; the port that may be left out of Host depends on the scheme.
+        # Already connected; the scheme determines which port may be omitted from Host.
         connection.sock, connection.default_port = self._socket, 443 if self._parts.scheme == "https" else 80
         target = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
         try:

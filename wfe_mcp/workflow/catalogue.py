@@ -1,11 +1,11 @@
-"""Which templates are there?
+"""The templates that are available, by origin.
 
     shipped     templates/<name>/ of the package
-    package     what installed packages bring (entry points); never the name of a shipped one
+    package     those of installed packages (entry points); never the name of a shipped one
     project     <root>/.wfe/templates/<name>/ or <name>.json; shadows a shipped one of the same name
 
-Cheap: nothing is read before ``read``, and then only JSON. Whether a definition is right is ``lint``'s question,
-whether it may run the engine's (trust).
+Only ``read`` opens files, and it parses JSON only. ``lint`` checks a definition; the engine decides whether it may run
+(trust).
 """
 
 from collections.abc import Iterator
@@ -36,53 +36,53 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A template that lies somewhere. ``path``: its folder or JSON file."""
+    """A template on disk. ``path``: its folder or JSON file."""
 
     name: str
     origin: Origin
     path: Path
 
     def read(self) -> Definition:
-        """The definition as it lies there now. Refuses: invalid_template, also when it has another name; too_large."""
+        """The current definition. Refuses: invalid_template, also when it has another name; too_large."""
         return _named(self.name, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class PackageTemplate:
-    """A template that an installed package brings: its entry point leads to the path of a folder or JSON file."""
+    """A template of an installed package: its entry point names the path of a folder or JSON file."""
 
     plugin: PlugIn
 
     @property
     def name(self) -> str:
-        """The name of the entry point, which is the template's."""
+        """The name of the entry point and of the template."""
         return self.plugin.name
 
     def read(self) -> Definition:
-        """The definition. Refuses: unavailable when the package's code cannot be loaded, and what ``CatalogueEntry`` does."""
+        """The definition. Refuses: unavailable when the package's code cannot be loaded, and as ``CatalogueEntry``."""
         try:
             path: object = self.plugin.load()
             if not isinstance(path, str | PathLike):
-                raise self.plugin.fault("a template is the path of a folder with a template.json, or of a JSON file")
+                raise self.plugin.fault("it must be the path of a folder with a template.json, or of a JSON file")
         except PlugInFault as fault:
             raise Refused(
-                "unavailable", f"{fault}.", "Ask the user to mend or remove the package: wfe-mcp doctor"
+                "unavailable", f"{fault}.", "Ask the user to fix or remove the package: wfe-mcp doctor"
             ) from fault
         return _named(self.name, Path(cast("str | PathLike[str]", path)))
 
 
 def shipped_templates() -> tuple[CatalogueEntry, ...]:
-    """The templates that come with the package, by name."""
+    """The shipped templates, by name."""
     return tuple(_entries(shipped("templates"), "shipped"))
 
 
 def package_templates() -> tuple[PackageTemplate, ...]:
-    """The templates that installed packages bring, by name."""
+    """The templates of installed packages, by name."""
     return tuple(PackageTemplate(plugin) for plugin in plugins("templates").values())
 
 
 def project_templates(root: Path) -> tuple[CatalogueEntry, ...]:
-    """The templates of the project at ``root``, by name. They count only once trusted."""
+    """The templates of the project at ``root``, by name. They are used only once trusted."""
     return tuple(_entries(root / ".wfe" / "templates", "project"))
 
 
@@ -91,9 +91,16 @@ def _named(name: str, path: Path) -> Definition:
     if value.get("name") != name:
         raise Refused(
             "invalid_template",
-            f"{path} holds a template that is called {value.get('name')!r}.",
-            f"Give it the name {name!r}, or its folder, file or entry point the template's.",
-            (Detail("/name", f"the name differs from that of its place, {name!r}", name, value.get("name")),),
+            f"The template in {path} has the name {value.get('name')!r}, expected {name!r}.",
+            f"Rename the template to {name!r}, or its folder, file or entry point to the template's name.",
+            (
+                Detail(
+                    "/name",
+                    f"the name differs from that of its folder, file or entry point, {name!r}",
+                    name,
+                    value.get("name"),
+                ),
+            ),
         )
     return Definition(value, digest(value))
 
@@ -102,7 +109,7 @@ def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        if path.is_symlink():  # what lies elsewhere is not this folder's
+        if path.is_symlink():  # a link leads out of this folder
             continue
         if (path / "template.json").is_file():
             yield CatalogueEntry(path.name, origin, path)

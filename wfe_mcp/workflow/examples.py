@@ -1,7 +1,7 @@
-"""What does each key of a template look like when it is used?
+"""An example for each key of a template, for the reference.
 
-A row is the part of an object that shows the key, with what it needs beside it. ``whole`` puts such a part into a
-template that means something; a test lints them all, so that no example can grow wrong.
+An example is the part of an object with the key and the keys that it requires. ``whole`` completes it to a valid
+template; a test lints them all, so that no example becomes invalid.
 """
 
 from collections.abc import Callable, Mapping
@@ -242,11 +242,11 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     },
     "on_fail compensate": {"do": {"do": "compensate"}},
 }  # fmt: skip
-"""Section of the reference → key → a part of such an object that shows it."""
+"""Section of the reference → key → an example."""
 
 
 def whole(section: str, part: Part, required: Mapping[str, Any]) -> Part:
-    """A template with ``part`` in an object of ``section``; ``required``: the keys that such an object cannot lack."""
+    """A template with ``part`` in an object of ``section``; ``required``: the required keys of such an object."""
     made = {**required, **part}
     if section == "template":
         return made
@@ -269,7 +269,7 @@ def _step(**keys: Any) -> Part:
 
 
 def _in_phase(section: str) -> Callable[[Part], Part]:
-    """Where gates and rules stand: their sections are named after them."""
+    """Put a gate or rule into a phase, under the key that its section's name implies."""
     if section.startswith("on_fail"):
         undo = EXAMPLES["phase"]["compensate"] if section == "on_fail compensate" else {}
         return lambda rule: _build(on_fail=[rule, {"do": "wait_human"}] if _goes_on(rule) else [rule], **undo)

@@ -1,13 +1,13 @@
-"""What is the value of ``${…}``?
+"""Evaluates the expressions ``${…}`` of templates.
 
 Rules:
-1. A text that is exactly one ``${…}`` keeps the type of its value; inside other text a value becomes text, and
-   what is no text compact JSON. ``$${`` is a literal ``${``. ``${…}`` ends at the matching brace outside CEL strings.
-2. Values are never read as expressions again: what a tool, a model or an issue title says is data (B-15).
+1. A text that is exactly one ``${…}`` keeps the type of its value; inside other text a value becomes text:
+   anything but text as compact JSON. ``$${`` is a literal ``${``. ``${…}`` ends at the matching brace outside CEL strings.
+2. Values are never evaluated again: the output of a tool or model, or an issue's title, is data (B-15).
 3. In CEL an error is a value; here it is always an ``ExpressionError``, never ``false``.
 4. Comprehensions stop after 10,000 iterations (CEL's own budget).
-5. Conditions see the roots as maps, so ``has(artifacts.plan)`` asks for a key. Lint uses another environment, with
-   dotted names (``naming.py``): there ``has`` would give the value itself.
+5. Conditions see the roots as maps, so ``has(artifacts.plan)`` tests for a key. Lint uses another environment, with
+   dotted names (``naming.py``): there ``has`` would return the value itself.
 """
 
 import json
@@ -33,13 +33,13 @@ __all__ = ["ExpressionError", "Expressions", "Part", "as_text", "scan", "source_
 
 @dataclass(slots=True)
 class ExpressionError(Exception):
-    """An expression has no value. ``text``: the expression as written; ``reason``: CEL's words, shortened."""
+    """An expression cannot be evaluated. ``text``: its source; ``reason``: CEL's message, shortened."""
 
     text: str
     reason: str
 
     def __str__(self) -> str:
-        return f"${{{self.text}}} has no value: {self.reason}"
+        return f"${{{self.text}}} cannot be evaluated: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _closing_brace(text: str, start: int) -> int:
 
 
 def _string_end(text: str, position: int, start: int) -> int:
-    """The position after the CEL string that opens at ``position``; raw strings (``r'…'``) know no escapes."""
+    """The position after the CEL string that opens at ``position``; raw strings (``r'…'``) have no escapes."""
     raw = _RAW_PREFIX.search(text[max(start, position - 3) : position]) is not None
     quote = text[position] * 3 if text.startswith(text[position] * 3, position) else text[position]
     position += len(quote)
@@ -114,15 +114,15 @@ def _string_end(text: str, position: int, start: int) -> int:
 
 
 def as_text(value: object) -> str:
-    """A value inside text: text as it is, anything else as compact JSON."""
+    """A value inside text: text unchanged, anything else as compact JSON."""
     if isinstance(value, str):
         return value
-    # Sorted: CEL gives maps in any order, and the same prompt must be the same bytes in every process.
+    # Sorted: CEL returns maps in any order, and the same prompt must be the same bytes in every process.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 class Expressions:
-    """The expressions of one template, each compiled once. ``names``: what loops call their items (``as``)."""
+    """The expressions of one template, each compiled once. ``names``: the names of loop items (``as``)."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = (*ROOTS, *sorted(set(names) - set(ROOTS)))
@@ -131,7 +131,7 @@ class Expressions:
 
     @classmethod
     def of(cls, *templates: "Template") -> "Expressions":
-        """For all expressions of ``templates``: one and those it holds."""
+        """For all expressions of ``templates``: a template and its embedded ones."""
         phases = (phase for template in templates for phase in all_phases(template.phases))
         loops = [phase for phase in phases if isinstance(phase, LoopPhase)]
         return cls(loop.for_each.as_ for loop in loops if loop.for_each and loop.for_each.as_)
@@ -139,7 +139,7 @@ class Expressions:
     def evaluate(self, text: str, roots: Mapping[str, object]) -> object:
         """The value of a field: typed when ``text`` is exactly one ``${…}``, else text. Raises ExpressionError.
 
-        ``roots``: plain JSON by root name; a root that is not given is an empty map.
+        ``roots``: plain JSON by root name; a missing root is an empty map.
         """
         parts = scan(text)
         if len(parts) == 1 and parts[0].is_expression:
@@ -147,7 +147,7 @@ class Expressions:
         return "".join(as_text(self.value(part.text, roots)) if part.is_expression else part.text for part in parts)
 
     def evaluate_json(self, value: object, roots: Mapping[str, object]) -> object:
-        """``value`` with every text in it evaluated; keys stay as they are."""
+        """``value`` with every text in it evaluated; keys are not."""
         if isinstance(value, str):
             return self.evaluate(value, roots)
         if isinstance(value, dict):
@@ -157,24 +157,24 @@ class Expressions:
         return value
 
     def is_true(self, text: str, roots: Mapping[str, object]) -> bool:
-        """Whether a condition (exactly one ``${…}``) holds. Anything but true or false is an ExpressionError."""
+        """The value of a condition (exactly one ``${…}``). Anything but true or false is an ExpressionError."""
         value = self.evaluate(text, roots)
         if not isinstance(value, bool):
             raise ExpressionError(
-                source_of(text) or text, f"a condition is true or false, this is {type(value).__name__}"
+                source_of(text) or text, f"a condition must be true or false, not {type(value).__name__}"
             )
         return value
 
     def value(self, source: str, roots: Mapping[str, object]) -> object:
         """The value of CEL ``source`` (without ``${}``) as plain JSON. Raises ExpressionError."""
-        # 10 ms and a 16 MB library: only runs that evaluate something load it.
+        # 10 ms and a 16 MB library: loaded at the first evaluation.
         import cel_expr_python.cel as cel
 
         data = {name: roots.get(name, {}) for name in self._names}
         try:
             result = self._compile(source).eval(data=cast("Any", data))
             value: object = result.plain_value()
-        except RuntimeError as exc:  # a used-up budget, text that is no UTF-8, a wrong expression
+        except RuntimeError as exc:  # an exhausted budget, invalid UTF-8, an invalid expression
             raise ExpressionError(source, _reason(str(exc))) from exc
         if result.type() == cel.Type.ERROR:
             raise ExpressionError(source, _reason(str(value)))
@@ -192,7 +192,7 @@ class Expressions:
 
 
 def _reason(words: str) -> str:
-    """CEL's words without its status codes and the drawing below them."""
+    """CEL's message without status codes and the source excerpt."""
     first = words.split("\n", 1)[0]
     for noise in ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "INTERNAL: ", "UNKNOWN: ", "CANCELLED: ", "ERROR: <input>:"):
         first = first.removeprefix(noise)
@@ -210,4 +210,4 @@ def _plain(value: object, source: str) -> object:
         case dict() if all(isinstance(key, str) for key in cast("dict[object, object]", value)):
             return {key: _plain(item, source) for key, item in cast("dict[str, object]", value).items()}
         case _:
-            raise ExpressionError(source, f"its value ({type(value).__name__}) is no JSON; convert it, e.g. string(…)")
+            raise ExpressionError(source, f"its value ({type(value).__name__}) is not JSON; convert it, e.g. string(…)")

@@ -1,6 +1,6 @@
-"""What is wrong with the form of a definition, in plain words?
+"""Messages for the schema errors of a definition.
 
-Form is keys, types and single names; meaning is ``lint``'s.
+Schema errors concern keys, types and single names; ``lint`` checks the rest.
 """
 
 import re
@@ -15,16 +15,16 @@ from wfe_mcp.workflow.model import Template
 __all__ = ["Fault", "did_you_mean", "faults_of", "short"]
 
 Fault = tuple[tuple[str | int, ...], Detail]
-"""Where in the definition (keys and indexes), and what."""
+"""The place in the definition (keys and indexes), and the error."""
 
 Location = tuple[str | int, ...]
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Every fault with its place. Tags of unions (``<loop>``) are no keys and leave the pointer."""
+    """Every error with its place. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
     found: list[Fault] = []
     for entry in error.errors(include_url=False):
-        if entry["type"] == "too_short" and entry["input"]:  # its entries are faulty, and told by themselves
+        if entry["type"] == "too_short" and entry["input"]:  # its entries are invalid, and reported themselves
             continue
         loc = tuple(entry["loc"])
         at = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
@@ -39,7 +39,7 @@ def faults_of(error: ValidationError) -> list[Fault]:
 
 
 def did_you_mean(found: str, valid: list[str] | tuple[str, ...]) -> str:
-    """``; did you mean 'x'?`` when a valid name is near, else which names there are, if they are few."""
+    """``; did you mean 'x'?`` when a valid name is near, else the valid names, if they are few."""
     if near := nearest(found, valid, 1):
         return f"; did you mean {near[0]!r}?"
     if 0 < len(valid) <= 8:
@@ -133,7 +133,7 @@ _WORDS: dict[str, Callable[[dict[str, Any], Location], tuple[str, object]]] = {
     "too_short": _bounded("must have at least {} entry", "min_length"),
     "string_too_short": _bounded("must have at least {} character", "min_length"),
 }
-"""How each kind of fault is told. What is not here (``wfe``) already speaks plainly."""
+"""Error type → its message. Types that are not listed (``wfe``) have a readable message already."""
 
 
 def _as_object(value: object) -> dict[str, object] | None:
@@ -156,7 +156,7 @@ def _kind(value: object) -> str:
             return "a list"
 
 
-# -- which model stands at a location -------------------------------------------------------------------------------
+# -- the model at a location ----------------------------------------------------------------------------------------
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
@@ -170,7 +170,7 @@ def _meaning(loc: Location) -> object:
 
 
 def _model_at(loc: Location) -> type[BaseModel]:
-    """The model that the keys of ``loc`` lead to; only ever asked for places that are objects of the template."""
+    """The model at the keys ``loc``, which must lead to an object of the template."""
     model: type[BaseModel] = Template
     for part in loc:
         if isinstance(part, int):
@@ -209,4 +209,4 @@ def _tags() -> dict[str, type[BaseModel]]:
 
 
 _TAGS = _tags()
-"""The model behind each tag; phase kinds, gate kinds, ``do`` rules and what context hands over share no name."""
+"""Tag → its model; phase kinds, gate kinds, ``do`` rules and context entries have distinct names."""

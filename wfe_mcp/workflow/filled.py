@@ -1,7 +1,7 @@
-"""What does a gate ask for, once its expressions have values?
+"""Evaluates the expressions in one object of a template, such as a gate or an output.
 
-``filled`` evaluates the fields of one object (a gate, an output) that take text or JSON with ``${…}``. Conditions,
-single expressions and prompts stay: who judges them evaluates them.
+``filled`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
+unevaluated: their users evaluate them.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ S = TypeVar("S", bound=Shape)
 
 
 def filled(shape: S, roots: Mapping[str, object], expressions: Expressions) -> S:
-    """``shape`` with values. An entry of a list whose value is a list becomes its entries. Raises ExpressionError."""
+    """``shape`` with values. A list inside a list is flattened into it. Raises ExpressionError."""
     document = _document(shape, roots, expressions)
     try:
         return type(shape).model_validate(document)

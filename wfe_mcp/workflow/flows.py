@@ -1,13 +1,13 @@
-"""Which other templates does a template hold, and how do they come into it?
+"""Embeds the templates that a template names into its definition.
 
-A phase of kind ``flow`` names a template, and so does a rule ``subflow``. When a run starts, its definition is put beside the name, and those of the
-templates that this one names, and so on: one document holds all that the run will follow.
+A phase of kind ``flow`` names a template, and so does a rule ``subflow``. When a run starts, the named definitions are
+embedded, recursively: one document holds everything that the run will execute.
 
     {"kind": "flow", "template": "tag", "with": {…}}  ──whole──►  … "definition": {"format": "wfe/1", "name": "tag", …}
 
 Rules:
-1. A template never holds itself, whatever the way round; at most ``MAX_DEPTH`` stand inside each other.
-2. A definition that stands there already stays: a frozen template needs nothing from outside.
+1. A template never contains itself, directly or indirectly; at most ``MAX_DEPTH`` levels are nested.
+2. An embedded definition is kept: a frozen template needs no other file.
 """
 
 import json
@@ -24,34 +24,34 @@ from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 __all__ = ["MAX_DEPTH", "Whole", "held_template", "inputs_of", "whole"]
 
 MAX_DEPTH = 5
-"""Templates inside each other, the outermost not counted."""
+"""Levels of nested templates, the outermost not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A definition with those it names in it. ``faults``: what could not be put in, each with its refusal."""
+    """A definition with the named ones embedded. ``faults``: what could not be embedded, each with its refusal."""
 
     definition: dict[str, Any]
     faults: tuple[tuple[Detail, Refused], ...] = ()
 
 
 def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> Whole:
-    """``definition`` with all that it holds. ``find``: the definition of a name, or Refused."""
+    """``definition`` with all named templates embedded. ``find``: the definition of a name, or Refused."""
     faults: list[tuple[Detail, Refused]] = []
     filled = _filled(definition, (str(definition.get("name")),), find, faults)
     return Whole(filled, tuple(faults))
 
 
 def held_template(shape: FlowPhase | SubflowRule) -> Template:
-    """The template that runs inside. Refuses ``unknown_template`` while its definition was not put in."""
+    """The embedded template. Refuses ``unknown_template`` when it is not embedded yet."""
     if shape.definition is None:
-        raise Refused("unknown_template", f"Template {shape.template!r} is not there yet: a run puts it in when it starts.",
+        raise Refused("unknown_template", f"Template {shape.template!r} is not embedded yet: that happens when a run starts.",
                       "Start a run of the template that names it.")  # fmt: skip
     return _parsed(canonical_json(shape.definition))
 
 
 def inputs_of(template: Template, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Detail, ...]]:
-    """``given`` with the defaults of the template's inputs, and what is wrong with it; unknown names are wrong."""
+    """``given`` with the defaults of the template's inputs, and its errors; an unknown name is an error."""
     from wfe_mcp.artifacts.validate import validate
 
     schema = template.inputs
@@ -72,7 +72,7 @@ def _filled(
     faults: list[tuple[Detail, Refused]],
     at: tuple[str | int, ...] = (),
 ) -> dict[str, Any]:
-    """``definition`` with each flow filled. ``around``: the names of the templates it stands in, itself last."""
+    """``definition`` with each flow embedded. ``around``: the names of the enclosing templates, itself last."""
     filled: dict[str, Any] = definition
     defaults = cast("object", definition.get("defaults"))
     inherited = cast("dict[str, Any]", defaults).get("on_fail") if isinstance(defaults, dict) else None
@@ -93,15 +93,17 @@ def _found(name: str, around: tuple[str, ...], find: Callable[[str], dict[str, A
     base = name.partition("@")[0]
     if base in around:
         way = " → ".join((*around[around.index(base) :], base))
-        raise Refused("invalid_template", f"Template {base!r} would hold itself: {way}.", "Take one of them out.")
+        raise Refused(
+            "invalid_template", f"Template {base!r} would contain itself: {way}.", "Remove one of these references."
+        )
     if len(around) > MAX_DEPTH:
-        raise Refused("invalid_template", f"More than {MAX_DEPTH} templates stand inside each other: {' → '.join((*around, base))}.",
-                      "Put the inner ones beside each other.")  # fmt: skip
+        raise Refused("invalid_template", f"More than {MAX_DEPTH} levels of templates are nested: {' → '.join((*around, base))}.",
+                      "Use the inner ones one after another instead.")  # fmt: skip
     return find(name)
 
 
 def _flows(value: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    """Every phase that names a template, where it stands; those in loops too."""
+    """Every phase that names a template, with its place; those in loops too."""
     phases = cast("dict[str, object]", value).get("phases") if isinstance(value, dict) else None
     for index, phase in enumerate(cast("list[object]", phases)) if isinstance(phases, list) else ():
         if isinstance(phase, dict):
@@ -120,7 +122,7 @@ def _recoveries(rules: object, at: tuple[str | int, ...]) -> Iterator[tuple[tupl
 
 
 def _put(value: Any, at: tuple[str | int, ...], new: object) -> Any:
-    """A copy of ``value`` with ``new`` at ``at``; what is not on the way is shared."""
+    """A copy of ``value`` with ``new`` at ``at``; unchanged parts are shared."""
     if not at:
         return new
     if isinstance(value, list):

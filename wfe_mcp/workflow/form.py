@@ -1,7 +1,7 @@
-"""Has a definition the form of a template, and what is it with its ``defaults`` applied?
+"""Validates a definition against the schema of templates and applies its ``defaults``.
 
-``defaults`` fills in what a phase leaves out, inside loops too. A fault in a default is told once, where it is
-written; ``place_of`` leads a pointer into an inherited key back to ``defaults``.
+``defaults`` supplies keys that a phase omits, inside loops too. An error in a default is reported once, where it is
+written; ``place_of`` maps a pointer into an inherited key back to ``defaults``.
 """
 
 import re
@@ -19,8 +19,8 @@ _PHASE_KEY = re.compile(r"((?:/phases/\d+)+)/([A-Za-z_]+)(?=/|$)")
 
 
 def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
-    """The template, or every fault of form with its place."""
-    # One gate for size, depth and texts that cannot be kept, whichever door the definition came through.
+    """The template, or every schema error with its place."""
+    # The single check of size, depth and invalid texts, for every interface.
     from wfe_mcp.artifacts.parse import check_value
 
     try:
@@ -35,7 +35,7 @@ def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
 
 
 def place_of(pointer: str, definition: dict[str, Any]) -> str:
-    """Where the author wrote what ``pointer`` names: below ``/defaults`` for a key that a phase inherited."""
+    """The place in the author's text that ``pointer`` means: below ``/defaults`` for an inherited key."""
     found = _PHASE_KEY.match(pointer)
     if found is None:
         return pointer

@@ -1,13 +1,14 @@
-"""How does a template on disk become a definition, and a definition a ``Template``?
+"""Loads template definitions from disk and parses them.
 
     folder, template.json or other .json file      load_definition    JSON with every prompt inlined
     definition                                      digest             sha256 of its canonical JSON: the version's name
-    definition                                      parse              ``Template``; phases have taken over ``defaults``
+    definition                                      parse              ``Template``, with ``defaults`` applied
 
 Rules:
 1. ``{"file": "prompts/x.md"}`` stands for the text of that file beside the JSON; only as ``prompt`` or ``criteria``.
-2. A prompt file is a plain file below ``prompts/``: no link is followed, nothing outside the folder is read.
-3. The definition stays as written: ``defaults`` are applied when it is parsed, so the digest does not depend on us.
+2. A prompt file is a regular file below ``prompts/``: no link is followed, no file outside the folder is read.
+3. The definition stays as written: ``defaults`` are applied by ``parse``, so the digest does not depend on the version
+   of wfe-mcp.
 """
 
 import re
@@ -36,13 +37,13 @@ Parts = tuple[str | int, ...]
 def load_definition(source: Path) -> dict[str, Any]:
     """The definition in ``source`` (a folder with template.json, or a JSON file), prompts inlined.
 
-    Refuses: unknown_template (nothing there), invalid_template (no JSON, no object, a prompt file that is missing, a
-    link or elsewhere), too_large.
+    Refuses: unknown_template (no such file), invalid_template (not a JSON object; a prompt file that is missing, a link or
+    elsewhere), too_large.
     """
     file = source / "template.json" if source.is_dir() else source
     definition = read_json(file)
     if not isinstance(definition, dict):
-        raise _invalid(file, [Detail("", "a template is a JSON object", "an object")])
+        raise _invalid(file, [Detail("", "a template must be a JSON object", "an object")])
     faults: list[Detail] = []
     inlined = _inlined(cast("object", definition), (), lambda at, name: _prompt(file.parent, at, name, faults))
     if faults:
@@ -51,16 +52,16 @@ def load_definition(source: Path) -> dict[str, Any]:
 
 
 def read_json(file: Path) -> object:
-    """The JSON in ``file``. Refuses: unknown_template (nothing there), invalid_template (no JSON), too_large."""
+    """The JSON in ``file``. Refuses: unknown_template (no such file), invalid_template (not JSON), too_large."""
     return _json(_bytes(file, "template"), file)
 
 
 def read_text(file: Path, what: str = "Markdown") -> str:
-    """The text in ``file``, with one kind of line end. Refuses: unknown_template, invalid_template (no UTF-8), too_large."""
+    """The text in ``file``, with normalised line ends. Refuses: unknown_template, invalid_template (not UTF-8), too_large."""
     try:
         return _bytes(file, what).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise _invalid(file, [Detail("", "it is not UTF-8 text", "UTF-8 text")]) from None
+        raise _invalid(file, [Detail("", "the file is not UTF-8 text", "UTF-8 text")]) from None
 
 
 def digest(definition: object) -> str:
@@ -69,19 +70,19 @@ def digest(definition: object) -> str:
 
 
 def parse(definition: object) -> "Template":
-    """The typed template, its phases with ``defaults`` applied. Refuses: invalid_template, every fault of form.
+    """The typed template, its phases with ``defaults`` applied. Refuses: invalid_template, with every schema error.
 
-    Meaning (names, scopes, what is not available yet) is ``lint``'s.
+    ``lint`` checks the rest: names, scopes, features that are not available yet.
     """
-    # Building the models takes 30 ms: callers that only list templates must not pay for it.
+    # Building the models takes 30 ms, which listing templates does not need.
     from wfe_mcp.workflow.form import read_form
 
     template, faults = read_form(definition)
     if template is None or faults:
         raise Refused(
             "invalid_template",
-            f"The template definition has {len(faults)} {'fault' if len(faults) == 1 else 'faults'} of form.",
-            "Mend each place in details; the schema is wfe://schemas/template.",
+            f"The template definition has {len(faults)} schema {'error' if len(faults) == 1 else 'errors'}.",
+            "Fix each place in details; the schema is wfe://schemas/template.",
             tuple(detail for _, detail in faults),
         )
     return template
@@ -89,16 +90,16 @@ def parse(definition: object) -> "Template":
 
 def _bytes(file: Path, what: str) -> bytes:
     try:
-        is_plain = file.is_file() or not file.exists()  # opening a named pipe would wait for ever
+        is_plain = file.is_file() or not file.exists()  # opening a named pipe would block forever
         content = _first_bytes(file) if is_plain else b""
-        why = "" if is_plain else "it is no plain file"
+        why = "" if is_plain else "it is not a regular file"
     except OSError as exc:
-        content, why = b"", exc.strerror or "it is not there"
+        content, why = b"", exc.strerror or "it does not exist"
     if why:
         raise Refused(
             "unknown_template",
             f"The {what} file {file} cannot be read: {why}.",
-            "Name a template folder or a JSON file that exists.",
+            "Give an existing template folder or JSON file.",
         )
     if len(content) > MAX_BYTES:
         raise Refused("too_large", f"The {what} file {file} is larger than {MAX_BYTES} bytes.", "Make it smaller.")
@@ -111,7 +112,7 @@ def _first_bytes(file: Path) -> bytes:
 
 
 def _json(content: bytes, file: Path) -> object:
-    # The artifact parser refuses what reads differently elsewhere: a key used twice, NaN, NUL, bombs.
+    # The artifact parser refuses ambiguous JSON: duplicate keys, NaN, NUL, excessive nesting.
     from wfe_mcp.artifacts.parse import parse_json
 
     try:
@@ -124,7 +125,10 @@ def _json(content: bytes, file: Path) -> object:
 
 def _invalid(file: Path, faults: list[Detail]) -> Refused:
     return Refused(
-        "invalid_template", f"{file} is no template: {faults[0].message}.", "Mend each place in details.", tuple(faults)
+        "invalid_template",
+        f"{file} is not a template: {faults[0].message}.",
+        "Fix each place in details.",
+        tuple(faults),
     )
 
 
@@ -146,16 +150,16 @@ def _member(key: str, child: object, at: Parts, read: "Callable[[Parts, object],
 
 
 def _prompt(folder: Path, at: Parts, name: object, faults: list[Detail]) -> str:
-    """The text of a prompt file; "" and a fault when it may not or cannot be read."""
+    """The text of a prompt file; "" and an error when it is not allowed or unreadable."""
     where = pointer(*at, "file")
     if not isinstance(name, str) or not _PROMPT_FILE.fullmatch(name):
         faults.append(
-            Detail(where, "a prompt file lies in prompts/ and ends in .md", "prompts/<name>.md", str(name)[:80])
+            Detail(where, "a prompt file must be in prompts/ and end in .md", "prompts/<name>.md", str(name)[:80])
         )
         return ""
     path = folder / name
     if path.is_symlink() or path.parent.is_symlink():
-        faults.append(Detail(where, f"{name} is a link; links are not followed", "a plain file", name))
+        faults.append(Detail(where, f"{name} is a link; links are not followed", "a regular file", name))
         return ""
     try:
         return _bytes(path, "prompt").decode().replace("\r\n", "\n")

@@ -1,15 +1,15 @@
-"""What does a template become where a project's configuration changes some of its phases?
+"""Applies a project's ``[templates]`` configuration to a template's phases.
 
-    approver = "skip"      the phase's approval gates go
-    approver = "human"     they ask a person; one is added where there is none
-    approver = "<role>"    an opinion of that role takes their place; one that is there already must then be given
+    approver = "skip"      the phase's approval gates are removed
+    approver = "human"     they ask the user; one is added where there is none
+    approver = "<role>"    an opinion of that role replaces them; an existing one becomes mandatory
     max_retries = 2        at most 2 attempts after the first one; 0: none, and no recovery
-    allow_rewrite = true   the phase's opinion gates take a reviewer's rewrite
+    allow_rewrite = true   the phase's opinion gates accept a reviewer's rewrite
     timeout, auto_proceed  the phase's own
     role = "<role>"        who works in the phase: a role of the template, else a configured one
 
 The result is a definition like any other: it is linted and frozen into the run, while the run keeps the name, version
-and sha256 of the template it came from. A key that would have no effect is refused, never passed over.
+and sha256 of the template it came from. A key without effect is refused, never ignored.
 """
 
 import copy
@@ -26,7 +26,7 @@ _RETRIES = ("retry", "backoff")
 
 @dataclass(frozen=True, slots=True)
 class PhaseOverride:
-    """What changes in one phase; None leaves it as it is."""
+    """The changes of one phase; None changes nothing."""
 
     approver: str | None = None
     max_retries: int | None = None
@@ -39,10 +39,10 @@ class PhaseOverride:
 def overridden(
     definition: Mapping[str, Any], overrides: Mapping[str, PhaseOverride], roles: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """``definition``, whose form is right, with ``overrides`` by phase id, inside loops ``build.code``.
+    """``definition``, which must match the schema, with ``overrides`` by phase id, inside loops ``build.code``.
 
-    ``roles``: configured role by the template's role that it fills from now on. Refuses ``invalid_template``: what is
-    not there and keys without effect, by their place in configuration.
+    ``roles``: the template's role → the configured role that fills it. Refuses ``invalid_template``: unknown names and
+    keys without effect, by their place in configuration.
     """
     made: dict[str, Any] = copy.deepcopy(dict(definition))
     phases = dict(_phases(made["phases"], ""))
@@ -57,14 +57,14 @@ def overridden(
             continue
         _change(made, phases[name], override, at, faults)
     if faults:
-        raise Refused("invalid_template", f"The configuration changes what template {made['name']!r} does not have: {faults[0].message}.",
-                      "Mend the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
+        raise Refused("invalid_template", f"The configuration of template {made['name']!r} is invalid: {faults[0].message}.",
+                      "Fix the [templates] tables named in details, in .wfe/config.toml or your user configuration.",
                       tuple(faults))  # fmt: skip
     return made
 
 
 def _fill(template: dict[str, Any], roles: Mapping[str, str], faults: list[Detail]) -> None:
-    """Another configured role fills each of ``roles``."""
+    """Assign configured roles to the template's ``roles``."""
     known: dict[str, Any] = template.get("roles", {})
     for name, configured in roles.items():
         if name in known:
@@ -102,7 +102,7 @@ def _change(
         for gate in opinions:
             gate["allow_rewrite"] = override.allow_rewrite
         if not opinions:
-            message = f"phase {phase['id']!r} has no opinion gate, so there is no rewrite to allow"
+            message = f"phase {phase['id']!r} has no opinion gate, so allow_rewrite has no effect"
             faults.append(Detail(pointer(*at, "allow_rewrite"), message))
 
 
@@ -119,7 +119,7 @@ def _set_role(
 
 
 def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: int) -> None:
-    """At most ``attempts`` in all, whichever rule would try again."""
+    """Limit the phase to ``attempts`` in total, over all retry rules."""
     if retry := phase.get("retry", defaults.get("retry")):
         phase["retry"] = {**retry, "max_attempts": attempts}
     if "on_fail" not in phase and "on_fail" not in defaults:
@@ -152,7 +152,7 @@ def _set_approver(template: dict[str, Any], phase: dict[str, Any], defaults: Map
 
 
 def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:
-    """An opinion of ``approver`` decides: the one that is asked for anyway, which may no longer be missing, else a new one."""
+    """Require an opinion of ``approver``: an existing one becomes mandatory, else one is added."""
     own = [gate for gate in gates if gate["kind"] == "opinion" and gate["reviewers"] == [approver]]
     for gate in own:
         gate.pop("if_missing", None)
@@ -162,7 +162,7 @@ def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:
 
 
 def _own(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """The phase's list under ``key``, its own from now on."""
+    """The phase's list under ``key``, copied from the defaults if it was inherited."""
     if key not in phase:
         phase[key] = copy.deepcopy(defaults.get(key, []))
     return cast("list[dict[str, Any]]", phase[key])

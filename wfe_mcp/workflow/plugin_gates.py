@@ -1,7 +1,7 @@
-"""What does the gate of an installed package take, and what judges?
+"""The functions behind gates of installed packages, and the check of their settings.
 
-The entry point (group ``wfe_mcp.gates``) leads to a function ``(GateScene) -> Judgement``; ``gates/plugin.py`` calls it.
-It may carry ``with_schema``, the JSON Schema of the gate's ``with``.
+The entry point (group ``wfe_mcp.gates``) names a function ``(GateScene) -> Judgement``; ``gates/plugin.py`` calls it.
+Its attribute ``with_schema``, if any, is the JSON Schema of the gate's ``with``.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,18 +18,18 @@ _ANYTHING: dict[str, Any] = {"type": "object"}
 
 
 def judge_of(plugin: PlugIn) -> Callable[[Any], object]:
-    """The function that judges. Raises PlugInFault."""
+    """The gate's function. Raises PlugInFault."""
     judge: object = plugin.load()
     if not callable(judge):
-        raise plugin.fault("a gate is a function that takes a GateScene and returns a Judgement")
+        raise plugin.fault("it must be a function that takes a GateScene and returns a Judgement")
     faults = check_schema(_schema_of(judge))
     if faults:
-        raise plugin.fault(f"its with_schema is no usable JSON Schema: {faults[0].message}")
+        raise plugin.fault(f"its with_schema is not a valid JSON Schema: {faults[0].message}")
     return judge
 
 
 def with_faults(judge: Callable[[Any], object], given: Mapping[str, Any]) -> tuple[Detail, ...]:
-    """What is wrong with ``given``, the gate's ``with`` once its expressions have values."""
+    """The errors in ``given``, the gate's ``with`` with expressions evaluated."""
     return validate(_schema_of(judge), dict(given)).faults
 
 

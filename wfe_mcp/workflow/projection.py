@@ -1,15 +1,15 @@
-"""What does the machine need to know of a template?
+"""Converts a template to the run specification of the state machine.
 
-``project`` gives the core's own frozen projection (``core/spec.py``): ids, needs, limits, rules and gates, durations
-in seconds, conditions as opaque text.
+``project`` returns the frozen ``RunSpec`` (``core/spec.py``): ids, needs, limits, rules and gates, durations in seconds,
+conditions as opaque text.
 
-    exclusive     the phase has a command or git gate, one of a package, or a step that runs a check: the working tree is its own
-    served        the phase has steps, a model (``llm``), or a role that names a provider: the server works it
-    binds_tree    a command, git or files gate, or one of a package: its evidence is void when the files change
+    exclusive     a command, git or package gate, or a step that runs a check: the phase needs the working tree alone
+    served        the phase has steps, a model (``llm``), or a role that names a provider: the server does its work
+    binds_tree    a command, git, files or package gate: its evidence becomes void when the files change
     retry         becomes the first rule of ``on_fail``
-    loops         the phases inside follow their loop, ``build.code``; a goto is looked up from the inside outwards
-    recovery      what a rule ``subflow`` runs, ``code.diagnose``; no phase inside jumps out of it
-    flows         so do those of another template, ``release.tag``; their jumps look no further out than that template
+    loops         the phases inside follow their loop, ``build.code``; a goto is resolved from the inside outwards
+    recovery      the phases of a rule ``subflow``, ``code.diagnose``; no phase inside jumps out of it
+    flows         the phases of another template, ``release.tag``; their jumps stay inside that template
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,12 +53,12 @@ _EXCLUSIVE = frozenset({"command", "git", "plugin"})
 
 
 def project(template: Template) -> RunSpec:
-    """The template as the machine sees it. Refuses: unavailable, for what this version cannot run yet."""
+    """The run specification of ``template``. Refuses: unavailable, for features that this version lacks."""
     if missing := tuple(not_yet(template)):
         raise Refused(
             "unavailable",
-            f"Template {template.name!r} uses what is not available yet: {missing[0].message} ({missing[0].path}).",
-            "Take out what details name, or use another template.",
+            f"Template {template.name!r} uses a feature that is not available yet: {missing[0].message} ({missing[0].path}).",
+            "Remove the features named in details, or use another template.",
             missing,
         )
     limits = template.limits
@@ -74,7 +74,7 @@ def project(template: Template) -> RunSpec:
 def _phases(
     phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath], roles: Mapping[str, Role]
 ) -> Iterator[PhaseSpec]:
-    """The phases of one list, each loop followed by its body. ``around``: what a goto sees further out, by id."""
+    """The phases of one list, each loop followed by its body. ``around``: the phases outside that a goto can reach, by id."""
     here = {phase.id: PhasePath(phase.id if parent is None else f"{parent}.{phase.id}") for phase in phases}
     seen = {**around, **here}
     for index, phase in enumerate(phases):
@@ -112,7 +112,7 @@ def _phases(
 
 
 def _inner_timeout(phase: Phase) -> str | None:
-    """A template that may take so long as a run may take so long as a flow."""
+    """The time-out of an embedded template applies to its flow."""
     return held_template(phase).limits.timeout if isinstance(phase, FlowPhase) else None
 
 
@@ -127,7 +127,7 @@ def _loop(phase: LoopPhase | FlowPhase) -> LoopSpec:
 
 
 def _is_served(phase: Phase, roles: Mapping[str, Role]) -> bool:
-    """Design §7a: an agent phase is the client's, unless its role names a provider."""
+    """True when the server does the phase's work. Design §7a: an agent phase is the client's unless its role has a provider."""
     role = roles.get(phase.role or "")
     return phase.kind in {"steps", "llm"} or (phase.kind == "agent" and role is not None and role.provider is not None)
 
@@ -152,7 +152,7 @@ def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None, seen: dict[str
         initial_s=duration_s(retry.initial),
         max_s=duration_s(retry.max),
     )
-    # ``retry`` alone takes the place of the default's retry, not of the person at its end.
+    # ``retry`` alone replaces the default's retry, not its final rule that asks the user.
     return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else given))
 
 
@@ -166,7 +166,7 @@ def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
             return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
         case SubflowRule():
             return FailRule("subflow", max_uses=rule.max_attempts)
-        case _:  # compensate, and those that end the rules: all said by their name
+        case _:  # compensate, and the rules that end the list, have no settings
             return FailRule(rule.do)
 
 

@@ -1,7 +1,4 @@
-"""Which keys does a template have, and what do they mean?
-
-This is the data of the generated reference; every key, its type, default and meaning come from the models.
-"""
+"""The data of the generated template reference: every key with its type, default and meaning, from the models."""
 
 import json
 from dataclasses import dataclass
@@ -62,7 +59,7 @@ __all__ = ["ReferenceKey", "Section", "reference"]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceKey:
-    """One key. ``default`` and ``example``: as JSON text; no default when the key is required or simply absent."""
+    """One key. ``default`` and ``example``: as JSON text; no default when the key is required or absent by default."""
 
     name: str
     type: str
@@ -113,7 +110,7 @@ _EXPRESSIONS = {
 
 
 def reference() -> tuple[Section, ...]:
-    """Every object of a template with its keys. Kinds of phases after the first list only what they add."""
+    """Every object of a template with its keys. Kinds of phases after the first list only their additional keys."""
     schema = template_schema()
     return tuple(_section(title, model, schema) for title, model in _SECTIONS)
 
@@ -146,14 +143,14 @@ def _key(title: str, model: type[Shape], name: str, info: FieldInfo, schema: dic
 
 
 def _example(section: str, name: str) -> str:
-    """The key first, then what it needs beside it, without the braces around."""
+    """An example as JSON without the outer braces: the key first, then the keys it requires."""
     part = EXAMPLES[section][name]
     ordered = {name: part[name]} | part
     return json.dumps(ordered, ensure_ascii=False)[1:-1]
 
 
 def _default(schema: dict[str, Any]) -> str:
-    # Objects and empty values are not worth a cell: "absent" says the same.
+    # Objects and empty values are left out: they mean the same as an absent key.
     from wfe_mcp.core.canonical import canonical_json
 
     value = schema.get("default")
@@ -168,7 +165,7 @@ def _not_yet(model: type[Shape], name: str) -> str:
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """The type in a reader's words."""
+    """The type, described for readers."""
     choices = cast("list[dict[str, Any]]", schema.get("anyOf", schema.get("oneOf", [])))
     if choices:
         return " or ".join(dict.fromkeys(_words(choice) for choice in choices if choice.get("type") != "null"))

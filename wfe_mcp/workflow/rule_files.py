@@ -1,11 +1,11 @@
-"""Which rules does a rule file hold?
+"""Reads the rules of a rule file.
 
     YAML, JSON   {"rules": …} or … itself:   {id: text or object}   or   [{"id": …, …}]
-    Markdown     ## SEC-1 …      the heading with what stands below it
+    Markdown     ## SEC-1 …      the heading with the text below it
                  - SEC-1: …      the item
 
-An id in Markdown is capitals and digits with a number at the end, ``SEC-1`` or ``JPA-MT-004``. What stands in a Markdown
-file outside of rules is left out: it belongs into ``files``.
+An id in Markdown consists of capitals and digits with a number at the end, ``SEC-1`` or ``JPA-MT-004``. Other text of a
+Markdown file is left out: it belongs into ``files``.
 """
 
 import re
@@ -29,26 +29,26 @@ _DATA = (".json", ".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as it is handed over; ``text`` begins with its id."""
+    """One rule; ``text`` begins with its id."""
 
     id: str
     text: str
 
 
 def rules_of(path: str, text: str) -> list[Rule]:
-    """The rules in ``text``, in its order. Refuses ``unavailable``: no rule file, none in it, or an id used twice."""
+    """The rules in ``text``, in its order. Refuses ``unavailable``: not a rule file, no rules, a duplicate id."""
     suffix = f".{path.rpartition('.')[2].lower()}"
     if suffix in _DATA:
         found = list(_of_data(path, _value(path, text, is_json=suffix == ".json")))
     elif suffix in {".md", ".markdown"}:
         found = list(_of_markdown(text))
     else:
-        raise _refused(f"'{path}' is no rule file: YAML, JSON and Markdown are read")
+        raise _refused(f"'{path}' is not a rule file: it must be YAML, JSON or Markdown")
     if not found:
-        raise _refused(f"'{path}' holds no rule")
+        raise _refused(f"'{path}' contains no rule")
     ((name, times),) = Counter(rule.id for rule in found).most_common(1)
     if times > 1:
-        raise _refused(f"'{path}' holds the rule {name!r:.80} twice")
+        raise _refused(f"'{path}' contains the rule {name!r:.80} twice")
     return found
 
 
@@ -62,7 +62,7 @@ def _value(path: str, text: str, *, is_json: bool) -> object:
         return parse_json(text)
     except Refused as no:
         why = f"{no.details[0].path} {no.details[0].message}".strip() if no.details else no.message
-        raise _refused(f"'{path}' is no JSON: {why}") from None
+        raise _refused(f"'{path}' is not JSON: {why}") from None
 
 
 def _of_data(path: str, value: object) -> Iterator[Rule]:
@@ -73,7 +73,9 @@ def _of_data(path: str, value: object) -> Iterator[Rule]:
             yield _rule(name, told)
         return
     if not isinstance(value, list):
-        raise _refused(f"'{path}' holds no rules: write {{\"rules\": {{id: text}}}} or a list of objects with an 'id'")
+        raise _refused(
+            f"'{path}' contains no rules: write {{\"rules\": {{id: text}}}} or a list of objects with an 'id'"
+        )
     for number, entry in enumerate(cast("list[object]", value)):
         told = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
         name = told.get("id")
@@ -95,7 +97,7 @@ def _plain(value: Any) -> str:
 
 
 def _of_markdown(text: str) -> Iterator[Rule]:
-    """Line by line: a rule ends before the next rule, or a heading that is not below its own."""
+    """The rules of a Markdown file. A rule ends before the next rule, or a heading of the same or a higher level."""
     rule, depth, lines, fence = "", 0, list[str](), ""
     for line in text.splitlines():
         fence, was_code = _fenced(line, fence), bool(fence)
@@ -113,7 +115,7 @@ def _of_markdown(text: str) -> Iterator[Rule]:
 
 
 def _begins(line: str) -> tuple[str, int]:
-    """The id of the rule that begins here and how deep its heading is; an item ends at any heading."""
+    """The id of the rule that begins in this line, and the level of its heading; an item ends at any heading."""
     heading = _HEADING.match(line)
     if heading:
         found = _RULE_HEADING.match(heading[2])
@@ -123,7 +125,7 @@ def _begins(line: str) -> tuple[str, int]:
 
 
 def _fenced(line: str, fence: str) -> str:
-    """The fence that is open after ``line``: what stands between fences is code, and no heading."""
+    """The fence that is open after ``line``: text between fences is code, not a heading."""
     found = _FENCE.match(line)
     if fence:
         closes = found is not None and found[1].startswith(fence) and not line.strip(" `~\t")
@@ -132,4 +134,4 @@ def _fenced(line: str, fence: str) -> str:
 
 
 def _refused(message: str) -> Refused:
-    return Refused("unavailable", f"{message}.", "Mend the file, or name another one in .wfe/config.toml.")
+    return Refused("unavailable", f"{message}.", "Fix the file, or set another one in .wfe/config.toml.")

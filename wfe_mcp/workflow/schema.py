@@ -1,7 +1,7 @@
-"""What is the JSON Schema of a template file?
+"""The JSON Schema of a template file.
 
-``schemas/template.schema.json`` is made from it (``scripts/generate_template_schema.py``), for editors. Lint knows
-more: names, scopes, what is available.
+``scripts/generate_template_schema.py`` writes it to ``schemas/template.schema.json``, for editors. Lint checks more:
+names, scopes, availability of features.
 """
 
 from typing import Any, cast
@@ -22,7 +22,7 @@ def template_schema() -> dict[str, Any]:
 
 
 def _slim(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without Pydantic's titles, which only repeat the keys, and without defaults that are null."""
+    """``schema`` without Pydantic's titles, which only repeat the keys, and without null defaults."""
     slim: dict[str, Any] = {}
     for key, value in schema.items():
         match key, value:

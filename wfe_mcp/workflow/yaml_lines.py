@@ -1,12 +1,11 @@
-"""What does a YAML file say, and in which line does each value stand?
+"""Reads YAML files as plain data, with the line of each value.
 
 Rules:
-1. Plain data only: anchors, aliases, tags, several documents and keys that are no text are refused, so that no file can
-   grow when it is read, and none can make an object.
-2. A key used twice is refused: programs differ in which one counts.
+1. Plain data only: anchors, aliases, tags, several documents and keys other than text are refused, so that no file can
+   expand when it is read or construct an object.
+2. A duplicate key is refused: programs differ in which one counts.
 3. At most ``MAX_BYTES`` and ``MAX_DEPTH``; nothing here recurses.
-4. Plain scalars mean what YAML 1.1 says (``yes`` is true), as the programs that wrote these files read them; a date
-   stays text.
+4. Plain scalars follow YAML 1.1 (``yes`` is true), as the programs that wrote these files read them; a date stays text.
 """
 
 import math
@@ -20,7 +19,7 @@ from wfe_mcp.workflow.load import MAX_BYTES, read_text
 __all__ = ["MAX_DEPTH", "Lines", "read_yaml", "yaml_value"]
 
 MAX_DEPTH = 20
-"""Lists and maps inside each other."""
+"""Most levels of nested lists and maps."""
 
 _CONSTRUCTED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null"))
 
@@ -29,31 +28,31 @@ Parts = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Where each value stands, by JSON pointer; a key's line is that of its name."""
+    """The line of each value, by JSON pointer; a key's line is that of its name."""
 
     by_pointer: dict[str, int]
 
     def of(self, place: str) -> int:
-        """The line of ``place``, or of the nearest value around it."""
+        """The line of ``place``, or of the nearest enclosing value."""
         while place and place not in self.by_pointer:
             place = place.rpartition("/")[0]
         return self.by_pointer.get(place, 1)
 
     def told(self, detail: Detail) -> Detail:
-        """``detail``, whose place is a pointer, by line; the keys above it go into the message."""
+        """``detail`` with its pointer replaced by the line; the enclosing keys go into the message."""
         keys = detail.path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
         message = f"{keys}: {detail.message}" if keys else detail.message
         return Detail(f"line {self.of(detail.path)}", message, detail.expected, detail.got)
 
 
 def read_yaml(file: Path) -> tuple[object, Lines]:
-    """The value in ``file``. Refuses by line: invalid_template, too_large, unknown_template (nothing there)."""
+    """The value in ``file``. Refuses by line: invalid_template, too_large, unknown_template (no such file)."""
     return yaml_value(read_text(file, "YAML"), str(file))
 
 
 def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
-    """The value in ``text``, which came from ``shown``. Refuses by line: invalid_template."""
-    # 20 ms: only who reads YAML pays.
+    """The value in ``text``, which was read from ``shown``. Refuses by line: invalid_template."""
+    # 20 ms: loaded only to read YAML.
     import yaml
 
     reading = _YamlReader()
@@ -61,8 +60,8 @@ def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
         _read_events(yaml.SafeLoader(text), reading)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        raise _invalid(shown, mark.line + 1 if mark else 1, fault.problem or "it is no YAML") from None
-    except yaml.YAMLError as fault:  # a character that YAML does not know, such as NUL
+        raise _invalid(shown, mark.line + 1 if mark else 1, fault.problem or "it is not YAML") from None
+    except yaml.YAMLError as fault:  # a character that YAML forbids, such as NUL
         raise _invalid(shown, 1, str(fault).splitlines()[0]) from None
     except _Fault as fault:
         raise _invalid(shown, fault.line, fault.message) from None
@@ -78,7 +77,7 @@ class _Fault(Exception):
 
 @dataclass(slots=True)
 class _Open:
-    """A list or map that is being read, and where; ``key``: the map's key whose value comes next."""
+    """A list or map that is being read, with its place; ``key``: the map's key whose value comes next."""
 
     value: dict[str, Any] | list[Any]
     at: Parts
@@ -86,7 +85,7 @@ class _Open:
 
 
 class _YamlReader:
-    """Puts the values of events together."""
+    """Builds the value from parser events."""
 
     def __init__(self) -> None:
         self.value: object = None
@@ -94,7 +93,7 @@ class _YamlReader:
         self._open: list[_Open] = []
 
     def take(self, value: object, line: int) -> None:
-        """A scalar, or a list or map that begins: as a key, or under the key or index that is due."""
+        """Add a scalar, or a list or map that begins: as a key, or under the current key or index."""
         above = self._open[-1] if self._open else None
         at: Parts = ()
         if above is None:
@@ -112,18 +111,18 @@ class _YamlReader:
             above.key = None
         if isinstance(value, dict | list):
             if len(self._open) == MAX_DEPTH:
-                raise _Fault(line, f"lists and maps lie deeper than {MAX_DEPTH}")
+                raise _Fault(line, f"lists and maps are nested deeper than {MAX_DEPTH} levels")
             self._open.append(_Open(value, at))  # pyright: ignore[reportUnknownArgumentType] - it is empty
 
     def close(self) -> None:
-        """The innermost list or map ends."""
+        """End the innermost list or map."""
         self._open.pop()
 
     def _take_key(self, above: _Open, into: dict[str, Any], key: object, line: int) -> None:
         if not isinstance(key, str):
-            raise _Fault(line, f"the key {key!r} is no text; put it in quotes")
+            raise _Fault(line, f"the key {key!r} is not text; put it in quotes")
         if key in into:
-            raise _Fault(line, f"the key {key!r} stands here twice")
+            raise _Fault(line, f"the key {key!r} is duplicate")
         self.lines[pointer(*above.at, key)] = line
         above.key = key
 
@@ -135,11 +134,11 @@ def _read_events(loader: Any, reading: _YamlReader) -> None:
         line: int = event.start_mark.line + 1
         match type(event).__name__:
             case "AliasEvent":
-                raise _Fault(line, f"the alias *{event.anchor} is not read; write the value out")
+                raise _Fault(line, f"the alias *{event.anchor} is not supported; write the value out")
             case "DocumentStartEvent":
                 documents += 1
                 if documents > 1:
-                    raise _Fault(line, "a second document begins; one file holds one")
+                    raise _Fault(line, "a second document begins; a file may hold only one")
             case "ScalarEvent":
                 _refuse_marks(event, line)
                 reading.take(_scalar(loader, event, line), line)
@@ -148,15 +147,15 @@ def _read_events(loader: Any, reading: _YamlReader) -> None:
                 reading.take({} if kind == "MappingStartEvent" else [], line)
             case "MappingEndEvent" | "SequenceEndEvent":
                 reading.close()
-            case _:  # where the stream and the document begin and end
+            case _:  # begin and end of the stream and the document
                 pass
 
 
 def _refuse_marks(event: Any, line: int) -> None:
     if event.anchor is not None:
-        raise _Fault(line, f"the anchor &{event.anchor} is not read; write the value out")
+        raise _Fault(line, f"the anchor &{event.anchor} is not supported; write the value out")
     if event.tag is not None:
-        raise _Fault(line, f"the tag {event.tag} is not read; write plain values")
+        raise _Fault(line, f"the tag {event.tag} is not supported; write plain values")
 
 
 def _scalar(loader: Any, event: Any, line: int) -> object:
@@ -164,20 +163,20 @@ def _scalar(loader: Any, event: Any, line: int) -> object:
     import yaml
 
     if "\x00" in event.value or any("\ud800" <= character <= "\udfff" for character in event.value):
-        raise _Fault(line, "an escape stands for NUL or for half a character, which no text holds")
+        raise _Fault(line, "an escape means NUL or half a surrogate pair, which text cannot hold")
     tag: str = loader.resolve(yaml.ScalarNode, event.value, event.implicit)
     if tag not in _CONSTRUCTED:
         return event.value
     try:
         value: object = loader.construct_object(yaml.ScalarNode(tag, event.value))
     except ValueError:
-        raise _Fault(line, f"{event.value[:40]!r} is no number; put it in quotes") from None
+        raise _Fault(line, f"{event.value[:40]!r} is not a number; put it in quotes") from None
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Fault(line, f"{event.value[:40]!r} is no number that JSON has")
+        raise _Fault(line, f"{event.value[:40]!r} is a number that JSON cannot hold")
     return value
 
 
 def _invalid(shown: str, line: int, message: str) -> Refused:
     detail = Detail(f"line {line}", message)
     return Refused("invalid_template", f"{shown} cannot be read, line {line}: {message}.",
-                   f"Mend the line; at most {MAX_BYTES:,} bytes of plain YAML are read.", (detail,))  # fmt: skip
+                   f"Fix the line; at most {MAX_BYTES:,} bytes of plain YAML are read.", (detail,))  # fmt: skip

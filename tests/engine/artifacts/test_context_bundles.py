@@ -197,8 +197,8 @@ def test_a_bundle_that_is_too_long_names_the_rest_and_where_it_is(scene: Scene) 
     place = f".wfe/runs/{run}/plan/1/context/standards.md"
     assert "Names are nouns." in written
     assert "The last." in written, "what fits is there, though it stands behind what does not"
-    assert "Too long to be here:\ndocs/standards/huge.md\n>>>" in written
-    assert f"The whole bundle, as this run froze it: {place}" in written
+    assert "Omitted because of their length:\ndocs/standards/huge.md\n>>>" in written
+    assert f"The whole bundle, as frozen for this run: {place}" in written
     assert "x" * 70_000 in (scene.root / place).read_text(encoding="utf-8")
 
 

@@ -290,7 +290,7 @@ def test_no_worker_moves_the_measure_of_skipped_tests(scene: Scene) -> None:
     scene.write("skips.txt", "1")
     first = scene.start(phase("plan", gate))
     assert scene.do(first, "plan").state == "completed"
-    assert "first to compare with" in str(evidence(scene, first)[-1])
+    assert "no earlier result" in str(evidence(scene, first)[-1])
     scene.clock.advance(minutes=1)
     run = scene.start(phase("look", command("test")), phase("plan", gate), name="again")
     scene.write("skips.txt", "5")
@@ -300,7 +300,7 @@ def test_no_worker_moves_the_measure_of_skipped_tests(scene: Scene) -> None:
         scene.clock.advance(minutes=1)
         no = scene.do(run, "plan")
         assert no.error is not None
-        assert "2 tests are skipped, 1 were before" in no.error.message
+        assert "2 tests are skipped; before, 1 were" in no.error.message
     scene.write("skips.txt", "1")
     assert scene.do(run, "plan").state == "completed"
 
@@ -314,7 +314,7 @@ def test_in_a_run_without_a_past_the_first_count_is_the_measure(scene: Scene) ->
     scene.write("skips.txt", "3")
     no = scene.do(run, "build")
     assert no.error is not None
-    assert "3 tests are skipped, 0 were before" in no.error.message
+    assert "3 tests are skipped; before, 0 were" in no.error.message
 
 
 def evidence(scene: Scene, run: str) -> list[dict[str, Any]]:

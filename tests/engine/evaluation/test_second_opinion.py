@@ -83,7 +83,7 @@ def test_a_rate_limit_is_waited_for_and_a_provider_that_stays_out_is_told(scene:
         found = ask(scene, question="Why?", reviewers=["second"])
     assert found.error is not None
     assert (found.error.code, found.next[0].why) == ("unavailable", "asks again")
-    assert found.error.message.startswith("No opinion came: second: Provider 'openai' refused the key.")
+    assert found.error.message.startswith("No opinion came: second: Provider 'openai' rejected the key.")
     assert KEY not in str(found)
 
 

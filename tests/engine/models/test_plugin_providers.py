@@ -141,7 +141,7 @@ def test_without_the_package_a_run_that_began_with_it_waits_for_a_person(scene: 
 
     tried = scene.attempt(run, "plan")
     assert (tried.status, tried.human_only) == ("failed", True)
-    assert "no installed package brings providers of kind 'acme.models'" in tried.reason
+    assert "no installed package provides kind 'acme.models'" in tried.reason
     assert "wfe-mcp doctor" in tried.reason
 
 
@@ -154,7 +154,7 @@ def test_a_kind_that_no_package_brings_is_a_problem_with_the_nearest_and_counts_
     loaded = scene.engine.settings()
 
     (problem,) = loaded.problems
-    assert (problem.path, "brings providers of kind 'acme.model'; the nearest is 'acme.models'" in problem.message) == (
+    assert (problem.path, "provides kind 'acme.model'; the nearest is 'acme.models'" in problem.message) == (
         "/providers/mine", True,
     )  # fmt: skip
     assert "mine" not in loaded.settings.providers

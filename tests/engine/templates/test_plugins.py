@@ -145,7 +145,7 @@ def test_without_the_package_a_run_does_not_start_and_a_gate_that_lost_it_is_an_
 
     assert (no.code, "needs acme.no_todo, which no installed package brings" in no.message) == ("unavailable", True)
     assert left.state == "failed"
-    assert "No installed package brings the gate 'acme.no_todo'." in scene.attempt(run, "plan").reason
+    assert "No installed package provides the gate 'acme.no_todo'." in scene.attempt(run, "plan").reason
 
 
 BROKEN = """
@@ -178,9 +178,9 @@ def writes(scene):
         ("says_nothing", "no Judgement"),
         ("says_true", "no Judgement"),
         ("awaits", "no Judgement"),
-        ("no_json", "its evidence is no JSON"),
+        ("no_json", "its evidence is not JSON"),
         ("too_much", "longer than 200,000 characters"),
-        ("no_program", "a program of it could not start"),
+        ("no_program", "its program could not start"),
     ],
 )
 def test_a_gate_that_breaks_the_rules_is_an_error_and_never_a_pass(
@@ -199,7 +199,7 @@ def test_a_gate_that_breaks_the_rules_is_an_error_and_never_a_pass(
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("not_callable", "is a function"), ("odd_schema", "no usable JSON Schema")]
+    ("name", "words"), [("not_callable", "must be a function"), ("odd_schema", "not a valid JSON Schema")]
 )
 def test_a_gate_that_cannot_be_used_is_an_error_of_the_template_that_names_it(
     scene: Scene, site: Path, name: str, words: str
@@ -253,8 +253,8 @@ value = 3
     [
         ("fails", "RED on purpose", "failed"),
         ("raises", "ZeroDivisionError: oh", "unknown"),
-        ("no_json", "answered no JSON", "unknown"),
-        ("value", "is a function", "failed"),
+        ("no_json", "is not JSON", "unknown"),
+        ("value", "must be a function", "failed"),
     ],
 )
 def test_an_action_that_fails_fails_its_step_and_is_never_repeated_by_itself(
@@ -328,7 +328,7 @@ def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:
 
     assert {key: words in told[key] for key, words in {
         "schema acme.odd@1": "derives from wfe_mcp.artifacts.models.base.Artifact",
-        "gate acme.odd": "is a function",
+        "gate acme.odd": "must be a function",
         "template acme_odd": "the path of a folder",
         "template acme_none": "AttributeError",
         "provider acme.models": "AttributeError",

@@ -51,7 +51,7 @@ def test_a_run_keeps_the_check_that_was_frozen_at_its_start(scene: Scene) -> Non
     scene.trust_config()
     failed = scene.do(run, "plan")
     assert failed.state == "failed"
-    assert "exit code 3" in scene.attempt(run, "plan").reason
+    assert "exit 3" in scene.attempt(run, "plan").reason
 
 
 @pytest.mark.requirement("B-20")

@@ -276,7 +276,7 @@ def test_silence_ends_the_work(stub: Stub, kind: ProviderKind) -> None:
     around = stub.around(clock=lambda: 1_000.0 if stub.ear.all("said") else 0.0)
     worked = run_agent(stub.connection(kind, response_s=900.0), task(), around, stub.ear, place=PLACE)
     assert (worked.ending, worked.text) == ("timed_out", "Thinking")
-    assert "said nothing for 900 s" in worked.why
+    assert "printed nothing for 900 s" in worked.why
     assert not psutil.pid_exists(stub.seen["pid"])
 
 

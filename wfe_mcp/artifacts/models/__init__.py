@@ -1,1 +1,1 @@
-"""What do the shipped artifacts look like? One module per noun; ``registry`` loads them by name."""
+"""The models of the shipped artifacts, one module each; ``registry`` loads them by name."""

@@ -1,9 +1,9 @@
-"""What do all artifact models share?
+"""The base of all artifact models.
 
 Rules:
-1. Closed and strict: an unknown key is a fault, nothing is converted, so the stored bytes say what was submitted.
+1. Closed and strict: an unknown key is a fault, nothing is converted, so the stored bytes are what was submitted.
 2. No floats: a whole number that comes back as 1.0 would change the sha256.
-3. Optional keys have a default and no null: what is not known is left out.
+3. Optional keys have a default and no null: an unknown value is left out.
 4. ``examples[0]`` is complete and valid: an agent may copy it, a test bot submits it.
 """
 
@@ -20,7 +20,7 @@ from wfe_mcp.core.errors import Detail
 __all__ = ["SEVERITIES", "Artifact", "BundlePath", "Count", "Finding", "Id", "Part", "Severity", "Text", "example"]
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
-"""A key that loops, paths and file names can carry (design §5)."""
+"""A key that is valid in loops, paths and file names (design §5)."""
 
 Text = Annotated[str, Field(pattern=NOT_BLANK)]
 """Text that is not blank."""
@@ -28,7 +28,7 @@ Text = Annotated[str, Field(pattern=NOT_BLANK)]
 Count = Annotated[int, Field(ge=0)]
 
 BundlePath = Annotated[str, AfterValidator(normal_path)]
-"""A path that can be written below a folder on every system; backslashes come back as slashes."""
+"""A path that can be written below a folder on every system; backslashes become slashes."""
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -56,16 +56,16 @@ class Artifact(Part):
 
 
 class Finding(Part):
-    """One thing that was found."""
+    """One finding of a review."""
 
     severity: Severity
     title: Text
     detail: str = Field(default="", description="What is wrong, and how to see it")
     file: str = Field(default="", description="Project-relative")
     line: Count = 0
-    recommendation: str = Field(default="", description="What would make it right")
+    recommendation: str = Field(default="", description="How to fix it")
 
 
 def example(value: dict[str, Any]) -> ConfigDict:
-    """Model configuration that carries ``value`` as the example of the generated schema."""
+    """Model configuration with ``value`` as the example of the generated schema."""
     return ConfigDict(json_schema_extra={"examples": [value]})

@@ -1,4 +1,4 @@
-"""change@1: what was changed?"""
+"""change@1: a change and its summary."""
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ __all__ = ["Change"]
 
 
 class Change(Artifact):
-    """What was done to the files, in the words of the one who did it; gates look at the files themselves."""
+    """What was done to the files, as described by its author; gates check the files themselves."""
 
     model_config = example(
         {

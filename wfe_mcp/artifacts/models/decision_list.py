@@ -1,4 +1,4 @@
-"""decision_list@1: what was decided, and why?"""
+"""decision_list@1: decisions with their reasons."""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ __all__ = ["DecisionList"]
 
 
 class Option(Part):
-    """Another way, and why it was not taken."""
+    """A rejected alternative, and why."""
 
     title: Text
     rejected_because: Text
@@ -29,7 +29,7 @@ class Choice(Part):
 
 
 class DecisionList(Artifact):
-    """Decisions with their reasons and the ways not taken."""
+    """Decisions with their reasons and rejected alternatives."""
 
     unique: ClassVar = ("decisions.*.id",)
     model_config = example(

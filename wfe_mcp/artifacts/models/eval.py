@@ -1,4 +1,4 @@
-"""eval@1: was the goal reached?"""
+"""eval@1: an evaluation of the work against its goal."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ __all__ = ["Eval"]
 
 
 class Criterion(Part):
-    """One thing that was asked for, and whether it is there."""
+    """One criterion, and whether it is met."""
 
     id: Id
     met: bool
@@ -18,7 +18,7 @@ class Criterion(Part):
 
 
 class Eval(Artifact):
-    """The look back: what was reached, what was learned, what comes next."""
+    """The retrospective: what was reached, what was learned, what comes next."""
 
     unique: ClassVar = ("criteria.*.id",)
     model_config = example(

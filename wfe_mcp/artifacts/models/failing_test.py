@@ -1,4 +1,4 @@
-"""failing_test@1: which test shows the fault?"""
+"""failing_test@1: a test that reproduces a bug."""
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ __all__ = ["FailingTest"]
 
 
 class FailingTest(Artifact):
-    """A test that fails now because of the fault, and passes once it is mended."""
+    """A test that fails now because of the bug, and passes once it is fixed."""
 
     model_config = example(
         {

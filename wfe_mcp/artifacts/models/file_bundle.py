@@ -1,4 +1,4 @@
-"""file_bundle@1: which files, all or none?"""
+"""file_bundle@1: text files that are written all or none."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""markdown_doc@1: what does the document say, and what does its head name?"""
+"""markdown_doc@1: a Markdown document with front matter."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""milestone_plan@1: which milestones, in which tasks?"""
+"""milestone_plan@1: milestones and their tasks."""
 
 from typing import ClassVar, Literal
 

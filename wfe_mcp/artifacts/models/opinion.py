@@ -1,4 +1,4 @@
-"""opinion@1: what does another model think of it?"""
+"""opinion@1: another model's review."""
 
 from typing import Annotated, Literal
 
@@ -32,11 +32,11 @@ class Opinion(Artifact):
     )
 
     verdict: Literal["pass", "concerns", "fail"] = Field(
-        description="fail: must not go on as it is; concerns: worth a look, not worth a stop"
+        description="fail: must not continue unchanged; concerns: worth a look, not worth a stop"
     )
     findings: list[Finding] = Field(description="Empty when there is nothing to say")
     summary: str = Field(default="", description="One sentence")
     suggestion: str = Field(
-        default="", description="A better version of what was judged, whole; empty when there is none"
+        default="", description="A complete improved version of what was reviewed; empty when there is none"
     )
     confidence: Annotated[int, Field(ge=0, le=100)] = Field(default=50, description="How sure, in percent")

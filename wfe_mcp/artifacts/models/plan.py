@@ -1,4 +1,4 @@
-"""plan@1: in which steps will it be done?"""
+"""plan@1: the steps of the work."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ __all__ = ["Plan"]
 
 
 class Step(Part):
-    """One step, small enough to be checked by itself."""
+    """One step, small enough to be checked separately."""
 
     id: Id = Field(description="Unique in the plan")
     title: Text

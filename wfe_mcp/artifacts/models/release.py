@@ -1,4 +1,4 @@
-"""release@1: what goes out, and how does it come back?"""
+"""release@1: a version, its changes and its rollback."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ class ReleaseNote(Part):
 
 
 class Release(Artifact):
-    """A version with its changes and the way back."""
+    """A version with its changes and its rollback."""
 
     model_config = example(
         {

@@ -1,4 +1,4 @@
-"""review@1: is the work good enough?"""
+"""review@1: a verdict with findings."""
 
 from typing import Literal
 

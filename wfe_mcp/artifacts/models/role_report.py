@@ -1,4 +1,4 @@
-"""role_report@1: what does a role (pm, dev, qa, security …) say of its work?"""
+"""role_report@1: the report of a role (pm, dev, qa, security …) on its work."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ __all__ = ["RoleReport"]
 
 
 class RoleDetails(Part):
-    """What was run and what came of it."""
+    """What was run, and its results."""
 
     tests_added: list[Text] = Field(default=[])
     tests_changed: list[Text] = Field(default=[])
@@ -55,4 +55,4 @@ class RoleReport(Artifact):
     status: Literal["pass", "fail", "pending"]
     summary: Text
     details: RoleDetails = RoleDetails()
-    findings: list[Finding] = Field(default=[], description="What the next phase must know or mend")
+    findings: list[Finding] = Field(default=[], description="What the next phase must know or fix")

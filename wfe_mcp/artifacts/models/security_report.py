@@ -1,4 +1,4 @@
-"""security_report@1: what did a scanner or a security review find?"""
+"""security_report@1: findings of a scanner or a security review."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ class SecurityFinding(Part):
     detail: str = ""
     file: str = Field(default="", description="Project-relative")
     line: Count = 0
-    recommendation: str = Field(default="", description="How to mend it")
+    recommendation: str = Field(default="", description="How to fix it")
 
 
 class Totals(Part):
@@ -56,19 +56,19 @@ class SecurityReport(Artifact):
         }
     )
 
-    scanner: Text = Field(description="Tool and version, or who looked")
+    scanner: Text = Field(description="Tool and version, or the reviewer")
     findings: list[SecurityFinding]
     totals: Totals = Field(description="Per severity; at least what findings lists")
     summary: str = ""
 
     @classmethod
     def contradictions(cls, value: dict[str, Any]) -> Iterator[Detail]:
-        """A total below the number of listed findings hides some of them."""
+        """Totals below the number of listed findings."""
         yield from super().contradictions(value)
         listed = [found for _, found in select(value, "findings.*.severity")]
         for severity in SEVERITIES:
             count = listed.count(severity)
             for parts, total in select(value, f"totals.{severity}"):
                 if isinstance(total, int) and total < count:
-                    message = f"findings lists {count} {severity}, the total says {total}"
+                    message = f"findings lists {count} {severity}, but the total is {total}"
                     yield Detail(pointer(*parts), message, f"{count} or more", total)

@@ -1,4 +1,4 @@
-"""spec@1: what is wanted, and how will we know that it is there?"""
+"""spec@1: the goal, the requirements and the acceptance criteria."""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ __all__ = ["Spec"]
 
 
 class Requirement(Part):
-    """One thing that must hold."""
+    """One requirement."""
 
     id: Id
     text: Text
@@ -18,7 +18,7 @@ class Requirement(Part):
 
 
 class Specialist(Part):
-    """A question that deserves its own phase; a loop can walk these."""
+    """A question that deserves its own phase; a loop can iterate over these."""
 
     id: Id
     topic: Text
@@ -45,8 +45,8 @@ class Spec(Artifact):
     title: Text
     goal: Text = Field(description="The outcome, in the words of the person who wants it")
     requirements: list[Requirement]
-    acceptance: list[Text] = Field(default=[], description="How a stranger checks that it is done")
+    acceptance: list[Text] = Field(default=[], description="How anyone can check that it is done")
     non_goals: list[Text] = Field(default=[])
     constraints: list[Text] = Field(default=[])
-    open_questions: list[Text] = Field(default=[], description="What only a person can answer")
+    open_questions: list[Text] = Field(default=[], description="What only the user can answer")
     specialists: list[Specialist] = Field(default=[])

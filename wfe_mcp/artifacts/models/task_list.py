@@ -1,4 +1,4 @@
-"""task_list@1: what is to be done, item by item?"""
+"""task_list@1: tasks, item by item."""
 
 from typing import ClassVar, Literal
 
@@ -23,7 +23,7 @@ class Task(Part):
 
 
 class TaskList(Artifact):
-    """Tasks that a loop can walk."""
+    """Tasks that a loop can iterate over."""
 
     unique: ClassVar = ("items.*.id",)
     known: ClassVar = (("items.*.depends_on.*", "items.*.id"),)

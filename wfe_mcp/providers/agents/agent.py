@@ -1,6 +1,6 @@
-"""What do we know of a command-line agent, and what can it tell us?
+"""The description of a command-line agent, its events, and readers of its JSON records.
 
-Pure: an ``Agent`` makes an argv and reads lines; whoever runs the child is elsewhere.
+Pure: an ``Agent`` builds an argv and interprets records; ``work.py`` runs the child.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ NETWORK = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA",
 )  # fmt: skip
-"""Variables that every agent needs to reach its vendor from behind a proxy; none is a key."""
+"""Variables that an agent needs to reach its vendor through a proxy; none is a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Text of the model. ``goes_on``: it continues the piece before."""
+    """Text of the model. ``goes_on``: it continues the previous piece."""
 
     text: str
     goes_on: bool = False
@@ -51,7 +51,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ToolBegan:
-    """The agent uses one of its own tools."""
+    """The agent starts one of its own tools."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class ToolBegan:
 
 @dataclass(frozen=True, slots=True)
 class ToolDone:
-    """The tool ``id`` is done. ``began`` is set by agents that tell of some tools only afterwards."""
+    """The tool ``id`` ended. ``began``: its start, from agents that report some tools only afterwards."""
 
     id: str
     text: str
@@ -70,21 +70,21 @@ class ToolDone:
 
 @dataclass(frozen=True, slots=True)
 class AgentUsage:
-    """What the whole work used so far; the last one counts."""
+    """The total usage so far; the last one counts."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Speaks:
-    """Which model it is."""
+    """The model that answers."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something failed, perhaps only for now. ``kind``: what the agent itself says it was."""
+    """An error, perhaps temporary. ``kind``: the agent's own classification."""
 
     message: str
     kind: FaultKind | None = None
@@ -93,7 +93,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class AgentResult:
-    """The agent says that it is through. ``text``: its whole answer, where it says that once more."""
+    """The agent reports its end. ``text``: its whole answer, where it repeats that."""
 
     how: Literal["done", "tool_limit", "failed"]
     text: str = ""
@@ -106,9 +106,9 @@ Heard = Said | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResul
 class Agent:
     """One kind of agent.
 
-    ``program``: its usual argv. ``variables``: names that pass into its environment, ``key`` the one that a configured
-    key goes into. ``options``: those of ``Connection.options`` that it understands. ``install`` and ``login``: what a
-    person does when it is missing, or not let in.
+    ``program``: its usual argv. ``variables``: names that pass into its environment; ``key``: the one that gets a
+    configured key. ``options``: the supported ``Connection.options``. ``install`` and ``login``: what the user does when
+    it is missing, or not logged in.
     """
 
     program: tuple[str, ...]
@@ -123,26 +123,26 @@ class Agent:
 
 
 def word(record: Given, name: str) -> str:
-    """A text in a record; empty when it is missing or something else."""
+    """The text ``name`` of a record; empty when it is missing or of another type."""
     value = record.get(name)
     return value if isinstance(value, str) else ""
 
 
 def given(record: Given, name: str) -> Given:
-    """A record in a record; empty when it is missing or something else."""
+    """The record ``name`` of a record; empty when it is missing or of another type."""
     value = record.get(name)
     return cast("Given", value) if isinstance(value, dict) else {}
 
 
 def records(record: Given, name: str) -> list[Given]:
-    """The records of a list in a record."""
+    """The records in the list ``name`` of a record."""
     value = record.get(name)
     listed = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Given", each) for each in listed if isinstance(each, dict)]
 
 
 def count(record: Given, name: str) -> int:
-    """A count in a record; 0 when it is missing or something else."""
+    """The count ``name`` of a record; 0 when it is missing or of another type."""
     value = record.get(name)
     return value if isinstance(value, int) and value >= 0 else 0
 
@@ -156,7 +156,7 @@ def content_text(content: object) -> str:
 
 
 def words_of(value: object) -> list[str]:
-    """An option that is a word or a list of words."""
+    """An option that is a text or a list of texts, as a list."""
     if isinstance(value, str):
         return [value]
     listed = cast("list[object]", value) if isinstance(value, list | tuple) else []
@@ -164,6 +164,6 @@ def words_of(value: object) -> list[str]:
 
 
 def listed(flag: str, value: object) -> list[str]:
-    """``flag a,b`` for an option; nothing when it is not set."""
+    """``flag a,b`` for an option; empty when it is not set."""
     words = words_of(value) if not isinstance(value, int | float) else [str(value)]
     return [flag, ",".join(words)] if words else []

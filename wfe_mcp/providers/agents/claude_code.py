@@ -1,6 +1,6 @@
-"""How does Claude Code work for us? ``claude -p`` with a stream of JSON (S0-42).
+"""Claude Code: ``claude -p`` with a stream of JSON (S0-42).
 
-What it prints was recorded from version 2.1; a line that we do not know means nothing.
+Its output was recorded from version 2.1; unknown records are ignored.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OURS: dict[str, tuple[str, ...]] = {
     "git": tuple(f"Bash(git {word}:*)" for word in ("status", "diff", "log", "show", "blame")),
     "git_commit": ("Bash(git add:*)", "Bash(git commit:*)"),
 }  # fmt: skip
-"""Names in a phase's ``tools_allowed`` → what Claude Code calls the same."""
+"""Names in a phase's ``tools_allowed`` → the names of the same tools in Claude Code."""
 _FAULTS: dict[str, FaultKind] = {
     "authentication_failed": "wrong_key", "rate_limit": "rate_limited", "overloaded": "overloaded",
     "model_not_found": "wrong_model", "billing_error": "refused", "invalid_request": "refused",
@@ -73,7 +73,7 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
         *listed("--max-turns", options.get("max_turns", task.limits.requests)),
         *listed("--max-budget-usd", options.get("max_budget_usd")),
         *(["--add-dir", *folders] if folders else []),
-        # Without its servers: ours among them would offer the agent the very run that it works for.
+        # Without its MCP servers: this server among them would offer the agent the very run that it works for.
         *([] if options.get("mcp_servers") else ["--strict-mcp-config"]),
     ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def _hear(record: Given) -> Iterator[Heard]:
 def _message(record: Given) -> Iterator[Heard]:
     blocks = records(given(record, "message"), "content")
     if error := word(record, "error"):
-        # Not the model speaks here: Claude Code says what failed as if it were an answer.
+        # Not the model's text: Claude Code reports a failure as an answer.
         yield Trouble("\n".join(word(block, "text") for block in blocks), _FAULTS.get(error))
         return
     for block in blocks:

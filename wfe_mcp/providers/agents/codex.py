@@ -1,6 +1,6 @@
-"""How does Codex work for us? ``codex exec --json``, which reads its prompt from standard input.
+"""Codex: ``codex exec --json``, which reads its prompt from standard input.
 
-What it prints was recorded from version 0.169; a line that we do not know means nothing.
+Its output was recorded from version 0.169; unknown records are ignored.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _hear(record: Given) -> Iterator[Heard]:
             yield Trouble(word(given(record, "error"), "message"))
             yield AgentResult("failed")
         case "error":
-            # "Reconnecting… 1/5" comes this way too: only the end of the turn says whether it mattered.
+            # "Reconnecting… 1/5" is such a record too: only the end of the turn shows whether it mattered.
             yield Trouble(word(record, "message"))
         case _:
             pass

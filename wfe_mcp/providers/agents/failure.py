@@ -1,6 +1,6 @@
-"""What went wrong with a command-line agent, in our words, and what can a person do about it?
+"""Faults of command-line agents: a table of messages and hints, and the classification of an agent's errors.
 
-Agents have no common form for errors: what one says itself counts first, then the words in which vendors fail.
+Agents have no common format for errors: an agent's own classification counts first, then patterns in its message.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 __all__ = ["fault", "trouble_fault"]
 
-_TEST = "Then try it: wfe-mcp providers test {provider}"
+_TEST = "Then test it: wfe-mcp providers test {provider}"
 
 _ROWS: dict[FaultKind, tuple[str, str]] = {
     "not_installed": ("Provider {provider!r} needs the program {program!r}, which is not on PATH.",
-                      "Install it ({install}), or name its place in `argv` of the provider. " + _TEST),
+                      "Install it ({install}), or set its path in `argv` of the provider. " + _TEST),
     "not_configured": ("Provider {provider!r} cannot be used{said}.", "Correct it in config.toml. " + _TEST),
-    "wrong_key": ("Provider {provider!r} ({program}) is not let in{said}.", "Log in: {login}. " + _TEST),
-    "wrong_model": ("Provider {provider!r} ({program}) has no such model ({model}){said}.",
-                    "Name another one, or none for its default."),
+    "wrong_key": ("Provider {provider!r} ({program}) is not logged in{said}.", "Log in: {login}. " + _TEST),
+    "wrong_model": ("Provider {provider!r} ({program}) has no model {model}{said}.",
+                    "Set another one, or none for its default."),
     "no_route": ("Provider {provider!r} ({program}) cannot reach its vendor{said}.",
                  "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST),
     "tls": ("Provider {provider!r} ({program}) does not trust the certificate of its vendor{said}.",
-            "Where it is your own authority, name its certificate in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS."),
+            "For a private authority, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its certificate."),
     "rate_limited": ("Provider {provider!r} ({program}) reached a limit of its vendor{said}.",
                      "Wait, or use another provider."),
-    "overloaded": ("The vendor of provider {provider!r} ({program}) is overloaded or out of order{said}.",
+    "overloaded": ("The vendor of provider {provider!r} ({program}) is overloaded or unavailable{said}.",
                    "Wait, or use another provider."),
     "timeout": ("Provider {provider!r} ({program}) did not end in time{said}.",
-                "Ask again, or raise its time-outs."),
-    "unparsable": ("Provider {provider!r} ({program}) did not answer in the form that was asked for{said}.",
-                   "Ask again, or name another provider."),
+                "Retry, or raise its time-outs."),
+    "unparsable": ("Provider {provider!r} ({program}) did not answer in the required form{said}.",
+                   "Retry, or use another provider."),
     "refused": ("Provider {provider!r} ({program}) refused to work{said}.",
                 "Check its account and the options of the provider."),
     "stopped": ("The work of provider {provider!r} was stopped.", ""),
-    "other": ("Provider {provider!r} ({program}) failed{said}.", "Its log says more. " + _TEST),
+    "other": ("Provider {provider!r} ({program}) failed{said}.", "See its log. " + _TEST),
 }  # fmt: skip
 
 _WORDS: tuple[tuple[FaultKind, str], ...] = (
@@ -55,7 +55,7 @@ _WORDS: tuple[tuple[FaultKind, str], ...] = (
     ("no_route", r"ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ConnectionRefused|fetch failed|unable to connect|failed to connect|"
                  r"error sending request|stream disconnected|network"),
 )  # fmt: skip
-"""Read from top to bottom; the first row that matches says what it was."""
+"""Patterns of messages; the first match determines the kind."""
 
 _WAIT = re.compile(
     r"(?:again|retry|resets?)\s+(?:in|after)\s+(\d{1,6}(?:\.\d{1,6})?)\s*(ms|s|m|h)|retryDelay\W{1,5}(\d{1,6})",
@@ -69,7 +69,7 @@ def fault(
     kind: FaultKind, agent: Agent, connection: Connection, said: str = "", *,
     usage: Usage | None = None, retry_after_s: float | None = None,
 ) -> ProviderFault:  # fmt: skip
-    """The fault of a row of the table. ``said``: what the agent says itself."""
+    """The fault of a row of the table. ``said``: the agent's own message."""
     message, hint = _ROWS[kind]
     shown = " ".join(said.split())
     if connection.api_key:
@@ -86,7 +86,7 @@ def fault(
 def trouble_fault(
     agent: Agent, connection: Connection, trouble: Trouble | None, exit_code: int | None, tail: str, usage: Usage
 ) -> ProviderFault:
-    """What an agent that failed means. ``tail``: the end of all it printed, for when it told of no trouble."""
+    """The fault of an agent that failed. ``tail``: the end of its output, used when it reported no error."""
     said = trouble.message if trouble and trouble.message else _last_words(tail)
     kind = (trouble.kind if trouble else None) or agent.exits.get(exit_code or 0) or _kind(said)
     passes = kind in {"rate_limited", "overloaded"}
@@ -111,7 +111,7 @@ def _wait_s(said: str) -> float | None:
 
 
 def _last_words(tail: str) -> str:
-    """The last lines of what it printed that are no records of its stream and no lines of a stack."""
+    """The last lines of its output that are neither records nor lines of a stack trace."""
     lines = [line.strip() for line in tail.splitlines()]
     told = [line for line in lines if line and not line.startswith(("{", "}", "at "))]
     return " ".join(told[-5:])

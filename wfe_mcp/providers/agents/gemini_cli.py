@@ -1,6 +1,6 @@
-"""How does Gemini CLI work for us? ``gemini --output-format stream-json`` with its prompt on standard input (S0-42).
+"""Gemini CLI: ``gemini --output-format stream-json`` with its prompt on standard input (S0-42).
 
-What it prints was recorded from version 0.61; a line that we do not know means nothing.
+Its output was recorded from version 0.61; unknown records are ignored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["GEMINI_CLI"]
 
 _NO_SERVER = "none"
-"""No server has this name, so none is allowed: ours would offer the agent the very run that it works for."""
+"""No MCP server has this name, so none is allowed: this server would offer the agent the very run that it works for."""
 
 
 def _arguments(connection: Connection, _task: Task) -> list[str]:
@@ -43,7 +43,7 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
     return [
         "--output-format", "stream-json",
         "--approval-mode", str(options.get("approval_mode", approval)),
-        # A run works where a person started it; in a folder that Gemini does not trust it would only read.
+        # The user started the run in this folder; Gemini only reads in a folder that it does not trust.
         "--skip-trust",
         *listed("--model", connection.model or None),
         *(["--sandbox"] if options.get("sandbox") else []),

@@ -1,4 +1,4 @@
-"""What has a command-line agent said and done so far?"""
+"""Collects what a command-line agent reports: text, tools, usage, errors and its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_SAID_CHARACTERS = 2_000_000
 
 @dataclass(slots=True)
 class Hearing:
-    """Hears the lines of one child, tells the listener, and keeps what its end is judged by."""
+    """Reads the lines of one child, notifies the listener, and keeps the facts that determine how it ended."""
 
     agent: Agent
     listener: Listener
@@ -38,13 +38,13 @@ class Hearing:
     is_mid_message: bool = False
 
     def line(self, line: str) -> None:
-        """One line of its output. What is no record, or one that we do not know, is passed over: the log holds it."""
+        """Read one line of its output. A line that is no known record is ignored; the log holds it."""
         # Loaded with pydantic anyway; refuses deep nesting, where json.loads would need the stack.
         from pydantic_core import from_json
 
         self.heard_at = self.clock()
         try:
-            record = from_json(line, allow_inf_nan=False)  # a cost that is no number would end every sum
+            record = from_json(line, allow_inf_nan=False)  # a cost of NaN would spoil every sum
         except ValueError:
             return
         if isinstance(record, dict):
@@ -53,22 +53,22 @@ class Hearing:
 
     @property
     def answer(self) -> str:
-        """What it said last: its answer, or as much of it as there is."""
+        """Its answer, or its last text so far."""
         return (self.ended.text if self.ended else "") or (self.said[-1] if self.said else "")
 
     @property
     def all_said(self) -> str:
-        """Everything it said, and its answer at the end."""
+        """All its text, with its answer at the end."""
         return "\n\n".join([*self.said, self.ended.text if self.ended else ""])
 
     def silent_s(self) -> float:
-        """For how long nothing was heard, in seconds. While a tool runs it may be silent for as long as that takes."""
+        """Seconds since its last line; 0 while one of its tools runs."""
         return 0.0 if self.running else self.clock() - self.heard_at
 
     def close(self) -> None:
-        """No more lines come: tools that still ran did not end."""
+        """End the output: tools that still run count as not ended."""
         for call_id in [*self.running]:
-            self._tool_done(ToolDone(call_id, "It had not ended when the agent did.", ok=False))
+            self._tool_done(ToolDone(call_id, "The tool had not ended when the agent did.", ok=False))
 
     def _take(self, event: Heard) -> None:
         goes_on = self.is_mid_message
@@ -85,7 +85,7 @@ class Hearing:
             case Speaks(model):
                 self.model = model
             case Trouble():
-                # The first one with a kind knows best: what follows often only says that it failed.
+                # The first one with a kind is the most precise: later ones often only report that the agent failed.
                 if self.trouble is None or self.trouble.kind is None:
                     self.trouble = event
             case AgentResult():

@@ -1,14 +1,14 @@
-"""How does a command-line agent work on a task of ours?
+"""Runs a command-line agent on a task or a question.
 
-    prompt + where the output goes ──stdin──► the agent, in the project or a worktree
+    prompt + place of the output ──stdin──► the agent, in the project or a worktree
                     listener ◄── lines of JSON ──┘
-                    output   ◄── the file it was told to write, else the last JSON block of its answer
+                    output   ◄── the file named in the prompt, else the last JSON block of its answer
 
 Rules:
-1. The prompt never stands in the argv: it may be longer than one can be, and everybody on the machine sees those.
-2. The agent gets variables by name, and the key that is configured for it; nothing else of our environment.
-3. It ends by itself, or by one of our bounds: time, silence while none of its tools runs, number of tool calls, a stop.
-   What it said until then is a partial result.
+1. The prompt is never in the argv: it may exceed the limit, and any user of the machine can read an argv.
+2. The agent's environment holds the named variables and its configured key, nothing else of this process's.
+3. It ends by itself or at a limit: time, silence while none of its tools runs, number of tool calls, a stop. Its text
+   until then is a partial result.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ __all__ = ["AGENTS", "AGENT_KINDS", "Ran", "RunProgram", "Surroundings", "ask_ag
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 
 AGENT_KINDS: tuple[ProviderKind, ...] = tuple(AGENTS)
-"""The kinds of provider that are programs, so here."""
+"""The kinds of provider that are command-line agents."""
 
 _ENV_OPTION = "env"
-"""Names of more variables that may pass to the agent: an option that every kind has."""
+"""The option of every kind with the names of more variables that pass to the agent."""
 
 _WRITING = {"write", "edit", "bash", "git_commit"}
 """Tools by which a phase lets its worker change files."""
@@ -53,31 +53,31 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 class Ran(Protocol):
-    """How a child ended, as far as it matters here."""
+    """The part of ``ChildResult`` that is used here."""
 
     @property
     def exit_code(self) -> int | None:
-        """None when it was ended by us."""
+        """None when it was ended from here."""
         ...
 
     @property
     def timed_out(self) -> bool:
-        """Its time was over."""
+        """True when its time limit ended it."""
         ...
 
     @property
     def cancelled(self) -> bool:
-        """``should_stop`` said so."""
+        """True when ``should_stop`` ended it."""
         ...
 
     @property
     def output_tail(self) -> str:
-        """The end of all it printed."""
+        """The end of its output."""
         ...
 
 
 class RunProgram(Protocol):
-    """What runs the child: ``jobs.child.run_child``, or that of a job's context."""
+    """Runs the child: ``jobs.child.run_child``, or that of a job's context."""
 
     def __call__(
         self,
@@ -91,7 +91,7 @@ class RunProgram(Protocol):
         on_line: Callable[[str], object],
         should_stop: Callable[[], bool],
     ) -> Ran:
-        """Run ``argv`` to its end, and hand over each line that it prints."""
+        """Run ``argv`` to its end and pass each line of its output to ``on_line``."""
         ...
 
 
@@ -101,18 +101,18 @@ _ENDINGS: dict[Why, Literal["cancelled", "timed_out", "tool_limit"]] = {
     "cancelled": "cancelled", "timed_out": "timed_out", "silent": "timed_out", "tool_limit": "tool_limit",
 }  # fmt: skip
 _WHY: dict[Why, str] = {
-    "cancelled": "It was stopped.",
-    "timed_out": "It was not done after {total_s:g} s.",
-    "silent": "It said nothing for {response_s:g} s, and no tool of its own ran.",
-    "tool_limit": "It reached a limit: {tool_calls} tool calls, or one of its own.",
+    "cancelled": "The work was stopped.",
+    "timed_out": "The agent did not finish within {total_s:g} s.",
+    "silent": "The agent printed nothing for {response_s:g} s, and none of its tools ran.",
+    "tool_limit": "The agent reached a limit: {tool_calls} tool calls, or one of its own.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where an agent works. ``environment``: the variables of a child that may see these names (``child_env``).
+    """Where an agent works. ``environment``: names → the variables of a child that may read these (``child_env``).
 
-    ``log_path``: where all it prints is kept.
+    ``log_path``: the file for its whole output.
     """
 
     root: Path
@@ -133,9 +133,9 @@ def run_agent(
 ) -> Worked:
     """Let the agent work on ``task`` in the project. ``place``: where its output goes, relative to the root.
 
-    Of ``task.tools`` only the names count: without one that writes, the agent may only read; none at all leaves it to
-    its options. Nobody asks ``task.validate``: the output is judged where it is submitted.
-    Raises ProviderFault: not installed, not let in, a limit of its vendor, any other failure.
+    Of ``task.tools`` only the names are used: without one that writes, the agent may only read; without any, its options
+    decide. ``task.validate`` is not used: the output is validated when it is submitted.
+    Raises ProviderFault: not installed, not logged in, a limit of its vendor, any other failure.
     """
     agent = _agent(connection)
     if connection.fs_ability == "local-write" and task.tools and not _WRITING & {tool.name for tool in task.tools}:
@@ -149,7 +149,7 @@ def run_agent(
         return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _told(why, connection, task))
     value = _value(around.root, place, heard)
     if value is None:
-        why_not = f"It ended with neither a file '{place}' nor a block of JSON in its answer."
+        why_not = f"The agent ended without a file '{place}' and without a block of JSON in its answer."
         return Worked("no_answer", None, heard.answer, heard.usage, model, why_not)
     return Worked("done", value, heard.answer, heard.usage, model)
 
@@ -161,13 +161,13 @@ def ask_agent(
     listener: Listener | None = None,
     should_stop: ShouldStop = never,
 ) -> Answer:
-    """The answer of the agent to a question, for which it may read the project and change nothing.
+    """The agent's answer to a question. It may read the project, but not change it.
 
-    Raises ProviderFault: as ``run_agent``, and when no answer came of it.
+    Raises ProviderFault: as ``run_agent``, and when there is no answer.
     """
     agent = _agent(connection)
     if question.images:
-        raise fault("not_configured", agent, connection, "a command-line agent is shown no pictures")
+        raise fault("not_configured", agent, connection, "a command-line agent cannot receive images")
     reading = replace(connection, fs_ability="local-read")
     task = Task(question.prompt, question.schema or {}, question.system)
     prompt = _whole(task)
@@ -188,13 +188,15 @@ def ask_agent(
 def _agent(connection: Connection) -> Agent:
     agent = AGENTS.get(connection.kind)
     if agent is None:
-        message = f"Provider {connection.provider!r} of kind {connection.kind} is no command-line agent."
-        raise ProviderFault("not_configured", message, f"Name one of kind {', '.join(AGENT_KINDS)}.")
+        message = f"Provider {connection.provider!r} of kind {connection.kind} is not a command-line agent."
+        raise ProviderFault("not_configured", message, f"Use one of kind {', '.join(AGENT_KINDS)}.")
     for option in connection.options:
         known = (*agent.options, _ENV_OPTION)
         if option not in known:
             near = ", ".join(nearest(option, known)) or ", ".join(known)
-            raise fault("not_configured", agent, connection, f"{option!r} is no option of its kind; there is {near}")
+            raise fault(
+                "not_configured", agent, connection, f"{option!r} is not an option of its kind; options: {near}"
+            )
     return agent
 
 
@@ -215,7 +217,7 @@ def _told(why: Why, connection: Connection, task: Task) -> str:
 def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
     try:
         value = value_at(root, place)
-    except Refused:  # a link or the like where the file should be: it does not count
+    except Refused:  # a link or a device in place of the file does not count
         value = None
     return value if value is not None else value_in(heard.all_said)
 
@@ -224,7 +226,7 @@ def _worked(
     agent: Agent, connection: Connection, task: Task, prompt: str, around: Surroundings, listener: Listener,
     should_stop: ShouldStop,
 ) -> tuple[Why, Hearing]:  # fmt: skip
-    """Run the agent once. Announced and reported as one call: how many it makes itself is known only at its end."""
+    """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
     env = dict(around.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
     if connection.api_key:
         env[agent.key] = connection.api_key
@@ -246,7 +248,7 @@ def _worked(
         )
         heard.close()
     except BaseException as exc:
-        # The job was told to stop, or the child could not be run: that is for whoever runs it to say.
+        # The job must stop, or the child could not be run: the caller handles the exception.
         failed = exc if isinstance(exc, ProviderFault) else fault("stopped", agent, connection)
         listener.after_call(connection, heard.usage, failed)
         raise
@@ -259,7 +261,7 @@ def _worked(
 
 
 def _failure(agent: Agent, connection: Connection, heard: Hearing, ran: Ran) -> ProviderFault | None:
-    """Why it failed; None when it did not. What it says of its end counts before its exit code."""
+    """Why it failed; None when it did not. Its own report of its end takes precedence over its exit code."""
     is_done = heard.ended.how == "done" if heard.ended else ran.exit_code == 0
     if is_done:
         return None
@@ -268,7 +270,7 @@ def _failure(agent: Agent, connection: Connection, heard: Hearing, ran: Ran) -> 
 
 @dataclass(slots=True)
 class _Bounds:
-    """Rule 3: what ends the work from outside."""
+    """The limits of rule 3."""
 
     connection: Connection
     task: Task
@@ -277,7 +279,7 @@ class _Bounds:
     met: Why = "ended"
 
     def are_met(self) -> bool:
-        """True once the agent must be ended; asked while it runs."""
+        """True once the agent must be ended; polled while it runs."""
         if self.should_stop():
             self.met = "cancelled"
         elif self.heard.tool_calls > self.task.limits.tool_calls:
@@ -287,7 +289,7 @@ class _Bounds:
         return self.met != "ended"
 
     def why(self, ran: Ran) -> Why:
-        """What the end means."""
+        """Why the agent ended."""
         if ran.timed_out:
             return "timed_out"
         if ran.cancelled:
@@ -296,7 +298,7 @@ class _Bounds:
 
 
 def _require_program(agent: Agent, connection: Connection, name: str, root: Path, env: Mapping[str, str]) -> None:
-    # A path is relative to where the agent runs; a bare name is looked for as the child would be.
+    # A path is relative to the agent's folder; a bare name is looked up on the child's PATH.
     is_path = bool(os.path.dirname(name))  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
     found = (root / name).is_file() if is_path else shutil.which(name, path=env.get("PATH", os.defpath))
     if not found:

@@ -1,4 +1,4 @@
-"""How is one request to a model made, so that it is announced, counted and reported in every case?"""
+"""A pydantic-ai model whose every request is announced, counted and reported; estimates of a request's tokens."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 __all__ = ["Counted", "said_in", "usage_of"]
 
 _FRAME_TOKENS = 350
-"""What vendors add to a request with tools; Anthropic says 346."""
+"""Tokens that vendors add to a request with tools; Anthropic states 346."""
 _PART_TOKENS = 10
-"""What stands around each part of a message: roles, ids, names."""
+"""Tokens around each part of a message: roles, ids, names."""
 
 
 class Counted(WrapperModel):
-    """A model whose every request goes through ``before_call`` and ``after_call``. Raises ProviderFault, no SDK's error."""
+    """A model whose every request goes through ``before_call`` and ``after_call``. Raises ProviderFault, never an SDK's error."""
 
     def __init__(self, wrapped: Model, connection: Connection, listener: Listener, tally: Tally, watch: Watch) -> None:
         super().__init__(wrapped)
@@ -81,7 +81,7 @@ class Counted(WrapperModel):
         self._listener.after_call(self._connection, self._used(stream), None)
 
     def _given(self, stream: StreamedResponse) -> None:
-        """Raise when the answer is that there is none."""
+        """Raise when the model declined to answer."""
         if stream.get().finish_reason == "content_filter":
             raise fault("declined", self._connection, usage=usage_of(stream.usage), said=self._tally.text)
 
@@ -100,12 +100,12 @@ class Counted(WrapperModel):
 
 
 def usage_of(used: RequestUsage) -> Usage:
-    """What one request used, in our words."""
+    """The ``Usage`` of one request."""
     return Usage(1, used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
 
 
 def said_in(event: object) -> str:
-    """The piece of text in an event of a stream; empty when it is something else."""
+    """The piece of text in an event of a stream; empty for other events."""
     match event:
         case PartStartEvent(part=TextPart(content=content)):
             return content
@@ -116,7 +116,7 @@ def said_in(event: object) -> str:
 
 
 def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
-    """About how many tokens a request is: messages, instructions, tools."""
+    """An estimate of a request's tokens: messages, instructions, tools."""
     tools = [*parameters.function_tools, *parameters.output_tools]
     said = sum(tokens_of(f"{tool.name}{tool.description}{json.dumps(tool.parameters_json_schema)}") for tool in tools)
     said += (_FRAME_TOKENS if tools else 0) + _PART_TOKENS * sum(len(message.parts) for message in messages)
@@ -128,7 +128,7 @@ def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) 
 
 
 def tokens_of_part(part: object) -> int:
-    """About how many tokens a part of a message is."""
+    """An estimate of the tokens in a part of a message."""
     match part:
         case UserPromptPart(content=content) if not isinstance(content, str):
             return sum(IMAGE_TOKENS if isinstance(each, BinaryContent) else tokens_of(str(each)) for each in content)

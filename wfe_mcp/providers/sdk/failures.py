@@ -1,4 +1,4 @@
-"""Which fault of ours is an error of pydantic-ai, of a vendor's SDK or of the HTTP client?"""
+"""Maps errors of pydantic-ai, vendors' SDKs and the HTTP client to provider faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["failure"]
 
 
 def failure(error: BaseException, connection: Connection, usage: Usage) -> ProviderFault | None:
-    """The fault that ``error`` is; None when it comes from somewhere else (a listener, a tool, a bug of ours)."""
+    """The fault for ``error``; None when it comes from elsewhere (a listener, a tool, a bug in wfe-mcp)."""
     for kind, row in _ROWS:
         if isinstance(error, kind):
             return fault(row, connection, usage=usage, status=529)
@@ -33,7 +33,7 @@ def failure(error: BaseException, connection: Connection, usage: Usage) -> Provi
         case ai.UnexpectedModelBehavior():
             return fault("unreadable", connection, usage=usage, why=_why(error))
         case ValueError() if _from_sdk(error):
-            return fault("unreadable", connection, usage=usage, why="it is not what this API sends")
+            return fault("unreadable", connection, usage=usage, why="it does not have the format of this API")
         case _:
             return None
 
@@ -47,26 +47,26 @@ _ROWS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _of_no_status(error: ai.ModelAPIError, connection: Connection, usage: Usage) -> ProviderFault:
     if "decode" in error.message or "JSON" in error.message:
-        return fault("unreadable", connection, usage=usage, why="it is no JSON")
+        return fault("unreadable", connection, usage=usage, why="it is not JSON")
     return fault("other", connection, usage=usage, said=error.message)
 
 
 def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -> ProviderFault:
     said = said_in_body(error.body)
     if isinstance(error, ai.ModelAuthenticationError) and error.status_code not in (401, 403):
-        return fault("wrong_key", connection, usage=usage)  # Gemini says 400 and why
+        return fault("wrong_key", connection, usage=usage)  # Gemini answers 400 with a reason
     return status_fault(
         connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage
     )  # fmt: skip
 
 
 def _why(error: ai.UnexpectedModelBehavior) -> str:
-    # "Streamed response ended without content or tool calls", the common case: what came was no event of this API.
-    return "nothing in it is an answer" if "without content" in error.message else error.message
+    # "Streamed response ended without content or tool calls" is the common case: no event had this API's format.
+    return "it contains no answer" if "without content" in error.message else error.message
 
 
 def _from_sdk(error: BaseException) -> bool:
-    """Whether the error was raised while an SDK read an answer."""
+    """True when the error was raised while an SDK read an answer."""
     step = error.__traceback__
     names: set[str] = set()
     while step is not None:

@@ -1,10 +1,10 @@
-"""Which model of pydantic-ai is a connection, and over which HTTP client is it asked?
+"""Builds the pydantic-ai model and the HTTP client for a connection.
 
 Rules:
 1. One request is one HTTP request: the SDKs' own retries are off and redirects are not followed, so that every call is
    counted and no key goes to another address.
-2. Key and address are the connection's, whatever ANTHROPIC_API_KEY, OPENAI_BASE_URL and their like say. What adds to a
-   request on purpose (ANTHROPIC_CUSTOM_HEADERS, OPENAI_ORG_ID) is left to the SDK.
+2. Key and address are the connection's; ANTHROPIC_API_KEY, OPENAI_BASE_URL and similar variables are ignored. Variables
+   that extend a request (ANTHROPIC_CUSTOM_HEADERS, OPENAI_ORG_ID) are left to the SDK.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _NO_KEY = "none"
 
 @contextlib.asynccontextmanager
 async def model_of(connection: Connection) -> AsyncGenerator[Model]:
-    """The model, with an HTTP client of its own that ends with it. Raises ProviderFault for what is not configured."""
+    """The model, with its own HTTP client, which closes with it. Raises ProviderFault for an incomplete configuration."""
     timeout = httpx2.Timeout(
         connect=connection.connect_s, read=connection.response_s, write=connection.response_s, pool=connection.connect_s
     )
-    # A provider on this machine is not asked through a proxy.
+    # A provider on this machine is never called through a proxy.
     async with httpx2.AsyncClient(
         timeout=timeout, follow_redirects=False, trust_env=not is_loopback(connection.base_url or "")
     ) as http:
@@ -45,7 +45,7 @@ async def model_of(connection: Connection) -> AsyncGenerator[Model]:
 
 
 def settings_of(connection: Connection) -> ModelSettings:
-    """What is said with every request."""
+    """The settings of every request."""
     settings: ModelSettings = {"max_tokens": connection.max_tokens}
     if connection.temperature is not None:
         settings["temperature"] = connection.temperature
@@ -85,7 +85,7 @@ def _model(connection: Connection, http: httpx2.AsyncClient) -> Model:
             return OpenAIChatModel(connection.model, provider=provider)
         case "gemini":
             return _gemini(connection, key, address, http)
-        case "claude-code" | "codex" | "gemini-cli" | "manual" | None:  # None: a package asks it in its own way
+        case "claude-code" | "codex" | "gemini-cli" | "manual" | None:  # None: a package calls it
             raise fault("not_http", connection)
         case _:
             assert_never(kind)

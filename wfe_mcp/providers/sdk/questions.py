@@ -1,9 +1,9 @@
-"""How is one question put, and its typed answer read?
+"""One question over HTTP, with a typed answer.
 
 Rules:
-1. One question is one request. What does not come in the asked form is a fault; whether to ask again is others' business.
-2. The form is the one tool the model must call. Where a model cannot, the option ``structured = "prompt"`` writes the schema
-   into the question. Either way an answer in plain text counts when there is one JSON object in it.
+1. One question is one request. An answer in another form is a fault; the caller decides whether to retry.
+2. The model must call one tool with its answer. For a model that cannot, the option ``structured = "prompt"`` puts the
+   schema into the question. In both cases plain text counts when it contains a JSON object.
 """
 
 from __future__ import annotations
@@ -87,15 +87,15 @@ def _read(response: ModelResponse, connection: Connection, question: Question, u
         given = next((p.args for p in response.parts if isinstance(p, ToolCallPart) and p.tool_name == _TOOL), None)
         value = dict(given) if isinstance(given, dict) else object_in(given or text)
         if value is None:
-            why = "there is no JSON object in it" if given is None else "what it gave is no JSON object"
+            why = "it contains no JSON object" if given is None else "its argument is not a JSON object"
             raise fault("no_value", connection, usage=usage, why=why)
     return Answer(text, value, usage, response.model_name or connection.model)
 
 
 def object_in(text: str) -> dict[str, Any] | None:
-    """The JSON object in ``text``, alone or among other words; None when there is none.
+    """The first complete JSON object in ``text``, alone or within other text; None when there is none.
 
-    Of several, the first that is whole; models like to think aloud first, which has no whole object in it.
+    The first, because the reasoning that models may print before it contains no complete object.
     """
     decoder = json.JSONDecoder(parse_constant=_no_constant)
     start = text.find("{")
@@ -110,5 +110,5 @@ def object_in(text: str) -> dict[str, Any] | None:
 
 
 def _no_constant(name: str) -> None:
-    # NaN and Infinity are Python's own; no artifact can hold them.
+    # NaN and Infinity are not JSON; no artifact can hold them.
     raise ValueError(name)

@@ -1,10 +1,10 @@
-"""What is left out of a long conversation, so that the model can still read it?
+"""Shortens a long conversation to fit the model's context.
 
 Rules:
-1. Only results of tools are left out, the oldest first; what the newest answer of the tools says stays.
-2. The task, the schema of the output and the last error are never touched.
-3. A conversation that is too long is cut to half of what is allowed: cutting a little at every turn would change its
-   beginning each time, and what the vendor keeps cached with it.
+1. Only tool results are left out, oldest first; those of the newest message stay.
+2. The task, the schema of the output and the last error are never left out.
+3. A conversation that is too long is cut to half the limit: smaller cuts in every request would change its beginning
+   each time, and invalidate the vendor's cache.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["shortened"]
 
 _LEFT_OUT = (
-    "[Left out to save room: {name} said {size:,} characters, which begin: {begin}… Call it again if you need it.]"
+    "[Left out to save space: {name} returned {size:,} characters, starting: {begin}… Call it again if you need it.]"
 )
 _BEGIN = 60
 _WORTH = 400
-"""Characters below which a result is not worth a line that says it is left out."""
+"""Results of at most this many characters are kept: the replacement would save too little."""
 
 
 def shortened(messages: list[ModelMessage], most: int) -> list[ModelMessage]:
-    """``messages``, with older tool results left out when they are more than ``most`` tokens together."""
+    """``messages``, with older tool results left out when the total exceeds ``most`` tokens."""
     size = sum(tokens_of_part(part) for message in messages for part in message.parts)
     if size <= most:
         return messages

@@ -1,7 +1,7 @@
-"""How does a model work on a task with tools, until its output is there or a limit is reached?
+"""The tool loop: a model works on a task over HTTP until it submits a valid output or reaches a limit.
 
 task ──► model ──► tools ──► model ──► … ──► output tool ──► validate ──► done
-             ▲                                    │ what is wrong with it
+             ▲                                    │ the errors found
              └────────────────────────────────────┘ at most ``invalid_outputs`` times
 """
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["worked"]
 
 _OUTPUT = "hand_in"
-_HOW = "Hand in the whole output. Call it once, when the task is done."
-_NO_OUTPUT = f"The task ends when you call {_OUTPUT} with the whole output. Go on, or call it."
-_SCHEMA = "The output that you hand in must match this JSON Schema:\n{schema}"
+_HOW = "Submit the whole output. Call it once, when the task is done."
+_NO_OUTPUT = f"The task ends when you call {_OUTPUT} with the whole output. Continue, or call it."
+_SCHEMA = "The output that you submit must match this JSON Schema:\n{schema}"
 
 
 async def worked(connection: Connection, task: Task, listener: Listener, tally: Tally, watch: Watch) -> Worked:
@@ -58,9 +58,9 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
                 task.prompt, usage_limits=UsageLimits(request_limit=limits.requests), event_stream_handler=heard
             )
         except TooManyTools:
-            return ended("tool_limit", f"It had called {limits.tool_calls} tools, which is the limit.")
+            return ended("tool_limit", f"The model reached its limit of {limits.tool_calls} tool calls.")
         except UsageLimitExceeded:
-            return ended("tool_limit", f"It had answered {limits.requests} times, which is the limit.")
+            return ended("tool_limit", f"The model reached its limit of {limits.requests} requests.")
         except UnexpectedModelBehavior as error:
             return ended("no_answer", _why(error, task))
     return Worked("done", dict(result.output), tally.text, tally.usage, result.response.model_name or connection.model)
@@ -86,9 +86,9 @@ def _agent(
         model,
         output_type=[ToolOutput(form, name=_OUTPUT, description=_HOW), TextOutput(in_words)],
         instructions=instructions or None,
-        # Every turn sends the conversation again: kept by the vendor it costs a tenth.
+        # Every request sends the conversation again: cached by the vendor it costs a tenth.
         model_settings={**settings_of(connection), "cache": True},
-        # What a tool is called with is the model's to mend, as often as it may answer at all.
+        # The model may correct a tool's arguments as often as it may answer at all.
         retries={"tools": limits.requests, "output": limits.invalid_outputs},
         tools=Workbench(task.tools, listener, limits.tool_calls).tools(),
         capabilities=[ProcessHistory(fitting)],
@@ -106,17 +106,21 @@ def _agent(
 
 
 def _form(task: Task) -> tuple[type[dict[str, Any]], str]:
-    """The output as pydantic-ai wants it, and the instructions."""
+    """The output's type in pydantic-ai's form, and the instructions."""
     schema: dict[str, Any] = json.loads(json.dumps(task.schema))
     try:
         return StructuredDict(schema), task.system
     except UserError:
-        # A schema that holds itself: its words go into the instructions, and whoever validates judges.
+        # A recursive schema: its text goes into the instructions, and ``task.validate`` checks the output.
         more = _SCHEMA.format(schema=json.dumps(schema))
         return StructuredDict({"type": "object"}), f"{task.system}\n\n{more}".strip()
 
 
 def _why(error: UnexpectedModelBehavior, task: Task) -> str:
     if "retries" in error.message:
-        return f"Its output was not valid {task.limits.invalid_outputs + 1} times, which is the limit."
-    return "It was cut off before the end of its output." if "token" in error.message else "It handed in nothing."
+        return f"Its output was invalid {task.limits.invalid_outputs + 1} times, which is the limit."
+    return (
+        "The model was cut off before the end of its output."
+        if "token" in error.message
+        else "The model submitted nothing."
+    )

@@ -1,9 +1,9 @@
-"""How does a tool of ours run when the model calls it?
+"""Runs the tools of a task when the model calls them.
 
 Rules:
-1. One at a time, each in a thread of its own: the calls of one answer may depend on each other.
-2. Every call is told to the listener when it starts and when it ends, also when the work is stopped in the middle of it.
-3. A refusal and an error are answers: the model is told and goes on.
+1. One at a time, each in a separate thread: the calls of one answer may depend on each other.
+2. Every call is reported to the listener at its start and its end, also when the work is stopped in between.
+3. A refusal or an error is a result: the model gets it and continues.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GRACE_S = 5.0
 
 
 def _no_constants(given: dict[str, Any]) -> dict[str, Any]:
-    # NaN and Infinity are Python's own; nothing that records a call can hold them.
+    # NaN and Infinity are not JSON; no record of a call can hold them.
     json.dumps(given, allow_nan=False)
     return given
 
@@ -54,13 +54,13 @@ class TooManyTools(Exception):
 
 
 class Workbench:
-    """The tools of a task. ``most``: how many calls may be made altogether."""
+    """The tools of a task. ``most``: the limit on calls in total."""
 
     def __init__(self, tools: tuple[Tool, ...], listener: Listener, most: int) -> None:
         self._tools, self._listener, self._left = tools, listener, most
 
     def tools(self) -> list[AiTool[object]]:
-        """The tools as pydantic-ai wants them."""
+        """The tools in pydantic-ai's form."""
         return [self._made(tool) for tool in self._tools]
 
     def _made(self, tool: Tool) -> AiTool[object]:
@@ -70,7 +70,7 @@ class Workbench:
         made = AiTool[object].from_schema(
             called, tool.name, tool.description, dict(tool.parameters), takes_ctx=True, sequential=True
         )
-        # Made from a schema it takes any JSON, and calls with ``**`` what may be a list.
+        # Built from a schema, it accepts any JSON and unpacks it with ``**``, which fails for a list.
         made.function_schema.validator = _OBJECT
         return made
 
@@ -84,13 +84,13 @@ class Workbench:
         try:
             result = await asyncio.shield(running)
         except asyncio.CancelledError:
-            # Whoever stops the work stops the tool too; nothing of it may happen after we said that it ended.
+            # A stop of the work stops the tool too; no effect of the tool may follow the report of its end.
             await asyncio.wait({running}, timeout=_GRACE_S)
-            result = _ended(running) or ToolResult("It was still running when the work was stopped.", ok=False)
+            result = _ended(running) or ToolResult("The tool was still running when the work was stopped.", ok=False)
             self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
             raise
         except Exception:
-            result = _ended(running) or ToolResult("It failed.", ok=False)
+            result = _ended(running) or ToolResult("The tool failed.", ok=False)
         self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
         if not result.ok:
             raise ToolFailed(result.text)
@@ -98,7 +98,7 @@ class Workbench:
 
 
 def _ended(running: asyncio.Future[ToolResult]) -> ToolResult | None:
-    """How a tool ended; None when it has not."""
+    """The result of a tool; None while it runs."""
     if not running.done() or running.cancelled():
         return None
     error = running.exception()
@@ -110,7 +110,7 @@ def _ended(running: asyncio.Future[ToolResult]) -> ToolResult | None:
 
 
 def _in_thread(work: Callable[[], ToolResult]) -> Future[ToolResult]:
-    """``work`` in a thread that keeps no process alive; an executor would be waited for at exit."""
+    """Run ``work`` in a daemon thread; the process would wait for an executor's threads at exit."""
     future: Future[ToolResult] = Future()
     context = contextvars.copy_context()
 

@@ -1,4 +1,4 @@
-"""Which tools are there? One file per noun; the order is the one clients list them in."""
+"""The MCP tools, one module per noun, in the order in which clients list them."""
 
 from functools import cache
 
@@ -19,7 +19,7 @@ __all__ = ["ENTRIES", "tools"]
 ENTRIES = (
     ToolEntry(list_templates, "List templates", reads=True),
     ToolEntry(start_run, "Start a run", always=True),
-    ToolEntry(status, "Where a run stands", reads=True, always=True),
+    ToolEntry(status, "State of a run", reads=True, always=True),
     ToolEntry(start_phase, "Start a phase", repeatable=True, always=True),
     ToolEntry(submit_artifact, "Submit an artifact", repeatable=True, always=True),
     ToolEntry(approve, "Ask for approval", repeatable=True),

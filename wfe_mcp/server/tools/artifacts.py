@@ -1,4 +1,4 @@
-"""How does an artifact come in, and how is it read?"""
+"""The tools that submit and read artifacts."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from wfe_mcp.views.envelope import Envelope
 __all__ = ["GATES_WAIT_S", "read_artifact", "submit_artifact"]
 
 GATES_WAIT_S = 20.0
-"""Gates that end within this time answer the submission itself, which saves a call per phase."""
+"""How long a submission waits for its gates, which saves a call per phase."""
 
 
 async def submit_artifact(
@@ -25,7 +25,7 @@ async def submit_artifact(
     path: Annotated[str, Field(description="instead: a file of the project")] = "",
     note: str = "",
 ) -> Envelope:
-    """Hand in a phase's result (plan, change, review, report). Validates it, stores a revision, runs gates and tests.
+    """Submit a phase's result (plan, change, review, report). Validates it, stores a revision, runs gates and tests.
     Give artifact or path.
     """
     found = await call.answer(

@@ -1,12 +1,12 @@
-"""How is a person asked, and what may an agent take back?
+"""The tools that ask the user for approval and withdraw a submission.
 
-    request stored ──► gate takes an agent's word: decided
-                  ├──► client opens pages: the person decides on the page, with their PIN ──► status(wait_s) sees it
-                  ├──► gate takes a form, client shows forms: the person fills it in ──► decided
-                  └──► needs_human: the exact command for a terminal of the person's own, and the page's address
+    request stored ──► gate accepts an agent's approval: decided
+                  ├──► client opens pages: the user decides on the page, with their PIN ──► status(wait_s) reports it
+                  ├──► gate accepts a form, client shows forms: the user completes it ──► decided
+                  └──► needs_human: the exact command for the user's own terminal, and the page's address
 
 Rules:
-1. The request is stored before anybody is asked; what comes back counts only for that stored request.
+1. The request is stored before the user is asked; an answer counts only for that stored request.
 2. Decline, cancel, time-out, an empty accept and a client's error are no decision; nor is an opened page.
 """
 
@@ -22,13 +22,13 @@ from wfe_mcp.views.envelope import Envelope
 __all__ = ["approve", "reject"]
 
 WATCH_S = 3600.0
-"""So long a handshake client is told when the page that it opened is done with."""
+"""How long a handshake client is notified of the decision on a page that it opened."""
 
 
 async def approve(
     call: ToolRequest, run: str, phase: str, sha256: str = "", comment: str = ""
 ) -> Envelope | InputRequiredResult:
-    """Ask the human to approve a submitted phase. You cannot approve for a human: it opens a form, or answers
+    """Ask the user to approve a submitted phase. You cannot approve for the user: it opens a form, or returns
     needs_human with what the user can do.
     """
     brought = answer_brought(call.context)
@@ -62,6 +62,6 @@ async def _settled(call: ToolRequest, run: str, phase: str, answered: Answered) 
 
 
 async def _watch(call: ToolRequest, request: str) -> None:
-    """Wait until the request takes no answer any more, and say so."""
+    """Wait until the request is closed, then notify the client."""
     if await call.until(partial(decisions.is_closed, call.engine, request), WATCH_S):
         await say_decided(call.context, request)

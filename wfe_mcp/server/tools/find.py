@@ -1,4 +1,4 @@
-"""What was said, where?"""
+"""The tool for full-text search."""
 
 from functools import partial
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ async def find(
     limit: Annotated[int, Field(ge=1, le=50)] = 10,
     cursor: str = "",
 ) -> Envelope:
-    """Search what was said and decided before: full text over this project's runs, artifacts, events, decisions, findings."""
+    """Full-text search of this project's history: runs, artifacts, events, decisions, findings."""
     answer = await call.answer(found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
     if "not_indexed" in answer.data:
         call.background(partial(_index_the_rest, call))
@@ -32,6 +32,6 @@ async def find(
 
 
 async def _index_the_rest(call: ToolRequest) -> None:
-    """Runs from before there was an index: this goes on while nobody asks, in steps that others hardly notice."""
+    """Index runs that are older than the index, in the background, in small steps."""
     while await call.place.in_thread(partial(catch_up, call.engine, within_s=STEP_S)) == "more":  # noqa: ASYNC110 - its own pace, no signal
         await anyio.sleep(PAUSE_S)

@@ -1,4 +1,4 @@
-"""What do other models think?"""
+"""The tool for second opinions of other models."""
 
 from functools import partial
 from typing import Annotated

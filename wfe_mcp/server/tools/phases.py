@@ -1,4 +1,4 @@
-"""How does a phase get into somebody's hands, once more, or out of the way?"""
+"""The tools that start, retry and skip phases."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ __all__ = ["retry_phase", "skip_phase", "start_phase"]
 
 async def start_phase(call: ToolRequest, run: str, phase: str = "") -> Envelope:
     """Claim the next ready phase before working on it. Returns prompt, output schema, inputs, gates, feedback,
-    deadline. Safe to repeat: brings the prompt again.
+    deadline. Safe to repeat: returns the prompt again.
     """
     return await call.answer(answers.start_phase, run=run, phase=phase)
 
@@ -30,5 +30,5 @@ async def retry_phase(
 
 
 async def skip_phase(call: ToolRequest, run: str, phase: str, reason: str) -> Envelope:
-    """Skip an optional phase, with a reason; where the template reserves that for a human, asks them."""
+    """Skip an optional phase, with a reason; where the template requires it, asks the user."""
     return await call.answer(answers.skip_phase, run=run, phase=phase, reason=reason)

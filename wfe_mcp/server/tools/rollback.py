@@ -1,4 +1,4 @@
-"""How does a run go back?"""
+"""The tool for rollbacks."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ async def rollback(
     to: Annotated[str, Field(description="cp-12, or a phase: its last start")],
     files: Annotated[bool, Field(description="false: state only")] = True,
 ) -> Envelope:
-    """Roll back (restore, revert, undo) run and files to a checkpoint when work went wrong. Never discards unrecorded
-    changes; what a person decided needs them.
+    """Roll back (restore, revert, undo) run and files to a checkpoint when work went wrong. Unrecorded changes are
+    kept; reversing the user's decision needs the user.
     """
     return await call.answer(history.go_back, run=run, to=to, files=files)

@@ -1,4 +1,4 @@
-"""How does a run begin, where does it stand, and who stops it?"""
+"""The tools that start, show and control runs."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ async def start_run(
     auto: Annotated[bool | None, Field(description="false: stop after every phase")] = None,
     idempotency_key: str = "",
 ) -> Envelope:
-    """Start a new workflow run from a template. Use when the user asks to begin planned, reviewed or tested work. The
+    """Start a new workflow run from a template. Use when the user asks to start planned, reviewed or tested work. The
     same idempotency_key returns the same run.
     """
     return await call.answer(
@@ -38,7 +38,7 @@ async def status(
     wait_s: Annotated[int, Field(ge=0, le=45)] = 0,
     detail: Literal["brief", "full"] = "brief",
 ) -> Envelope:
-    """Where a run stands, who is waited for, what to call next. Use first in a session, when unsure, or to wait: wait_s
+    """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls for a change. Without run: the open runs of this project.
     """
     before = await call.place.in_thread(partial(waiting.moment, call.engine, run)) if wait_s and run else None
@@ -59,7 +59,7 @@ async def control_run(
     phase: str = "",
     reason: str = "",
 ) -> Envelope:
-    """Pause, resume or cancel a run; proceed when a completed phase waits for it; switch automatic mode; take a
+    """Pause, resume or cancel a run; proceed after a completed phase; switch automatic mode; take a
     checkpoint to roll back to.
     """
     if action == "checkpoint":

@@ -1,4 +1,4 @@
-"""Which workflows can be started, and how does a new one come in?"""
+"""The tools that list and save workflow templates."""
 
 from typing import Annotated, Any
 

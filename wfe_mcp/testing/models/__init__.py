@@ -1,4 +1,4 @@
-"""How does one test with models where there are none? A server on loopback that speaks their APIs and says what a script says.
+"""Fake models for tests: a loopback server that speaks vendors' APIs and answers from a script.
 
     server    the HTTP server in a thread: which request gets which turn, what was asked, how often
     script    what it says: turns, also read from JSON

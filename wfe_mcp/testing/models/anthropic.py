@@ -1,4 +1,4 @@
-"""How does the Anthropic Messages API say it?
+"""The Anthropic Messages API of the fake models.
 
 Source: https://platform.claude.com/docs/en/api/messages
 """

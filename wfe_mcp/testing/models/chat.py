@@ -1,4 +1,4 @@
-"""How does the OpenAI Chat Completions API say it? Ollama, LM Studio, vLLM and Docker Model Runner speak it too."""
+"""The OpenAI Chat Completions API of the fake models, as Ollama, LM Studio, vLLM and Docker Model Runner have it."""
 
 from __future__ import annotations
 

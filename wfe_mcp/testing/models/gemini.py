@@ -1,4 +1,4 @@
-"""How does the Gemini API say it?
+"""The Gemini API of the fake models.
 
 Source: https://ai.google.dev/api/generate-content
 """

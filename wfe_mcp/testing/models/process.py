@@ -1,4 +1,4 @@
-"""How does one start models that outlive whoever asks them? The server as a child process, and what it was asked."""
+"""The fake models as a child process that outlives its caller, and the requests that it received."""
 
 from __future__ import annotations
 

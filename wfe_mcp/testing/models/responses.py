@@ -1,4 +1,4 @@
-"""How does the OpenAI Responses API say it?
+"""The OpenAI Responses API of the fake models.
 
 Source: https://platform.openai.com/docs/api-reference/responses
 """

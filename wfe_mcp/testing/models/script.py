@@ -1,4 +1,4 @@
-"""What does a model say? A turn per request: text, tool calls, a value, or one of the ways in which models fail.
+"""Scripts of fake models. A turn per request: text, tool calls, a value, or one of the ways in which models fail.
 
 Rules:
 1. A turn is data: what is written in Python here is the same keys in a JSON file.

@@ -1,4 +1,4 @@
-"""Which request gets which turn, and what was asked? A server on 127.0.0.1 that speaks the APIs of model vendors.
+"""The server of the fake models, on 127.0.0.1: assigns a turn to each request and records the requests.
 
     POST /v1/messages                     Anthropic Messages          base_url = origin
     POST /v1/responses                    OpenAI Responses            base_url = origin/v1

@@ -1,4 +1,4 @@
-"""How is a request read, and in which pieces is an answer streamed?"""
+"""Reads requests to the fake models, and splits answers into streamed pieces."""
 
 from __future__ import annotations
 

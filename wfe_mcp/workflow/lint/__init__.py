@@ -1,7 +1,7 @@
-"""Is a definition a template that can run, and what does it need of configuration?
+"""Lint of template definitions: schema errors, broken references, and required configuration.
 
-Everything is reported at once, each fault with a JSON pointer into the definition as written, the reason, and the
-nearest valid name. Without a project, checks, roles, servers and context bundles are only listed as required; in
+All errors are reported at once, each with a JSON pointer into the definition as written, the reason, and the nearest
+valid name. Without a project, checks, roles, servers and context bundles are only listed as required; in
 one they must exist.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 
 
 def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
-    """All that is wrong with ``definition`` (JSON, prompts inlined). Never raises for what an author can cause."""
+    """The errors and warnings of ``definition`` (JSON, prompts inlined). Never raises for an author's mistake."""
     work = mended(definition)
     found = LintFindings(project)
     later: list[Detail] = []

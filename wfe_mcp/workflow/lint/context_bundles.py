@@ -1,4 +1,4 @@
-"""Is there what ``context`` hands over?
+"""Lint rules for ``context``: the artifacts and bundles that go with a prompt.
 
 A name is an earlier artifact of the template, else a bundle that the project configures; ``{"bundle": …}`` is always a
 bundle. So a template means the same whatever bundles a project has.
@@ -30,14 +30,14 @@ def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
             else:
                 _name(entry, at, cast("Fields", view.before["artifacts"]), found)
             if named[position] in named[:position]:
-                found.error(at, f"{named[position][0]!r} is handed over twice", None, named[position][0])
+                found.error(at, f"{named[position][0]!r} is listed twice", None, named[position][0])
 
 
 def _name(name: str, at: str, artifacts: Fields, found: LintFindings) -> None:
     if name in artifacts.known:
         return
     if name in artifacts.hidden:
-        found.error(at, f"artifact {name!r} is not there: {artifacts.hidden[name]}", list(artifacts.names), name)
+        found.error(at, f"artifact {name!r} is not available: {artifacts.hidden[name]}", list(artifacts.names), name)
         return
     if near := nearest(name, artifacts.names, 1):
         other = f'a standards bundle of that name is {{"bundle": "{name}"}}'
@@ -55,6 +55,6 @@ def _bundle(name: str, at: str, artifacts: tuple[str, ...], found: LintFindings,
     valid = (*artifacts, *sorted(found.project.context))
     what = "neither an artifact nor a standards bundle is" if artifacts else "no standards bundle is"
     hint = (
-        did_you_mean(name, valid) or f"; name its files in .wfe/config.toml ([context.{name}]) and run: wfe-mcp trust"
+        did_you_mean(name, valid) or f"; list its files in .wfe/config.toml ([context.{name}]) and run: wfe-mcp trust"
     )
     found.error(at, f"{what} called {name!r}{hint}", list(valid), name)

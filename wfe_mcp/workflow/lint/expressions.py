@@ -1,12 +1,12 @@
-"""Does every expression of a template mean something?
+"""Lint rules for expressions.
 
     a field that takes none        holds no ``${``
     a condition                    is exactly one ``${…}``, true or false
     a name                         exists: the first level always, deeper where the schema is closed
 
 CEL compiles each expression in the lint environment: names down to the first dot are declared dotted
-(``artifacts.plan``), so that an artifact which cannot be there is an error. Never evaluate there: ``has(inputs.goal)``
-would give the value. Evaluation has its own environment, see ``workflow/expressions.py``.
+(``artifacts.plan``), so that an artifact which cannot exist is an error. Never evaluate there: ``has(inputs.goal)``
+would return the value. Evaluation has its own environment, see ``workflow/expressions.py``.
 """
 
 import re
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["expression_faults"]
 
 MAX_SOURCE = 10_000
-"""Characters of one expression: nobody reads a longer one."""
+"""Most characters of one expression."""
 
 _FUNCTIONS = (
     "all", "exists", "exists_one", "filter", "map", "has", "size", "contains", "startsWith", "endsWith", "matches", "int",
     "double", "string", "bool", "type", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getHours",
 )  # fmt: skip
-"""What CEL knows and a template has use for."""
+"""The CEL functions that templates may use."""
 
 _JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -44,7 +44,7 @@ _CEL_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", 
 
 
 def expression_faults(template: Template, views: tuple[PhaseView, ...]) -> Iterator[Detail]:
-    """Every fault of every expression, and every ``${`` where none may stand."""
+    """The faults of all expressions, and every ``${`` where none is allowed."""
     for field in set_fields(template, "", skip=("phases", "defaults", "outputs")):
         yield from _fault(field, {})
     if template.outputs:
@@ -72,7 +72,7 @@ def _phase_faults(view: PhaseView) -> Iterator[Detail]:
 
 
 def _frozen(view: PhaseView) -> Scope:
-    """What is known when the run starts: a bundle is frozen then."""
+    """The names known when the run starts: a bundle is frozen then."""
     return {"inputs": view.before["inputs"]}
 
 
@@ -92,7 +92,7 @@ def _fault(field: SetField, scope: Scope) -> Iterator[Detail]:
             yield from text_faults(text, field.takes, scope, at)
         elif "${" in text:
             yield Detail(
-                at, f"{field.key!r} takes no expression: '${{' means nothing here", "text without ${", text[:80]
+                at, f"{field.key!r} takes no expression: '${{' has no meaning here", "text without ${", text[:80]
             )
 
 
@@ -106,7 +106,7 @@ def text_faults(text: str, takes: TakesKind, scope: Scope, at: str) -> Iterator[
     sources = [part.text for part in parts if part.is_expression]
     if takes in {"condition", "value"} and (len(parts) != 1 or not sources):
         what = "a condition" if takes == "condition" else "this"
-        yield Detail(at, f"{what} is exactly one ${{…}}, with nothing around it", "${…}", text[:80])
+        yield Detail(at, f"{what} must be exactly one ${{…}}, without other text", "${…}", text[:80])
     for source in sources:
         yield from _source_faults(source, takes, scope, at)
 
@@ -129,20 +129,20 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
         return
     kind = compiled.return_type().name()
     if takes == "condition" and kind not in {"BOOL", "DYN"}:
-        yield Detail(at, f"a condition is true or false, this is {_type(kind)}", "true or false", f"${{{source}}}")
+        yield Detail(at, f"a condition must be true or false, not {_type(kind)}", "true or false", f"${{{source}}}")
     if takes == "value" and at.endswith("/for_each/in") and kind != "DYN" and not kind.lower().startswith("list"):
-        yield Detail(at, f"a loop walks over a list, this is {_type(kind)}", "a list", f"${{{source}}}")
+        yield Detail(at, f"a loop needs a list, not {_type(kind)}", "a list", f"${{{source}}}")
 
 
 def _unknown(unknown: Unknown, at: str) -> Detail:
     name = f"{unknown.owner}.{unknown.name}"
     if unknown.why:
-        return Detail(at, f"{name!r} is not there: {unknown.why}", list(unknown.valid), name)
+        return Detail(at, f"{name!r} is not available: {unknown.why}", list(unknown.valid), name)
     if near := nearest(unknown.name, unknown.valid, 1):
         return Detail(
             at, f"unknown name {name!r}; did you mean '{unknown.owner}.{near[0]}'?", list(unknown.valid), name
         )
-    has = did_you_mean(unknown.name, unknown.valid) or f"; nothing stands below {unknown.owner!r} here"
+    has = did_you_mean(unknown.name, unknown.valid) or f"; {unknown.owner!r} has no names here"
     return Detail(at, f"unknown name {name!r}{has}", list(unknown.valid), name)
 
 

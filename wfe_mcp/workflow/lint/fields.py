@@ -1,4 +1,4 @@
-"""Which fields of a template are set, where do they stand, and which expressions do they take?"""
+"""Lists the set fields of a template with their place and the expressions they accept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

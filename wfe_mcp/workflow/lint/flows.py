@@ -1,10 +1,11 @@
-"""Can the templates that a template holds run inside it?
+"""Lint rules for embedded templates.
 
-1. An inner template is free of errors itself; what it needs of configuration, the outer one needs.
-2. ``with`` gives every input that is required, and none that it does not know.
-3. A phase has one recovery; loops and flows have none: what can fail is inside them. What a flow hands in are the ``outputs`` of its template: nobody edits them.
-4. Context bundles are frozen when the run starts, when nobody knows the inputs of an inner template yet.
-5. A template that is not put in yet (``workflow/flows.py``) is listed as required.
+1. An inner template has no errors; the outer one requires its configuration too.
+2. ``with`` gives every required input, and no unknown one.
+3. A phase has one recovery; loops and flows have none: their inner phases can fail. The artifact of a flow is the
+   ``outputs`` of its template and is not editable.
+4. Context bundles are frozen when the run starts, when the inputs of an inner template are not yet known.
+5. A template that is not embedded yet (``workflow/flows.py``) is listed as required.
 """
 
 from typing import Any, cast
@@ -19,7 +20,7 @@ __all__ = ["flow_rules", "held_views"]
 
 
 def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
-    """Every rule on what runs inside, over all phases."""
+    """All rules on embedded templates, over all phases."""
     for view in views:
         if isinstance(view.phase, FlowPhase):
             _flow(view.phase, view.pointer, found)
@@ -36,17 +37,17 @@ def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
 
 def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], found: LintFindings) -> None:
     for at, _ in recoveries[1:]:
-        found.error(at, "a phase has one recovery: its phases stand inside the phase that failed", "one rule 'subflow'")
+        found.error(at, "a phase has at most one recovery", "one rule 'subflow'")
     if recoveries and isinstance(view.phase, LoopPhase | FlowPhase):
         found.error(
             recoveries[0][0],
-            f"{view.phase.id!r} holds other phases: the recovery belongs to those that can fail",
-            "a phase that is no loop and no flow",
+            f"{view.phase.id!r} contains other phases: put the recovery on those",
+            "a phase that is not a loop or a flow",
         )
 
 
 def held_views(shape: FlowPhase | SubflowRule) -> tuple[PhaseView, ...]:
-    """The phases of the inner template; none when it is not there or has not the form of one."""
+    """The phases of the inner template; none when it is missing or has schema errors."""
     from wfe_mcp.workflow.lint.scope import views
 
     try:
@@ -75,7 +76,7 @@ def _flow(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
 
 
 def _report(definition: dict[str, Any], found: LintFindings) -> LintReport:
-    # lint calls this rule for each template it holds: the circle is as deep as the templates are.
+    # lint calls this rule for each embedded template: the recursion is as deep as the nesting.
     from wfe_mcp.workflow.lint import lint
 
     return lint(definition, found.project)
@@ -104,8 +105,8 @@ def _bundles(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> No
             if isinstance(ref, BundleRef) and "${" in (ref.scope or ""):
                 found.error(
                     f"{at}/template",
-                    f"the scope of the context bundle {ref.bundle!r} in template {shape.template!r} cannot be told when the run "
-                    "starts: its inputs are known only when the phase opens; name the scope there",
+                    f"the scope of the context bundle {ref.bundle!r} in template {shape.template!r} is unknown when the run "
+                    "starts: its inputs are known only when the phase opens; write the scope there",
                     "a scope without ${",
                     ref.scope,
                 )
@@ -116,7 +117,7 @@ def _handed_in(phase: FlowPhase, at: str, found: LintFindings) -> None:
         return
     if phase.output.editable:
         found.error(
-            f"{at}/output/editable", "what a flow hands in is made by its template: nobody edits it", False, True
+            f"{at}/output/editable", "the artifact of a flow comes from its template and is not editable", False, True
         )
     if phase.definition is not None and not phase.definition.get("outputs"):
         found.warn(f"{at}/output", f"template {phase.template!r} has no 'outputs': the artifact is always empty")

@@ -1,4 +1,4 @@
-"""Can every gate pass?"""
+"""Lint rules for gates."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["gate_rules"]
 
 
 def gate_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
-    """Every rule on gates, before and after work."""
+    """All rules on gates, before and after work."""
     for view in views:
         _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, found)
         _gates(view.phase.gates, f"{view.pointer}/gates", view, template, found)
@@ -36,7 +36,7 @@ def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, 
                 _opinion(gate, here, template, found)
             case PluginGate():
                 plugin_gate(gate, here, found)
-            case _:  # expr: its condition is an expression; approval: its form says all
+            case _:  # expr: its condition is linted as an expression; approval: the schema checks it
                 pass
 
 
@@ -50,7 +50,7 @@ def _command(gate: CommandGate, at: str, found: LintFindings) -> None:
 def _files(gate: FilesGate, at: str, found: LintFindings) -> None:
     rules = {"exist": gate.exist, "unchanged": gate.unchanged, "within": gate.within}
     if not any(rules.values()):
-        found.error(at, "a files gate says at least one of exist, unchanged, within", list(rules))
+        found.error(at, "a files gate needs at least one of exist, unchanged, within", list(rules))
     for rule, globs in rules.items():
         for position, glob in enumerate(globs):
             if not is_inside(glob):
@@ -65,7 +65,7 @@ def _files(gate: FilesGate, at: str, found: LintFindings) -> None:
 def _git(gate: GitGate, at: str, found: LintFindings) -> None:
     if not (gate.clean or gate.branch or gate.one_commit or gate.message or gate.fast_forward):
         rules = ["clean", "branch", "one_commit", "message", "fast_forward"]
-        found.error(at, f"a git gate says at least one of {', '.join(rules)}", rules)
+        found.error(at, f"a git gate needs at least one of {', '.join(rules)}", rules)
 
 
 def _report(gate: ReportGate, at: str, view: PhaseView, found: LintFindings, *, before: bool) -> None:
@@ -97,7 +97,7 @@ def _opinion(gate: OpinionGate, at: str, template: Template, found: LintFindings
                 reviewer,
             )
         if reviewer in gate.reviewers[:position]:
-            found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is named twice", None, reviewer)
+            found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is listed twice", None, reviewer)
     for position, glob in enumerate(gate.images):
         if not is_inside(glob):
             found.error(
@@ -109,7 +109,7 @@ def _opinion(gate: OpinionGate, at: str, template: Template, found: LintFindings
     if gate.quorum > len(gate.reviewers):
         found.error(
             f"{at}/quorum",
-            f"quorum {gate.quorum} can never be reached by {len(gate.reviewers)} reviewer(s)",
+            f"quorum {gate.quorum} can never be reached with reviewers: {len(gate.reviewers)}",
             len(gate.reviewers),
             gate.quorum,
         )

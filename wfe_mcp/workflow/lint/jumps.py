@@ -1,7 +1,9 @@
-"""Do the jumps of a template lead somewhere?
+"""Lint rules for jumps.
 
-1. A goto leads to the phase itself or an earlier one, here or around; ``$complete`` stands at the top level only.
-2. A phase with ``enter: goto_only`` is the target of a jump, and who jumps there needs it: else both would begin at once.
+1. A goto leads to the phase itself or an earlier one, in its list or an enclosing one; ``$complete`` is allowed at the
+   top level only.
+2. A phase with ``enter: goto_only`` is the target of a jump, and the jumping phase needs it: else both would start at
+   once.
 3. A rule after one that always applies is never reached.
 """
 
@@ -30,12 +32,12 @@ def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
         if view.phase.enter == "goto_only" and view.pointer not in led_to:
             found.warn(
                 f"{view.pointer}/enter",
-                f"nothing jumps to {view.phase.id!r}, so it is left out unless a person goes back to it",
+                f"nothing jumps to {view.phase.id!r}, so it is skipped unless the user rolls back to it",
             )
 
 
 def _gotos(view: PhaseView) -> Iterator[tuple[str, str]]:
-    """Where a jump is written, and the name of its target."""
+    """The jumps of a phase: pointer and target name."""
     for position, step in enumerate(view.phase.next):
         if step.goto != COMPLETE:
             yield f"{view.pointer}/next/{position}/goto", step.goto
@@ -45,7 +47,7 @@ def _gotos(view: PhaseView) -> Iterator[tuple[str, str]]:
 
 
 def _place_of(view: PhaseView, name: str) -> PhaseView | None:
-    """The phase itself or the loop around it in whose list ``name`` stands; a jump looks from the inside outwards."""
+    """The phase itself or the enclosing loop whose list has ``name``; a jump is resolved from the inside outwards."""
     return next((place for place in (view, *reversed(view.around)) if place.order.index_of(name) is not None), None)
 
 
@@ -58,9 +60,7 @@ def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: Li
     assert target is not None, "the place is one where the name stands"
     goto_only = place.order.phases[target].enter == "goto_only"
     if goto_only and target != place.index and target not in place.order.ancestors(place.index):
-        found.warn(
-            at, f"{place.phase.id!r} does not need {name!r}, so that both begin again at once; add it to its needs"
-        )
+        found.warn(at, f"{place.phase.id!r} does not need {name!r}, so both would restart at once; add it to its needs")
 
 
 def _jumps_of(view: PhaseView, found: LintFindings) -> None:
@@ -70,7 +70,7 @@ def _jumps_of(view: PhaseView, found: LintFindings) -> None:
             _target(view, step.goto, f"{at}/goto", found)
         elif view.around:
             found.error(
-                f"{at}/goto", "'$complete' ends the run: it stands at the top level only", _targets(view), COMPLETE
+                f"{at}/goto", "'$complete' ends the run: it is allowed at the top level only", _targets(view), COMPLETE
             )
         if step.if_ is None and position + 1 < len(view.phase.next):
             found.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
@@ -84,14 +84,14 @@ def _jumps_of(view: PhaseView, found: LintFindings) -> None:
 
 
 def _target(view: PhaseView, name: str, at: str, found: LintFindings) -> None:
-    """A jump looks for ``name`` in its own list, then outwards."""
+    """Check the target ``name``, in the phase's own list, then outwards."""
     place = _place_of(view, name)
     target = None if place is None else place.order.index_of(name)
     if place is None or target is None:
         found.error(at, f"unknown phase {name!r}{did_you_mean(name, tuple(_targets(view)))}", _targets(view), name)
     elif not place.order.can_jump(place.index, target):
         only = place.order.phases[target].enter == "goto_only"
-        instead = f"declare {name!r} before {view.phase.id!r}" if only else "to leave phases out, use 'when'"
+        instead = f"declare {name!r} before {view.phase.id!r}" if only else "to skip phases, use 'when'"
         found.error(
             at,
             f"{name!r} is not before {view.phase.id!r}: a goto leads to the phase itself or an earlier one; {instead}",

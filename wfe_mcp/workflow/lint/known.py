@@ -1,11 +1,11 @@
-"""What can stand below a name in an expression?
+"""What is known about the values of names in expressions.
 
     Known.field("steps")   what ``artifacts.plan.steps`` is: Known, or None when the schema is closed and has no such name
     Known.element()        what a comprehension (``all``, ``map``, …) binds its variable to
-    OPEN                   anything may stand here: nothing is checked below
+    OPEN                   any value: names below it are not checked
 
-A schema is closed where ``additionalProperties`` (or ``unevaluatedProperties``) is false. Where we cannot tell, it is
-open: a name is only refused when it cannot exist.
+A schema is closed where ``additionalProperties`` (or ``unevaluatedProperties``) is false. Any other schema is open: a
+name is refused only when it cannot exist.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ class Known(Protocol):
     """What is known of a value."""
 
     def field(self, name: str) -> "Known | None":
-        """What stands below ``name``; None when nothing can."""
+        """What is known of ``name`` below this value; None when it cannot exist."""
         ...
 
     def element(self) -> "Known":
-        """What an entry of the list is (a key of the map)."""
+        """What is known of a list's entry (a map's key)."""
         ...
 
     def at_index(self) -> "Known":
-        """What ``value[…]`` is for an index or key that is computed."""
+        """What is known of ``value[…]`` for a computed index or key."""
         ...
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that are known to stand below."""
+        """The known names below this value."""
         ...
 
 
@@ -80,7 +80,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class MapOf(_Open):
-    """A map with keys that only the run knows, such as the items of a loop."""
+    """A map whose keys are known only at run time, such as the items of a loop."""
 
     value: Known
 
@@ -139,7 +139,7 @@ class SchemaNode:
         return SchemaNode(cast("object", rest), self.document) if isinstance(rest, dict) else OPEN
 
     def _alternatives(self) -> list[Mapping[str, Any]]:
-        """The object forms this value can have; references and choices opened."""
+        """The object forms of this value, with references and choices resolved."""
         found: list[Mapping[str, Any]] = []
         waiting, seen = [self.schema], set[int]()
         while waiting:
@@ -161,7 +161,7 @@ class SchemaNode:
 
 
 _UNTOLD = ("patternProperties", "allOf", "if", "dependentSchemas", "$dynamicRef")
-"""Keys that may bring names we do not look for."""
+"""Keywords that may define names which are not searched."""
 
 
 def _joined(found: list[Known], document: Mapping[str, Any]) -> Known | None:

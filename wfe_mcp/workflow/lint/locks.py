@@ -1,14 +1,14 @@
-"""Could two phases wait for each other's locks for ever?
+"""Lint rules for locks: detects possible deadlocks.
 
-Who takes all its locks at its claim waits with empty hands. A loop is another matter: it holds its locks while a phase
-inside waits for more.
+A phase takes all its locks at its claim, so it holds none while it waits. A loop holds its locks while a phase inside
+waits for more.
 
     loop a holds x, a phase in it needs y  │  loop b holds y, a phase in it needs x      each may wait for the other
 
 Rules:
-1. Seen from all loops, locks are taken in one order. A circle is an error at each lock that closes it, naming both.
+1. All loops take locks in one order. A cycle is an error at each lock that closes it, naming both.
 2. Two names are the same lock when they may become the same text: ``scope:${…}`` and ``scope:db``.
-3. A lock that a loop around the phase has by the same text is held already.
+3. A lock with the same text on an enclosing loop is held already.
 """
 
 import re
@@ -45,14 +45,14 @@ def lock_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
                 order.pointer,
                 f"{order.phase!r} waits for the lock {order.then!r} while {order.holder!r} holds {order.first!r}, and "
                 f"{other.phase!r} waits for {other.then!r} while {other.holder!r} holds {other.first!r}: each may wait for "
-                "the other for ever; take both locks at one place, or in the same order",
+                "the other forever; take both locks in one place, or in the same order",
                 None,
                 order.then,
             )
 
 
 def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], pointer: str) -> Iterator[_Order]:
-    """What is held while something is waited for; in a template that runs inside, at the ``pointer`` of its phase.
+    """The locks held while another is waited for; in an embedded template, at the ``pointer`` of its phase.
 
     ``held``: (phase, lock) around the flow, its own too.
     """
@@ -63,7 +63,7 @@ def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], point
                 at = pointer or f"{view.pointer}/locks/{position}"
                 yield from (_Order(holder, first, view.phase.id, then, at) for holder, first in around)
         for rule in view.phase.on_fail or ():
-            if isinstance(rule, SubflowRule):  # a failed phase holds no lock while it is mended
+            if isinstance(rule, SubflowRule):  # a failed phase holds no lock during its recovery
                 yield from _orders(held_views(rule), around, pointer or view.pointer)
         if isinstance(view.phase, FlowPhase):
             own = tuple((view.phase.id, name) for name in view.phase.locks)
@@ -71,7 +71,7 @@ def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], point
 
 
 def _closes(start: _Order, orders: Sequence[_Order]) -> _Order | None:
-    """The order that leads back to what ``start`` holds; itself when its own two locks may be the same."""
+    """The order that leads back to the lock ``start`` holds; itself when its own two locks may be the same."""
     reached, seen = [start], {id(start)}
     while reached:
         order = reached.pop()
@@ -86,7 +86,7 @@ def _closes(start: _Order, orders: Sequence[_Order]) -> _Order | None:
 def _may_be_one(left: str, right: str) -> bool:
     try:
         patterns = [_pattern(left), _pattern(right)]
-    except ExpressionError:  # told with the other expressions
+    except ExpressionError:  # reported with the other expressions
         return False
     (before, after, left_fills), (start, end, right_fills) = patterns
     if not left_fills and not right_fills:
@@ -103,7 +103,7 @@ def _fits(text: str, before: str, after: str) -> bool:
 
 
 def _pattern(name: str) -> tuple[str, str, bool]:
-    """What stands before the first expression of ``name`` and after the last, and whether there is one."""
+    """The text before the first expression of ``name`` and after the last, and whether it has one."""
     parts = scan(name)
     fills = any(part.is_expression for part in parts)
     first = "" if not parts or parts[0].is_expression else parts[0].text

@@ -1,6 +1,6 @@
-"""What does the format ``wfe/1`` know that this version cannot do yet?
+"""The features of the format ``wfe/1`` that this version lacks.
 
-ONE table: who builds a feature deletes its row. A row is (model, key) → the values that are not there yet, None for
+One table: building a feature deletes its row. A row is (model, key) → the values that are not available yet, None for
 every value.
 """
 
@@ -22,7 +22,7 @@ NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
 
 
 def not_yet(template: Template) -> Iterator[Detail]:
-    """An error for each use of a feature that is not built yet."""
+    """An error for each use of a feature that is not available yet."""
     for field in set_fields(template, "", skip=("defaults",)):
         if _is_missing(field):
             what = f"{field.key} {field.value!r}" if isinstance(field.value, str) else repr(field.key)
@@ -30,7 +30,7 @@ def not_yet(template: Template) -> Iterator[Detail]:
 
 
 def _is_missing(field: SetField) -> bool:
-    if not field.value:  # an empty list or false asks for nothing
+    if not field.value:  # an empty list or false uses no feature
         return False
     for (model, key), values in NOT_YET.items():
         if key == field.key and isinstance(field.owner, model):

@@ -1,7 +1,7 @@
-"""In which order do the phases of one list run?
+"""The order of the phases in one list, from their ``needs``.
 
 needs absent     the phase before it in the list        needs []   at once        names siblings only
-ancestors        everything a phase needs, directly or not: what has surely ended before it begins
+ancestors        everything a phase needs, directly or not: what has certainly ended before it starts
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Order:
         return frozenset(found)
 
     def index_of(self, name: str) -> int | None:
-        """Where the phase called ``name`` stands in the list (the first, if the name is used twice)."""
+        """The index of the phase ``name`` (the first, if the name is used twice)."""
         return self._index.get(name)
 
     def ancestors(self, index: int) -> frozenset[int]:
@@ -45,7 +45,7 @@ class Order:
         return self._ancestors[index]
 
     def can_jump(self, source: int, target: int) -> bool:
-        """Whether ``target`` is the phase itself or an earlier one: needed, or declared before and not waiting for it."""
+        """True when ``target`` is the phase itself or an earlier one: needed, or declared before and not waiting for it."""
         if target == source or target in self._ancestors[source]:
             return True
         return target < source and source not in self._ancestors[target]

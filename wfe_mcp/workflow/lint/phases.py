@@ -1,9 +1,9 @@
-"""Do the phases of a template fit together?
+"""Lint rules for phases.
 
-1. Ids are unique in their list and differ from the phases around them, since a goto looks outwards by name.
-2. ``needs`` names siblings, once each, without a circle.
+1. Ids are unique in their list and differ from those of enclosing phases, since a goto is resolved outwards by name.
+2. ``needs`` names siblings, once each, without a cycle.
 3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
-4. Roles are the template's.
+4. Roles are declared in the template.
 """
 
 import re
@@ -34,13 +34,13 @@ from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
 __all__ = ["phase_rules"]
 
 _DEFAULT_ROLE = "default"
-"""The configured role that fills those of templates that have no table of their own (``engine.roles``)."""
+"""The configured role that fills template roles without a table of their own (``engine.roles``)."""
 
 _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
 
 
 def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
-    """Every rule on phases, over all of them."""
+    """All rules on phases."""
     _inputs(template, found)
     _roles(template, found)
     makers: dict[str, str] = {}
@@ -55,7 +55,7 @@ def phase_rules(template: Template, views: tuple[PhaseView, ...], found: LintFin
 
 
 def role_is_known(role: str | None, at: str, template: Template, found: LintFindings) -> None:
-    """``role`` is one of the template's."""
+    """Check that the template declares ``role``."""
     if role is not None and role not in template.roles:
         names = tuple(template.roles)
         hint = did_you_mean(role, names) or "; the template has no roles: declare it in 'roles'"
@@ -65,7 +65,7 @@ def role_is_known(role: str | None, at: str, template: Template, found: LintFind
 def _inputs(template: Template, found: LintFindings) -> None:
     for detail in check_schema(template.inputs):
         found.error(
-            f"/inputs{detail.path}", f"inputs is no usable JSON Schema: {detail.message}", detail.expected, detail.got
+            f"/inputs{detail.path}", f"inputs is not a valid JSON Schema: {detail.message}", detail.expected, detail.got
         )
     properties: object = template.inputs.get("properties")
     for name in cast("dict[str, object]", properties) if isinstance(properties, dict) else ():
@@ -97,7 +97,7 @@ def _roles(template: Template, found: LintFindings) -> None:
 
 
 def _optional_reviewers(template: Template) -> set[str]:
-    """Roles that only review, at gates that a project without them passes with a note."""
+    """Roles that only review, at gates that are skipped without them."""
     gates = [gate for phase in all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
     opinions = [gate for gate in gates if isinstance(gate, OpinionGate)]
     asked = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
@@ -111,7 +111,9 @@ def _identity(view: PhaseView, found: LintFindings) -> None:
         found.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
     for outer in view.around:
         if name in outer.order.ids:
-            found.error(f"{view.pointer}/id", f"phase id {name!r} is also a phase around this loop", "another id", name)
+            found.error(
+                f"{view.pointer}/id", f"phase id {name!r} is also the id of an enclosing phase", "another id", name
+            )
 
 
 def _needs(view: PhaseView, found: LintFindings) -> None:
@@ -127,10 +129,10 @@ def _needs(view: PhaseView, found: LintFindings) -> None:
                 name,
             )
         elif name in needs[:position]:
-            found.error(at, f"{name!r} is named twice", None, name)
+            found.error(at, f"{name!r} is listed twice", None, name)
     if view.index in view.order.ancestors(view.index):
         at = f"{view.pointer}/needs" if view.phase.needs else view.pointer
-        found.error(at, f"phase {view.phase.id!r} waits for itself: the needs form a circle", None, list(needs))
+        found.error(at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle", None, list(needs))
 
 
 def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> None:
@@ -145,11 +147,11 @@ def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> Non
         return
     at = f"{view.pointer}/output"
     if isinstance(view.phase, LoopPhase):
-        found.error(at, "a loop makes no artifact of its own: the phases in it do", "no output", output.artifact)
+        found.error(at, "a loop has no artifact of its own: its phases do", "no output", output.artifact)
     if output.artifact in makers:
         found.error(
             f"{at}/artifact",
-            f"artifact {output.artifact!r} is already made by phase {makers[output.artifact]!r}; names are unique in the template",
+            f"artifact {output.artifact!r} is already produced by phase {makers[output.artifact]!r}; names are unique in the template",
             None,
             output.artifact,
         )
@@ -165,7 +167,7 @@ def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> Non
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path or glob, as written, stays in the project; what expressions put in is checked when it is used."""
+    """True when a path or glob, as written, stays in the project; values of expressions are checked at run time."""
     parts = path.split("/")
     return (
         bool(path.strip())
@@ -181,7 +183,7 @@ def _worker(view: PhaseView, template: Template, found: LintFindings) -> None:
     if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
         found.error(
             f"{view.pointer}/role",
-            "an llm phase names a role with a 'provider': who is to work it?",
+            "an llm phase needs a role with a 'provider'",
             list(template.roles),
         )
     for position, tool in enumerate(view.phase.tools_allowed):
@@ -197,7 +199,7 @@ def _worker(view: PhaseView, template: Template, found: LintFindings) -> None:
 
 def _loop(view: PhaseView, loop: LoopPhase, found: LintFindings) -> None:
     if (loop.for_each is None) == (loop.until is None):
-        found.error(view.pointer, "a loop has exactly one of 'for_each' and 'until'", ["for_each", "until"])
+        found.error(view.pointer, "a loop needs exactly one of 'for_each' and 'until'", ["for_each", "until"])
     if loop.for_each is None:
         return
     at = f"{view.pointer}/for_each"
@@ -206,7 +208,7 @@ def _loop(view: PhaseView, loop: LoopPhase, found: LintFindings) -> None:
         what = "a root of every expression" if name in ROOTS else "a type of the expression language"
         found.error(f"{at}/as", f"{name!r} is {what}; choose another name", "another name", name)
     elif name and any(name in (outer.body or ()) for outer in view.around):
-        found.error(f"{at}/as", f"{name!r} is already the item of a loop around this one", "another name", name)
+        found.error(f"{at}/as", f"{name!r} is already the item of an enclosing loop", "another name", name)
     _loop_key(loop.for_each.key, view, f"{at}/key", found)
     value = (view.body or {}).get("item")
     element = value.field("value") if value else None
@@ -222,7 +224,7 @@ def _loop(view: PhaseView, loop: LoopPhase, found: LintFindings) -> None:
 def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) -> None:
     try:
         source = source_of(key) if key else None
-    except ExpressionError:  # told with the other expressions
+    except ExpressionError:  # reported with the other expressions
         return
     if not source:
         return
@@ -232,7 +234,7 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) ->
     if literal is not None and not LOOP_KEY.fullmatch(literal):
         found.error(
             at,
-            f"key {literal!r} is no path: letters, digits, _ and -, at most 64, not beginning with _ or -",
+            f"key {literal!r} is invalid: use letters, digits, _ and -, at most 64, not beginning with _ or -",
             LOOP_KEY.pattern,
             literal,
         )
@@ -241,9 +243,9 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) ->
 
 
 def check_is_known(check: str, at: str, found: LintFindings) -> None:
-    """The project has the check; without a project it is only required."""
+    """Check that the project has the check; without a project it is only listed as required."""
     found.checks.add(check)
     if found.project and check not in found.project.checks:
         valid = tuple(sorted(found.project.checks))
-        hint = did_you_mean(check, valid) or "; name it in .wfe/config.toml and run: wfe-mcp trust"
+        hint = did_you_mean(check, valid) or "; define it in .wfe/config.toml and run: wfe-mcp trust"
         found.error(at, f"the project has no check {check!r}{hint}", list(valid), check)

@@ -1,7 +1,7 @@
-"""Is what a template takes from installed packages there?
+"""Lint rules for items of installed packages.
 
-Names with a namespace (``acme.no_todo``) come from packages. Without a project they are only required; in one the
-package must be installed.
+Names with a namespace (``acme.no_todo``) come from packages. Without a project they are only listed as required; in one
+the package must be installed.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["builtin_is_known", "plugin_gate", "schema_is_usable"]
 
 
 def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings) -> None:
-    """The schema is ours, of a package, or an inline one without a fault."""
+    """Check that the schema is shipped, of a package, or a valid inline one."""
     if isinstance(schema, str) and "." in schema and not _is_installed("artifact_schemas", schema, at, found):
         return
     for detail in check_schema(schema):
@@ -27,19 +27,21 @@ def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings)
 
 
 def builtin_is_known(name: str, at: str, found: LintFindings) -> None:
-    """The action is ours, or of a package."""
+    """Check that the action is shipped, or of a package."""
     if "." in name:
         _is_installed("step_builtins", name, at, found)
     elif name not in BUILTINS:
-        found.error(at, f"no action {name!r} is built in{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
+        found.error(at, f"no built-in action {name!r}{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
 
 
 def plugin_gate(gate: PluginGate, at: str, found: LintFindings) -> None:
-    """The gate is installed and takes what it is told; values that come from expressions are checked when it judges."""
+    """Check that the gate is installed and accepts its settings; values of expressions are checked when it runs."""
     if "." not in gate.use:
         valid = list(plugins("gates"))
-        hint = did_you_mean(gate.use, valid) or "; it is called namespace.name"
-        found.error(f"{at}/use", f"no package brings a gate {gate.use!r}{hint}", valid or "namespace.name", gate.use)
+        hint = did_you_mean(gate.use, valid) or "; its name has the form namespace.name"
+        found.error(
+            f"{at}/use", f"no package provides the gate {gate.use!r}{hint}", valid or "namespace.name", gate.use
+        )
         return
     if not _is_installed("gates", gate.use, f"{at}/use", found):
         return
@@ -59,6 +61,6 @@ def _is_installed(group: Group, name: str, at: str, found: LintFindings) -> bool
     if name in known:
         return True
     if found.project is not None:
-        hint = did_you_mean(name, list(known)) or "; install the one that does (wfe-mcp doctor lists what is there)"
-        found.error(at, f"no installed package brings {name!r}{hint}", list(known), name)
+        hint = did_you_mean(name, list(known)) or "; install one that does (wfe-mcp doctor lists the installed ones)"
+        found.error(at, f"no installed package provides {name!r}{hint}", list(known), name)
     return False

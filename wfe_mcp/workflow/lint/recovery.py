@@ -1,7 +1,7 @@
-"""How can lint go on when a definition's form is wrong?
+"""Recovers a template from a definition with schema errors, so that lint can check the rest.
 
-A faulty key is taken out, or something neutral put in its place, until the rest has the form of a template. What the
-rules then say of a place that was mended, or of a name that went out with it, is not told: the fault of form is.
+An invalid key is removed or replaced by a neutral value until the rest matches the schema. Later findings about a
+replaced place, or about a removed name, are dropped: the schema error is reported.
 """
 
 import copy
@@ -16,7 +16,7 @@ from wfe_mcp.workflow.model import Template, all_phases
 __all__ = ["MENDED_TEMPLATE", "Mended", "mended"]
 
 MENDED_TEMPLATE = "mended"
-"""What a phase that has no form is said to run, so that the others keep their place."""
+"""The template that an invalid phase is replaced with, so that the others keep their index."""
 
 _ROUNDS = 12
 _NEUTRAL: dict[str, Any] = {
@@ -31,7 +31,7 @@ _NEUTRAL: dict[str, Any] = {
 
 @dataclass(slots=True)
 class Mended:
-    """A template that can be linted, and what was changed to get there."""
+    """A template that can be linted, and the changes made for it."""
 
     template: Template | None
     definition: Any
@@ -40,7 +40,7 @@ class Mended:
     names: set[str] = field(default_factory=set[str])
 
     def is_about(self, detail: Detail) -> bool:
-        """Whether ``detail`` only follows from a fault of form."""
+        """True when ``detail`` only follows from a schema error."""
         if any(detail.path == place or detail.path.startswith(f"{place}/") for place in self.places):
             return True
         if any(detail.path == place.rpartition("/")[0] for place in self.places):  # an object that lost a key
@@ -62,7 +62,7 @@ class Mended:
 
 
 def mended(definition: object) -> Mended:
-    """``definition`` as a template: itself when its form is right, else mended as far as that goes."""
+    """``definition`` as a template: unchanged when it matches the schema, else recovered as far as possible."""
     template, faults = read_form(definition)
     work = Mended(template, definition, faults)
     if template is not None or not isinstance(definition, dict):
@@ -79,7 +79,7 @@ def mended(definition: object) -> Mended:
 
 
 def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) -> None:
-    """Put something neutral at ``at``, or take it out; in later rounds the object around it goes."""
+    """Replace the value at ``at`` by a neutral one, or remove it; in later rounds remove the enclosing object."""
     if not at:
         return
     *above, key = at[: max(1, len(at) - max(0, number - 1))]
@@ -87,7 +87,7 @@ def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) 
     for part in above:
         try:
             parent = parent[part]
-        except (KeyError, IndexError):  # gone with another fault
+        except (KeyError, IndexError):  # removed with another error
             return
     work.places.add(pointer(*above, key))
     if isinstance(parent, dict):
@@ -99,7 +99,7 @@ def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) 
         _forget(work, parent[key])
         parent[key] = {"id": f"mended_{len(work.places)}", "kind": "flow", "template": MENDED_TEMPLATE}
     else:
-        # The place of the others must not change: the whole list goes.
+        # The index of the others must not change: remove the whole list.
         _mend(work, tuple(above), 1, detail)
 
 
@@ -110,7 +110,7 @@ def _put_neutral(
         members[key] = f"mended_{len(work.places)}"
     elif key in _NEUTRAL:
         members[key] = _NEUTRAL[str(key)]
-    elif key in {"kind", "do"}:  # a misspelt kind is taken for the nearest; without one nothing here is judged
+    elif key in {"kind", "do"}:  # a misspelt kind becomes the nearest one; without one the object is not checked
         near = nearest(str(detail.got), cast("list[str]", detail.expected), 1)
         if near:
             members[key] = near[0]
@@ -119,7 +119,7 @@ def _put_neutral(
 
 
 def _forget(work: Mended, value: object) -> None:
-    """The names in ``value`` went out: who refers to them is not to blame."""
+    """Record the removed names in ``value``: references to them are not errors."""
     if isinstance(value, str):
         work.names.add(value)
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What does lint say of a template?"""
+"""The report of lint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ __all__ = ["LintFindings", "LintReport", "ProjectNames", "Requires"]
 
 @dataclass(frozen=True, slots=True)
 class ProjectNames:
-    """What the project's (and the user's) trusted configuration names.
+    """The names in the project's and the user's trusted configuration.
 
     ``roles``: providers too, which fill a role of their name; one called ``default`` fills every other.
-    ``tools``: those of each server that was asked; nothing is said of tools of the others.
+    ``tools``: by server, of the servers that were asked; tools of other servers are not checked.
     """
 
     checks: frozenset[str] = frozenset()
@@ -25,8 +25,8 @@ class ProjectNames:
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """What a template needs, sorted: checks, configured roles, MCP servers, context bundles, what installed packages must
-    bring, and ``templates`` to run inside.
+    """What a template requires, sorted: checks, configured roles, MCP servers, context bundles, items of installed
+    packages, and embedded ``templates``.
     """
 
     checks: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Requires:
 class LintReport:
     """``ok`` when there are no errors. Pointers lead into the definition as written.
 
-    ``not_yet``: those of the errors that name what this version cannot do yet; the author is not to blame.
+    ``not_yet``: the errors about features that this version lacks.
     """
 
     errors: tuple[Detail, ...]
@@ -51,18 +51,18 @@ class LintReport:
 
     @property
     def ok(self) -> bool:
-        """Whether a run can start from the template."""
+        """True when a run can start from the template."""
         return not self.errors
 
     @property
     def faults(self) -> tuple[Detail, ...]:
-        """The errors that the author can mend."""
+        """The errors that the author can fix."""
         return tuple(detail for detail in self.errors if detail not in self.not_yet)
 
 
 @dataclass(slots=True)
 class LintFindings:
-    """Where the rules put what they find."""
+    """Collects the findings of the rules."""
 
     project: ProjectNames | None = None
     errors: list[Detail] = field(default_factory=list[Detail])
@@ -75,9 +75,9 @@ class LintFindings:
     templates: set[str] = field(default_factory=set[str])
 
     def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
-        """The template cannot run as it is."""
+        """Add an error: the template cannot run."""
         self.errors.append(Detail(path, message, expected, got))
 
     def warn(self, path: str, message: str) -> None:
-        """It can run, but probably not as meant."""
+        """Add a warning: it can run, but probably not as intended."""
         self.warnings.append(Detail(path, message))

@@ -1,10 +1,10 @@
-"""Which names does an expression of a phase see?
+"""The names that the expressions of a phase can use.
 
     before     when, prompt, prompt_gates, …      inputs run phase env · artifacts and vars of needed phases · loop items
-    judged     gates, on_fail, next, compensate   … and what the phase itself made: the revision under judgement
+    judged     gates, on_fail, next, compensate   … and the phase's own artifact: the submitted revision
     body       key, until, phases of a loop       … and the loop's item
 
-Outside a loop, what its body made is a map: item key → artifact. ``artifacts`` that exist elsewhere are *hidden*, with
+Outside a loop, an artifact of its body is a map: item key → artifact. ``artifacts`` that exist elsewhere are *hidden*, with
 the reason why.
 """
 
@@ -21,7 +21,7 @@ from wfe_mcp.workflow.model import LoopPhase, Phase, Step, StepsPhase, Template,
 __all__ = ["PhaseView", "Scope", "outputs_scope", "views", "with_step"]
 
 Scope = Mapping[str, Known]
-"""What stands below each root name."""
+"""Root name → what is known below it."""
 
 _RUN = Fields(dict.fromkeys(("id", "title", "iteration", "template", "started_at"), OPEN))
 _FEEDBACK: dict[str, Any] = {
@@ -39,7 +39,7 @@ _PHASE = Fields(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """Artifacts and step results that a place can see."""
+    """The artifacts and step results available at a place."""
 
     artifacts: Mapping[str, Known]
     vars: Mapping[str, Known]
@@ -53,7 +53,7 @@ _NOTHING = _Made({}, {})
 
 @dataclass(frozen=True, slots=True)
 class PhaseView:
-    """A phase, where it stands, and what it sees. ``around``: the views of the loops around it, innermost last."""
+    """A phase, its place and its scopes. ``around``: the views of the enclosing loops, innermost last."""
 
     phase: Phase
     pointer: str
@@ -71,7 +71,7 @@ def views(template: Template) -> tuple[PhaseView, ...]:
 
 
 def outputs_scope(template: Template) -> Scope:
-    """What the template's ``outputs`` see: all that was made."""
+    """The scope of the template's ``outputs``: all artifacts."""
     scopes = _Scopes(template)
     made = _NOTHING
     for phase in template.phases:
@@ -92,7 +92,7 @@ def _result_of(step: Step) -> Known:
 
 
 def _node(schema: str | dict[str, Any]) -> Known:
-    """What stands below an artifact of this schema; open when the schema cannot be used (that is another rule's)."""
+    """What is known of an artifact of this schema; open when the schema is invalid (another rule reports that)."""
     from wfe_mcp.artifacts.registry import check_schema, json_schema
 
     if check_schema(schema):
@@ -143,7 +143,7 @@ class _Scopes:
     def _loop(self, loop: LoopPhase, view: PhaseView, seen: _Made, items: Scope) -> Iterator[PhaseView]:
         inner = {**items, **_items(loop, view.before)}
         passed = seen
-        if loop.until:  # judged after a pass: it sees what the pass made
+        if loop.until:  # evaluated after a pass, with the artifacts of that pass
             for phase in loop.phases:
                 passed |= self.made_by(phase)
         body = self.scope(passed, inner, self._hidden(loop, passed, judged=True))
@@ -152,7 +152,7 @@ class _Scopes:
         yield from self.walk(loop.phases, f"{view.pointer}/phases", (*view.around, view), seen, inner)
 
     def made_by(self, phase: Phase) -> _Made:
-        """What the phases after ``phase`` see of it."""
+        """What the phases after ``phase`` can use of it."""
         artifacts = {phase.output.artifact: self._artifact(phase)} if phase.output else {}
         if isinstance(phase, LoopPhase):
             for inner in phase.phases:
@@ -168,7 +168,7 @@ class _Scopes:
         return known
 
     def scope(self, made: _Made, items: Scope, hidden: Mapping[str, str]) -> Scope:
-        """The roots with what is below them."""
+        """The scope: roots with what is known below them."""
         return {
             "inputs": self._inputs,
             "run": _RUN,
@@ -188,9 +188,11 @@ class _Scopes:
             if position == here and not judged:
                 hidden[name] = "it is the phase's own and exists once it is submitted: gates, on_fail and next see it"
             elif position > here:
-                hidden[name] = f"phase {maker!r} makes it, and comes later"
+                hidden[name] = f"phase {maker!r} produces it, and comes later"
             else:
-                hidden[name] = f"phase {maker!r} makes it, but {phase.id!r} does not need that phase; add it to needs"
+                hidden[name] = (
+                    f"phase {maker!r} produces it, but {phase.id!r} does not need that phase; add it to needs"
+                )
         return hidden
 
 

@@ -1,4 +1,4 @@
-"""Does each step of a phase do one thing, with what there is?"""
+"""Lint rules for steps."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _DOES = ("tool", "check", "http", "builtin", "wait", "llm")
 
 
 def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
-    """Every rule on steps, over all phases."""
+    """All rules on steps, over all phases."""
     for view in views:
         if isinstance(view.phase, StepsPhase):
             _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
@@ -27,12 +27,12 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
 
 
 def _compensates(view: PhaseView, found: LintFindings) -> None:
-    """The rule has steps to run, and the steps a rule that runs them."""
+    """Check that a ``compensate`` rule has steps, and that ``compensate`` steps have a rule."""
     rules = [at for at, rule in enumerate(view.phase.on_fail or ()) if isinstance(rule, CompensateRule)]
     for position in rules if not view.phase.compensate else ():
         found.error(
             f"{view.pointer}/on_fail/{position}",
-            "there is nothing to run: the phase has no 'compensate' steps",
+            "the phase has no 'compensate' steps to run",
             "compensate",
         )
     if view.phase.compensate and not rules:
@@ -49,7 +49,7 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
         given = [name for name in _DOES if getattr(step, name) is not None]
         if len(given) != 1:
             said = " and ".join(repr(name) for name in given) or "none"
-            found.error(here, f"a step has exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
+            found.error(here, f"a step needs exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
         if step.check:
             check_is_known(step.check, f"{here}/check", found)
         if step.llm:
@@ -67,20 +67,21 @@ def _builtins(steps: Sequence[Step], at: str, found: LintFindings) -> None:
 
 
 def _artifact(phase: StepsPhase, at: str, found: LintFindings) -> None:
-    """Without a step that assigns it, the artifact is ``{steps: {id: result}}``; a schema that has no ``steps`` refuses that."""
+    """Without a step that assigns it, the artifact is ``{steps: {id: result}}``; a schema without ``steps`` refuses that."""
     output = phase.output
     if output is None or any(step.assign == output.artifact for step in phase.steps):
         return
     if isinstance(output.schema_, str) or "steps" not in output.schema_.get("properties", {"steps": {}}):
         found.warn(
-            at, f"no step assigns {output.artifact!r}, so the artifact is {{steps: {{id: result}}}}, which hardly fits"
+            at,
+            f"no step assigns {output.artifact!r}, so the artifact is {{steps: {{id: result}}}}, which probably does not fit",
         )
 
 
 def _tool(tool: str, at: str, found: LintFindings) -> None:
     server, dot, name = tool.partition(".")
     if not (server and dot and name):
-        found.error(at, f"{tool!r} is no tool: write server.tool", "server.tool", tool)
+        found.error(at, f"{tool!r} is not a tool: write server.tool", "server.tool", tool)
         return
     found.servers.add(server)
     if found.project and server not in found.project.servers:

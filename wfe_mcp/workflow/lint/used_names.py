@@ -1,8 +1,8 @@
-"""Which names does an expression use, and can each of them exist?
+"""Finds the names in an expression that cannot exist.
 
-CEL checks names only down to the first dot; this walks on, ``artifacts.plan.steps[0].title`` and
-``artifacts.plan.steps.all(s, s.title != '')``, against what is ``Known``. It reads tokens, not a syntax tree: what it
-does not understand is open, and CEL has checked the syntax before.
+CEL checks names only down to the first dot; this checks the rest, ``artifacts.plan.steps[0].title`` and
+``artifacts.plan.steps.all(s, s.title != '')``, against what is ``Known``. It reads tokens, not a syntax tree: forms it
+does not recognise are open, and CEL has checked the syntax before.
 """
 
 import re
@@ -30,7 +30,7 @@ _DEEPEST = 64
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A name that cannot exist: ``owner`` has no ``name``. ``valid``: what it has; ``why``: where the name does exist."""
+    """A name that cannot exist: ``owner`` has no ``name``. ``valid``: its names; ``why``: where the name exists."""
 
     owner: str
     name: str
@@ -40,7 +40,7 @@ class Unknown:
 
 @dataclass(slots=True)
 class Used:
-    """What an expression uses. ``value``: what the whole expression is, when it is one chain of names."""
+    """The names of an expression. ``value``: what is known of its value, when it is one chain of names."""
 
     roots: set[str] = field(default_factory=set[str])
     whole_roots: set[str] = field(default_factory=set[str])
@@ -49,7 +49,7 @@ class Used:
 
 
 def used_names(source: str, roots: Mapping[str, Known]) -> Used:
-    """The names of ``source``, looked up from ``roots``. A root that is not there is left for CEL to tell."""
+    """The names of ``source``, looked up from ``roots``. CEL reports an unknown root."""
     return _Walk(source, roots).used
 
 
@@ -63,7 +63,7 @@ class _Walk:
         self.position = 0
         self.roots = roots
         self.used = Used()
-        if _depth(self.tokens) > _DEEPEST:  # CEL refuses it, and our stack must not end before
+        if _depth(self.tokens) > _DEEPEST:  # CEL refuses it; the recursion here must not overflow before
             return
         operands = self._operands({}, end="")
         self.used.value = operands[0] if len(operands) == 1 else OPEN
@@ -73,7 +73,7 @@ class _Walk:
         return self.tokens[at] if at < len(self.tokens) else ("end", "")
 
     def _operands(self, bound: Mapping[str, Known], end: str) -> list[Known]:
-        """Every operand up to the sign ``end``, which is passed. Operators between them are of no interest."""
+        """Every operand up to the sign ``end``, which is consumed. Operators are ignored."""
         found: list[Known] = []
         while self.position < len(self.tokens):
             kind, text = self._peek()

@@ -1,6 +1,6 @@
-"""What can a template of the format ``wfe/1`` say?
+"""The models of the template format ``wfe/1``.
 
-Source: design §5. ``schemas/template.schema.json`` and the reference are made from these models.
+Source: design §5. ``schemas/template.schema.json`` and the reference are generated from these models.
 """
 
 from wfe_mcp.workflow.model.base import LOOP_KEY, ROOTS, Shape, duration_s

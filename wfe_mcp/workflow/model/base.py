@@ -1,9 +1,9 @@
-"""What may a name, a duration or a field with expressions look like in a template?
+"""The field types of templates: names, durations, fields with expressions.
 
 Rules:
-1. Unknown keys are errors; types are strict: ``"3"`` is no number, ``1`` is no yes.
-2. A field says which expressions it takes (``Takes``); a field that says nothing takes none.
-3. Faults speak in plain words here (type ``wfe``), so that nobody reads a pattern.
+1. Unknown keys are errors; types are strict: ``"3"`` is not a number, ``1`` is not true.
+2. A field declares the expressions it accepts (``Takes``); without the mark it accepts none.
+3. Errors have readable messages (type ``wfe``) instead of patterns.
 """
 
 import re
@@ -36,10 +36,10 @@ CEL_TYPES = frozenset({
     "bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "string", "timestamp", "type",
     "uint",
 })  # fmt: skip
-"""CEL knows these as types; a loop cannot name its item so."""
+"""The names of CEL types; a loop's item cannot have one."""
 
 LOOP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""A loop item's key: it is a path and a folder name."""
+"""A loop item's key, which is part of a path and a folder name."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = r"[1-9][0-9]{0,8}(ms|s|m|h|d)"
@@ -67,12 +67,12 @@ Many = Annotated[tuple[T, ...], Field(strict=False)]
 
 
 def fault(message: str, **context: object) -> PydanticCustomError:
-    """A fault in our own words; ``{name}`` in ``message`` comes from ``context``."""
+    """An error with its own message; ``{name}`` in ``message`` comes from ``context``."""
     return PydanticCustomError("wfe", cast("Any", message), context)
 
 
 def takes(field: FieldInfo) -> TakesKind | None:
-    """Which expressions the field takes; None when it takes none."""
+    """The expressions that the field accepts; None for none."""
     found = next((mark for mark in field.metadata if isinstance(mark, Takes)), None) or _mark_in(field.annotation)
     return found.kind if found else None
 
@@ -118,7 +118,7 @@ def _schema_ref(value: object) -> object:
 
 
 def choice(message: str, accepted: Callable[[object], bool], schema: dict[str, Any]) -> Any:
-    """Annotations for a field of several types: ``accepted`` decides, ``message`` says what is right."""
+    """Annotations for a field of several types: ``accepted`` decides, ``message`` says what is valid."""
 
     def check(value: object) -> object:
         if accepted(value):
@@ -129,7 +129,7 @@ def choice(message: str, accepted: Callable[[object], bool], schema: dict[str, A
 
 
 def tagged(key: str, default: str | None = None) -> Discriminator:
-    """Choose the model by ``key``. Tags are ``<kind>``: in angle brackets they are never mistaken for a JSON key."""
+    """Choose the model by ``key``. Tags are ``<kind>``: the brackets distinguish them from JSON keys."""
 
     def tag(value: object) -> str:
         if isinstance(value, dict):
@@ -142,7 +142,7 @@ def tagged(key: str, default: str | None = None) -> Discriminator:
 Ident = Annotated[
     str,
     AfterValidator(
-        _matching(_IDENT, "{found} is no name: begin with a letter or _, then letters, digits and _ (at most 64)")
+        _matching(_IDENT, "{found} is not a name: begin with a letter or _, then letters, digits and _ (at most 64)")
     ),
     AfterValidator(_not_reserved),
     WithJsonSchema({"type": "string", "pattern": f"^{_IDENT}$"}),
@@ -152,7 +152,7 @@ Ident = Annotated[
 PhaseId = Annotated[
     str,
     AfterValidator(
-        _matching(_LABEL, "{found} is no id: begin with a letter, then letters, digits, _ and - (at most 64)")
+        _matching(_LABEL, "{found} is not an id: begin with a letter, then letters, digits, _ and - (at most 64)")
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
 ]
@@ -161,7 +161,7 @@ PhaseId = Annotated[
 Label = Annotated[
     str,
     AfterValidator(
-        _matching(_LABEL, "{found} is no name: begin with a letter, then letters, digits, _ and - (at most 64)")
+        _matching(_LABEL, "{found} is not a name: begin with a letter, then letters, digits, _ and - (at most 64)")
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
 ]
@@ -170,7 +170,9 @@ Label = Annotated[
 Duration = Annotated[
     str,
     AfterValidator(
-        _matching(_DURATION, '{found} is no duration: write a whole number and ms, s, m, h or d, such as "30s" or "5m"')
+        _matching(
+            _DURATION, '{found} is not a duration: write a whole number and ms, s, m, h or d, such as "30s" or "5m"'
+        )
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "examples": ["30s", "5m"]}),
 ]

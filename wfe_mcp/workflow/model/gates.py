@@ -1,4 +1,4 @@
-"""What can a gate ask for?"""
+"""The models of gates."""
 
 from typing import Annotated, Any, Literal, cast
 
@@ -38,16 +38,18 @@ class ExprGate(Shape):
 
 
 class FilesGate(Shape):
-    """Files must exist, stay as they were, or be the only ones that changed."""
+    """Files must exist, must be unchanged, or must be the only changed ones."""
 
     kind: Literal["files"] = Field(
         description="`files`: compares the project's files with those at the attempt's start; `.wfe/` never counts."
     )
     exist: Many[Text] = Field(default=(), description="Globs; each must match at least one file.")
-    unchanged: Many[Text] = Field(default=(), description="Globs; no matching file may have changed, come or gone.")
+    unchanged: Many[Text] = Field(
+        default=(), description="Globs; no matching file may be modified, created or deleted."
+    )
     within: Many[Text] = Field(
         default=(),
-        description="Globs; every changed file must match one of them. Where it is given and empty, nothing may change.",
+        description="Globs; every changed file must match one of them. Where it is empty, no file may change.",
     )
 
 
@@ -85,7 +87,7 @@ class ReportGate(Shape):
 
 
 class Expect(Shape):
-    """What a check must show."""
+    """The required result of a check."""
 
     exit_code: Annotated[
         int | str | None,
@@ -121,21 +123,21 @@ class Expect(Shape):
     no_new_skips: bool = Field(
         default=False,
         description="No more tests are skipped than when this check last passed before the run, else first ran in it; "
-        "where it never did, that is noted.",
+        "without an earlier result, that is noted.",
     )
     coverage_floor: float | None = Field(default=None, ge=0, le=100, description="Least line coverage in percent.")
     max_duration: Duration | None = Field(default=None, description="The check may take at most this long.")
 
 
 class CommandGate(Shape):
-    """A check that the project's configuration names must run and show what is expected."""
+    """A check of the project's configuration must have the expected result."""
 
     kind: Literal["command"] = Field(description="`command`: runs a check of the project's configuration.")
-    check: Label = Field(description="The name of the check; its command line stands in trusted configuration.")
+    check: Label = Field(description="The name of the check; its command line is in trusted configuration.")
     if_missing: Literal["fail", "note"] = Field(
         default="fail", description="When the project has no such check: `fail`, or only `note` it in the evidence."
     )
-    expect: Expect = Field(default=Expect(), description="What the check must show; by default exit code 0.")
+    expect: Expect = Field(default=Expect(), description="The required result; by default exit code 0.")
 
 
 class OpinionGate(Shape):
@@ -143,43 +145,39 @@ class OpinionGate(Shape):
 
     kind: Literal["opinion"] = Field(description="`opinion`: typed reviews by other models.")
     reviewers: Many[Label] = Field(min_length=1, description="Roles of the template, each one review.")
-    quorum: int = Field(
-        default=1, ge=1, description="How many reviews must say `pass`; `concerns` neither counts nor stops."
-    )
+    quorum: int = Field(default=1, ge=1, description="How many reviews must say `pass`; `concerns` does not count.")
     if_missing: Literal["fail", "note"] = Field(
         default="fail",
         description="When no reviewer is configured in the project: `fail`, or only `note` it in the evidence.",
     )
     criteria: Prompt | None = Field(
-        default=None, description='What the reviewers are to look at: a text, or `{"file": "prompts/review.md"}`.'
+        default=None, description='What the reviewers should check: a text, or `{"file": "prompts/review.md"}`.'
     )
     images: Many[Text] = Field(
         default=(),
-        description="Globs of pictures in the project that the reviewers see too, such as screenshots: "
-        '`["shots/*.png"]`; at most 8, of 5 MB each. A role whose model sees pictures fills the reviewer.',
+        description="Globs of images in the project that the reviewers also get, such as screenshots: "
+        '`["shots/*.png"]`; at most 8, of 5 MB each. The model of the reviewer must accept images.',
     )
-    allow_rewrite: bool = Field(default=False, description="Hand a reviewer's rewrite to the next attempt.")
+    allow_rewrite: bool = Field(default=False, description="Give a reviewer's rewrite to the next attempt.")
     on_provider_error: Literal["warn", "block"] = Field(
-        default="block", description="When a reviewer cannot be reached: go on with a warning, or stop."
+        default="block", description="When a reviewer cannot be reached: continue with a warning, or stop."
     )
-    max_attempts: int = Field(
-        default=3, ge=1, le=20, description="How often a reviewer that cannot be reached is asked, in all."
-    )
+    max_attempts: int = Field(default=3, ge=1, le=20, description="Attempts to reach a reviewer, in total.")
 
 
 class ApprovalGate(Shape):
-    """A person says yes, bound to the sha256 of the revision."""
+    """The user approves, bound to the sha256 of the revision."""
 
-    kind: Literal["approval"] = Field(description="`approval`: somebody must say yes to exactly these bytes.")
+    kind: Literal["approval"] = Field(description="`approval`: the user must approve exactly these bytes.")
     assurance: Literal["agent", "client", "human", "passkey"] = Field(
-        default="human", description="The least assurance of the channel the yes comes through."
+        default="human", description="The least assurance of the approval's channel."
     )
-    expires: Duration | None = Field(default=None, description="A yes is void after this time.")
-    phrase: str | None = Field(default=None, min_length=1, description="Words the person must type.")
+    expires: Duration | None = Field(default=None, description="An approval is void after this time.")
+    phrase: str | None = Field(default=None, min_length=1, description="A phrase the user must type.")
 
 
 class PluginGate(Shape):
-    """A gate that an installed package brings."""
+    """A gate of an installed package."""
 
     kind: Literal["plugin"] = Field(
         description="`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them)."
@@ -188,7 +186,7 @@ class PluginGate(Shape):
         min_length=1, description="Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`."
     )
     with_: Json[dict[str, Any]] = Field(
-        default={}, alias="with", description="What the gate is told; the package says what it takes."
+        default={}, alias="with", description="The gate's settings, defined by the package."
     )
 
 

@@ -1,6 +1,6 @@
-"""What can a phase say?
+"""The models of phases and steps.
 
-Every kind has the keys of ``PhaseKeys``; ``defaults`` takes the same keys and fills in where a phase is silent.
+Every kind has the keys of ``PhaseKeys``; ``defaults`` has the same keys and supplies those that a phase omits.
 """
 
 from typing import Annotated, Any, Literal
@@ -54,14 +54,14 @@ class Output(Shape):
     """The artifact a phase produces."""
 
     artifact: Ident = Field(
-        description="The artifact's name, unique in the template; expressions say `artifacts.<name>`."
+        description="The artifact's name, unique in the template; expressions use `artifacts.<name>`."
     )
     schema_: SchemaRef = Field(
         alias="schema",
         description="A schema name such as `plan@1`, or an inline JSON Schema 2020-12; its root is an object.",
     )
     editable: bool = Field(
-        default=False, description="A person may edit the mirror file before approval; that is a new revision."
+        default=False, description="The user may edit the mirror file before approval, which creates a new revision."
     )
     seal: Literal["on_approval", "on_submit"] = Field(
         default="on_approval", description="When the sha256 of the artifact is sealed."
@@ -73,11 +73,11 @@ class Output(Shape):
 
 
 BUILTINS = ("fail", "log", "set")
-"""The built-in actions of steps; ``tools/builtins.py`` does them."""
+"""The built-in actions of steps, implemented in ``tools/builtins.py``."""
 
 
 SERVER_TOOLS = ("read", "list", "search", "write", "edit", "run_check", "git", "git_commit", "bash")
-"""What a model that the server drives may be given; ``engine/toolbox`` makes them."""
+"""The tools of a model that the server runs, implemented in ``engine/toolbox``."""
 
 
 class LlmCall(Shape):
@@ -96,19 +96,17 @@ class HttpCall(Shape):
     )
     headers: Json[dict[str, Any]] = Field(default={}, description="Headers by name.")
     body: Json[Any] = Field(default=None, description="The JSON body.")
-    status: int | None = Field(
-        default=None, ge=100, le=599, description="The status that must come back; default any 2xx."
-    )
+    status: int | None = Field(default=None, ge=100, le=599, description="The required status; default any 2xx.")
 
 
 class StepOutput(Shape):
-    """What a step's result must look like."""
+    """The required form of a step's result."""
 
     schema_: SchemaRef = Field(alias="schema", description="A schema name or an inline JSON Schema for the result.")
 
 
 class Step(Shape):
-    """One thing the server does: exactly one of ``tool``, ``check``, ``http``, ``builtin``, ``wait``, ``llm``."""
+    """One action of the server: exactly one of ``tool``, ``check``, ``http``, ``builtin``, ``wait``, ``llm``."""
 
     id: PhaseId = Field(description="The step's id, unique in its phase.")
     tool: str | None = Field(default=None, description="`server.tool`: a tool of a configured MCP server.")
@@ -122,26 +120,26 @@ class Step(Shape):
     wait: Duration | None = Field(default=None, description="Wait this long.")
     llm: LlmCall | None = Field(default=None, description="A model call.")
     params: Json[dict[str, Any]] = Field(default={}, description="Parameters of the tool or built-in action.")
-    assign: Ident | None = Field(default=None, description="The result is `vars.<name>` from here on.")
+    assign: Ident | None = Field(default=None, description="The result becomes `vars.<name>` for later steps.")
     if_: Condition | None = Field(default=None, alias="if", description="The step runs only when this is true.")
-    retry: StepRetry | None = Field(default=None, description="Tries of this step.")
+    retry: StepRetry | None = Field(default=None, description="Retries of this step.")
     timeout: Duration | None = Field(default=None, description="The step may take at most this long.")
     continue_on_error: bool = Field(default=False, description="The next step runs although this one failed.")
     idempotency_key: Text | None = Field(
-        default=None, description="Sent along, so that a repeated call has one effect."
+        default=None, description="A key sent with the call, so that a repeated call has one effect."
     )
     output: StepOutput | None = Field(default=None, description="The schema of the result.")
 
 
 class BundleRef(Shape):
-    """A standards bundle of the project's configuration, handed over with the prompt."""
+    """A standards bundle of the project's configuration, given with the prompt."""
 
     bundle: Label = Field(
-        description="The name of the bundle; its files stand in trusted configuration (`[context.NAME]`)."
+        description="The name of the bundle; its files are listed in trusted configuration (`[context.NAME]`)."
     )
     scope: Text | None = Field(
         default=None,
-        description="Which of the bundle's scopes. `${…}` sees only `inputs`: the bundle is frozen when the run starts.",
+        description="One of the bundle's scopes. `${…}` can use only `inputs`: the bundle is frozen when the run starts.",
     )
     optional: bool = Field(default=False, description="The run also starts in a project without such a bundle.")
 
@@ -154,23 +152,23 @@ Handed = Annotated[
     Annotated[str, Tag("<text>")] | Annotated[BundleRef, Tag("<bundle>")],
     Discriminator(_context_kind),
 ]
-"""What ``context`` hands over: an earlier artifact or a bundle by its name, or a bundle with its scope."""
+"""An entry of ``context``: an earlier artifact or a bundle by its name, or a bundle with its scope."""
 
 
 class PhaseKeys(Shape):
     """The keys of every kind of phase."""
 
-    title: str = Field(default="", description="One line for people.")
+    title: str = Field(default="", description="One line for readers.")
     role: Label | None = Field(default=None, description="Who works, one of the template's `roles`.")
     needs: Many[str] | None = Field(
-        default=None, description="Phases of the same list that must be over first; absent: the one before, `[]`: none."
+        default=None, description="Phases of the same list that must end first; absent: the one before, `[]`: none."
     )
     when: Condition | None = Field(default=None, description="False skips the phase. Exactly one `${…}`.")
     prompt: Prompt | None = Field(
-        default=None, description="What to do; `${…}` is filled in once. Absent: made from title and output."
+        default=None, description="What to do; `${…}` is evaluated once. Absent: built from title and output."
     )
     context: Many[Handed] = Field(
-        default=(), description="Earlier artifacts and standards bundles by name, handed over with the prompt as data."
+        default=(), description="Earlier artifacts and standards bundles by name, given with the prompt as data."
     )
     output: Output | None = Field(
         default=None, description="The artifact to produce; agent, llm and human phases need it."
@@ -184,17 +182,18 @@ class PhaseKeys(Shape):
         description="What to do when an attempt fails: the first rule that applies. Default: retry 3, wait_human.",
     )
     next: Many[NextStep] = Field(
-        default=(), description="Jumps, judged once when the attempt completes; no match: dependants."
+        default=(), description="Jumps, evaluated once when the attempt completes; no match: dependants."
     )
     timeout: Duration | None = Field(default=None, description="A running attempt fails after this time.")
-    retry: Retry | None = Field(default=None, description="Tries before the rules of `on_fail`.")
+    retry: Retry | None = Field(default=None, description="Attempts before the rules of `on_fail`.")
     tools_allowed: Many[str] = Field(
         default=(),
-        description="Tools the worker should keep to; empty: no limit. Where the server works the phase, they are its own: "
+        description="Tools the worker should use; empty: no limit. Where the server does the work, its own tools: "
         "`read` `list` `search` `write` `edit` `run_check` `git` `git_commit` `bash`; empty: all but the last two.",
     )
     auto_proceed: bool | None = Field(
-        default=None, description="Whether the run goes on by itself after this phase; absent: as the run says."
+        default=None,
+        description="Whether the run continues automatically after this phase; absent: as set for the run.",
     )
     skip: Literal["never", "human", "agent"] = Field(default="human", description="Who may skip the phase.")
     checkpoint: bool = Field(default=True, description="Keep a checkpoint when the phase completes.")
@@ -204,16 +203,16 @@ class PhaseKeys(Shape):
     )
     enter: Literal["needs", "goto_only"] = Field(
         default="needs",
-        description="`needs`: begins when its needs are over; `goto_only`: left out unless something jumps to it.",
+        description="`needs`: starts when its needs have ended; `goto_only`: skipped unless a jump leads to it.",
     )
     compensate: Many[Step] = Field(default=(), description="Steps that undo the phase.")
 
 
 class Defaults(PhaseKeys):
-    """Phase keys that hold where a phase does not say otherwise."""
+    """Defaults of phase keys."""
 
     kind: Literal["agent", "llm", "steps", "human", "loop", "flow"] | None = Field(
-        default=None, description="The kind of phases that name none."
+        default=None, description="The kind of phases without one."
     )
 
 
@@ -236,9 +235,9 @@ class LlmPhase(PhaseBase):
 
 
 class HumanPhase(PhaseBase):
-    """A person supplies the artifact."""
+    """The user supplies the artifact."""
 
-    kind: Literal["human"] = Field(description="`human`: a person supplies the artifact through a form.")
+    kind: Literal["human"] = Field(description="`human`: the user supplies the artifact through a form.")
 
 
 class StepsPhase(PhaseBase):
@@ -249,7 +248,7 @@ class StepsPhase(PhaseBase):
 
 
 class ForEach(Shape):
-    """Walk over items; they are evaluated once when the loop opens."""
+    """Iterate over items; they are evaluated once when the loop opens."""
 
     in_: Expression = Field(alias="in", description="The list of items, exactly one `${…}`.")
     as_: Ident | None = Field(
@@ -262,16 +261,16 @@ class ForEach(Shape):
     order_by: Ident | None = Field(
         default=None, description="A field of the items that orders them; a list of keys means after those."
     )
-    max_parallel: int = Field(default=1, ge=1, description="Items at work at the same time.")
+    max_parallel: int = Field(default=1, ge=1, description="Items worked at the same time.")
     on_item_fail: Literal["block", "continue"] = Field(
-        default="block", description="Stop the loop, or go on with the others."
+        default="block", description="Stop the loop, or continue with the others."
     )
 
 
 class Until(Shape):
     """Repeat the body until a condition holds."""
 
-    if_: Condition = Field(alias="if", description="Judged after each pass; true ends the loop.")
+    if_: Condition = Field(alias="if", description="Evaluated after each pass; true ends the loop.")
     max: int = Field(ge=1, description="Passes at most.")
 
 
@@ -279,20 +278,20 @@ class LoopPhase(PhaseBase):
     """Phases for each item, or until a condition holds: exactly one of ``for_each`` and ``until``."""
 
     kind: Literal["loop"] = Field(description="`loop`: `for_each` or `until`, over `phases`.")
-    for_each: ForEach | None = Field(default=None, description="Walk over items.")
+    for_each: ForEach | None = Field(default=None, description="Iterate over items.")
     until: Until | None = Field(default=None, description="Repeat until a condition holds.")
     phases: "Many[Phase]" = Field(min_length=1, description="The body of the loop.")
 
 
 class FlowPhase(PhaseBase):
-    """Another template runs inside."""
+    """An embedded template."""
 
-    kind: Literal["flow"] = Field(description="`flow`: another template runs inside.")
+    kind: Literal["flow"] = Field(description="`flow`: runs another template inside.")
     template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
     with_: Json[dict[str, Any]] = Field(default={}, alias="with", description="Its inputs.")
     definition: dict[str, Any] | None = Field(
         default=None,
-        description="The template itself; filled in when a run starts, so that no later version changes it.",
+        description="The template itself; embedded when a run starts, so that no later version changes it.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What happens when a phase fails, and where does the run go when it completes?"""
+"""The models of rules: retries, ``on_fail`` and ``next``."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,9 +13,9 @@ __all__ = [
 
 
 class Retry(Shape):
-    """Tries before the rules of ``on_fail``."""
+    """Attempts before the rules of ``on_fail``."""
 
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
     backoff: Literal["none", "exponential"] = Field(
         default="none", description="Wait between attempts, longer each time."
     )
@@ -24,11 +24,11 @@ class Retry(Shape):
 
 
 class StepRetry(Shape):
-    """Tries of one step, within one attempt of its phase. A try whose effect is in doubt is tried again as well."""
+    """Retries of one step, within one attempt of its phase, also when the effect is uncertain."""
 
-    max_attempts: int = Field(default=3, ge=1, le=100, description="Tries in all.")
+    max_attempts: int = Field(default=3, ge=1, le=100, description="Attempts in total.")
     backoff: Literal["none", "fixed", "linear", "exponential"] = Field(
-        default="exponential", description="How the wait between tries grows: not at all, by `initial`, or doubling."
+        default="exponential", description="How the wait between attempts grows: not at all, by `initial`, or doubling."
     )
     initial: Duration = Field(default="1s", description="The first wait.")
     max: Duration = Field(default="60s", description="The longest wait.")
@@ -38,7 +38,7 @@ class RetryRule(Shape):
     """Open a new attempt."""
 
     do: Literal["retry"] = Field(description="`retry`: a new attempt with feedback.")
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
 
 
 class GotoRule(Shape):
@@ -50,15 +50,15 @@ class GotoRule(Shape):
 
 
 class WaitHumanRule(Shape):
-    """Stop until a person reopens the phase."""
+    """Stop until the user reopens the phase."""
 
-    do: Literal["wait_human"] = Field(description="`wait_human`: only a person reopens the phase.")
+    do: Literal["wait_human"] = Field(description="`wait_human`: only the user reopens the phase.")
 
 
 class SubflowRule(Shape):
-    """Run another template inside the failed phase, then try again; when it fails, the next rule applies."""
+    """Run another template inside the failed phase, then retry; when it fails, the next rule applies."""
 
-    do: Literal["subflow"] = Field(description="`subflow`: run another template, then try again.")
+    do: Literal["subflow"] = Field(description="`subflow`: run another template, then retry.")
     template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
     with_: Json[dict[str, Any]] = Field(
         default={}, alias="with", description="Its inputs; `phase.feedback` ends with why the phase failed."
@@ -66,7 +66,7 @@ class SubflowRule(Shape):
     max_attempts: int = Field(default=1, ge=1, description="How often, in this iteration.")
     definition: dict[str, Any] | None = Field(
         default=None,
-        description="The template itself; filled in when a run starts, so that no later version changes it.",
+        description="The template itself; embedded when a run starts, so that no later version changes it.",
     )
 
 
@@ -77,10 +77,10 @@ class CompensateRule(Shape):
 
 
 class BackoffRule(Shape):
-    """Try again after a wait that grows."""
+    """Retry after a growing wait."""
 
     do: Literal["backoff"] = Field(description="`backoff`: a new attempt after a wait that doubles.")
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in all, of this iteration.")
+    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
     initial: Duration = Field(default="2s", description="The first wait.")
     max: Duration = Field(default="5m", description="The longest wait.")
 
@@ -92,9 +92,9 @@ class PauseRule(Shape):
 
 
 class BlockRule(Shape):
-    """Block the run; a person can reopen it."""
+    """Block the run; the user can reopen it."""
 
-    do: Literal["block"] = Field(description="`block`: the run is blocked; a person can reopen it.")
+    do: Literal["block"] = Field(description="`block`: the run is blocked; the user can reopen it.")
 
 
 class FailureRule(Shape):
@@ -118,7 +118,7 @@ OnFail = Annotated[
 
 
 class NextStep(Shape):
-    """Where the run goes when the phase completes; the first rule that matches wins."""
+    """The next phase when this one completes; the first matching rule applies."""
 
     if_: Condition | None = Field(
         default=None, alias="if", description="The condition, exactly one `${…}`; without it the rule always matches."
@@ -127,5 +127,5 @@ class NextStep(Shape):
     max: int | None = Field(
         default=None,
         ge=1,
-        description="Jumps by this rule; used up, the run is blocked. Else `max_iterations` bounds it.",
+        description="Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.",
     )

@@ -1,4 +1,4 @@
-"""What can a whole template say?"""
+"""The model of a template."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
@@ -14,16 +14,16 @@ __all__ = ["Limits", "Role", "Template", "Webhook", "all_phases"]
 def _version(value: str) -> str:
     if not 0 < len(value) <= 64 or set(value) & set(" \t\r\n/\\@"):
         raise fault(
-            '{found} is no version: write something like "1.0.0" without spaces, slashes and @', found=repr(value)
+            '{found} is not a version: write something like "1.0.0" without spaces, slashes and @', found=repr(value)
         )
     return value
 
 
 class Limits(Shape):
-    """Bounds of a run."""
+    """Limits of a run."""
 
-    max_parallel: int = Field(default=1, ge=1, description="Phases at work at the same time.")
-    max_iterations: int = Field(default=10, ge=1, description="Iterations; used up, a jump blocks the run.")
+    max_parallel: int = Field(default=1, ge=1, description="Phases worked at the same time.")
+    max_iterations: int = Field(default=10, ge=1, description="Iterations; beyond them, a jump blocks the run.")
     max_invalid: int = Field(default=5, ge=1, description="Refused submissions before an attempt fails.")
     timeout: Duration | None = Field(default=None, description="The run may take at most this long.")
     max_cost: float | None = Field(
@@ -32,45 +32,43 @@ class Limits(Shape):
 
 
 class Role(Shape):
-    """Who works or reviews."""
+    """A worker or reviewer."""
 
     provider: Label | None = Field(
         default=None,
         description="The configured role (provider and model) that fills it; absent: the connected client.",
     )
-    description: str = Field(default="", description="One line for people.")
+    description: str = Field(default="", description="One line for readers.")
 
 
 class Webhook(Shape):
-    """Who hears of events."""
+    """A receiver of events."""
 
     url: str = Field(min_length=1, description="Where to post.")
     events: Many[str] = Field(default=(), description="Event names; empty: all.")
 
 
 class Template(Shape):
-    """A workflow definition in the format ``wfe/1``. Phases have taken over ``defaults`` where they were silent."""
+    """A workflow definition in the format ``wfe/1``. ``defaults`` are applied to its phases."""
 
     format: Literal["wfe/1"] = Field(description="The format, `wfe/1`.")
     name: Label = Field(description="The template's name, also its folder's.")
     version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "minLength": 1})] = Field(
         description="Any version text, such as `1.0.0`; a version is immutable."
     )
-    title: str = Field(default="", description="One line for people.")
+    title: str = Field(default="", description="One line for readers.")
     description: str = Field(default="", description="When to use it.")
     default: bool = Field(default=False, description="Start this template when none is named.")
     inputs: dict[str, Any] = Field(
         default={"type": "object"},
-        description="A JSON Schema 2020-12 of the run's inputs; expressions say `inputs.<name>`.",
+        description="A JSON Schema 2020-12 of the run's inputs; expressions use `inputs.<name>`.",
     )
     roles: dict[Label, Role] = Field(default={}, description="Roles that phases and gates name.")
-    limits: Limits = Field(default=Limits(), description="Bounds of a run.")
-    defaults: Defaults = Field(
-        default=Defaults(), description="Phase keys that hold where a phase does not say otherwise."
-    )
+    limits: Limits = Field(default=Limits(), description="Limits of a run.")
+    defaults: Defaults = Field(default=Defaults(), description="Defaults of phase keys.")
     phases: Many[Phase] = Field(min_length=1, description="The phases, in order.")
     outputs: Json[dict[Ident, Any]] = Field(default={}, description="Values of the completed run by name.")
-    webhooks: Many[Webhook] = Field(default=(), description="Who hears of events.")
+    webhooks: Many[Webhook] = Field(default=(), description="Receivers of events.")
 
 
 def all_phases(phases: Iterable[Phase]) -> Iterator[Phase]:

@@ -1,4 +1,4 @@
-"""What is a check, and which commands already check this project?
+"""Configured checks, and the discovery of commands that check a project.
 
 Rules:
 1. A check is an argv list from configuration, never a shell line, and passes on variables by name, never by value.

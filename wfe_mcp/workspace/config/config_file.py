@@ -1,4 +1,4 @@
-"""How does a project's ``.wfe/config.toml`` get what it lacks, and nothing else?"""
+"""Adds missing settings to a project's ``.wfe/config.toml`` without changing the rest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which files and rules does a context bundle hold for a scope, and where do they lie?
+"""The files and rules of a context bundle for a scope.
 
 files, rules              always
 layers._universal         always

@@ -1,4 +1,4 @@
-"""What may a config.toml say of how much may be done at once, spent and kept, and of providers that are out?
+"""The tables of config.toml for limits: concurrency, budgets, retention and provider outages.
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """

@@ -1,4 +1,4 @@
-"""Which origin does an address belong to, and may it be reached without TLS?
+"""The origin of an address, and whether it may be reached without TLS.
 
 An origin is scheme, host and port. ``[http] allow`` of trusted configuration names those that may be reached over plain
 http or at an address that is not public; everything else is https to the internet.

@@ -1,4 +1,4 @@
-"""What does no later layer give back?
+"""Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          what every layer allows that says anything
     artifacts.on_mismatch,                    the project's word, else the user's, else the others'; a variable or a flag

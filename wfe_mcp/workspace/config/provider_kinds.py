@@ -1,4 +1,4 @@
-"""Which kinds of providers of models are there, and what holds for each where nobody says otherwise?"""
+"""The kinds of model providers and their defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

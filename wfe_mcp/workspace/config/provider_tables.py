@@ -1,4 +1,4 @@
-"""What may a config.toml say of the providers of models, and of the roles that they fill?
+"""The tables of config.toml for model providers and roles.
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """
@@ -240,4 +240,4 @@ def _absent(kind: ProviderKind) -> str:
         return ""
     near = nearest(kind, known)
     hint = f"; the nearest is '{near[0]}'" if near else "; install the package, and see: wfe-mcp doctor"
-    return f"no installed package brings providers of kind '{kind}'{hint}"
+    return f"no installed package provides kind '{kind}'{hint}"

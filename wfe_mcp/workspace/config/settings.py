@@ -1,4 +1,4 @@
-"""Which settings hold here, and which layer does each come from?
+"""The effective settings, and the layer that each comes from.
 
     flag  >  environment  >  project (.wfe/config.toml, once trusted)  >  user  >  default
 

@@ -1,4 +1,4 @@
-"""What may a config.toml say? The user's and the project's have the same shape (design §5).
+"""The tables of config.toml; the user's and the project's have the same shape (design §5).
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """

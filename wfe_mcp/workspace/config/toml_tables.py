@@ -1,4 +1,4 @@
-"""How does one table of a TOML text change while every other byte stays, comments too?
+"""Edits one table of a TOML text; every other byte stays, comments included.
 
     with_table      a new table at the end
     with_value      one key of a table, in place; the table too where it is missing

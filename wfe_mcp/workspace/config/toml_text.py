@@ -1,4 +1,4 @@
-"""What does a TOML text say, when whoever wrote it may be hostile?
+"""Parses untrusted TOML.
 
 tomllib falls over a list in a list in a list…, and so does what walks through the document afterwards. Here that is a
 fault like any other: a repository must not stop the server with its configuration.

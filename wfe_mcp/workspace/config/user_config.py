@@ -1,4 +1,4 @@
-"""How does the user's own config.toml change, one table at a time?"""
+"""Edits the user's own config.toml, one table at a time."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - the protocol says once what each operation means
-"""How do we walk into a project without being led out of it?
+"""Opens folders of a project without following links out of it.
 
 Two implementations of one small protocol:
 

@@ -1,4 +1,4 @@
-"""Where do people see, and edit, what the database holds?
+"""The mirror: files in which users see, and edit, what the database holds.
 
     .wfe/runs/<run>/<phase path>/<attempt>/
         prompt.md  feedback.md  evidence/  context/ (bundles too long for the prompt)

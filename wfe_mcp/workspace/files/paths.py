@@ -1,4 +1,4 @@
-"""Which relative paths may name a file of the project, and which globs do they match?
+"""Validates project-relative paths and matches them against globs.
 
 Rules (S0-24, T5):
 1. A path is relative, made of plain names: no drive, no ``..``, no ``.``, no empty part, no NUL or control character.

@@ -1,4 +1,4 @@
-"""How do we read and write a project's files so that no path leads elsewhere and no write stays half done?
+"""Reads and writes project files without following links out of the project; writes are atomic.
 
 Rules:
 1. Every path is relative to the root, obeys ``paths``, and is walked by ``folders``: no link is followed.

@@ -1,4 +1,4 @@
-"""How do many files appear in and go from a project together, or not at all?
+"""Writes and deletes many files of a project together, or none.
 
 put      .wfe/stage-…/new-0 …          nothing of the project has changed yet
 commit   old file -> stage-…/old-0     every step has its undo; a fault runs them backwards

@@ -1,4 +1,4 @@
-"""Which checkpoints of the files need not be kept any longer?
+"""Selects the checkpoints that need not be kept any longer.
 
 Rules:
 1. Of a run, the newest ``keep`` checkpoints stay while it is open, and ``keep_for`` after its end.

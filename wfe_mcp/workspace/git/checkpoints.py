@@ -1,4 +1,4 @@
-"""Which snapshots of the files are kept, and what differs between them?
+"""The stored snapshots of a project's files, and the differences between them.
 
 Kept means: a ref below ``refs/wfe/checkpoints/`` points to the commit, so that ``git gc`` leaves it. No branch shows
 them and no push sends them. Names are the caller's: ``<run>/<commit>``.

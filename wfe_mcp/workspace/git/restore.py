@@ -1,4 +1,4 @@
-"""How do the files of a project go back to a snapshot so that nothing is lost on the way?
+"""Restores the files of a project to a snapshot without losing any.
 
     safety snapshot ──kept──> all new content staged in .wfe/ ──> old files moved away, new ones into their places
 

@@ -1,4 +1,4 @@
-"""Which untracked files are worth saving, and what is left out and said?
+"""Limits on untracked files in a snapshot; omitted files are reported.
 
 Rules:
 1. A file above ``file_bytes`` is left out.

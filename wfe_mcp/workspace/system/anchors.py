@@ -1,4 +1,4 @@
-"""What outside the database says how far each log had come?
+"""Anchors: records outside the database of how far each log had come.
 
     anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
                   set_back: the database was restored to what it was then

@@ -1,4 +1,4 @@
-"""Where is the project, and where does its state live?"""
+"""The locations of the project and of its state."""
 
 import os
 import shutil

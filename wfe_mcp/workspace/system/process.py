@@ -1,4 +1,4 @@
-"""Which process are we, does another one still live, and on whose behalf do we run?
+"""Identity of processes: this one, whether another one lives, and who started it.
 
 Rules:
 1. A pid alone names nothing, because it is recycled: an identity is host, pid and start time.

@@ -1,4 +1,4 @@
-"""Which values must nobody see, and how do they stay out of logs and messages?
+"""Redaction: secret values, and their removal from logs and messages.
 
 Every key that this process resolves is registered here; what is written for people passes ``without_hidden``. It is the
 second wall: the first one is that nobody puts a key into a text.

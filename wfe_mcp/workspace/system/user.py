@@ -1,4 +1,4 @@
-"""Under which name does this user appear in the log?"""
+"""The name of this user in the log."""
 
 import getpass
 
