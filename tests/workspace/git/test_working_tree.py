@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,7 +172,7 @@ STEPS = st.lists(
 
 
 @contextmanager
-def disk() -> Iterator[Disk]:
+def disk() -> Generator[Disk]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         root = Path(folder, "project")
         (root / "src").mkdir(parents=True)
