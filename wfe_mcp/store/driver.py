@@ -9,7 +9,7 @@ from types import ModuleType
 
 __all__ = ["HEAD", "driver"]
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; a test keeps it equal to the folder's."""
 
 

@@ -16,7 +16,7 @@ from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.engine.runs.archive import is_stale
+from wfe_mcp.engine.runs.archive import stale_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
@@ -103,7 +103,7 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
             view = run_views.full(with_tools(tx, found)) | newest_checkpoints(tx, found)
     warnings = artifact_views.warnings(found)
     summary = run_views.summary(found)
-    if is_stale(engine, found.loaded.record):
+    if stale_of(engine, (found.loaded.record,)):
         view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
     return envelope_of(found, summary, view | ({"warnings": warnings} if warnings else {}))
 
@@ -200,18 +200,21 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     if (quiet := quiet_status(engine)) is not None:
         return quiet
     with engine.store.read() as tx:
-        rows = [engine.load(tx, run) for run in tx.open_run_ids(engine.project_id)[:_SHOWN]]
-        found = [overview(engine, tx, loaded) for loaded in rows]
+        newest = tx.open_run_ids(engine.project_id, limit=_SHOWN + 1)
+        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:_SHOWN]]
     if not found:
         return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded.record.id)
+    are_stale = stale_of(engine, (one.loaded.record for one in found))
     lines = [
-        run_views.run_row(one.loaded.record, stale=is_stale(engine, one.loaded.record)) | {"waiting_on": one.waiting_on}
+        run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale) | {"waiting_on": one.waiting_on}
         for one in found
     ]
     moves = [move for one in found for move in next_moves(one)[:1]]
-    return Envelope(True, summary=f"{len(found)} open runs", next=tuple(moves[:3]), data={"runs": lines})
+    more = len(newest) > len(found)
+    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
+    return Envelope(True, summary=what, next=tuple(moves[:3]), data={"runs": lines})
 
 
 def _day(found: Overview) -> str:
