@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measure", "open_runs", "prepare"]
 
-_REPORT = {"front": {}, "body": "What was done."}
+_REPORT: dict[str, object] = {"front": {}, "body": "What was done."}
+_SUBMITS: dict[str, object] = {"artifact": _REPORT}
 _FILES_GATE = {"kind": "files", "unchanged": ["tests/**", "**/tests/**", "**/conftest.py", "**/test_*.py"]}
 _COMMAND_GATE = {"kind": "command", "check": "test", "expect": {"exit_code": 0}}
 _LEFT_AT = ("started", "planning", "planned", "fixing", "asked")
@@ -112,7 +113,7 @@ def _leave(server: Server, left_at: str) -> None:
     )  # fmt: skip
     for point, tool in steps[: _LEFT_AT.index(left_at)]:
         phase = "plan" if point.startswith("plan") else "fix"
-        more = {"artifact": _REPORT} if tool == "submit_artifact" else {}
+        more = _SUBMITS if tool == "submit_artifact" else {}
         _answer(server, tool, run=run, phase=phase, **more)
 
 
@@ -165,7 +166,7 @@ def _costs(place: Scene, calls: int) -> _Costs:
             for name, tool, phase in (
                 ("start_phase", "start_phase", "plan"), ("submit_artifact, an expr gate", "submit_artifact", "plan"),
             ):  # fmt: skip
-                more = {"artifact": _REPORT} if tool == "submit_artifact" else {}
+                more = _SUBMITS if tool == "submit_artifact" else {}
                 _spend(found, name, server, times,
                        lambda at, tool=tool, phase=phase, more=more, runs=runs:
                        _answer(server, tool, run=runs[at], phase=phase, **more))  # fmt: skip
@@ -186,7 +187,7 @@ def _gated(found: _Costs, place: Scene, server: Server, runs: list[str]) -> None
     for number, run in enumerate(runs):
         for name in cpu:
             tool = name.partition(",")[0]
-            more = {"artifact": _REPORT} if tool == "submit_artifact" else {}
+            more = _SUBMITS if tool == "submit_artifact" else {}
             if more:
                 (place.root / "src" / "part" / "f9.py").write_text(f"value = {run!r} {number}\n", encoding="utf-8")
             before, began = _cpu_ms(server), time.perf_counter()

@@ -33,6 +33,7 @@ from wfe_mcp.views.tool_calls import with_tools
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
+    from wfe_mcp.store.records.runs import LoadedRun
 
 __all__ = [
     "control_run", "list_templates", "read_artifact", "retry_phase", "save_template", "skip_phase", "start_phase",
@@ -89,10 +90,10 @@ def start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
         driver=driver, triggered_by=triggered_by, external_id=external_id,
     )  # fmt: skip
-    return status(engine, by, loaded.record.id)
+    return status(engine, by, loaded)
 
 
-def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
+def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
     """Where a run stands; without ``run`` the open runs of this project and the next call in the newest."""
     if not run:
         return _open_runs(engine, by)
@@ -132,10 +133,10 @@ def submit_artifact(
     receipt = submissions.submit(
         engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note
     )
-    return submitted(engine, receipt.loaded.record.id, phase, receipt.attempt, receipt.revision)
+    return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 
 
-def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int) -> Envelope:
+def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
     """How the submission ``revision`` of ``attempt`` stands: gating, awaiting, completed, or the gate that failed."""
     found = standing_of(engine, run)
     tries = found.loaded.state.attempts[PhasePath(phase)]
@@ -161,13 +162,13 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
     """Open a new attempt."""
     loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
-    return after_move(engine, loaded.record.id, phase, "a new attempt is open")
+    return after_move(engine, loaded, phase, "a new attempt is open")
 
 
 def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
     """Leave a phase out."""
     loaded = control.skip(engine, by, run, phase, reason)
-    return after_move(engine, loaded.record.id, phase, "skipped")
+    return after_move(engine, loaded, phase, "skipped")
 
 
 def control_run(
@@ -178,7 +179,7 @@ def control_run(
     loaded = control.control(
         engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
     )
-    found = standing_of(engine, loaded.record.id)
+    found = standing_of(engine, loaded)
     return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
 
 
@@ -205,7 +206,7 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     if not found:
         return nothing_open()
     if len(found) == 1:
-        return status(engine, by, found[0].loaded.record.id)
+        return status(engine, by, found[0].loaded)
     are_stale = stale_of(engine, (one.loaded.record for one in found))
     lines = [
         run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale) | {"waiting_on": one.waiting_on}

@@ -34,14 +34,14 @@ log = logging.getLogger("wfe_mcp.engine")
 
 @contextlib.contextmanager
 def change(
-    engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True, loaded: LoadedRun | None = None,
+    engine: Engine, tx: Tx, run: str | LoadedRun, by: By, *, settles: bool = True, loaded: LoadedRun | None = None,
     then: Callable[[RunChange], None] | None = None,
 ) -> Generator[RunChange]:  # fmt: skip
     """A turn inside ``tx``, saved when the block ends without an exception. ``settles`` False only reads.
 
     ``then``: what is done once it is committed and on disk, before anybody else hears of it.
     """
-    loaded = loaded or engine.load(tx, run_id)
+    loaded = loaded or engine.load(tx, run)
     if settles:
         refuse_change(loaded.record)
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())

@@ -28,16 +28,17 @@ __all__ = ["turn", "turn_in"]
 
 
 @contextlib.contextmanager
-def turn(engine: Engine, run_id: str, by: By) -> Generator[RunChange]:
+def turn(engine: Engine, run: str | LoadedRun, by: By) -> Generator[RunChange]:
     """A turn in its own transaction. What it changed is saved when the block ends without an exception."""
     with contextlib.ExitStack() as stack:
         tx = stack.enter_context(engine.store.tx())
-        loaded = engine.load(tx, run_id)
+        loaded = engine.load(tx, run)
         if loaded.state.going_back is not None:
             stack.close()  # files are put back outside any transaction
-            end_interrupted(engine, run_id)
-            tx, loaded = stack.enter_context(engine.store.tx()), None
-        current = stack.enter_context(turn_in(engine, tx, run_id, by, loaded=loaded))
+            end_interrupted(engine, loaded.record.id)
+            tx = stack.enter_context(engine.store.tx())
+            loaded = engine.load(tx, loaded.record.id)
+        current = stack.enter_context(turn_in(engine, tx, loaded.record.id, by, loaded=loaded))
         yield current
     if current.refusal is not None:
         raise current.refusal

@@ -77,7 +77,7 @@ def submit(
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
     tree = look()
-    with turn(engine, run_id, by) as current:
+    with turn(engine, loaded, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:
             receipt = answered
