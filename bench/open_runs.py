@@ -34,7 +34,7 @@ _FILES_GATE = {"kind": "files", "unchanged": ["tests/**", "**/tests/**", "**/con
 _COMMAND_GATE = {"kind": "command", "check": "test", "expect": {"exit_code": 0}}
 _LEFT_AT = ("started", "planning", "planned", "fixing", "asked")
 """How far the open runs have come, in equal parts."""
-_TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "job", "hold")
+_TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "job")
 _RATIO = 1.3
 
 
@@ -135,7 +135,9 @@ def _copy(connection: sqlite3.Connection, table: str, source: str, count: int) -
     key = "id" if table == "run" else "run_id"
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     names = [name for name in names if not (table == "revision" and name == "id")]
-    own = {key: f"'{source}-' || n.i"} | {name: f"t.{name} || '-' || n.i" for name in ("id", "dedupe_key")}
+    own = {name: f"t.{name} || '-' || n.i" for name in ("id", "dedupe_key")} | {key: f"'{source}-' || n.i"}
+    if table == "run":  # copies of different runs alternate in the order of lists
+        own |= {"created_at": "printf('2026-02-01 %02d:%02d:%02d.000000', n.i / 3600, n.i / 60 % 60, n.i % 60)"}
     chosen = ", ".join(own.get(name, f't."{name}"') for name in names)
     quoted = ", ".join(f'"{name}"' for name in names)
     connection.execute(
@@ -159,7 +161,7 @@ def _costs(place: Scene, calls: int) -> _Costs:
         for warm in (True, False):
             times = 5 if warm else calls
             runs: list[str] = []
-            _spend(found, "status of a run", server, times, lambda _: _answer(server, "status", run=target))
+            _spend(found, "status of a run", server, times * 5, lambda _: _answer(server, "status", run=target))
             _spend(found, "status without a run", server, times, lambda _: _answer(server, "status"))
             _spend(found, "start_run", server, times,
                    lambda _, runs=runs: runs.append(str(_answer(server, "start_run", template="gated")["run"])))  # fmt: skip
@@ -171,7 +173,7 @@ def _costs(place: Scene, calls: int) -> _Costs:
                        lambda at, tool=tool, phase=phase, more=more, runs=runs:
                        _answer(server, tool, run=runs[at], phase=phase, **more))  # fmt: skip
             ready = runs[0]  # its next phase needs the working tree
-            _spend(found, "status of a run, files gates", server, times,
+            _spend(found, "status of a run, files gates", server, times * 5,
                    lambda _, ready=ready: _answer(server, "status", run=ready))  # fmt: skip
             few = max(3, times // 4)
             _gated(found, place, server, runs[:few])

@@ -81,9 +81,7 @@ _HOLDERS = (
     )
 )
 _HELD_WITHOUT_LEASE = _HOLDERS.where(HOLD.c.rank == _WITHOUT_LEASE).order_by(HOLD.c.run_id, HOLD.c.phase)
-_NEWEST_CLAIMS = (
-    _HOLDERS.where(HOLD.c.rank < _WITHOUT_LEASE).order_by(HOLD.c.rank.desc(), HOLD.c.run_id).limit(_CLAIMS_LOOKED_AT)
-)
+_NEWEST_CLAIMS = _HOLDERS.where(HOLD.c.rank < _WITHOUT_LEASE).order_by(HOLD.c.rank.desc()).limit(_CLAIMS_LOOKED_AT)
 _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 
 
