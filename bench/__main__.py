@@ -2,7 +2,7 @@
 
 python -m bench            all of it, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls find loops memory tokens fleet jobs models fuzz checkpoints git   some of it
+python -m bench startup calls open-runs hops find loops memory tokens fleet jobs models fuzz checkpoints git   some of it
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from bench import (
     fleet,
     fuzz,
     git_processes,
+    hops,
     jobs,
     loops,
     memory,
     models,
+    open_runs,
     startup,
     tokens,
 )
@@ -47,6 +49,11 @@ def main(argv: list[str]) -> int:
         "startup": ("Start-up", partial(startup.measure, runs=runs)),
         "calls": ("Calls, small database", partial(calls.measure, calls=count, artifacts=1_000)),
         "calls-many": ("Calls, large database", partial(calls.measure, calls=count, artifacts=many)),
+        "open-runs": (
+            "Calls beside open runs",
+            partial(open_runs.measure, calls=10 if quick else 30, few=100, many=2_000 if quick else 10_000),
+        ),
+        "hops": ("From a tool to the store", hops.measure),
         "find": ("Find", partial(find.measure, artifacts=many, times=20 if quick else 100)),
         "loops": ("Loops", partial(loops.measure, items=300 if quick else 1_000)),
         "memory": ("Memory", memory.measure),
@@ -65,7 +72,7 @@ def main(argv: list[str]) -> int:
     compileall.compile_dir(Path(__file__).resolve().parent.parent / "wfe_mcp", quiet=1)
     kept = True
     for name, (title, measure) in parts.items():
-        if not wanted or name.split("-")[0] in wanted:
+        if not wanted or name in wanted or name.split("-")[0] in wanted:
             with scene() as place:
                 _first_run(place)
                 kept &= print_figures(title, measure(place))

@@ -62,6 +62,11 @@ class Scene:
         file.write_text(json.dumps(template), encoding="utf-8")
         self._trust()
 
+    def git(self, *words: str) -> None:
+        """Run git in the project, as a committer of its own."""
+        who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+        subprocess.run(["git", *who, *words], cwd=self.root, check=True, capture_output=True, env=self.environment)
+
     def _trust(self) -> None:
         from wfe_mcp.core.model import Assurance, By, Channel
         from wfe_mcp.engine.templates.trust import give_trust

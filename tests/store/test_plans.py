@@ -40,7 +40,7 @@ def a_phase_with_everything(tx: Tx) -> None:
     run = loaded.record.id
     tx.load_run(run)
     tx.run_revision(run)
-    tx.exclusive_holders("/w")
+    list(tx.holders("/w"))
     tx.open_attempts()
     add_plan(tx, run)
     tx.seal(run, PLAN, 1, NOW)

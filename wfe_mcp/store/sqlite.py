@@ -27,7 +27,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import driver
 
 __all__ = [
-    "BUSY_TIMEOUT_S", "FIND_TEXT", "WAITING_FOR_INDEX", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",
+    "BUSY_TIMEOUT_S", "FIND_TEXT", "HOLDS", "WAITING_FOR_INDEX", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",
     "insert_new", "make_engine", "make_file", "only_over", "refusals", "wal_is_safe",
 ]  # fmt: skip
 
@@ -153,6 +153,27 @@ def only_over(table: str) -> str:
         "BEGIN SELECT RAISE(ABORT, 'a run that is not over, or is kept, is not removed'); END"
     )
 
+
+_NO_HOLDS = "DELETE FROM hold WHERE run_id = OLD.run_id AND phase = OLD.phase AND attempt = OLD.attempt"
+_NEW_HOLDS = (
+    "INSERT INTO hold (run_id, phase, attempt, scope, name, rank) "
+    "SELECT NEW.run_id, NEW.phase, NEW.attempt, run.worktree, '', "
+    "CASE NEW.status WHEN 'gating' THEN '~' ELSE coalesce(NEW.lease_until, '~') END "
+    "FROM run WHERE run.id = NEW.run_id AND run.origin_sha256 IS NULL AND NEW.exclusive "
+    "AND ((NEW.status = 'running' AND NEW.holder IS NOT NULL) OR (NEW.stage = 'after' "
+    "AND (NEW.status = 'gating' OR (NEW.status = 'awaiting' AND NEW.holder IS NOT NULL)))); "
+    "INSERT INTO hold (run_id, phase, attempt, scope, name, rank) "
+    "SELECT DISTINCT NEW.run_id, NEW.phase, NEW.attempt, run.project_id, lock.value, "
+    "CASE NEW.status WHEN 'gating' THEN '~' ELSE coalesce(NEW.lease_until, '~') END "
+    "FROM run, json_each(NEW.state, '$.locks') AS lock WHERE run.id = NEW.run_id AND run.origin_sha256 IS NULL "
+    "AND lock.type = 'text' AND NEW.status IN ('running', 'gating', 'awaiting', 'failed')"
+)
+HOLDS = (
+    f"CREATE TRIGGER attempt_is_new AFTER INSERT ON attempt BEGIN {_NEW_HOLDS}; END",
+    f"CREATE TRIGGER attempt_has_changed AFTER UPDATE ON attempt BEGIN {_NO_HOLDS}; {_NEW_HOLDS}; END",
+    f"CREATE TRIGGER attempt_is_gone AFTER DELETE ON attempt BEGIN {_NO_HOLDS}; END",
+)
+"""The statements that keep ``hold``: what an attempt may hold is found by its name, without reading the open runs."""
 
 WAITING_FOR_INDEX = (
     "CREATE TRIGGER run_is_new AFTER INSERT ON run "

@@ -18,11 +18,12 @@ from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
 
 __all__ = ["after_move", "envelope_of", "refusal", "standing_of"]
 
 
-def standing_of(engine: Engine, run: str) -> Overview:
+def standing_of(engine: Engine, run: str | LoadedRun) -> Overview:
     """The status of ``run`` as this process sees it. An interrupted rollback is ended first."""
     with engine.store.read() as tx:
         found = overview(engine, tx, engine.load(tx, run))
@@ -46,7 +47,7 @@ def envelope_of(
     )  # fmt: skip
 
 
-def after_move(engine: Engine, run: str, phase: str, what: str) -> Envelope:
+def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:
     """The answer to a call that changed a phase: its newest attempt."""
     found = standing_of(engine, run)
     return envelope_of(

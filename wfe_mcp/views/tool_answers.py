@@ -16,7 +16,7 @@ from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.engine.runs.archive import is_stale
+from wfe_mcp.engine.runs.archive import stale_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
@@ -34,6 +34,7 @@ from wfe_mcp.views.tool_calls import with_tools
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
+    from wfe_mcp.store.records.runs import LoadedRun
 
 __all__ = [
     "control_run", "list_templates", "read_artifact", "retry_phase", "save_template", "skip_phase", "start_phase",
@@ -90,11 +91,11 @@ def start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
         driver=driver, triggered_by=triggered_by, external_id=external_id,
     )  # fmt: skip
-    return status(engine, by, loaded.record.id)
+    return status(engine, by, loaded)
 
 
-def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
-    """The status of a run; without ``run`` the open runs of this project with the next call of each."""
+def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
+    """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
     if not run:
         return _open_runs(engine, by)
     found = standing_of(engine, run)
@@ -104,7 +105,7 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
             view = run_views.full(with_tools(tx, found)) | newest_checkpoints(tx, found)
     warnings = artifact_views.warnings(found)
     summary = run_views.summary(found)
-    if is_stale(engine, found.loaded.record):
+    if stale_of(engine, (found.loaded.record,)):
         view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
     return envelope_of(found, summary, view | ({"warnings": warnings} if warnings else {}))
 
@@ -133,10 +134,10 @@ def submit_artifact(
     receipt = submissions.submit(
         engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note
     )
-    return submitted(engine, receipt.loaded.record.id, phase, receipt.attempt, receipt.revision)
+    return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 
 
-def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int) -> Envelope:
+def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
     """The status of the submission ``revision`` of ``attempt``: gating, awaiting, completed, or the gate that failed."""
     found = standing_of(engine, run)
     tries = found.loaded.state.attempts[PhasePath(phase)]
@@ -162,13 +163,13 @@ def submitted(engine: Engine, run: str, phase: str, attempt: int, revision: int)
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
     """Open a new attempt."""
     loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
-    return after_move(engine, loaded.record.id, phase, "a new attempt is open")
+    return after_move(engine, loaded, phase, "a new attempt is open")
 
 
 def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
     """Leave a phase out."""
     loaded = control.skip(engine, by, run, phase, reason)
-    return after_move(engine, loaded.record.id, phase, "skipped")
+    return after_move(engine, loaded, phase, "skipped")
 
 
 def control_run(
@@ -179,7 +180,7 @@ def control_run(
     loaded = control.control(
         engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
     )
-    found = standing_of(engine, loaded.record.id)
+    found = standing_of(engine, loaded)
     return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
 
 
@@ -201,18 +202,21 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     if (quiet := quiet_status(engine)) is not None:
         return quiet
     with engine.store.read() as tx:
-        rows = [engine.load(tx, run) for run in tx.open_run_ids(engine.project_id)[:_SHOWN]]
-        found = [overview(engine, tx, loaded) for loaded in rows]
+        newest = tx.open_run_ids(engine.project_id, limit=_SHOWN + 1)
+        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:_SHOWN]]
     if not found:
         return nothing_open()
     if len(found) == 1:
-        return status(engine, by, found[0].loaded.record.id)
+        return status(engine, by, found[0].loaded)
+    are_stale = stale_of(engine, (one.loaded.record for one in found))
     lines = [
-        run_views.run_row(one.loaded.record, stale=is_stale(engine, one.loaded.record)) | {"waiting_on": one.waiting_on}
+        run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale) | {"waiting_on": one.waiting_on}
         for one in found
     ]
     moves = [move for one in found for move in next_moves(one)[:1]]
-    return Envelope(True, summary=f"{len(found)} open runs", next=tuple(moves[:3]), data={"runs": lines})
+    more = len(newest) > len(found)
+    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
+    return Envelope(True, summary=what, next=tuple(moves[:3]), data={"runs": lines})
 
 
 def _day(found: Overview) -> str:

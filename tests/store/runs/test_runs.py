@@ -178,7 +178,7 @@ def test_a_working_tree_belongs_to_the_exclusive_attempt_from_claim_to_completio
     ):
         loaded = step(store, loaded, event)
         with store.read() as tx:
-            holders.append([(item.phase, item.holder) for item in tx.exclusive_holders("/mine")])
-            assert tx.exclusive_holders("/other") == []
+            holders.append([(item.phase, item.holder) for item in tx.holders("/mine")])
+            assert list(tx.holders("/other")) == list(tx.holders("/mine", besides=RUN)) == []
 
     assert holders == [[], [(BUILD, "h")], [(BUILD, "h")], []]

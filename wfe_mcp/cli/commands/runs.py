@@ -37,7 +37,7 @@ def list_runs(
 ) -> None:
     """List the runs of this project, newest first."""
     from wfe_mcp.core.model import RunStatus
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, is_stale, stale_before
+    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, stale_before, stale_of
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
@@ -59,7 +59,8 @@ def list_runs(
             untouched_since=stale_before(door.engine) if stale else None, triggered_by=triggered_by or None,
             external_id=external_id or None, archived=archived,
         )  # fmt: skip
-    rows = [run_row(record, stale=is_stale(door.engine, record)) for record in page.runs]
+    are_stale = stale_of(door.engine, page.runs)
+    rows = [run_row(record, stale=record.id in are_stale) for record in page.runs]
     data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
     more = f"; more: --cursor {page.cursor}" if page.cursor else ""
     door.tell(Envelope(True, summary=f"{len(rows)} run(s){more}", data=data))

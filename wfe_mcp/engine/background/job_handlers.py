@@ -39,6 +39,8 @@ log = logging.getLogger("wfe_mcp.engine")
 
 __all__ = ["gave_up_of", "new_worker", "start_worker", "tend_open_runs"]
 
+_FILES_KEPT_AGAIN = 3
+
 
 def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
@@ -69,12 +71,19 @@ def gave_up_of(engine: Engine) -> GaveUp:
 
 
 def tend_open_runs(engine: Engine) -> None:
-    """After a crash: conditions that were due are answered, and gates that lost their job have one again."""
+    """After a crash: times that were due are kept, and gates that lost their job have one again.
+
+    Runs that wait for an agent or a person have nothing to lose. The files of the newest are kept again, those of
+    others when somebody goes back to them.
+    """
     with engine.store.read() as tx:
-        runs = tx.open_run_ids(engine.project_id)
-    for run in runs:
+        newest = tx.open_run_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
+        runs = tx.runs_to_tend(engine.project_id, engine.clock())
+    for run in dict.fromkeys((*newest, *runs)):
         try:
             keep_again(engine, run)
+            if run not in runs:
+                continue
             with change_run(engine, run, SYSTEM) as current:
                 for attempt in current.state.open_attempts:
                     if attempt.status is AttemptStatus.GATING:

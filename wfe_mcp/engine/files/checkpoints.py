@@ -114,10 +114,10 @@ def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
 def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Checkpoint:
     """Save the files now, because somebody asked. Without git, or where it fails, the checkpoint is of the state alone."""
     with engine.store.read() as tx:
-        record = engine.load(tx, run_id).record
-    taken = _take(engine, record, by, "manual", (None,), note)
+        loaded = engine.load(tx, run_id)
+    before = _take(engine, loaded, by, "manual", (None,), note).loaded_before.record
     with engine.store.read() as tx:
-        return _checkpoint(tx.events(record.id, after=taken - 1, limit=1)[0])
+        return _checkpoint(tx.events(before.id, after=before.last_seq, limit=1)[0])
 
 
 def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> bool:
@@ -125,12 +125,12 @@ def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath
     return engine.project.is_git and engine.plans.of_run(tx, loaded.record).phase(path).checkpoint
 
 
-def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, again: bool = False) -> None:
+def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int, *, again: bool = False) -> None:
     """Save the files before ``attempt`` of ``path`` touches them. ``again``: it may have been done by one who died."""
     if not engine.project.is_git:
         return
     with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
+        loaded = engine.load(tx, run)
         if not is_saved_at_start(engine, tx, loaded, path):
             return
         if again and any(
@@ -138,7 +138,7 @@ def at_start(engine: Engine, run_id: str, path: PhasePath, attempt: int, *, agai
             for one in checkpoints_of(tx, loaded.record.id)
         ):
             return
-    _take(engine, loaded.record, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
+    _take(engine, loaded, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
 
 
 def save_completed_files(change: RunChange) -> None:
@@ -154,7 +154,7 @@ def save_completed_files(change: RunChange) -> None:
         if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:
             done.append(now)
     if done:
-        _take(change.engine, change.run, SYSTEM, "completion", done)
+        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done).loaded
 
 
 def limits_of(engine: Engine) -> Limits:
@@ -289,14 +289,13 @@ def note_taken(
 
 
 def _take(
-    engine: Engine, record: RunRecord, by: By, why: Why, attempts: Sequence[Attempt | None], told: str = ""
-) -> int:
-    """The number of the first event."""
-    saved = save(engine, record, why)
-    with engine.store.tx() as tx, change_run_in(engine, tx, record.id, by) as current:
-        first = current.run.last_seq + 1
-        note_taken(current, saved, why, attempts, told)
-    return first
+    engine: Engine, loaded: LoadedRun, by: By, why: Why, attempts: Sequence[Attempt | None], note: str = ""
+) -> RunChange:
+    """The change that names what was saved."""
+    saved = save(engine, loaded.record, why)
+    with engine.store.tx() as tx, change_run_in(engine, tx, loaded, by) as current:
+        note_taken(current, saved, why, attempts, note)
+    return current
 
 
 def _checkpoint(event: EventRecord) -> Checkpoint:

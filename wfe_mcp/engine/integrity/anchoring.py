@@ -99,7 +99,7 @@ class Anchoring:
         except OSError as error:
             self._complain(error)
         with engine.store.read() as tx:
-            tails = tx.tails(tx.open_run_ids(engine.project_id))
+            tails = tx.open_tails(engine.project_id)
         known = {
             run: head for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or () for run, head in line.runs.items()
         }  # fmt: skip

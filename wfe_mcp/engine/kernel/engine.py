@@ -168,14 +168,21 @@ class Engine:
         with self.store.read() as tx:
             return tx.is_trusted(self.project_id, str(path), sha256)
 
-    def load(self, tx: Tx, run_id: str) -> LoadedRun:
-        """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``."""
+    def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:
+        """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``.
+
+        A run that the caller has loaded before is read again only where it has changed since.
+        """
         from wfe_mcp.core.model import RunId
 
+        if not isinstance(run, str):
+            if tx.run_revision(run.record.id) == run.record.revision:
+                return run
+            run = run.record.id
         # Nearly every call names the whole id: that is one query less.
-        loaded = tx.load_run(RunId(run_id))
+        loaded = tx.load_run(RunId(run))
         if loaded is None or loaded.record.project_id != self.project_id:
-            loaded = tx.load_run(tx.find_run(self.project_id, run_id).id)
+            loaded = tx.load_run(tx.find_run(self.project_id, run).id)
         assert loaded is not None, "find_run has just seen it"
         return loaded
 

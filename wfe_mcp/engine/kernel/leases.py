@@ -34,9 +34,8 @@ def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
 def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
     if not state.phase(path).exclusive:
         return None
-    for other in tx.exclusive_holders(run.worktree):
-        works = other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
-        if other.run_id != run.id and works:
+    for other in tx.holders(run.worktree, besides=run.id):
+        if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
             return Refused(
                 "leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
                 f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
@@ -46,18 +45,16 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
 
 def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
     """Which lock of ``path`` another run holds (``leased``), or None."""
-    wanted = state.current(path).locks
-    for other_run, other in tx.lock_holders(engine.project_id) if wanted else ():
-        shared = [name for name in other.locks or () if name in (wanted or ())]
-        if other_run == run.id or not shared:
-            continue
-        # Only a loop is at work without a holder: its lock ends with it.
-        works = other.holder is None or other.status is AttemptStatus.GATING
-        if not works and not engine.is_alive(other.holder, other.lease_until):
-            continue
-        if holds_locks(engine.load(tx, other_run).state, other):
-            return Refused(
-                "leased", f"Phase {path!r} needs the lock {shared[0]!r}, which run {other_run} holds: its phase {other.phase!r} is {other.status}.",
-                f"Finish or cancel run {other_run} first; until then work on something else.",
-            )  # fmt: skip
+    for name in state.current(path).locks or ():
+        for other in tx.holders(engine.project_id, name, besides=run.id):
+            # Only a loop is at work without a holder: its lock ends with it.
+            works = other.holder is None or other.status is AttemptStatus.GATING
+            if not works and not engine.is_alive(other.holder, other.lease_until):
+                continue
+            there = engine.load(tx, other.run_id).state
+            if holds_locks(there, there.attempts[other.phase][other.attempt - 1]):
+                return Refused(
+                    "leased", f"Phase {path!r} needs the lock {name!r}, which run {other.run_id} holds: its phase {other.phase!r} is {other.status}.",
+                    f"Finish or cancel run {other.run_id} first; until then work on something else.",
+                )  # fmt: skip
     return None

@@ -33,16 +33,17 @@ log = logging.getLogger("wfe_mcp.engine")
 
 
 @contextlib.contextmanager
-def change_run(engine: Engine, run_id: str, by: By) -> Generator[RunChange]:
+def change_run(engine: Engine, run: str | LoadedRun, by: By) -> Generator[RunChange]:
     """Change a run in a transaction of its own; saved when the block ends without an exception."""
     with contextlib.ExitStack() as stack:
         tx = stack.enter_context(engine.store.tx())
-        loaded = engine.load(tx, run_id)
+        loaded = engine.load(tx, run)
         if loaded.state.going_back is not None:
             stack.close()  # files are restored outside any transaction
-            composition_of(engine).finish_rollback(engine, run_id)
-            tx, loaded = stack.enter_context(engine.store.tx()), None
-        current = stack.enter_context(change_run_in(engine, tx, run_id, by, loaded=loaded))
+            composition_of(engine).finish_rollback(engine, loaded.record.id)
+            tx = stack.enter_context(engine.store.tx())
+            loaded = engine.load(tx, loaded.record.id)
+        current = stack.enter_context(change_run_in(engine, tx, loaded.record.id, by, loaded=loaded))
         yield current
     if current.refusal is not None:
         raise current.refusal
@@ -50,10 +51,10 @@ def change_run(engine: Engine, run_id: str, by: By) -> Generator[RunChange]:
 
 @contextlib.contextmanager
 def change_run_in(
-    engine: Engine, tx: Tx, run_id: str, by: By, *, settles: bool = True, loaded: LoadedRun | None = None
+    engine: Engine, tx: Tx, run: str | LoadedRun, by: By, *, settles: bool = True, loaded: LoadedRun | None = None
 ) -> Generator[RunChange]:
     """Change a run inside the caller's transaction. ``settles`` False only reads."""
-    loaded = loaded or engine.load(tx, run_id)
+    loaded = loaded or engine.load(tx, run)
     if settles:
         refuse_change(loaded.record)
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())

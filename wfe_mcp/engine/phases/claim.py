@@ -53,7 +53,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
     tree, head = read_files()
     saved = save(engine, loaded.record, "start") if saves else None
-    with change_run(engine, run_id, by) as current:
+    with change_run(engine, loaded, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
             busy = held_elsewhere(engine, current.tx, current.run, current.state, path)
@@ -71,7 +71,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
     is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder
     if is_new and saved is None:
-        at_start(engine, current.run.id, path, attempt.number)
+        at_start(engine, current.loaded, path, attempt.number)
     return replace(made, loaded=current.loaded)
 
 

@@ -77,7 +77,7 @@ def submit(
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
     tree = look()
-    with change_run(engine, run_id, by) as current:
+    with change_run(engine, loaded, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
         if answered is not None:
             receipt = answered

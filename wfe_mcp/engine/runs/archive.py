@@ -14,13 +14,14 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["MAY_BE_STALE", "archive", "is_stale", "put_away", "stale_before", "unarchive"]
+__all__ = ["MAY_BE_STALE", "archive", "put_away", "stale_before", "stale_of", "unarchive"]
 
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
 
@@ -35,15 +36,14 @@ def stale_before(engine: Engine) -> datetime:
     return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stale_after))
 
 
-def is_stale(engine: Engine, run: RunRecord) -> bool:
-    """Whether nobody has touched the run for ``runs.stale_after``, at least a minute."""
-    if (
-        run.origin_sha256 is not None
-        or run.status not in MAY_BE_STALE
-        or run.updated_at > engine.clock() - _SURELY_FRESH
-    ):
-        return False
-    return run.updated_at < stale_before(engine)
+def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
+    """Those of ``runs`` that were not touched for ``runs.stale_after``, at least a minute."""
+    fresh = engine.clock() - _SURELY_FRESH
+    open_ = [each for each in runs if each.origin_sha256 is None and each.status in MAY_BE_STALE]
+    if all(each.updated_at > fresh for each in open_):
+        return frozenset()
+    before = min(fresh, stale_before(engine))
+    return frozenset(each.id for each in open_ if each.updated_at < before)
 
 
 def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:

@@ -86,7 +86,7 @@ def start_run(
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _served(engine, plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
-    from wfe_mcp.store.records.runs import NewRun
+    from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
     with engine.store.tx() as tx:
         if idempotency_key:
@@ -109,7 +109,7 @@ def start_run(
         )  # fmt: skip
         record = tx.create_run(new, state, events, by, engine.clock())
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
-        with change_run_in(engine, tx, record.id, by) as change:
+        with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             pass
     return change.loaded
 

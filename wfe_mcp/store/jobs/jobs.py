@@ -43,10 +43,31 @@ _HAS_PLACE = and_(
 _LOST = and_(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_until < bindparam("now"))
 _REPEATABLE = and_(JOB.c.effect != Effect.NON_REPEATABLE, JOB.c.tries < JOB.c.max_attempts)
 _FIRST_LOST = select(JOB.c.id).where(_LOST, _LIVE, _REPEATABLE).order_by(JOB.c.lease_until).limit(1)
-_FIRST_QUEUED = (
+_LOWEST = select(func.min(JOB.c.priority).label("priority")).where(JOB.c.status == JobStatus.QUEUED)
+_LEVEL = _LOWEST.cte("level", recursive=True)
+_LEVELS = _LEVEL.union_all(
+    select(_LOWEST.where(JOB.c.priority > _LEVEL.c.priority).scalar_subquery()).where(_LEVEL.c.priority.is_not(None))
+)
+"""The priorities of queued jobs, by one look at the index each: a job whose time has not come is not read."""
+_FIRST_OF_LEVEL = (
     select(JOB.c.id)
-    .where(JOB.c.status == JobStatus.QUEUED, JOB.c.run_at <= bindparam("now"), _LIVE, _HAS_PLACE)
-    .order_by(JOB.c.priority, JOB.c.run_at, JOB.c.created_at)
+    .where(
+        JOB.c.status == JobStatus.QUEUED,
+        JOB.c.priority == _LEVELS.c.priority,
+        JOB.c.run_at <= bindparam("now"),
+        _LIVE,
+        _HAS_PLACE,
+    )
+    .order_by(JOB.c.run_at, JOB.c.created_at)
+    .limit(1)
+    .correlate(_LEVELS)
+    .scalar_subquery()
+)
+_FIRST_QUEUED = (
+    select(_FIRST_OF_LEVEL.label("id"))
+    .select_from(_LEVELS)
+    .where(_FIRST_OF_LEVEL.is_not(None))
+    .order_by(_LEVELS.c.priority)
     .limit(1)
 )
 _FIRST_DUE = func.coalesce(_FIRST_LOST.scalar_subquery(), _FIRST_QUEUED.scalar_subquery())

@@ -7,28 +7,59 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, desc, or_, select
+from sqlalchemy import Select, and_, bindparam, desc, exists, or_, select
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import OURS, Repository, columns_for
-from wfe_mcp.store.schema.layout import PRUNED_RUN, RUN
+from wfe_mcp.store.schema.layout import ATTEMPT, PRUNED_RUN, RUN
 
 __all__ = ["OPEN_RUNS", "RunListRepository"]
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still move by itself or by an answer."""
 
+_ALL = -1
 _NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
 _SELECT = select(*columns_for(RunRecord, RUN))
 _OPEN = (
-    select(RUN.c.id)
+    select(RUN.c.id, RUN.c.created_at)
     .where(
         RUN.c.project_id == bindparam("project_id"),
-        RUN.c.status.in_(bindparam("statuses", expanding=True)),
+        RUN.c.status == bindparam("status_"),
         RUN.c.archived_at.is_(None),
         OURS,
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("limit_"))
+)
+_ARE_OPEN = (
+    RUN.c.project_id == bindparam("project_id"),
+    RUN.c.status.in_(OPEN_RUNS),
+    RUN.c.archived_at.is_(None),
+    OURS,
+)
+_OPEN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(*_ARE_OPEN)
+_MAY_HAVE_LOST = (
+    select(RUN.c.id)
+    .where(
+        *_ARE_OPEN,
+        or_(
+            RUN.c.state.not_like('%"going_back":null%'),
+            exists().where(
+                ATTEMPT.c.run_id == RUN.c.id,
+                or_(
+                    ATTEMPT.c.status == AttemptStatus.GATING,
+                    and_(ATTEMPT.c.status == AttemptStatus.RUNNING, ATTEMPT.c.lease_until.is_(None)),
+                    and_(ATTEMPT.c.status == AttemptStatus.FAILED, ATTEMPT.c.state.not_like('%"mending":""%')),
+                    and_(
+                        ATTEMPT.c.status.not_in((AttemptStatus.COMPLETED, AttemptStatus.SUPERSEDED)),
+                        ATTEMPT.c.not_before <= bindparam("now"),
+                    ),
+                ),
+            ),
+        ),
     )
     .order_by(*_NEWEST)
 )
@@ -116,9 +147,28 @@ class RunListRepository(Repository):
             f"Use one of these: {', '.join(near)}" if near else "Start one with start_run.",
         )
 
-    def open_run_ids(self, project_id: str, statuses: Sequence[RunStatus] = OPEN_RUNS) -> list[RunId]:
-        """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out."""
-        found = self._connection.execute(_OPEN, {"project_id": project_id, "statuses": list(statuses)})
+    def open_run_ids(
+        self, project_id: str, statuses: Sequence[RunStatus] = OPEN_RUNS, *, limit: int | None = None
+    ) -> list[RunId]:
+        """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out.
+
+        With ``limit`` as many index entries are read for each status, however many runs are open.
+        """
+        most = _ALL if limit is None else limit
+        found: list[tuple[datetime, str]] = []
+        for status in statuses:
+            values = {"project_id": project_id, "status_": status, "limit_": most}
+            found += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]
+        return [RunId(run) for _, run in sorted(found, reverse=True)[:limit]]
+
+    def open_tails(self, project_id: str) -> dict[str, tuple[int, str]]:
+        """The number and hash of the last event of each open run of the project; archived and imported ones are left out."""
+        rows = self._connection.execute(_OPEN_TAILS, {"project_id": project_id})
+        return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
+
+    def runs_to_tend(self, project_id: str, now: datetime) -> list[RunId]:
+        """The open runs whose next step is the server's, newest first: one that was killed may have left them so."""
+        found = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
         return [RunId(row.id) for row in found]
 
     def _after(self, query: Select[Any], cursor: str) -> Select[Any]:

@@ -7,25 +7,25 @@ Rules:
 4. A step names the records that its transaction wrote for the run, before its own events (``keeping.py``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event, RecordsKept
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
-from wfe_mcp.store.schema.layout import ATTEMPT, IDEMPOTENCY, RUN
+from wfe_mcp.store.schema.layout import ATTEMPT, HOLD, IDEMPOTENCY, RUN
 from wfe_mcp.store.search.entries import of_run
 
 __all__ = ["OPEN_ATTEMPTS", "RunRepository"]
@@ -62,36 +62,26 @@ _OPEN = (
     )
     .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
-_EXCLUSIVE = (
+_WITHOUT_LEASE = "~"
+_CLAIMS_LOOKED_AT = 16
+"""Nobody claims what a live process holds, so of all claims by processes that are gone the newest would do."""
+_HOLDERS = (
     select(*columns_for(OpenAttempt, ATTEMPT))
-    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
-    .where(
-        RUN.c.worktree == bindparam("worktree"),
-        OURS,
-        RUN.c.status.not_in(_ENDED),
-        ATTEMPT.c.exclusive,
-        or_(
-            ATTEMPT.c.status == AttemptStatus.RUNNING,
-            ATTEMPT.c.status.in_((AttemptStatus.GATING, AttemptStatus.AWAITING)) & (ATTEMPT.c.stage == Stage.AFTER),
-        ),
+    .select_from(HOLD)
+    .join(RUN, RUN.c.id == HOLD.c.run_id)
+    .join(
+        ATTEMPT,
+        and_(ATTEMPT.c.run_id == HOLD.c.run_id, ATTEMPT.c.phase == HOLD.c.phase, ATTEMPT.c.attempt == HOLD.c.attempt),
     )
-    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
-)
-_LOCKING = (
-    select(ATTEMPT.c.run_id, ATTEMPT.c.state)
-    .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
     .where(
-        RUN.c.project_id == bindparam("project_id"),
-        OURS,
+        HOLD.c.scope == bindparam("scope"),
+        HOLD.c.name == bindparam("name"),
+        HOLD.c.run_id != bindparam("besides"),
         RUN.c.status.not_in(_ENDED),
-        RUN.c.archived_at.is_(None),
-        ATTEMPT.c.status.in_(
-            (AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED)
-        ),
-        ATTEMPT.c.state.contains('"locks":["', autoescape=True),
     )
-    .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
+_HELD_WITHOUT_LEASE = _HOLDERS.where(HOLD.c.rank == _WITHOUT_LEASE).order_by(HOLD.c.run_id, HOLD.c.phase)
+_NEWEST_CLAIMS = _HOLDERS.where(HOLD.c.rank < _WITHOUT_LEASE).order_by(HOLD.c.rank.desc()).limit(_CLAIMS_LOOKED_AT)
 _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 
 
@@ -201,14 +191,15 @@ class RunRepository(EventRepository, SealedRepository):
         """The attempts of all runs that are in one of ``statuses``; archived and imported runs are left out."""
         return self._all(OpenAttempt, _OPEN, {"statuses": list(statuses)})
 
-    def exclusive_holders(self, worktree: str) -> list[OpenAttempt]:
-        """The attempts that have this working tree for themselves: claimed, and not completed yet."""
-        return self._all(OpenAttempt, _EXCLUSIVE, {"worktree": worktree})
+    def holders(self, scope: str, name: str = "", *, besides: str = "") -> Iterator[OpenAttempt]:
+        """The attempts of open runs, without those of the run ``besides``, that may hold a working tree or a lock.
 
-    def lock_holders(self, project_id: str) -> list[tuple[RunId, Attempt]]:
-        """The attempts of the project's open runs that have locks and may hold them (``core/holding.py`` knows)."""
-        rows = self._connection.execute(_LOCKING, {"project_id": project_id})
-        return [(RunId(row.run_id), codec.attempt_of(row.state)) for row in rows]
+        ``scope``: the tree's folder; for a lock its project, with the lock's ``name``. Those that hold without a lease
+        (gates, loops) come first, then the newest claims.
+        """
+        for statement in (_HELD_WITHOUT_LEASE, _NEWEST_CLAIMS):
+            values = {"scope": scope, "name": name, "besides": besides}
+            yield from self._all(OpenAttempt, statement, values)
 
     def archive_run(self, run_id: RunId, at: datetime | None) -> None:
         """Take a run off the lists, or put it back (None); it stays readable."""

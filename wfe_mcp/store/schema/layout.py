@@ -189,6 +189,15 @@ ATTEMPT = Table(
     Index(None, "status", "run_id"),
 )
 
+HOLD = Table(
+    "hold",
+    METADATA,
+    Column("run_id", String, primary_key=True), Column("phase", String, primary_key=True),
+    Column("attempt", Integer, primary_key=True), Column("scope", String, primary_key=True),
+    Column("name", String, primary_key=True), Column("rank", String, nullable=False),
+    Index(None, "scope", "name", "rank"),
+)
+
 EVENT = Table(
     "event",
     METADATA,

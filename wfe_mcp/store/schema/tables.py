@@ -1,6 +1,6 @@
 """What is kept, and under which keys?
 
-    project ── run ── attempt                 state: rewritten in place, rebuilt by replay
+    project ── run ── attempt                 state: rewritten in place, rebuilt by replay; hold: an index of it
                  ├── event                    history: append-only, one hash chain per run
                  ├── revision, refused_submission, evidence
                  ├── request ── decision
@@ -154,6 +154,22 @@ class Attempt(Row, table=True):
     deadline: datetime | None = Field(sa_type=UtcDateTime)
     not_before: datetime | None = Field(sa_type=UtcDateTime)
     state: str = Field(sa_type=Text)
+
+
+class Hold(Row, table=True):
+    """An attempt that may hold the working tree ``scope`` or, in the project ``scope``, the lock ``name``.
+
+    ``rank``: when its lease ends, ``~`` where it holds without one. Triggers write the rows (``sqlite.HOLDS``).
+    """
+
+    __table_args__ = (Index(None, "scope", "name", "rank"),)
+
+    run_id: str = Field(primary_key=True)
+    phase: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    scope: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    rank: str
 
 
 class Event(Row, table=True):

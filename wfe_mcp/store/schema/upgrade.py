@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.schema import layout as tables
-from wfe_mcp.store.sqlite import FIND_TEXT, WAITING_FOR_INDEX, append_only, has_fts5, only_over
+from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
 __all__ = ["HEAD", "bring_to_head", "stored_revision"]
 
@@ -67,6 +67,7 @@ def _create(connection: Connection) -> None:
         *append_only(pruned),
         only_over(pruned),
         *WAITING_FOR_INDEX,
+        *HOLDS,
     ):
         connection.exec_driver_sql(statement)
     if has_fts5(connection):
