@@ -34,7 +34,7 @@ def table(rows: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-@pytest.mark.requirement("B-01")
+@pytest.mark.requirement("B-01", "S1-18")
 def test_every_cell_of_the_attempt_table_is_as_reviewed():
     assert table(ATTEMPT_MOVES) == snapshot("""\
 awaiting / Approve: gating | ready | completed
@@ -105,7 +105,7 @@ skipped / rollback: rolled_back\
 """)
 
 
-@pytest.mark.requirement("B-01")
+@pytest.mark.requirement("B-01", "S0-02", "S0-04", "S2-10")
 def test_every_cell_of_the_run_table_is_as_reviewed():
     assert table(RUN_MOVES) == snapshot("""\
 blocked / AbandonRollback: blocked
