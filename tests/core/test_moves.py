@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inline_snapshot import snapshot
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
+from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
@@ -392,7 +393,7 @@ class AnyRun(RuleBasedStateMachine):
 
 
 AnyRun.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
