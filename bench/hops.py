@@ -28,7 +28,7 @@ def measure(place: Scene) -> list[Figure]:
     in_thread, load_run = ProjectSession.in_thread, RunRepository.load_run
 
     async def watched(self: Any, ask: Any) -> Any:
-        path.extend(_stack(sys._getframe(1)))
+        path.extend(_stack(sys._getframe(1)))  # pyright: ignore[reportPrivateUsage] - the only way to the caller's frame
         return await in_thread(self, partial(_traced, ask, path))
 
     def loaded(self: Any, run: Any) -> Any:
@@ -38,7 +38,8 @@ def measure(place: Scene) -> list[Figure]:
     with connect(place.root, environment=place.environment) as agent:
         run = agent.call("start_run", template="bench")["run"]
         agent.call("start_phase", run=run)
-        ProjectSession.in_thread, RunRepository.load_run = watched, loaded
+        ProjectSession.in_thread = watched
+        RunRepository.load_run = loaded  # pyright: ignore[reportAttributeAccessIssue] - counted, then put back
         try:
             answer = agent.call("submit_artifact", run=run, phase="work", artifact={"front": {}, "body": "Done."})
         finally:

@@ -71,7 +71,7 @@ class Drill:
         agent.call("start_phase", run=self.held, phase="free")
         agent.call("submit_artifact", run=self.held, phase="free", artifact=GOOD)
         kept = {**CODES_TEMPLATE, "name": "kept"}
-        assert agent.call("save_template", definition=kept)["ok"]
+        assert (answer := agent.call("save_template", definition=kept))["ok"], answer
         self.saved_anew = {**kept, "title": "Another title"}
         neighbour.call("start_phase", run=self.run, phase="late")
         playground.write({"big.json": json.dumps({"title": "x" * 2_000_000})})

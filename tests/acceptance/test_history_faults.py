@@ -133,7 +133,7 @@ def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed
         assert (no["ok"], no["error"]["code"], bool(no["error"]["hint"])) == (False, "unavailable", True)
         assert fault.says in no["error"]["message"].lower()
         assert after == before
-        assert agent.call("rollback", run=run, to=name)["ok"]
+        assert (answer := agent.call("rollback", run=run, to=name))["ok"], answer
     assert (told.root / "a.txt").read_text() == "one\n"
     assert not (told.root / "b.txt").exists()
     assert told.problems(run) == []
@@ -144,7 +144,7 @@ def test_an_index_that_another_git_has_locked_is_in_nobodys_way(told: Playground
         run, name = wrecked(agent, told)
         (told.root / ".git/index.lock").touch()
         assert agent.call("control_run", run=run, action="checkpoint")["summary"].endswith("state and files")
-        assert agent.call("rollback", run=run, to=name)["ok"]
+        assert (answer := agent.call("rollback", run=run, to=name))["ok"], answer
     assert (told.root / "a.txt").read_text() == "one\n"
     assert (told.root / ".git/index.lock").exists()
 

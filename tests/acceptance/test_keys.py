@@ -151,12 +151,14 @@ def test_a_key_goes_to_its_provider_and_nowhere_else(house: House, vendors: dict
     for name, server in vendors.items():
         test = ("providers", "test", name)
         assert house.each(test, (*test, "--json")) == [0, 1], "answered; then it says back what it was given"
-        assert house(*test).returncode == 1, "nonsense"
+        nonsense = house(*test)
+        assert nonsense.returncode == 1, nonsense
         assert server.count == 3, "the right key came each time"
 
     pin = house("init", "--yes", "--pin-fd", "0", given="correct horse")
     assert pin.returncode == 0, pin.stderr
-    assert house("trust", "--yes", "--pin-fd", "0", given="correct horse").returncode == 0
+    trusted = house("trust", "--yes", "--pin-fd", "0", given="correct horse")
+    assert trusted.returncode == 0, trusted
     run = json.loads(house("start", "keys", "--json").stdout)["run"]
     looks = (
         ("show", run), ("log", run), ("verify",), ("doctor",), ("providers", "list"), ("config", "show", "--origin"),
@@ -197,7 +199,7 @@ def test_a_keyring_that_does_not_do_is_refused_and_never_replaced_in_silence(
     house.backend = backend
     words = ("providers", "add", "openai", "--key", "keyring", "--key-fd", "0")
     told = [house(*words, given=KEYS["keyring"]), house(*words, "--json", given=KEYS["keyring"])]
-    assert [done.returncode for done in told] == [1, 1]
+    assert [done.returncode for done in told] == [1, 1], told
     assert said in told[0].stderr
     error = json.loads(told[1].stdout)["error"]
     assert (error["code"], "--key env:NAME" in error["hint"], "--key stored" in error["hint"]) == ("unavailable", True, True)  # fmt: skip

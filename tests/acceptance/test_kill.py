@@ -108,7 +108,7 @@ def test_a_new_session_reaches_its_next_useful_call_in_two(bugged: Playground):
         move = agent.call("status")["next"][0]
         answer = agent.call(move["tool"], **move["args"])
 
-    assert answer["ok"]
+    assert answer["ok"], answer
     assert answer["phase"] == "fix"
     assert answer["next"][0]["tool"] == "submit_artifact"
 

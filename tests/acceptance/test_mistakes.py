@@ -67,7 +67,7 @@ def test_twelve_planted_mistakes_are_twelve_errors_of_lint(play: MakePlayground,
         encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 1
+    assert done.returncode == 1, done
     assert len(MISTAKES) == 12
     said = json.loads(done.stdout)
     assert not said["ok"]

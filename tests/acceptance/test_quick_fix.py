@@ -15,6 +15,7 @@ from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 
 
+@pytest.mark.requirement("S0-01", "S3-03")
 @ERAS
 def test_a_happy_quick_fix_takes_at_most_nine_calls(bugged: Playground, era: Era):
     with bugged.server(era) as agent:

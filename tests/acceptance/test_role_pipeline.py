@@ -46,6 +46,7 @@ TEAM: Script = {
 }
 
 
+@pytest.mark.requirement("S4-02", "S4-14", "S4-36")
 def test_the_team_works_from_requirements_to_an_approved_release(bugged: Playground):
     with bugged.server() as agent:
         played = drive(agent.call, bugged.root, "role_pipeline", GOAL, TEAM, person=bugged.approve)
@@ -55,6 +56,7 @@ def test_the_team_works_from_requirements_to_an_approved_release(bugged: Playgro
     assert bugged.problems(played.run) == []
 
 
+@pytest.mark.requirement("S4-04")
 @pytest.mark.parametrize(
     ("phase", "bad"),
     [("qa", Work(report("qa", "fail"))), pytest.param("sec", Work(HIGH), marks=whole_only)],

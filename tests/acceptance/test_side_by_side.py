@@ -84,7 +84,7 @@ def test_phases_whose_gates_read_the_files_have_them_one_after_the_other(play: M
         done = submit(other, run, "right")
 
     assert (refused["error"]["code"], still_refused["error"]["code"]) == ("leased", "leased")
-    assert begun["ok"]
+    assert begun["ok"], begun
     assert done["run_state"] == "completed"
     assert event_types(playground, run, "left").count("GateJudged") == 1
     assert "TreeChanged" not in event_types(playground, run)

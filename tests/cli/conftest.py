@@ -2,14 +2,29 @@
 
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.scene import OK, PIN, TEMPLATES, Clock, Terminal
 from wfe_mcp.cli.app import main
+
+SHOWN = 3
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what was typed last and what came back: most asserts look at the exit code alone."""
+    report = yield
+    terminal: object = getattr(item, "funcargs", {}).get("empty")
+    if report.failed and isinstance(terminal, Terminal):
+        for words, said in terminal.typed[-SHOWN:]:
+            report.sections.append((f"$ wfe-mcp {shlex.join(words)}   → {said.code}", said.out + said.err))
+    return report
+
 
 CHEAP = {"n": 2, "r": 8, "p": 1}
 """What a PIN costs in tests: nothing. In use it is 50 ms, on purpose."""

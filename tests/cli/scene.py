@@ -87,6 +87,8 @@ class Terminal:
     database: Path
     clock: Clock
     capture: pytest.CaptureFixture[str]
+    typed: list[tuple[tuple[str, ...], Said]] = field(default_factory=list[tuple[tuple[str, ...], Said]])
+    """Every command and how it ended; the last ones are shown when a test fails."""
 
     def __call__(self, *words: str, pin: str | bytes | None = None) -> Said:
         self.capture.readouterr()
@@ -102,7 +104,8 @@ class Terminal:
             if readable is not None:
                 os.close(readable)
         found = self.capture.readouterr()
-        return Said(code, found.out, found.err)
+        self.typed.append((words, Said(code, found.out, found.err)))
+        return self.typed[-1][1]
 
     def json(self, *words: str, pin: str | None = None) -> Said:
         return self(*words, "--json", pin=pin)

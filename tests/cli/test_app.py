@@ -32,6 +32,7 @@ def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": HERE} | dict(more)
 
 
+@pytest.mark.requirement("S0-53")
 @pytest.mark.parametrize("words", [name for name, _ in COMMANDS])
 def test_every_command_has_help_and_takes_json_and_project(empty: Terminal, words: str) -> None:
     said = empty(*words.split(), "--help")
@@ -47,6 +48,7 @@ def test_the_command_list_is_readable(empty: Terminal) -> None:
     assert [name for name, _ in COMMANDS if f"  {name.split()[0]} " not in said.out] == []
 
 
+@pytest.mark.requirement("S0-54")
 @pytest.mark.parametrize(
     "words",
     [[], ["bogus"], ["status", "--bogus"], ["submit", "r1"], ["list", "--limit", "many"], ["templates"], ["artifact", "x"]],
@@ -158,13 +160,14 @@ def test_a_bare_environment_is_enough(empty: Terminal) -> None:
     done = spawned("status", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["summary"] == "No run is open in this project."
-    assert spawned("bogus").returncode == 2
+    misused = spawned("bogus")
+    assert misused.returncode == 2, misused
 
 
 def test_text_that_the_terminal_cannot_show_ends_no_command(cli: Terminal) -> None:
     cli.start("note", "--title", "Grüße 👋")
     done = spawned("list", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0
+    assert done.returncode == 0, done
     assert r"Gr\xfc\xdfe" in done.stdout
 
 

@@ -119,6 +119,7 @@ def test_without_any_pin_the_way_to_one_is_named(empty: Terminal) -> None:
     assert "wfe-mcp init" in said.document["error"]["hint"]
 
 
+@pytest.mark.requirement("S0-34")
 def test_reject_sends_the_work_back_with_the_words(cli: Terminal, letter: str) -> None:
     answer = cli.json("reject", letter, "send", "--feedback", "Too short.", pin=PIN).document
     assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("running", 2)
@@ -216,7 +217,7 @@ def test_a_phase_that_is_being_worked_on_is_retried_without_a_pin(cli: Terminal)
     assert answer["data"]["phases"][0]["attempt"] == 3
 
 
-@pytest.mark.requirement("B-24")
+@pytest.mark.requirement("B-24", "S4-06")
 def test_force_accept_taints_the_run_for_all_to_see(cli: Terminal) -> None:
     run = cli.start("code")
     cli.hand_in(run, "build")
@@ -282,7 +283,7 @@ def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: 
             tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client_began))
         store.close()
         out, _ = client.communicate("go\n", timeout=30)
-    assert client.returncode == 1
+    assert client.returncode == 1, out
     assert '"code": "needs_human"' in out
     assert "another terminal" in out
     assert cli.state(letter) == "waiting"

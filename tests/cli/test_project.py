@@ -145,6 +145,7 @@ def test_templates_are_listed_with_where_they_come_from(cli: Terminal) -> None:
     assert "letter" not in cli("templates", "list", "bug").out
 
 
+@pytest.mark.requirement("S0-45")
 def test_a_template_is_shown_with_its_inputs_phases_and_gates(cli: Terminal) -> None:
     said = cli("templates", "show", "quick_fix").out
     for told in (
@@ -269,6 +270,7 @@ def test_doctor_finds_nothing_wrong_with_an_empty_folder(empty: Terminal) -> Non
     assert "problem" not in levels.values()
 
 
+@pytest.mark.requirement("S3-29")
 def test_doctor_names_what_stops_work(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
     config.write_text('autoo = 1\n[checks.test]\nargv = ["no-such-program"]\n[checks.own]\nargv = ["bin/check"]\n')

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 
 
@@ -48,7 +49,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
 @given(VALUES)
 def test_the_text_reads_back_as_the_value_and_has_no_other_spelling(value: object):
     text = canonical_json(value)

@@ -18,6 +18,7 @@ def test_the_codes_that_outside_checks_rely_on_come_first_and_in_order():
     assert list(CODES[: len(RELIED_ON)]) == RELIED_ON
 
 
+@pytest.mark.requirement("S1-32")
 def test_every_code_says_whose_turn_it_is_and_what_it_means():
     assert set(TURN) == set(CODES)
     assert {turn for turn, _ in TURN.values()} == {"agent", "human", "setup", "bug"}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from tests.core.plays import Quick, finish, played
+from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import replay
@@ -241,7 +242,7 @@ def test_a_fork_that_claims_what_its_origin_never_had_is_found():
 
 
 @pytest.mark.requirement("S1-22")
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_fork_at_any_event_continues_to_completion(seed: int, data: st.DataObject):
     scene = played(random.Random(seed))

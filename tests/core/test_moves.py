@@ -13,6 +13,7 @@ from inline_snapshot import snapshot
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from tests.core.test_flows import SYSTEM
+from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
@@ -36,7 +37,7 @@ def table(rows: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-@pytest.mark.requirement("B-01")
+@pytest.mark.requirement("B-01", "S1-18")
 def test_every_cell_of_the_attempt_table_is_as_reviewed():
     assert table(ATTEMPT_MOVES) == snapshot("""\
 awaiting / Approve: gating | ready | completed
@@ -107,7 +108,7 @@ skipped / rollback: rolled_back\
 """)
 
 
-@pytest.mark.requirement("B-01")
+@pytest.mark.requirement("B-01", "S0-02", "S0-04", "S2-10")
 def test_every_cell_of_the_run_table_is_as_reviewed():
     assert table(RUN_MOVES) == snapshot("""\
 blocked / AbandonRollback: blocked
@@ -394,7 +395,7 @@ class AnyRun(RuleBasedStateMachine):
 
 
 AnyRun.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

@@ -14,6 +14,7 @@ from tests.core.plays import finish, hopeful, played
 from tests.core.test_flows import SYSTEM
 from tests.core.test_recovery import mended
 from tests.core.test_replay import SPEC, any_move
+from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import replay
@@ -427,7 +428,7 @@ def test_a_rollback_after_one_that_was_abandoned_is_undone_alone():
 # Whatever happened
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 1_000_000))
 def test_two_hundred_runs_go_back_anywhere_and_on_and_undo_then_redo_is_the_identity(seed: int):
     dice = random.Random(seed)
@@ -443,7 +444,7 @@ def test_two_hundred_runs_go_back_anywhere_and_on_and_undo_then_redo_is_the_iden
             scene.give(move)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(seed=st.integers(0, 1_000_000), data=st.data())
 def test_a_run_that_went_back_anywhere_still_comes_to_its_end(seed: int, data: st.DataObject):
     scene = played(random.Random(seed))

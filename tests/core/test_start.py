@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.core.conftest import AGENT, HUMAN, NOW, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import RunStatus, VerdictKind
@@ -37,6 +39,7 @@ def test_a_phase_opens_when_all_it_needs_is_settled():
     assert scene.attempt("join").status == "ready"
 
 
+@pytest.mark.requirement("S1-13")
 def test_parallel_phases_run_side_by_side_up_to_max_parallel():
     scene = run_of(phase("a"), phase("b"), phase("c"), max_parallel=2)
     scene.start("a", "h1")

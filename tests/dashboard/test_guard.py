@@ -33,6 +33,7 @@ def test_the_names_of_this_machine_are_answered(browser: Browser, name: str) -> 
     assert browser.get("/").status == 200
 
 
+@pytest.mark.requirement("B-30")
 @pytest.mark.attack("a web page reaches the decision page through a name of its own (DNS rebinding)", "held", "T2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def test_no_name_at_all_is_refused(page: Page) -> None:
         assert raw.recv(12) == b"HTTP/1.1 421"
 
 
+@pytest.mark.requirement("B-30")
 @pytest.mark.attack("a web page or another port of this machine sends requests to the decision page", "held", "T2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ def test_a_form_of_another_page_decides_nothing_even_with_the_pin(
     assert browser.approve(request_id).status == 200, "and nothing of this locks the person out"
 
 
+@pytest.mark.requirement("B-30")
 @pytest.mark.attack("an agent fetches the decision page and answers it without the PIN", "held", "T2")
 def test_whoever_reads_the_page_without_the_pin_decides_nothing(
     scene: Scene, browser: Browser, request_id: str

@@ -82,6 +82,7 @@ def test_a_jump_whose_condition_fails_blocks_the_run(scene: Scene) -> None:
     assert scene.do(run, "plan").run_state == "blocked"
 
 
+@pytest.mark.requirement("S4-20")
 def test_too_many_iterations_block_the_run(scene: Scene) -> None:
     run = scene.start(phase("plan", next=[{"goto": "plan"}]), limits={"max_iterations": 2})
     scene.do(run, "plan")
@@ -331,6 +332,7 @@ def inputs(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": ["goal"], "properties": properties}
 
 
+@pytest.mark.requirement("S0-48")
 def test_faulty_inputs_are_named_under_inputs(scene: Scene) -> None:
     scene.define(phase("plan"), inputs=inputs(goal={"type": "string"}, size={"type": "integer", "default": 3}))
     no = refused(answers.start_run, scene.engine, AGENT, "drill", {"size": "x", "gaol": 1})

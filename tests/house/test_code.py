@@ -63,6 +63,41 @@ def test_every_promise_that_a_test_names_has_a_known_kind_of_id(root: Path) -> N
     assert [(path, id_) for path, id_ in named if not REQUIREMENT.fullmatch(id_)] == []
 
 
+def test_an_assert_about_the_end_of_a_program_or_call_shows_what_was_said(root: Path) -> None:
+    silent = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in (root / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert) and node.msg is None and shows_nothing(node.test)
+    ]
+
+    assert silent == [], "write `assert done.returncode == 0, done` and `assert answer['ok'], answer`"
+
+
+def shows_nothing(test: ast.expr) -> bool:
+    """Whether ``test`` looks at an exit code, or is an answer's ``ok``, and nothing else that was said."""
+    if isinstance(test, ast.Subscript):
+        return isinstance(test.slice, ast.Constant) and test.slice.value == "ok"
+    looked_at = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+    return "returncode" in looked_at and not {"stdout", "stderr"} & looked_at
+
+
+@pytest.mark.parametrize(
+    ("written", "silent"),
+    [
+        ("assert done.returncode == 0", True),
+        ("assert run(words).returncode in {0, 1}", True),
+        ("assert (done.returncode, done.stderr) == (0, '')", False),
+        ("assert answer['ok']", True),
+        ("assert answer['data']", False),
+    ],
+)
+def test_a_silent_assert_is_known(written: str, silent: bool) -> None:
+    node = ast.parse(written).body[0]
+    assert isinstance(node, ast.Assert)
+    assert shows_nothing(node.test) is silent
+
+
 def requirement_arguments(tree: ast.Module) -> list[str]:
     """What stands in the parentheses of each ``pytest.mark.requirement(…)``, as written."""
     return [

@@ -69,7 +69,7 @@ def lives(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.requirement("B-21")
+@pytest.mark.requirement("B-21", "S1-34")
 @pytest.mark.requirement("B-27")
 def test_the_job_of_a_killed_process_is_done_by_the_next_one(scene: Scene, tmp_path: Path) -> None:
     job = scene.enqueue("endless")

@@ -85,7 +85,7 @@ def test_the_server_runs_the_tests_whatever_the_artifact_says(bugged: Playground
         told = agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF)
         assert told["error"]["code"] == "gate_failed", "there is no such test"
         bugged.write(SHOWN)
-        assert agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF)["ok"]
+        assert (answer := agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF))["ok"], answer
         agent.call("start_phase", run=run)
         claimed = CHANGE | {"tests": {"passed": 100, "failed": 0}, "verified": True}
         told = agent.call("submit_artifact", run=run, phase="fix", artifact=claimed)
@@ -263,7 +263,7 @@ def signed(agent: Any, project: Playground) -> str:
     run: str = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
     agent.call("start_phase", run=run)
     project.write(SHOWN)
-    assert agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF)["ok"]
+    assert (answer := agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF))["ok"], answer
     agent.call("start_phase", run=run)
     project.write(FIXED)
     told = agent.call("submit_artifact", run=run, phase="fix", artifact=CHANGE)

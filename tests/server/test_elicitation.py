@@ -65,7 +65,7 @@ async def test_a_form_can_say_no(connect: Connect) -> None:
         await submitted(agent, run, "asked")
         rejected = await call(agent, "approve", run=run, phase="asked")
 
-    assert rejected["ok"]
+    assert rejected["ok"], rejected
     assert rejected["summary"].startswith("asked: rejected")
 
 

@@ -55,7 +55,7 @@ async def test_null_for_an_optional_argument_is_the_same_as_leaving_it_out(conne
         run = await drill(agent, title=None, idempotency_key=None, auto=None)
         found = await call(agent, "status", run=run, wait_s=None, detail=None)
 
-    assert found["ok"]
+    assert found["ok"], found
 
 
 async def test_text_that_looks_like_json_stays_text(connect: Connect) -> None:

@@ -36,7 +36,7 @@ class Folders:
 async def served_root(place: ProjectSession, era: str, folders: Folders | None) -> Path:
     """The project in which the server answers after one call."""
     async with Client(WfeServer(place), mode=era, list_roots_callback=folders) as agent:
-        assert (await call(agent, "list_templates"))["ok"]
+        assert (answer := await call(agent, "list_templates"))["ok"], answer
         await call(agent, "status")
         return (await place.engine()).root
 
@@ -94,7 +94,7 @@ async def test_a_named_folder_that_is_not_there_is_told_by_every_call_until_it_i
 
     assert first["error"]["code"] == "bad_argument"
     assert str(missing) in first["error"]["message"]
-    assert second["ok"]
+    assert second["ok"], second
 
 
 async def test_a_server_is_registered_while_it_works_and_forgotten_when_it_ends(house: House) -> None:

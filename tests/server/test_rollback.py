@@ -30,7 +30,7 @@ async def test_an_agent_takes_its_own_work_back_with_the_files(connect: Connect,
         begun = await call(agent, "start_phase", run=run, phase="plan")
         assert begun["data"]["attempt"] == 2
         back = await call(agent, "rollback", run=run, to=found["data"]["files"]["before"], files=False)
-        assert back["ok"]
+        assert back["ok"], back
         assert not (house.root / "made.txt").exists()
 
 
@@ -49,7 +49,7 @@ async def test_an_agent_records_a_moment_and_comes_back_to_it(connect: Connect, 
         assert no["error"]["code"] == "conflict"
         assert no["data"]["paths"] == ["made.txt"]
         await call(agent, "control_run", run=run, action="checkpoint")
-        assert (await call(agent, "rollback", run=run, to=name))["ok"]
+        assert (answer := await call(agent, "rollback", run=run, to=name))["ok"], answer
         assert (house.root / "made.txt").read_text() == "made\n"
 
 

@@ -82,7 +82,7 @@ def test_a_handshake_client_is_served_through_bad_lines_and_an_end_by_signal(hou
         early = [child.read() for _ in range(4)]
         assert early[0]["error"]["code"] == -32700
         assert [answer["id"] for answer in early] == [None, hello, tools, status]
-        assert early[3]["result"]["structuredContent"]["ok"]
+        assert (answer := early[3]["result"]["structuredContent"])["ok"], answer
 
         # The same once it is there.
         child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"n": NaN}}')
@@ -110,7 +110,7 @@ def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> N
         answers = {answer["id"]: answer["result"] for answer in (child.read() for _ in asked)}
 
         assert answers[asked[1]] == answers[asked[4]]
-        assert answers[asked[2]]["structuredContent"]["ok"]
+        assert (answer := answers[asked[2]]["structuredContent"])["ok"], answer
         assert answers[asked[3]]["structuredContent"]["error"]["code"] == "bad_argument"
         assert child.end() == 0
 

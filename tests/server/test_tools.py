@@ -30,7 +30,7 @@ async def test_a_saved_template_waits_for_a_person_before_a_run_starts_from_it(c
         started = await call(agent, "start_run", template="saved")
         wrong = await call(agent, "save_template", definition={**made, "phases": []})
 
-    assert tried["ok"]
+    assert tried["ok"], tried
     assert saved["next"][0] == {"tool": "list_templates", "args": {"name": "saved@1"}, "why": "the stored version"}
     assert started["error"]["code"] == "needs_trust"
     assert [each["path"] for each in wrong["error"]["details"]] == ["/phases"]

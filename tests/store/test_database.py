@@ -1,6 +1,7 @@
 """A store opens on a file it can keep everything in, or says why not and what to do."""
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Generator
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import exc
+from sqlalchemy import exc, text
 
 from tests.store.scene import NOW, PLAN, Clock, add_plan, create, raw
 from wfe_mcp import store as package
@@ -26,7 +27,7 @@ def refusal(url: str, clock: Clock) -> Refused:
     return refused.value
 
 
-@pytest.mark.requirement("B-17")
+@pytest.mark.requirement("B-17", "S2-17")
 @pytest.mark.parametrize(
     "url",
     [
@@ -335,3 +336,44 @@ def test_the_package_offers_the_store_and_nothing_else() -> None:
     assert package.__all__ == ["Store", "Tx"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = package.nothing  # pyright: ignore[reportAttributeAccessIssue] - that is the point
+
+
+DURABILITY = """
+import sys
+from datetime import UTC, datetime
+from wfe_mcp.store import Store
+store = Store.open(sys.argv[1], clock=lambda: datetime.now(UTC))
+with store.tx() as tx, store.read() as reading:
+    print(*(each._connection.exec_driver_sql("PRAGMA synchronous").scalar_one() for each in (tx, reading)))
+store.close()
+"""
+
+
+def test_a_commit_waits_for_the_disk_unless_a_test_asks_otherwise(url: str, clock: Clock) -> None:
+    """In this process tests/conftest.py asks otherwise, so another one is asked for what everybody gets."""
+    child = subprocess.run([sys.executable, "-c", DURABILITY, url], capture_output=True, text=True, check=False)
+    store = Store.open(url, clock=clock, durable=False)
+    with store.tx() as tx:
+        here = tx._connection.exec_driver_sql("PRAGMA synchronous").scalar_one()  # pyright: ignore[reportPrivateUsage] - no public way to a PRAGMA
+    store.close()
+
+    assert (child.stdout.split(), here) == (["2", "2"], 0), child.stderr
+
+
+def test_stores_of_one_process_share_what_they_compiled(tmp_path: Path, clock: Clock) -> None:
+    first, second = (
+        sqlite.make_engine(tmp_path / name, sqlite.driver(), reads_only=False, durable=False) for name in "ab"
+    )
+    question = text("SELECT 1")
+    caches = [engine.get_execution_options()["compiled_cache"] for engine in (first, second)]
+    with first.connect() as connection:
+        connection.execute(question)
+    before = len(caches[0])
+    with second.connect() as connection:
+        connection.execute(question)
+    first.dispose()
+    second.dispose()
+
+    assert caches[0] is caches[1]
+    assert first.dialect is second.dialect
+    assert len(caches[0]) == before

@@ -47,6 +47,7 @@ def ended_well(processes: list[BaseProcess]) -> bool:
     return [process.exitcode for process in processes] == [0] * len(processes)
 
 
+@pytest.mark.requirement("S1-34")
 def test_six_processes_that_start_at_once_on_a_fresh_file_all_start(start: Start, url: str, clock: Clock) -> None:
     together = CONTEXT.Barrier(6)
     assert ended_well([start(writers.create_runs, url, f"p{number}", 1, together) for number in range(6)])
@@ -57,6 +58,7 @@ def test_six_processes_that_start_at_once_on_a_fresh_file_all_start(start: Start
     store.close()
 
 
+@pytest.mark.requirement("S1-30")
 def test_eight_processes_that_create_fifty_runs_each_lose_none(start: Start, url: str, clock: Clock) -> None:
     together = CONTEXT.Barrier(8)
     assert ended_well([start(writers.create_runs, url, f"p{number}", 50, together) for number in range(8)])
@@ -87,7 +89,7 @@ def test_four_workers_share_the_jobs_without_a_job_given_out_twice(start: Start,
     assert sorted(claimed) == sorted(jobs)
 
 
-@pytest.mark.requirement("B-02")
+@pytest.mark.requirement("B-02", "S0-07")
 def test_a_killed_writer_leaves_whole_steps_and_every_acknowledged_one(start: Start, url: str, clock: Clock) -> None:
     acknowledged: set[str] = set()
     for round_ in range(4):

@@ -26,6 +26,7 @@ def version(tx: Tx, version: str, *, name: str = "tiny", title: str = "", source
     )
 
 
+@pytest.mark.requirement("S2-22")
 def test_a_kept_version_is_found_by_name_and_by_content(store: Store) -> None:
     with store.tx() as tx:
         first = tx.save_template(version(tx, "1.0.0"))
@@ -66,6 +67,7 @@ def test_keeping_the_same_content_again_changes_nothing(store: Store) -> None:
         assert len(tx.templates(tx.project_id("/p/.git", "/p"))) == 1
 
 
+@pytest.mark.requirement("S2-22")
 def test_other_content_under_a_kept_version_is_refused(store: Store) -> None:
     with store.tx() as tx:
         tx.save_template(version(tx, "1.0.0"))

@@ -61,19 +61,46 @@ class Outside:
         ).splitlines()
 
 
+class ToolServers:
+    """The servers of a session of tests: each is started once, and works for the test that ``serve`` was called by."""
+
+    def __init__(self) -> None:
+        self._place = Path()
+        self._ports: dict[str, int] = {}
+        self._running = ExitStack()
+
+    def open(self, folder: Path) -> None:
+        """Where the servers are told which test is running."""
+        self._place = folder / "place"
+
+    def serve(self, folder: Path, name: str) -> str:
+        """The origin of server ``name``, which from now on works in ``folder``."""
+        self._place.write_text(str(folder), encoding="utf-8")
+        if name not in self._ports:
+            port = self._running.enter_context(_running(self._place, name))
+            assert _answers(port), f"the server {name} did not start"
+            self._ports[name] = port
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def close(self) -> None:
+        self._running.close()
+
+
+TOOL_SERVERS = ToolServers()
+"""To start one takes longer than most plays; the session's fixture opens and closes them."""
+
+
 @contextmanager
 def reach(project: Playground, *names: str) -> Generator[Outside]:
     """The servers ``names`` run, and the project's configuration, trusted, knows where."""
     outside = Outside(project)
-    with ExitStack() as stack:
-        ports = {name: stack.enter_context(_running(outside.folder, name)) for name in names}
-        origins = {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if _answers(port)}
-        tables = "".join(f'\n[mcp_servers.{name}]\nurl = "{origin}/mcp"\n' for name, origin in origins.items())
-        config = project.root / ".wfe" / "config.toml"
-        before = config.read_text(encoding="utf-8")
-        config.write_text(f"{before}{tables}\n[http]\nallow = {json.dumps([*origins.values()])}\n", encoding="utf-8")
-        project.trust()
-        yield outside
+    origins = {name: TOOL_SERVERS.serve(outside.folder, name) for name in names}
+    tables = "".join(f'\n[mcp_servers.{name}]\nurl = "{origin}/mcp"\n' for name, origin in origins.items())
+    config = project.root / ".wfe" / "config.toml"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(f"{before}{tables}\n[http]\nallow = {json.dumps([*origins.values()])}\n", encoding="utf-8")
+    project.trust()
+    yield outside
 
 
 class Committer:
@@ -102,12 +129,12 @@ class Committer:
 
 
 @contextmanager
-def _running(folder: Path, name: str) -> Generator[int]:
+def _running(place: Path, name: str) -> Generator[int]:
     """The port of a server that has been started."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    argv = [sys.executable, str(SERVERS), str(folder), name, str(port)]
+    argv = [sys.executable, str(SERVERS), str(place), name, str(port)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         try:
             yield port
@@ -116,7 +143,7 @@ def _running(folder: Path, name: str) -> Generator[int]:
 
 
 def _answers(port: int) -> bool:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -174,6 +174,7 @@ def test_a_project_with_what_it_requires_can_start_it_and_one_without_is_told(na
     assert {fault.path.rsplit("/", 1)[1] for fault in missing.errors} <= {"check", "tool"}
 
 
+@pytest.mark.requirement("S3-17")
 @pytest.mark.parametrize(("name", "each"), all_phases())
 def test_a_prompt_says_role_inputs_done_example_and_what_to_do_on_failure(name: str, each: dict[str, Any]) -> None:
     assert re.findall(r"^## (.+)$", each["prompt"], re.MULTILINE) == SECTIONS

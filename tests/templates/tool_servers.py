@@ -1,7 +1,8 @@
 """The MCP servers that the shipped templates call: their tools, with the parameters and answers of the real ones.
 
-python tool_servers.py FOLDER NAME PORT        NAME: github, deploy or observability
+python tool_servers.py PLACE NAME PORT        NAME: github, deploy or observability
 
+The file ``PLACE`` names the folder of the test that is running, so that one server serves a whole session of tests.
 ``FOLDER/answers.json`` says what each tool answers, per call in order (the last one again and again): ``{"error": …}`` is
 the tool's no. Each call becomes a line of ``FOLDER/calls.jsonl``. ``FOLDER/remote.git`` is the repository behind github.
 """
@@ -16,9 +17,13 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, TextContent
 
-FOLDER, NAME, PORT = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-CALLS, REMOTE = FOLDER / "calls.jsonl", FOLDER / "remote.git"
+PLACE, NAME, PORT = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 server = MCPServer(NAME, version="1")
+
+
+def folder() -> Path:
+    """The folder of the test that is running."""
+    return Path(PLACE.read_text(encoding="utf-8"))
 
 
 def answered(tool: str, seen: dict[str, Any], usual: object) -> CallToolResult:
@@ -35,10 +40,11 @@ def answer_to(tool: str, seen: dict[str, Any], usual: object) -> object:
     """What the test says that ``tool`` answers to this call, else ``usual``."""
     name = ".".join(part for part in (tool, seen.get("method")) if part)
     given = {key: value for key, value in seen.items() if value is not None}
-    with CALLS.open("a", encoding="utf-8") as file:
+    seen_so_far = folder() / "calls.jsonl"
+    with seen_so_far.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"tool": name} | {key: value for key, value in given.items() if key != "method"}) + "\n")
-    calls = [json.loads(line)["tool"] for line in CALLS.read_text(encoding="utf-8").splitlines()]
-    answers: list[Any] = json.loads((FOLDER / "answers.json").read_text(encoding="utf-8")).get(name, [usual])
+    calls = [json.loads(line)["tool"] for line in seen_so_far.read_text(encoding="utf-8").splitlines()]
+    answers: list[Any] = json.loads((folder() / "answers.json").read_text(encoding="utf-8")).get(name, [usual])
     answer: Any = answers[min(calls.count(name), len(answers)) - 1]
     refused = cast("dict[str, Any]", answer).get("error") if isinstance(answer, dict) else None
     if refused:
@@ -47,7 +53,7 @@ def answer_to(tool: str, seen: dict[str, Any], usual: object) -> object:
 
 
 def git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=REMOTE, capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *arguments], cwd=folder() / "remote.git", capture_output=True, text=True, check=False)
     if done.returncode:
         raise ToolError(f"git {arguments[0]}: {done.stderr.strip()}")
     return done.stdout.strip()

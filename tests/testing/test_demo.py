@@ -91,7 +91,7 @@ def test_every_fault_of_a_refusal_is_on_the_stage():
     ]  # fmt: skip
 
 
-@pytest.mark.requirement("B-12")
+@pytest.mark.requirement("B-12", "S0-58")
 def test_the_documented_command_plays_the_demo_where_nothing_is_set_up(tmp_path: Path):
     """The set-up half of the README's line is run by scripts/check.py; here its words, in an empty home and folder."""
     readme = Path(__file__).parents[2] / "README.md"

@@ -95,7 +95,7 @@ def _people(scene: Scene, run: str, dice: random.Random) -> None:
         assert no.code != "internal"
 
 
-@pytest.mark.requirement("B-09")
+@pytest.mark.requirement("B-09", "S0-10")
 @pytest.mark.parametrize("seed", range(8))
 def test_every_offered_call_is_legal_wherever_a_run_may_be(scene: Scene, seed: int) -> None:
     dice = random.Random(seed)

@@ -310,7 +310,7 @@ def test_a_check_step_needs_the_projects_check(design: Document) -> None:
     assert [path for path, _ in told(design, project)] == ["/phases/2/steps/0/check"]
 
 
-@pytest.mark.requirement("B-18")
+@pytest.mark.requirement("B-18", "S2-27")
 def test_a_tool_that_a_reachable_server_does_not_have_is_an_error_with_the_nearest_name(design: Document) -> None:
     have = (frozenset({"test"}), frozenset({"second"}), frozenset({"github"}))
 

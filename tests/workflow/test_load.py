@@ -114,6 +114,7 @@ def test_a_template_that_is_not_there_is_unknown(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nothing").code == "unknown_template"
 
 
+@pytest.mark.requirement("S1-16")
 def test_a_template_in_the_right_form_is_parsed(plain: Document) -> None:
     template = parse(plain)
 
@@ -121,6 +122,7 @@ def test_a_template_in_the_right_form_is_parsed(plain: Document) -> None:
     assert template.limits.max_invalid == 5
 
 
+@pytest.mark.requirement("S2-30")
 def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
     plain["phases"][0]["title"] = 5
     plain["phases"][1]["skip"] = "humam"

@@ -67,7 +67,9 @@ class Tx(
 class Store:
     """The database of one user. Safe to use from several threads."""
 
-    def __init__(self, path: Path, journal_mode: str, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, path: Path, journal_mode: str, clock: Callable[[], datetime], new_id: Callable[[], str], *, durable: bool
+    ) -> None:
         library = sqlite.driver()
         self._path = path
         self._journal_mode = journal_mode
@@ -77,8 +79,8 @@ class Store:
         self._caches = Caches()
         self._writing = threading.Lock()
         self._watching = threading.Lock()
-        self._write_engine = sqlite.make_engine(path, library, reads_only=False)
-        self._read_engine = sqlite.make_engine(path, library, reads_only=True)
+        self._write_engine = sqlite.make_engine(path, library, reads_only=False, durable=durable)
+        self._read_engine = sqlite.make_engine(path, library, reads_only=True, durable=durable)
         self.settings_listeners: list[Callable[[], object]] = []
         """Told after the commit of a transaction that changed what people set."""
         self._writer: Connection | None = None
@@ -86,13 +88,21 @@ class Store:
 
     @classmethod
     def open(
-        cls, url: str, *, clock: Callable[[], datetime], new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+        cls,
+        url: str,
+        *,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        durable: bool = True,
     ) -> "Store":
-        """The store at ``url``, made or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``."""
+        """The store at ``url``, made or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``.
+
+        ``durable=False`` is for tests: a commit does not wait for the disk (``sqlite.py``, rule 3).
+        """
         path = sqlite.database_file(url)
         sqlite.make_file(path)
         with sqlite.refusals(path):
-            store = cls(path, sqlite.choose_journal(path, sqlite.driver()), clock, new_id)
+            store = cls(path, sqlite.choose_journal(path, sqlite.driver()), clock, new_id, durable=durable)
             try:
                 store._bring_to_head()
                 store._look_for_fts5()

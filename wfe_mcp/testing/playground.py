@@ -40,6 +40,7 @@ _KEPT = (
 )  # fmt: skip
 
 _IGNORED = "__pycache__/\n.pytest_cache/\n"
+_IDENTITY = "[user]\n\tname = Playground\n\temail = playground@example.com\n"
 
 
 class Playground:
@@ -70,8 +71,8 @@ class Playground:
         self.root.mkdir()
         self.write({".gitignore": _IGNORED, **(files or {})})
         self.git("init", "-q", "--template=")
-        self.git("config", "user.name", "Playground")
-        self.git("config", "user.email", "playground@example.com")
+        with (self.root / ".git" / "config").open("a", encoding="utf-8") as config:  # git config starts two processes
+            config.write(_IDENTITY)
         self.git("add", ".")
         self.git("commit", "-q", "-m", "As it begins")
         write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})

@@ -36,6 +36,7 @@ def test_without_servers_that_is_said(cli: Terminal) -> None:
     assert (said.code, said.document["summary"]) == (0, "No trusted MCP server is configured.")
 
 
+@pytest.mark.requirement("S2-25")
 def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> None:
     with_stub(cli, stub)
     configure(cli, BROKEN, trusted=False)

@@ -125,7 +125,7 @@ def test_a_model_that_cannot_be_asked_is_told_on_standard_error(
     assert "ANTHROPIC_API_KEY" in said.err
 
 
-@pytest.mark.requirement("S0-33")
+@pytest.mark.requirement("S0-33", "S0-08")
 @pytest.mark.requirement("B-06")
 def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Terminal, models: Models) -> None:
     models(opinion("fail", findings=[FINDING]))

@@ -178,7 +178,7 @@ def test_a_server_on_this_machine_is_found_and_added_by_its_name(
         said = cli.json("providers", "add", "lm-studio")
         assert (said.code, said.data["models"]) == (0, ["qwen3"])
         assert (line(cli, "lm-studio")["kind"], line(cli, "lm-studio")["key"]) == ("openai-compatible", "")
-        assert cli.json("providers", "test", "lm-studio/qwen3").data["tried"]["ok"]
+        assert (answer := cli.json("providers", "test", "lm-studio/qwen3").data["tried"])["ok"], answer
 
 
 def test_a_name_that_means_nothing_here_asks_for_its_kind(cli: Terminal) -> None:

@@ -62,7 +62,7 @@ def test_the_same_key_starts_the_same_run_once(cli: Terminal) -> None:
     assert cli.json("start", "letter", "--key", "k").refusal == "conflict"
 
 
-@pytest.mark.requirement("B-09")
+@pytest.mark.requirement("B-09", "S3-24")
 def test_status_says_where_we_are_who_is_waited_for_and_what_comes_next(cli: Terminal) -> None:
     run = cli.start("letter")
     cli.hand_in(run, "draft")
@@ -130,7 +130,7 @@ def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
     assert f"more: --cursor {runs[3]}" in cli("list", "--limit", "2", "--cursor", first["cursor"]).out
 
 
-@pytest.mark.requirement("B-11")
+@pytest.mark.requirement("B-11", "S0-55")
 def test_list_filters_before_it_limits(cli: Terminal) -> None:
     old = cli.start("note")
     cli("cancel", old, "--reason", "not needed")
@@ -246,6 +246,7 @@ def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> Non
     assert f"run {run}: completed" in said.out
 
 
+@pytest.mark.requirement("S0-51")
 def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     run = cli.start("note")
     cli.hand_in(run, "draft")
@@ -284,6 +285,7 @@ def test_show_tells_every_try_its_evidence_and_who_decided(cli: Terminal) -> Non
         assert told in text
 
 
+@pytest.mark.requirement("S0-09")
 def test_a_run_is_paused_and_cancelled_without_a_pin(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli("pause", run, "--reason", "lunch").out.startswith("pause: ")

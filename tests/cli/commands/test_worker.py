@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_no_server_alive_and_the_worker_ends_when_told(projec
         until(lambda: state(project, run) == "completed")
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 0, out
     assert json.loads(out)["data"] == {"handed_back": 0}
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_hands_the_jobs_back_at_once_and_leaves_no_process(project: Playg
         child = job(project, run).child_pid
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
-    assert (process.returncode, json.loads(out)["data"]) == (0, {"handed_back": 1})
+    assert (process.returncode, json.loads(out)["data"]) == (0, {"handed_back": 1}), out
     found = job(project, run)
     assert (found.status, found.lease_owner) == (JobStatus.QUEUED, None)
     assert child is not None and started_at(child) is None

@@ -256,7 +256,7 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
     assert scene.events(run) == seen
 
 
-@pytest.mark.requirement("B-22")
+@pytest.mark.requirement("B-22", "S4-03")
 def test_evidence_of_an_earlier_iteration_never_passes_a_later_one(scene: Scene) -> None:
     scene.check("once", "import pathlib; p = pathlib.Path('ignored'); p.mkdir()")
     back = [{"if": "${run.iteration == 1}", "goto": "plan"}]

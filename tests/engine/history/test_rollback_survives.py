@@ -298,7 +298,8 @@ def test_a_claim_that_was_killed_leaves_at_worst_files_that_nobody_names(scene: 
     scene.trust_config()
     run = scene.start(phase("plan"))
     words = [sys.executable, "-c", KILLED_CLAIM, str(scene.root), str(scene.store.path), run]
-    assert subprocess.run(words, capture_output=True, check=False, timeout=120).returncode == 9
+    killed = subprocess.run(words, capture_output=True, check=False, timeout=120)
+    assert killed.returncode == 9, killed
     assert len(kept(scene.root, run)) == 1
     assert scene.attempt(run, "plan").status is AttemptStatus.READY
     with scene.store.read() as tx:

@@ -42,6 +42,7 @@ def test_a_failed_call_keeps_its_fault_and_what_it_used_all_the_same(scene: Scen
     assert (ended.requests, ended.input_tokens) == (1, 7)
 
 
+@pytest.mark.requirement("S2-25")
 def test_a_model_without_a_known_price_counts_its_tokens_only(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     heard = listener(scene, job(scene, run))

@@ -65,6 +65,7 @@ def test_who_only_waits_for_a_lock_of_another_run_waits_and_is_told_why(scene: S
     assert told(scene.status(second)) == [("start_phase", "a")]
 
 
+@pytest.mark.requirement("S2-20")
 def test_a_lock_dies_with_the_process_that_held_it(scene: Scene) -> None:
     neighbour, other = scene.neighbour()
     first = scene.start(alone("a", "db"), name="one")

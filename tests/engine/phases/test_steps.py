@@ -134,6 +134,7 @@ def test_what_a_tool_says_is_data_and_never_an_expression(scene: Scene, stub: St
     assert "secret" not in prompt
 
 
+@pytest.mark.requirement("S2-11")
 def test_a_step_whose_condition_is_false_is_skipped_and_assigns_nothing(scene: Scene) -> None:
     run = scene.start(
         steps(
@@ -252,6 +253,7 @@ def test_a_key_of_another_call_is_a_fault(scene: Scene) -> None:
     assert "the idempotency key 'k' is that of step 'set' (builtin set)" in scene.attempt(run, "ci").reason
 
 
+@pytest.mark.requirement("S2-11")
 def test_with_continue_on_error_the_next_step_runs(scene: Scene) -> None:
     failing = {
         "id": "fail",

@@ -88,7 +88,7 @@ def test_while_a_person_is_asked_the_same_bytes_get_the_current_answer_and_other
     assert scene.submit(run, "plan", OTHER).data["attempt"] == 2
 
 
-@pytest.mark.requirement("B-21")
+@pytest.mark.requirement("B-21", "S3-15")
 def test_a_live_holder_keeps_its_phase_and_a_dead_one_loses_it_at_once(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     neighbour, other = scene.neighbour()
@@ -278,7 +278,7 @@ def test_a_bundle_is_written_whole_into_the_folder_of_the_template(scene: Scene)
     assert {file.name for file in (scene.root / "out" / "web").iterdir()} == {"a.txt", "b.txt"}
 
 
-@pytest.mark.requirement("B-02")
+@pytest.mark.requirement("B-02", "S0-25")
 def test_a_bundle_with_one_bad_path_writes_nothing_and_stores_nothing(scene: Scene) -> None:
     run = scene.start(phase("make", output={**BUNDLE, "write_to": "app.py"}))
     scene.begin(run)

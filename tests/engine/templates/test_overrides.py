@@ -33,7 +33,7 @@ def test_approver_skip_asks_nobody(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan", approval()), approver="skip"), "plan").state == "completed"
 
 
-@pytest.mark.requirement("B-08", "S0-35")
+@pytest.mark.requirement("B-08", "S0-35", "S0-29")
 def test_approver_human_asks_a_person(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan"), approver="human"), "plan").state == "awaiting"
 
@@ -77,6 +77,7 @@ def test_allow_rewrite_without_an_opinion_gate_is_refused(scene: Scene) -> None:
     assert (no.code, no.details[0].path) == ("invalid_template", "/templates/drill/phases/plan/allow_rewrite")
 
 
+@pytest.mark.requirement("S2-15")
 def test_what_is_configured_is_frozen_into_the_run(scene: Scene) -> None:
     run = configured(scene, phase("plan", PICKY), phase("build"), max_retries=0)
     configure(scene, "")

@@ -150,6 +150,7 @@ def test_each_version_is_trusted_by_itself(scene: Scene) -> None:
     assert start(scene, "tiny@2")
 
 
+@pytest.mark.requirement("S1-15")
 def test_a_clone_has_its_own_name_and_knows_its_parent(scene: Scene) -> None:
     cloned = versions.clone(scene.engine, "quick_fix", "my_fix")
     shipped = template_definition(scene.engine, "quick_fix")

@@ -21,6 +21,7 @@ def run(store: Store) -> None:
         create(tx, RUN)
 
 
+@pytest.mark.requirement("S0-12")
 def test_revisions_count_up_per_phase(store: Store) -> None:
     with store.tx() as tx:
         numbers = [add_plan(tx, RUN, "one"), add_plan(tx, RUN, "two"), add_plan(tx, RUN, "other", BUILD)]
@@ -33,6 +34,7 @@ def test_revisions_count_up_per_phase(store: Store) -> None:
     assert loaded.record.artifact_count == 3
 
 
+@pytest.mark.requirement("S0-12", "S1-19")
 def test_a_revision_is_read_with_its_content(store: Store) -> None:
     with store.tx() as tx:
         add_plan(tx, RUN, "eins — größer")
@@ -86,6 +88,7 @@ def test_a_huge_refused_submission_is_cut_and_says_how_long_it_was(store: Store)
     assert (len(added.raw), added.size_bytes) == (MAX_REFUSED_BYTES, MAX_REFUSED_BYTES + 5)
 
 
+@pytest.mark.requirement("S3-12")
 def test_evidence_is_found_by_run_phase_attempt_and_id(store: Store) -> None:
     def seen(name: str, phase: PhasePath, attempt: int) -> EvidenceRecord:
         return EvidenceRecord(

@@ -48,7 +48,7 @@ def test_an_unknown_run_is_none(store: Store) -> None:
         assert tx.run_revision(RunId("nobody")) == 0
 
 
-@pytest.mark.requirement("B-03")
+@pytest.mark.requirement("B-03", "S4-09")
 def test_each_step_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store, url: str) -> None:
     with store.tx() as tx:
         create(tx, RUN)
@@ -139,6 +139,7 @@ def test_an_ended_run_knows_when_it_ended_and_a_reopened_one_does_not(store: Sto
     assert (reopened.record.ended_at, reopened.record.updated_at) == (None, later + timedelta(microseconds=1))
 
 
+@pytest.mark.requirement("S2-20")
 def test_an_idempotency_key_leads_to_its_run_and_refuses_other_arguments(store: Store) -> None:
     with store.tx() as tx:
         new = new_run(tx, RUN, key="k")

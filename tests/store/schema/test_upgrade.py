@@ -128,7 +128,8 @@ def test_opening_a_file_that_is_up_to_date_does_not_load_alembic(url: str, store
         "import sys; from datetime import UTC, datetime; from wfe_mcp.store import Store;"
         f"Store.open({url!r}, clock=lambda: datetime.now(UTC)).close(); sys.exit('alembic' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
     assert store.health().revision == schema.HEAD
 
 

@@ -40,7 +40,7 @@ def test_a_child_process_follows_its_script_and_counts_over_the_lives_of_its_ask
     assert "first" in said[0]
     assert "second" in said[1]
     assert refused == [401, 404]
-    assert dead.returncode == 1  # it had no key
+    assert dead.returncode == 1, f"it had no key: {dead}"
     assert count == len(asked) == 5
     assert [each["status"] for each in asked] == [200, 200, 401, 404, 401]
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wfe_mcp.workspace.config.toml_tables import NotEditable, with_table, with_value, without_table, without_value
 
 MINE = '''\
@@ -113,7 +114,7 @@ VALUES = st.one_of(st.booleans(), st.integers(-5, 5), st.text("ab[]#='\"\n\\", m
 TABLES = st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(TABLES, NAMES, NAMES, VALUES)
 def test_whatever_is_there_only_what_was_meant_changes(
     tables: dict[str, dict[str, Any]], table: str, key: str, value: object

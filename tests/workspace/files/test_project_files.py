@@ -244,7 +244,7 @@ def test_one_impossible_path_leaves_everything_as_it_was(root: Path, outside: Pa
     assert [each.name for each in outside.iterdir()] == ["secret"]
 
 
-@pytest.mark.requirement("B-02")
+@pytest.mark.requirement("B-02", "S0-25")
 def test_a_rename_that_fails_half_way_is_undone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bundle(root, "out", {"a": "1", "b": "1", "gone": "1"})
     rename = staging.Staging._rename  # pyright: ignore[reportPrivateUsage] - the fault is put between two renames

@@ -75,7 +75,8 @@ def test_a_full_disk_refuses_a_checkpoint_and_changes_nothing(small_disk: Path) 
     assert "room" in refused.value.hint
     (small_disk / ".git/fill").unlink()
     assert files_of(small_disk) == before
-    assert subprocess.run(["git", "-C", str(small_disk), "fsck", "--strict"], capture_output=True).returncode == 0
+    looked = subprocess.run(["git", "-C", str(small_disk), "fsck", "--strict"], capture_output=True)
+    assert looked.returncode == 0, looked
     assert taken(small_disk).skipped == ()
 
 

@@ -1,0 +1,72 @@
+"""How the whole suite runs: where it writes, what it does not wait for, and how many examples a property gets.
+
+Rules:
+1. Nothing here changes what a test proves. Without a memory file system, and with ``durable=True``, all tests pass too.
+2. Temporary files live in memory where the system offers it (``/dev/shm``): commits, git and checkpoints wait for a disk
+   2 ms each time, some 200,000 times. ``--basetemp`` and ``PYTEST_DEBUG_TEMPROOT`` take precedence.
+3. Stores that this process opens do not wait for the disk (``durable=False``); those of child processes do.
+4. Properties get few examples on a developer's machine and many where ``CI`` is set, as ``.ci/run`` does.
+5. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from functools import partial
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 << 30
+"""A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
+
+if not os.environ.get("CI"):  # else Hypothesis loads its own profile: 100 examples, the same ones each time
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=25, print_blob=True)
+    hypothesis.settings.load_profile("quick")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    if config.option.basetemp is None and has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether tests can write and start programs in ``folder``, and have enough space there."""
+    if sys.platform == "win32" or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    facts = os.statvfs(folder)
+    return not facts.f_flag & os.ST_NOEXEC and facts.f_bavail * facts.f_frsize >= ROOM_BYTES
+
+
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays until the end: without it each full collection looks at a few million objects.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed child process shows what it said: ``check=True`` names its exit code only."""
+    report = yield
+    failed = call.excinfo.value if call.excinfo else None
+    if isinstance(failed, subprocess.CalledProcessError | subprocess.TimeoutExpired):
+        said = {"stdout": failed.stdout, "stderr": failed.stderr}
+        report.sections += [
+            (name, text if isinstance(text, str) else repr(text)) for name, text in said.items() if text
+        ]
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def not_durable() -> Iterator[None]:
+    from wfe_mcp.store import Store
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "open", partial(Store.open, durable=False))
+        yield
