@@ -1,4 +1,4 @@
-"""Which door was asked for? ``serve`` goes straight to the server: neither typer nor rich may cost it time."""
+"""The program ``wfe-mcp``. ``serve`` starts the server directly, without loading typer."""
 
 import sys
 

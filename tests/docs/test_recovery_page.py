@@ -39,5 +39,5 @@ def test_what_fails_is_mended_as_the_page_tells(root: Path, tmp_path: Path) -> N
     assert played.last["run_state"] == "completed"
     begun = [answer for tool, answer in played.steps if tool == "start_phase"]
     assert [answer["phase"] for answer in begun][-3:] == ["code[recovery-1].diagnose", "code[recovery-1].fix", "code"]
-    assert "The template demands" in begun[-3]["data"]["prompt"]
+    assert "Rule failed:" in begun[-3]["data"]["prompt"]
     assert "recovery-1" in json.dumps(begun[-1]["data"]["feedback"])

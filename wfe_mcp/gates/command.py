@@ -150,7 +150,8 @@ def _judged(facts: _Facts) -> Judgement:
         return failed(KIND, why, "find what hangs or is slow, mend it, then submit again.")
     faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
-        return passed(KIND, f"{shown} did what is expected: exit code {result.exit_code}{_counted(facts)}.")
+        ended = "passed" if result.exit_code == 0 else "failed, as this gate requires"
+        return passed(KIND, f"{shown} {ended} (exit {result.exit_code}){_counted(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     meaning = _PYTEST_EXITS.get(result.exit_code, "") if facts.argv != facts.check.argv else ""
     why = (

@@ -33,7 +33,7 @@ def judge_expr(gate: ExprGate, is_true: Callable[[str], bool]) -> Judgement:
         return passed(KIND, f"True: {condition}", data)
     return failed(
         KIND,
-        f"The template demands {condition}, and it is false.",
+        f"Rule failed: {condition}",
         "change the artifact so that it is true, then submit again.",
         data,
     )

@@ -51,7 +51,7 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
         ),
     ]
     if not reasons:
-        return passed(KIND, "The files are as the template demands.", data)
+        return passed(KIND, "All file rules hold.", data)
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", _next_step(absent, touched, strayed), data)
 
 

@@ -86,7 +86,7 @@ def test_what_a_phase_handed_in_is_asked_about_and_shown_with_what_the_gate_was_
 ) -> None:
     server = models()
     run = reviewed(cli, HUMAN)
-    assert cli("opinion", "show", run).out.strip() == "0 opinion(s)"
+    assert cli("opinion", "show", run).out.strip() == "0 opinions"
     cli.hand_in(run, "draft", "my careful words")
     said = cli.json("opinion", "ask", run[:8], "draft", "--reviewer", "second")
     assert (said.code, said.document["phase"], said.document["state"]) == (0, "draft", "awaiting")

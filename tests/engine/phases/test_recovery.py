@@ -44,7 +44,7 @@ def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt
     assert (found.waiting_on, told(found)) == ("agent", [("start_phase", f"{CODE}.diagnose")])
     assert "recovery-1 runs inside it" in str(found.data["blockers"])
     begun = scene.begin(run, f"{CODE}.diagnose")
-    assert "The template demands" in begun.data["prompt"]
+    assert "Rule failed:" in begun.data["prompt"]
     assert "bad" in begun.data["prompt"]
     assert "code" in str(begun.data["feedback"])
     scene.submit(run, f"{CODE}.diagnose")
