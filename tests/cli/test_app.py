@@ -256,7 +256,7 @@ def test_next_calls_are_told_as_one_types_them() -> None:
         (Next("control_run", {"run": "r1", "action": "auto_on"}), "wfe-mcp auto on r1"),
         (Next("status", {"run": "r1", "wait_s": 45}), "wfe-mcp watch r1"),
         (Next("retry_phase", {"run": "r1", "phase": "p"}), "wfe-mcp retry r1 p"),
-        (Next("skip_phase", {"run": "r1", "phase": "p"}), "wfe-mcp skip r1 p"),
+        (Next("skip_phase", {"run": "r1", "phase": "p"}), "wfe-mcp skip r1 p --reason TEXT"),
         (Next("start_run", {"template": "t"}), "wfe-mcp start t --inputs JSON"),
     )
     assert [command_line(move) for move, _ in calls] == [line for _, line in calls]

@@ -129,7 +129,7 @@ def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
     ]
     assert cli.json("artifact", "show", letter, "send", "--at", "2").refusal == "unknown_artifact"
     error = cli.json("artifact", "show", letter, "send", "--at", first, "--revision", "2").document["error"]
-    assert (error["code"], error["message"]) == ("unknown_artifact", f"send had no revision 2 at event {first} yet.")
+    assert (error["code"], error["message"]) == ("unknown_artifact", f"send had no revision 2 at event {first}.")
     assert error["hint"] == "Its newest one then was 1."
     assert (
         cli.json("artifact", "show", letter, "send", "--at", second, "--revision", "1").data["content"]["text"] == "one"

@@ -32,7 +32,7 @@ def test_status_shows_how_far_the_loop_is_and_what_to_type_next(cli: Terminal, w
     said = shown.out
     assert "build 0/2" in said
     assert "0/2 items" in said
-    assert shown.err == "Next: tell your agent: Continue with wfe.\n"
+    assert "You have nothing to do." in said, "the loop runs: the agent works on it"
     assert cli.json("status", walk).document["next"][0]["args"]["phase"] == "build[T-1].code"
 
 

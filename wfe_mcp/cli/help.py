@@ -32,23 +32,23 @@ class _PlainArgument(TyperArgument):
         return _AsTyped()
 
 
-def _plain(parameters: Any) -> list[Any]:
+def _plain(parameters: list[Any]) -> list[Any]:
     """``parameters``, those of texts and flags as plain ones."""
-    found: list[Any] = list(parameters or ())
-    for each in found:
+    for each in parameters:
         if getattr(getattr(each, "type_descriptor", None), "annotation", None) in {str, bool}:
             if isinstance(each, TyperOption):
                 each.__class__ = _PlainOption
             elif isinstance(each, TyperArgument):
                 each.__class__ = _PlainArgument
-    return found
+    return parameters
 
 
 class Command(TyperCommand):
     """A command whose texts and flags are taken as they were typed."""
 
-    def __init__(self, *words: Any, params: Sequence[Any] | None = None, **more: Any) -> None:
-        super().__init__(*words, params=_plain(params), **more)
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, ``--help`` too."""
+        return _plain(super().get_params(ctx))
 
 
 class Group(TyperGroup):
@@ -56,8 +56,9 @@ class Group(TyperGroup):
 
     page: str = ""
 
-    def __init__(self, *words: Any, params: Sequence[Any] | None = None, **more: Any) -> None:
-        super().__init__(*words, params=_plain(params), **more)
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, ``--help`` too."""
+        return _plain(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the page where there is one, else what typer writes."""

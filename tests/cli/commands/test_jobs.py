@@ -86,8 +86,8 @@ def test_a_job_is_shown_with_what_it_was_given_and_what_came_of_it(cli: Terminal
     ("words", "said"),
     [
         (["jobs", "show", "nope"], "This project has no job 'nope'."),
-        (["jobs", "cancel"], "Nothing is named to cancel."),
-        (["jobs", "list", "--status", "runing"], "'runing' is no status of a job."),
+        (["jobs", "cancel"], "No job is named."),
+        (["jobs", "list", "--status", "runing"], "'runing' is not a status of a job."),
         (["jobs", "list", "--queue", "lmm"], "There is no queue 'lmm'."),
     ],
 )
@@ -178,7 +178,7 @@ def test_stats_of_all_projects_count_the_others_too(cli: Terminal, engine: Engin
         tx.begin_call(NewCall(other, CallPurpose.TEST, "openai", "gpt-4o", reserved_usd=0.05))
     assert cli.json("stats").data["total"] == {"calls": 0, "cost_usd": 0}
     assert cli.json("stats", "--all").data["total"]["in_flight"] == 1
-    assert "up to $0.05 more" in cli("stats", "--all").out
+    assert "up to $0.05" in cli("stats", "--all").out
 
 
 def test_status_and_show_tell_what_a_run_has_spent_of_its_cap(cli: Terminal, engine: Engine) -> None:

@@ -146,7 +146,7 @@ def test_list_filters_before_it_limits(cli: Terminal) -> None:
 
 def test_list_names_what_it_does_not_understand(cli: Terminal) -> None:
     assert "Did you mean running?" in cli("list", "--status", "runing").err
-    assert "One of: pending" in cli("list", "--status", "zzz").err
+    assert "Next: one of: pending" in cli("list", "--status", "zzz").err
     assert cli("list", "--since", "yesterday").code == 2
     assert cli("list", "--limit", "10001").code == 2
 
@@ -157,7 +157,7 @@ def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) 
     said = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
     assert said.code == 1
     assert said.err.startswith("error: ") and "[gate_failed]" in said.err
-    assert "retry|skip|force-accept" in said.err
+    assert "a person decides now" in said.err
     (kept,) = cli.json("artifact", "show", run).data["artifacts"]
     assert (kept["revision"], kept["note"]) == (1, "trust me")
 
