@@ -66,5 +66,5 @@ def test_j7_an_artifact_is_compared_with_that_of_another_run(cli: Terminal, step
     assert (
         cli.json("artifact", "diff", other, "plan")
         .document["error"]["hint"]
-        .endswith("Name another run: --against RUN2")
+        .endswith("Name another run to compare with: --against RUN2")
     )

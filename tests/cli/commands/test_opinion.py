@@ -137,7 +137,7 @@ def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Termina
     assert cli.json(*asked, pin="wrong horse").refusal == "wrong_pin"
     said = cli.json(*asked, pin=PIN)
     assert (said.code, said.document["state"], said.document["run_state"]) == (0, "completed", "completed")
-    assert said.document["summary"].startswith("You overruled the opinion on draft")
+    assert said.document["summary"].startswith("Overruled the opinion on draft")
     assert "it misread the empty list" in cli("log", run).out
     assert cli("verify", run).code == 0
 
