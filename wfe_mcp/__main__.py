@@ -1,4 +1,4 @@
-"""The command ``wfe-mcp``. ``serve`` starts the server directly, without the import time of typer and rich."""
+"""The program ``wfe-mcp``. ``serve`` starts the server directly, without loading typer."""
 
 import sys
 

@@ -386,7 +386,7 @@ def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[T
     assert there.json("list", "--stale").data["runs"] == []
     assert there.json("cancel", "--stale").code == 0
     listed = there("list")
-    assert "waiting imported" in listed.out
+    assert "waiting (imported)" in listed.out
 
 
 def test_what_was_accepted_elsewhere_is_written_where_people_look(arrived: tuple[Terminal, str]) -> None:
@@ -546,7 +546,7 @@ def test_an_export_without_a_name_is_called_like_the_run(cli: Terminal) -> None:
     assert len(said.out.splitlines()) == 1, "it says nothing of where the run stands"
 
     assert said.code == 0
-    assert f"written to {run}.wfe.json" in said.out
+    assert f"to {run}.wfe.json" in said.out
     assert (cli.root / f"{run}.wfe.json").is_file()
 
 

@@ -51,8 +51,8 @@ def test_an_artifact_is_compared_with_an_attempt_a_part_or_itself(cli: Terminal,
     of = ("artifact", "diff", steps, "plan")
     assert cli.json(*of, "--against", "attempt:1").data == cli.json(*of).data
     assert cli(*of, "--pointer", "/why").out.count("/steps") == 0
-    assert cli(*of, "--against", "2").out == "plan revision 2 -> 2\nThey are the same.\n"
-    assert cli(*of, "--against", "attempt:9").err.startswith("unknown_artifact: Phase 'plan' has no attempt 9")
+    assert cli(*of, "--against", "2").out == "plan revision 2 -> 2\nNo difference.\n"
+    assert cli(*of, "--against", "attempt:9").err.startswith("error: Phase 'plan' has no attempt 9")
 
 
 @pytest.mark.requirement("S1-03")
@@ -66,5 +66,5 @@ def test_j7_an_artifact_is_compared_with_that_of_another_run(cli: Terminal, step
     assert (
         cli.json("artifact", "diff", other, "plan")
         .document["error"]["hint"]
-        .endswith("Name another run: --against RUN2")
+        .endswith("Name another run to compare with: --against RUN2")
     )

@@ -42,7 +42,7 @@ def test_the_log_up_to_an_event_ends_with_how_the_run_stood(cli: Terminal, lette
     asked = seq_of(cli, letter, "ApprovalAsked")
     said = cli("log", letter, "--at", str(asked))
     lines = said.out.splitlines()
-    assert len(lines) == asked + 1
+    assert len(lines) == asked + 2, "a header, the events, the state"
     assert lines[-2].lstrip().startswith(f"{asked}  ")
     assert re.fullmatch(
         rf"As of event {asked} of \d+ \(ApprovalAsked\): A letter: waiting, 1 of 2 phases done", lines[-1]
@@ -54,7 +54,7 @@ def test_the_log_up_to_an_event_ends_with_how_the_run_stood(cli: Terminal, lette
 
 def test_a_long_log_up_to_an_event_says_how_to_read_on(cli: Terminal, letter: str) -> None:
     said = cli("log", letter, "--at", "9", "--limit", "3")
-    assert f"more: wfe-mcp log {letter} --after 3 --at 9\n" in said.out
+    assert said.err == f"Next: wfe-mcp log {letter} --after 3 --at 9\n"
 
 
 @pytest.mark.requirement("S1-03")
@@ -68,7 +68,7 @@ def test_a_log_that_has_nothing_there_says_what_it_has(cli: Terminal, letter: st
 def test_a_checkpoint_that_somebody_took_names_no_phase_in_the_log(cli: Terminal, letter: str) -> None:
     cli("checkpoint", letter, "--note", "before the rewrite")
     line = cli("log", letter).out.splitlines()[-1]
-    assert "CheckpointTaken  ada (cli, agent)  manual: before the rewrite (" in line
+    assert "CheckpointTaken ada (cli, agent) manual: before the rewrite (" in " ".join(line.split())
 
 
 def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, letter: str) -> None:
@@ -86,7 +86,7 @@ def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, l
         ["rejected", "approved"],
     )
     text = cli("show", letter, "--at", str(asked)).out
-    for told in (f"run {letter}: waiting at 2026-11-20T08:03:00Z", "send attempt 1: awaiting", "not answered"):
+    for told in ("waiting at 2026-11-20T08:03:00Z", "awaiting approval", "no decision yet"):
         assert told in text
     assert "too short" not in text
 
@@ -130,7 +130,7 @@ def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
     ]
     assert cli.json("artifact", "show", letter, "send", "--at", "2").refusal == "unknown_artifact"
     error = cli.json("artifact", "show", letter, "send", "--at", first, "--revision", "2").document["error"]
-    assert (error["code"], error["message"]) == ("unknown_artifact", f"send had no revision 2 at event {first} yet.")
+    assert (error["code"], error["message"]) == ("unknown_artifact", f"send had no revision 2 at event {first}.")
     assert error["hint"] == "Its newest one then was 1."
     assert (
         cli.json("artifact", "show", letter, "send", "--at", second, "--revision", "1").data["content"]["text"] == "one"
@@ -140,7 +140,7 @@ def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
 @pytest.mark.requirement("S1-03")
 def test_each_step_says_what_the_event_changed(cli: Terminal, letter: str) -> None:
     lines = cli("log", letter, "--step").out.splitlines()
-    submitted = next(place for place, line in enumerate(lines) if "RevisionSubmitted draft/1" in line)
+    submitted = next(place for place, line in enumerate(lines) if "RevisionSubmitted  draft/1" in line)
     assert lines[submitted + 1 : submitted + 3] == [
         '        - /phases/draft/state: "running"',
         '        + /phases/draft/state: "gating"',

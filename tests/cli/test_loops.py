@@ -28,15 +28,17 @@ def walk(cli: Terminal) -> str:
 
 
 def test_status_shows_how_far_the_loop_is_and_what_to_type_next(cli: Terminal, walk: str) -> None:
-    said = cli("status", walk).out
+    shown = cli("status", walk)
+    said = shown.out
     assert "build 0/2" in said
-    assert "running 0/2 items" in said
-    assert f"wfe-mcp submit {walk} 'build[T-1].code' --path FILE" in said
+    assert "0/2 items" in said
+    assert "You have nothing to do." in said, "the loop runs: the agent works on it"
+    assert cli.json("status", walk).document["next"][0]["args"]["phase"] == "build[T-1].code"
 
 
 def test_a_phase_of_an_item_is_worked_approved_and_read_by_its_path(cli: Terminal, walk: str) -> None:
     assert cli.hand_in(walk, "build[T-1].code", "walls").code == 0
-    assert f"wfe-mcp approve {walk} 'build[T-1].code'" in cli("status", walk).out
+    assert f"wfe-mcp approve {walk} 'build[T-1].code'" in cli("status", walk).err
     assert cli.json("approve", walk, "build[T-1].code", pin=PIN).code == 0
     assert cli.json("artifact", "show", walk, "build[T-1].code").data["content"] == {"text": "walls"}
     assert "build 1/2" in cli("status", walk).out

@@ -204,7 +204,7 @@ def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
     run, _ = come_in(cli, laid(cli, session(), FILES | {"notes.txt": "mine"}))
 
     told = cli("show", run).out
-    assert "it says: worked by generator claude-code, planner manual" in told
+    assert "its statement: worked by generator claude-code, planner manual" in told
     assert "not carried: notes.txt: is no known file of a session" in told
     assert "Tier" in cli("artifact", "show", run, "generate").out
     assert run in cli("find", "Tier").out

@@ -101,11 +101,11 @@ def test_the_phrase_must_be_typed(scene: Scene, browser: Browser) -> None:
 def test_wrong_pins_lock_every_pin_here_and_at_the_terminal(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene)
     for _ in range(2):
-        with pytest.raises(Exception, match="wrong"):
+        with pytest.raises(Exception, match="Wrong PIN"):
             pin.person(scene.engine, WRONG, "ada")
-    for count in range(3, 6):
+    for left in ("2 tries left", "1 try left", "every PIN is refused for 1 min"):
         answer = browser.approve(request, WRONG)
-        assert (answer.status, f"{count} in a row" in answer.words) == (403, True)
+        assert (answer.status, f"Wrong PIN; {left}." in answer.words) == (403, True)
     assert "every PIN is refused" in browser.approve(request).words
     with pytest.raises(Exception, match="every PIN is refused"):
         pin.person(scene.engine, PIN, "ada")

@@ -1,1 +1,1 @@
-"""How does a person at a terminal use wfe-mcp? One file per command or noun; each asks the engine or views and shows."""
+"""The command line: one module per command or noun; each calls the engine or the views and shows the answer."""

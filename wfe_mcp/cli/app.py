@@ -1,6 +1,6 @@
-"""Which commands are there, and how does a command line end?
+"""The ``wfe-mcp`` command line: its commands in groups, and its exit codes.
 
-Exit codes: 0 done, 1 refused or failed, 2 misused. ``--json`` prints one document whichever it is.
+0 done, 1 refused or failed, 2 misused, 130 ended by Ctrl-C. ``--json`` prints one document whichever it is.
 """
 
 import functools
@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Annotated, Any, Concatenate
 
 import typer
-import typer.core
 import typer.main
 
 from wfe_mcp import __version__
@@ -67,6 +66,7 @@ from wfe_mcp.cli.commands import (
     watch,
     worker,
 )
+from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Door, World, command
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
@@ -79,38 +79,70 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; it has no public name that all its versions share."""
 
 
-class _AsTyped:
-    """How a text or a flag is read: as it is. Typer would load pydantic to find that, for 65 ms of every command."""
-
-    def coerce(self, value: Any, **_of: Any) -> Any:
-        return value
-
-
-_KNOWN_TYPER = "0.29."
-
-
-def _leave_texts_alone() -> None:
-    """There is no switch for it. With a typer that we have not looked into, commands are slower and no different."""
-    if not typer.__version__.startswith(_KNOWN_TYPER):
-        return
-    core: Any = typer.core
-    read: Callable[[Any], Any] = core.build_runtime_param
-
-    def how_to_read(parameter: Any) -> Any:
-        return _AsTyped() if parameter.annotation in {str, bool} else read(parameter)
-
-    core.build_runtime_param = how_to_read
-
-
-_leave_texts_alone()
+GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Set up": (("init", "doctor", "trust"), ("demo",)),
+    "Work": (("start", "status"), ("run", "watch", "submit", "pause", "resume", "cancel", "auto", "proceed")),
+    "Decide": (("approve", "reject"), ("retry", "skip", "force-accept", "opinion")),
+    "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
+    "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "handoff")),
+    "Records": (
+        (),
+        ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
+    ),
+    "Configure": ((), ("templates", "providers", "mcp", "approvers", "config")),
+    "Services": ((), ("serve", "ui", "worker", "jobs")),
+}
+"""What the help shows: group → (commands with a description, commands by name alone)."""
 
 COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
-    ("serve", serve.serve),
-    ("demo", demo.demo),
     ("init", init.init),
-    ("trust", trust.trust),
     ("doctor", doctor.doctor),
-    ("config show", config.show),
+    ("trust", trust.trust),
+    ("demo", demo.demo),
+    ("start", start.start),
+    ("status", status.status),
+    ("run", run.run),
+    ("watch", watch.watch),
+    ("submit", submit.submit),
+    ("pause", pause.pause),
+    ("resume", pause.resume),
+    ("cancel", cancel.cancel),
+    ("auto", auto.auto),
+    ("proceed", proceed.proceed),
+    ("approve", approve.approve),
+    ("reject", reject.reject),
+    ("retry", retry.retry),
+    ("skip", skip.skip),
+    ("force-accept", force_accept.force_accept),
+    ("opinion ask", opinion.ask),
+    ("opinion show", opinion.show),
+    ("opinion overrule", opinion.overrule),
+    ("rollback", rollback.rollback),
+    ("undo", rollback.undo),
+    ("redo", rollback.redo),
+    ("checkpoint", checkpoints.checkpoint),
+    ("checkpoints", checkpoints.checkpoints),
+    ("list", runs.list_runs),
+    ("show", show.show),
+    ("log", log.log),
+    ("find", find.find),
+    ("stats", stats.stats),
+    ("compare", compare.compare),
+    ("artifact show", artifact.show),
+    ("artifact diff", artifact.diff),
+    ("artifact restore", artifact.restore),
+    ("artifact accept", artifact.accept),
+    ("handoff", handoff.handoff),
+    ("verify", verify.verify),
+    ("export", export.export),
+    ("import", import_run.import_run),
+    ("backup", backup.backup),
+    ("restore", backup.restore),
+    ("archive", archive.archive),
+    ("unarchive", archive.unarchive),
+    ("keep", prune.keep),
+    ("prune", prune.prune),
+    ("vacuum", prune.vacuum),
     ("templates list", templates.list_all),
     ("templates show", templates.show),
     ("templates lint", templates.lint),
@@ -133,92 +165,64 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
     ("providers role", providers.role),
     ("mcp list", mcp.list_all),
     ("mcp test", mcp.try_out),
+    ("approvers list", approvers.list_all),
+    ("approvers add", approvers.add),
+    ("approvers remove", approvers.remove),
+    ("config show", config.show),
+    ("serve", serve.serve),
+    ("ui", ui.ui),
+    ("worker", worker.worker),
     ("jobs list", jobs.list_all),
     ("jobs show", jobs.show),
     ("jobs wait", jobs.wait),
     ("jobs cancel", jobs.cancel),
-    ("worker", worker.worker),
-    ("ui", ui.ui),
-    ("start", start.start),
-    ("run", run.run),
-    ("status", status.status),
-    ("watch", watch.watch),
-    ("list", runs.list_runs),
-    ("show", show.show),
-    ("log", log.log),
-    ("compare", compare.compare),
-    ("stats", stats.stats),
-    ("find", find.find),
-    ("submit", submit.submit),
-    ("approve", approve.approve),
-    ("reject", reject.reject),
-    ("retry", retry.retry),
-    ("skip", skip.skip),
-    ("force-accept", force_accept.force_accept),
-    ("proceed", proceed.proceed),
-    ("auto", auto.auto),
-    ("pause", pause.pause),
-    ("resume", pause.resume),
-    ("cancel", cancel.cancel),
-    ("checkpoint", checkpoints.checkpoint),
-    ("checkpoints", checkpoints.checkpoints),
-    ("rollback", rollback.rollback),
-    ("undo", rollback.undo),
-    ("redo", rollback.redo),
-    ("archive", archive.archive),
-    ("unarchive", archive.unarchive),
-    ("artifact show", artifact.show),
-    ("artifact diff", artifact.diff),
-    ("artifact restore", artifact.restore),
-    ("artifact accept", artifact.accept),
-    ("opinion ask", opinion.ask),
-    ("opinion show", opinion.show),
-    ("opinion overrule", opinion.overrule),
-    ("approvers list", approvers.list_all),
-    ("approvers add", approvers.add),
-    ("approvers remove", approvers.remove),
-    ("handoff", handoff.handoff),
-    ("export", export.export),
-    ("import", import_run.import_run),
-    ("verify", verify.verify),
-    ("backup", backup.backup),
-    ("restore", backup.restore),
-    ("keep", prune.keep),
-    ("prune", prune.prune),
-    ("vacuum", prune.vacuum),
 )
-"""Every command, in the order of ``--help``. Two words are a noun and what to do with it."""
+"""Every command, in the order of the groups. Two words are a noun and what to do with it."""
 
 NOUNS = {
-    "config": "Which settings hold here?",
-    "templates": "Which workflows are there?",
-    "providers": "Which models may be called?",
-    "mcp": "Which MCP servers may steps call?",
-    "jobs": "What is worked in the background?",
-    "artifact": "What did a phase produce?",
-    "opinion": "What do other models think?",
-    "approvers": "Whose passkeys may sign here?",
+    "opinion": "Ask other models for an opinion, or overrule one.",
+    "artifact": "Show, compare and restore what phases produced.",
+    "templates": "List, check, copy and change workflows.",
+    "providers": "Configure models and the roles they fill.",
+    "mcp": "List and test the MCP servers that steps may call.",
+    "approvers": "List, add and remove the passkeys that may sign here.",
+    "config": "Show the settings that apply here.",
+    "jobs": "List, follow and cancel background jobs.",
 }
+
+
+_SUMMARY = "Typed workflows, evidence and approvals for AI coding agents"
+_OPTIONS = "--project DIR  --json  --version  --help  --install-completion"
+_COMPLETION = "_WFE_MCP_COMPLETE"
+"""The variable by which a shell asks for completions."""
+
+_HELP_ALONE: tuple[list[str], ...] = ([], ["--help"])
 
 
 def app(first: str = "") -> typer.Typer:
     """The command line; where ``first`` is a command or a noun, with that alone: to read all signatures takes 15 ms."""
+    chosen = [each for each in COMMANDS if each[0].split(" ")[0] == first]
     made = typer.Typer(
         name="wfe-mcp",
-        help="The referee for AI coding agents: typed workflows, evidence, approvals.",
+        cls=Group,
         rich_markup_mode=None,  # Rich would cost every --help 90 ms
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=not chosen,
     )
     made.callback(invoke_without_command=True)(_everywhere)
     nouns: dict[str, typer.Typer] = {}
-    for words, function in [each for each in COMMANDS if each[0].split(" ")[0] == first] or COMMANDS:
+    for words, function in chosen or COMMANDS:
         noun, _, verb = words.rpartition(" ")
         if noun and noun not in nouns:
-            nouns[noun] = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+            nouns[noun] = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True)
             made.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
-        (nouns[noun] if noun else made).command(verb)(command(function))
+        (nouns[noun] if noun else made).command(verb, cls=Command)(command(function))
     return made
+
+
+def help_page() -> str:
+    """What ``wfe-mcp --help`` prints."""
+    return grouped_help(_SUMMARY, GROUPS, dict(COMMANDS), _OPTIONS)
 
 
 def _everywhere(
@@ -227,7 +231,7 @@ def _everywhere(
     project: Annotated[str, typer.Option("--project", metavar="DIR", help="The project.")] = "",
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Options that may stand before the command too."""
+    """Options that may precede the command."""
     world: World = context.obj
     world.as_json, world.project = as_json, project
     if version:
@@ -241,10 +245,13 @@ def _everywhere(
 
 
 def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) -> int:
-    """The exit code of the command line ``argv`` (without the program's name)."""
+    """Run the command line ``argv`` (without the program's name); returns its exit code."""
     words = list(argv)
     _set_up_streams()
-    # Imports make hundreds of thousands of objects that stay: looking for garbage among them is a tenth of `status`.
+    if words in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
+        print(help_page(), end="")
+        return MISUSED if not words else 0
+    # Imports make hundreds of thousands of objects that stay; to search them for garbage is a tenth of `status`.
     gc.disable()
     try:
         found = _command_line(words[0] if words else "").main(
@@ -255,7 +262,7 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
         return _misused(wrong, as_json=_wants_json(words))
     except typer.Abort:
         return INTERRUPTED
-    except SystemExit as end:  # the reader of our pipe has left
+    except SystemExit as end:  # the reader of the pipe has closed it
         return int(end.code or 0)
     finally:
         gc.enable()
@@ -264,17 +271,23 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
 @functools.cache
 def _command_line(first: str) -> Any:
     """The commands as typer reads them from their signatures."""
-    return typer.main.get_command(app(first))
+    made: Any = typer.main.get_command(app(first))
+    made.page = help_page() if not first or first.startswith("-") else ""
+    return made
 
 
 def _misused(wrong: Exception, *, as_json: bool) -> int:
-    """What is wrong with the command line: as JSON, or on standard error with the usage."""
+    """Report what is wrong with the command line: as JSON, or on standard error with the usage."""
+    message = str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
     if as_json:
-        message = str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it
         error = {"code": "bad_argument", "message": message, "hint": "See: wfe-mcp --help"}
         print(json.dumps({"ok": False, "summary": message, "error": error}, ensure_ascii=False))
     else:
-        wrong.show()  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType] - every usage error has it
+        context: Any = getattr(wrong, "ctx", None)
+        lines = [message if message.startswith("Usage:") else f"error: {message} [bad_argument]"]
+        if context is not None and not message.startswith("Usage:"):
+            lines += [context.get_usage(), f"Next: {context.command_path} --help"]
+        print("\n".join(lines), file=sys.stderr)
     return MISUSED
 
 
@@ -284,7 +297,7 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 
 def _set_up_streams() -> None:
-    """Log to standard error; let no character that the terminal's encoding lacks end a command."""
+    """Log to standard error; characters that the terminal's encoding lacks are escaped."""
     level = os.environ.get("WFE_LOG", "WARNING").upper()
     handler = logging.StreamHandler()
     handler.setFormatter(HidingFormatter("%(levelname)s %(name)s: %(message)s"))

@@ -347,7 +347,7 @@ def _unknown() -> Response:
 
 def _refuse_no_words(answer: str, form: Form) -> None:
     if answer == "reject" and not form.get("feedback", "").strip():
-        raise Refused("bad_argument", "Say what should change.", "Nothing has changed.")
+        raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
 
 
 def _status(refused: Refused) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.checkpoints import checkpoints_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,6 @@ def checkpoints_words(told: dict[str, Any], run: str) -> str:
 
 def _words(taken: Checkpoint) -> str:
     place = f" of {taken.phase} #{taken.attempt}" if taken.phase else ""
-    without = f", without {taken.skipped} file(s)" if taken.skipped else ""
+    without = f", without {plural(taken.skipped, 'file')}" if taken.skipped else ""
     note = f": {' '.join(taken.note.split())[:_NOTE_CHARS]}" if taken.note else ""
     return f"{taken.name} ({taken.why}{place}{without}{note})"

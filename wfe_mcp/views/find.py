@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wfe_mcp.core.paths import typed
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.search.finding import find
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
 
@@ -122,8 +123,8 @@ def _fitting(hits: list[dict[str, Any]]) -> int:
 
 def _summary(found: SearchResult, query: str, hits: list[dict[str, Any]]) -> str:
     more = "; there are more" if found.page.cursor_after(len(hits)) else ""
-    shown = f"{len(hits)} hit(s) for {query[:80]!r}{more}"
-    waiting = f"; {found.waiting} older run(s) are not indexed yet, call again to go on" if found.waiting else ""
+    shown = f"{plural(len(hits), 'result')} for {query[:80]!r}{more}"
+    waiting = f"; {plural(found.waiting, 'older run')} not indexed yet: search again" if found.waiting else ""
     return shown + waiting
 
 

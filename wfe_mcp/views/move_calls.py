@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.runs.overview import Overview
 
-__all__ = ["USER", "button", "command_line", "submit_call", "tool_call", "user_commands", "user_moves"]
+__all__ = ["TOOL_COMMANDS", "USER", "button", "command_line", "submit_call", "tool_call", "user_commands", "user_moves"]
 
 USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
@@ -29,8 +29,16 @@ _OPTIONS = {
     "submit": " --path FILE", "reject": " --feedback TEXT", "force-accept": " --reason TEXT",
     "opinion overrule": " --reason TEXT",
 }  # fmt: skip
-_COMMANDS = {(call.tool, call.action): call.command for call in CALLS.values() if call.tool}
-"""MCP tool and action → CLI command."""
+TOOL_COMMANDS = {
+    "start_phase": "submit {run} {phase} --path FILE", "submit_artifact": "submit {run} {phase} --path FILE",
+    "approve": "approve {run} {phase}", "reject": "reject {run} {phase} --feedback TEXT", "retry_phase": "retry {run} {phase}",
+    "skip_phase": "skip {run} {phase} --reason TEXT", "rollback": "rollback {run} {to}", "control_run": "{action} {run}",
+    "start_run": "start {template} --inputs JSON", "status": "watch {run}", "list_templates": "templates list",
+    "read_artifact": "artifact show {run}", "second_opinion": "opinion ask {run} {phase}", "find": "find QUERY",
+    "save_template": "templates import FILE", "work_items": "work_items",
+}  # fmt: skip
+"""MCP tool → the command that does the same; names in braces are arguments of the call."""
+_UNNAMED = {"run": "RUN", "phase": "PHASE", "template": "TEMPLATE", "to": "TO", "action": "ACTION"}
 
 
 def tool_call(run: str, move: c.Command, why: str = "") -> Next:
@@ -50,20 +58,15 @@ def submit_call(run: str, phase: str, attempt: int) -> Next:
 
 
 def command_line(call: Next) -> str:
-    """An MCP call as one types it at a terminal."""
-    args: dict[str, Any] = call.args
-    match call.tool:
-        case "status":
-            return f"wfe-mcp watch {args['run']}" if "run" in args else "wfe-mcp list"
-        case "start_run":
-            return f"wfe-mcp start {args.get('template', 'TEMPLATE')} --inputs JSON"
-        case "list_templates":
-            return "wfe-mcp templates list"
-        case "control_run":
-            return f"wfe-mcp {str(args.get('action', '')).replace('_', ' ')} {args.get('run', 'RUN')}"
-        case tool:
-            command = _COMMANDS.get((tool, ""), tool.replace("_", "-"))
-            return f"wfe-mcp {command} {args.get('run', 'RUN')} {typed(str(args.get('phase', 'PHASE')))}{_OPTIONS.get(command, '')}"
+    """An MCP call as the command that you type."""
+    if call.tool == "status" and "run" not in call.args:
+        return "wfe-mcp list"
+    given = {
+        name: str(value).replace("_", " ") if name == "action" else str(value) for name, value in call.args.items()
+    }
+    if "phase" in given:
+        given["phase"] = typed(given["phase"])
+    return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | given)}"
 
 
 def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.views import runs as run_views
@@ -24,22 +25,22 @@ _TOLD = 5
 
 def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
     """Roll back to a checkpoint, or to the last start of a phase."""
-    return _told(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "back at")
+    return _told(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
 
 
 def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
-    """Take back the last command."""
-    return _told(engine, rollback.undo(engine, by, run, files=files, discard=discard), "undone:")
+    """Undo the last command."""
+    return _told(engine, rollback.undo(engine, by, run, files=files, discard=discard), "Undid")
 
 
 def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
-    """Take back the last undo."""
-    return _told(engine, rollback.redo(engine, by, run, files=files, discard=discard), "redone:")
+    """Redo the last undo."""
+    return _told(engine, rollback.redo(engine, by, run, files=files, discard=discard), "Redid")
 
 
 def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
     """Take a checkpoint now."""
-    standing_of(engine, run)  # a rollback that was interrupted is ended first
+    standing_of(engine, run)  # an interrupted rollback is completed first
     taken = checkpoints.take_checkpoint(engine, run, by, note)
     found = standing_of(engine, run)
     data = checkpoint_view(taken)
@@ -52,7 +53,7 @@ def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
 
 
 def checkpoints_told(engine: Engine, run: str) -> Envelope:
-    """The checkpoints of a run, newest first; ``files`` says whether its files are kept still."""
+    """The checkpoints of a run, newest first; ``files``: whether its files are still kept."""
     from wfe_mcp.workspace.git.checkpoints import kept
 
     found = standing_of(engine, run)
@@ -61,9 +62,9 @@ def checkpoints_told(engine: Engine, run: str) -> Envelope:
         taken = checkpoints.checkpoints_of(tx, record.id)
     commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
     rows = [checkpoint_view(one) | {"files": one.commit in commits} for one in reversed(taken)]
-    told = f"{len(rows)} checkpoint(s)"
+    told = plural(len(rows), "checkpoint")
     if not engine.project.is_git:
-        told += "; without git a rollback takes back the state alone"
+        told += "; without git a rollback restores the state alone"
     return envelope_of(found, told, {"checkpoints": rows})
 
 
@@ -76,10 +77,10 @@ def _told(engine: Engine, went: rollback.Went, how: str) -> Envelope:
         data["files"] = {"restored": len(paths), "paths": paths[:_PATHS], "before": went.safety}
         if went.restored.left:
             data["files"]["left"] = [each.path for each in went.restored.left[:_PATHS]]
-        told += f"; {len(paths)} file(s) as they were then; what was there before is {went.safety}"
+        told += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
     else:
-        told += f"; {went.note}"
+        told += f"; {went.note}" if went.note else ""
     if went.effects:
         data["effects"] = list(went.effects)
-        told += f"; not taken back: {', '.join(went.effects)}"
+        told += f"; not undone: {', '.join(went.effects)}"
     return envelope_of(found, told, data)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.units import plural
 from wfe_mcp.views.pointer_view import part_view
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def tools_words(view: dict[str, Any]) -> str:
     """``tools_of`` in words."""
     names = ", ".join(f"{name} {number}" for name, number in view["names"].items())
     failed = f", {view['failed']} failed" if "failed" in view else ""
-    return f"{view['calls']} tool call(s){failed}, {view['seconds']:g} s: {names}"
+    return f"{plural(view['calls'], 'tool call')}{failed}, {view['seconds']:g} s: {names}"
 
 
 def tools_listed(found: Overview) -> list[dict[str, Any]]:

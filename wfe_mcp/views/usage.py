@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.models.caps import dollars
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def usage_lines(view: dict[str, Any] | None) -> list[str]:
 
 def _words(view: dict[str, Any]) -> str:
     tokens = view.get("input_tokens", 0) + view.get("output_tokens", 0)
-    told = f"{dollars(view['cost_usd'])}, {tokens:,} tokens, {view['calls']} call(s)"
+    told = f"{dollars(view['cost_usd'])}, {tokens:,} tokens, {plural(view['calls'], 'call')}"
     reserved = view.get("reserved_usd", 0.0)
     open_ = view.get("in_flight", 0) + view.get("lost", 0)
     told += f", {open_} in flight or lost (up to {dollars(reserved)} more)" if open_ else ""

@@ -9,7 +9,7 @@ def test_the_list_hides_what_was_put_away_until_it_is_asked_for_or_brought_back(
     assert cli.json("archive", old[:8]).data["runs"][0]["archived"]
     listed = [[row["run"] for row in cli.json("list", *words).data["runs"]] for words in ((), ("--archived",))]
     assert listed == [[new], sorted([old, new], reverse=True)]
-    assert f"{old}  completed archived" in cli("list", "--archived").out
+    assert f"{old}  completed (archived)" in cli("list", "--archived").out
     assert old not in cli("list").out
     assert cli.json("show", old).code == 0, "it stays readable"
     assert cli.json("unarchive", old).code == 0

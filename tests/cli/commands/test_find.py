@@ -18,12 +18,12 @@ def test_a_hit_is_shown_with_the_command_that_opens_it(cli: Terminal) -> None:
     run = cli.start("note", "--title", "Thanks")
     submitted(cli, run, "Thank you for parse_config in src/app.py.")
     said = cli("find", "parse_config app.py")
-    command = next(line.strip() for line in said.out.splitlines() if "wfe-mcp artifact show" in line)
+    [hit] = cli.json("find", "parse_config app.py").data["hits"]
 
     assert said.code == 0
     assert "Thank you for parse_config in src/app.py." in said.out
-    assert said.out.endswith("1 hit(s) for 'parse_config app.py'\n")
-    assert "Thank you" in cli(*command.split()[1:]).out
+    assert said.out.startswith("1 result for 'parse_config app.py'\n")
+    assert "Thank you" in cli(*hit["open"].split()[1:]).out
 
 
 @pytest.mark.parametrize(("query", "kind", "word"), [("thanks", "run", "show"), ("yes", "event", "log")], ids=str)
@@ -45,7 +45,7 @@ def test_pages_follow_each_other_and_a_limit_holds(cli: Terminal) -> None:
 
     assert [hit["run"] for hit in first["hits"] + rest["hits"]] == runs[::-1]
     assert "cursor" not in rest
-    assert f"more: --cursor {first['cursor']}" in cli("find", "shared", "--limit", "2").out
+    assert cli("find", "shared", "--limit", "2").err == f"Next: wfe-mcp find shared --cursor {first['cursor']}\n"
 
 
 def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

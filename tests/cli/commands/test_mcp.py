@@ -60,7 +60,7 @@ def test_a_server_nobody_trusts_is_never_started(cli: Terminal) -> None:
 def test_each_server_is_asked_and_what_does_not_answer_is_named(cli: Terminal, stub: Stub) -> None:
     with_stub(cli, stub, BROKEN)
     said = cli.json("mcp", "test")
-    assert (said.code, said.document["summary"]) == (1, "1 of 2 MCP server(s) answer.")
+    assert (said.code, said.document["summary"]) == (1, "1 of 2 MCP servers answered.")
     broken, fine = said.data["servers"]
     assert (broken["ok"], "could not be reached" in broken["fault"]) == (False, True)
     assert (fine["version"], "say" in {tool["name"] for tool in fine["tools"]}) == ("1.2.3", True)
@@ -68,7 +68,7 @@ def test_each_server_is_asked_and_what_does_not_answer_is_named(cli: Terminal, s
     assert "stub.say  Plain words." in told.out
     assert "broken: MCP server 'broken' could not be reached" in told.out
     one = cli("mcp", "test", "stub")
-    assert (one.code, "1 of 1 MCP server(s) answer." in one.out) == (0, True)
+    assert (one.code, "1 of 1 MCP server answered." in one.out) == (0, True)
     assert "Did you mean 'stub'?" in cli("mcp", "test", "stup").err
 
 
@@ -84,7 +84,7 @@ def test_lint_asks_a_server_for_its_tools_and_one_that_does_not_answer_blocks_no
     assert said.document["errors"] == [
         {"path": "/phases/0/steps/0/tool", "message": "MCP server 'stub' has no tool 'sya'; did you mean 'say'?"}
     ]
-    assert "The tools of 'broken' are not checked" in said.err
+    assert "Warning: the tools of 'broken' are not checked" in said.err
     assert cli("templates", "lint", "letter", "--tools").code == 0
 
 
@@ -106,12 +106,12 @@ def test_show_tells_each_step(cli: Terminal) -> None:
     cli.save(template("ci", ci))
     run = cli.start("ci")
     cli.json("status", run)
-    assert "step made (builtin set): queued" in cli("show", run).out
+    assert "step made queued builtin set" in " ".join(cli("show", run).out.split())
 
 
 def test_a_template_shows_what_its_steps_call(cli: Terminal) -> None:
     steps = [{"id": "a", "tool": "stub.say"}, {"id": "b", "http": {"url": "https://example.org", "method": "POST"}}]
     cli.save(template("calls", {"id": "ci", "kind": "steps", "steps": steps}))
     said = cli("templates", "show", "calls").out
-    assert "step a: tool stub.say" in said
-    assert "step b: http POST https://example.org" in said
+    assert "step a  tool stub.say" in said
+    assert "step b  http POST https://example.org" in said

@@ -86,7 +86,7 @@ def test_what_a_phase_handed_in_is_asked_about_and_shown_with_what_the_gate_was_
 ) -> None:
     server = models()
     run = reviewed(cli, HUMAN)
-    assert cli("opinion", "show", run).out.strip() == "0 opinion(s)"
+    assert cli("opinion", "show", run).out.strip() == "0 opinions"
     cli.hand_in(run, "draft", "my careful words")
     said = cli.json("opinion", "ask", run[:8], "draft", "--reviewer", "second")
     assert (said.code, said.document["phase"], said.document["state"]) == (0, "draft", "awaiting")
@@ -137,7 +137,7 @@ def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Termina
     assert cli.json(*asked, pin="wrong horse").refusal == "wrong_pin"
     said = cli.json(*asked, pin=PIN)
     assert (said.code, said.document["state"], said.document["run_state"]) == (0, "completed", "completed")
-    assert said.document["summary"].startswith("You overruled the opinion on draft")
+    assert said.document["summary"].startswith("Overruled the opinion on draft")
     assert "it misread the empty list" in cli("log", run).out
     assert cli("verify", run).code == 0
 

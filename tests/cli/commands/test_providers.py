@@ -174,7 +174,7 @@ def test_a_server_on_this_machine_is_found_and_added_by_its_name(
         assert [(each["name"], each["models"]) for each in found] == [("LM Studio", ["qwen3"])]
         assert "wfe-mcp providers add lmstudio" in cli("providers", "add").out
         looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
-        assert looked["LM Studio"]["message"] == f"{running.v1}, 1 model(s)"
+        assert looked["LM Studio"]["message"] == f"{running.v1}, 1 model"
         said = cli.json("providers", "add", "lm-studio")
         assert (said.code, said.data["models"]) == (0, ["qwen3"])
         assert (line(cli, "lm-studio")["kind"], line(cli, "lm-studio")["key"]) == ("openai-compatible", "")
@@ -219,7 +219,7 @@ def test_a_role_that_the_project_fills_stays_the_projects(cli: Terminal) -> None
     config.write_text(config.read_text() + '[roles.second]\nprovider = "codex"\n')
     assert cli.json("trust", "--yes", pin=PIN).code == 0
     said = cli.json("providers", "role", "second", "claude-code")
-    assert (said.data["role"]["provider"], "wins over yours" in said.document["summary"]) == ("codex", True)
+    assert (said.data["role"]["provider"], "takes precedence over yours" in said.document["summary"]) == ("codex", True)
 
 
 def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(

@@ -50,8 +50,8 @@ def test_a_person_sees_what_would_go_and_then_removes_it(cli: Terminal, three: l
     first, second, open_ = three
     assert cli.json("verify").code == 0
     listed = cli("prune", "--older-than", "90d", "--dry-run").out
-    assert listed.splitlines()[0] == "2 run(s) would go"
-    assert f"{first}  completed           note      A note  2026-11-20T08:00:00+00:00  " in listed
+    assert listed.splitlines()[0] == "2 runs would be deleted"
+    assert f"{first} completed note 2026-11-20T08:00:00+00:00 " in " ".join(listed.split())
     assert [run for run in three if run in listed] == [first, second]
     assert len(cli.json("list", "--archived").data["runs"]) == 3, "nothing has gone yet"
     assert cli.json("prune", "--older-than", "90d").refusal == "needs_human"
@@ -60,15 +60,15 @@ def test_a_person_sees_what_would_go_and_then_removes_it(cli: Terminal, three: l
     said = cli("prune", "--older-than", "90d", pin=PIN)
 
     assert said.code == 0, said.err
-    assert said.err.startswith("2 run(s) go for good: ")
-    assert said.out.startswith("2 run(s) and ")
+    assert said.err.startswith("Delete 2 runs permanently: ")
+    assert said.out.startswith("Deleted 2 runs and ")
     assert [row["run"] for row in cli.json("list", "--archived").data["runs"]] == [open_]
     assert not any((cli.root / ".wfe" / "runs" / run).exists() for run in (first, second))
     assert (cli.root / ".wfe" / "runs" / open_).is_dir()
     assert everything_of(cli, first).keys() <= {"pruned_run", "setting_event"}
     verified = cli.json("verify")
     assert (verified.code, verified.data["pruned"]) == (0, 2), verified.out
-    assert "Note: 2 run(s) were removed by wfe-mcp prune" in cli("verify").out
+    assert "Note: 2 runs removed by wfe-mcp prune" in cli("verify").out
 
 
 def test_a_removed_runs_id_is_refused_with_words_that_say_when(cli: Terminal, three: list[str]) -> None:
@@ -80,7 +80,9 @@ def test_a_removed_runs_id_is_refused_with_words_that_say_when(cli: Terminal, th
 
 
 def test_a_run_that_is_not_there_leads_to_those_that_are(cli: Terminal, three: list[str]) -> None:
-    assert cli("show", "nowhere").err.endswith("next: wfe-mcp list\n")
+    said = cli("show", "nowhere").err
+    assert said.startswith("error: This project has no run 'nowhere'. [unknown_run]\n")
+    assert f'  open: {three[2]} "' in said
 
 
 def test_the_newest_the_archived_only_and_the_kept_stay(cli: Terminal, three: list[str]) -> None:
@@ -91,7 +93,7 @@ def test_the_newest_the_archived_only_and_the_kept_stay(cli: Terminal, three: li
     assert would_go() == [0, 1]
     assert would_go("--keep", "1") == [0]
     assert would_go("--archived") == [1]
-    assert cli("keep", three[0]).out.startswith(f"{three[0]}: kept\n")
+    assert cli("keep", three[0]).out.startswith(f"{three[0]}: protected from prune\n")
     assert would_go() == [1]
     assert cli.json("prune", three[0], pin=PIN).refusal == "conflict"
     assert cli.json("keep", "--off", three[0]).code == 0

@@ -98,8 +98,8 @@ def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli:
     cli.hand_in(run, "draft")
     first = next(e["seq"] for e in cli.json("log", run).data["events"] if e["type"] == "PhaseStarted")
     for _ in range(2):
-        assert cli("undo", run, pin=PIN).out.startswith(f"undone: PhaseStarted (event {first})")
-        assert cli("redo", run, pin=PIN).out.startswith(f"redone: PhaseStarted (event {first})")
+        assert cli("undo", run, pin=PIN).out.startswith(f"Undid PhaseStarted (event {first})")
+        assert cli("redo", run, pin=PIN).out.startswith(f"Redid PhaseStarted (event {first})")
     lines = [line for line in cli("log", run).out.splitlines() if " RolledBack " in line]
     assert lines[0].endswith(f"undo: to event {first - 1}")
     assert [line.rpartition("  ")[2].partition(":")[0] for line in lines] == ["undo", "redo"] * 2
@@ -171,7 +171,7 @@ def test_changes_that_nobody_recorded_take_a_word_more(cli: Terminal) -> None:
     assert cli.json("rollback", run, name, "--discard").refusal == "needs_human"
     said = cli("rollback", run, name, "--discard", pin=PIN)
     assert (said.code, (cli.root / "mine.txt").exists()) == (0, False)
-    assert "1 file(s)" in said.out
+    assert ": 1 file restored; the files before are in cp-" in said.out
     assert cli("undo", run, pin=PIN).code == 0
     assert (cli.root / "mine.txt").read_text() == "mine\n"
 
@@ -204,10 +204,10 @@ def test_what_a_checkpoint_leaves_out_is_listed_with_the_reason(cli: Terminal) -
     told = "not kept: big.bin (large, 2,000 bytes), inner/ (nested repository)"
     assert said.document["summary"] == f"{taken['checkpoint']}: state and files; {told}"
     listed = cli("checkpoints", run).out
-    assert "state and files, without 2 file(s)" in listed
+    assert "state and files, without 2 files" in listed
     assert listed.endswith(f"What a checkpoint leaves out: wfe-mcp show {run} --at {taken['checkpoint']} --files\n")
     assert cli("show", run, "--at", taken["checkpoint"], "--files").out.endswith(f"{told}\n")
-    assert f"{taken['checkpoint']} (manual, without 2 file(s))" in cli("show", run).out
+    assert f"{taken['checkpoint']} (manual, without 2 files)" in cli("show", run).out
 
 
 def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Terminal) -> None:
@@ -243,4 +243,4 @@ def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
     assert cli("trust", "--yes", pin=PIN).code == 0
     pruned = cli.json("checkpoints", run, "--prune")
     assert pruned.data["pruned"] == [f"{run}/{first}"]
-    assert "are kept no longer" in cli("checkpoints", run, "--prune").out
+    assert "removed the files of " in cli("checkpoints", run, "--prune").out

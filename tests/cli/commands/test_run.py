@@ -57,7 +57,7 @@ def test_a_driver_works_the_run_and_what_happens_is_shown(cli: Terminal) -> None
     assert "read notes.md: ok, " in said.out
     assert "anthropic claude: " in said.out
     assert said.out.index("RunStarted") < said.out.index("read notes.md") < said.out.index("RunCompleted")
-    assert "By a model: completed" in said.out
+    assert '"By a model": completed in ' in said.out
     assert "--resume" in said.err
 
 
@@ -70,7 +70,7 @@ def test_show_counts_the_tools_of_each_attempt_and_gives_them_whole_when_asked(c
     assert tried["tools"]["artifact"] == "tools:1"
     assert (tried["tools"]["calls"], tried["tools"]["failed"], tried["tools"]["names"]) == (2, 1, {"read": 2})
     assert "tool_calls" not in tried
-    assert "2 tool call(s), 1 failed" in cli("show", run).out
+    assert "2 tool calls, 1 failed" in cli("show", run).out
     (whole,) = cli.json("show", run, "--phase", "draft", "--tools").data["attempts"]
     assert whole["tool_calls"][0]["input"] == {"path": "notes.md"}
     assert "what to do" in whole["tool_calls"][0]["output"]
@@ -83,18 +83,18 @@ def test_it_ends_well_when_a_person_is_asked_and_names_the_command(cli: Terminal
     with models(DONE, DONE):
         said = cli("run", "letter", "--driver", "coder")
     assert said.code == 0, said.err
-    assert "wfe-mcp approve " in said.out
+    assert "wfe-mcp approve " in said.err
     with models():
         again = cli("run", "--resume", cli.json("list").data["runs"][0]["run"])
     assert again.code == 0
-    assert "wfe-mcp approve " in again.out
+    assert "wfe-mcp approve " in again.err
 
 
 def test_it_ends_badly_when_a_phase_has_failed_and_says_where_to_look(cli: Terminal) -> None:
     with models(DONE):
         said = cli("run", "code", "--driver", "coder")
     assert said.code == 1
-    assert "wfe-mcp show " in said.out and "--phase build" in said.out
+    assert "wfe-mcp show " in said.err and "--phase build" in said.err
     assert "retry|skip|force-accept" in said.out
 
 

@@ -58,9 +58,9 @@ def test_a_copy_has_its_own_name_and_waits_for_trust(cli: Terminal) -> None:
     said = cli("templates", "clone", "quick_fix", "my_fix", "--version", "7")
     assert said.out.splitlines() == [
         "Copied quick_fix to my_fix.",
-        "It needs checks: test; roles: reviewer.",
-        "A run starts from it once you trust it: wfe-mcp trust my_fix",
+        "Needs checks: test; roles: reviewer.",
     ]
+    assert said.err == "Next: wfe-mcp trust my_fix\n"
     assert cli.json("templates", "show", "my_fix").data["template"]["version"] == "7"
     assert cli.json("templates", "clone", "quick_fix", "note").refusal == "conflict"
 
@@ -72,10 +72,10 @@ def test_an_edited_file_is_a_new_version_and_shows_how_it_differs(cli: Terminal)
         "description": "x" * 400,
     }
     said = cli("templates", "edit", "mine", "--file", put(cli, "new.json", new))
-    assert said.out.startswith("mine 1.1.0 is kept; 1.0.0 stays as it is.")
+    assert said.out.startswith("Stored mine 1.1.0; 1.0.0 is unchanged.")
 
     told = cli("templates", "diff", "mine").out.splitlines()
-    assert told[0] == "mine 1.0.0 -> mine 1.1.0: 3 change(s)"
+    assert told[0] == "mine 1.0.0 -> mine 1.1.0: 3 changes"
     assert '- /phases/0/prompt: "Write it."' in told
     assert '+ /phases/0/prompt: "Write it well."' in told
     assert any(line.startswith('+ /description: "xxx') and line.endswith("…") for line in told)
@@ -87,7 +87,7 @@ def test_an_edited_file_is_a_new_version_and_shows_how_it_differs(cli: Terminal)
     assert [(row["version"], row["source"], "parent" in row) for row in rows] == [
         ("1.1.0", "edited", True), ("1.0.0", "imported", False),
     ]  # fmt: skip
-    assert "made from" in cli("templates", "show", "mine").out
+    assert "MADE FROM" in cli("templates", "show", "mine").out
 
 
 def test_the_editor_opens_the_next_version(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_without_an_editor_that_starts_there_is_a_way_by_file(cli: Terminal, mon
 
 
 def test_the_default_is_listed_first_and_marked(cli: Terminal) -> None:
-    assert cli("templates", "default", "note").out == "note comes first in this project now.\n"
+    assert cli("templates", "default", "note").out == "note is now the default.\n"
     listed = cli("templates", "list").out.splitlines()
     assert listed[1].split()[:4] == ["note", "1.0.0", "project", "default"]
     assert cli.json("templates", "list").data["templates"][0]["default"] is True
@@ -186,7 +186,7 @@ def test_a_weakness_that_lint_warns_of_and_a_shadow_are_told(cli: Terminal) -> N
         "templates", "import", put(cli, "odd.json", template("note", phase("draft", on_fail=rules)) | {"version": "9"})
     )
     assert "! /phases/0/on_fail/1: never reached" in said.out
-    assert "! .wfe/templates has a note of its own, which comes first." in said.out
+    assert "! .wfe/templates has another note, which takes precedence." in said.out
 
 
 @pytest.mark.requirement("S3-04")
@@ -195,10 +195,10 @@ def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> N
     said = cli("templates", "import", "milestones.md")
     path = cli.root / ".wfe" / "plans" / "milestones.json"
     assert said.out.splitlines() == [
-        f"1 milestone(s) with 1 task(s), score 96: {path}",
+        f"1 milestone with 1 task, score 96: {path}",
         "! line 3: milestone M1 names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
-        f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
+        f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
     ]
     data = cli.json("templates", "import", "milestones.md").data
     assert json.loads(path.read_text()) == data["artifact"]
@@ -229,7 +229,7 @@ def test_a_plan_never_takes_the_place_of_another_file(cli: Terminal) -> None:
 def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Terminal) -> None:
     said = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
     assert said.out.splitlines() == [
-        "1 phase(s) of plan_generate_review; put this into .wfe/config.toml:",
+        "1 phase of plan_generate_review; add this to .wfe/config.toml:",
         "[templates.plan_generate_review.phases.plan]",
         'approver = "human"',
         "",
@@ -267,12 +267,12 @@ def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> Non
     text = "git:\n  base_branch: develop\n  closeout_mode: direct_merge\nagent:\n  checks: [pytest]\n"
     said = cli("templates", "import", put(cli, ".ai-workflow.yaml", text))
     assert said.out.splitlines() == [
-        "1 check(s), 0 phase(s) of milestones; put this into .wfe/config.toml:",
+        "1 check, 0 phases of milestones; add this to .wfe/config.toml:",
         "[checks.test]",
         'argv = ["pytest"]',
         "",
-        "Start it with: wfe-mcp start milestones -i base=develop …",
+        "To start it: wfe-mcp start milestones -i base=develop …",
         "! not carried: line 3: git.closeout_mode: nothing is pushed or merged; a person does that with the branches",
     ]
     assert cli.json("templates", "import", ".ai-workflow.yaml").data["inputs"] == {"base": "develop"}
-    assert "Nothing of it is configuration" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out
+    assert "It has no configuration of" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out

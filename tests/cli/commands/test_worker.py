@@ -73,7 +73,7 @@ def worker(project: Playground, *options: str) -> Generator[subprocess.Popen[str
     )  # fmt: skip
     try:
         assert process.stderr is not None
-        assert "Ctrl-C ends it" in process.stderr.readline()
+        assert "Ctrl-C stops it" in process.stderr.readline()
         yield process
     finally:
         process.kill()

@@ -29,7 +29,7 @@ def test_a_database_in_order_is_told_with_its_size_room_and_copies(cli: Terminal
     assert not {"stale runs", "retention", "jobs", "files of runs", "checkpoints", "left by a crash"} & told.keys()
     assert cli("backup").code == 0
     assert lines(cli, "--deep")["backup"][0][1].startswith("1 in ")
-    assert lines(cli, "--deep")["database content"] == [("ok", "no damage, all of it read")]
+    assert lines(cli, "--deep")["database content"] == [("ok", "no damage, read completely")]
 
 
 def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> None:
@@ -39,7 +39,7 @@ def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> N
     assert lines(cli)["database content"][0][0] == "ok", "references are read with --deep"
     ((level, message),) = lines(cli, "--deep")["database content"]
     assert (level, message) == (
-        "problem", "damaged: kept_run row 1: what it names in run is not there. Put a backup back: wfe-mcp restore FILE",
+        "problem", "damaged: kept_run row 1: what it names in run is not there. Restore a backup: wfe-mcp restore FILE",
     )  # fmt: skip
     assert cli("doctor", "--deep").code == 1
 
@@ -80,7 +80,7 @@ def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(c
     told = lines(cli)
 
     assert "wfe-mcp cancel --stale" in told["stale runs"][0][1]
-    assert told["retention"] == [("note", "1 run(s) are older than you keep them: wfe-mcp prune --dry-run")]
+    assert told["retention"] == [("note", "1 run older than the retention: wfe-mcp prune --dry-run")]
     assert "elsewhere" in told["files of runs"][0][1]
     assert "wfe-mcp vacuum" in told["database size"][1][1]
     assert str(left) in told["left by a crash"][0][1]
@@ -98,8 +98,8 @@ def test_files_that_a_killed_prune_left_are_told_and_removed_by_the_next(
 
         patch.setattr("wfe_mcp.engine.maintenance.pruning._remove_files", killed)
         assert cli.json("prune", run, pin=PIN).code == 0
-    assert lines(cli)["files of runs"][0][1].endswith("are left: wfe-mcp prune removes them")
-    assert cli.json("prune").document["summary"] == "Files of 1 pruned run(s) were left, and are removed now"
+    assert lines(cli)["files of runs"][0][1] == "leftovers of 1 pruned run: wfe-mcp prune"
+    assert cli.json("prune").document["summary"] == "Deleted leftover files of 1 pruned run"
     assert "files of runs" not in lines(cli)
 
 
@@ -119,4 +119,4 @@ def test_jobs_of_processes_that_are_gone_are_told(cli: Terminal) -> None:
         tx.enqueue(NewJob("timer", "local", {}))
         assert tx.claim(f"{this_process().host}:999999:1.000", ["local"], 30, cli.clock()) is not None
     store.close()
-    assert lines(cli)["jobs"][0][1].startswith("1 of processes that are gone")
+    assert lines(cli)["jobs"][0][1].startswith("1 job of dead processes; ")

@@ -45,7 +45,7 @@ def test_the_files_of_an_earlier_moment_are_listed_read_and_written_elsewhere(
 ) -> None:
     run, at = kept
     listed = cli("show", run, "--files", "--at", str(at)).out
-    assert f"file(s) at cp-{at}\n" in listed
+    assert f" at cp-{at}\n" in listed
     assert "  src/run.sh\n" in listed
     assert cli("show", run, "--at", f"cp-{at}", "--file", "src/run.sh").out == "echo then\n"
     out = tmp_path / "then"

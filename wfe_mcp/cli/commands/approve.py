@@ -1,4 +1,4 @@
-"""``wfe-mcp approve``: you have looked at it, and it is good."""
+"""``wfe-mcp approve``: review what a phase asks you to approve, then approve exactly that."""
 
 import contextlib
 from collections.abc import Generator
@@ -25,9 +25,10 @@ def approve(
     door: Door, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
     pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Show what PHASE asks you to approve, and approve exactly that. Asks for your PIN.
+    """Review a phase, then approve it.
 
-    Where the template wants a passkey it leads to the page where you sign instead.
+    It shows what PHASE asks you to approve, asks for your PIN, and approves exactly that. Where the template requires a
+    passkey, it names the page where you sign.
     """
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
@@ -40,7 +41,7 @@ def approve(
         # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
         asked = approvals.ask(engine, door.by, run, phase, sha256=sha256 or None, comment=comment)
     if asked.decided:
-        door.tell(run_outcome(engine, run, phase, f"{phase} approved: its template takes anybody's word"))
+        door.tell(run_outcome(engine, run, phase, f"Approved {phase}: this gate accepts any caller"))
         return
     shown = open_approval(engine, answering.standing_of(engine, run), phase)
     assert shown is not None, "a request has just been stored for it"
@@ -61,12 +62,12 @@ def approve(
     data: dict[str, Any] = {
         "approved": {key: shown.data[key] for key in shown.data if key != "content"} | {"by": by.actor}
     }
-    what = f"You approved {shown.data['artifact']} of {phase}, sha256 {shown.sha256}"
+    what = f"Approved {phase}, {shown.data['artifact']} {shown.sha256[:12]}"
     door.tell(run_outcome(engine, run, phase, what, data))
 
 
 def _at_page(door: Door, phase: str, request: str, shown: "Open") -> Refused:
-    """Nothing that is typed here signs anything: where a person does."""
+    """The refusal that names the page where a passkey signs."""
     from wfe_mcp.engine.approvals.decision_page import page_at
 
     url = page_at(door.engine, f"decide/{request}")
@@ -75,14 +76,14 @@ def _at_page(door: Door, phase: str, request: str, shown: "Open") -> Refused:
     if url:
         data["url"] = url
     return Refused(
-        "needs_human", f"Phase {phase!r} takes the signature of a passkey; a PIN is not enough.", f"{at}, and sign there.",
+        "needs_human", f"Phase {phase!r} requires a passkey; a PIN is not enough.", f"{at}, and sign there.",
         data=data,
     )  # fmt: skip
 
 
 @contextlib.contextmanager
 def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
-    """What is stale has its gates run again at once: without a server nobody else would, and the refusal says how they ended."""
+    """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.views.envelopes import standing_of
@@ -97,33 +98,38 @@ def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
 
 
 def _show(door: Door, phase: str, shown: "Open") -> None:
-    """What exactly a yes would be about."""
+    """Show exactly what the approval would cover."""
     import json
 
-    from wfe_mcp.cli.terminal.render import verdict_line
+    from wfe_mcp.cli.terminal.render import verdict_row
 
-    screen, data = door.screen, shown.data
-    screen.line(f"{data['artifact']} of {phase}, attempt {data['attempt']}, revision {data['revision']}", "bold")
-    screen.line(f"sha256 {shown.sha256}")
-    screen.line(f"template {data['template']}")
+    screen, data, record = door.screen, shown.data, door.record(door.run)
+    assert record is not None, "its request is open"
+    screen.line(f'Approve {phase} of "{record.title}" ({record.id}, attempt {data["attempt"]})?', "bold")
+    unusual = [
+        f"{gate} gate skipped: {why}" for gate, state, why in map(verdict_row, data["verdicts"]) if state == "skipped"
+    ]
+    if data.get("checks_changed"):
+        unusual.append(f"changed since the start, and defines the checks: {', '.join(data['checks_changed'])}")
+    if data.get("cancelled_before"):
+        unusual.append(f"cancelled before this run: {', '.join(data['cancelled_before'])}")
+    if data.get("own_configuration_changed"):
+        unusual.append(f"changed since your last wfe-mcp trust: {data['own_configuration_changed']}")
+    if data.get("templates_enabled"):
+        unusual.append(f"re-enabled since your last wfe-mcp trust: {', '.join(data['templates_enabled'])}")
+    if unusual:
+        screen.line("UNUSUAL", "bold")
+        for text in unusual:
+            screen.line(f"  ! {text}", "yellow")
+    screen.line(f"ARTIFACT {data['artifact']}, revision {data['revision']}, sha256 {shown.sha256}", "bold")
     if "content" in data:
         text = json.dumps(data["content"], indent=2, ensure_ascii=False)
         screen.line(
-            text[:_SHOWN_CHARS] + ("\n… wfe-mcp artifact show tells the rest" if len(text) > _SHOWN_CHARS else "")
+            text[:_SHOWN_CHARS]
+            + (f"\n… the rest: wfe-mcp artifact show {record.id} {phase}" if len(text) > _SHOWN_CHARS else "")
         )
-    for verdict in data["verdicts"]:
-        screen.line(f"  {verdict_line(verdict)}")
-    if data.get("checks_changed"):
-        screen.line(
-            f"! Changed since the run began, and they define the checks: {', '.join(data['checks_changed'])}", "yellow"
-        )
-    if data.get("cancelled_before"):
-        screen.line(f"! Cancelled before this run: {', '.join(data['cancelled_before'])}", "yellow")
-    if data.get("own_configuration_changed"):
-        screen.line(f"! Changed since you last ran wfe-mcp trust: {data['own_configuration_changed']}", "yellow")
-    if data.get("templates_enabled"):
-        again = ", ".join(data["templates_enabled"])
-        screen.line(f"! Put in use again since you last ran wfe-mcp trust: {again}", "yellow")
+    screen.line(f"EVIDENCE of template {data['template']}", "bold")
+    screen.table((), [verdict_row(verdict) for verdict in data["verdicts"]], "  ")
     if shown.phrase:
-        screen.line(f"The template asks for the phrase: {shown.phrase}")
+        screen.line(f"This gate asks for the phrase: {shown.phrase}")
     screen.flush()

@@ -1,4 +1,4 @@
-"""``wfe-mcp approvers``: whose passkeys may sign here?"""
+"""``wfe-mcp approvers``: list, add and remove the passkeys that may sign in a project."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,18 +7,19 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
 __all__ = ["add", "list_all", "remove"]
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What you call the key.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key.")]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 
 
 def list_all(door: Door) -> None:
-    """The passkeys that are pinned in this project, who let each in, and whether they count."""
+    """List the pinned passkeys of this project, and who pinned each."""
     from wfe_mcp.views.approvers import data_of, pinned_view
     from wfe_mcp.views.envelope import Envelope
 
@@ -26,22 +27,28 @@ def list_all(door: Door) -> None:
     data = data_of(view)
 
     def tell(screen: "Screen") -> None:
-        rows = [(key["name"], key["added_at"], f"let in by {key['let_in_by']}", key["id"]) for key in view.keys]
-        screen.table(("name", "since", "", "id"), rows)
-        screen.line(f"{len(rows)} passkey(s) in {view.file}")
+        rows = [(key["name"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
+        screen.table(("name", "since", "pinned by", "id"), rows)
+        screen.line(f"{plural(len(rows), 'passkey')} in {view.file}")
         if view.fault:
             screen.line(view.fault, "yellow")
 
-    door.tell(Envelope(True, summary=f"{len(view.keys)} passkey(s)", data=data), tell)
+    door.tell(Envelope(True, summary=plural(len(view.keys), "passkey"), data=data), tell)
 
 
 def add(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
-    """Open the page where a passkey is pinned. The first wants your PIN there; each further one a key that is pinned."""
+    """Open the page that pins a passkey.
+
+    The first needs your PIN there, each further one a pinned key.
+    """
     _open(door, name, no_browser, pin_fd, f"pin the passkey {name!r}")
 
 
 def remove(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
-    """Open the page where a passkey is taken out. It wants the signature of one that is pinned; the last one stays."""
+    """Open the page that removes a passkey.
+
+    It needs a pinned key; the last one cannot be removed.
+    """
     from wfe_mcp.core.errors import nearest
     from wfe_mcp.engine.approvals.approvers import approvers_here
 
@@ -50,7 +57,7 @@ def remove(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd 
         near = nearest(name, names)
         raise Refused("bad_argument", f"No passkey called {name!r} is pinned here.",
                       f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
-    _open(door, "", no_browser, pin_fd, f"take the passkey {name!r} out")
+    _open(door, "", no_browser, pin_fd, f"remove the passkey {name!r}")
 
 
 def _open(door: Door, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:

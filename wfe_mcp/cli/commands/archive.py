@@ -1,10 +1,11 @@
-"""``wfe-mcp archive`` and ``unarchive``: which runs does ``list`` show?"""
+"""``wfe-mcp archive`` and ``unarchive``: hide finished runs from ``list``, and show them again."""
 
 from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.units import plural
 
 __all__ = ["archive", "unarchive"]
 
@@ -12,20 +13,23 @@ Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the 
 
 
 def archive(door: Door, runs: Runs) -> None:
-    """Put runs away that are over: list shows them with --archived only. They stay readable."""
+    """Hide finished runs from list.
+
+    They stay readable.
+    """
     from wfe_mcp.engine.runs import archive as stale
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
     rows = [run_row(stale.archive(door.engine, run)) for run in runs]
-    door.tell(Envelope(True, summary=f"{len(rows)} run(s) archived", data={"runs": rows}))
+    door.tell(Envelope(True, summary=f"Archived {plural(len(rows), 'run')}", data={"runs": rows}))
 
 
 def unarchive(door: Door, runs: Runs) -> None:
-    """Put archived runs back on the list."""
+    """Show archived runs in list again."""
     from wfe_mcp.engine.runs import archive as stale
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
     rows = [run_row(stale.unarchive(door.engine, run)) for run in runs]
-    door.tell(Envelope(True, summary=f"{len(rows)} run(s) on the list again", data={"runs": rows}))
+    door.tell(Envelope(True, summary=f"Unarchived {plural(len(rows), 'run')}", data={"runs": rows}))

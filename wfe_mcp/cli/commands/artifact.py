@@ -1,4 +1,4 @@
-"""``wfe-mcp artifact``: what did a phase produce, and how did it change?"""
+"""``wfe-mcp artifact``: show, compare, restore and accept what phases produced."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["accept", "diff", "restore", "show"]
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact, or its phase; without it the list.")]
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact or its phase; without it the list.")]
 Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
-Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all that differ.")]
-Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="Instead of the newest one.")]
+Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it every changed file.")]
+Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="This revision instead of the newest.")]
 At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
 Against = Annotated[
@@ -29,7 +29,7 @@ Against = Annotated[
 
 
 def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "") -> None:
-    """Print an artifact of the run, whole; the newest one, or as it was."""
+    """Print an artifact of a run; the newest revision, or an earlier one."""
     from dataclasses import replace
 
     from wfe_mcp.views import tool_answers as answers
@@ -42,7 +42,7 @@ def show(door: Door, run: Run, name: Name = "", revision: Revision = None, point
     answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
     if at and not name:
         answer = replace(answer, data={"artifacts": _listed_then(door, run, at)})
-    if answer.data.get("cut"):  # a model pays for what it reads, a terminal does not
+    if answer.data.get("cut"):  # only models pay for what they read
         head = answer.data
         with engine.store.read() as tx:
             found = tx.revision(tx.find_run(engine.project_id, run).id, head["phase"], head["revision"])
@@ -59,7 +59,7 @@ def show(door: Door, run: Run, name: Name = "", revision: Revision = None, point
 def diff(
     door: Door, run: Run, name: Which, against: Against = "", revision: Revision = None, pointer: Pointer = ""
 ) -> None:
-    """Show how an artifact differs from another revision, attempt, iteration or run: fields first, then texts."""
+    """Compare an artifact with another revision, attempt or run."""
     from wfe_mcp.cli.terminal.changes import tell_changes
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.views import tool_answers as answers
@@ -69,7 +69,7 @@ def diff(
     newest = answers.read_artifact(engine, door.by, run, phase, artifact, revision).data
     if not against and newest["revision"] == 1:
         raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before 1.",
-                      "There is nothing to compare with yet. Name another run: --against RUN2")  # fmt: skip
+                      "Name another run to compare with: --against RUN2")  # fmt: skip
     other = against or str(newest["revision"] - 1)
     answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], pointer, other)
 
@@ -79,38 +79,41 @@ def diff(
         screen.line(f"{data['artifact']} {''.join(elsewhere)}revision {data['against']} -> {data['revision']}", "bold")
         tell_changes(screen, data["difference"])
         if not data["difference"]:
-            screen.line("They are the same.")
+            screen.line("No difference.")
 
     door.tell(answer, tell)
 
 
 def restore(door: Door, run: Run, phase: Restored = "") -> None:
-    """Put the accepted artifact back where somebody changed its file; the run goes on."""
+    """Restore the changed file of an accepted artifact."""
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs.sealed_file_repair import put_back
 
     run = door.at(run, phase or None)
     done = put_back(door.engine, door.by, run, phase)
-    what = f"Put back: {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
+    what = f"Restored {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
     door.tell(run_outcome(door.engine, run, phase or None, what, {"restored": [one.path for one in done]}))
 
 
 def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
-    """Let your edit of an accepted artifact count: PHASE begins anew with it, gates and all. Asks for your PIN."""
+    """Accept your edit of an accepted artifact.
+
+    PHASE restarts with it and its gates run. Asks for your PIN.
+    """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
     from wfe_mcp.views import tool_answers as answers
 
     run = door.at(run, phase)
-    by = door.person(pin_fd, f"let the edited artifact of {phase} count")
+    by = door.person(pin_fd, f"accept the edited artifact of {phase}")
     receipt = accept_edit(door.engine, by, run, PhasePath(phase))
     wait_for_gates(door, run, phase, receipt.attempt)
     door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
 
 
 def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
-    """Which revision of the artifact ``newest`` there was at event ``at``: its newest one, or the one that is ``wanted``.
+    """The revision of the artifact ``newest`` at event ``at``: the newest one then, or ``wanted``.
 
     Refuses ``unknown_artifact``.
     """
@@ -118,10 +121,10 @@ def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted
 
     there = [each["revision"] for each in _listed_then(door, run, at) if each["phase"] == newest["phase"]]
     if not there:
-        raise Refused("unknown_artifact", f"{newest['artifact']} was not there at event {at}.",
+        raise Refused("unknown_artifact", f"{newest['artifact']} did not exist at event {at}.",
                       f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
     if wanted is not None and wanted > max(there):
-        raise Refused("unknown_artifact", f"{newest['artifact']} had no revision {wanted} at event {at} yet.",
+        raise Refused("unknown_artifact", f"{newest['artifact']} had no revision {wanted} at event {at}.",
                       f"Its newest one then was {max(there)}.")  # fmt: skip
     return max(there) if wanted is None else wanted
 

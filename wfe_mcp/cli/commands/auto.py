@@ -1,4 +1,4 @@
-"""``wfe-mcp auto``: does the run go on by itself?"""
+"""``wfe-mcp auto``: whether a run continues by itself after each phase."""
 
 from typing import Annotated
 
@@ -9,20 +9,24 @@ from wfe_mcp.cli.terminal.options import PinFd
 
 __all__ = ["auto"]
 
-First = Annotated[str, typer.Argument(metavar="on|off", help="on: go on by itself; off: each phase waits for proceed.")]
+First = Annotated[str, typer.Argument(metavar="on|off", help="on: continue after each phase; off: wait for proceed.")]
 Second = Annotated[str, typer.Argument(metavar="RUN", help="The run, or the first characters of its id.")]
 
 
 def auto(door: Door, first: First, second: Second, pin_fd: PinFd = None) -> None:
-    """Let the run go on by itself, or wait after each phase. On asks for your PIN."""
+    """Continue after each phase, or wait for you.
+
+    'on' asks for your PIN.
+    """
+    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
-    switch, run = (first, second) if first in {"on", "off"} else (second, first)  # either order is plain enough
+    switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
     if switch not in {"on", "off"}:
         raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
     run = door.at(run)
     if switch == "off":
-        door.tell(control_run(door.engine, door.by, run, "auto_off"))
+        door.tell(controlled(door, control_run(door.engine, door.by, run, "auto_off"), "Turned off automatic mode of"))
         return
     by = door.person(pin_fd, "switch automatic mode on")
-    door.tell(control_run(door.engine, by, run, "auto_on"))
+    door.tell(controlled(door, control_run(door.engine, by, run, "auto_on"), "Turned on automatic mode of"))

@@ -1,4 +1,4 @@
-"""``wfe-mcp backup`` and ``restore``: is there a second copy, and how does it come back?"""
+"""``wfe-mcp backup`` and ``restore``: copy the database to a file, and replace it by such a copy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,8 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -15,32 +17,38 @@ if TYPE_CHECKING:
 __all__ = ["backup", "restore"]
 
 To = Annotated[
-    str, typer.Argument(metavar="[FILE]", help="Where to; without it a new file in the folder backups beside the database.")
+    str, typer.Argument(metavar="[FILE]", help="The file; without it a new one in the folder backups beside the database.")
 ]  # fmt: skip
-From = Annotated[str, typer.Argument(metavar="FILE", help="What wfe-mcp backup has written.")]
-Replace = Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")]
-Anyway = Annotated[bool, typer.Option("--force", help="Even when the logs in FILE do not add up.")]
+From = Annotated[str, typer.Argument(metavar="FILE", help="A file that wfe-mcp backup wrote.")]
+Replace = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
+Anyway = Annotated[bool, typer.Option("--force", help="Even when the logs in FILE are damaged.")]
 
 
 def backup(door: Door, file: To = "", force: Replace = False) -> None:
-    """Copy the database, all projects in it, to one file; safe while servers write."""
+    """Copy the database, with all its projects, to one file.
+
+    Servers may keep writing.
+    """
     from wfe_mcp.engine.maintenance.backups import backup as backed_up
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("The database is copied and checked"):
+    with door.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
         path, held = backed_up(door.engine, Path(file).absolute() if file else None, force=force)
-    told = f"{path}: {_words(held)}"
+    told = f"Backed up {_words(held)}: {path}"
     door.tell(Envelope(True, summary=told, data={"file": str(path), "holds": _view(held)}))
 
 
 def restore(door: Door, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
-    """Set the database back to a backup. What happened since is lost, and verify says so; today's is kept aside."""
+    """Replace the database by a backup.
+
+    Later events are lost; the present database is kept aside.
+    """
     from wfe_mcp.cli.terminal.pin import person
     from wfe_mcp.engine.maintenance.backups import restore as restored
     from wfe_mcp.views.envelope import Envelope
 
     done = restored(
-        door.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "set the database back"), force=force
+        door.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "restore the backup"), force=force
     )
     back = done.set_back
     data: dict[str, Any] = {
@@ -48,25 +56,25 @@ def restore(door: Door, file: From, force: Anyway = False, pin_fd: PinFd = None)
         "lost": {"events": back.lost_events, "runs": {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()}},
         "kept_aside": str(done.kept_aside) if done.kept_aside else None, "pin": "of the backup",
     }  # fmt: skip
-    told = f"Restored from {file}: {_words(done.held)}, as it was {back.to.isoformat(timespec='seconds')}"
+    told = f"Restored {_words(done.held)}, as of {exact(back.to)}: {file}"
 
     def tell(screen: "Screen") -> None:
         screen.line(told, "green")
         runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
-        screen.line(f"Lost: {back.lost_events} event(s) of {back.lost_runs} run(s)" + (f" ({runs})" if runs else ""))
+        screen.line(
+            f"Lost: {plural(back.lost_events, 'event')} of {plural(back.lost_runs, 'run')}"
+            + (f" ({runs})" if runs else "")
+        )
         if done.kept_aside:
-            screen.line(f"What was there before: {done.kept_aside}")
-        screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify tells of this restore from now on.")
+            screen.line(f"The database before: {done.kept_aside}")
+        screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify reports this restore from now on.")
 
     door.tell(Envelope(True, summary=told, data=data), tell)
 
 
 def _words(held: "Held") -> str:
-    return f"{held.runs} run(s), {held.events} event(s) of {held.projects} project(s), {_size(held.size_bytes)}, schema {held.revision}"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB"
+    counts = (plural(held.runs, "run"), plural(held.events, "event"), plural(held.projects, "project"))
+    return f"{', '.join(counts)} ({size(held.size_bytes)})"
 
 
 def _view(held: "Held") -> dict[str, Any]:

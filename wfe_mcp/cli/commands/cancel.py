@@ -1,4 +1,4 @@
-"""``wfe-mcp cancel``: end a run for good, or all that nobody has touched for long."""
+"""``wfe-mcp cancel``: end a run permanently, or every stale run."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Reason
+from wfe_mcp.core.units import plural
 
 __all__ = ["cancel"]
 
@@ -16,16 +17,20 @@ Stale = Annotated[
 
 
 def cancel(door: Door, run: Run = "", stale: Stale = False, reason: Reason = "") -> None:
-    """End the run for good. Its history stays."""
+    """End a run permanently.
+
+    Its log stays.
+    """
     if bool(run) == stale:
-        raise typer.BadParameter("name a run, or give --stale, not both", param_hint="RUN")
+        raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
     if stale:
         _put_away(door, reason)
         return
+    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = door.at(run)
-    door.tell(control_run(door.engine, door.by, run, "cancel", reason=reason))
+    door.tell(controlled(door, control_run(door.engine, door.by, run, "cancel", reason=reason), "Cancelled"))
 
 
 def _put_away(door: Door, reason: str) -> None:
@@ -34,4 +39,4 @@ def _put_away(door: Door, reason: str) -> None:
     from wfe_mcp.views.runs import run_row
 
     gone = [run_row(record) for record in put_away(door.engine, door.by, reason)]
-    door.tell(Envelope(True, summary=f"{len(gone)} stale run(s) cancelled and archived", data={"runs": gone}))
+    door.tell(Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", data={"runs": gone}))

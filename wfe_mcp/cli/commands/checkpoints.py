@@ -1,4 +1,4 @@
-"""``wfe-mcp checkpoint`` and ``checkpoints``: where can a run go back to?"""
+"""``wfe-mcp checkpoint`` and ``checkpoints``: take a checkpoint of a run, and list them."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,18 +6,21 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wfe_mcp.cli.terminal.screen import Screen
 
 __all__ = ["checkpoint", "checkpoints"]
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Let go of files that need not be kept ([checkpoints]).")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove files that need not be kept ([checkpoints]).")]
 
 
 def checkpoint(door: Door, run: Run, note: Note = "") -> None:
-    """Take a checkpoint of the run and its files now."""
+    """Take a checkpoint of a run and its files now."""
     from wfe_mcp.views import rollback as history
 
     run = door.at(run)
@@ -25,7 +28,7 @@ def checkpoint(door: Door, run: Run, note: Note = "") -> None:
 
 
 def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
-    """List the checkpoints of the run, newest first: where wfe-mcp rollback can go back to."""
+    """List the checkpoints of a run, newest first."""
     from dataclasses import replace
 
     from wfe_mcp.engine.files import checkpoints as engine_checkpoints
@@ -36,13 +39,15 @@ def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
     gone = engine_checkpoints.prune(door.engine, run) if prune else None
     answer = history.checkpoints_told(door.engine, run)
     if gone is not None:
-        told = f"{answer.summary}; the files of {len(gone)} are kept no longer"
+        told = f"{answer.summary}; removed the files of {len(gone)}"
         answer = replace(answer, summary=told, data=answer.data | {"pruned": gone})
 
     def tell(screen: "Screen") -> None:
+        now = door.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
-            ("checkpoint", "when", "phase", "at", "holds"), [_row(each) for each in answer.data["checkpoints"]]
+            ("checkpoint", "taken at", "phase", "time", "holds"),
+            [_row(screen, each, now) for each in answer.data["checkpoints"]],
         )
 
         without = next((each for each in answer.data["checkpoints"] if each["files"] and "skipped" in each), None)
@@ -53,9 +58,15 @@ def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
     door.tell(answer, tell)
 
 
-def _row(each: dict[str, Any]) -> tuple[str, ...]:
+def _row(screen: "Screen", each: dict[str, Any], now: "datetime") -> tuple[str, ...]:
     place = f"{each['phase']} #{each['attempt']}" if "phase" in each else ""
     holds = "state and files" if each["files"] else "state"
     if "skipped" in each:
-        holds += f", without {each['skipped']} file(s)"
-    return each["checkpoint"], each["why"], place, each["at"], f"{holds} ({each['note']})" if "note" in each else holds
+        holds += f", without {plural(each['skipped'], 'file')}"
+    return (
+        each["checkpoint"],
+        each["why"],
+        place,
+        screen.time(each["at"], now),
+        f"{holds} ({each['note']})" if "note" in each else holds,
+    )

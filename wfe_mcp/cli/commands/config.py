@@ -1,4 +1,4 @@
-"""``wfe-mcp config``: which settings hold here, and where does each come from?"""
+"""``wfe-mcp config``: the settings of a project, and the origin of each."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-Origin = Annotated[bool, typer.Option("--origin", help="Name the layer and file of each value.")]
+Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 
 def show(door: Door, origin: Origin = False) -> None:
-    """List every setting that holds in this project."""
+    """List every setting of this project."""
     from wfe_mcp.views.envelope import Envelope
 
     loaded = door.engine.settings()
@@ -42,7 +42,7 @@ def show(door: Door, origin: Origin = False) -> None:
         else:
             screen.table(("setting", "value"), list(values.items()))
         for path in untrusted:
-            screen.line(f"! {path} does not count until you trust it: wfe-mcp trust", "yellow")
+            screen.line(f"! {path} has no effect until you trust it: wfe-mcp trust", "yellow")
         for problem in problems:
             screen.line(f"! {problem['message']}", "yellow")
 

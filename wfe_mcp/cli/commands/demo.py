@@ -1,4 +1,4 @@
-"""``wfe-mcp demo``: see it work, in half a minute."""
+"""``wfe-mcp demo``: a run of ``quick_fix`` in a throw-away project."""
 
 import contextlib
 import sys
@@ -11,11 +11,11 @@ from wfe_mcp.cli.terminal.options import Yes
 
 __all__ = ["demo"]
 
-Folder = Annotated[str, typer.Option("--folder", metavar="DIR", help="Where to play; else a new temporary folder.")]
+Folder = Annotated[str, typer.Option("--folder", metavar="DIR", help="The folder to use; else a new temporary one.")]
 
 
 def demo(door: Door, yes: Yes = False, folder: Folder = "") -> None:
-    """See a bug fixed under the eyes of the referee, in a throw-away project."""
+    """Watch a bug get fixed in a throw-away project, with every gate."""
     from wfe_mcp.testing.demo import main as play
     from wfe_mcp.views.envelope import Envelope
 
@@ -23,6 +23,6 @@ def demo(door: Door, yes: Yes = False, folder: Folder = "") -> None:
     if not door.screen.as_json:
         door.exit_code = play(words)
         return
-    with contextlib.redirect_stdout(sys.stderr):  # the play is talk; the document is the answer
+    with contextlib.redirect_stdout(sys.stderr):  # the output of the demo is progress; the document is the answer
         code = play(words)
-    door.tell(Envelope(code == 0, summary="The demo played to its end." if code == 0 else "The demo stopped."))
+    door.tell(Envelope(code == 0, summary="The demo completed." if code == 0 else "The demo stopped."))

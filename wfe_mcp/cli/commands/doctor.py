@@ -1,4 +1,4 @@
-"""``wfe-mcp doctor``: is everything there that a run needs?"""
+"""``wfe-mcp doctor``: check everything that runs need."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ import typer
 from wfe_mcp.cli.terminal.health import HealthFinding, care_of
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -24,22 +25,24 @@ Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, ind
 
 
 def doctor(door: Door, deep: Deep = False) -> None:
-    """Look at everything that runs need, and say how to mend what is missing."""
+    """Check that this project is ready to run."""
     from wfe_mcp.views.envelope import Envelope
 
     found = list(_findings(door, deep=deep))
     bad = [each for each in found if each.level == "problem"]
-    told = "Everything runs need is there." if not bad else f"{len(bad)} problem(s)."
+    told = "Ready to run." if not bad else plural(len(bad), "problem")
     error = (
-        Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Mend it and run wfe-mcp doctor again.")
-        if bad
-        else None
+        Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
     )
     answer = Envelope(not bad, summary=told, data={"findings": [asdict(each) for each in found]}, error=error)
 
     def tell(screen: "Screen") -> None:
-        screen.table(("", "what", ""), [(each.level, each.topic, each.message) for each in found])
-        screen.line(told)
+        if bad:
+            screen.line(told, "red")
+            screen.table((), [(each.topic, each.message) for each in bad], "  ")
+        screen.table((), [(each.level, each.topic, each.message) for each in found if each.level != "problem"])
+        if not bad:
+            screen.line(told, "bold")
 
     door.tell(answer, tell)
 
@@ -77,23 +80,23 @@ def _database(door: Door) -> Iterator[HealthFinding]:
         yield HealthFinding(
             "database",
             "problem",
-            f"SQLite {health.sqlite_version} can lose data in WAL mode; install wfe-mcp[sqlite], or update Python.",
+            f"SQLite {health.sqlite_version} can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
         )
     elif not health.wal_is_safe:
         yield HealthFinding(
             "database",
             "note",
-            f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; wfe-mcp[sqlite] brings a newer one.",
+            f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]",
         )
     yield _index(door)
     folder = Path(health.path).parent
     yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
-        yield HealthFinding("data folder", "problem", f"{folder} cannot be written.")
+        yield HealthFinding("data folder", "problem", f"{folder} is not writable")
 
 
 def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
-    """What we keep is made for its owner alone; somebody, or a copy, may have opened it."""
+    """Files that other users of this machine can read; they are created for their owner alone."""
     if os.name == "nt":  # which has no such mode bits
         return
     from wfe_mcp.engine.models.secrets import KEY_FILE
@@ -101,9 +104,7 @@ def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
 
     for file in (database, *(database.with_name(f"{database.name}{end}") for end in _JOURNALS), data_dir() / KEY_FILE):
         if file.exists() and file.stat().st_mode & 0o077:
-            yield HealthFinding(
-                "permissions", "problem", f"others on this machine may read {file}. Run: chmod 600 '{file}'"
-            )
+            yield HealthFinding("permissions", "problem", f"other users can read {file}; fix: chmod 600 '{file}'")
 
 
 def _index(door: Door) -> HealthFinding:
@@ -111,11 +112,11 @@ def _index(door: Door) -> HealthFinding:
 
     found = health(door.engine)
     if not found.has_fts5:
-        told = "this SQLite has no FTS5, so find cannot look for words; install wfe-mcp[sqlite]."
+        told = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
         return HealthFinding("find", "note", told)
     if found.waiting:
         return HealthFinding(
-            "find", "note", f"{found.waiting} run(s) are not indexed yet; wfe-mcp find does it, newest first."
+            "find", "note", f"{plural(found.waiting, 'run')} not indexed yet; the next wfe-mcp find does it"
         )
     return HealthFinding("find", "ok", "every run is indexed")
 
@@ -123,9 +124,9 @@ def _index(door: Door) -> HealthFinding:
 def _git(door: Door) -> Iterator[HealthFinding]:
     git = shutil.which("git")
     if git is None:
-        yield HealthFinding("git", "note", "not installed: git and files gates cannot judge.")
+        yield HealthFinding("git", "note", "not installed: git and files gates cannot run")
     elif not door.engine.project.is_git:
-        yield HealthFinding("git", "note", "this folder is no repository (git init): git and files gates cannot judge.")
+        yield HealthFinding("git", "note", "no repository: git and files gates cannot run; fix: git init")
     else:
         from wfe_mcp.workspace.git.repository import branch
 
@@ -137,7 +138,7 @@ def _configuration(door: Door) -> Iterator[HealthFinding]:
 
     loaded = door.engine.settings()
     if loaded.project_file is None:
-        yield HealthFinding("configuration", "note", "none in this project; wfe-mcp init finds its checks.")
+        yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
     else:
         yield HealthFinding("configuration", "ok", str(loaded.project_file))
     for problem in loaded.problems:
@@ -145,7 +146,7 @@ def _configuration(door: Door) -> Iterator[HealthFinding]:
     waiting = pending_trust(door.engine)
     if waiting:
         yield HealthFinding(
-            "trust", "note", f"waiting for you (wfe-mcp trust): {', '.join(each.name for each in waiting)}"
+            "trust", "note", f"needs your review: {', '.join(each.name for each in waiting)}; fix: wfe-mcp trust"
         )
 
 
@@ -156,8 +157,12 @@ def _checks(door: Door) -> Iterator[HealthFinding]:
         folder = door.engine.root / (check.cwd or ".")
         is_path = "/" in program or os.sep in program
         found = (folder / program).exists() if is_path else shutil.which(program) is not None
-        level, what = ("ok", "found") if found else ("problem", "not found; install it, or correct .wfe/config.toml")
-        yield HealthFinding(f"check {name}", level, f"{' '.join(check.argv)}: {program} {what}")
+        if found:
+            yield HealthFinding(f"check {name}", "ok", f"{' '.join(check.argv)}: {program} found")
+        else:
+            where = "" if is_path else " on PATH"
+            fix = f"fix: install it, or change [checks.{name}] in .wfe/config.toml"
+            yield HealthFinding(f"check {name}", "problem", f"{program} is not found{where}; {fix}")
 
 
 def _context(door: Door) -> Iterator[HealthFinding]:
@@ -166,7 +171,7 @@ def _context(door: Door) -> Iterator[HealthFinding]:
     loaded = door.engine.settings()
     for bundle in bundles_here(door.engine.root, (loaded.pending or loaded.settings).context):
         topic = f"context {bundle.name}" + (f", scope {bundle.scope}" if bundle.scope else "")
-        yield HealthFinding(topic, "problem" if bundle.fault else "ok", bundle.fault or f"{bundle.files} file(s)")
+        yield HealthFinding(topic, "problem" if bundle.fault else "ok", bundle.fault or plural(bundle.files, "file"))
 
 
 def _mcp_servers(door: Door) -> Iterator[HealthFinding]:
@@ -176,26 +181,28 @@ def _mcp_servers(door: Door) -> Iterator[HealthFinding]:
         if server.missing:
             yield HealthFinding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
         else:
-            yield HealthFinding(f"MCP server {server.name}", "ok", f"{server.where}; wfe-mcp mcp test asks it")
+            yield HealthFinding(
+                f"MCP server {server.name}", "ok", f"{server.where}; test: wfe-mcp mcp test {server.name}"
+            )
 
 
 def _providers(door: Door) -> Iterator[HealthFinding]:
-    """Those that somebody configured, by a table or as a role; the others need nothing."""
+    """The configured providers, and roles; the others need nothing."""
     from wfe_mcp.engine.models.providers import listed, roles
 
     for line in listed(door.engine):
         if line.layer == "built in" and not line.roles:
             continue
         if not line.trusted:
-            yield HealthFinding(f"provider {line.name}", "note", "waits for you: wfe-mcp trust")
+            yield HealthFinding(f"provider {line.name}", "note", "needs trust; fix: wfe-mcp trust")
         elif not line.enabled:
-            yield HealthFinding(f"provider {line.name}", "note", f"turned off: wfe-mcp providers enable {line.name}")
+            yield HealthFinding(f"provider {line.name}", "note", f"disabled; fix: wfe-mcp providers enable {line.name}")
         elif line.key and not line.has_key:
-            told = f"no key at {line.key}: wfe-mcp providers key {line.name}"
+            told = f"no key at {line.key}; fix: wfe-mcp providers key {line.name}"
             yield HealthFinding(f"provider {line.name}", "problem" if line.roles else "note", told)
         else:
             key = f"key at {line.key}; " if line.key else ""
-            yield HealthFinding(f"provider {line.name}", "ok", f"{key}wfe-mcp providers test {line.name} asks it")
+            yield HealthFinding(f"provider {line.name}", "ok", f"{key}test: wfe-mcp providers test {line.name}")
     for role in roles(door.engine):
         if role.fault:
             yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
@@ -207,14 +214,14 @@ def _models_here(door: Door) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
 
     for server in local_servers():
-        models = "wants a key" if server.needs_key else f"{len(server.models)} model(s)"
+        models = "needs a key" if server.needs_key else plural(len(server.models), "model")
         yield HealthFinding(server.name, "ok", f"{server.base_url}, {models}")
     for agent in installed_agents(door.engine):
         yield HealthFinding(agent.kind, "ok", f"{agent.version or 'version unknown'}, {agent.program}")
 
 
 def _plugins() -> Iterator[HealthFinding]:
-    """What installed packages add; the code of all of it is loaded."""
+    """Extensions of installed packages; their code is loaded."""
     from wfe_mcp.engine.templates.plugins import plugins_seen
     from wfe_mcp.resources import plugin_faults
 
@@ -231,9 +238,7 @@ def _people(door: Door) -> Iterator[HealthFinding]:
     if pin_is_set(door.engine):
         yield HealthFinding("PIN", "ok", "set")
     else:
-        yield HealthFinding(
-            "PIN", "note", "not set: nobody can approve yet; run wfe-mcp init in a terminal of your own."
-        )
+        yield HealthFinding("PIN", "note", "not set; set one before you decide: wfe-mcp init")
 
 
 def _passkeys(door: Door) -> Iterator[HealthFinding]:
@@ -246,9 +251,7 @@ def _passkeys(door: Door) -> Iterator[HealthFinding]:
     elif names:
         yield HealthFinding("passkeys", "ok", f"{len(view.keys)} pinned in {view.file}: {names}")
     else:
-        yield HealthFinding(
-            "passkeys", "ok", "none pinned, and none needed but by gates that ask for one; wfe-mcp approvers add"
-        )
+        yield HealthFinding("passkeys", "ok", "none pinned; only passkey gates need one: wfe-mcp approvers add")
 
 
 def _page(door: Door) -> Iterator[HealthFinding]:
@@ -258,7 +261,7 @@ def _page(door: Door) -> Iterator[HealthFinding]:
     yield HealthFinding(
         "decision page",
         "ok",
-        "not open; wfe-mcp ui, or an agent's question, opens it" if port is None else address(port),
+        "not running: wfe-mcp ui" if port is None else address(port),
     )
 
 

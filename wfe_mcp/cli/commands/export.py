@@ -1,4 +1,4 @@
-"""``wfe-mcp export``: how does a whole run leave this machine?"""
+"""``wfe-mcp export``: a run as one JSON file."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.transfer.exporting import Exported
@@ -23,7 +24,7 @@ Target = Annotated[
 
 
 def export(door: Door, run: Run, target: Target = "") -> None:
-    """Write the run as one JSON file: its log, artifacts, evidence, decisions and logs of checks, with checksums."""
+    """Write a run to one JSON file, with its log and evidence."""
     from wfe_mcp.engine.transfer.exporting import export_run
     from wfe_mcp.views.envelope import Envelope
 
@@ -37,16 +38,16 @@ def export(door: Door, run: Run, target: Target = "") -> None:
         return
     path = Path(target or f"{run}.wfe.json")
     _write(found, path)
-    size = path.stat().st_size
+    length = path.stat().st_size
     rows = {name: len(lines) for name, lines in found.rows.items() if lines}
-    summary = f"Run {run} written to {path}: {rows.get('events', 0)} events, {rows.get('revisions', 0)} revisions, {size:,} bytes"
-    door.tell(Envelope(True, run=run, summary=summary, data={"path": str(path), "bytes": size, "rows": rows}))
+    summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}"
+    door.tell(Envelope(True, run=run, summary=summary, data={"path": str(path), "bytes": length, "rows": rows}))
 
 
 def _write(found: "Exported", path: Path) -> None:
-    """The file whole, or none: one that a crash left half would be taken for the run."""
+    """Write the whole file or none: half a file after a crash would look like the run."""
     if path.exists():
-        raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one away.")
+        raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:

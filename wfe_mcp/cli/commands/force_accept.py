@@ -1,4 +1,4 @@
-"""``wfe-mcp force-accept``: overrule the gates, for all to see."""
+"""``wfe-mcp force-accept``: accept a phase although its gates fail."""
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
@@ -7,9 +7,9 @@ __all__ = ["force_accept"]
 
 
 def force_accept(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
-    """Accept PHASE although its gates say no. Asks for your PIN.
+    """Accept a phase although its gates fail.
 
-    The open revision counts, else the last refused draft. The run is tainted, which every door shows for ever.
+    It asks for your PIN. It accepts the open revision, else the last refused draft. The run is tainted from then on, and every view shows it.
     """
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs import control
@@ -17,4 +17,4 @@ def force_accept(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: Pin
     engine, run = door.engine, door.at(run, phase)
     by = door.person(pin_fd, f"overrule the gates of {phase}")
     control.force_accept(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"{phase} accepted by force"))
+    door.tell(run_outcome(engine, run, phase, f"Force-accepted {phase}; the run is tainted"))

@@ -1,4 +1,4 @@
-"""``wfe-mcp handoff``: what must whoever goes on know?"""
+"""``wfe-mcp handoff``: the state of a run on one page, for the next session."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,13 +17,13 @@ Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it t
 Write = Annotated[
     str,
     typer.Option(
-        "--write", metavar="DIR", help="Write START_HERE.md, current-status.md and next-handoff.md there, too."
+        "--write", metavar="DIR", help="Write START_HERE.md, current-status.md and next-handoff.md there too."
     ),
 ]
 
 
 def handoff(door: Door, run: Run = "", write: Write = "") -> None:
-    """Tell on one page what is done, decided, evidenced and open, and the next call."""
+    """Summarize what is done, decided and open in a run."""
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.handoff import handoff as page_of
     from wfe_mcp.views.handoff import run_of
@@ -43,7 +43,7 @@ def handoff(door: Door, run: Run = "", write: Write = "") -> None:
 
 
 def _write(door: Door, run: str, folder: str) -> list[str]:
-    """All three, or none: a file of somebody else stays, and nothing is written outside the project."""
+    """Write all three files or none. Other files are not replaced, and nothing is written outside the project."""
     from wfe_mcp.views.handoff import MARK, files
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
@@ -58,7 +58,7 @@ def _write(door: Door, run: str, folder: str) -> list[str]:
     for path in made:
         there = read_if_there(root, path)
         if there is not None and not there.startswith(MARK.encode()):
-            raise Refused("conflict", f"{path} is there already, and not ours.", "Name another folder, or move that file away.")  # fmt: skip
+            raise Refused("conflict", f"{path} exists already, and wfe-mcp did not write it.", "Name another folder, or move that file.")  # fmt: skip
     for path, text in made.items():
         write_atomic(root, path, text)
     return list(made)

@@ -1,4 +1,4 @@
-"""``wfe-mcp import``: how does a run that was worked elsewhere come in?"""
+"""``wfe-mcp import``: store a run of another machine or system as read-only history."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,15 +17,15 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="FILE|FOLDER",
-        help="What wfe-mcp export wrote; a session of ai-workflow-engine (its folder or session.json); role reports of "
+        help="A file of wfe-mcp export; a session of ai-workflow-engine (its folder or session.json); role reports of "
         "Workflow Hub (JSON).",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check all of it and store nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything; store nothing.")]
 
 
 def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
-    """Check a run from elsewhere, every checksum and reference, and keep it as history that nobody changes."""
+    """Check a run from elsewhere, and store it as read-only history."""
     from wfe_mcp.cli.terminal.render import origin_lines
     from wfe_mcp.engine.transfer.importing import import_foreign
     from wfe_mcp.engine.transfer.importing import import_run as come_in
@@ -40,7 +40,7 @@ def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
             with Path(source).open("rb") as file:
                 found = come_in(door.engine, door.by, file, dry_run=dry_run)
     except OSError as error:
-        raise Refused("bad_argument", f"{source} cannot be read: {error.strerror}.", "Name a file that wfe-mcp export wrote, or the folder of a session.") from None  # fmt: skip
+        raise Refused("bad_argument", f"{source} cannot be read: {error.strerror}.", "Name a file of wfe-mcp export, or the folder of a session.") from None  # fmt: skip
     answer = imported_answer(door.engine, found, dry_run=dry_run)
 
     def tell(screen: "Screen") -> None:
@@ -48,6 +48,6 @@ def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
         for line in origin_lines(answer.data):
             screen.line(line)
         if not dry_run:
-            screen.line(f"Look at it: wfe-mcp show {found.run}")
+            screen.next(f"wfe-mcp show {found.run}")
 
     door.tell(answer, tell)

@@ -1,4 +1,4 @@
-"""``wfe-mcp init``: which checks does this project have, and which person decides here?"""
+"""``wfe-mcp init``: find the project's checks, set the PIN, trust the configuration."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ __all__ = ["init"]
 
 
 def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Find this project's checks, write what .wfe/config.toml lacks, set your PIN, trust the file.
+    """Find this project's checks and set your PIN.
 
-    What the file already holds is never changed. Safe to repeat.
+    It adds missing checks to .wfe/config.toml, changes nothing that the file already has, and trusts the file. You can
+    repeat it.
     """
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
     from wfe_mcp.engine.approvals.pin import pin_is_set
@@ -35,10 +36,10 @@ def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
     asks = pin_fd is not None or (decides and at_terminal())
     by = settle_pin(engine, pin_fd) if asks else None
     if engine.settings().project_sha256 != seen.project_sha256:
-        raise Refused("stale_revision", ".wfe/config.toml changed while you decided.", "Run wfe-mcp init again.")
+        raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
     written = write_config(engine.root, found)
     if decides and by is None:
-        raise Refused("needs_human", f"{written.path} is written, but it counts only once a person has given their PIN.",
+        raise Refused("needs_human", f"{written.path} is written, but needs your PIN to take effect.",
                       "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N")  # fmt: skip
     waiting = pending_trust(engine)
     trusted = [one.name for one in waiting if one.kind == "configuration"]
@@ -47,9 +48,7 @@ def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
     rest = [one.name for one in waiting if one.kind != "configuration"]
     checks = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
-    told = f"{written.path}: {what}. " + (
-        f"Checks: {', '.join(sorted(checks))}." if checks else "No check is known yet."
-    )
+    told = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else "No check was found.")
     told += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
     data = {
         "config": str(written.path), "added": list(written.added), "trusted": trusted, "not_trusted": rest,
@@ -61,9 +60,9 @@ def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
 def _ask_back(door: Door, checks: Mapping[str, "CheckSettings"]) -> None:
     from wfe_mcp.cli.terminal.confirm import confirmed
 
-    door.screen.talk("Runs of this project may execute:")
+    door.screen.talk(".wfe/config.toml lets runs of this project run:")
     for name, check in sorted(checks.items()):
         door.screen.talk(f"  {name}: {' '.join(check.argv)}")
     if not checks:
-        door.screen.talk("  nothing yet: no way to run tests was recognised")
-    confirmed("Keep that in .wfe/config.toml and trust the file?")
+        door.screen.talk("  nothing: no check was found")
+    confirmed("Write and trust it?")

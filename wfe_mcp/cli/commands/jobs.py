@@ -1,4 +1,4 @@
-"""``wfe-mcp jobs``: what is worked in the background, whose turn is next, and how is it stopped?"""
+"""``wfe-mcp jobs``: list, show, wait for and cancel background jobs."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Reason
+from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -20,43 +21,48 @@ Jobs = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs, by the first characters of their ids.")
 ]
 OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Only jobs of this run.")]
-AllOfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Every job of this run that waits or works.")]
-Queue = Annotated[list[str] | None, typer.Option("--queue", metavar="QUEUE", help="Only jobs of it; repeatable.")]
-Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only jobs in it; repeatable.")]
-Everything = Annotated[bool, typer.Option("--all", help="Every job of this project that waits or works.")]
+AllOfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Every queued or running job of this run.")]
+Queue = Annotated[
+    list[str] | None, typer.Option("--queue", metavar="QUEUE", help="Only jobs of this queue; repeatable.")
+]
+Status = Annotated[
+    list[str] | None, typer.Option("--status", metavar="STATUS", help="Only jobs in this status; repeatable.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="Every queued or running job of this project.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="The longest to wait.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
 def list_all(door: Door, run: OfRun = "", queue: Queue = None, status: Status = None, limit: Limit = 20) -> None:
-    """List the jobs of this project, newest first, and how its queues stand."""
+    """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_standings, queues_now
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_row, queue_view
 
     found = job_standings(door.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit)
     rows, queues = [job_row(each) for each in found], [queue_view(each) for each in queues_now(door.engine)]
-    answer = Envelope(True, summary=f"{len(rows)} job(s)", data={"jobs": rows, "queues": queues})
+    answer = Envelope(True, summary=plural(len(rows), "job"), data={"jobs": rows, "queues": queues})
 
     def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
-        screen.table(("job", "queue", "kind", "state", "run", "phase", "turn"), [_line(row) for row in rows])
+        screen.table(("job", "kind", "state", "run", "phase", "queue", "position"), [_line(row) for row in rows])
+        if not rows:
+            screen.line("No jobs.")
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
-            [(each["queue"], each["waiting"], each["running"], _seconds(each.get("average_wait_s")), _seconds(each.get("average_run_s"))) for each in queues],
+            [(each["queue"], each["waiting"], each["running"], _average(each.get("average_wait_s")), _average(each.get("average_run_s"))) for each in queues],
         )  # fmt: skip
 
     door.tell(answer, tell)
 
 
 def show(door: Door, job: Job) -> None:
-    """Show one job: where it stands, its position and an estimate, what it was given, and what came of it."""
+    """Show one job: its state, position, estimate, input and result."""
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
     view = job_view(find_job(door.engine, job))
-    answer = Envelope(True, summary=f"job {view['job']} ({view['kind']}): {view['state']}", data=view)
+    answer = Envelope(True, summary=f"Job {view['job']} ({view['kind']}): {view['state']}", data=view)
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, view["state"])
@@ -68,30 +74,33 @@ def show(door: Door, job: Job) -> None:
 
 
 def wait(door: Door, job: Job, timeout: Timeout = 120.0) -> None:
-    """Wait until a job is over. Exit code 0 when it is done, 1 when it failed, was cancelled or is not over yet."""
+    """Wait until a job has ended.
+
+    Exit code 0: done; 1: failed, cancelled or still open.
+    """
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
     end = time.monotonic() + timeout
-    with door.screen.busy(f"Job {job} is worked"):
+    with door.screen.busy(f"Job {job} is running; Ctrl-C leaves it running"):
         while True:
             found = find_job(door.engine, job)
             if found.job.status not in {JobStatus.QUEUED, JobStatus.RUNNING} or time.monotonic() >= end:
                 break
             time.sleep(_LOOK_S)
     view = job_view(found)
-    told = f"job {view['job']} ({view['kind']}): {view['state']}" + (f": {view['error']}" if "error" in view else "")
+    told = f"Job {view['job']} ({view['kind']}): {view['state']}" + (f": {view['error']}" if "error" in view else "")
     door.tell(Envelope(found.job.status is JobStatus.DONE, summary=told, data=view))
 
 
 def cancel(
     door: Door, jobs: Jobs = None, run: AllOfRun = "", everything: Everything = False, reason: Reason = ""
 ) -> None:
-    """Cancel jobs: what waits is over, what runs is ended with all it started.
+    """Cancel jobs; a running one ends with every process that it started.
 
-    A cancelled gate is an error of the gate; other work of the server waits for a person then.
+    A cancelled gate has the verdict error; a phase whose other work was cancelled waits for you.
     """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.job_handlers import gave_up_of
@@ -107,15 +116,15 @@ def cancel(
     elif not wanted:
         raise Refused(
             "bad_argument",
-            "Nothing is named to cancel.",
-            "Name a job, a run with --run, or --all; see: wfe-mcp jobs list",
+            "No job is named.",
+            "Name a job, a run with --run, or --all: wfe-mcp jobs list",
         )
     ended = [cancel_job(door.engine, door.by, each, gave_up_of(door.engine), reason) for each in wanted]
     states = [
         {"job": each.id, "state": "cancelling" if each.status is JobStatus.RUNNING else str(each.status)}
         for each in ended
     ]
-    told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "no such job waits or works"
+    told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
     door.tell(Envelope(True, summary=told, data={"jobs": states}))
 
 
@@ -132,17 +141,15 @@ def _statuses(given: list[str] | None) -> list[Any]:
         if name not in set(JobStatus):
             near = nearest(name, set(JobStatus))
             hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(JobStatus)}."
-            raise Refused("bad_argument", f"{name!r} is no status of a job.", hint)
+            raise Refused("bad_argument", f"{name!r} is not a status of a job.", hint)
     return [JobStatus(name) for name in names]
 
 
 def _line(row: dict[str, Any]) -> tuple[object, ...]:
-    turn = f"{row['position']}." if "position" in row else f"at {row['run_at'][11:19]}Z" if "run_at" in row else ""
-    turn += f" about {_seconds(row['estimate_s'])}" if "estimate_s" in row else ""
-    return (row["job"], row["queue"], row["kind"], row["state"], row.get("run", ""), row.get("phase", ""), turn.strip())
+    position = str(row["position"]) if "position" in row else f"at {row['run_at'][11:19]}Z" if "run_at" in row else "-"
+    position += f", about {duration(row['estimate_s'])}" if "estimate_s" in row else ""
+    return row["job"], row["kind"], row["state"], row.get("run", ""), row.get("phase", ""), row["queue"], position
 
 
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1f} s" if value < 60 else f"{value / 60:.0f} min"
+def _average(seconds: float | None) -> str:
+    return "-" if seconds is None else duration(seconds)

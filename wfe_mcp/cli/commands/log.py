@@ -1,4 +1,4 @@
-"""``wfe-mcp log``: what happened to a run, in order?"""
+"""``wfe-mcp log``: the events of a run, oldest first."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.text import shortened
+from wfe_mcp.cli.terminal.times import exact
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -21,13 +22,13 @@ _VALUE_CHARS = 160
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
 At = Annotated[
-    str, typer.Option("--at", metavar="N", help="Up to event N, or a checkpoint (cp-12), and how the run stood.")
+    str, typer.Option("--at", metavar="N", help="Up to event N, or a checkpoint (cp-12), and the state then.")
 ]
-Step = Annotated[bool, typer.Option("--step", help="What each event changed; in a terminal one after the other.")]
+Step = Annotated[bool, typer.Option("--step", help="What each event changed; on a terminal one after the other.")]
 
 
 def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False) -> None:
-    """List the events of the run, oldest first: the record that verify checks."""
+    """List the events of a run, oldest first."""
     from wfe_mcp.engine.history.as_of import moment
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_report import moment_line
@@ -59,15 +60,18 @@ def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = ""
         if not events:
             upto_words = "" if then is None else f" up to {upto}"
             screen.line(f"No event after {after}{upto_words}" + ("." if upto_words else f": the log has {upto}."))
-        for event in events:
-            screen.line(event_line(event))
-            _tell_changes(screen, event)
-        if more:
-            screen.line(
-                f"more: wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
-            )
+        if step:
+            for event in events:
+                screen.line(event_line(event))
+                _tell_changes(screen, event)
+        else:
+            screen.table(("seq", "time", "event", "phase", "by", "detail"), [_row(event) for event in events])
         if then is not None:
             screen.line(moment_line(then), "bold")
+        if more:
+            screen.next(
+                f"wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
+            )
 
     door.tell(answer, show)
 
@@ -89,7 +93,7 @@ def _tell_changes(screen: "Screen", event: dict[str, Any]) -> None:
 
 
 def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
-    """One event after the other: Enter or n goes on, p goes back, a number goes there, q ends."""
+    """Step through events: Enter or n is the next one, p the one before, a number that event, q ends."""
     place = 0
     while place < len(events):
         screen.line(event_line(events[place]), "bold")
@@ -109,9 +113,14 @@ def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
 
 
 def event_line(event: dict[str, Any]) -> str:
-    """One event: number, time, what, where, by whom and how sure that is."""
+    """One event in a line: number, time, type, phase, actor, detail."""
+    return "  ".join(filter(None, _row(event)))
+
+
+def _row(event: dict[str, Any]) -> tuple[str, ...]:
+    """Number, time, type, phase with attempt, actor with channel and assurance, detail."""
     payload: dict[str, Any] = event["payload"]
-    phase = f" {payload['phase']}" if payload.get("phase") else ""
+    phase = str(payload.get("phase") or "")
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
     if event["type"] == "RunForked":
@@ -126,7 +135,5 @@ def event_line(event: dict[str, Any]) -> str:
         said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
     if "records" in payload:
         said = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
-    by = f"  {event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
-    return f"{event['seq']:>4}  {event['at'][:19]}Z  {event['type']}{phase}{attempt}{by}" + (
-        f"  {shortened(said, 100)}" if said else ""
-    )
+    by = f"{event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
+    return f"{event['seq']:>3}", exact(event["at"]), event["type"], f"{phase}{attempt}", by, shortened(said, 100)

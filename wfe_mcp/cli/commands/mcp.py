@@ -1,4 +1,4 @@
-"""``wfe-mcp mcp``: which MCP servers may steps call, and do they answer?"""
+"""``wfe-mcp mcp``: list and test the MCP servers that steps may call."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -14,24 +15,24 @@ if TYPE_CHECKING:
 
 __all__ = ["list_all", "try_out"]
 
-Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; all trusted ones without a name.")]
+Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; without it all trusted ones.")]
 
 
 def list_all(door: Door) -> None:
-    """List the MCP servers of the configuration, without starting any."""
+    """List the MCP servers of the configuration; none is started."""
     from wfe_mcp.engine.phases.mcp_servers import servers
     from wfe_mcp.views.envelope import Envelope
 
     found = servers(door.engine)
-    told = f"{len(found)} MCP server(s)" if found else "No MCP server is configured; name one in .wfe/config.toml."
+    told = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
     answer = Envelope(True, summary=told, data={"servers": [asdict(each) for each in found]})
 
     def tell(screen: "Screen") -> None:
         states = [
-            (each.name, each.where, "trusted" if each.trusted else "waits for trust", ", ".join(each.missing))
+            (each.name, "trusted" if each.trusted else "needs trust", ", ".join(each.missing) or "-", each.where)
             for each in found
         ]
-        screen.table(("name", "command or address", "", "variables not set"), states)
+        screen.table(("name", "state", "variables not set", "command or address"), states)
         if not found:
             screen.line(told)
 
@@ -39,7 +40,7 @@ def list_all(door: Door) -> None:
 
 
 def try_out(door: Door, name: Server = "") -> None:
-    """Start or reach each server, list its tools, and end it again."""
+    """Start or reach each server, list its tools, and stop it."""
     from wfe_mcp.engine.phases.mcp_servers import ask, ask_each, servers
     from wfe_mcp.views.envelope import Envelope
 
@@ -48,11 +49,11 @@ def try_out(door: Door, name: Server = "") -> None:
         asked = [ask(door.engine, name)] if name else ask_each(door.engine, trusted)
     bad = [each for each in asked if each.answer is None]
     told = (
-        f"{len(asked) - len(bad)} of {len(asked)} MCP server(s) answer."
+        f"{len(asked) - len(bad)} of {plural(len(asked), 'MCP server')} answered."
         if asked
         else "No trusted MCP server is configured."
     )
-    hint = "Look at its command, its variables and its address in .wfe/config.toml; wfe-mcp mcp list shows them."
+    hint = "Check its command, variables and address in .wfe/config.toml: wfe-mcp mcp list"
     error = Refused("unavailable", bad[0].fault, hint) if bad else None
     answer = Envelope(not bad, summary=told, data={"servers": [_view(each) for each in asked]}, error=error)
 

@@ -1,4 +1,4 @@
-"""``wfe-mcp opinion``: what do other models think, and who decides against them?"""
+"""``wfe-mcp opinion``: ask other models, read their opinions, overrule an opinion gate."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,21 +6,24 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
 __all__ = ["ask", "overrule", "show"]
 
-SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; none: only the question.")]
+SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it only the question is asked.")]
 SomePhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="One of its phases.")]
-Question = Annotated[str, typer.Option("--question", metavar="TEXT", help="What to ask; none: whether it may go on.")]
+Question = Annotated[
+    str, typer.Option("--question", metavar="TEXT", help="What to ask; without it whether the work may continue.")
+]
 Reviewers = Annotated[
     list[str] | None,
     typer.Option(
         "--reviewer",
         metavar="NAME",
-        help="A configured role or provider; again for another. Default: the first role.",
+        help="A configured role or provider; repeatable. Default: the first role.",
     ),
 ]
 
@@ -28,7 +31,10 @@ Reviewers = Annotated[
 def ask(
     door: Door, run: SomeRun = "", phase: SomePhase = "", question: Question = "", reviewer: Reviewers = None
 ) -> None:
-    """Ask other models about PHASE, RUN or a question, and wait for what they say. Advice: it counts for no gate."""
+    """Ask other models about a phase, a run or a question.
+
+    The answers are advice; no gate uses them.
+    """
     from wfe_mcp.cli.terminal.waiting import wait_for_opinions
     from wfe_mcp.engine.evaluation.second_opinion import ask as put
     from wfe_mcp.views.opinions import answered
@@ -43,19 +49,22 @@ def ask(
 
 
 def show(door: Door, run: Run, phase: SomePhase = "") -> None:
-    """Every opinion of RUN (or of PHASE): of its gates and by hand, oldest first."""
+    """Show every opinion about a run or phase, oldest first."""
     from wfe_mcp.engine.evaluation.second_opinion import known
     from wfe_mcp.views.envelope import Envelope
 
     run = door.at(run, phase)
     said = known(door.engine, run, phase or None)
-    told = f"{len(said)} opinion(s)"
+    told = plural(len(said), "opinion")
     answer = Envelope(True, run, summary=told, data={"opinions": said})
     door.tell(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
 
 
 def overrule(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
-    """Decide against the models of the opinion gate that PHASE stands at. Asks for your PIN; the reason stays visible."""
+    """Overrule the opinion gate of a phase.
+
+    It asks for your PIN; the reason stays visible.
+    """
     from wfe_mcp.cli.terminal.authorize import who
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Overrule
@@ -66,7 +75,7 @@ def overrule(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd =
     probe = Overrule(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
     by = who(door, run, probe, pin_fd, f"overrule the opinion on {phase}")
     control.overrule(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"You overruled the opinion on {phase}"))
+    door.tell(run_outcome(engine, run, phase, f"Overruled the opinion on {phase}"))
 
 
 def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""``wfe-mcp providers``: which models are there, do they answer, and where is the key of each?"""
+"""``wfe-mcp providers``: configure models, their keys and the roles that they fill."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["add", "disable", "enable", "key", "list_all", "remove", "role", "try_out"]
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The provider.")]
-NewName = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without one: what is found on this machine.")]
+NewName = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without it this machine is searched.")]
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A provider or a role.")]
-Kind = Annotated[
-    str, typer.Option("--kind", metavar="KIND", help="Which API or program it is, where NAME does not say so.")
-]
-BaseUrl = Annotated[str, typer.Option("--base-url", metavar="URL", help="Another address than the vendor's.")]
+Kind = Annotated[str, typer.Option("--kind", metavar="KIND", help="Its API or program, where NAME is not one.")]
+BaseUrl = Annotated[str, typer.Option("--base-url", metavar="URL", help="An address other than the vendor's.")]
 Place = Annotated[
     str,
     typer.Option(
@@ -38,26 +37,29 @@ ItsModel = Annotated[str, typer.Argument(metavar="[MODEL]", help="The provider's
 Fallback = Annotated[
     list[str] | None,
     typer.Option(
-        "--fallback", metavar="NAME", help="Who answers when it is out: a role or PROVIDER/MODEL; repeatable."
+        "--fallback", metavar="NAME", help="Used when it is unavailable: a role or PROVIDER/MODEL; repeatable."
     ),
 ]
 
 
 def list_all(door: Door) -> None:
-    """List providers and roles, and whether each can be used; no key is shown, no model is called."""
+    """List providers and roles, and whether each is usable.
+
+    No key is shown, no model is called.
+    """
     from wfe_mcp.engine.models.providers import listed, roles
     from wfe_mcp.views.envelope import Envelope
 
     found, filled = listed(door.engine), roles(door.engine)
     usable = sum(line.is_usable for line in found)
-    told = f"{usable} of {len(found)} provider(s) can be tried, {len(filled)} role(s)."
+    told = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
     data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
     answer = Envelope(True, summary=told, data=data)
 
     def tell(screen: "Screen") -> None:
         screen.table(
-            ("provider", "kind", "", "key", "address, program or package", "from"),
-            [(line.name, line.kind, _state(line), _key(line), line.where, line.layer) for line in found],
+            ("provider", "kind", "state", "key", "from", "address, program or package"),
+            [(line.name, line.kind, _state(line), _key(line), line.layer, line.where) for line in found],
         )
         if filled:
             screen.line()
@@ -73,7 +75,10 @@ def list_all(door: Door) -> None:
 def add(
     door: Door, name: NewName = "", kind: Kind = "", base_url: BaseUrl = "", place: Place = "", key_fd: KeyFd = None
 ) -> None:
-    """Add a provider to your own configuration, or find what runs on this machine. The key never goes into the file."""
+    """Add a provider to your configuration, or search this machine.
+
+    The file never has the key.
+    """
     from wfe_mcp.engine.models.providers import add as add_provider
     from wfe_mcp.engine.models.providers import models_of
     from wfe_mcp.views.envelope import Envelope
@@ -84,10 +89,12 @@ def add(
     table = _table(name, kind, base_url)
     secret = _key_wanted(door, name, table, place, key_fd)
     line = add_provider(door.engine, door.by, name, table, secret)
-    with door.screen.busy("Asking for its models"):
+    with door.screen.busy("Listing its models"):
         models = models_of(door.engine, name)
-    told = f"Provider '{name}' is in your configuration" + (f"; it has {len(models)} model(s)." if models else ".")
-    told += f" Try it: wfe-mcp providers test {name}"
+    told = f"Added provider {name} to your configuration" + (
+        f"; it has {plural(len(models), 'model')}." if models else "."
+    )
+    told += f" Test: wfe-mcp providers test {name}"
     answer = Envelope(True, summary=told, data={"provider": _view(line), "models": list(models)})
 
     def tell(screen: "Screen") -> None:
@@ -99,7 +106,10 @@ def add(
 
 
 def try_out(door: Door, name: Who, model: Model = "") -> None:
-    """Ask a model one word: a real call, the smallest there is. Exit code 1 says what is wrong and what to do."""
+    """Test a provider or role with one small call.
+
+    Exit code 1 says what is wrong.
+    """
     from wfe_mcp.engine.models.providers import try_out as try_provider
     from wfe_mcp.views.envelope import Envelope
 
@@ -111,62 +121,60 @@ def try_out(door: Door, name: Who, model: Model = "") -> None:
 
 
 def enable(door: Door, name: Name) -> None:
-    """Let models of this provider be called again."""
+    """Enable a provider."""
     from wfe_mcp.engine.models.providers import enable as turn_on
 
-    _tell_line(door, turn_on(door.engine, name), f"Provider '{name}' is turned on.")
+    _tell_line(door, turn_on(door.engine, name), f"Enabled provider {name}.")
 
 
 def disable(door: Door, name: Name) -> None:
-    """Call no model of this provider any more, also in open runs."""
+    """Disable a provider, also in open runs."""
     from wfe_mcp.engine.models.providers import disable as turn_off
 
-    _tell_line(door, turn_off(door.engine, name), f"Provider '{name}' is turned off.")
+    _tell_line(door, turn_off(door.engine, name), f"Disabled provider {name}.")
 
 
 def remove(door: Door, name: Name) -> None:
-    """Take a provider out of your own configuration, and its key from where wfe-mcp keeps it."""
+    """Remove a provider from your configuration, and its stored key."""
     from wfe_mcp.engine.models.providers import remove as take_out
     from wfe_mcp.views.envelope import Envelope
 
     gone = take_out(door.engine, door.by, name)
-    told = f"Provider '{name}' is gone" + (", and its key." if gone.key else ".")
+    told = f"Removed provider {name}" + (" and its key." if gone.key else ".")
     told += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
     door.tell(Envelope(True, summary=told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)}))
 
 
 def key(door: Door, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
-    """Give a provider another key, or say where it is."""
+    """Set the key of a provider, or where it is."""
     from wfe_mcp.engine.models.providers import give_key, listed
 
     known = {line.name: line for line in listed(door.engine)}
     before = known[name].key if name in known else ""
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
     secret = None if place.startswith("env:") else _asked(name, key_fd)
-    _tell_line(
-        door, give_key(door.engine, door.by, name, place, secret), f"The key of provider '{name}' is at {place}."
-    )
+    _tell_line(door, give_key(door.engine, door.by, name, place, secret), f"The key of provider {name} is at {place}.")
 
 
 def role(door: Door, name: RoleName, provider: Filler, model: ItsModel = "", fallback: Fallback = None) -> None:
-    """Let a provider and its model fill a role, in your own configuration."""
+    """Fill a role with a provider and a model, in your configuration."""
     from wfe_mcp.engine.models.providers import set_role
     from wfe_mcp.views.envelope import Envelope
 
     made = set_role(door.engine, name, provider, model, fallback)
-    told = f"Role '{name}' is filled by {made.provider}" + (f" {made.model}" if made.model else "") + "."
+    told = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
     if made.provider != provider or made.model != model:
-        told += " The project's configuration says so, and wins over yours."
-    told += f" It cannot be used yet: {made.fault}" if made.fault else ""
+        told += " The project's configuration takes precedence over yours."
+    told += f" Not usable yet: {made.fault}" if made.fault else ""
     door.tell(Envelope(True, summary=told, data={"role": asdict(made)}))
 
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
-    """What the table is to say: the kind as given, else as the name means it, else what answers on this machine."""
+    """The table to write: the kind as given, else as named, else of the program that answers on this machine."""
     from wfe_mcp.workspace.config.provider_kinds import KINDS, installed_kind
 
     kind = kind or (name if name in KINDS else "")
-    if installed_kind(kind) is not None:  # whether a package brings it is seen where the table is written
+    if installed_kind(kind) is not None:  # the package is checked where the table is written
         return {"kind": kind} | ({"base_url": base_url} if base_url else {})
     if not base_url and kind in {"", "openai-compatible"}:
         base_url = _found_address(name)
@@ -174,7 +182,7 @@ def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
         what = (
             f"There is no kind '{kind}'."
             if kind
-            else f"'{name}' is no kind of provider, and nothing of this name answers on this machine."
+            else f"'{name}' is not a kind of provider, and no program of this name answers on this machine."
         )
         kinds = f"{' | '.join(KINDS)}, or what a package brings, such as acme.models"
         raise Refused("bad_argument", what, f"Say which kind it is: --kind {kinds}")
@@ -182,7 +190,7 @@ def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
 
 
 def _found_address(name: str) -> str:
-    """Where the program of this name answers on this machine; empty when none does."""
+    """The address of the program of this name on this machine; empty without one."""
     from wfe_mcp.engine.models.discovery import local_servers
 
     found = {_plain(each.name): each.base_url for each in local_servers()}
@@ -212,7 +220,7 @@ def _checked_place(place: str) -> str:
     if place in {"keyring", "stored"} or place.startswith("env:"):
         return place
     raise Refused("bad_argument", "--key says where the key is, never the key itself: env:NAME, keyring or stored.",
-                  "If that was a key, it is in your shell's history now: make a new one, and type it when you are asked.")  # fmt: skip
+                  "If that was a key, it is in your shell's history now: create a new one, and enter it at the prompt.")  # fmt: skip
 
 
 def _asked(name: str, key_fd: int | None) -> str:
@@ -220,34 +228,36 @@ def _asked(name: str, key_fd: int | None) -> str:
 
     found = read_key(key_fd, name)
     if not found:
-        raise Refused("needs_human", f"Provider '{name}' needs a key, and none was given.",
-                      "Type it in a terminal of your own, hand it over with --key-fd N, or name a variable: --key env:NAME")  # fmt: skip
+        raise Refused("needs_human", f"Provider '{name}' needs a key.",
+                      "Enter it in a terminal of your own, pass it with --key-fd N, or name a variable: --key env:NAME")  # fmt: skip
     return found
 
 
 def _tell_found(door: Door) -> None:
-    """What on this machine could answer, with the line that adds it."""
+    """The model servers and command-line agents of this machine, with the command that adds each."""
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("Looking on this machine"):
+    with door.screen.busy("Searching this machine"):
         servers, agents = local_servers(), installed_agents(door.engine)
-    told = f"{len(servers)} server(s) of models and {len(agents)} command-line agent(s) found on this machine."
+    told = (
+        f"Found {plural(len(servers), 'model server')} and {plural(len(agents), 'command-line agent')} on this machine."
+    )
     data = {"servers": [asdict(each) for each in servers], "agents": [asdict(each) for each in agents]}
 
     def tell(screen: "Screen") -> None:
         for server in servers:
-            more = "it wants a key" if server.needs_key else f"{len(server.models)} model(s)"
+            more = "needs a key" if server.needs_key else plural(len(server.models), "model")
             screen.line(
                 f"{server.name} at {server.base_url}, {more}: wfe-mcp providers add {_plain(server.name)}", "ok"
             )
             for model in server.models:
                 screen.line(f"  {model}")
         for agent in agents:
-            screen.line(f"{agent.kind} {agent.version}".rstrip() + f" at {agent.program}: usable as it is", "ok")
+            screen.line(f"{agent.kind} {agent.version}".rstrip() + f" at {agent.program}: usable as is", "ok")
         screen.line(told)
         if not servers and not agents:
-            screen.line("A vendor's models: wfe-mcp providers add anthropic | openai | gemini")
+            screen.next("wfe-mcp providers add anthropic | openai | gemini")
 
     door.tell(Envelope(True, summary=told, data=data), tell)
 
@@ -260,11 +270,14 @@ def _tell_line(door: Door, line: "ProviderLine", told: str) -> None:
 
 def _tell_tried(screen: "Screen", tried: "Tried") -> None:
     who = " ".join(filter(None, (tried.provider, tried.model)))
-    screen.line(f"{who}: {tried.message}", "ok" if tried.ok else "problem")
-    if tried.hint:
-        screen.line(tried.hint)
+    if tried.ok:
+        screen.line(f"{who}: {tried.message}", "ok")
     for model in tried.models:
         screen.line(f"  {model}")
+    if not tried.ok:
+        screen.talk(f"error: {who}: {tried.message} [unavailable]")
+    if tried.hint:
+        screen.next(tried.hint)
 
 
 def _view(line: "ProviderLine") -> dict[str, Any]:
@@ -273,8 +286,8 @@ def _view(line: "ProviderLine") -> dict[str, Any]:
 
 def _state(line: "ProviderLine") -> str:
     if not line.trusted:
-        return "waits for trust"
-    return "on" if line.enabled else "off"
+        return "needs trust"
+    return "enabled" if line.enabled else "disabled"
 
 
 def _key(line: "ProviderLine") -> str:

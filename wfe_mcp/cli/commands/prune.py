@@ -1,4 +1,4 @@
-"""``wfe-mcp prune``, ``keep`` and ``vacuum``: what may go, what stays, and who gets the room?"""
+"""``wfe-mcp prune``, ``keep`` and ``vacuum``: delete old runs, protect runs, shrink the database."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -14,28 +15,29 @@ if TYPE_CHECKING:
 
 __all__ = ["keep", "prune", "vacuum"]
 
-Runs = Annotated[
-    list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of those that are old enough.")
-]
+Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")]
 Named = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")]
 Older = Annotated[
-    str, typer.Option("--older-than", metavar="TIME", help="Runs that ended so long ago: 90d; else [retention] runs.")
+    str,
+    typer.Option(
+        "--older-than", metavar="TIME", help="Runs that ended longer ago than this: 90d; else [retention] runs."
+    ),
 ]
 Keep = Annotated[
-    int | None, typer.Option("--keep", min=0, metavar="N", help="So many of those that ended last stay.")
+    int | None, typer.Option("--keep", min=0, metavar="N", help="Keep the N runs that ended last.")
 ]  # fmt: skip
-Archived = Annotated[bool | None, typer.Option("--archived/--all", help="Only archived runs, or all that are over.")]
-Off = Annotated[bool, typer.Option("--off", help="Let them go again.")]
+Archived = Annotated[bool | None, typer.Option("--archived/--all", help="Only archived runs, or all finished ones.")]
+Off = Annotated[bool, typer.Option("--off", help="Remove the protection.")]
 
 
 def prune(
     door: Door, runs: Runs = None, dry_run: DryRun = False, older_than: Older = "", keep: Keep = None,
     archived: Archived = None, pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Remove runs of this project that are over, for good: rows, files, checkpoints. verify tells of it.
+    """Delete finished runs: rows, files, checkpoints.
 
-    Nothing is ever removed by itself; without [retention] runs, --older-than or a RUN nothing is.
+    It asks for your PIN. It needs [retention] runs, --older-than or a RUN. verify reports deleted runs.
     """
     from wfe_mcp.engine.maintenance import pruning
     from wfe_mcp.views.envelope import Envelope
@@ -53,42 +55,50 @@ def prune(
 
     def tell(screen: "Screen") -> None:
         screen.line(told, "bold")
-        screen.table(("run", "state", "template", "title", "ended", "events"), [list(row.values()) for row in listed])
+        screen.table(("run", "state", "template", "ended", "events", "title"),
+                     [[row[key] for key in ("run", "state", "template", "ended", "events", "title")] for row in listed])  # fmt: skip
 
     if dry_run or not chosen:
-        told = f"{len(chosen)} run(s) would go" if dry_run else "No run is old enough to go"
-        told = f"Files of {left} pruned run(s) were left, and are removed now" if left else told
+        told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
+        told = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else told
         door.tell(Envelope(True, summary=told, data={"runs": listed, "dry_run": dry_run}), tell)
         return
     if not door.screen.as_json:
-        door.screen.talk(f"{len(chosen)} run(s) go for good: {', '.join(str(record.id) for record in chosen)}")
-    by = door.person(pin_fd, "remove them")
-    with door.screen.busy("Runs are removed"):
+        door.screen.talk(
+            f"Delete {plural(len(chosen), 'run')} permanently: {', '.join(str(record.id) for record in chosen)}"
+        )
+    by = door.person(pin_fd, "delete them")
+    with door.screen.busy("Deleting runs"):
         done = pruning.prune(door.engine, chosen, by)
     listed = [_row(record) for record in done.runs]
-    told = f"{len(done.runs)} run(s) and {done.documents} document(s) removed; wfe-mcp vacuum gives the room back"
+    told = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
     door.tell(Envelope(True, summary=told, data={"runs": listed, "documents": done.documents, "dry_run": False}), tell)
 
 
 def keep(door: Door, runs: Named, off: Off = False) -> None:
-    """Never prune these runs, however old they get."""
+    """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
     found = [pruning.let_go(door.engine, run) if off else pruning.keep(door.engine, run, door.by) for run in runs]
-    told = f"{', '.join(str(record.id) for record in found)}: {'prune may take it' if off else 'kept'}"
+    told = (
+        f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
+    )
     door.tell(Envelope(True, summary=told, data={"runs": [run_row(record) for record in found], "kept": not off}))
 
 
 def vacuum(door: Door) -> None:
-    """Write the database anew without the room that nothing uses; safe while servers have it open, who wait."""
+    """Shrink the database.
+
+    Servers that use it wait meanwhile.
+    """
     from wfe_mcp.store.maintenance.copies import vacuum as vacuumed
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("The database is written anew"):
+    with door.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
         before, after = vacuumed(door.engine.store.path)
-    told = f"{before - after:,} bytes won: the database has {after:,} now, {before:,} before"
+    told = f"Freed {size(before - after)} (now {size(after)})."
     door.tell(Envelope(True, summary=told, data={"before_bytes": before, "after_bytes": after}))
 
 
@@ -105,4 +115,4 @@ def _refuse_no_duration(text: str) -> None:
     try:
         seconds(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no duration, such as 90d or 12h", param_hint="--older-than") from None
+        raise typer.BadParameter(f"{text!r} is not a duration, such as 90d or 12h", param_hint="--older-than") from None

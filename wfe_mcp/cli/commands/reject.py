@@ -1,15 +1,18 @@
-"""``wfe-mcp reject``: send the work back, with your words."""
+"""``wfe-mcp reject``: send a phase back with feedback."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
 __all__ = ["reject"]
 
-Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
 To = Annotated[str, typer.Option("--to", metavar="PHASE", help="Go back to this earlier phase.")]
 Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject only this revision.")]
 
@@ -17,9 +20,9 @@ Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject 
 def reject(
     door: Door, run: Run, phase: Phase, feedback: Feedback, to: To = "", sha256: Sha256 = "", pin_fd: PinFd = None
 ) -> None:
-    """Send PHASE back with your feedback.
+    """Send a phase back with feedback.
 
-    Where it waits for a person this asks for your PIN; a submission under its gates is taken back without one.
+    It asks for your PIN where PHASE awaits your approval; a submission whose gates still run is withdrawn without one.
     """
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.model import AttemptStatus
@@ -33,8 +36,26 @@ def reject(
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
     if pin_fd is None and not to and under_gates:
         approvals.withdraw(engine, door.by, run, phase, feedback)
-        door.tell(run_outcome(engine, run, phase, f"{phase} taken back; a new attempt is open"))
+        door.tell(
+            run_outcome(engine, run, phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
+        )
         return
     by = door.person(pin_fd, f"reject {phase}") if known else door.by
     approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None)
-    door.tell(run_outcome(engine, run, phase, f"{phase} rejected" + (f", back to {to}" if to else "")))
+    door.tell(
+        run_outcome(
+            engine,
+            run,
+            phase,
+            f"Rejected {phase}"
+            + (f"; back to {to}" if to else f"; attempt {_open_attempt(engine, run, phase)} has your feedback"),
+        )
+    )
+
+
+def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
+    """The number of the phase's newest attempt."""
+    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.views.envelopes import standing_of
+
+    return standing_of(engine, run).loaded.state.current(PhasePath(phase)).number

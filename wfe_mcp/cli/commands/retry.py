@@ -1,4 +1,4 @@
-"""``wfe-mcp retry``: let a phase be tried again."""
+"""``wfe-mcp retry``: a new attempt at a phase."""
 
 from typing import Annotated
 
@@ -9,18 +9,21 @@ from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 __all__ = ["retry"]
 
-Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next try is told.")]
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
 
 
 Role = Annotated[
-    str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client for the agent.")
+    str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client (the agent).")
 ]
 
 
 def retry(
     door: Door, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
 ) -> None:  # fmt: skip
-    """Open a new attempt of PHASE. After a stop this asks for your PIN."""
+    """Open a new attempt at a phase.
+
+    It asks for your PIN after a stop.
+    """
     from wfe_mcp.cli.terminal.authorize import who
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
@@ -31,4 +34,4 @@ def retry(
     probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=door.by, at=engine.clock())
     by = who(door, run, probe, pin_fd, f"retry {phase}")
     control.retry(engine, by, run, phase, feedback, role or None)
-    door.tell(run_outcome(engine, run, phase, f"{phase}: a new attempt is open"))
+    door.tell(run_outcome(engine, run, phase, f"Opened a new attempt at {phase}"))

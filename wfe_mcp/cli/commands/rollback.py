@@ -1,4 +1,4 @@
-"""``wfe-mcp rollback``, ``undo`` and ``redo``: go back, and on again."""
+"""``wfe-mcp rollback``, ``undo`` and ``redo``: restore an earlier state of a run and its files."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import PinFd, Run
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -13,21 +14,24 @@ if TYPE_CHECKING:
 
 __all__ = ["redo", "rollback", "undo"]
 
-To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: where it last began.")]
+To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: its last start.")]
 MaybeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the only open one.")]
 NoFiles = Annotated[bool, typer.Option("--no-files", help="Leave the files as they are.")]
-Files = Annotated[bool, typer.Option("--files", help="Put the files back too, as far as a checkpoint has them.")]
+Files = Annotated[bool, typer.Option("--files", help="Restore the files too, where a checkpoint has them.")]
 Discard = Annotated[
-    bool, typer.Option("--discard", help="Also over changes that nobody recorded. Asks for your PIN; they are kept.")
+    bool,
+    typer.Option(
+        "--discard", help="Replace changes since the last checkpoint; they are saved first. Asks for your PIN."
+    ),
 ]
 
 
 def rollback(
     door: Door, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:
-    """Take the run and its files back to where they were. Over a person's decision this asks for your PIN.
+    """Restore a run and its files to a checkpoint.
 
-    What is there now is a checkpoint first: wfe-mcp undo brings back every byte.
+    It asks for your PIN where that reverses your decision. The present state is saved as a checkpoint first; wfe-mcp undo restores it.
     """
     from wfe_mcp.views import rollback as history
 
@@ -42,9 +46,9 @@ def rollback(
 def undo(
     door: Door, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:  # fmt: skip
-    """Take back the last command in the run, again and again. What a person did takes their PIN.
+    """Undo the last command in a run.
 
-    The undo of a rollback puts its files back too; after any other command the files stay, without --files.
+    Your own decisions need your PIN. The undo of a rollback restores its files too; after any other command files change only with --files.
     """
     from wfe_mcp.views import rollback as history
 
@@ -59,7 +63,7 @@ def undo(
 def redo(
     door: Door, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:  # fmt: skip
-    """Take back the last undo in the run."""
+    """Redo what was undone last in a run."""
     from wfe_mcp.views import rollback as history
 
     run = _run(door, run)
@@ -67,11 +71,11 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(door.engine, by, run, files=files, discard=discard)
 
-    door.tell(door.as_needed(go, pin_fd, "redo what was undone", person=discard))
+    door.tell(door.as_needed(go, pin_fd, "redo the last undo", person=discard))
 
 
 def _run(door: Door, run: str) -> str:
-    """The run that is meant: the one named, else the only open one."""
+    """The run that was named, else the only open one."""
     from wfe_mcp.core.errors import Refused
 
     if run:
@@ -79,5 +83,9 @@ def _run(door: Door, run: str) -> str:
     with door.engine.store.read() as tx:
         found = tx.open_run_ids(door.engine.project_id)
     if len(found) != 1:
-        raise Refused("bad_argument", f"{len(found)} runs are open here.", "Name the run; wfe-mcp list shows them.")
+        raise Refused(
+            "bad_argument",
+            f"{plural(len(found), 'run')} {'is' if len(found) == 1 else 'are'} open here.",
+            "Name the run: wfe-mcp list",
+        )
     return door.at(found[0])

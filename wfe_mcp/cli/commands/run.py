@@ -1,4 +1,4 @@
-"""``wfe-mcp run``: let models work a whole run, until a person is needed."""
+"""``wfe-mcp run``: work a whole run with models, until you are needed."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
 
 __all__ = ["INTERRUPTED", "run"]
@@ -17,16 +18,16 @@ __all__ = ["INTERRUPTED", "run"]
 INTERRUPTED = 130
 
 Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
-Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Go on with this run instead of starting one.")]
+Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Continue this run instead of starting one.")]
 
 
 def run(
     door: Door, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
     inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Start a run of TEMPLATE and work it here, until it is done or a person is needed; show what happens.
+    """Start a run and work it with models until it needs you.
 
-    Ends with 0 when it is done or a person is asked, with 1 when something failed, with 130 after Ctrl-C.
+    Exit code 0: completed or waiting for you. 1: something failed. 130: Ctrl-C.
     """
     from wfe_mcp.cli.commands.watch import follow
     from wfe_mcp.cli.terminal.signals import stop_requested
@@ -34,21 +35,21 @@ def run(
     if bool(template) == bool(resume):
         raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")
     if resume and (driver or pairs or inputs or title or key):
-        raise typer.BadParameter("a run that goes on keeps its driver, inputs and title", param_hint="--resume")
+        raise typer.BadParameter("a resumed run keeps its driver, inputs and title", param_hint="--resume")
     if template:
         started = begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd)
         found = door.at(started.run or "")
     else:
         found = door.at(resume)
         _go_on(door, found)
-    door.screen.talk(f"Run {found}. Ctrl-C hands its work back; go on with: wfe-mcp run --resume {found}")
+    door.screen.talk(f"Run {found}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {found}")
     with stop_requested() as told:
         standing = follow(door, found, shows_all=bool(template), is_told=lambda: bool(told))
     _tell(door, found, standing, interrupted=bool(told))
 
 
 def _go_on(door: Door, run: str) -> None:
-    """A run that no person paused goes on at once."""
+    """Resume a run that no person paused."""
     from wfe_mcp.engine.runs.control import control
     from wfe_mcp.views.envelopes import standing_of
 
@@ -58,7 +59,7 @@ def _go_on(door: Door, run: str) -> None:
 
 
 def _tell(door: Door, run: str, found: "Overview", *, interrupted: bool) -> None:
-    """The answer: where the run stands, and who does what now."""
+    """The answer: the state of the run, and who acts next."""
     from dataclasses import replace
 
     from wfe_mcp.views import tool_answers as answers
@@ -68,31 +69,41 @@ def _tell(door: Door, run: str, found: "Overview", *, interrupted: bool) -> None
     no = _failure(run, found) if over or not interrupted else None
     if no is not None:
         answer = replace(answer, ok=False, summary=no.message, error=no)
-    door.tell(answer)
+
+    def show(screen: "Screen") -> None:
+        from wfe_mcp.cli.terminal.render import refusal_lines, tell_status
+
+        record = door.record(run)
+        assert record is not None, "it has just been worked"
+        tell_status(screen, answer, record, door.engine.clock())
+        if answer.error is not None:
+            screen.talk("\n".join(refusal_lines(answer)))
+
+    door.tell(answer, show)
     if interrupted and not over:
         door.screen.flush()
-        door.screen.talk(f"Stopped. What was under way went back to the queue. Go on with: wfe-mcp run --resume {run}")
+        door.screen.talk(f"Stopped. Unfinished work went back to the queue.\nNext: wfe-mcp run --resume {run}")
         door.exit_code = INTERRUPTED
     elif no is not None:
         door.exit_code = REFUSED
 
 
 def _failure(run: str, found: "Overview") -> Refused | None:
-    """Why the run has not come as far as it could: something failed, or nobody works a phase. None when all is well."""
+    """Why the run did not continue: a phase failed, or has no driver. None when it is completed or waits for the user."""
     from wfe_mcp.core.model import AttemptStatus, RunStatus
     from wfe_mcp.core.paths import typed
 
     state = found.loaded.state
     if state.status in {RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.CANCELLED}:
         return Refused(
-            "needs_human", f"The run is {state.status}: {state.reason or 'it was stopped'}", f"See: wfe-mcp show {run}"
+            "needs_human", f"The run is {state.status}: {state.reason or 'stopped'}", f"See: wfe-mcp show {run}"
         )
     failed = [attempt for attempt in state.open_attempts if attempt.status is AttemptStatus.FAILED]
     if failed:
         phase = failed[0].phase
-        return Refused("needs_human", f"Phase {phase!r} has failed, and its rules have ended.",
+        return Refused("needs_human", f"Phase {phase!r} failed; no automatic retry is left.",
                        f"Look at it: wfe-mcp show {run} --phase {typed(phase)}")  # fmt: skip
     if found.waiting_on == "agent" and found.startable:
-        return Refused("unavailable", f"Nobody works phase {found.startable[0]!r}: the run has no driver for it.",
-                       f"Connect a client. To let a model work: wfe-mcp run {found.loaded.record.template} --driver ROLE")  # fmt: skip
+        return Refused("unavailable", f"Phase {found.startable[0]!r} has no driver.",
+                       f"Connect a client, or use a model: wfe-mcp run {found.loaded.record.template} --driver ROLE")  # fmt: skip
     return None

@@ -1,26 +1,35 @@
-"""``wfe-mcp list``: which runs did this project have?"""
+"""``wfe-mcp list``: the runs of a project, newest first."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.store.records.runs import RunRecord
 
 __all__ = ["list_runs", "moment"]
 
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
-Status = Annotated[list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in it; repeatable.")]
+Status = Annotated[
+    list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in this status; repeatable.")
+]
 Since = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="Begun at or after: 2h, 7d, or 2026-11-20[T08:00].")
+    str, typer.Option("--since", metavar="TIME", help="Started at or after: 2h, 7d, or 2026-11-20[T08:00].")
 ]
 Stale = Annotated[bool, typer.Option("--stale", help="Only open runs untouched for runs.stale_after.")]
-Archived = Annotated[bool, typer.Option("--archived", help="Those that were put away too.")]
-TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs started because of it.")]
-ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only the runs of this id elsewhere.")]
+Archived = Annotated[bool, typer.Option("--archived", help="Archived runs too.")]
+TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs with this trigger.")]
+ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only runs with this external id.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
-Cursor = Annotated[str, typer.Option("--cursor", metavar="RUN", help="Go on after this run (the answer's cursor).")]
+Cursor = Annotated[
+    str, typer.Option("--cursor", metavar="RUN", help="Continue after this run (the cursor of the page before).")
+]
 
 
 def list_runs(
@@ -46,12 +55,12 @@ def list_runs(
         if name not in set(RunStatus):
             near = nearest(name, set(RunStatus))
             hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(RunStatus)}."
-            raise Refused("bad_argument", f"{name!r} is no status of a run.", hint)
+            raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
     wanted = [RunStatus(name) for name in names]
     if stale:
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
-            raise Refused("bad_argument", "A run that is over is never stale.", "Leave --status or --stale out.")
+            raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
     begun = moment(since, door.engine.clock()) if since else None
     with door.engine.store.read() as tx:
         page = tx.list_runs(
@@ -62,12 +71,30 @@ def list_runs(
     are_stale = stale_of(door.engine, page.runs)
     rows = [run_row(record, stale=record.id in are_stale) for record in page.runs]
     data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
-    more = f"; more: --cursor {page.cursor}" if page.cursor else ""
-    door.tell(Envelope(True, summary=f"{len(rows)} run(s){more}", data=data))
+    answer = Envelope(True, summary=plural(len(rows), "run"), data=data)
+
+    def tell(screen: "Screen") -> None:
+        from wfe_mcp.cli.terminal.render import runs_table
+
+        shown = [row | {"waiting_on": _waits_for(door, record)} for row, record in zip(rows, page.runs, strict=True)]
+        runs_table(screen, shown, door.engine.clock())
+        if not rows:
+            screen.line("No runs.")
+        if page.cursor:
+            screen.next(f"wfe-mcp list --limit {limit} --cursor {page.cursor}")
+
+    door.tell(answer, tell)
+
+
+def _waits_for(door: Door, record: "RunRecord") -> Any:
+    """Who an open run waits for."""
+    from wfe_mcp.views.envelopes import standing_of
+
+    return "none" if record.status in {"completed", "cancelled"} else standing_of(door.engine, record.id).waiting_on
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """A time, or a duration before ``now``. A date without a zone is this machine's."""
+    """A time, or a duration before ``now``. A date without a zone is in this machine's zone."""
     from wfe_mcp.workspace.config.settings import seconds
 
     try:

@@ -1,6 +1,6 @@
-"""``wfe-mcp serve``: speak MCP with one client.
+"""``wfe-mcp serve``: the MCP server of one client.
 
-``__main__`` takes the plain form before typer is loaded; here are its help and what is unusual.
+``__main__`` starts the plain form before typer is loaded; this module has its help and its options.
 """
 
 from typing import Annotated
@@ -16,7 +16,10 @@ Hooks = Annotated[bool, typer.Option("--hooks", help="List the tool hook_event t
 
 
 def serve(door: Door, hooks: Hooks = False) -> None:
-    """Serve one MCP client on standard input and output. Your client starts it."""
+    """Serve one MCP client on standard input and output.
+
+    Your client starts it.
+    """
     if hooks:
         raise Refused("unavailable", "The hook_event tool is not built yet.", "Start the server without --hooks.")
     from wfe_mcp.server.entry import serve as speak

@@ -1,4 +1,4 @@
-"""``wfe-mcp skip``: leave a phase out."""
+"""``wfe-mcp skip``: leave out a phase."""
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
@@ -7,7 +7,10 @@ __all__ = ["skip"]
 
 
 def skip(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
-    """Leave PHASE out. Asks for your PIN unless the template lets agents skip it."""
+    """Leave out a phase.
+
+    It asks for your PIN unless the template lets agents skip it.
+    """
     from wfe_mcp.cli.terminal.authorize import who
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Skip
@@ -18,4 +21,4 @@ def skip(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = Non
     probe = Skip(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
     by = who(door, run, probe, pin_fd, f"skip {phase}")
     control.skip(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"{phase} skipped"))
+    door.tell(run_outcome(engine, run, phase, f"Skipped {phase}"))

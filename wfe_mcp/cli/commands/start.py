@@ -1,4 +1,4 @@
-"""``wfe-mcp start``: begin a run."""
+"""``wfe-mcp start``: start a run of a template, or fork one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.views.envelope import Envelope
@@ -22,23 +23,23 @@ From = Annotated[
     str,
     typer.Option(
         "--from", metavar="RUN[@EVENT]",
-        help="Instead of TEMPLATE: begin where a run stood, at an event of its log (12) or a checkpoint (cp-12), else at its last.",
+        help="Instead of TEMPLATE: fork a run at an event of its log (12) or a checkpoint (cp-12), else at its last event.",
     ),
 ]  # fmt: skip
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
-Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="How lists call the run.")]
-Auto = Annotated[bool | None, typer.Option("--auto/--no-auto", help="Go on by itself after each phase, or wait.")]
+Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the run in lists.")]
+Auto = Annotated[bool | None, typer.Option("--auto/--no-auto", help="Continue after each phase, or wait for proceed.")]
 TriggeredBy = Annotated[
-    str, typer.Option("--triggered-by", metavar="TEXT", help="What made you start it: a push, a schedule, an issue.")
+    str, typer.Option("--triggered-by", metavar="TEXT", help="What triggered the run: a push, a schedule, an issue.")
 ]
 ExternalId = Annotated[
-    str, typer.Option("--external-id", metavar="TEXT", help="What the run is called there, such as a CI run's id.")
+    str, typer.Option("--external-id", metavar="TEXT", help="The id of the trigger, such as that of a CI run.")
 ]
 Driver = Annotated[
-    str, typer.Option("--driver", metavar="ROLE", help="Who works the phases that an agent would: a configured role.")
+    str, typer.Option("--driver", metavar="ROLE", help="A configured role that works in place of the agent.")
 ]
-Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="The same key starts the same run once.")]
+Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="Idempotency key: the same key starts one run.")]
 
 
 def start(
@@ -46,23 +47,62 @@ def start(
     key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
     origin: From = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Start a run of TEMPLATE in this project, or one that begins where another run stood (--from).
+    """Start a run.
 
-    What policy.templates keeps from agents asks for your PIN, and so does a fork from before something that a person stopped.
+    --from forks another run. A template that policy.templates reserves for people asks for your PIN, and so does a fork
+    from before a stop by a person.
     """
-    told = {"triggered_by": triggered_by, "external_id": external_id}
+    origins = {"triggered_by": triggered_by, "external_id": external_id}
     if origin:
-        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **told}  # fmt: skip
+        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **origins}  # fmt: skip
         _refuse_beside(given)
-        door.tell(fork(door, origin, title, key=key, pin_fd=pin_fd))
+        answer = fork(door, origin, title, key=key, pin_fd=pin_fd)
+        door.tell(answer, lambda screen: _tell(door, screen, answer))
         return
     if not template:
-        raise typer.BadParameter("name a template, or a run to begin from: --from RUN@EVENT", param_hint="TEMPLATE")
-    door.tell(begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **told))
+        raise typer.BadParameter("name a template, or a run to fork: --from RUN@EVENT", param_hint="TEMPLATE")
+    answer = begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origins)
+    door.tell(answer, lambda screen: _tell(door, screen, answer))
+
+
+def _tell(door: Door, screen: "Screen", answer: "Envelope") -> None:
+    """The run, its phases and their gates."""
+    from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
+    from wfe_mcp.views.envelopes import standing_of
+
+    record = door.record(answer.run)
+    if record is None or answer.run is None:
+        screen.line(answer.summary, "bold")
+        return
+    forked = answer.data.get("forked_from")
+    how = f", forked from {forked['run']} at event {forked['event']}" if forked else ""
+    screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
+    found = standing_of(door.engine, answer.run)
+    phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
+    rows = [
+        (path, found.loaded.state.current(path).status, _gates(phases.get(path, {})))
+        for path in found.loaded.state.attempts
+    ]
+    screen.table((), rows, "  ")
+    unusual(screen, answer)
+    screen.next(*([AGENT_GOES_ON] if answer.waiting_on == "agent" else next_lines(answer)))
+
+
+def _gates(phase: Mapping[str, Any]) -> str:
+    """The gates of a phase as its template has them."""
+    kinds = ["your approval" if gate["kind"] == "approval" else _gate(gate) for gate in phase.get("gates", [])]
+    return f"gate{'s' if len(kinds) > 1 else ''}: {', '.join(kinds)}" if kinds else ""
+
+
+def _gate(gate: Mapping[str, Any]) -> str:
+    if gate["kind"] != "command":
+        return str(gate["kind"])
+    must = "fail" if gate.get("expect", {}).get("exit_code") == "nonzero" else "pass"
+    return f"check {gate.get('check', '')} must {must}"
 
 
 def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
-    """Create the run that begins where another one stood. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
+    """Create a run from the state of another one. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
     from dataclasses import replace
 
     from wfe_mcp.engine.history.forks import fork_run
@@ -79,23 +119,23 @@ def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -
     assert found is not None, "it was forked"
     answer = answers.status(door.engine, door.by, made.record.id)
     door.run = made.record.id
-    begun = f"Run {made.record.id} begins where {found.run} stood after event {found.seq}"
+    begun = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
     data = answer.data | {"forked_from": {"run": found.run, "event": found.seq, "hash": found.hash}}
     return replace(answer, summary=f"{begun}. {answer.summary}", data=data)
 
 
 def _refuse_beside(given: Mapping[str, object]) -> None:
-    """A fork takes all of this from the run that it begins from."""
+    """A fork takes all of this from its origin."""
     for name, value in given.items():
         if value:
-            raise typer.BadParameter(f"{name} is that of the run it begins from; leave it out", param_hint="--from")
+            raise typer.BadParameter(f"{name} comes from the forked run; leave it out", param_hint="--from")
 
 
 def begin(
     door: Door, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
     driver: str, pin_fd: int | None, **origin: str,
 ) -> "Envelope":  # fmt: skip
-    """Create the run that a command line describes. ``origin``: what it was triggered by, and its id there."""
+    """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
     from wfe_mcp.views import tool_answers as answers
 
@@ -118,7 +158,7 @@ def _object(text: str) -> dict[str, Any]:
         raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}", param_hint="--inputs") from None
     except Refused as no:
         why = no.details[0].message if no.details else no.message
-        raise typer.BadParameter(f"this is no JSON that can be kept: {why}", param_hint="--inputs") from None
+        raise typer.BadParameter(f"invalid JSON: {why}", param_hint="--inputs") from None
     if not isinstance(value, dict):
         raise typer.BadParameter(f"a JSON object is expected, not {text[:40]!r}", param_hint="--inputs")
     return cast("dict[str, Any]", value)
@@ -130,7 +170,7 @@ def _of_file(path: Path, most_bytes: int) -> bytes:
 
 
 def _pairs(door: Door, template: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """``name=value``: text stays text where the template wants text; elsewhere it is read as JSON when it is JSON."""
+    """``name=value``: text where the template expects text; elsewhere JSON if it parses as JSON."""
     if not pairs:
         return {}
     from wfe_mcp.engine.templates.catalogue import template_definition

@@ -1,10 +1,11 @@
-"""``wfe-mcp stats``: how do phases fare, and what did the models cost?"""
+"""``wfe-mcp stats``: attempts, times and model costs per phase."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -12,19 +13,19 @@ if TYPE_CHECKING:
 __all__ = ["stats"]
 
 Since = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="Only runs and calls begun at or after: 2h, 7d, or 2026-11-20.")
+    str, typer.Option("--since", metavar="TIME", help="Only runs and calls started at or after: 2h, 7d, or 2026-11-20.")
 ]
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="Only this run.")]
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
-Everywhere = Annotated[bool, typer.Option("--all", help="Of all projects of the database, not only this one.")]
+Everywhere = Annotated[bool, typer.Option("--all", help="All projects of the database, not only this one.")]
 
 
 def stats(
     door: Door, run: OfRun = "", template: Template = "", since: Since = "", everywhere: Everywhere = False
 ) -> None:
-    """Show per phase how often it was tried and passed, how long it took and for whom it waited, and what models cost.
+    """Show attempts, times and model costs per phase.
 
-    Times are medians and 90th percentiles; docs/reference/stats.md defines each figure.
+    Times are medians; --json adds 90th percentiles. docs/reference/stats.md defines each figure.
     """
     from wfe_mcp.cli.commands.runs import moment
     from wfe_mcp.core.model import RunId
@@ -39,16 +40,18 @@ def stats(
     data = usage.stats(door.engine, since=begun, everywhere=everywhere, template=kept, run=one)
     data["phases"] = figures.phases(door.engine, since=begun, everywhere=everywhere, template=kept, run=one)
     total = data["total"]
-    told = f"{total['calls']} call(s) to models, {dollars(total['cost_usd'])}, {_tokens(total):,} tokens"
+    spent = f"{plural(total['calls'], 'model call')}, {dollars(total['cost_usd'])}, {plural(_tokens(total), 'token')}"
+    told = spent if total["calls"] else "no model calls"
     answer = Envelope(True, run=one, summary=told, data=data)
 
     def tell(screen: "Screen") -> None:
-        screen.line(told, "bold")
+        screen.line(f"{told[0].upper()}{told[1:]}. Medians; 90th percentiles: --json", "bold")
         for note in _notes(total):
             screen.line(f"! {note}", "yellow")
-        screen.table(_HEADER, [_row(line) for line in data["phases"]])
-        if data["phases"]:
-            screen.line("Times: median / 90th percentile of the tasks that had any.", "dim")
+        rows = [_HEADER, *(_row(line) for line in data["phases"])]
+        used = [column for column in range(len(_HEADER)) if any(row[column] != "-" for row in rows[1:])]
+        header, *rest = [[row[column] for column in used] for row in rows]
+        screen.table([str(name) for name in header], rest)
         for by in usage.GROUPS:
             rows = [
                 (line[by] or "(none)", line["calls"], dollars(line["cost_usd"]), f"{_tokens(line):,}")
@@ -59,33 +62,33 @@ def stats(
     door.tell(answer, tell)
 
 
-_WAITS = ("human", "reviewer", "checks", "job", "agent", "paused")
-_HEADER = ("template", "phase", "runs", "tries", "first try", "in the end", "worked", *(f"for {one}" if one != "paused" else one for one in _WAITS), "tokens", "cost")  # fmt: skip
+_WAITS = {
+    "agent": "agent",
+    "checks": "checks",
+    "reviewer": "reviewer",
+    "job": "jobs",
+    "human": "you",
+    "paused": "paused",
+}
+_HEADER = ("phase", "attempts", "passed first", "passed", "worked", *_WAITS.values(), "tokens", "cost")
 
 
 def _row(line: dict[str, Any]) -> tuple[object, ...]:
     from wfe_mcp.engine.models.caps import dollars
 
-    spent = (f"{line['tokens']:,}", dollars(line["cost_usd"])) if line["tokens"] else ("", "")
+    spent = (f"{line['tokens']:,}", dollars(line["cost_usd"])) if line["tokens"] else ("-", "-")
     return (
-        line["template"], line["phase"], line["runs"], line["attempts"], _rate(line["first_try"]), _rate(line["in_the_end"]),
-        _times(line["working"]), *(_times(line["waiting"].get(one)) for one in _WAITS), *spent,
+        f"{line['template']}/{line['phase']}", line["attempts"], _rate(line["first_try"]), _rate(line["in_the_end"]),
+        _median(line["working"]), *(_median(line["waiting"].get(one)) for one in _WAITS), *spent,
     )  # fmt: skip
 
 
 def _rate(rate: dict[str, Any]) -> str:
-    return f"{rate['passed']} of {rate['of']}" if rate["of"] else "open"
+    return f"{rate['passed']} of {rate['of']}" if rate["of"] else "-"
 
 
-def _times(found: dict[str, Any] | None) -> str:
-    return "" if found is None else f"{_time(found['median_s'])} / {_time(found['p90_s'])}"
-
-
-def _time(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
+def _median(found: dict[str, Any] | None) -> str:
+    return "-" if found is None else duration(found["median_s"])
 
 
 def _tokens(line: dict[str, Any]) -> int:
@@ -98,12 +101,10 @@ def _notes(total: dict[str, Any]) -> list[str]:
     notes: list[str] = []
     if "unpriced" in total:
         notes.append(
-            f"{total['unpriced']} call(s) were made to models without a known price: their tokens count, no cost."
+            f"{plural(total['unpriced'], 'call')} to models without a known price: tokens are counted, cost is not."
         )
     open_ = total.get("in_flight", 0) + total.get("lost", 0)
     if open_:
         reserved = dollars(total.get("reserved_usd", 0.0))
-        notes.append(
-            f"{open_} call(s) are in flight or were lost with their process: they may have cost up to {reserved} more."
-        )
+        notes.append(f"{plural(open_, 'call')} in flight or lost with a process: up to {reserved} more.")
     return notes

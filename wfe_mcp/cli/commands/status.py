@@ -1,11 +1,14 @@
-"""``wfe-mcp status``: where are we, who is waited for, what comes next?"""
+"""``wfe-mcp status``: the open runs of a project, or one run: who acts next, its phases, what to do."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
 
 __all__ = ["status"]
 
@@ -14,25 +17,46 @@ Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, no
 
 
 def status(door: Door, run: Run = "", full: Full = False) -> None:
-    """Where does a run stand, who is waited for, and what comes next?"""
+    """Show open runs and who acts next."""
     from wfe_mcp.views.idle_status import quiet_status
 
     quiet = None if run else quiet_status(door.engine)
     if quiet is not None:
-        door.tell(quiet)
+        door.tell(quiet, lambda screen: _nothing_open(door, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views import tool_answers as answers
 
     wanted = door.at(run) if run else ""
     answer = answers.status(door.engine, door.by, wanted, "full" if full else "brief")
-    if answer.run and not door.screen.as_json:  # a person wants to see the whole way, an agent pays by the token
+    if answer.run and not door.screen.as_json:  # a person sees every phase, an agent pays by the token
         answer = answers.status(door.engine, door.by, answer.run, "full")
-        for phase in answer.data["phases"]:
-            phase.pop("verdicts", None)
     page = page_at(door.engine, may_start=False)
     if page:
         answer = replace(answer, data=answer.data | {"page": page})
-    door.tell(answer)
-    if page and not door.screen.as_json:
-        door.screen.line(f"Decision page: {page}")
+
+    def show(screen: "Screen") -> None:
+        from wfe_mcp.cli.terminal.render import runs_table, tell_status
+
+        record = door.record(answer.run)
+        if record is not None:
+            tell_status(screen, answer, record, door.engine.clock())
+        elif answer.data.get("runs"):
+            runs_table(screen, answer.data["runs"], door.engine.clock())
+            yours = [run["run"] for run in answer.data["runs"] if run.get("waiting_on") == "human"]
+            screen.next(*(f"wfe-mcp status {run}" for run in yours))
+        else:
+            _nothing_open(door, screen)
+        if page:
+            screen.line(f"Decision page: {page}")
+
+    door.tell(answer, show)
+
+
+def _nothing_open(door: Door, screen: "Screen") -> None:
+    if door.project.is_git or (door.project.root / ".wfe").is_dir():
+        screen.line("No open runs.")
+        screen.next("wfe-mcp templates list")
+    else:
+        screen.line("No project here: no git repository, no .wfe folder.")
+        screen.next("change to your project, or start one here: wfe-mcp init")

@@ -1,4 +1,4 @@
-"""``wfe-mcp submit``: hand in an artifact and see what the gates say."""
+"""``wfe-mcp submit``: submit an artifact and wait for its gates."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,10 @@ Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the
 def submit(
     door: Door, run: Run, phase: Phase, path: File, attempt: Attempt = None, note: Note = "", pin_fd: PinFd = None
 ) -> None:
-    """Hand in the artifact of PHASE, claiming it if nobody works on it, and wait for its gates."""
+    """Submit the artifact of a phase and wait for its gates.
+
+    A free phase is claimed first.
+    """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.views import envelopes as answering
@@ -28,7 +31,7 @@ def submit(
     engine, run = door.engine, door.at(run, phase)
     found = answering.standing_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
-    by = door.person(pin_fd, f"hand in {phase}") if is_persons or pin_fd is not None else door.by
+    by = door.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else door.by
     file = _in_project(path, Path(found.record.worktree))
     answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
     wait_for_gates(door, run, phase, answer.data["attempt"])
@@ -36,8 +39,8 @@ def submit(
 
 
 def _in_project(path: str, root: Path) -> str:
-    """``path`` as the engine wants it, relative to the project; as typed when it lies elsewhere (and is refused)."""
-    here = os.path.normpath(Path.cwd() / path)  # not resolve(): a link on the way must stay one, it is refused
+    """``path`` relative to the project; as typed when it is outside (and is refused)."""
+    here = os.path.normpath(Path.cwd() / path)  # not resolve(): a link in the path is refused, so it must stay one
     if os.path.lexists(here) and Path(here).is_relative_to(root):
         return Path(here).relative_to(root).as_posix()
     return path

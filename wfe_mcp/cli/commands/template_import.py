@@ -1,4 +1,4 @@
-"""``wfe-mcp templates import``: how does a workflow or plan of another system come in?"""
+"""``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
 import json
 import shlex
@@ -10,6 +10,7 @@ import typer
 from wfe_mcp.cli.commands.template_versions import tell_kept
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -27,15 +28,13 @@ Source = Annotated[
     ),
 ]
 Version = Annotated[
-    str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the file's.")
+    str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the one in the file.")
 ]
-Target = Annotated[
-    str, typer.Option("--to", metavar="FILE", help="Where a plan is written; else .wfe/plans/NAME.json.")
-]
+Target = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write a plan; else .wfe/plans/NAME.json.")]
 
 
 def import_file(door: Door, source: Source, version: Version = "", to: Target = "") -> None:
-    """Store a template of your own or somebody else's, which counts once you trust it; or turn a plan into an artifact."""
+    """Store a template, or turn a plan into an artifact."""
     from wfe_mcp.engine.templates.versions import keep_version
     from wfe_mcp.importers import ImportedPlan, ImportedSettings, read_workflow
 
@@ -55,7 +54,7 @@ def import_file(door: Door, source: Source, version: Version = "", to: Target = 
 
 
 def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
-    """Put the plan where a phase or a start can take it. What is there with other content stays."""
+    """Write the plan where a phase or a start can read it. A file with other content is not replaced."""
     from wfe_mcp.views.envelope import Envelope
 
     text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
@@ -71,10 +70,10 @@ def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
         raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
     if written != text.encode():
         raise Refused("conflict", f"{target} exists already, with other content.",
-                      "Name another file with --to, or move that one away.")  # fmt: skip
+                      "Name another file with --to, or move that one.")  # fmt: skip
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
-    summary = f"{len(milestones)} milestone(s) with {tasks} task(s), score {quality['score']}: {target}"
+    summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
     answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
 
@@ -84,20 +83,20 @@ def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
-        screen.line(f"Hand it in where a phase wants milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
+        screen.line(f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
 
     door.tell(answer, tell)
 
 
 def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
-    """Configuration is the person's: it is shown, to be put where they want it."""
+    """Show the configuration; the user decides where it goes."""
     from wfe_mcp.views.envelope import Envelope
 
     lost, toml = _views(imported.not_carried), imported.toml()
     summary = (
-        f"{_what(imported)}; put this into .wfe/config.toml:"
+        f"{_what(imported)}; add this to .wfe/config.toml:"
         if toml
-        else f"Nothing of it is configuration of {imported.template}."
+        else f"It has no configuration of {imported.template}."
     )
     data: dict[str, Any] = {"format": imported.format, "settings": imported.settings(), "toml": toml}
     more = {"inputs": imported.inputs, "not_carried": lost}
@@ -108,7 +107,7 @@ def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
         screen.line(toml)
         if imported.inputs:
             pairs = " ".join(f"-i {name}={shlex.quote(value)}" for name, value in imported.inputs.items())
-            screen.line(f"Start it with: wfe-mcp start {imported.template} {pairs} …")
+            screen.line(f"To start it: wfe-mcp start {imported.template} {pairs} …")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
@@ -116,8 +115,8 @@ def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
 
 
 def _what(imported: "ImportedSettings") -> str:
-    checks = f"{len(imported.checks)} check(s), " if imported.checks else ""
-    return f"{checks}{len(imported.phases)} phase(s) of {imported.template}"
+    checks = f"{plural(len(imported.checks), 'check')}, " if imported.checks else ""
+    return f"{checks}{plural(len(imported.phases), 'phase')} of {imported.template}"
 
 
 def _views(details: "tuple[Detail, ...]") -> list[dict[str, str]]:

@@ -1,13 +1,15 @@
-"""``wfe-mcp templates``: which workflows are there, and are they right?"""
+"""``wfe-mcp templates list``, ``show``, ``lint`` and ``export``."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -15,16 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "lint", "list_all", "show"]
 
-Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates that hold these words.")]
-Everything = Annotated[bool, typer.Option("--all", help="Those that are disabled or archived too.")]
+Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates with these words.")]
+Everything = Annotated[bool, typer.Option("--all", help="Disabled and archived templates too.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 FileOrName = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or folder, else a template's name.")]
-AskTools = Annotated[bool, typer.Option("--tools", help="Ask the MCP servers it needs whether they have its tools.")]
+AskTools = Annotated[bool, typer.Option("--tools", help="Ask its MCP servers for their tools.")]
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
 
 
 def list_all(door: Door, query: Query = "", everything: Everything = False) -> None:
-    """List the templates this project can start, the default first."""
+    """List the templates of this project, the default first."""
     from wfe_mcp.views.tool_answers import list_templates
 
     answer = list_templates(door.engine, door.by, query, all_states=everything)
@@ -35,14 +37,14 @@ def list_all(door: Door, query: Query = "", everything: Everything = False) -> N
             for each in answer.data["templates"]
         ]
         marked = any(row[3] for row in rows)
-        header = ("name", "version", "from", "", "title")
+        header = ("name", "version", "from", "state", "title")
         screen.table(header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows])  # fmt: skip
 
     door.tell(answer, tell)
 
 
 def show(door: Door, name: Name) -> None:
-    """Show one template: its inputs, phases and gates, and the versions that are kept."""
+    """Show a template: its inputs, phases, gates and versions."""
     from dataclasses import replace
 
     from wfe_mcp.engine.templates.versions import versions
@@ -62,7 +64,10 @@ def show(door: Door, name: Name) -> None:
 
 
 def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
-    """Find every fault of a template. Prints nothing when there is none; exit code 1 otherwise."""
+    """Find every error in a template.
+
+    Exit code 1 with errors; without any it prints nothing.
+    """
     from wfe_mcp.engine.templates.catalogue import linted
     from wfe_mcp.views.templates import requires_view
 
@@ -74,9 +79,9 @@ def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
-        _tell_faults(door, [(each.path, each.message) for each in refused.details], {})
+        _tell_faults(door, source, [(each.path, each.message) for each in refused.details], {})
         return
-    _tell_faults(door, [(each.path, each.message) for each in report.errors], requires_view(report.requires))
+    _tell_faults(door, source, [(each.path, each.message) for each in report.errors], requires_view(report.requires))
 
 
 def export(door: Door, name: Name, target: Target = "") -> None:
@@ -90,13 +95,13 @@ def export(door: Door, name: Name, target: Target = "") -> None:
         answer = Envelope(True, summary=f"{name} {offer.version}", data={"template": offer.definition})
         door.tell(
             answer, lambda _screen: print(text)
-        )  # not through the screen: a prompt's bytes are not ours to change
+        )  # not through the screen, which would change the bytes of a prompt
         return
     try:
         with Path(target).open("x", encoding="utf-8", newline="\n") as file:
             file.write(f"{text}\n")
     except FileExistsError:
-        raise Refused("conflict", f"{target} exists already.", "Name another file, or move that one away.") from None
+        raise Refused("conflict", f"{target} exists already.", "Name another file, or move that one.") from None
     except OSError as error:
         raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file.") from None
     door.tell(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
@@ -113,7 +118,7 @@ def _definition(door: Door, source: str) -> dict[str, Any]:
 
 
 def _project_names(door: Door) -> "ProjectNames | None":
-    """What the project has, where it has a configuration at all; elsewhere names are only listed as required."""
+    """The names in the project's configuration; None without one, where names are only listed as required."""
     from wfe_mcp.engine.models.roles import known_names
     from wfe_mcp.workflow.lint import ProjectNames
 
@@ -128,7 +133,7 @@ def _project_names(door: Door) -> "ProjectNames | None":
 
 
 def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
-    """The tools of each server that answers; what is said of one that does not blocks nothing."""
+    """``names`` with the tools of each server that answers; one that does not is reported and its tools are not checked."""
     from dataclasses import replace
 
     from wfe_mcp.engine.phases.mcp_servers import ask_each
@@ -139,19 +144,21 @@ def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...
         asked = ask_each(door.engine, needed)
     for each in asked:
         if each.answer is None:
-            door.screen.talk(f"The tools of {each.name!r} are not checked: {each.fault}")
+            door.screen.talk(f"Warning: the tools of {each.name!r} are not checked: {each.fault}")
     tools = {each.name: frozenset(tool.name for tool in each.answer.tools) for each in asked if each.answer}
     return replace(names, tools=tools)
 
 
-def _tell_faults(door: Door, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:
+def _tell_faults(door: Door, source: str, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:
     door.exit_code = 1 if faults else 0
     errors = [{"path": path, "message": message} for path, message in faults]
     if door.screen.as_json:
         door.screen.document({"ok": not errors, "errors": errors, "requires": requires})
         return
+    if faults:
+        door.screen.line(f"{source}: {plural(len(faults), 'error')}", "red")
     for path, message in faults:
-        door.screen.line(f"{path or '(whole)'}: {message}")
+        door.screen.line(f"  {path or '(whole)'}: {message}")
 
 
 def _mark(line: dict[str, Any]) -> str:
@@ -164,21 +171,44 @@ def _tell(screen: "Screen", definition: dict[str, Any], source: str, state: str)
     if definition.get("description"):
         screen.line(definition["description"])
     inputs: dict[str, Any] = definition.get("inputs", {})
+    facts = [(f"role {name}", _text(role.get("description", ""))) for name, role in definition.get("roles", {}).items()]
     for name, schema in inputs.get("properties", {}).items():
-        must = ", required" if name in inputs.get("required", []) else ""
-        screen.line(f"input {name} ({schema.get('type', 'any')}{must}): {schema.get('description', '')}")
+        must = "required" if name in inputs.get("required", []) else "optional"
+        facts.append((f"input {name}", f"{schema.get('type', 'any')}, {must}: {schema.get('description', '')}"))
+    screen.table((), facts)
     for phase in definition.get("phases", []):
-        screen.line(f"phase {phase['id']}" + (f": {phase['title']}" if phase.get("title") else ""), "bold")
-        for step in phase.get("steps", []):
-            screen.line(f"  step {step['id']}: {_call(step)}")
-        for stage, gates in (("before work", phase.get("prompt_gates", [])), ("gate", phase.get("gates", []))):
-            for gate in gates:
-                more = " ".join(str(gate[key]) for key in ("check", "assurance", "assert", "status") if key in gate)
-                screen.line(f"  {stage}: {gate['kind']} {more}".rstrip())
+        artifact = phase.get("output", {}).get("artifact")
+        screen.line(f"{phase['id']} -> {artifact}" if artifact else phase["id"], "bold")
+        rows = [(f"step {step['id']}", _call(step)) for step in phase.get("steps", [])]
+        rows += [(f"{gate['kind']} before work", _gate(gate)) for gate in phase.get("prompt_gates", [])]
+        screen.table((), [*rows, *((gate["kind"], _gate(gate)) for gate in phase.get("gates", []))], "  ")
+
+
+def _text(value: object) -> str:
+    parts = cast("list[object]", value) if isinstance(value, list) else [value]
+    return " ".join(", ".join(map(str, parts)).split())
+
+
+def _gate(gate: dict[str, Any]) -> str:
+    """What a gate requires, as written in the template."""
+    match gate["kind"]:
+        case "command":
+            must = "fail" if gate.get("expect", {}).get("exit_code") == "nonzero" else "pass"
+            return f"check {gate.get('check', '')} must {must}"
+        case "approval":
+            return {"human": "you, with your PIN", "passkey": "you, with a passkey"}.get(
+                gate.get("assurance", "human"), f"{gate.get('assurance')}"
+            )
+        case "opinion":
+            missing = "; skipped if none is configured" if gate.get("if_missing") == "note" else ""
+            return ", ".join(map(str, gate.get("reviewers", []))) + missing
+        case _:
+            rules = ((key, gate[key]) for key in ("assert", "status", "unchanged", "required") if key in gate)
+            return "; ".join(f"{key}: {shortened(_text(rule), 80)}" for key, rule in rules)
 
 
 def _call(step: dict[str, Any]) -> str:
-    """What a step calls, as written."""
+    """What a step calls, as written in the template."""
     if "http" in step:
         return f"http {step['http'].get('method', 'GET')} {step['http'].get('url', '')}"
     return next((f"{kind} {step[kind]}" for kind in ("tool", "check", "builtin", "wait") if kind in step), "nothing")

@@ -1,4 +1,4 @@
-"""``wfe-mcp trust``: what names programs here, and do you trust it?"""
+"""``wfe-mcp trust``: review configuration and templates of the project, and trust exactly these bytes."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["trust"]
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; everything without one.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; without it everything shown.")
+]
 
 
 def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Show what waits for your trust, and trust it: the project's configuration and templates, byte for byte."""
+    """Review and trust configuration and templates."""
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
@@ -29,7 +31,7 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
     shown = [one for one in waiting if not wanted or one.name in wanted]
     own, again = own_configuration(door.engine), templates_enabled(door.engine)
     if not (waiting or wanted or own.changed or again):
-        door.tell(Envelope(True, summary="Nothing waits for trust.", data={"trusted": []}))
+        door.tell(Envelope(True, summary="Nothing needs trust.", data={"trusted": []}))
         return
     if not door.screen.as_json:
         for one in shown:
@@ -37,25 +39,25 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
         if own.changed:
             _show_own(door, own)
         if again:
-            door.screen.line(f"Put in use again since you last looked: {', '.join(again)}", "yellow")
+            door.screen.line(f"Re-enabled since your last review: {', '.join(again)}", "yellow")
     if pin_fd is None and not at_terminal():
-        raise Refused("needs_human", f"Only a person trusts. Waiting: {', '.join(one.name for one in waiting)}.",
+        raise Refused("needs_human", f"Only you can trust. Needs trust: {', '.join(one.name for one in waiting)}.",
                       "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",
                       data={"pending": [_view(one) for one in shown]})  # fmt: skip
     if not yes:
         from wfe_mcp.cli.terminal.confirm import confirmed
 
-        confirmed("Trust this?")
+        confirmed(f"Trust {', '.join(one.name for one in shown) or 'this'}?")
     by = door.person(pin_fd, "trust")
     given = give_trust(door.engine, by, wanted, waiting)
-    looked = f" You have looked at {own.file}." if own.changed else ""
+    looked = f" Reviewed: {own.file}." if own.changed else ""
     summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{looked}"
     door.tell(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
 
 
 def _show_own(door: Door, own: "OwnConfiguration") -> None:
-    """What the person's own file says now: nobody needs trust for it, and somebody else may have written it."""
-    since = f"{own.looked_at:%Y-%m-%d %H:%M}" if own.looked_at else "the beginning"
+    """The user's own configuration as it is now. It needs no trust, but another program may have changed it."""
+    since = f"{own.looked_at:%Y-%m-%d %H:%M}" if own.looked_at else "the start"
     door.screen.line(f"Your own configuration has changed since {since}: {own.file}", "yellow")
     settings = door.engine.settings()
     for key, value in settings.values().items():
@@ -65,7 +67,7 @@ def _show_own(door: Door, own: "OwnConfiguration") -> None:
 
 
 def _show(door: Door, one: "PendingTrust") -> None:
-    """What trust in this would let run."""
+    """What trust in this allows."""
     door.screen.line(f"{one.name} ({one.kind}, {one.where}, sha256 {one.sha256[:12]})", "bold")
     if one.kind == "configuration":
         settings = door.engine.settings()
@@ -92,15 +94,15 @@ def _show(door: Door, one: "PendingTrust") -> None:
 
 
 def _show_approvers(door: Door) -> None:
-    """Whose signature would count, and whether the keys that were trusted here let them in."""
+    """The keys whose signatures would count, and whether keys that were trusted before pinned them."""
     from wfe_mcp.engine.approvals.approvers import approvers_here, continues
     from wfe_mcp.views.approvers import pinned_view
 
     for key in pinned_view(door.engine).keys:
-        door.screen.line(f"  passkey {key['name']}, since {key['added_at']}, let in by {key['let_in_by']}")
+        door.screen.line(f"  passkey {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")
     if not continues(door.engine, approvers_here(door.engine.root)):
         door.screen.line(
-            "  ! It does not go on from keys that you trust here: it rests on its first key alone.", "yellow"
+            "  ! It does not continue from keys that you trust here; it depends on its first key alone.", "yellow"
         )
 
 

@@ -1,4 +1,4 @@
-"""``wfe-mcp ui``: decide in a browser."""
+"""``wfe-mcp ui``: the decision page in a browser."""
 
 import sys
 from typing import Annotated
@@ -14,16 +14,17 @@ __all__ = ["browse", "ui"]
 
 Port = Annotated[
     int | None,
-    typer.Option("--port", metavar="N", min=0, max=65535, help="Exactly this port; else 7333, or any that is free."),
+    typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else 7333, or a free one."),
 ]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 Idle = Annotated[
-    str, typer.Option("--idle", metavar="DURATION", help="End after so long without a visitor when nothing waits: 30m.")
+    str,
+    typer.Option("--idle", metavar="DURATION", help="Stop after this long without a visitor when nothing waits: 30m."),
 ]
 
 
 def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle = "") -> None:
-    """Show what waits for you in a browser, on this machine only, until Ctrl-C.
+    """Serve the decision page on this machine until Ctrl-C.
 
     You approve or reject there with your PIN. One page serves all projects of the database.
     """
@@ -33,17 +34,17 @@ def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle 
     from wfe_mcp.engine.approvals.decision_page import address
 
     idle_s = _seconds(idle) if idle else None
-    # Not the door's engine: that one speaks for a terminal.
+    # Not the engine of the invocation: that one acts for a terminal.
     engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
-        gc.enable()  # main() switched it off; from here on this process may live for days
+        gc.enable()  # main() turned it off; this process may now run for days
         with served(engine, port) as page:
             if isinstance(page, int):
-                _tell(door, address(page), "lives already")
+                _tell(door, address(page), "is already running")
                 browse(door, address(page), no_browser)
                 return
             with stop_requested() as told:
-                _tell(door, page.url, "is served; Ctrl-C ends it")
+                _tell(door, page.url, "is running; Ctrl-C stops it")
                 browse(door, page.url, no_browser)
                 page.run_until(lambda: bool(told), idle_s)
     finally:
@@ -58,7 +59,7 @@ def _tell(door: Door, url: str, what: str) -> None:
 
 
 def browse(door: Door, url: str, no_browser: bool) -> None:
-    """A browser opens only where somebody looks at a terminal."""
+    """Open a browser where this is a terminal."""
     if no_browser or door.screen.as_json or not sys.stdout.isatty():
         return
     import webbrowser
@@ -72,4 +73,4 @@ def _seconds(duration: str) -> float:
     try:
         return seconds(duration)
     except ValueError:
-        raise Refused("bad_argument", f"{duration!r} is no duration.", 'Say it as "90s", "30m" or "2h".') from None
+        raise Refused("bad_argument", f"{duration!r} is not a duration.", 'Examples: "90s", "30m", "2h".') from None

@@ -1,10 +1,11 @@
-"""``wfe-mcp verify``: is what is stored what happened?"""
+"""``wfe-mcp verify``: check logs, state, anchors and signatures against each other."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -18,28 +19,27 @@ __all__ = ["verify"]
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
 Anchors = Annotated[
     str,
-    typer.Option("--anchors", metavar="REF", help="Compare with the anchors in this ref too, such as a pushed copy."),
+    typer.Option("--anchors", metavar="REF", help="Compare with the anchors of this ref too, such as a pushed copy."),
 ]
 
 
 Approvals = Annotated[
     bool,
     typer.Option(
-        "--approvals", help="Instead: are the approvals in the repository signed by pinned passkeys? Needs no database."
+        "--approvals",
+        help="Instead: check that pinned passkeys signed the approvals in the repository. Needs no database.",
     ),
 ]
 Require = Annotated[
     list[str] | None,
-    typer.Option(
-        "--require", metavar="PATH", help="With --approvals: this file must be approved. May be given several times."
-    ),
+    typer.Option("--require", metavar="PATH", help="With --approvals: this file must be approved; repeatable."),
 ]
 Base = Annotated[
     str,
     typer.Option(
         "--base",
         metavar="COMMIT",
-        help="With --approvals: believe the keys and proofs of this commit, such as origin/main.",
+        help="With --approvals: trust the keys and proofs of this commit, such as origin/main.",
     ),
 ]
 
@@ -52,9 +52,9 @@ def verify(
     require: Require = None,
     base: Base = "",
 ) -> None:
-    """Follow the log from nothing, compare it with what is stored and anchored; exit code 1 names what differs.
+    """Replay logs and compare them with stored state and anchors.
 
-    Also lists when a PIN or the key of a provider was set or changed, and by whom.
+    Exit code 1 names what differs. It also lists who set or changed a PIN or the key of a provider, and when.
     """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.integrity.verification import verify as verified
@@ -66,20 +66,19 @@ def verify(
         verify_approvals(door, run, require or [], base)
         return
     if require or base:
-        raise Refused(
-            "bad_argument", "--require and --base are about the approvals in the repository.", "Say --approvals too."
-        )
+        raise Refused("bad_argument", "--require and --base need --approvals.", "Add --approvals.")
     found = verified(door.engine, run, anchors)
     problems = [_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
         _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
     ]
-    told = f"{len(found.runs)} run(s) intact" if not problems else f"{len(problems)} place(s) differ from the log"
+    count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
+    told = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
     error = None
     if problems:
         error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
-                        "Somebody changed it outside wfe-mcp; restore a backup, or find out who.")  # fmt: skip
+                        "It was changed outside wfe-mcp; restore a backup, or find the cause.")  # fmt: skip
     data: dict[str, Any] = {
         "runs": len(found.runs),
         "problems": problems,
@@ -99,7 +98,7 @@ def verify(
 
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
-    """When somebody set something or took it away; never what."""
+    """When a secret was set or removed, and by whom; never its value."""
     at = event.at.isoformat(timespec="seconds")
     return {"at": at, "what": event.type, "actor": event.actor, "channel": str(event.channel)}
 
@@ -112,7 +111,7 @@ def _restore(one: "SetBack") -> dict[str, Any]:
 
 
 def _own(door: Door) -> dict[str, Any]:
-    """Whether the person's own configuration is the one that they looked at; it is theirs, so this is told, no fault."""
+    """Whether the user's own configuration has changed since they reviewed it; reported, but not a fault."""
     from wfe_mcp.engine.templates.config_drift import own_configuration
 
     own = own_configuration(door.engine)
@@ -121,7 +120,7 @@ def _own(door: Door) -> dict[str, Any]:
 
 
 def _templates(door: Door, found: "Verified") -> list[dict[str, Any]]:
-    """When templates of this project were put in or out of use, and by whom."""
+    """When templates of this project were enabled or disabled, and by whom."""
     from wfe_mcp.engine.templates.config_drift import template_changes
 
     changes = template_changes(door.engine, found.settings)
@@ -150,21 +149,23 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         since = f" (after {one['since']})" if "since" in one else ""
         screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}{since} [{one['code']}]", "red")
     anchors = data["anchors"]
-    behind = f"; newer events of {len(anchors['behind'])} run(s) are not anchored yet" if anchors["behind"] else ""
-    screen.line(f"Anchors: {anchors['count']}, the last {anchors['last'] or 'never'}{behind}")
+    behind = (
+        f"; newer events of {plural(len(anchors['behind']), 'run')} are not anchored yet" if anchors["behind"] else ""
+    )
+    screen.line(f"Last anchor: {anchors['last'] or 'none'}{behind}")
     own = data["own_configuration"]
     if own["changed"]:
-        changed = f"Your own configuration is not the one that you looked at {own['looked_at']}: {own['file']}"
-        screen.line(f"{changed} (wfe-mcp trust shows it)", "yellow")
+        changed = f"Your own configuration has changed since you reviewed it {own['looked_at']}: {own['file']}"
+        screen.line(f"{changed} (review: wfe-mcp trust)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
     if "pruned" in data:
-        screen.line(f"Note: {data['pruned']} run(s) were removed by wfe-mcp prune")
+        screen.line(f"Note: {plural(data['pruned'], 'run')} removed by wfe-mcp prune")
     for one in data.get("restores", ()):
         runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
         screen.line(
-            f"Note: set back {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {one['lost_events']} event(s) of "
-            f"{one['lost_runs']} run(s) were lost" + (f" ({runs})" if runs else ""), "yellow"
+            f"Note: restored {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {plural(one['lost_events'], 'event')} of "
+            f"{plural(one['lost_runs'], 'run')} lost" + (f" ({runs})" if runs else ""), "yellow"
         )  # fmt: skip
     settings = (
         ("PIN", data["pin"]),
@@ -179,7 +180,7 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
 
 
 _DONE = {
-    "SecretSet": "set", "SecretForgotten": "taken away", "KeyPutIntoKeyring": "put into the keyring",
-    "KeyTakenFromKeyring": "taken from the keyring", "TemplateEnabled": "put in use again",
-    "TemplateDisabled": "put out of use", "TemplateArchived": "put away", "TemplateDefault": "made the default",
+    "SecretSet": "set", "SecretForgotten": "removed", "KeyPutIntoKeyring": "stored in the keyring",
+    "KeyTakenFromKeyring": "removed from the keyring", "TemplateEnabled": "re-enabled",
+    "TemplateDisabled": "disabled", "TemplateArchived": "archived", "TemplateDefault": "made the default",
 }  # fmt: skip

@@ -1,9 +1,10 @@
-"""``wfe-mcp verify --approvals``: did a pinned key sign exactly what is merged? Asks the repository and nothing else."""
+"""``wfe-mcp verify --approvals``: check the approvals in the repository against its pinned passkeys, without a database."""
 
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -13,7 +14,7 @@ __all__ = ["verify_approvals"]
 
 
 def verify_approvals(door: Door, run: str, require: list[str], base: str) -> None:
-    """Tell what holds and what does not; exit code 1 names each place."""
+    """Report which approvals are proven; exit code 1 names each that is not."""
     from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
     from wfe_mcp.views.envelope import Envelope
 
@@ -22,11 +23,13 @@ def verify_approvals(door: Door, run: str, require: list[str], base: str) -> Non
         {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
         for one in found.findings
     ]
-    told = f"{len(found.approvals)} approval(s) proven" + (f", {len(problems)} place(s) are not" if problems else "")
+    told = f"{plural(len(found.approvals), 'approval')} proven" + (
+        f", {plural(len(problems), 'problem')}" if problems else ""
+    )
     error = None
     if problems:
         error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
-                        "Have it approved again, or bring back what was approved.")  # fmt: skip
+                        "Have it approved again, or restore what was approved.")  # fmt: skip
     data: dict[str, Any] = {
         "approvals": [_view(one) for one in found.approvals],
         "keys": [{"id": key.id, "name": key.name} for key in found.keys],

@@ -1,4 +1,4 @@
-"""``wfe-mcp watch``: see a run move."""
+"""``wfe-mcp watch``: follow a run, and work its background jobs meanwhile."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.options import Run
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.feed import Happening
 
@@ -16,20 +17,28 @@ _LOOKS = 10
 
 
 def watch(door: Door, run: Run) -> None:
-    """Show what happens in the run until it ends or needs somebody.
+    """Follow a run until it ends or needs you.
 
-    Its gates, steps and models work here too. An agent at work is not waited for by you, so it goes on while a client's
-    server lives.
+    Its gates, steps and models run in this process too. Ctrl-C stops watching; unfinished gates return to the queue.
     """
     from wfe_mcp.views import tool_answers as answers
 
     run = door.at(run)
     follow(door, run, shows_all=False)
-    door.tell(answers.status(door.engine, door.by, run, "brief" if door.screen.as_json else "full"))
+    answer = answers.status(door.engine, door.by, run, "brief" if door.screen.as_json else "full")
+
+    def show(screen: "Screen") -> None:
+        from wfe_mcp.cli.terminal.render import tell_status
+
+        record = door.record(run)
+        assert record is not None, "it has just been followed"
+        tell_status(screen, answer, record, door.engine.clock())
+
+    door.tell(answer, show)
 
 
 def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False) -> "Overview":
-    """Work on the run and show what happens, until it ends, needs somebody, or ``is_told`` to stop.
+    """Work on the run and show what happens, until it ends, needs the user, or ``is_told`` to stop.
 
     ``shows_all``: from the run's first event on, else only what is new.
     """
@@ -45,7 +54,7 @@ def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool]
         found = answering.standing_of(engine, run)
         record = found.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
-        while not is_told() and not _needs_somebody(door, found):
+        while not is_told() and not _needs_the_user(door, found):
             _ask_by_hand(door, found, by_hand)
             with door.screen.busy(f"{record.title}: {found.loaded.state.status}"):
                 _until_changed(door, wait, is_told)
@@ -56,25 +65,25 @@ def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool]
 
 
 def _until_changed(door: Door, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
-    """Wait until anybody writes; come back now and then all the same, because a server may have gone."""
+    """Wait for a write to the database, at most ten periods: a server may have ended."""
     seen = door.engine.store.data_version()
     for _ in range(_LOOKS):
         if wait() or is_told() or door.engine.store.data_version() != seen:
             return
 
 
-def _needs_somebody(door: Door, found: "Overview") -> bool:
-    """True when nothing more happens by itself: the run is over, a person decides, or no agent is there to work.
+def _needs_the_user(door: Door, found: "Overview") -> bool:
+    """True when nothing more happens by itself: the run is over, the user decides, or no agent is connected.
 
-    A person who stands in for a model is waited for here: this process is what looks for the answer.
+    A person who answers for a model is waited for: this process looks for the answer.
     """
     if found.goes_on or found.by_hand:
         return False
-    return found.waiting_on != "agent" or not _somebody_works(door, found)
+    return found.waiting_on != "agent" or not _agent_works(door, found)
 
 
 def _ask_by_hand(door: Door, found: "Overview", asked: list[str]) -> None:
-    """Say once, on standard error, where a person finds the prompt."""
+    """Report once, on standard error, where the prompt for a manual answer is."""
     from wfe_mcp.views.blockers import manual_prompt
 
     for text in (manual_prompt(found, path) for path in found.by_hand):
@@ -83,8 +92,8 @@ def _ask_by_hand(door: Door, found: "Overview", asked: list[str]) -> None:
             door.screen.talk(text)
 
 
-def _somebody_works(door: Door, found: "Overview") -> bool:
-    """True while a live holder has a phase of the run, or a client's server of this project could take one."""
+def _agent_works(door: Door, found: "Overview") -> bool:
+    """True while a live holder has a phase of the run, or a live server of this project could claim one."""
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     engine = door.engine
@@ -104,11 +113,12 @@ def _show(door: Door, news: "list[Happening]") -> None:
         return
     from wfe_mcp.cli.commands.log import event_line
     from wfe_mcp.cli.terminal.text import shortened
+    from wfe_mcp.cli.terminal.times import exact
 
     for one in news:
         if one.event is not None:
             door.screen.line(event_line(one.event))
         else:
             phase = f"{one.phase}  " if one.phase else ""
-            door.screen.line(f"      {one.at.isoformat()[:19]}Z  {phase}{shortened(one.told, 200)}", "dim")
+            door.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.told, 200)}", "dim")
     door.screen.flush()

@@ -1,10 +1,11 @@
-"""``wfe-mcp worker``: work on while no server lives."""
+"""``wfe-mcp worker``: run background jobs without a server."""
 
 from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.composition import create_engine
 
 __all__ = ["worker"]
@@ -12,13 +13,13 @@ __all__ = ["worker"]
 Queues = Annotated[
     str, typer.Option("--queues", metavar="NAMES", help="Only these, separated by commas: llm,agent,command,step.")
 ]
-Everywhere = Annotated[bool, typer.Option("--all", help="Work for all projects of the database, not only this one.")]
+Everywhere = Annotated[bool, typer.Option("--all", help="Jobs of all projects of the database, not only this one.")]
 
 
 def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> None:
-    """Work off background jobs until Ctrl-C or SIGTERM: gates, steps, models, timers.
+    """Run background jobs until Ctrl-C: gates, steps, models, timers.
 
-    Runs go on without a client's server then. What is unfinished at the end goes back to the queue at once.
+    Runs continue without a client's server then. Unfinished jobs return to the queue when it stops.
     """
     import gc
 
@@ -28,16 +29,16 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
     from wfe_mcp.views.envelope import Envelope
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
-    # Not the door's engine: that one speaks for a terminal, which holds phases after its process has ended.
+    # Not the engine of the invocation: that one acts for a terminal, which holds phases after its process has ended.
     engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
         queue_names(engine, kinds)
-        gc.enable()  # main() switched it off; from here on this process may live for days
+        gc.enable()  # main() turned it off; this process may now run for days
         whose = "all projects" if everywhere else str(engine.root)
         with stop_requested() as told:
-            door.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C ends it.")
+            door.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
             handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(told))
     finally:
         engine.close()
-    summary = f"The worker has stopped; {handed_back} unfinished job(s) went back to the queue."
+    summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
     door.tell(Envelope(True, summary=summary, data={"handed_back": handed_back}))

@@ -1,4 +1,4 @@
-"""Does this command need the person now, or may anybody give it?"""
+"""The caller of a command: the user with their PIN where the run requires it, else anyone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["who"]
 
 
 def who(door: Door, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
-    """Whoever may give ``probe``, a command by ``door.by``: unproven where the run lets anybody, else the person.
+    """The caller of ``probe``, a command by ``door.by``: without a proof where any caller may give it, else the user.
 
-    A given PIN is always checked. What is illegal for everybody is left to the engine to refuse.
+    A given PIN is always checked. The engine refuses what is illegal for every caller.
     """
     from wfe_mcp.core.moves import refusal
     from wfe_mcp.views.envelopes import standing_of

@@ -1,4 +1,4 @@
-"""How does a difference look at a terminal?"""
+"""Structural differences as lines of text."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _SIGNS = (("-", "old", "red"), ("+", "new", "green"))
 def tell_changes(
     screen: "Screen", changes: Sequence[dict[str, Any]], chars: int | None = None, before: str = ""
 ) -> None:
-    """Each change in a line, a changed text below its place. ``chars``: at most so many of each value."""
+    """Each change in a line, the diff of a text below it. ``chars``: the most of each value that is shown."""
     for one in changes:
         place = one["path"] or "(whole)"
         if "moved" in one:

@@ -1,7 +1,6 @@
-"""What does a command have at hand?
+"""The context of one command: the project's engine, the caller, the screen and the exit code.
 
-One ``Door`` per call: the engine of the project, who asks, the screen, the exit code. The command asks the engine or
-views and shows the answer; ``command`` opens and closes the door and turns refusals into answers.
+``command`` makes a typer command of a function: it opens and closes the context and turns refusals into answers.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.system.location import Project
 
@@ -37,14 +37,14 @@ __all__ = ["Door", "World", "command"]
 DONE, REFUSED = 0, 1
 T = TypeVar("T")
 _READ_AS_JSON = frozenset({"inputs"})
-"""Options whose text is parsed, under rules of its own."""
+"""Options whose text is parsed by rules of its own."""
 
 log = logging.getLogger("wfe_mcp.cli")
 
 
 @dataclass(slots=True)
 class World:
-    """What comes from outside: the clock (None: the real one), and options given before the command."""
+    """What comes from outside: the clock (None: the real one), and options that precede the command."""
 
     clock: Callable[[], datetime] | None = None
     as_json: bool = False
@@ -52,7 +52,7 @@ class World:
 
 
 class Door:
-    """One command at one terminal."""
+    """One call of a command."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -71,7 +71,7 @@ class Door:
 
     @property
     def engine(self) -> Engine:
-        """The engine of the project, opened with the first question."""
+        """The engine of the project, opened when it is first used."""
         if self._engine is None:
             # The engine loads psutil and, with the database, SQLAlchemy: --help must not pay for that.
             from wfe_mcp.engine.integrity.anchoring import start_anchoring
@@ -83,22 +83,22 @@ class Door:
 
     @cached_property
     def by(self) -> By:
-        """Whoever typed this, unproven: no more than an agent may do."""
+        """The caller, without a proof: may do no more than an agent."""
         from wfe_mcp.core.model import Assurance, By, Channel
         from wfe_mcp.workspace.system.user import user_name
 
         return By(user_name(), Channel.CLI, Assurance.AGENT)
 
     def person(self, pin_fd: int | None, what: str) -> By:
-        """The person, proven by the PIN. Refuses where nobody can be asked, and in a terminal of the agent's client."""
+        """The user, proven by the PIN. Refuses without a terminal to ask at, and in a terminal of the agent's client."""
         from wfe_mcp.cli.terminal.pin import person
 
         return person(self.engine, pin_fd, what)
 
     def as_needed(self, go: Callable[[By], T], pin_fd: int | None, what: str, *, person: bool = False) -> T:
-        """What ``go`` brings for whoever typed this, where that is enough; else, or with ``person``, for the person.
+        """What ``go`` returns for the caller, where that is enough; else, or with ``person``, for the user with their PIN.
 
-        A PIN that is given is always checked. Where nobody can be asked for it, the refusal says why it takes a person.
+        A PIN that is given is always checked. Without a terminal to ask at, the refusal says why it needs the user.
         """
         from wfe_mcp.cli.terminal.pin import at_terminal
 
@@ -112,14 +112,21 @@ class Door:
         return go(self.person(None, what))
 
     def at(self, run: str, phase: str | None = None) -> str:
-        """The full id of ``run``; from now on refusals say where that run and phase stand. Refuses ``unknown_run``."""
+        """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""
         with self.engine.store.read() as tx:
             found = tx.find_run(self.engine.project_id, run)
         self.run, self.phase = found.id, phase
         return found.id
 
+    def record(self, run: str | None) -> RunRecord | None:
+        """The row of ``run``, a full id; None without one."""
+        if run is None:
+            return None
+        with self.engine.store.read() as tx:
+            return tx.find_run(self.engine.project_id, run)
+
     def tell(self, envelope: Envelope, show: Callable[[Screen], None] | None = None) -> None:
-        """Give the answer. ``show`` draws it for people where the usual way does not do."""
+        """Give the answer. ``show`` writes it for people in place of the usual form."""
         self.exit_code = DONE if envelope.ok else REFUSED
         if self.screen.as_json:
             self.screen.document(envelope.to_dict())
@@ -128,10 +135,10 @@ class Door:
         else:
             from wfe_mcp.cli.terminal.render import tell
 
-            tell(self.screen, envelope)
+            tell(self.screen, envelope, self.record(envelope.run), self.engine.clock())
 
     def refuse(self, refused: Refused) -> None:
-        """Say no: what happened, why, and what to do next. Talk goes to standard error."""
+        """Refuse: what happened, why, and what to do next, on standard error."""
         from wfe_mcp.views.envelope import Envelope
 
         envelope = Envelope(False, summary=refused.message, data=refused.data, error=refused)
@@ -145,17 +152,28 @@ class Door:
             return
         from wfe_mcp.cli.terminal.render import refusal_lines
 
-        self.screen.flush()
-        self.screen.talk("\n".join(refusal_lines(envelope)))
+        is_open = self._open_runs(refused)
+        self.screen.talk("\n".join([refusal_lines(envelope)[0], *is_open] if is_open else refusal_lines(envelope)))
+
+    def _open_runs(self, refused: Refused) -> list[str]:
+        """The newest open runs, where an unknown one was named."""
+        if refused.code != "unknown_run" or self._engine is None:
+            return []
+        from wfe_mcp.core.model import RunStatus
+
+        is_open = [status for status in RunStatus if status not in {"completed", "cancelled"}]
+        with self._engine.store.read() as tx:
+            page = tx.list_runs(self._engine.project_id, status=is_open, limit=3, archived=False)
+        return [f'  open: {record.id} "{record.title}"' for record in page.runs]
 
     def close(self) -> None:
-        """Give the database back."""
+        """Close the database."""
         if self._engine is not None:
             self._engine.close()
 
 
 def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., int]:
-    """``function`` as a typer command: with ``--json`` and ``--project``, without its door. Returns the exit code."""
+    """``function`` as a typer command: with ``--json`` and ``--project``, without its context. Returns the exit code."""
     wanted = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
@@ -177,7 +195,9 @@ def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., i
         except Exception as error:
             log.exception("%s failed", context.command_path)
             said = without_hidden(f"{type(error).__name__}: {error}")
-            door.refuse(Refused("internal", said, "This is our fault: please report it with the traceback above."))
+            door.refuse(
+                Refused("internal", said, "This is a bug in wfe-mcp; please report it with the traceback above.")
+            )
         finally:
             door.close()
         return door.exit_code

@@ -1,29 +1,43 @@
-"""Where does a run stand after a person's word?"""
+"""The answer after a decision or a control command: what was done, and what the run does now."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.invocation import Door
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["run_outcome"]
+__all__ = ["controlled", "run_outcome"]
 
 
 def run_outcome(engine: Engine, run: str, phase: str | None, what: str, data: dict[str, Any] | None = None) -> Envelope:
-    """The answer after ``what`` was done: the run as it stands now, and what comes next."""
+    """``what`` was done, as a sentence; the run now, and what comes next."""
     from dataclasses import replace
 
+    from wfe_mcp.cli.terminal.render import run_is
     from wfe_mcp.core.model import By
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.views.envelopes import standing_of
     from wfe_mcp.views.tool_answers import status
 
-    envelope = status(engine, By(), run)
-    summary = f"{what}. {envelope.summary}"
+    envelope, found = status(engine, By(), run), standing_of(engine, run).loaded
+    summary = f'{what}. "{found.record.title}" {run_is(envelope)}.'
     more = envelope.data | (data or {})
     if phase is None:
         return replace(envelope, summary=summary, data=more)
-    attempt = standing_of(engine, run).loaded.state.current(PhasePath(phase))
+    attempt = found.state.current(PhasePath(phase))
     return replace(envelope, phase=phase, state=str(attempt.status), summary=summary, data=more)
+
+
+def controlled(door: Door, answer: Envelope, what: str) -> Envelope:
+    """The answer of a control command, with ``what`` and the run as its summary."""
+    from dataclasses import replace
+
+    record = door.record(answer.run)
+    return (
+        replace(answer, summary=f'{what} {answer.run} "{record.title}".')
+        if record is not None and answer.ok
+        else answer
+    )

@@ -1,7 +1,7 @@
-"""How does a PIN, or a provider's key, come in?
+"""Input of PINs and provider keys.
 
-From the terminal itself (never standard input by chance, never an argument or a variable), or from the file descriptor
-that ``--pin-fd`` or ``--key-fd`` names. Where neither is there, the answer is no, with what to do.
+They come from the terminal itself (never from standard input by accident, an argument or a variable), or from the file
+descriptor of ``--pin-fd`` or ``--key-fd``. Without either the command is refused.
 """
 
 from __future__ import annotations
@@ -25,57 +25,57 @@ _MOST_BYTES = 16_384
 
 
 def person(engine: Engine, pin_fd: int | None, what: str) -> By:
-    """The person, proven by the PIN that they give for ``what``. Refuses before asking where a yes would not count."""
+    """The user, proven by the PIN that they enter for ``what``. Refuses before it asks where a decision would not count."""
     from wfe_mcp.engine.approvals import pin as pins
 
     pins.refuse_clients_terminal(engine)
     if not pins.pin_is_set(engine):
-        raise Refused("needs_human", "No PIN is set yet, so nobody can be told from the agent.",
-                      "Set one in a terminal of your own: wfe-mcp init")  # fmt: skip
+        raise Refused("needs_human", "No PIN is set; set one before you decide.",
+                      "In a terminal of your own: wfe-mcp init")  # fmt: skip
     return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name())
 
 
 def settle_pin(engine: Engine, pin_fd: int | None) -> By:
-    """The person: by the PIN that is set, else by the one they choose now."""
+    """The user: by the PIN that is set, else by the one that they choose now."""
     from wfe_mcp.engine.approvals import pin as pins
 
     if pins.pin_is_set(engine):
         return person(engine, pin_fd, "trust")
     pins.refuse_clients_terminal(engine)
-    pin = read_pin(pin_fd, "Choose a PIN (4 to 128 characters; your agent must never see it): ")
-    if pin_fd is None and read_pin(None, "The same again: ") != pin:
-        raise Refused("bad_argument", "The two PINs differ.", "Run the command again; nothing has been set.")
+    pin = read_pin(pin_fd, "Choose a PIN (4 to 128 characters, unknown to your agent): ")
+    if pin_fd is None and read_pin(None, "Repeat it: ") != pin:
+        raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
     pins.set_pin(engine, pin, By(user_name(), Channel.CLI, Assurance.HUMAN))
     return pins.person(engine, pin, user_name())
 
 
 def read_pin(pin_fd: int | None, prompt: str) -> str:
-    """The PIN from ``pin_fd``, else typed unseen at the terminal."""
+    """The PIN from ``pin_fd``, else typed at the terminal without echo."""
     if pin_fd is not None and not os.isatty(pin_fd):
         return _from_descriptor(pin_fd, "--pin-fd")
     if not at_terminal():
-        raise Refused("needs_human", "This needs a person's PIN, and there is no terminal to ask at.",
-                      "Run the command in a terminal of your own, or hand the PIN over with --pin-fd N.")  # fmt: skip
+        raise Refused("needs_human", "This needs your PIN, and there is no terminal for the prompt.",
+                      "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.")  # fmt: skip
     try:
         return getpass.getpass(prompt)
     except EOFError:
-        raise Refused("needs_human", "No PIN was given.", "Nothing has changed; run the command again.") from None
+        raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
 
 
 def read_key(key_fd: int | None, provider: str) -> str | None:
-    """The key from ``key_fd``, else typed unseen at the terminal; None where nobody can be asked."""
+    """The key from ``key_fd``, else typed at the terminal without echo; None without a terminal."""
     if key_fd is not None and not os.isatty(key_fd):
         return _from_descriptor(key_fd, "--key-fd").strip()
     if not at_terminal():
         return None
     try:
-        return getpass.getpass(f"Key of {provider} (it is not shown): ").strip()
+        return getpass.getpass(f"Key of {provider} (not shown): ").strip()
     except EOFError:
         return None
 
 
 def at_terminal() -> bool:
-    """True when somebody could be asked: this process has a terminal, whatever its streams are."""
+    """True when this process has a terminal to ask at, whatever its streams are."""
     if sys.platform == "win32":
         return sys.stdin.isatty()
     try:
@@ -96,5 +96,5 @@ def _from_descriptor(descriptor: int, option: str) -> str:
                       f"Give an open file descriptor, for example: wfe-mcp … {option} 0 < FILE") from None  # fmt: skip
     except UnicodeDecodeError:
         raise Refused(
-            "bad_argument", f"What {option} {descriptor} gives is no UTF-8 text.", "Give it as text."
+            "bad_argument", f"The input of {option} {descriptor} is not UTF-8 text.", "Pass it as UTF-8 text."
         ) from None

@@ -1,134 +1,214 @@
-"""How does a person read an answer?
-
-The same facts as the envelope, in the order of the three questions: where are we, who is waited for, what comes next.
-"""
+"""Answers as a person reads them: the result, what is unusual, the facts, and the commands that make sense now."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.text import shortened
-from wfe_mcp.views.move_calls import command_line
+from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.core.units import about, duration
+from wfe_mcp.views.envelope import Next
+from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["origin_lines", "refusal_lines", "tell", "verdict_line", "where"]
+__all__ = [
+    "headline", "next_lines", "origin_lines", "refusal_lines", "run_is", "runs_table", "tell", "tell_status", "unusual", "verdict_row",
+]  # fmt: skip
+
+AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
 _WAITING = {
-    "agent": "the agent", "human": "you", "job": "a job (gates run while a server, watch or submit works)",
-    "reviewer": "a reviewer", "none": "nobody",
+    "agent": "waiting for the agent", "human": "waiting for you", "job": "gates running", "reviewer": "waiting for a reviewer",
 }  # fmt: skip
 
-
-def tell(screen: Screen, envelope: Envelope) -> None:
-    """Show any answer about a run."""
-    if envelope.error is None:
-        screen.line(envelope.summary, "bold")
-    else:
-        screen.line(f"{envelope.error.code}: {envelope.error.message}", "red")
-        if envelope.error.hint:
-            screen.line(envelope.error.hint)
-    where(screen, envelope)
-    data = envelope.data
-    _phases(screen, data.get("phases", []))
-    _runs(screen, data.get("runs", []))
-    for text in (*data.get("blockers", []), *data.get("warnings", [])):
-        screen.line(f"! {text}", "yellow")
-    for verdict in data.get("verdicts", []):
-        screen.line(f"  {verdict_line(verdict)}")
-    if "spent" in data:
-        screen.line(f"  models: {data['spent']}")
-    if "last_verdict" in data and envelope.error is None:
-        screen.line(f"  last verdict, {data['last_verdict']['phase']}: {verdict_line(data['last_verdict'])}")
-    for line in _next_lines(envelope):
-        screen.line(line, "cyan")
+_APPROVE = re.compile(r"wfe-mcp approve \S+ \S+$")
+_ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
+_TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
+_STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 
 
-def where(screen: Screen, envelope: Envelope) -> None:
-    """Which run, in which state, and who is waited for."""
-    state = envelope.run_state or envelope.state
-    if envelope.run and state:
-        told = f"run {envelope.run}: {state}"
-        if envelope.phase:
-            told += f"; phase {envelope.phase}: {envelope.state}"
-        screen.line(f"{told}; waiting for {_WAITING.get(envelope.waiting_on or 'none', envelope.waiting_on)}")
+def tell(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
+    """Show any answer: its result, the run it is about, and what comes next."""
+    if answer.error is not None:
+        blockers = [f"  ! {text}" for text in answer.data.get("blockers", [])]
+        first, *rest = refusal_lines(answer)
+        screen.talk("\n".join([first, *blockers, *rest]))
+        return
+    data = answer.data
+    screen.line(answer.summary if record is None or "revision" not in data else _submitted(answer), "bold")
+    if "runs" in data:
+        runs_table(screen, data["runs"], now)
+    screen.table((), [verdict_row(verdict) for verdict in data.get("verdicts", [])], "  ")
+    if record is None:
+        screen.next(*next_lines(answer))
+        return
+    if "revision" in data:
+        screen.line(f"{_quoted(record.title)} {run_is(answer)}.")
+    unusual(screen, answer)
+    screen.next(*next_lines(answer))
 
 
-def refusal_lines(envelope: Envelope) -> list[str]:
-    """A no, for standard error."""
-    error = envelope.error
+def tell_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
+    """Show where a run is: who acts next, its phases, and what you can do."""
+    screen.line(f"{record.id} {_quoted(record.title)}: {headline(answer, record, now)}", "bold")
+    unusual(screen, answer)
+    screen.table((), [_phase_row(phase) for phase in answer.data.get("phases", [])], "  ")
+    if "spent" in answer.data:
+        screen.line(f"  models: {answer.data['spent']}")
+    if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
+        screen.line("You have nothing to do.")
+    elif answer.waiting_on == "agent" and answer.run_state != "paused":
+        screen.next(AGENT_GOES_ON)
+    elif answer.waiting_on != "none":
+        screen.next(*next_lines(answer))
+
+
+def headline(answer: Envelope, record: RunRecord, now: datetime) -> str:
+    """Who acts next and for how long, or how the run ended."""
+    more = answer.summary.partition(" phases done")[2]  # loops, iteration, TAINTED, IMPORTED, STALE
+    if answer.run_state == "completed":
+        took = duration(((record.ended_at or record.updated_at) - record.created_at).total_seconds())
+        return f"completed in {took}{more}"
+    if answer.run_state == "cancelled":
+        return f"cancelled{more}"
+    return f"{_acts(answer)}, {about((now - record.updated_at).total_seconds())}{more}"
+
+
+def run_is(answer: Envelope) -> str:
+    """``is completed``, ``is waiting for you``: what a run does now, in a sentence about it."""
+    acts = _acts(answer)
+    return {"the agent is working": "is with the agent", "gates running": "has gates running"}.get(acts, f"is {acts}")
+
+
+def _acts(answer: Envelope) -> str:
+    state = answer.run_state or answer.state or ""
+    if state not in {"running", "waiting"}:
+        return f"{state}, {_WAITING['human']}" if answer.waiting_on == "human" else state
+    if answer.waiting_on == "agent" and _is_worked(answer):
+        return "the agent is working"
+    return _WAITING.get(answer.waiting_on or "", "finished")
+
+
+def _is_worked(answer: Envelope) -> bool:
+    return any(phase["state"] in {"running", "gating"} for phase in answer.data.get("phases", []))
+
+
+def next_lines(answer: Envelope) -> list[str]:
+    """The commands that make sense now, best first."""
+    # An agent waits for the user with status; the user decides instead.
+    moves = [move for move in answer.next if not (move.tool == "status" and answer.waiting_on == "human")]
+    asked = [found[0] for text in answer.data.get("blockers", []) if (found := _APPROVE.search(text))]
+    return list(dict.fromkeys([*(command_line(move) for move in moves), *asked]))
+
+
+def refusal_lines(answer: Envelope) -> list[str]:
+    """A refusal, for standard error: what happened and why, its details, what to do next."""
+    error = answer.error
     assert error is not None, "only refusals come here"
-    lines = [f"{error.code}: {error.message}"]
+    hint = _TOOL.sub(lambda found: command_line(Next(found[1], {})), _ASK.sub("", error.hint))
+    first, _, rest = error.message.strip().partition("\n")
+    near = f" {hint}" if hint.startswith("Did you mean") else ""
+    lines = [f"error: {first}{near} [{error.code}]"]
+    lines += [f"  {line}" for line in rest.splitlines()]
     lines += [
         f"  {detail.path or '(whole)'}: {detail.message}"
-        + (f" (expected {detail.expected!r})" if detail.expected is not None else "")
-        + (f" (got {shortened(repr(detail.got), 80)})" if detail.got is not None else "")
+        + (f"; expected {detail.expected!r}" if detail.expected is not None else "")
+        + (f", got {shortened(repr(detail.got), 80)}" if detail.got is not None else "")
         for detail in error.details
     ]
-    return lines + ([error.hint] if error.hint else []) + list(_next_lines(envelope))
+    wanted = [_lower_first(hint)] if hint and not near else []
+    return lines + [f"Next: {text}" for text in (*wanted, *next_lines(answer))[:2]]
+
+
+def _lower_first(hint: str) -> str:
+    """A hint behind ``Next:``; names and abbreviations keep their capitals."""
+    return hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
 
 
 def origin_lines(data: dict[str, Any]) -> Iterator[str]:
-    """Where a forked or imported run comes from, for people."""
+    """Where a forked or imported run comes from."""
     if "forked_from" in data:
         yield f"forked from {data['forked_from']['run']} at event {data['forked_from']['event']}"
     origin = data.get("imported")
     if origin is None:
         return
-    place = f", where it was worked in {origin['worktree']}" if "worktree" in origin else ""
-    yield f"imported {origin['at']} by {origin['by']} ({origin['channel']}) from {origin['from']}{place}; what was decided in it was decided there"
+    place = f"; its project there: {origin['worktree']}" if "worktree" in origin else ""
+    yield f"imported {exact(origin['at'])} by {origin['by']} ({origin['channel']}) from {origin['from']}{place}; its decisions were made there"
     for one in origin.get("statements", ()):
-        yield f"  it says: {one}"
+        yield f"  its statement: {one}"
     for one in origin.get("not_carried", ()):
         yield f"  not carried: {one['path']}: {one['message']}"
 
 
-def verdict_line(verdict: dict[str, Any]) -> str:
-    """What one gate said."""
-    told = f"{verdict.get('gate', 'gate')} {verdict['verdict']}"
-    return told + (f": {shortened(verdict['message'], 300)}" if verdict.get("message") else "")
+def verdict_row(verdict: dict[str, Any]) -> tuple[str, str, str]:
+    """A gate, its verdict, and why."""
+    message = shortened(verdict.get("message", ""), 300)
+    if verdict["verdict"] == "pass" and message.startswith("skipped: "):
+        return verdict.get("gate", "gate"), "skipped", message.removeprefix("skipped: ")
+    return verdict.get("gate", "gate"), verdict["verdict"], message
 
 
-def _next_lines(envelope: Envelope) -> Iterator[str]:
-    # An agent waits for the person with status; the person is told what to do by the blockers.
-    moves = [move for move in envelope.next if not (move.tool == "status" and envelope.waiting_on == "human")]
-    for line in dict.fromkeys(command_line(move) for move in moves):
-        yield f"next: {line}"
-
-
-def _phases(screen: Screen, phases: list[dict[str, Any]]) -> None:
-    rows = [
-        (
-            phase["phase"],
-            phase["state"] + (f" ({phase['stage']} work)" if "stage" in phase else "") + _flags(phase),
-            phase["attempt"],
-            shortened(str(phase.get("reason", "")), 80),
-        )
-        for phase in phases
-    ]
-    screen.table(("phase", "state", "attempt", "reason") if any(row[3] for row in rows) else ("phase", "state", "attempt"),
-                 rows if any(row[3] for row in rows) else [row[:3] for row in rows])  # fmt: skip
-
-
-def _flags(phase: dict[str, Any]) -> str:
-    items = f" {phase['items']} items" if "items" in phase else ""
-    return items + (" HELD" if phase.get("held") else "") + (" FORCED" if phase.get("forced") else "")
-
-
-def _runs(screen: Screen, runs: list[dict[str, Any]]) -> None:
+def runs_table(screen: Screen, runs: list[dict[str, Any]], now: datetime) -> None:
+    """Runs, one a row."""
     screen.table(
-        ("run", "state", "template", "waits for", "title", "updated"),
+        ("run", "state", "waits for", "updated", "template", "title"),
         [
-            (run["run"], run["state"] + _marks(run), run["template"], run.get("waiting_on", ""), shortened(run["title"], 60), run["updated_at"])
+            (run["run"], run["state"] + _marks(run), _WAITS.get(run.get("waiting_on", ""), "-"), screen.time(run["updated_at"], now),
+             run["template"], run["title"])
             for run in runs
         ],
     )  # fmt: skip
 
 
+_WAITS = {"agent": "agent", "human": "you", "job": "gates", "reviewer": "reviewer"}
+
+
+def _submitted(answer: Envelope) -> str:
+    state = _STATES.get(answer.state or "", answer.state)
+    return f"Submitted {answer.phase}, revision {answer.data['revision']} of attempt {answer.data['attempt']}: {state}"
+
+
+def _quoted(title: str) -> str:
+    return f'"{title}"'
+
+
+def unusual(screen: Screen, answer: Envelope) -> None:
+    """Show what keeps the run from going on, and warnings; what ``Next:`` says is left out."""
+    commands = next_lines(answer)
+    blockers = [text for text in answer.data.get("blockers", []) if not any(text.endswith(each) for each in commands)]
+    for text in (*blockers, *answer.data.get("warnings", [])):
+        screen.line(f"  ! {text}", "yellow")
+
+
+def _phase_row(phase: dict[str, Any]) -> tuple[str, str, str]:
+    state = str(_STATES.get(phase["state"], phase["state"])) + (
+        " before work" if phase.get("stage") == "before" else ""
+    )
+    if phase["state"] in {"pending", "ready"} and phase["attempt"] == 1:
+        return phase["phase"], state, _flags(phase).strip(", ")
+    verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.get("verdicts", []))]
+    shown = f": {', '.join(verdicts)}" if verdicts and phase["state"] != "completed" else ""
+    reason = shortened(str(phase.get("reason", "")), 200)
+    return (
+        phase["phase"],
+        state,
+        f"attempt {phase['attempt']}{_flags(phase)}{shown}" + (f" ({reason})" if reason else ""),
+    )
+
+
+def _flags(phase: dict[str, Any]) -> str:
+    items = f", {phase['items']} items" if "items" in phase else ""
+    return items + (", held for you" if phase.get("held") else "") + (", FORCED" if phase.get("forced") else "")
+
+
 def _marks(run: dict[str, Any]) -> str:
-    marks = {"stale": " STALE", "archived": " archived", "imported": " imported"}
+    marks = {"stale": " (stale)", "archived": " (archived)", "imported": " (imported)"}
     return "".join(mark for name, mark in marks.items() if run.get(name))

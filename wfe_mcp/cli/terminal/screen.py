@@ -1,94 +1,137 @@
-"""How does an answer get onto the screen?
+"""Output of a command: the answer on standard output, everything else on standard error.
 
     --json          one JSON document
-    a terminal      Rich: tables, colours (NO_COLOR is heard), a spinner while something runs
-    a pipe          plain text, and Rich is never loaded (90 ms)
+    a terminal      tables of its width (at most 100), colours and symbols, relative times, a line while something runs
+    a pipe          plain words, one line per record, exact UTC times
 
-Whatever is shown goes through ``clean`` first.
+Symbols need UTF-8, colours and symbols no ``NO_COLOR``. All text goes through ``clean`` first.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.text import clean, columns_of
+from wfe_mcp.cli.terminal.table import laid_out
+from wfe_mcp.cli.terminal.text import clean
+from wfe_mcp.cli.terminal.times import ago, clock_time, exact
+from wfe_mcp.core.units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from datetime import datetime
 
-    from rich.console import Console
+__all__ = ["Screen"]
 
-__all__ = ["STYLES", "Screen"]
-
-STYLES = {
-    "completed": "green", "approved": "green", "pass": "green", "ok": "green", "running": "cyan", "gating": "cyan",
-    "ready": "cyan", "awaiting": "yellow", "waiting": "yellow", "paused": "yellow", "human": "yellow", "note": "yellow",
-    "failed": "red", "blocked": "red", "fail": "red", "error": "red", "problem": "red", "rejected": "red",
-    "skipped": "dim", "superseded": "dim", "cancelled": "dim", "pending": "dim",
+_GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
+_COLOURS = {"green": _GREEN, "red": _RED, "yellow": _YELLOW, "dim": _DIM, "bold": "1", "cyan": "36"}
+_MARKS = {
+    "pass": ("✓", _GREEN), "ok": ("✓", _GREEN), "fail": ("✗", _RED), "failed": ("✗", _RED), "error": ("✗", _RED),
+    "problem": ("✗", _RED), "blocked": ("✗", _RED), "rejected": ("✗", _RED), "warning": ("!", _YELLOW),
+    "note": ("!", _YELLOW), "awaiting": ("!", _YELLOW), "awaiting approval": ("!", _YELLOW), "waiting": ("!", _YELLOW),
+    "skipped": ("–", _DIM), "not run": ("·", _DIM), "pending": ("·", _DIM),
 }  # fmt: skip
-"""Words that carry a colour on a terminal. The word is always there too: colour never says anything alone."""
+"""Word → symbol and colour on a terminal. The word is always there, and only what passed is green."""
+
+_WIDEST = 100
+_BUSY_AFTER_S, _BUSY_EVERY_S = 0.5, 1.0
 
 
 class Screen:
-    """Standard output, for answers, and standard error, for talk."""
+    """Standard output for answers, standard error for prompts, progress, warnings and ``Next:`` lines."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._out: Console | None = None
-        if not as_json and sys.stdout.isatty():
-            from rich.console import Console  # 90 ms: only where somebody looks
+        self.is_terminal = not as_json and sys.stdout.isatty()
+        self._has_colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
+        self._has_symbols = self._has_colours and encoding == "utf8"
 
-            self._out = Console(highlight=False, soft_wrap=True)
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal, at most 100; None in a pipe."""
+        return min(shutil.get_terminal_size().columns, _WIDEST) if self.is_terminal else None
 
     def document(self, value: object) -> None:
         """The one JSON document of ``--json``."""
         print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str))
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One piece of the answer. ``style`` is a colour, or a word of ``STYLES``; heard on a terminal only."""
-        if self._out is None:
-            print(clean(text))
-        else:
-            self._out.print(clean(text), style=STYLES.get(style, style) or None, markup=False)
+        """One piece of the answer. ``style`` is a colour, used on a terminal only."""
+        print(self._painted(clean(text), _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows under a header; nothing at all without rows."""
-        cells = [[clean(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "") -> None:
+        """Rows under a header, if there is one; nothing at all without rows."""
+        cells = [[self.mark(clean(str(cell)).replace("\n", " ")) for cell in row] for row in rows]
         if not cells:
             return
-        if self._out is None:
-            print("\n".join(columns_of(header, cells)))
-            return
-        from rich.table import Table
-        from rich.text import Text
+        names = [self._painted(name.upper(), _COLOURS["bold"]) for name in header]
+        width = None if self.width is None else self.width - len(indent)
+        for line in laid_out(names, cells, width):
+            print(f"{indent}{line}".rstrip())
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in header:
-            table.add_column(name, overflow="fold")
-        for row in cells:
-            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-        self._out.print(table)
+    def mark(self, word: str) -> str:
+        """A state as it is shown: with its symbol and colour where the terminal has them, else the word alone."""
+        symbol, colour = _MARKS.get(word, ("", ""))
+        return self._painted(f"{symbol} {word}" if symbol and self._has_symbols else word, colour)
+
+    def time(self, at: datetime | str, now: datetime) -> str:
+        """A time in a list: how long ago it was; exact where no person reads it."""
+        return ago(at, now) if self.is_terminal else exact(at)
+
+    def clock_time(self, at: datetime | str) -> str:
+        """A time in a log that is followed: the time of day; exact where no person reads it."""
+        return clock_time(at) if self.is_terminal else exact(at)
 
     @contextlib.contextmanager
     def busy(self, text: str) -> Generator[None]:
-        """While the block runs a terminal shows that something does; a pipe hears nothing."""
+        """While the block runs for more than half a second, a terminal shows ``text`` and the seconds so far."""
         if self.as_json or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
-
-        with Console(stderr=True).status(clean(text)):
+        done = threading.Event()
+        shown = threading.Thread(target=_progress, args=(clean(text), done), daemon=True)
+        shown.start()
+        try:
             yield
+        finally:
+            done.set()
+            shown.join()
 
-    @staticmethod
-    def talk(text: str) -> None:
-        """A word to the person, on standard error."""
+    def next(self, *commands: str) -> None:
+        """At most two commands that make sense now, ready to be pasted."""
+        if not self.as_json:
+            for each in commands[:2]:
+                self.talk(f"Next: {each}")
+
+    def talk(self, text: str) -> None:
+        """A line on standard error, below what has been shown so far."""
+        sys.stdout.flush()
         print(clean(text), file=sys.stderr, flush=True)
 
     @staticmethod
     def flush() -> Any:
-        """Let what was shown be seen now."""
+        """Write out what was shown so far."""
         sys.stdout.flush()
+
+    def _painted(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text
+
+
+def _progress(text: str, done: threading.Event) -> None:
+    """Rewrite one line of standard error until ``done``, then remove it."""
+    spent = _BUSY_AFTER_S
+    if done.wait(_BUSY_AFTER_S):
+        return
+    while True:
+        line = f"{text}, {duration(round(spent))}"[: shutil.get_terminal_size().columns - 1]
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+        if done.wait(_BUSY_EVERY_S):
+            break
+        spent += _BUSY_EVERY_S
+    print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,10 +1,11 @@
-"""``wfe-mcp show --files``: which files were there at an earlier moment, and what was in them?"""
+"""``wfe-mcp show --files``: the files of a checkpoint, and their content."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -17,7 +18,7 @@ _LINK, _REPOSITORY = "120000", "160000"
 def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
     """List the files of the last checkpoint at or before event ``at``, print one, or write them into the folder ``to``.
 
-    Refuses ``unavailable`` (none were kept, or they are gone), ``bad_argument``, ``conflict`` (the folder has something in it).
+    Refuses ``unavailable`` (none were kept, or they were removed), ``bad_argument``, ``conflict`` (the folder is not empty).
     """
     from wfe_mcp.engine.history.as_of import checkpoint_before, event_named
     from wfe_mcp.views.checkpoints import not_kept, not_kept_words
@@ -50,7 +51,7 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
         told |= {"to": to} | ({"left_out": left_out} if left_out else {})
     left, count = not_kept(root, commit), int(taken.payload["skipped"])
     told |= {"not_kept": left} if left else {}
-    summary = f"{len(there)} file(s) at cp-{taken.seq}" + (f", written to {to}" if to else "")
+    summary = f"{plural(len(there), 'file')} at cp-{taken.seq}" + (f", written to {to}" if to else "")
 
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
@@ -63,12 +64,12 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
 
 
 def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list[str]:
-    """Write the files into ``folder``; what is none, and so was left out. The project itself is never written to."""
+    """Write the files into ``folder``; returns those left out (links, other repositories). The project itself is not changed."""
     from wfe_mcp.workspace.files.project_files import write_atomic
     from wfe_mcp.workspace.git import checkpoints
 
     if folder.exists() and any(folder.iterdir()):
-        raise Refused("conflict", f"The folder '{folder}' has something in it.", "Name one that is not there yet.")
+        raise Refused("conflict", f"The folder '{folder}' is not empty.", "Name a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
     left_out = [path for path, mode in there.items() if mode in {_LINK, _REPOSITORY}]
     for path, mode in there.items():

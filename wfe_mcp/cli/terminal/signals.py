@@ -1,4 +1,4 @@
-"""Has somebody told this process to end?"""
+"""Signals that ask this process to stop."""
 
 import signal
 from collections.abc import Generator
@@ -10,7 +10,7 @@ __all__ = ["stop_requested"]
 
 @contextmanager
 def stop_requested() -> Generator[list[int]]:
-    """The signals by which somebody ended this process in an orderly way; empty until then."""
+    """The stop signals that this process has received; empty until then."""
     # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
     told: list[int] = []
 

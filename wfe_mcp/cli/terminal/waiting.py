@@ -1,7 +1,7 @@
-"""How does a terminal wait for what runs in the background?
+"""Waiting for background work at a terminal.
 
-No server need live: while it waits, this process works the queue itself, and stops with the wait. It looks at the state
-itself, never for a message, so a lost wake-up costs one period.
+No server is needed: while it waits, this process works the queue itself. It polls the state and relies on no message, so
+a lost wake-up costs one period.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ POLL_S = 0.2
 
 @contextlib.contextmanager
 def at_work(door: Door) -> Generator[Callable[[], bool]]:
-    """A worker of this process while the block runs. Yields how to wait for a change of a run, or one period.
+    """Run a worker in this process during the block. Yields a function that waits for a change of a run, or one period.
 
-    That says whether this process itself has changed one.
+    It returns whether this process itself has changed one.
     """
     from wfe_mcp.engine.background.job_handlers import start_worker
 
@@ -50,22 +50,22 @@ def at_work(door: Door) -> Generator[Callable[[], bool]]:
 
 
 def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:
-    """Return once ``attempt`` is judged, or waits for a person. Its gates run here unless a server runs them."""
+    """Return once the gates of ``attempt`` have ended, or wait for the user. They run here unless a server runs them."""
     from wfe_mcp.views.waiting import gates_are_done
 
     if gates_are_done(door.engine, run, phase, attempt):
         return
-    with at_work(door) as wait, door.screen.busy(f"The gates of {phase} run"):
+    with at_work(door) as wait, door.screen.busy(f"Gates of {phase} are running; Ctrl-C returns them to the queue"):
         while not gates_are_done(door.engine, run, phase, attempt):
             wait()
 
 
 def wait_for_opinions(door: Door, job: str) -> None:
-    """Return once everybody who was asked by hand has answered, or nobody will."""
+    """Return once every reviewer has answered or failed."""
     from wfe_mcp.views.opinions import is_done
 
     if is_done(door.engine, job):
         return
-    with at_work(door) as wait, door.screen.busy("Asking other models"):
+    with at_work(door) as wait, door.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
         while not is_done(door.engine, job):
             wait()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
     until = wrong.get("until")
     if until is not None and now < datetime.fromisoformat(until):
         return Refused(
-            "wrong_pin", f"After {_FREE_TRIES} wrong PINs every PIN is refused until {until}.", "Wait, then try again."
+            "wrong_pin",
+            f"After {_FREE_TRIES} wrong PINs every PIN is refused until {until}.",
+            "Wait, then run the command again.",
         )
     stored = json.loads(kept)
     if hmac.compare_digest(_hash(pin, bytes.fromhex(stored["salt"]), stored["cost"]).hex(), stored["hash"]):
@@ -95,11 +98,13 @@ def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
         return None
     count = int(wrong.get("count", 0)) + 1
     entry: dict[str, Any] = {"count": count}
+    wait_s = _FIRST_WAIT_S * 2 ** max(0, count - _FREE_TRIES)
     if count >= _FREE_TRIES:
-        wait_s = _FIRST_WAIT_S * 2 ** (count - _FREE_TRIES)
         entry["until"] = (now + timedelta(seconds=wait_s)).isoformat()
     tx.set_secret(_WRONG, json.dumps(entry), SYSTEM, now)
-    return Refused("wrong_pin", f"The PIN is wrong ({count} in a row).", "Try again; nothing has changed.")
+    left = _FREE_TRIES - count
+    now_what = f"{plural(left, 'try', 'tries')} left" if left > 0 else f"every PIN is refused for {duration(wait_s)}"
+    return Refused("wrong_pin", f"Wrong PIN; {now_what}.", "Nothing changed; run the command again.")
 
 
 def refuse_clients_terminal(engine: Engine) -> None:
@@ -115,7 +120,7 @@ def refuse_clients_terminal(engine: Engine) -> None:
     if client_above(clients) is not None:
         raise Refused(
             "needs_human",
-            "This terminal was started by the agent's client, or by wfe-mcp for an agent, so a decision here proves nothing.",
+            "This terminal was started by the agent's client, or by wfe-mcp for an agent, so a decision here does not count.",
             "Open another terminal that the client did not start, and run the command there.",
         )
 

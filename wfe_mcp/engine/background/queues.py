@@ -123,7 +123,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 "See: wfe-mcp jobs list",
             )
         if job.kind in _NO_WORK:
-            raise Refused("illegal_transition", f"Job {job.id} ({job.kind}) keeps the books of run {job.run_id}; it is no work that could be cancelled.",
+            raise Refused("illegal_transition", f"Job {job.id} ({job.kind}) maintains run {job.run_id} and cannot be cancelled; cancel the run.",
                           f"Cancel or pause the run: wfe-mcp cancel {job.run_id}")  # fmt: skip
         tx.request_cancel(job.id, reason=told)
         if job.status is JobStatus.QUEUED:

@@ -166,7 +166,7 @@ def _known_tree(log: Sequence[LogEntry]) -> str | None:
 
 def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
     if discard and not by.is_human:
-        raise Refused("needs_human", "Only a person discards files that nobody recorded.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
+        raise Refused("needs_human", "Only the user can discard changes since the last checkpoint.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
     if aim.commit is None:
         with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)

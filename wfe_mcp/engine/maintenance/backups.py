@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -217,8 +218,8 @@ def _refuse_company(engine: Engine) -> None:
         named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
         raise Refused(
             "not_ready",
-            f"{len(alive)} process(es) work with the database: {named}. A restore would take the ground from under them.",
-            "End your clients, workers and decision pages, then run it again.",
+            f"{plural(len(alive), 'process', 'processes')} {'uses' if len(alive) == 1 else 'use'} the database: {named}. Stop them before you restore.",
+            "Stop your clients, workers and decision pages, then run it again.",
         )
 
 
@@ -255,7 +256,7 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
         first = f"{found[0].path[1:].replace('/', ' ')}, {found[0].message}"
         raise Refused(
             "unavailable",
-            f"The logs in '{file}' do not add up in {len(found)} place(s), the first: {first}.",
+            f"The logs in '{file}' are damaged in {plural(len(found), 'place')}, the first: {first}.",
             "Take an older backup, or say --force and let wfe-mcp verify show what is wrong afterwards.",
             tuple(found[:20]),
         )

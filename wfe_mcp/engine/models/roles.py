@@ -162,5 +162,5 @@ def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenPro
 
 
 def _untrusted(what: str) -> Refused:
-    return Refused("needs_trust", f"{what} stands in configuration that nobody trusts as it is now.",
-                   "Ask the user to look at it and run: wfe-mcp trust")  # fmt: skip
+    return Refused("needs_trust", f"{what} is in untrusted configuration.",
+                   "Ask the user to review it: wfe-mcp trust")  # fmt: skip

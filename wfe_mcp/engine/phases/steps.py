@@ -230,7 +230,7 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
         if row.status is StepStatus.READY:
             _enqueue(change, row)
         if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
-            doubt = "failed" if row.status is StepStatus.FAILED else "may have had its effect, nobody knows"
+            doubt = "failed" if row.status is StepStatus.FAILED else "may have completed"
             change.give(c.EndCompensation(fault=f"Step {row.step!r} ({row.does}) {doubt}: {row.error}", **on))
             return True
         return False
@@ -336,7 +336,9 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
     if row.status is StepStatus.FAILED:
         change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))
     else:
-        reason = f"{named} may have had its effect, nobody knows: {row.error}. Look there first; a retry makes this call again and goes on."
+        reason = (
+            f"{named} may have completed: {row.error}. Check its target first; a retry repeats the call and continues."
+        )
         change.give(c.FailAttempt(reason=reason, human_only=True, **on))
     return True
 

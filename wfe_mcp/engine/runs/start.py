@@ -161,7 +161,7 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
         details = tuple(
             Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults
         )
-        raise Refused("bad_argument", f"The inputs of template {plan.template.name!r} are not right: {faults[0].message}",
+        raise Refused("bad_argument", f"Invalid inputs for template {plan.template.name!r}: {faults[0].message}",
                       "Fix the listed inputs and call start_run again.", details)  # fmt: skip
     return given
 

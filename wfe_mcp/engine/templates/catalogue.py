@@ -150,8 +150,8 @@ def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
         with engine.store.read() as tx:
             trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), digest(offer.definition))
         if not trusted:
-            raise Refused("needs_trust", f"Template {name!r} comes from this {_origin(offer)} and nobody trusts it yet.",
-                          f"Ask the user to look at it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
+            raise Refused("needs_trust", f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
+                          f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
     return offer
 
 

@@ -89,7 +89,7 @@ def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrus
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
-        raise Refused("stale_revision", f"Changed while you looked at it: {', '.join(changed)}.",
+        raise Refused("stale_revision", f"{', '.join(changed)} changed during your review.",
                       "Nothing is trusted yet: run wfe-mcp trust again and look once more.")  # fmt: skip
     with engine.store.tx() as tx:
         for one in given:

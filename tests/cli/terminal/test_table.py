@@ -1,0 +1,47 @@
+"""Tables on terminals of any width and in pipes: nothing is cut, no word is broken."""
+
+import pytest
+
+from wfe_mcp.cli.terminal.table import laid_out, width_of
+
+HEADER = ("RUN", "STATE", "TITLE")
+ROWS = (
+    ("gdz32a421t", "running", "Tabs in slugs become dashes, and so do line feeds and other white space"),
+    ("9pxgrcf6mm", "completed", "Dots in slugs"),
+)
+
+
+def test_in_a_pipe_each_record_is_one_whole_line() -> None:
+    lines = laid_out(HEADER, ROWS)
+    assert lines[1] == f"gdz32a421t  running    {ROWS[0][2]}"
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100])
+def test_on_a_terminal_the_last_column_is_wrapped_between_words(width: int) -> None:
+    lines = laid_out(HEADER, ROWS, width)
+    assert all(len(line) <= width for line in lines)
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(" ".join(row) for row in (HEADER, *ROWS)).split())
+    wrapped = lines[2:-1]
+    assert bool(wrapped) == (width < 95), "the whole row has 94 columns"
+    assert all(line.startswith(" " * 23) for line in wrapped), "below the last column"
+
+
+def test_below_60_columns_each_field_has_a_line() -> None:
+    assert laid_out(HEADER, ROWS[1:], 59) == ["RUN    9pxgrcf6mm", "STATE  completed", "TITLE  Dots in slugs", ""]
+
+
+def test_a_last_column_without_room_makes_fields_too() -> None:
+    row = ("/a/very/long/path/that/nobody/may/cut/because/it/is/to/be/pasted/somewhere", "why it is so long to read")
+    assert laid_out(("FILE", "REASON"), [row], 80) == [f"FILE    {row[0]}", f"REASON  {row[1]}", ""]
+
+
+def test_a_word_longer_than_the_column_is_not_broken() -> None:
+    word = "x" * 90
+    assert any(word in line for line in laid_out((), [("a", f"short {word} end")], 80))
+
+
+def test_wide_characters_and_colours_do_not_shift_columns() -> None:
+    assert (width_of("日本"), width_of("\x1b[32mpass\x1b[0m"), width_of("e\u0301")) == (4, 4, 1)
+    first, second = laid_out((), [("日本", "x"), ("abcd", "y")])
+    assert (first, second) == ("日本  x", "abcd  y")

@@ -1,0 +1,31 @@
+"""Counts, durations and sizes read as people write them."""
+
+import pytest
+
+from wfe_mcp.core.units import about, duration, plural, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.8, "0.8 s"), (4, "4 s"), (59.96, "1 min"), (101, "1 min 41 s"), (3600, "1 h"), (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
+)  # fmt: skip
+def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_about_has_one_unit() -> None:
+    assert [about(each) for each in (-5, 59, 101, 7500)] == ["0 s", "59 s", "1 min", "2 h"]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 bytes"), (1, "1 byte"), (12_288, "12 KB"), (1_572_864, "1.5 MB"), (3 * 1024**3, "3.0 GB")],
+)
+def test_a_size_has_the_unit_that_fits(size_bytes: int, text: str) -> None:
+    assert size(size_bytes) == text
+
+
+def test_plurals_are_real() -> None:
+    assert [plural(0, "run"), plural(1, "run"), plural(1200, "run"), plural(2, "process", "processes")] == [
+        "0 runs", "1 run", "1,200 runs", "2 processes",
+    ]  # fmt: skip

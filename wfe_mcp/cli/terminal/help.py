@@ -1,0 +1,103 @@
+"""The command line's help: commands in groups on one screen, and parameters that typer reads without pydantic."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["Command", "Group", "grouped_help"]
+
+_WIDTH = 80
+
+
+class _AsTyped:
+    """Takes a text or a flag as it is. Typer would load pydantic to find that, for 65 ms of every command."""
+
+    def coerce(self, value: Any, **_of: Any) -> Any:
+        return value
+
+
+class _PlainOption(TyperOption):
+    def get_runtime_param(self) -> Any:
+        return _AsTyped()
+
+
+class _PlainArgument(TyperArgument):
+    def get_runtime_param(self) -> Any:
+        return _AsTyped()
+
+
+def _plain(parameters: list[Any]) -> list[Any]:
+    """``parameters``, those of texts and flags as plain ones."""
+    for each in parameters:
+        if getattr(getattr(each, "type_descriptor", None), "annotation", None) in {str, bool}:
+            if isinstance(each, TyperOption):
+                each.__class__ = _PlainOption
+            elif isinstance(each, TyperArgument):
+                each.__class__ = _PlainArgument
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command whose texts and flags are taken as they were typed."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, ``--help`` too."""
+        return _plain(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group whose texts and flags are taken as they were typed. The outermost one shows ``page`` as its help."""
+
+    page: str = ""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, ``--help`` too."""
+        return _plain(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page where there is one, else what typer writes."""
+        if self.page:
+            formatter.write(self.page)
+        else:
+            super().format_help(ctx, formatter)
+
+
+def grouped_help(
+    summary: str,
+    groups: Mapping[str, tuple[Sequence[str], Sequence[str]]],
+    commands: Mapping[str, Callable[..., Any]],
+    options: str,
+) -> str:
+    """The first page of help. ``groups``: title → (commands that are described, commands that are only named).
+
+    A group without described commands is one line; the names that do not fit go on below.
+    """
+    wide = max(len(title) for title in groups) + 2
+    lines = ["Usage: wfe-mcp <command> [options]", summary, ""]
+    for title, (described, named) in groups.items():
+        if not described:
+            lines += _wrapped(title.ljust(wide), named)
+            continue
+        lines.append(title)
+        lines += [f"  {name:<9}{_first_line(commands[name])}" for name in described]
+        lines += _wrapped("  and      ", named) if named else []
+    return "\n".join([*lines, "Options".ljust(wide) + options, "Each command has a --help of its own.", ""])
+
+
+def _wrapped(before: str, names: Sequence[str]) -> list[str]:
+    lines = [before]
+    for name in names:
+        if len(lines[-1]) + len(name) > _WIDTH:
+            lines.append(" " * len(before))
+        lines[-1] += f"{name} "
+    return [line.rstrip() for line in lines]
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return inspect.getdoc(function).partition("\n")[0].removesuffix(".")  # pyright: ignore[reportOptionalMemberAccess] - a test holds that each has one

@@ -1,0 +1,38 @@
+"""Counts, durations and sizes as people read them."""
+
+__all__ = ["about", "duration", "plural", "size"]
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """``1 run``, ``2 runs``; ``many`` is the plural of an irregular noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: ``0.8 s``, ``1 min 41 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    if round(seconds, 1) < _MINUTE:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for large, small, unit, part in ((_DAY, _HOUR, "d", "h"), (_HOUR, _MINUTE, "h", "min")):
+        if whole >= large:
+            rest = whole % large // small
+            return f"{whole // large} {unit}" + (f" {rest} {part}" if rest else "")
+    return f"{whole // _MINUTE} min" + (f" {whole % _MINUTE} s" if whole % _MINUTE else "")
+
+
+def about(seconds: float) -> str:
+    """The largest unit alone: ``4 min``."""
+    return " ".join(duration(int(max(0, seconds))).split(" ")[:2])
+
+
+def size(size_bytes: int) -> str:
+    """``800 bytes``, ``512 KB``, ``1.5 MB``, ``2.1 GB``; a KB has 1,024 bytes."""
+    if size_bytes < 1_024:
+        return plural(size_bytes, "byte")
+    if size_bytes < 1_024**2:
+        return f"{size_bytes / 1_024:,.0f} KB"
+    if size_bytes < 1_024**3:
+        return f"{size_bytes / 1_024**2:,.1f} MB"
+    return f"{size_bytes / 1_024**3:,.1f} GB"
