@@ -107,7 +107,7 @@ async def test_a_person_who_decides_at_once_is_heard_in_the_same_call(house: Hou
         run = await signed(agent)
         answer = await call(agent, "approve", run=run, phase="signed")
 
-    assert (answer["ok"], answer["state"], answer["summary"]) == (True, "completed", "signed: approved by a person")
+    assert (answer["ok"], answer["state"], answer["summary"]) == (True, "completed", "signed: approved by the user")
 
 
 async def test_a_no_on_the_page_is_heard_too(house: House, era: str, browser: Browser) -> None:
@@ -116,7 +116,7 @@ async def test_a_no_on_the_page_is_heard_too(house: House, era: str, browser: Br
         run = await signed(agent)
         answer = await call(agent, "approve", run=run, phase="signed")
 
-    assert (answer["ok"], answer["summary"]) == (True, "signed: rejected by a person")
+    assert (answer["ok"], answer["summary"]) == (True, "signed: rejected by the user")
 
 
 async def test_who_waits_sees_the_decision_of_the_page(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.conftest import Connect, House, call, drill, said, submitted
 from tests.store.scene import AS_OF_0004, tamper
-from wfe_mcp.server.tools import find as finding
+from wfe_mcp.server.tools import finding
 
 
 async def test_what_was_submitted_is_found_with_the_call_that_reads_it(connect: Connect) -> None:
@@ -165,6 +165,6 @@ async def test_what_takes_longer_is_indexed_while_nobody_asks(
             pass
 
     assert first["data"]["not_indexed"] == 2
-    assert "call again" in first["summary"]
+    assert "search again" in first["summary"]
     assert [hit["run"] for hit in first["data"]["hits"]] == runs[:1:-1]
     assert sorted(hit["run"] for hit in found["data"]["hits"]) == sorted(runs)

@@ -7,7 +7,7 @@ from mcp.server.mcpserver.tools import Tool
 from wfe_mcp.server.tool import ToolEntry, sdk_tool
 from wfe_mcp.server.tools.artifacts import read_artifact, submit_artifact
 from wfe_mcp.server.tools.decisions import approve, reject
-from wfe_mcp.server.tools.find import find
+from wfe_mcp.server.tools.finding import find
 from wfe_mcp.server.tools.opinions import second_opinion
 from wfe_mcp.server.tools.phases import retry_phase, skip_phase, start_phase
 from wfe_mcp.server.tools.rollback import rollback
