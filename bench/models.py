@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.testing.models.process import models_running

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

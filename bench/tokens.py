@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 
 if TYPE_CHECKING:
     from bench.scene import Scene, Server

@@ -8,11 +8,15 @@ docs/reference/glossary.md alone is written by hand.
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts import markdown as md  # noqa: E402 - after the path is set
+
 REFERENCE = "docs/reference"
 BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
 NOTE = "<!-- Written by scripts/generate_reference.py from {source}. Change that, not this page. -->"
@@ -46,7 +50,9 @@ def documents(root: Path = ROOT) -> dict[str, str]:
     }
     before, _, rest = (_text(root / "README.md") or "").partition(BEGIN)
     table = "\n".join(
-        _table(("tool", "use it"), [(_code(tool["name"]), _first_sentence(tool["description"])) for tool in _tools()])
+        md.table(
+            ("tool", "use it"), [(md.code(tool["name"]), md.first_sentence(tool["description"])) for tool in _tools()]
+        )
     )
     return pages | {"README.md": f"{before}{BEGIN}{table}\n{END}{rest.partition(END)[2]}"}
 
@@ -69,7 +75,7 @@ def error_codes() -> Lines:
     yield "The turn says who can mend it: the *agent* by another call, a *human* by a decision, whoever made the *setup*,"
     yield "or we, because it is a *bug*."
     yield ""
-    yield from _table(("code", "turn", "meaning"), [(_code(code), *told) for code, told in TURN.items()])
+    yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
 
 
 def transitions() -> Lines:
@@ -88,15 +94,15 @@ def transitions() -> Lines:
         "How a caller names a command. The server alone gives the commands that are not here.",
         "",
     )
-    yield from _table(
+    yield from md.table(
         ("command", "for", "MCP tool", "terminal"),
         [(name, ", ".join(who for who in call.callers if who != "server"),
-          _code(f"{call.tool} {call.action}".strip()) if call.tool else "",
-          _code(f"wfe-mcp {call.command}") if call.command else "") for name, call in CALLS.items()],
+          md.code(f"{call.tool} {call.action}".strip()) if call.tool else "",
+          md.code(f"wfe-mcp {call.command}") if call.command else "") for name, call in CALLS.items()],
     )  # fmt: skip
     for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):
         yield from ("", f"## {title}", "")
-        yield from _table(("in status", "these commands", "lead to"), _grouped(moves))
+        yield from md.table(("in status", "these commands", "lead to"), _grouped(moves))
     yield ""
     yield "`superseded +new`: the attempt is closed and the next one opens. A failed attempt continues by itself through"
     yield "`on_fail`, a completed one through `next`, one under gates from gate to gate."
@@ -104,7 +110,7 @@ def transitions() -> Lines:
     yield "What each event of the log changes: the status of the attempt that it names, those of other attempts, and the"
     yield "status of the run. Without an entry the run keeps its status, or is `running` or `waiting` by its attempts."
     yield ""
-    yield from _table(
+    yield from md.table(
         ("event", "its attempt", "other attempts", "run"),
         [(name, _led(change.own), _led(change.others), change.run.replace(" | ", ", ")) for name, change in EVENT_CHANGES.items()],
     )  # fmt: skip
@@ -112,7 +118,7 @@ def transitions() -> Lines:
     known = [(name, str(getattr(commands, name).__doc__)) for name in commands.__all__ if "Command" not in name]
     told = [*known, ("goto", "A rule or a person goes back to this phase or an earlier one: iteration n+1."),
             ("rollback", "The run goes back to a checkpoint, see `Rollback`.")]  # fmt: skip
-    yield from _table(("command", "meaning"), [(name, _first_sentence(meaning)) for name, meaning in told])
+    yield from md.table(("command", "meaning"), [(name, md.first_sentence(meaning)) for name, meaning in told])
 
 
 def _led(rows: Mapping[str, str]) -> str:
@@ -127,9 +133,9 @@ def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]
     for status, cells in moves.items():
         for target in dict.fromkeys(cells.values()):
             names = [move for move, leads in cells.items() if leads == target]
-            yield _code(status), ", ".join(names), target.replace(" | ", ", ")
+            yield md.code(status), ", ".join(names), target.replace(" | ", ", ")
         if not cells:
-            yield _code(status), "none: it is over", ""
+            yield md.code(status), "none: it is over", ""
 
 
 def configuration() -> Lines:
@@ -147,18 +153,18 @@ def configuration() -> Lines:
     schema = Settings.model_json_schema()
     for name, given in schema["properties"].items():
         found = _resolved(given, schema)
-        yield from ("", f"## {name}", "", _plain(found["description"]), "")
+        yield from ("", f"## {name}", "", md.plain(found["description"]), "")
         rows = _setting_rows(name, found, schema)
-        yield from _table(("key", "type", "default", "meaning"), rows)
+        yield from md.table(("key", "type", "default", "meaning"), rows)
     yield from ("", "## Environment", "")
     yield "Lists are separated by commas; `auto` takes true or false, on or off, yes or no, 1 or 0."
     yield ""
-    variables = [(_code(variable), f"sets `{key}`") for variable, key in FROM_ENVIRONMENT.items()]
+    variables = [(md.code(variable), f"sets `{key}`") for variable, key in FROM_ENVIRONMENT.items()]
     places = [
         ("`WFE_PROJECT`", "the project's folder; `--project` wins over it"),
         ("`WFE_DATABASE_URL`", "the database, `sqlite:///` and a path; any other kind is refused (`unavailable`)"),
     ]
-    yield from _table(("variable", "meaning"), [*variables, *places])
+    yield from md.table(("variable", "meaning"), [*variables, *places])
 
 
 def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str, ...]]:
@@ -173,10 +179,10 @@ def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str,
             yield from _setting_rows(f"{key}.{name}", _resolved(given, root), root)
     else:
         default = schema.get("default")
-        shown = "" if default is None else _code(json.dumps(default))
+        shown = "" if default is None else md.code(json.dumps(default))
         is_required = "default" not in schema
         meaning = schema["description"].replace("Not used yet", "*Not used yet*")
-        yield _code(key) + (" (required)" if is_required else ""), _kind(schema), shown, meaning
+        yield md.code(key) + (" (required)" if is_required else ""), md.kind(schema), shown, meaning
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
@@ -201,15 +207,15 @@ def template_keys() -> Lines:
         yield from ("", f"## {section.title}", "", section.meaning, "")
         rows = [
             (
-                _code(key.name) + (" (required)" if key.required else ""),
+                md.code(key.name) + (" (required)" if key.required else ""),
                 key.type,
-                _code(key.default) if key.default else "",
+                md.code(key.default) if key.default else "",
                 key.meaning + (f" *{key.not_yet[0].upper()}{key.not_yet[1:]}.*" if key.not_yet else ""),
-                _code(key.example),
+                md.code(key.example),
             )
             for key in section.keys
         ]
-        yield from _table(("key", "type", "default", "meaning", "example"), rows)
+        yield from md.table(("key", "type", "default", "meaning", "example"), rows)
 
 
 def schemas() -> Lines:
@@ -221,8 +227,8 @@ def schemas() -> Lines:
     yield "Unknown fields are refused. The same as JSON Schema: [schemas/](../../schemas)."
     for name in schema_names():
         schema = json_schema(name)
-        yield from ("", f"## {name}", "", _plain(schema["description"]), "")
-        yield from _table(("field", "type", "meaning"), _field_rows("", schema))
+        yield from ("", f"## {name}", "", md.plain(schema["description"]), "")
+        yield from md.table(("field", "type", "meaning"), _field_rows("", schema))
         yield from ("", "```json", json.dumps(schema["examples"][0], indent=2, ensure_ascii=False), "```")
 
 
@@ -230,8 +236,8 @@ def _field_rows(above: str, schema: Schema) -> Iterator[tuple[str, ...]]:
     """One row per field; those of an object in it follow, ``[]`` after a list."""
     required = set(schema.get("required", []))
     for name, field in schema.get("properties", {}).items():
-        shown = _code(f"{above}{name}") + (" (required)" if name in required else "")
-        yield shown, _kind(field), str(field.get("description", ""))
+        shown = md.code(f"{above}{name}") + (" (required)" if name in required else "")
+        yield shown, md.kind(field), str(field.get("description", ""))
         inner = field.get("items", field)
         yield from _field_rows(f"{above}{name}{'' if inner is field else '[]'}.", inner)
 
@@ -249,22 +255,22 @@ def tools() -> Lines:
         "Each call is answered with the same envelope, as structured content and as text:",
         "",
     )
-    yield from _table(("key", "meaning"), _ENVELOPE)
+    yield from md.table(("key", "meaning"), _ENVELOPE)
     for tool in _tools():
         yield from ("", f"## {tool['name']}", "", tool["description"], "")
-        yield from _table(("argument", "type", "meaning"), _argument_rows(tool["inputSchema"]))
+        yield from md.table(("argument", "type", "meaning"), _argument_rows(tool["inputSchema"]))
     yield from ("", "## Resources", "")
     rows = [
-        (_code(each["uriTemplate"]), each["description"])
+        (md.code(each["uriTemplate"]), each["description"])
         for each in front["resources/templates/list"]["resourceTemplates"]
     ]
-    yield from _table(("address", "what is there"), rows)
+    yield from md.table(("address", "what is there"), rows)
     yield from ("", "## Prompts", "", "Clients show these as commands to pick.", "")
     prompts = [
-        (_code(each["name"]), ", ".join(_code(one["name"]) + ("" if one.get("required") else "?") for one in each["arguments"]), each["description"])
+        (md.code(each["name"]), ", ".join(md.code(one["name"]) + ("" if one.get("required") else "?") for one in each["arguments"]), each["description"])
         for each in front["prompts/list"]["prompts"]
     ]  # fmt: skip
-    yield from _table(("prompt", "arguments", "what it asks the agent"), prompts)
+    yield from md.table(("prompt", "arguments", "what it asks the agent"), prompts)
 
 
 _ENVELOPE = [
@@ -289,9 +295,9 @@ _ENVELOPE = [
 def _argument_rows(schema: Schema) -> Iterator[tuple[str, ...]]:
     for name, part in schema.get("properties", {}).items():
         told = [str(part["description"])] if "description" in part else []
-        told += [f"default {_code(json.dumps(part['default']))}"] if part.get("default") not in (None, "") else []
-        kind = _kind(part) + (f", {part['minimum']} to {part['maximum']}" if "maximum" in part else "")
-        yield _code(name) + (" (required)" if name in schema.get("required", []) else ""), kind, "; ".join(told)
+        told += [f"default {md.code(json.dumps(part['default']))}"] if part.get("default") not in (None, "") else []
+        kind = md.kind(part) + (f", {part['minimum']} to {part['maximum']}" if "maximum" in part else "")
+        yield md.code(name) + (" (required)" if name in schema.get("required", []) else ""), kind, "; ".join(told)
 
 
 def _front() -> dict[str, Any]:
@@ -314,12 +320,12 @@ def commands() -> Lines:
     for words, command in _commands():
         shown = [each for each in command.params if each.name not in _SHARED and not each.hidden]
         usage = " ".join([*words, *(_usage(each) for each in shown if _is_argument(each) or each.required)])
-        yield from ("", f"## {usage}", "", _plain(command.help or ""))
+        yield from ("", f"## {usage}", "", md.plain(command.help or ""))
         rows = [_option_row(each) for each in shown if not _is_argument(each)]
-        rows = [(_code(_metavar(each)), each.help) for each in shown if _is_argument(each) and each.help] + rows
+        rows = [(md.code(_metavar(each)), each.help) for each in shown if _is_argument(each) and each.help] + rows
         if rows:
             yield ""
-            yield from _table(("argument", "meaning"), rows)
+            yield from md.table(("argument", "meaning"), rows)
 
 
 _SHARED = {"as_json", "project", "help"}
@@ -358,8 +364,8 @@ def _usage(parameter: Any) -> str:
 
 
 def _option_row(option: Any) -> tuple[str, ...]:
-    names = ", ".join(_code(name) for name in (*option.opts, *option.secondary_opts))
-    shown = names if option.is_flag else f"{names} {_code(_metavar(option))}"
+    names = ", ".join(md.code(name) for name in (*option.opts, *option.secondary_opts))
+    shown = names if option.is_flag else f"{names} {md.code(_metavar(option))}"
     default = option.default
     # No default, an empty one and a flag's false say nothing.
     told = f" Default: {default}." if isinstance(default, str | int) and default and default is not True else ""
@@ -367,48 +373,6 @@ def _option_row(option: Any) -> tuple[str, ...]:
 
 
 # -- Markdown --------------------------------------------------------------------------------------------------------
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Lines:
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"
-
-
-def _plain(docstring: str) -> str:
-    """A docstring as Markdown: one line, code in single backticks."""
-    return " ".join(docstring.replace("``", "`").split())
-
-
-def _first_sentence(docstring: str) -> str:
-    return _plain(docstring).split(". ")[0].rstrip(".") + "."
-
-
-_WORDS = {
-    "string": "text",
-    "integer": "whole number",
-    "boolean": "true or false",
-    "number": "number",
-    "null": "nothing",
-}
-
-
-def _kind(schema: Schema) -> str:
-    """The type in a reader's words."""
-    if "const" in schema:
-        return _code(schema["const"])
-    if "enum" in schema:
-        return " or ".join(_code(value) for value in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_kind(arm) for arm in schema["anyOf"]))
-    if schema.get("type") == "array":
-        return f"list of {_kind(schema['items'])}"
-    return _WORDS.get(str(schema.get("type", "")), str(schema.get("type", "any JSON")))
 
 
 PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {

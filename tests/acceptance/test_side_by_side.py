@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, FailKind
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.background import job_handlers as work
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.views import tool_answers as answers

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.views import decisions
 from wfe_mcp.workspace.system.location import project_at

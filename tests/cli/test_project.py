@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 
 
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:

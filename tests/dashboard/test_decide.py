@@ -10,7 +10,7 @@ from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at
 
 

@@ -19,7 +19,7 @@ from tests.engine.scene import HUMAN
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.decision_page import living_page, page_for
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.testing.playground import Playground

@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.background.job_handlers import new_worker
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.jobs.worker import Worker

@@ -17,7 +17,7 @@ from tests.jobs.conftest import until
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.approvals.pin import set_pin
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store import Store

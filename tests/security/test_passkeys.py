@@ -12,7 +12,7 @@ from tests.security.forger import Forger, found
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.views.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.pin import set_pin
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.views import decisions

@@ -17,7 +17,7 @@ from mcp_types import CallToolResult
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.server.app import WfeServer

@@ -125,7 +125,7 @@ def test_work_that_must_stop_stops_and_the_server_ends_with_it(child: FrozenServ
     ("argv", "said"),
     [
         (["no-such-program-of-ours"], "could not be reached"),
-        ([sys.executable, "-c", "import sys; sys.exit('no token')"], "it said: no token"),
+        ([sys.executable, "-c", "import sys; sys.exit('no token')"], "its error output: no token"),
     ],
 )
 def test_a_server_that_does_not_start_has_done_nothing(argv: list[str], said: str) -> None:

@@ -68,7 +68,7 @@ def test_an_address_that_may_not_be_reached_is_refused_before_anything_is_asked(
 @pytest.mark.attack("a name that leads to a public address and to one inside", "held", "T6")
 def test_a_name_that_leads_inside_is_refused_even_when_another_address_is_public(address: str) -> None:
     found = fault(Request("https://example.org/", "POST"), resolve=answering("1.1.1.1", address))
-    assert f"leads to {address}, which is not on the public internet" in str(found)
+    assert f"resolves to {address}, which is not on the public internet" in str(found)
     assert "[http] allow" in str(found)
     assert not found.may_have_happened
 

@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views import decisions
 from wfe_mcp.views import envelopes as answering

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.decision import DecisionView, decision_view, takes_answer
 from wfe_mcp.workspace.system.location import project_at

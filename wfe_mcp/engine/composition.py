@@ -1,11 +1,9 @@
 """What follows a command, in order. The one module that names every capability; a new one is a package and a line here.
 
-command ──► REACTIONS, until none is due ──► BEFORE_SAVE ──► commit ──► AFTER_COMMIT
+command ──► reactions, until none is due ──► before_save ──► commit ──► after_commit
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.evaluation.reactions import (
@@ -18,19 +16,11 @@ from wfe_mcp.engine.evaluation.reactions import (
 from wfe_mcp.engine.files.checkpoints import save_completed_files
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted
-from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_listeners
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
-    from wfe_mcp.store import Store
-    from wfe_mcp.workspace.system.location import Project
-
-__all__ = ["COMPOSITION", "create_engine"]
+__all__ = ["COMPOSITION"]
 
 COMPOSITION = Composition(
     finish_rollback=end_interrupted,
@@ -45,24 +35,3 @@ COMPOSITION = Composition(
     before_save=(reissue_requests, synchronize_jobs, seal_artifacts),
     after_commit=(anchor_log, write_mirrors, save_completed_files, notify_listeners),
 )
-
-
-def create_engine(
-    project: Project,
-    *,
-    environment: Mapping[str, str] | None = None,
-    clock: Callable[[], datetime] = utc_now,
-    store: Store | None = None,
-    overrides: Mapping[str, str] | None = None,
-    holder: str | None = None,
-) -> Engine:
-    """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
-    return Engine(
-        project,
-        COMPOSITION,
-        environment=environment,
-        clock=clock,
-        store=store,
-        overrides=overrides,
-        holder=holder,
-    )

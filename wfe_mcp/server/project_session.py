@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import to_thread
 
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.system.location import find_project

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.testing.stdio_client import MODERN, StdioClient
 from wfe_mcp.testing.throwaway import make_database, stand_in
 from wfe_mcp.workspace.config.checks import CheckSettings

@@ -11,7 +11,7 @@ from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, chain_of, trust_key
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at
 
 ADA = By("ada", Channel.CLI, Assurance.HUMAN)

@@ -86,7 +86,7 @@ def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
     assert states[0] == "ready"
     said = cli.json("undo", run)
     assert said.refusal == "illegal_transition"
-    assert "start of a run" in said.document["error"]["message"]
+    assert "only the start of the run is left" in said.document["error"]["message"]
     assert cli("redo").code == 0
     assert cli("redo").code == 0
     assert cli.state(run) == "waiting"

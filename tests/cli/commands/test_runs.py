@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 
 
 def test_a_run_goes_from_start_to_end_at_a_terminal(cli: Terminal) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.scene import Terminal
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.git.checkpoints import Limits, take

@@ -233,7 +233,7 @@ def test_approval_before_work_is_bound_to_the_prompt_and_opens_the_phase(scene: 
     assert refused(scene.begin, run, "deploy").code == "illegal_transition"
     found = decisions.ask_approval(scene.engine, AGENT, run, "deploy")
     assert found.error is not None
-    assert "the prompt of phase 'deploy'" in found.error.message
+    assert "the prompt of phase 'deploy'" in found.data["question"]
     assert refused(decisions.reject, scene.engine, AGENT, run, "deploy", "x").code == "illegal_transition"
     approvals.decide(scene.engine, HUMAN, run, "deploy")
     assert scene.do(run, "deploy").state == "completed"

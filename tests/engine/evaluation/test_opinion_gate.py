@@ -29,7 +29,7 @@ def test_a_quorum_of_two_vendors_passes_and_the_dissent_is_in_the_evidence(scene
         said = tx.opinions(scene.engine.load(tx, run).record.id)
         calls = tx.model_calls(scene.engine.load(tx, run).record.id)
     assert [each["verdict"] for each in row.data["opinions"]] == ["pass", "pass", "fail"]
-    assert "three (llama) says fail" in done.data["verdicts"][0]["message"]
+    assert "three (llama): fail" in done.data["verdicts"][0]["message"]
     assert {each.reviewer for each in said} == {"one", "two", "three"}
     assert len(calls) == 3
     assert {str(call.status) for call in calls} == {"done"}
@@ -89,7 +89,7 @@ def test_an_answer_that_is_no_opinion_is_a_fail(scene: Scene) -> None:
         no = scene.do(run, "plan")
     assert no.error is not None
     assert no.error.code == "gate_failed"
-    assert "one (claude) says fail: The answer is no opinion" in no.error.message
+    assert "one (claude): fail: The answer is no" in no.error.message
 
 
 @pytest.mark.requirement("B-06", "S0-33")

@@ -39,7 +39,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.history import rollback
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.files import staging
@@ -281,7 +281,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 

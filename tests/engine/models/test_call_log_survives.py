@@ -22,7 +22,7 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.engine.models.call_log import recording
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.providers.call import Connection, Estimate, Usage

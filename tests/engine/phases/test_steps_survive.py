@@ -17,7 +17,7 @@ from tests.tools.stub import Stub, calls_in, running_stub
 from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import step_calls
 from wfe_mcp.engine.phases.step_jobs import StepJobs, wait_s
@@ -33,7 +33,7 @@ WORKER = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.background.job_handlers import start_worker
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at

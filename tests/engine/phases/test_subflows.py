@@ -167,7 +167,7 @@ def test_templates_stand_five_deep_and_no_deeper(scene: Scene) -> None:
         inner(scene, flow(f"t{depth - 1}", "x"), name=f"t{depth}", outputs={"tag": "x"})
     assert scene.start(flow("t5"), **GOAL)
     no = refused(scene.start, flow("t6"), name="deeper", **GOAL)
-    assert "More than 5 templates" in no.message
+    assert "More than 5 levels of templates" in no.message
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scen
     scene.work()
 
     tried = scene.attempt(run, "ci")
-    assert (tried.number, tried.human_only, "may have had its effect" in tried.reason) == (1, True, True)
+    assert (tried.number, tried.human_only, "may have completed" in tried.reason) == (1, True, True)
     assert calls.read_text(encoding="utf-8") == "called\n"
 
 

@@ -8,7 +8,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.cli.terminal.signals import stop_requested
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.composition import create_engine
 
 __all__ = ["browse", "ui"]
 
@@ -35,6 +34,8 @@ def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle 
 
     idle_s = _seconds(idle) if idle else None
     # Not the engine of the invocation: that one acts for a terminal.
+    from wfe_mcp.engine.factory import create_engine
+
     engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
         gc.enable()  # main() turned it off; this process may now run for days

@@ -6,7 +6,6 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Door
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.composition import create_engine
 
 __all__ = ["worker"]
 
@@ -30,6 +29,8 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
     # Not the engine of the invocation: that one acts for a terminal, which holds phases after its process has ended.
+    from wfe_mcp.engine.factory import create_engine
+
     engine = create_engine(door.engine.project, clock=door.engine.clock)
     try:
         queue_names(engine, kinds)

@@ -19,7 +19,6 @@ from wfe_mcp.cli.terminal.options import AsJson, InProject
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import refuse_unkept
-from wfe_mcp.engine.composition import create_engine
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class Door:
         """The engine of the project, opened when it is first used."""
         if self._engine is None:
             # The engine loads psutil and, with the database, SQLAlchemy: --help must not pay for that.
+            from wfe_mcp.engine.factory import create_engine
             from wfe_mcp.engine.integrity.anchoring import start_anchoring
             from wfe_mcp.engine.kernel.engine import CLI_HOLDER, utc_now
 

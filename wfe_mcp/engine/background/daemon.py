@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
 from wfe_mcp.engine.background.queues import QUEUES
-from wfe_mcp.engine.composition import create_engine
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at

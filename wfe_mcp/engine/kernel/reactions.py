@@ -42,7 +42,7 @@ class Composition:
 
 def composition_of(engine: Engine) -> Composition:
     """The table that ``engine`` was created with."""
-    return cast("Composition", engine.composition)
+    return cast("Callable[[], Composition]", engine.composition)()
 
 
 def anchor_log(change: RunChange) -> None:

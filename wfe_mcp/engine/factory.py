@@ -1,0 +1,45 @@
+"""The engine of a project, with the composition of all capabilities loaded at the first change of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.kernel.engine import Engine, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.reactions import Composition
+    from wfe_mcp.store import Store
+    from wfe_mcp.workspace.system.location import Project
+
+__all__ = ["create_engine"]
+
+
+def _composition() -> Composition:
+    # It imports every capability: a process that only looks, or only answers a handshake, does without.
+    from wfe_mcp.engine.composition import COMPOSITION
+
+    return COMPOSITION
+
+
+def create_engine(
+    project: Project,
+    *,
+    environment: Mapping[str, str] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    store: Store | None = None,
+    overrides: Mapping[str, str] | None = None,
+    holder: str | None = None,
+) -> Engine:
+    """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
+    return Engine(
+        project,
+        _composition,
+        environment=environment,
+        clock=clock,
+        store=store,
+        overrides=overrides,
+        holder=holder,
+    )
