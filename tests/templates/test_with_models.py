@@ -184,7 +184,7 @@ def test_what_a_reviewer_finds_reaches_the_next_attempt_which_is_looked_at_anew(
         assert played.last["run_state"] == "completed"
         assert played.codes.count("gate_failed") == 1
         refused = next(answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed")
-        assert "reviewer (claude) says fail" in refused["error"]["message"]
+        assert "reviewer (claude): fail" in refused["error"]["message"]
         assert "high: calc.py:1: It divides by zero" in refused["error"]["message"]
         said = opinions(project, played.run)
         assert [verdict for phase, verdict in said if phase == first].count("fail") == 1
@@ -230,7 +230,7 @@ def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_i
         assert asked_for(models, criteria("compound", "synthesise")) == ["claude"]
         refused = next(answer["error"] for _, answer in played.steps if "gate_failed" in str(answer.get("error")))
         assert "1 of 2 reviewers pass, quorum 2." in refused["message"]
-        assert "second (gpt) says fail" in refused["message"]
+        assert "second (gpt): fail" in refused["message"]
 
 
 @pytest.mark.requirement("S0-28")
