@@ -14,7 +14,7 @@ import pytest
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.lines import MAX_LINE_BYTES
-from wfe_mcp.jobs.process_tree import end_family, family
+from wfe_mcp.jobs.process_tree import end_process_tree, process_tree
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")
 
@@ -118,8 +118,8 @@ def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path)
         env={**child_env(), MARK: "job-7.2"},
         start_new_session=True,
     )
-    assert [one.pid for one in family(None, None, "job-7.2")] == [process.pid]
-    assert end_family(None, None, "job-7.2") == ()
+    assert [one.pid for one in process_tree(None, None, "job-7.2")] == [process.pid]
+    assert end_process_tree(None, None, "job-7.2") == ()
     assert process.wait(10) != 0
 
 
@@ -127,7 +127,7 @@ def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path)
 def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
     process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     try:
-        assert end_family(process.pid, process.create_time() - 3600, "no-such-mark") == ()
+        assert end_process_tree(process.pid, process.create_time() - 3600, "no-such-mark") == ()
         assert lives(process.pid)
     finally:
         process.kill()
@@ -146,10 +146,10 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -
 def test_neither_the_system_nor_ourselves_are_ever_in_a_family(pid: int) -> None:
     # Asked only, never ended: a wrong answer here would take the whole machine with it.
     started = psutil.Process(pid).create_time() if pid else 0.0
-    found = {process.pid for process in family(pid, started, None)}
+    found = {process.pid for process in process_tree(pid, started, None)}
     assert not found & {0, 1, os.getpid(), os.getppid()}
     assert pid > 1 or not found
-    assert family(0, 0.0, "") == [] and family(pid, None, None) == []
+    assert process_tree(0, 0.0, "") == [] and process_tree(pid, None, None) == []
 
 
 def test_pid_and_start_time_are_known_before_anybody_waits(tmp_path: Path) -> None:

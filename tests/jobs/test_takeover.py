@@ -12,7 +12,7 @@ import pytest
 
 from tests.jobs.conftest import Scene, until
 from wfe_mcp.jobs.child import child_env
-from wfe_mcp.jobs.completion import Endings
+from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
 from wfe_mcp.jobs.takeover import take_over
@@ -119,7 +119,7 @@ def test_what_a_dead_owner_held_is_decided_by_its_effect(
     def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
         told.append(reason)
 
-    assert take_over(scene.store, me, scene.clock, Endings(scene.store, scene.clock, gave_up)) == 1
+    assert take_over(scene.store, me, scene.clock, Completion(scene.store, scene.clock, gave_up)) == 1
     assert scene.status(job) is status
     assert len(told) == (status is not JobStatus.QUEUED)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.server.entry import project_flag
-from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, Front
+from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.wire import Wire
 
 ABOUT = {"name": "test", "version": "1"}
@@ -30,7 +30,7 @@ class Scene:
                 request = {} if method.startswith("notifications/") else {"id": number}
                 frame = {"jsonrpc": "2.0", **request, "method": method, "params": params}
                 client.write(json.dumps(frame).encode() + b"\n")
-        self.front = Front(Wire(source, sink), self.cache)
+        self.front = FastStart(Wire(source, sink), self.cache)
         self.front.read()
         os.close(source)
         os.close(sink)

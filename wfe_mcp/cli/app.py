@@ -67,7 +67,7 @@ from wfe_mcp.cli.commands import (
     worker,
 )
 from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
-from wfe_mcp.cli.terminal.invocation import Door, World, command
+from wfe_mcp.cli.terminal.invocation import Invocation, World, command
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 __all__ = ["app", "main"]
@@ -94,7 +94,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
 
-COMMANDS: tuple[tuple[str, Callable[Concatenate[Door, ...], None]], ...] = (
+COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] = (
     ("init", init.init),
     ("doctor", doctor.doctor),
     ("trust", trust.trust),

@@ -30,7 +30,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_page import approvers_page
-from wfe_mcp.dashboard.challenges import Ceremonies
+from wfe_mcp.dashboard.challenges import Challenges
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.pages import Told, decision_page, login_page, plain_page, pretty, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Desks
+    from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.decision import DecisionView
@@ -64,9 +64,9 @@ log = logging.getLogger("wfe_mcp.dashboard")
 Form = dict[str, str]
 
 
-def decision_app(desks: Desks, port: int, visited: Callable[[], object] = lambda: None) -> App:
+def decision_app(engines: Engines, port: int, visited: Callable[[], object] = lambda: None) -> App:
     """The whole page behind its guard. ``visited`` is called for every request that the guard accepts."""
-    page = _Page(desks, port, visited)
+    page = _Page(engines, port, visited)
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
@@ -104,9 +104,9 @@ def _json_no(text: str, status: int) -> Response:
 
 
 class _Page:
-    def __init__(self, desks: Desks, port: int, visited: Callable[[], object]) -> None:
-        ceremonies = Ceremonies()
-        self._desks, self._sessions, self._cookie, self._visited = desks, Sessions(), f"wfe_ui_{port}", visited
+    def __init__(self, engines: Engines, port: int, visited: Callable[[], object]) -> None:
+        ceremonies = Challenges()
+        self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
     # -- requests ----------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from wfe_mcp.workspace.system.user import user_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.dashboard.challenges import Ceremonies
+    from wfe_mcp.dashboard.challenges import Challenges
     from wfe_mcp.engine.kernel.engine import Engine
 
 __all__ = ["Approvers"]
@@ -70,7 +70,7 @@ class _Asked:
 class Approvers:
     """The pinned keys of projects, for the page at ``port``."""
 
-    def __init__(self, ceremonies: Ceremonies, port: int) -> None:
+    def __init__(self, ceremonies: Challenges, port: int) -> None:
         self._ceremonies, self._port = ceremonies, port
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["Ceremonies"]
+__all__ = ["Challenges"]
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ _VALID_S = 300.0
 _MOST = 200
 
 
-class Ceremonies:
+class Challenges:
     """The open challenges."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from wfe_mcp.workspace.system.location import project_at
 if TYPE_CHECKING:
     from wfe_mcp.store.records.approvals import RequestRecord
 
-__all__ = ["Desks"]
+__all__ = ["Engines"]
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -30,7 +30,7 @@ _LOOK_S = 0.2
 _GATES_S = 900.0
 
 
-class Desks:
+class Engines:
     """The engines of all projects in the database of ``engine``."""
 
     def __init__(self, engine: Engine) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.engines import Desks
+from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.approvals.decision_page import PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
 
@@ -51,7 +51,7 @@ class Page:
         self.port = port
         self.url = address(port)
         self._engine = engine
-        self._desks = Desks(engine)
+        self._desks = Engines(engine)
         self._database = Path(engine.store.health().path).resolve()
         self._visited_at = time.monotonic()
 

@@ -19,7 +19,7 @@ from wfe_mcp.engine.approvals.proofs import Statement, prove, statement_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.dashboard.challenges import Ceremonies
+    from wfe_mcp.dashboard.challenges import Challenges
     from wfe_mcp.engine.approvals.proofs import Given
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
@@ -32,7 +32,7 @@ Answer = Literal["approve", "reject"]
 class Signing:
     """Signatures for decisions, for the page at ``port``."""
 
-    def __init__(self, ceremonies: Ceremonies, port: int) -> None:
+    def __init__(self, ceremonies: Challenges, port: int) -> None:
         self._ceremonies, self._port = ceremonies, port
 
     def ask(

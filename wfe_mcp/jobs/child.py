@@ -24,7 +24,7 @@ from typing import IO, Protocol
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.lines import Lines
 from wfe_mcp.jobs.output import CappedLog
-from wfe_mcp.jobs.process_tree import end_family
+from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.workspace.system.process import started_at
 
 __all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "never", "run_child"]
@@ -115,11 +115,11 @@ def run_child(
             readers = [_reader(child.stdout, log, lines), _reader(child.stderr, log, None)]
             why = _wait(child, readers[0], lines, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
-            survivors = end_family(child.pid, start, mark)
+            survivors = end_process_tree(child.pid, start, mark)
             # A survivor may hold the pipe open: its later output is not evidence.
             _drain_last(readers, lines)
         except BaseException:
-            end_family(child.pid, start, mark)
+            end_process_tree(child.pid, start, mark)
             raise
         finally:
             if lines is not None:

@@ -23,7 +23,7 @@ from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.store.records.steps import IN_DOUBT
 from wfe_mcp.workspace.system.redaction import without_hidden
 
-__all__ = ["ApplyFailed", "Endings", "GaveUp"]
+__all__ = ["ApplyFailed", "Completion", "GaveUp"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _ClaimLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Endings:
+class Completion:
     """The ways a claim ends, over one store."""
 
     store: Store

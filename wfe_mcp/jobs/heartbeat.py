@@ -17,7 +17,7 @@ from wfe_mcp.jobs.job_context import Stop
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord
 
-__all__ = ["Heart", "Running"]
+__all__ = ["Heartbeat", "Running"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Running:
     overdue_at: float | None = None
 
 
-class Heart:
+class Heartbeat:
     """Renews the leases of running jobs, and asks them to stop."""
 
     def __init__(

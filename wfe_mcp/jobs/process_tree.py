@@ -25,16 +25,16 @@ from wfe_mcp.workspace.system.process import SAME_START_S, ancestors, same_start
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["end_family", "family"]
+__all__ = ["end_process_tree", "process_tree"]
 
 _ROUNDS = 3
 
 
-def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
+def end_process_tree(pid: int | None, start: float | None, mark: str | None, grace_s: float = 1.0) -> tuple[int, ...]:
     """End the child ``pid`` and its descendants. Returns the pids that still live, normally none."""
     import psutil  # 25 ms: kept off the way to tools/list
 
-    living = family(pid, start, mark)
+    living = process_tree(pid, start, mark)
     for number in range(_ROUNDS):
         if not living:
             break
@@ -44,11 +44,11 @@ def end_family(pid: int | None, start: float | None, mark: str | None, grace_s: 
                 process.terminate() if number == 0 else process.kill()
         _await_end(living, grace_s)
         # Listed again rather than filtered: a process may have forked between the list and the signal.
-        living = family(pid, start, mark)
+        living = process_tree(pid, start, mark)
     return tuple(sorted(process.pid for process in living))
 
 
-def family(pid: int | None, start: float | None, mark: str | None) -> list["psutil.Process"]:
+def process_tree(pid: int | None, start: float | None, mark: str | None) -> list["psutil.Process"]:
     """The living processes that belong to the child. ``pid`` None: only those with the ``mark``."""
     import psutil  # 25 ms: kept off the way to tools/list
 

@@ -15,9 +15,9 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from wfe_mcp.jobs.completion import Endings
+from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.job_context import mark_of
-from wfe_mcp.jobs.process_tree import end_family
+from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, parse_holder
@@ -31,7 +31,7 @@ def take_over(
     store: Store,
     me: ProcessIdentity,
     clock: Callable[[], datetime],
-    endings: Endings,
+    endings: Completion,
     queues: Sequence[str] | None = None,
 ) -> int:
     """Free the jobs of dead or late owners. Returns their number. Cheap when there are none.
@@ -69,12 +69,12 @@ def _end_children(job: JobRecord, me: ProcessIdentity) -> None:
     if owner is None or owner.host != me.host:
         return
     # By mark too: the owner may have died between starting the child and recording its pid.
-    survivors = end_family(job.child_pid, job.child_started_at, mark_of(job.id, job.fence), grace_s=0.5)
+    survivors = end_process_tree(job.child_pid, job.child_started_at, mark_of(job.id, job.fence), grace_s=0.5)
     if survivors:  # pragma: no cover - only a process stuck in the kernel survives SIGKILL
         _LOG.warning("job %s left processes that could not be ended: %s", job.id, survivors)
 
 
-def _decide(job: JobRecord, endings: Endings) -> bool:
+def _decide(job: JobRecord, endings: Completion) -> bool:
     """Free the row. False when another process was faster."""
     if job.cancel_requested:
         return endings.cancelled(job)

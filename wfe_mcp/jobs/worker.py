@@ -20,11 +20,11 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.completion import ApplyFailed, Endings, GaveUp
-from wfe_mcp.jobs.heartbeat import Heart, Running
+from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
+from wfe_mcp.jobs.heartbeat import Heartbeat, Running
 from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.limits import Slots, WorkLimits
-from wfe_mcp.jobs.process_tree import end_family
+from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord
@@ -73,7 +73,7 @@ class Worker:
         self._slots = Slots(slots)
         self._wakeup, self._stopping = threading.Event(), threading.Event()
         self._opening = threading.Lock()
-        self._open: tuple[Store, Endings, Heart] | None = None
+        self._open: tuple[Store, Completion, Heartbeat] | None = None
         self._threads: list[threading.Thread] = []
         self._next_take_over = 0.0
 
@@ -151,12 +151,12 @@ class Worker:
         self._threads = [*(each for each in self._threads if each.is_alive()), thread]
         thread.start()
 
-    def _parts(self) -> tuple[Store, Endings, Heart]:
+    def _parts(self) -> tuple[Store, Completion, Heartbeat]:
         with self._opening:
             if self._open is None:
                 store = self._store_factory()
-                endings = Endings(store, self._clock, self._gave_up, **self._backoff)
-                self._open = (store, endings, Heart(store, self._clock, **self._beat))
+                endings = Completion(store, self._clock, self._gave_up, **self._backoff)
+                self._open = (store, endings, Heartbeat(store, self._clock, **self._beat))
             return self._open
 
     def _look_for_orphans(self) -> None:
@@ -189,11 +189,11 @@ class Worker:
                 running.stop.ask("shutdown")
             if job.tries > 1:
                 # The previous claim may have ended by its lease alone; its children must not run beside this one's.
-                end_family(None, None, mark_of(job.id, job.fence - 1))
+                end_process_tree(None, None, mark_of(job.id, job.fence - 1))
             end = self._handle(JobContext(job, store, running.stop), endings, limit_s)
             self._survive(end)
 
-    def _handle(self, context: JobContext, endings: Endings, limit_s: float | None) -> Callable[[], object]:
+    def _handle(self, context: JobContext, endings: Completion, limit_s: float | None) -> Callable[[], object]:
         """Run the handler. Returns the call that ends the claim."""
         job = context.job
         try:
@@ -214,7 +214,7 @@ class Worker:
             return lambda: endings.failed(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 
-    def _end_done(self, job: JobRecord, outcome: Outcome, endings: Endings) -> object:
+    def _end_done(self, job: JobRecord, outcome: Outcome, endings: Completion) -> object:
         try:
             is_written = endings.done(job, outcome)
         except ApplyFailed as exc:
@@ -227,7 +227,7 @@ class Worker:
                 _LOG.exception("the follow-up of job %s (%s) failed", job.id, job.kind)
         return is_written
 
-    def _end_stopped(self, job: JobRecord, reason: str, endings: Endings, limit_s: float | None) -> object:
+    def _end_stopped(self, job: JobRecord, reason: str, endings: Completion, limit_s: float | None) -> object:
         match reason:
             case "cancelled":
                 return endings.cancelled(job)

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from wfe_mcp.server.fast_start import CACHE, Front
+from wfe_mcp.server.fast_start import CACHE, FastStart
 from wfe_mcp.server.wire import Wire
 
 __all__ = ["project_flag", "serve"]
@@ -30,7 +30,7 @@ def project_flag(arguments: Sequence[str]) -> str | None:
 
 def serve(project: str) -> int:
     """Serve one client on standard input and output until it disconnects."""
-    front = Front(Wire.take(), json.loads(CACHE.read_bytes()))
+    front = FastStart(Wire.take(), json.loads(CACHE.read_bytes()))
     threading.Thread(target=front.read, name="wire", daemon=True).start()
     # During the import, the reader thread needs the interpreter briefly, but at once.
     patience_s = sys.getswitchinterval()

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.server.wire import Wire
 
-__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "Front"]
+__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "FastStart"]
 
 CACHE = Path(__file__).with_name("front.json")
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
@@ -33,7 +33,7 @@ Frame = dict[str, Any]
 Deliver = Callable[[Frame | None], None]
 
 
-class Front:
+class FastStart:
     """Answers the first requests, and passes all others to the SDK."""
 
     def __init__(self, wire: Wire, cache: dict[str, Any]) -> None:

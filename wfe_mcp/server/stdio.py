@@ -23,7 +23,7 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from wfe_mcp.server.app import WfeServer
-from wfe_mcp.server.fast_start import Front
+from wfe_mcp.server.fast_start import FastStart
 from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
 from wfe_mcp.workspace.system.redaction import HidingFormatter
@@ -31,7 +31,7 @@ from wfe_mcp.workspace.system.redaction import HidingFormatter
 __all__ = ["run"]
 
 
-def run(front: Front, project: str) -> int:
+def run(front: FastStart, project: str) -> int:
     """Serve until the client disconnects or a signal ends the process. The exit code is always 0."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
@@ -48,7 +48,7 @@ def run(front: Front, project: str) -> int:
     return 0
 
 
-async def _serve(front: Front, server: WfeServer) -> None:
+async def _serve(front: FastStart, server: WfeServer) -> None:
     loop = asyncio.get_running_loop()
     send, receive = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
 
@@ -78,7 +78,7 @@ async def _serve(front: Front, server: WfeServer) -> None:
 class Outgoing:
     """The stream to which the SDK writes."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: FastStart) -> None:
         self._front = front
 
     async def send(self, item: SessionMessage, /) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
 
@@ -22,7 +22,7 @@ _SHOWN_CHARS = 4000
 
 
 def approve(
-    door: Door, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
+    invocation: Invocation, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
     pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Review a phase, then approve it.
@@ -36,41 +36,41 @@ def approve(
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views.approval import open_approval
 
-    engine, run = door.engine, door.at(run, phase)
-    with _gates_again(door, run, phase):
+    engine, run = invocation.engine, invocation.at(run, phase)
+    with _gates_again(invocation, run, phase):
         # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
-        asked = approvals.ask(engine, door.by, run, phase, sha256=sha256 or None, comment=comment)
+        asked = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
     if asked.decided:
-        door.tell(run_outcome(engine, run, phase, f"Approved {phase}: this gate accepts any caller"))
+        invocation.render(run_outcome(engine, run, phase, f"Approved {phase}: this gate accepts any caller"))
         return
     shown = open_approval(engine, answering.standing_of(engine, run), phase)
     assert shown is not None, "a request has just been stored for it"
-    if not door.screen.as_json:
-        _show(door, phase, shown)
+    if not invocation.screen.as_json:
+        _show(invocation, phase, shown)
     if shown.assurance == "passkey":
-        raise _at_page(door, phase, asked.request.id, shown)
+        raise _at_page(invocation, phase, asked.request.id, shown)
     try:
-        by = door.person(pin_fd, f"approve {phase}")
+        by = invocation.person(pin_fd, f"approve {phase}")
     except Refused as refused:
         refused.data |= {"request": asked.request.id, "asked": shown.data}
         raise
-    with _gates_again(door, run, phase):
+    with _gates_again(invocation, run, phase):
         approvals.decide(
             engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase, request=asked.request.id
         )  # fmt: skip
-    wait_for_gates(door, run, phase, asked.request.attempt)
+    wait_for_gates(invocation, run, phase, asked.request.attempt)
     data: dict[str, Any] = {
         "approved": {key: shown.data[key] for key in shown.data if key != "content"} | {"by": by.actor}
     }
     what = f"Approved {phase}, {shown.data['artifact']} {shown.sha256[:12]}"
-    door.tell(run_outcome(engine, run, phase, what, data))
+    invocation.render(run_outcome(engine, run, phase, what, data))
 
 
-def _at_page(door: Door, phase: str, request: str, shown: "Open") -> Refused:
+def _at_page(invocation: Invocation, phase: str, request: str, shown: "Open") -> Refused:
     """The refusal that names the page where a passkey signs."""
     from wfe_mcp.engine.approvals.decision_page import page_at
 
-    url = page_at(door.engine, f"decide/{request}")
+    url = page_at(invocation.engine, f"decide/{request}")
     at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
     data: dict[str, object] = {"request": request, "asked": shown.data}
     if url:
@@ -82,7 +82,7 @@ def _at_page(door: Door, phase: str, request: str, shown: "Open") -> Refused:
 
 
 @contextlib.contextmanager
-def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
+def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.spec import PhasePath
@@ -92,18 +92,18 @@ def _gates_again(door: Door, run: str, phase: str) -> Generator[None]:
         yield
     except Refused as refused:
         if refused.code == "stale_revision":
-            number = standing_of(door.engine, run).loaded.state.current(PhasePath(phase)).number
-            wait_for_gates(door, run, phase, number)
+            number = standing_of(invocation.engine, run).loaded.state.current(PhasePath(phase)).number
+            wait_for_gates(invocation, run, phase, number)
         raise
 
 
-def _show(door: Door, phase: str, shown: "Open") -> None:
+def _show(invocation: Invocation, phase: str, shown: "Open") -> None:
     """Show exactly what the approval would cover."""
     import json
 
     from wfe_mcp.cli.terminal.render import verdict_row
 
-    screen, data, record = door.screen, shown.data, door.record(door.run)
+    screen, data, record = invocation.screen, shown.data, invocation.record(invocation.run)
     assert record is not None, "its request is open"
     screen.line(f'Approve {phase} of "{record.title}" ({record.id}, attempt {data["attempt"]})?', "bold")
     unusual = [

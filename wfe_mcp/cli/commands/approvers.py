@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -18,12 +18,12 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 
 
-def list_all(door: Door) -> None:
+def list_all(invocation: Invocation) -> None:
     """List the pinned passkeys of this project, and who pinned each."""
     from wfe_mcp.views.approvers import data_of, pinned_view
     from wfe_mcp.views.envelope import Envelope
 
-    view = pinned_view(door.engine)
+    view = pinned_view(invocation.engine)
     data = data_of(view)
 
     def tell(screen: "Screen") -> None:
@@ -33,18 +33,18 @@ def list_all(door: Door) -> None:
         if view.fault:
             screen.line(view.fault, "yellow")
 
-    door.tell(Envelope(True, summary=plural(len(view.keys), "passkey"), data=data), tell)
+    invocation.render(Envelope(True, summary=plural(len(view.keys), "passkey"), data=data), tell)
 
 
-def add(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
+def add(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
     """Open the page that pins a passkey.
 
     The first needs your PIN there, each further one a pinned key.
     """
-    _open(door, name, no_browser, pin_fd, f"pin the passkey {name!r}")
+    _open(invocation, name, no_browser, pin_fd, f"pin the passkey {name!r}")
 
 
-def remove(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
+def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
     """Open the page that removes a passkey.
 
     It needs a pinned key; the last one cannot be removed.
@@ -52,15 +52,15 @@ def remove(door: Door, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd 
     from wfe_mcp.core.errors import nearest
     from wfe_mcp.engine.approvals.approvers import approvers_here
 
-    names = [key.name for key in approvers_here(door.engine.root).keys.values()]
+    names = [key.name for key in approvers_here(invocation.engine.root).keys.values()]
     if name not in names:
         near = nearest(name, names)
         raise Refused("bad_argument", f"No passkey called {name!r} is pinned here.",
                       f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
-    _open(door, "", no_browser, pin_fd, f"remove the passkey {name!r}")
+    _open(invocation, "", no_browser, pin_fd, f"remove the passkey {name!r}")
 
 
-def _open(door: Door, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
+def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
     from wfe_mcp.cli.commands.ui import browse
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
@@ -70,10 +70,10 @@ def _open(door: Door, name: str, no_browser: bool, pin_fd: int | None, what: str
     if not passkeys_are_installed():
         raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)
     if pin_fd is not None:
-        door.person(pin_fd, what)
-    url = page_at(door.engine, approvers_path(door.engine, name))
+        invocation.person(pin_fd, what)
+    url = page_at(invocation.engine, approvers_path(invocation.engine, name))
     if url is None:
         raise Refused("unavailable", "The page did not start.", "Run wfe-mcp ui in another terminal, then this again.")
-    door.tell(Envelope(True, summary=f"To {what}, open {url}", data={"url": url}))
-    door.screen.flush()
-    browse(door, url, no_browser)
+    invocation.render(Envelope(True, summary=f"To {what}, open {url}", data={"url": url}))
+    invocation.screen.flush()
+    browse(invocation, url, no_browser)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
 __all__ = ["archive", "unarchive"]
@@ -12,7 +12,7 @@ __all__ = ["archive", "unarchive"]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
 
 
-def archive(door: Door, runs: Runs) -> None:
+def archive(invocation: Invocation, runs: Runs) -> None:
     """Hide finished runs from list.
 
     They stay readable.
@@ -21,15 +21,15 @@ def archive(door: Door, runs: Runs) -> None:
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
-    rows = [run_row(stale.archive(door.engine, run)) for run in runs]
-    door.tell(Envelope(True, summary=f"Archived {plural(len(rows), 'run')}", data={"runs": rows}))
+    rows = [run_row(stale.archive(invocation.engine, run)) for run in runs]
+    invocation.render(Envelope(True, summary=f"Archived {plural(len(rows), 'run')}", data={"runs": rows}))
 
 
-def unarchive(door: Door, runs: Runs) -> None:
+def unarchive(invocation: Invocation, runs: Runs) -> None:
     """Show archived runs in list again."""
     from wfe_mcp.engine.runs import archive as stale
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
-    rows = [run_row(stale.unarchive(door.engine, run)) for run in runs]
-    door.tell(Envelope(True, summary=f"Unarchived {plural(len(rows), 'run')}", data={"runs": rows}))
+    rows = [run_row(stale.unarchive(invocation.engine, run)) for run in runs]
+    invocation.render(Envelope(True, summary=f"Unarchived {plural(len(rows), 'run')}", data={"runs": rows}))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 if TYPE_CHECKING:
@@ -28,20 +28,22 @@ Against = Annotated[
 ]  # fmt: skip
 
 
-def show(door: Door, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "") -> None:
+def show(
+    invocation: Invocation, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = ""
+) -> None:
     """Print an artifact of a run; the newest revision, or an earlier one."""
     from dataclasses import replace
 
     from wfe_mcp.views import tool_answers as answers
 
-    engine, run = door.engine, door.at(run)
-    phase, artifact = _named(door, run, name)
+    engine, run = invocation.engine, invocation.at(run)
+    phase, artifact = _named(invocation, run, name)
     if at and name:
-        newest = answers.read_artifact(engine, door.by, run, phase, artifact).data
-        revision = _revision_then(door, run, newest, at, revision)
-    answer = answers.read_artifact(engine, door.by, run, phase, artifact, revision, pointer)
+        newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).data
+        revision = _revision_then(invocation, run, newest, at, revision)
+    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision, pointer)
     if at and not name:
-        answer = replace(answer, data={"artifacts": _listed_then(door, run, at)})
+        answer = replace(answer, data={"artifacts": _listed_then(invocation, run, at)})
     if answer.data.get("cut"):  # only models pay for what they read
         head = answer.data
         with engine.store.read() as tx:
@@ -53,49 +55,56 @@ def show(door: Door, run: Run, name: Name = "", revision: Revision = None, point
             whole = whole[int(part) if isinstance(whole, list) else part]
         kept = {key: value for key, value in head.items() if key not in {"cut", "text", "bytes", "hint", "keys"}}
         answer = replace(answer, data=kept | {"content": whole})
-    door.tell(answer, lambda screen: _tell(screen, answer.data))
+    invocation.render(answer, lambda screen: _tell(screen, answer.data))
 
 
 def diff(
-    door: Door, run: Run, name: Which, against: Against = "", revision: Revision = None, pointer: Pointer = ""
+    invocation: Invocation,
+    run: Run,
+    name: Which,
+    against: Against = "",
+    revision: Revision = None,
+    pointer: Pointer = "",
 ) -> None:
     """Compare an artifact with another revision, attempt or run."""
-    from wfe_mcp.cli.terminal.changes import tell_changes
+    from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.views import tool_answers as answers
 
-    engine, run = door.engine, door.at(run)
-    phase, artifact = _named(door, run, name)
-    newest = answers.read_artifact(engine, door.by, run, phase, artifact, revision).data
+    engine, run = invocation.engine, invocation.at(run)
+    phase, artifact = _named(invocation, run, name)
+    newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).data
     if not against and newest["revision"] == 1:
         raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before 1.",
                       "Name another run to compare with: --against RUN2")  # fmt: skip
     other = against or str(newest["revision"] - 1)
-    answer = answers.read_artifact(engine, door.by, run, phase, artifact, newest["revision"], pointer, other)
+    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest["revision"], pointer, other)
 
     def tell(screen: "Screen") -> None:
         data = answer.data
         elsewhere = [f"{what} {data[key]}, " for what, key in (("run", "against_run"), ("phase", "against_phase")) if key in data]  # fmt: skip
         screen.line(f"{data['artifact']} {''.join(elsewhere)}revision {data['against']} -> {data['revision']}", "bold")
-        tell_changes(screen, data["difference"])
+        render_changes(screen, data["difference"])
         if not data["difference"]:
             screen.line("No difference.")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def restore(door: Door, run: Run, phase: Restored = "") -> None:
+def restore(invocation: Invocation, run: Run, phase: Restored = "") -> None:
     """Restore the changed file of an accepted artifact."""
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs.sealed_file_repair import put_back
 
-    run = door.at(run, phase or None)
-    done = put_back(door.engine, door.by, run, phase)
+    run = invocation.at(run, phase or None)
+    done = put_back(invocation.engine, invocation.by, run, phase)
     what = f"Restored {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
-    door.tell(run_outcome(door.engine, run, phase or None, what, {"restored": [one.path for one in done]}))
+    invocation.render(
+        run_outcome(invocation.engine, run, phase or None, what, {"restored": [one.path for one in done]})
+    )
 
 
-def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
+def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
     """Accept your edit of an accepted artifact.
 
     PHASE restarts with it and its gates run. Asks for your PIN.
@@ -105,21 +114,21 @@ def accept(door: Door, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
     from wfe_mcp.views import tool_answers as answers
 
-    run = door.at(run, phase)
-    by = door.person(pin_fd, f"accept the edited artifact of {phase}")
-    receipt = accept_edit(door.engine, by, run, PhasePath(phase))
-    wait_for_gates(door, run, phase, receipt.attempt)
-    door.tell(answers.submitted(door.engine, run, phase, receipt.attempt, receipt.revision))
+    run = invocation.at(run, phase)
+    by = invocation.person(pin_fd, f"accept the edited artifact of {phase}")
+    receipt = accept_edit(invocation.engine, by, run, PhasePath(phase))
+    wait_for_gates(invocation, run, phase, receipt.attempt)
+    invocation.render(answers.submitted(invocation.engine, run, phase, receipt.attempt, receipt.revision))
 
 
-def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
+def _revision_then(invocation: Invocation, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
     """The revision of the artifact ``newest`` at event ``at``: the newest one then, or ``wanted``.
 
     Refuses ``unknown_artifact``.
     """
     from wfe_mcp.core.errors import Refused
 
-    there = [each["revision"] for each in _listed_then(door, run, at) if each["phase"] == newest["phase"]]
+    there = [each["revision"] for each in _listed_then(invocation, run, at) if each["phase"] == newest["phase"]]
     if not there:
         raise Refused("unknown_artifact", f"{newest['artifact']} did not exist at event {at}.",
                       f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
@@ -129,19 +138,19 @@ def _revision_then(door: Door, run: str, newest: dict[str, Any], at: str, wanted
     return max(there) if wanted is None else wanted
 
 
-def _listed_then(door: Door, run: str, at: str) -> list[dict[str, Any]]:
+def _listed_then(invocation: Invocation, run: str, at: str) -> list[dict[str, Any]]:
     from wfe_mcp.engine.history.as_of import moment, revisions_then
     from wfe_mcp.views.artifacts import head_view
 
-    with door.engine.store.read() as tx:
-        return [head_view(head) for head in revisions_then(tx, moment(door.engine, tx, run, at).found.loaded)]
+    with invocation.engine.store.read() as tx:
+        return [head_view(head) for head in revisions_then(tx, moment(invocation.engine, tx, run, at).found.loaded)]
 
 
-def _named(door: Door, run: str, name: str) -> tuple[str, str]:
+def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
     from wfe_mcp.views.envelopes import standing_of
 
-    is_phase = name in standing_of(door.engine, run).loaded.state.attempts
+    is_phase = name in standing_of(invocation.engine, run).loaded.state.attempts
     return (name, "") if is_phase else ("", name)
 
 

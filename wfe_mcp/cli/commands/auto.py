@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 
 __all__ = ["auto"]
@@ -13,7 +13,7 @@ First = Annotated[str, typer.Argument(metavar="on|off", help="on: continue after
 Second = Annotated[str, typer.Argument(metavar="RUN", help="The run, or the first characters of its id.")]
 
 
-def auto(door: Door, first: First, second: Second, pin_fd: PinFd = None) -> None:
+def auto(invocation: Invocation, first: First, second: Second, pin_fd: PinFd = None) -> None:
     """Continue after each phase, or wait for you.
 
     'on' asks for your PIN.
@@ -24,9 +24,17 @@ def auto(door: Door, first: First, second: Second, pin_fd: PinFd = None) -> None
     switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
     if switch not in {"on", "off"}:
         raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
-    run = door.at(run)
+    run = invocation.at(run)
     if switch == "off":
-        door.tell(controlled(door, control_run(door.engine, door.by, run, "auto_off"), "Turned off automatic mode of"))
+        invocation.render(
+            controlled(
+                invocation,
+                control_run(invocation.engine, invocation.by, run, "auto_off"),
+                "Turned off automatic mode of",
+            )
+        )
         return
-    by = door.person(pin_fd, "switch automatic mode on")
-    door.tell(controlled(door, control_run(door.engine, by, run, "auto_on"), "Turned on automatic mode of"))
+    by = invocation.person(pin_fd, "switch automatic mode on")
+    invocation.render(
+        controlled(invocation, control_run(invocation.engine, by, run, "auto_on"), "Turned on automatic mode of")
+    )

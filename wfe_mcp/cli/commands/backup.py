@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.units import plural, size
@@ -24,7 +24,7 @@ Replace = Annotated[bool, typer.Option("--force", help="Replace FILE if it exist
 Anyway = Annotated[bool, typer.Option("--force", help="Even when the logs in FILE are damaged.")]
 
 
-def backup(door: Door, file: To = "", force: Replace = False) -> None:
+def backup(invocation: Invocation, file: To = "", force: Replace = False) -> None:
     """Copy the database, with all its projects, to one file.
 
     Servers may keep writing.
@@ -32,13 +32,13 @@ def backup(door: Door, file: To = "", force: Replace = False) -> None:
     from wfe_mcp.engine.maintenance.backups import backup as backed_up
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
-        path, held = backed_up(door.engine, Path(file).absolute() if file else None, force=force)
+    with invocation.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
+        path, held = backed_up(invocation.engine, Path(file).absolute() if file else None, force=force)
     told = f"Backed up {_words(held)}: {path}"
-    door.tell(Envelope(True, summary=told, data={"file": str(path), "holds": _view(held)}))
+    invocation.render(Envelope(True, summary=told, data={"file": str(path), "holds": _view(held)}))
 
 
-def restore(door: Door, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
+def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
     """Replace the database by a backup.
 
     Later events are lost; the present database is kept aside.
@@ -48,7 +48,7 @@ def restore(door: Door, file: From, force: Anyway = False, pin_fd: PinFd = None)
     from wfe_mcp.views.envelope import Envelope
 
     done = restored(
-        door.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "restore the backup"), force=force
+        invocation.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "restore the backup"), force=force
     )
     back = done.set_back
     data: dict[str, Any] = {
@@ -69,7 +69,7 @@ def restore(door: Door, file: From, force: Anyway = False, pin_fd: PinFd = None)
             screen.line(f"The database before: {done.kept_aside}")
         screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify reports this restore from now on.")
 
-    door.tell(Envelope(True, summary=told, data=data), tell)
+    invocation.render(Envelope(True, summary=told, data=data), tell)
 
 
 def _words(held: "Held") -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Reason
 from wfe_mcp.core.units import plural
 
@@ -16,7 +16,7 @@ Stale = Annotated[
 ]
 
 
-def cancel(door: Door, run: Run = "", stale: Stale = False, reason: Reason = "") -> None:
+def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: Reason = "") -> None:
     """End a run permanently.
 
     Its log stays.
@@ -24,19 +24,23 @@ def cancel(door: Door, run: Run = "", stale: Stale = False, reason: Reason = "")
     if bool(run) == stale:
         raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
     if stale:
-        _put_away(door, reason)
+        _put_away(invocation, reason)
         return
     from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
-    run = door.at(run)
-    door.tell(controlled(door, control_run(door.engine, door.by, run, "cancel", reason=reason), "Cancelled"))
+    run = invocation.at(run)
+    invocation.render(
+        controlled(invocation, control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
+    )
 
 
-def _put_away(door: Door, reason: str) -> None:
+def _put_away(invocation: Invocation, reason: str) -> None:
     from wfe_mcp.engine.runs.archive import put_away
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
-    gone = [run_row(record) for record in put_away(door.engine, door.by, reason)]
-    door.tell(Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", data={"runs": gone}))
+    gone = [run_row(record) for record in put_away(invocation.engine, invocation.by, reason)]
+    invocation.render(
+        Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", data={"runs": gone})
+    )

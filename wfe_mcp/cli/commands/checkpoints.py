@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.core.units import plural
 
@@ -19,31 +19,31 @@ Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is fo
 Prune = Annotated[bool, typer.Option("--prune", help="Remove files that need not be kept ([checkpoints]).")]
 
 
-def checkpoint(door: Door, run: Run, note: Note = "") -> None:
+def checkpoint(invocation: Invocation, run: Run, note: Note = "") -> None:
     """Take a checkpoint of a run and its files now."""
     from wfe_mcp.views import rollback as history
 
-    run = door.at(run)
-    door.tell(history.checkpoint(door.engine, door.by, run, note))
+    run = invocation.at(run)
+    invocation.render(history.checkpoint(invocation.engine, invocation.by, run, note))
 
 
-def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
+def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     """List the checkpoints of a run, newest first."""
     from dataclasses import replace
 
     from wfe_mcp.engine.files import checkpoints as engine_checkpoints
     from wfe_mcp.views import rollback as history
 
-    run = door.at(run)
-    engine_checkpoints.keep_again(door.engine, run)
-    gone = engine_checkpoints.prune(door.engine, run) if prune else None
-    answer = history.checkpoints_told(door.engine, run)
+    run = invocation.at(run)
+    engine_checkpoints.keep_again(invocation.engine, run)
+    gone = engine_checkpoints.prune(invocation.engine, run) if prune else None
+    answer = history.checkpoints_told(invocation.engine, run)
     if gone is not None:
         told = f"{answer.summary}; removed the files of {len(gone)}"
         answer = replace(answer, summary=told, data=answer.data | {"pruned": gone})
 
     def tell(screen: "Screen") -> None:
-        now = door.engine.clock()
+        now = invocation.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
             ("checkpoint", "taken at", "phase", "time", "holds"),
@@ -55,7 +55,7 @@ def checkpoints(door: Door, run: Run, prune: Prune = False) -> None:
             at = without["checkpoint"]
             screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {at} --files", "dim")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
 def _row(screen: "Screen", each: dict[str, Any], now: "datetime") -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.core.units import duration, plural
 
@@ -18,18 +18,18 @@ Other = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare w
 _VALUE_CHARS = 160
 
 
-def compare(door: Door, run: Run, other: Other) -> None:
+def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
     from wfe_mcp.views.comparison import comparison
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.envelopes import standing_of
 
-    found = [standing_of(door.engine, door.at(named)) for named in (run, other)]
-    data = comparison(door.engine, *found)
+    found = [standing_of(invocation.engine, invocation.at(named)) for named in (run, other)]
+    data = comparison(invocation.engine, *found)
     unlike = [each for each in data["phases"] if not each["same"]]
     told = _count(len(unlike), len(data["phases"]))
     answer = Envelope(True, summary=f"{told}: {' and '.join(each['run'] for each in data['runs'])}", data=data)
-    door.tell(answer, lambda screen: _tell(screen, told, data))
+    invocation.render(answer, lambda screen: _tell(screen, told, data))
 
 
 def _count(unlike: int, total: int) -> str:
@@ -41,7 +41,7 @@ def _count(unlike: int, total: int) -> str:
 
 
 def _tell(screen: "Screen", told: str, data: dict[str, Any]) -> None:
-    from wfe_mcp.cli.terminal.changes import tell_changes
+    from wfe_mcp.cli.terminal.changes import render_changes
 
     screen.line(f"{told}.", "bold")
     one, two = data["runs"]
@@ -51,7 +51,7 @@ def _tell(screen: "Screen", told: str, data: dict[str, Any]) -> None:
     for what in ("template", "inputs"):
         if data[what]:
             screen.line(f"{what}: differs")
-            tell_changes(screen, data[what], _VALUE_CHARS, "  ")
+            render_changes(screen, data[what], _VALUE_CHARS, "  ")
     unlike = [each["phase"] for each in data["phases"] if each.get("artifact") == "differs"]
     if unlike:
         from wfe_mcp.core.paths import typed

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -14,11 +14,11 @@ __all__ = ["show"]
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 
-def show(door: Door, origin: Origin = False) -> None:
+def show(invocation: Invocation, origin: Origin = False) -> None:
     """List every setting of this project."""
     from wfe_mcp.views.envelope import Envelope
 
-    loaded = door.engine.settings()
+    loaded = invocation.engine.settings()
     values: dict[str, Any] = {}
     for key, value in loaded.values().items():
         place = loaded.origins[key]
@@ -46,4 +46,4 @@ def show(door: Door, origin: Origin = False) -> None:
         for problem in problems:
             screen.line(f"! {problem['message']}", "yellow")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.health import HealthFinding, care_of
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.health import HealthFinding, health_findings
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -24,11 +24,11 @@ _JOURNALS = ("-wal", "-shm", "-journal")
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
 
 
-def doctor(door: Door, deep: Deep = False) -> None:
+def doctor(invocation: Invocation, deep: Deep = False) -> None:
     """Check that this project is ready to run."""
     from wfe_mcp.views.envelope import Envelope
 
-    found = list(_findings(door, deep=deep))
+    found = list(_findings(invocation, deep=deep))
     bad = [each for each in found if each.level == "problem"]
     told = "Ready to run." if not bad else plural(len(bad), "problem")
     error = (
@@ -44,33 +44,33 @@ def doctor(door: Door, deep: Deep = False) -> None:
         if not bad:
             screen.line(told, "bold")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def _findings(door: Door, *, deep: bool) -> Iterator[HealthFinding]:
-    yield HealthFinding("project", "ok", str(door.engine.root))
+def _findings(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
+    yield HealthFinding("project", "ok", str(invocation.engine.root))
     try:
-        yield from _database(door)
-        yield from care_of(door.engine, deep=deep)
+        yield from _database(invocation)
+        yield from health_findings(invocation.engine, deep=deep)
     except Refused as refused:
         yield HealthFinding("database", "problem", f"{refused.message} {refused.hint}")
         return
-    yield from _git(door)
-    yield from _configuration(door)
-    yield from _checks(door)
-    yield from _context(door)
-    yield from _mcp_servers(door)
-    yield from _providers(door)
-    yield from _models_here(door)
+    yield from _git(invocation)
+    yield from _configuration(invocation)
+    yield from _checks(invocation)
+    yield from _context(invocation)
+    yield from _mcp_servers(invocation)
+    yield from _providers(invocation)
+    yield from _models_here(invocation)
     yield from _plugins()
-    yield from _page(door)
-    yield from _passkeys(door)
-    yield from _people(door)
-    yield from _servers(door)
+    yield from _page(invocation)
+    yield from _passkeys(invocation)
+    yield from _people(invocation)
+    yield from _servers(invocation)
 
 
-def _database(door: Door) -> Iterator[HealthFinding]:
-    health = door.engine.store.health()
+def _database(invocation: Invocation) -> Iterator[HealthFinding]:
+    health = invocation.engine.store.health()
     yield HealthFinding(
         "database",
         "ok",
@@ -88,7 +88,7 @@ def _database(door: Door) -> Iterator[HealthFinding]:
             "note",
             f"SQLite {health.sqlite_version} is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]",
         )
-    yield _index(door)
+    yield _index(invocation)
     folder = Path(health.path).parent
     yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
@@ -107,10 +107,10 @@ def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
             yield HealthFinding("permissions", "problem", f"other users can read {file}; fix: chmod 600 '{file}'")
 
 
-def _index(door: Door) -> HealthFinding:
+def _index(invocation: Invocation) -> HealthFinding:
     from wfe_mcp.engine.search.finding import health
 
-    found = health(door.engine)
+    found = health(invocation.engine)
     if not found.has_fts5:
         told = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
         return HealthFinding("find", "note", told)
@@ -121,40 +121,40 @@ def _index(door: Door) -> HealthFinding:
     return HealthFinding("find", "ok", "every run is indexed")
 
 
-def _git(door: Door) -> Iterator[HealthFinding]:
+def _git(invocation: Invocation) -> Iterator[HealthFinding]:
     git = shutil.which("git")
     if git is None:
         yield HealthFinding("git", "note", "not installed: git and files gates cannot run")
-    elif not door.engine.project.is_git:
+    elif not invocation.engine.project.is_git:
         yield HealthFinding("git", "note", "no repository: git and files gates cannot run; fix: git init")
     else:
         from wfe_mcp.workspace.git.repository import branch
 
-        yield HealthFinding("git", "ok", f"{git}, branch {branch(door.engine.root) or 'none'}")
+        yield HealthFinding("git", "ok", f"{git}, branch {branch(invocation.engine.root) or 'none'}")
 
 
-def _configuration(door: Door) -> Iterator[HealthFinding]:
+def _configuration(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.templates.trust import pending_trust
 
-    loaded = door.engine.settings()
+    loaded = invocation.engine.settings()
     if loaded.project_file is None:
         yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
     else:
         yield HealthFinding("configuration", "ok", str(loaded.project_file))
     for problem in loaded.problems:
         yield HealthFinding("configuration", "problem", problem.message)
-    waiting = pending_trust(door.engine)
+    waiting = pending_trust(invocation.engine)
     if waiting:
         yield HealthFinding(
             "trust", "note", f"needs your review: {', '.join(each.name for each in waiting)}; fix: wfe-mcp trust"
         )
 
 
-def _checks(door: Door) -> Iterator[HealthFinding]:
-    loaded = door.engine.settings()
+def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
+    loaded = invocation.engine.settings()
     for name, check in sorted((loaded.pending or loaded.settings).checks.items()):
         program = check.argv[0]
-        folder = door.engine.root / (check.cwd or ".")
+        folder = invocation.engine.root / (check.cwd or ".")
         is_path = "/" in program or os.sep in program
         found = (folder / program).exists() if is_path else shutil.which(program) is not None
         if found:
@@ -165,19 +165,19 @@ def _checks(door: Door) -> Iterator[HealthFinding]:
             yield HealthFinding(f"check {name}", "problem", f"{program} is not found{where}; {fix}")
 
 
-def _context(door: Door) -> Iterator[HealthFinding]:
+def _context(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.artifacts.context_bundles import bundles_here
 
-    loaded = door.engine.settings()
-    for bundle in bundles_here(door.engine.root, (loaded.pending or loaded.settings).context):
+    loaded = invocation.engine.settings()
+    for bundle in bundles_here(invocation.engine.root, (loaded.pending or loaded.settings).context):
         topic = f"context {bundle.name}" + (f", scope {bundle.scope}" if bundle.scope else "")
         yield HealthFinding(topic, "problem" if bundle.fault else "ok", bundle.fault or plural(bundle.files, "file"))
 
 
-def _mcp_servers(door: Door) -> Iterator[HealthFinding]:
+def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.phases.mcp_servers import servers
 
-    for server in servers(door.engine):
+    for server in servers(invocation.engine):
         if server.missing:
             yield HealthFinding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
         else:
@@ -186,11 +186,11 @@ def _mcp_servers(door: Door) -> Iterator[HealthFinding]:
             )
 
 
-def _providers(door: Door) -> Iterator[HealthFinding]:
+def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
     """The configured providers, and roles; the others need nothing."""
     from wfe_mcp.engine.models.providers import listed, roles
 
-    for line in listed(door.engine):
+    for line in listed(invocation.engine):
         if line.layer == "built in" and not line.roles:
             continue
         if not line.trusted:
@@ -203,20 +203,20 @@ def _providers(door: Door) -> Iterator[HealthFinding]:
         else:
             key = f"key at {line.key}; " if line.key else ""
             yield HealthFinding(f"provider {line.name}", "ok", f"{key}test: wfe-mcp providers test {line.name}")
-    for role in roles(door.engine):
+    for role in roles(invocation.engine):
         if role.fault:
             yield HealthFinding(f"role {role.name}", "problem" if role.trusted else "note", role.fault)
         else:
             yield HealthFinding(f"role {role.name}", "ok", " ".join(filter(None, (role.provider, role.model))))
 
 
-def _models_here(door: Door) -> Iterator[HealthFinding]:
+def _models_here(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
 
     for server in local_servers():
         models = "needs a key" if server.needs_key else plural(len(server.models), "model")
         yield HealthFinding(server.name, "ok", f"{server.base_url}, {models}")
-    for agent in installed_agents(door.engine):
+    for agent in installed_agents(invocation.engine):
         yield HealthFinding(agent.kind, "ok", f"{agent.version or 'version unknown'}, {agent.program}")
 
 
@@ -232,19 +232,19 @@ def _plugins() -> Iterator[HealthFinding]:
         yield HealthFinding("package", "problem", fault)
 
 
-def _people(door: Door) -> Iterator[HealthFinding]:
+def _people(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.approvals.pin import pin_is_set
 
-    if pin_is_set(door.engine):
+    if pin_is_set(invocation.engine):
         yield HealthFinding("PIN", "ok", "set")
     else:
         yield HealthFinding("PIN", "note", "not set; set one before you decide: wfe-mcp init")
 
 
-def _passkeys(door: Door) -> Iterator[HealthFinding]:
+def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.views.approvers import pinned_view
 
-    view = pinned_view(door.engine)
+    view = pinned_view(invocation.engine)
     names = ", ".join(key["name"] for key in view.keys)
     if view.fault:
         yield HealthFinding("passkeys", "note" if view.waits or not view.installed else "problem", view.fault)
@@ -254,10 +254,10 @@ def _passkeys(door: Door) -> Iterator[HealthFinding]:
         yield HealthFinding("passkeys", "ok", "none pinned; only passkey gates need one: wfe-mcp approvers add")
 
 
-def _page(door: Door) -> Iterator[HealthFinding]:
+def _page(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.approvals.decision_page import address, living_page
 
-    port = living_page(door.engine)
+    port = living_page(invocation.engine)
     yield HealthFinding(
         "decision page",
         "ok",
@@ -265,12 +265,12 @@ def _page(door: Door) -> Iterator[HealthFinding]:
     )
 
 
-def _servers(door: Door) -> Iterator[HealthFinding]:
+def _servers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
-    with door.engine.store.read() as tx:
-        known = [each for each in tx.processes(door.engine.identity.host) if each.kind == "serve"]
+    with invocation.engine.store.read() as tx:
+        known = [each for each in tx.processes(invocation.engine.identity.host) if each.kind == "serve"]
     alive = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
-    here = sum(1 for each in alive if each.project_id == door.engine.project_id)
+    here = sum(1 for each in alive if each.project_id == invocation.engine.project_id)
     told = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
     yield HealthFinding("servers", "ok" if alive else "note", told)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
@@ -23,13 +23,13 @@ Target = Annotated[
 ]
 
 
-def export(door: Door, run: Run, target: Target = "") -> None:
+def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     """Write a run to one JSON file, with its log and evidence."""
     from wfe_mcp.engine.transfer.exporting import export_run
     from wfe_mcp.views.envelope import Envelope
 
-    run = door.at(run)
-    found = export_run(door.engine, run)
+    run = invocation.at(run)
+    found = export_run(invocation.engine, run)
     if target == "-":
         sys.stdout.flush()
         for line in found.lines():  # one JSON document, with --json and without it
@@ -41,7 +41,7 @@ def export(door: Door, run: Run, target: Target = "") -> None:
     length = path.stat().st_size
     rows = {name: len(lines) for name, lines in found.rows.items() if lines}
     summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}"
-    door.tell(Envelope(True, run=run, summary=summary, data={"path": str(path), "bytes": length, "rows": rows}))
+    invocation.render(Envelope(True, run=run, summary=summary, data={"path": str(path), "bytes": length, "rows": rows}))
 
 
 def _write(found: "Exported", path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused, nearest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _CATCH_UP_S = 20.0
 
 
 def find(
-    door: Door, query: Query, kind: OfKind = "", run: OfRun = "", everywhere: Everywhere = False, limit: Limit = 10,
+    invocation: Invocation, query: Query, kind: OfKind = "", run: OfRun = "", everywhere: Everywhere = False, limit: Limit = 10,
     cursor: Cursor = "",
 ) -> None:  # fmt: skip
     """Search runs, artifacts, events, decisions and findings."""
@@ -35,9 +35,9 @@ def find(
         near = nearest(kind, set(Kind))
         hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(Kind)}."
         raise Refused("bad_argument", f"{kind!r} is not a kind of result.", hint)
-    with door.screen.busy("Searching"):
+    with invocation.screen.busy("Searching"):
         answer = found_everywhere(
-            door.engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=_CATCH_UP_S
+            invocation.engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=_CATCH_UP_S
         )
 
     def show(screen: "Screen") -> None:
@@ -46,7 +46,7 @@ def find(
         if "cursor" in answer.data:
             screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {answer.data['cursor']}")
 
-    door.tell(answer, show)
+    invocation.render(answer, show)
 
 
 def _row(hit: dict[str, Any]) -> tuple[str, ...]:

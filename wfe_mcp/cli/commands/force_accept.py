@@ -1,12 +1,12 @@
 """``wfe-mcp force-accept``: accept a phase although its gates fail."""
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 
 __all__ = ["force_accept"]
 
 
-def force_accept(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
     """Accept a phase although its gates fail.
 
     It asks for your PIN. It accepts the open revision, else the last refused draft. The run is tainted from then on, and every view shows it.
@@ -14,7 +14,7 @@ def force_accept(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: Pin
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs import control
 
-    engine, run = door.engine, door.at(run, phase)
-    by = door.person(pin_fd, f"overrule the gates of {phase}")
+    engine, run = invocation.engine, invocation.at(run, phase)
+    by = invocation.person(pin_fd, f"overrule the gates of {phase}")
     control.force_accept(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"Force-accepted {phase}; the run is tainted"))
+    invocation.render(run_outcome(engine, run, phase, f"Force-accepted {phase}; the run is tainted"))

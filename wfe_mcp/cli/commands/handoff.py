@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ Write = Annotated[
 ]
 
 
-def handoff(door: Door, run: Run = "", write: Write = "") -> None:
+def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     """Summarize what is done, decided and open in a run."""
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.handoff import handoff as page_of
     from wfe_mcp.views.handoff import run_of
 
-    run = run_of(door.engine, run)
-    page = page_of(door.engine, run)
-    written = _write(door, run, write) if write else []
+    run = run_of(invocation.engine, run)
+    page = page_of(invocation.engine, run)
+    written = _write(invocation, run, write) if write else []
     data = {"markdown": page} | ({"written": written} if written else {})
     answer = Envelope(True, run=run, summary=f"Hand-off of run {run}", data=data)
 
@@ -39,22 +39,22 @@ def handoff(door: Door, run: Run = "", write: Write = "") -> None:
         for each in written:
             screen.line(f"Written: {each}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def _write(door: Door, run: str, folder: str) -> list[str]:
+def _write(invocation: Invocation, run: str, folder: str) -> list[str]:
     """Write all three files or none. Other files are not replaced, and nothing is written outside the project."""
     from wfe_mcp.views.handoff import MARK, files
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
-    root = door.engine.root
+    root = invocation.engine.root
     target = Path(folder).absolute()
     try:
         below = target.resolve().relative_to(root).as_posix()
     except ValueError:
         raise Refused("path_outside_project", f"{folder} is not in the project {root}.", "Name a folder of the project.") from None  # fmt: skip
     before = "" if below == "." else f"{below}/"
-    made = {f"{before}{name}": text for name, text in files(door.engine, run).items()}
+    made = {f"{before}{name}": text for name, text in files(invocation.engine, run).items()}
     for path in made:
         there = read_if_there(root, path)
         if there is not None and not there.startswith(MARK.encode()):

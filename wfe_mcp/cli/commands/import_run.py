@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Source = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything; store nothing.")]
 
 
-def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
+def import_run(invocation: Invocation, source: Source, dry_run: DryRun = False) -> None:
     """Check a run from elsewhere, and store it as read-only history."""
     from wfe_mcp.cli.terminal.render import origin_lines
     from wfe_mcp.engine.transfer.importing import import_foreign
@@ -35,13 +35,13 @@ def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
     try:
         foreign = read_foreign(Path(source))
         if foreign is not None:
-            found = import_foreign(door.engine, door.by, foreign, dry_run=dry_run)
+            found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run)
         else:
             with Path(source).open("rb") as file:
-                found = come_in(door.engine, door.by, file, dry_run=dry_run)
+                found = come_in(invocation.engine, invocation.by, file, dry_run=dry_run)
     except OSError as error:
         raise Refused("bad_argument", f"{source} cannot be read: {error.strerror}.", "Name a file of wfe-mcp export, or the folder of a session.") from None  # fmt: skip
-    answer = imported_answer(door.engine, found, dry_run=dry_run)
+    answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
@@ -50,4 +50,4 @@ def import_run(door: Door, source: Source, dry_run: DryRun = False) -> None:
         if not dry_run:
             screen.next(f"wfe-mcp show {found.run}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)

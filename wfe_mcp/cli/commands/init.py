@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["init"]
 
 
-def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
+def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None) -> None:
     """Find this project's checks and set your PIN.
 
     It adds missing checks to .wfe/config.toml, changes nothing that the file already has, and trusts the file. You can
@@ -25,13 +25,13 @@ def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.config.settings import find_checks, write_config
 
-    engine = door.engine
+    engine = invocation.engine
     seen, found = engine.settings(), find_checks(engine.root)
     held = (seen.pending or seen.settings).checks
     missing = {name: check for name, check in found.items() if name not in held}
     decides = bool(missing or seen.untrusted or seen.project_file is None or not pin_is_set(engine))
     if decides and not yes:
-        _ask_back(door, {**held, **missing})
+        _ask_back(invocation, {**held, **missing})
     # A wrong PIN must leave no trace, so it comes before the file.
     asks = pin_fd is not None or (decides and at_terminal())
     by = settle_pin(engine, pin_fd) if asks else None
@@ -54,15 +54,15 @@ def init(door: Door, yes: Yes = False, pin_fd: PinFd = None) -> None:
         "config": str(written.path), "added": list(written.added), "trusted": trusted, "not_trusted": rest,
         "checks": {name: list(check.argv) for name, check in checks.items()},
     }  # fmt: skip
-    door.tell(Envelope(True, summary=told, data=data))
+    invocation.render(Envelope(True, summary=told, data=data))
 
 
-def _ask_back(door: Door, checks: Mapping[str, "CheckSettings"]) -> None:
+def _ask_back(invocation: Invocation, checks: Mapping[str, "CheckSettings"]) -> None:
     from wfe_mcp.cli.terminal.confirm import confirmed
 
-    door.screen.talk(".wfe/config.toml lets runs of this project run:")
+    invocation.screen.talk(".wfe/config.toml lets runs of this project run:")
     for name, check in sorted(checks.items()):
-        door.screen.talk(f"  {name}: {' '.join(check.argv)}")
+        invocation.screen.talk(f"  {name}: {' '.join(check.argv)}")
     if not checks:
-        door.screen.talk("  nothing: no check was found")
+        invocation.screen.talk("  nothing: no check was found")
     confirmed("Write and trust it?")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Reason
 from wfe_mcp.core.units import duration, plural
 
@@ -33,14 +33,18 @@ Timeout = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", h
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
-def list_all(door: Door, run: OfRun = "", queue: Queue = None, status: Status = None, limit: Limit = 20) -> None:
+def list_all(
+    invocation: Invocation, run: OfRun = "", queue: Queue = None, status: Status = None, limit: Limit = 20
+) -> None:
     """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_standings, queues_now
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_row, queue_view
 
-    found = job_standings(door.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit)
-    rows, queues = [job_row(each) for each in found], [queue_view(each) for each in queues_now(door.engine)]
+    found = job_standings(
+        invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
+    )
+    rows, queues = [job_row(each) for each in found], [queue_view(each) for each in queues_now(invocation.engine)]
     answer = Envelope(True, summary=plural(len(rows), "job"), data={"jobs": rows, "queues": queues})
 
     def tell(screen: "Screen") -> None:
@@ -52,16 +56,16 @@ def list_all(door: Door, run: OfRun = "", queue: Queue = None, status: Status = 
             [(each["queue"], each["waiting"], each["running"], _average(each.get("average_wait_s")), _average(each.get("average_run_s"))) for each in queues],
         )  # fmt: skip
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def show(door: Door, job: Job) -> None:
+def show(invocation: Invocation, job: Job) -> None:
     """Show one job: its state, position, estimate, input and result."""
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
-    view = job_view(find_job(door.engine, job))
+    view = job_view(find_job(invocation.engine, job))
     answer = Envelope(True, summary=f"Job {view['job']} ({view['kind']}): {view['state']}", data=view)
 
     def tell(screen: "Screen") -> None:
@@ -70,10 +74,10 @@ def show(door: Door, job: Job) -> None:
             if key not in {"job", "kind", "state"}:
                 screen.line(f"  {key}: {value}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def wait(door: Door, job: Job, timeout: Timeout = 120.0) -> None:
+def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
     """Wait until a job has ended.
 
     Exit code 0: done; 1: failed, cancelled or still open.
@@ -84,19 +88,19 @@ def wait(door: Door, job: Job, timeout: Timeout = 120.0) -> None:
     from wfe_mcp.views.jobs import job_view
 
     end = time.monotonic() + timeout
-    with door.screen.busy(f"Job {job} is running; Ctrl-C leaves it running"):
+    with invocation.screen.busy(f"Job {job} is running; Ctrl-C leaves it running"):
         while True:
-            found = find_job(door.engine, job)
+            found = find_job(invocation.engine, job)
             if found.job.status not in {JobStatus.QUEUED, JobStatus.RUNNING} or time.monotonic() >= end:
                 break
             time.sleep(_LOOK_S)
     view = job_view(found)
     told = f"Job {view['job']} ({view['kind']}): {view['state']}" + (f": {view['error']}" if "error" in view else "")
-    door.tell(Envelope(found.job.status is JobStatus.DONE, summary=told, data=view))
+    invocation.render(Envelope(found.job.status is JobStatus.DONE, summary=told, data=view))
 
 
 def cancel(
-    door: Door, jobs: Jobs = None, run: AllOfRun = "", everything: Everything = False, reason: Reason = ""
+    invocation: Invocation, jobs: Jobs = None, run: AllOfRun = "", everything: Everything = False, reason: Reason = ""
 ) -> None:
     """Cancel jobs; a running one ends with every process that it started.
 
@@ -111,7 +115,7 @@ def cancel(
     wanted = list(jobs or [])
     if run or everything:
         is_open = (JobStatus.QUEUED, JobStatus.RUNNING)
-        found = job_standings(door.engine, statuses=is_open, run=door.at(run) if run else "", limit=10_000)
+        found = job_standings(invocation.engine, statuses=is_open, run=invocation.at(run) if run else "", limit=10_000)
         wanted += [each.job.id for each in found if each.job.kind not in {"timer", "files"}]
     elif not wanted:
         raise Refused(
@@ -119,13 +123,15 @@ def cancel(
             "No job is named.",
             "Name a job, a run with --run, or --all: wfe-mcp jobs list",
         )
-    ended = [cancel_job(door.engine, door.by, each, gave_up_of(door.engine), reason) for each in wanted]
+    ended = [
+        cancel_job(invocation.engine, invocation.by, each, gave_up_of(invocation.engine), reason) for each in wanted
+    ]
     states = [
         {"job": each.id, "state": "cancelling" if each.status is JobStatus.RUNNING else str(each.status)}
         for each in ended
     ]
     told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
-    door.tell(Envelope(True, summary=told, data={"jobs": states}))
+    invocation.render(Envelope(True, summary=told, data={"jobs": states}))
 
 
 def _words(given: list[str] | None) -> list[str]:

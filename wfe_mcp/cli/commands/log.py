@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.cli.terminal.times import exact
@@ -27,17 +27,19 @@ At = Annotated[
 Step = Annotated[bool, typer.Option("--step", help="What each event changed; on a terminal one after the other.")]
 
 
-def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False) -> None:
+def log(
+    invocation: Invocation, run: Run, limit: Limit = 1000, after: After = 0, at: At = "", step: Step = False
+) -> None:
     """List the events of a run, oldest first."""
     from wfe_mcp.engine.history.as_of import moment
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_report import moment_line
     from wfe_mcp.views.runs import event_view
 
-    run = door.at(run)
-    with door.engine.store.read() as tx:
-        record = tx.find_run(door.engine.project_id, run)
-        then = moment(door.engine, tx, run, at) if at else None
+    run = invocation.at(run)
+    with invocation.engine.store.read() as tx:
+        record = tx.find_run(invocation.engine.project_id, run)
+        then = moment(invocation.engine, tx, run, at) if at else None
         upto = record.last_seq if then is None else then.event.seq
         events: list[dict[str, Any]] = [
             event_view(event)
@@ -73,7 +75,7 @@ def log(door: Door, run: Run, limit: Limit = 1000, after: After = 0, at: At = ""
                 f"wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
             )
 
-    door.tell(answer, show)
+    invocation.render(answer, show)
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
@@ -87,9 +89,9 @@ def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str,
 
 def _tell_changes(screen: "Screen", event: dict[str, Any]) -> None:
     if "changes" in event:
-        from wfe_mcp.cli.terminal.changes import tell_changes
+        from wfe_mcp.cli.terminal.changes import render_changes
 
-        tell_changes(screen, event["changes"], _VALUE_CHARS, "        ")
+        render_changes(screen, event["changes"], _VALUE_CHARS, "        ")
 
 
 def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:

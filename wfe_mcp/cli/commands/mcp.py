@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -18,12 +18,12 @@ __all__ = ["list_all", "try_out"]
 Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; without it all trusted ones.")]
 
 
-def list_all(door: Door) -> None:
+def list_all(invocation: Invocation) -> None:
     """List the MCP servers of the configuration; none is started."""
     from wfe_mcp.engine.phases.mcp_servers import servers
     from wfe_mcp.views.envelope import Envelope
 
-    found = servers(door.engine)
+    found = servers(invocation.engine)
     told = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
     answer = Envelope(True, summary=told, data={"servers": [asdict(each) for each in found]})
 
@@ -36,17 +36,17 @@ def list_all(door: Door) -> None:
         if not found:
             screen.line(told)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def try_out(door: Door, name: Server = "") -> None:
+def try_out(invocation: Invocation, name: Server = "") -> None:
     """Start or reach each server, list its tools, and stop it."""
     from wfe_mcp.engine.phases.mcp_servers import ask, ask_each, servers
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("Asking MCP servers"):
-        trusted = [line.name for line in servers(door.engine) if line.trusted]
-        asked = [ask(door.engine, name)] if name else ask_each(door.engine, trusted)
+    with invocation.screen.busy("Asking MCP servers"):
+        trusted = [line.name for line in servers(invocation.engine) if line.trusted]
+        asked = [ask(invocation.engine, name)] if name else ask_each(invocation.engine, trusted)
     bad = [each for each in asked if each.answer is None]
     told = (
         f"{len(asked) - len(bad)} of {plural(len(asked), 'MCP server')} answered."
@@ -62,7 +62,7 @@ def try_out(door: Door, name: Server = "") -> None:
             _tell(screen, each)
         screen.line(told)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
 def _view(asked: "ServerReply") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 from wfe_mcp.core.units import plural
 
@@ -29,7 +29,11 @@ Reviewers = Annotated[
 
 
 def ask(
-    door: Door, run: SomeRun = "", phase: SomePhase = "", question: Question = "", reviewer: Reviewers = None
+    invocation: Invocation,
+    run: SomeRun = "",
+    phase: SomePhase = "",
+    question: Question = "",
+    reviewer: Reviewers = None,
 ) -> None:
     """Ask other models about a phase, a run or a question.
 
@@ -39,43 +43,43 @@ def ask(
     from wfe_mcp.engine.evaluation.second_opinion import ask as put
     from wfe_mcp.views.opinions import answered
 
-    engine, run = door.engine, door.at(run, phase) if run else ""
-    job = put(engine, door.by, run=run, phase=phase, question=question, reviewers=reviewer or ())
-    wait_for_opinions(door, job)
+    engine, run = invocation.engine, invocation.at(run, phase) if run else ""
+    job = put(engine, invocation.by, run=run, phase=phase, question=question, reviewers=reviewer or ())
+    wait_for_opinions(invocation, job)
     answer = answered(engine, job, question)
     if answer.error is not None:
         raise answer.error
-    door.tell(answer, lambda screen: _tell(screen, answer.data["opinions"]))
+    invocation.render(answer, lambda screen: _tell(screen, answer.data["opinions"]))
 
 
-def show(door: Door, run: Run, phase: SomePhase = "") -> None:
+def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
     """Show every opinion about a run or phase, oldest first."""
     from wfe_mcp.engine.evaluation.second_opinion import known
     from wfe_mcp.views.envelope import Envelope
 
-    run = door.at(run, phase)
-    said = known(door.engine, run, phase or None)
+    run = invocation.at(run, phase)
+    said = known(invocation.engine, run, phase or None)
     told = plural(len(said), "opinion")
     answer = Envelope(True, run, summary=told, data={"opinions": said})
-    door.tell(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
+    invocation.render(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
 
 
-def overrule(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
     """Overrule the opinion gate of a phase.
 
     It asks for your PIN; the reason stays visible.
     """
-    from wfe_mcp.cli.terminal.authorize import who
+    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.runs import control
 
-    engine, run = door.engine, door.at(run, phase)
-    probe = Overrule(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
-    by = who(door, run, probe, pin_fd, f"overrule the opinion on {phase}")
+    engine, run = invocation.engine, invocation.at(run, phase)
+    probe = Overrule(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"overrule the opinion on {phase}")
     control.overrule(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"Overruled the opinion on {phase}"))
+    invocation.render(run_outcome(engine, run, phase, f"Overruled the opinion on {phase}"))
 
 
 def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:

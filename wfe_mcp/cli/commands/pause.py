@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Reason, Run
 
 __all__ = ["pause", "resume"]
@@ -18,7 +18,7 @@ MaxTokens = Annotated[
 ]
 
 
-def pause(door: Door, run: Run, reason: Reason = "", pin_fd: PinFd = None) -> None:
+def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd = None) -> None:
     """Start nothing new in a run; work under way is still recorded.
 
     With a PIN (--pin-fd) only a person can resume the run.
@@ -26,12 +26,14 @@ def pause(door: Door, run: Run, reason: Reason = "", pin_fd: PinFd = None) -> No
     from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
-    run = door.at(run)
-    by = door.by if pin_fd is None else door.person(pin_fd, "pause the run")
-    door.tell(controlled(door, control_run(door.engine, by, run, "pause", reason=reason), "Paused"))
+    run = invocation.at(run)
+    by = invocation.by if pin_fd is None else invocation.person(pin_fd, "pause the run")
+    invocation.render(controlled(invocation, control_run(invocation.engine, by, run, "pause", reason=reason), "Paused"))
 
 
-def resume(door: Door, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens = None, pin_fd: PinFd = None) -> None:
+def resume(
+    invocation: Invocation, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens = None, pin_fd: PinFd = None
+) -> None:
     """Continue a paused run.
 
     It asks for your PIN. --max-cost and --max-tokens replace the limits of the template and the configuration for this run.
@@ -39,7 +41,7 @@ def resume(door: Door, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens
     from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
-    run = door.at(run)
-    by = door.person(pin_fd, "resume the run")
-    answer = control_run(door.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens)
-    door.tell(controlled(door, answer, "Resumed"))
+    run = invocation.at(run)
+    by = invocation.person(pin_fd, "resume the run")
+    answer = control_run(invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens)
+    invocation.render(controlled(invocation, answer, "Resumed"))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
 
 __all__ = ["proceed"]
@@ -12,7 +12,7 @@ __all__ = ["proceed"]
 Phase = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all held phases.")]
 
 
-def proceed(door: Door, run: Run, phase: Phase = "", pin_fd: PinFd = None) -> None:
+def proceed(invocation: Invocation, run: Run, phase: Phase = "", pin_fd: PinFd = None) -> None:
     """Continue a run after phases that were held for you.
 
     It asks for your PIN.
@@ -20,6 +20,6 @@ def proceed(door: Door, run: Run, phase: Phase = "", pin_fd: PinFd = None) -> No
     from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
-    run = door.at(run)
-    by = door.person(pin_fd, "continue the run")
-    door.tell(controlled(door, control_run(door.engine, by, run, "proceed", phase), "Continued"))
+    run = invocation.at(run)
+    by = invocation.person(pin_fd, "continue the run")
+    invocation.render(controlled(invocation, control_run(invocation.engine, by, run, "proceed", phase), "Continued"))

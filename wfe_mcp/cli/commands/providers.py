@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -42,7 +42,7 @@ Fallback = Annotated[
 ]
 
 
-def list_all(door: Door) -> None:
+def list_all(invocation: Invocation) -> None:
     """List providers and roles, and whether each is usable.
 
     No key is shown, no model is called.
@@ -50,7 +50,7 @@ def list_all(door: Door) -> None:
     from wfe_mcp.engine.models.providers import listed, roles
     from wfe_mcp.views.envelope import Envelope
 
-    found, filled = listed(door.engine), roles(door.engine)
+    found, filled = listed(invocation.engine), roles(invocation.engine)
     usable = sum(line.is_usable for line in found)
     told = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
     data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
@@ -69,11 +69,16 @@ def list_all(door: Door) -> None:
                 screen.line(f"! {each.name}: {each.fault}", "yellow")
         screen.line(told)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
 def add(
-    door: Door, name: NewName = "", kind: Kind = "", base_url: BaseUrl = "", place: Place = "", key_fd: KeyFd = None
+    invocation: Invocation,
+    name: NewName = "",
+    kind: Kind = "",
+    base_url: BaseUrl = "",
+    place: Place = "",
+    key_fd: KeyFd = None,
 ) -> None:
     """Add a provider to your configuration, or search this machine.
 
@@ -84,13 +89,13 @@ def add(
     from wfe_mcp.views.envelope import Envelope
 
     if not name:
-        _tell_found(door)
+        _tell_found(invocation)
         return
     table = _table(name, kind, base_url)
-    secret = _key_wanted(door, name, table, place, key_fd)
-    line = add_provider(door.engine, door.by, name, table, secret)
-    with door.screen.busy("Listing its models"):
-        models = models_of(door.engine, name)
+    secret = _key_wanted(invocation, name, table, place, key_fd)
+    line = add_provider(invocation.engine, invocation.by, name, table, secret)
+    with invocation.screen.busy("Listing its models"):
+        models = models_of(invocation.engine, name)
     told = f"Added provider {name} to your configuration" + (
         f"; it has {plural(len(models), 'model')}." if models else "."
     )
@@ -102,10 +107,10 @@ def add(
             screen.line(f"  {model}")
         screen.line(told)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def try_out(door: Door, name: Who, model: Model = "") -> None:
+def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
     """Test a provider or role with one small call.
 
     Exit code 1 says what is wrong.
@@ -113,60 +118,66 @@ def try_out(door: Door, name: Who, model: Model = "") -> None:
     from wfe_mcp.engine.models.providers import try_out as try_provider
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy(f"Asking {name}"):
-        tried = try_provider(door.engine, name, model)
+    with invocation.screen.busy(f"Asking {name}"):
+        tried = try_provider(invocation.engine, name, model)
     error = None if tried.ok else Refused("unavailable", tried.message, tried.hint)
     answer = Envelope(tried.ok, summary=tried.message, data={"tried": asdict(tried) | {"ok": tried.ok}}, error=error)
-    door.tell(answer, lambda screen: _tell_tried(screen, tried))
+    invocation.render(answer, lambda screen: _tell_tried(screen, tried))
 
 
-def enable(door: Door, name: Name) -> None:
+def enable(invocation: Invocation, name: Name) -> None:
     """Enable a provider."""
     from wfe_mcp.engine.models.providers import enable as turn_on
 
-    _tell_line(door, turn_on(door.engine, name), f"Enabled provider {name}.")
+    _tell_line(invocation, turn_on(invocation.engine, name), f"Enabled provider {name}.")
 
 
-def disable(door: Door, name: Name) -> None:
+def disable(invocation: Invocation, name: Name) -> None:
     """Disable a provider, also in open runs."""
     from wfe_mcp.engine.models.providers import disable as turn_off
 
-    _tell_line(door, turn_off(door.engine, name), f"Disabled provider {name}.")
+    _tell_line(invocation, turn_off(invocation.engine, name), f"Disabled provider {name}.")
 
 
-def remove(door: Door, name: Name) -> None:
+def remove(invocation: Invocation, name: Name) -> None:
     """Remove a provider from your configuration, and its stored key."""
     from wfe_mcp.engine.models.providers import remove as take_out
     from wfe_mcp.views.envelope import Envelope
 
-    gone = take_out(door.engine, door.by, name)
+    gone = take_out(invocation.engine, invocation.by, name)
     told = f"Removed provider {name}" + (" and its key." if gone.key else ".")
     told += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
-    door.tell(Envelope(True, summary=told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)}))
+    invocation.render(Envelope(True, summary=told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)}))
 
 
-def key(door: Door, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
+def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
     """Set the key of a provider, or where it is."""
     from wfe_mcp.engine.models.providers import give_key, listed
 
-    known = {line.name: line for line in listed(door.engine)}
+    known = {line.name: line for line in listed(invocation.engine)}
     before = known[name].key if name in known else ""
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
     secret = None if place.startswith("env:") else _asked(name, key_fd)
-    _tell_line(door, give_key(door.engine, door.by, name, place, secret), f"The key of provider {name} is at {place}.")
+    _tell_line(
+        invocation,
+        give_key(invocation.engine, invocation.by, name, place, secret),
+        f"The key of provider {name} is at {place}.",
+    )
 
 
-def role(door: Door, name: RoleName, provider: Filler, model: ItsModel = "", fallback: Fallback = None) -> None:
+def role(
+    invocation: Invocation, name: RoleName, provider: Filler, model: ItsModel = "", fallback: Fallback = None
+) -> None:
     """Fill a role with a provider and a model, in your configuration."""
     from wfe_mcp.engine.models.providers import set_role
     from wfe_mcp.views.envelope import Envelope
 
-    made = set_role(door.engine, name, provider, model, fallback)
+    made = set_role(invocation.engine, name, provider, model, fallback)
     told = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
     if made.provider != provider or made.model != model:
         told += " The project's configuration takes precedence over yours."
     told += f" Not usable yet: {made.fault}" if made.fault else ""
-    door.tell(Envelope(True, summary=told, data={"role": asdict(made)}))
+    invocation.render(Envelope(True, summary=told, data={"role": asdict(made)}))
 
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
@@ -201,7 +212,7 @@ def _plain(name: str) -> str:
     return name.lower().replace(" ", "").replace("-", "").replace("_", "")
 
 
-def _key_wanted(door: Door, name: str, table: dict[str, Any], place: str, key_fd: int | None) -> str | None:
+def _key_wanted(invocation: Invocation, name: str, table: dict[str, Any], place: str, key_fd: int | None) -> str | None:
     """The key to keep, its place written into ``table``; None where a variable holds it or none is needed."""
     from wfe_mcp.engine.models.connections import needs_key
     from wfe_mcp.workspace.config.provider_kinds import as_kind, facts_of
@@ -211,7 +222,7 @@ def _key_wanted(door: Door, name: str, table: dict[str, Any], place: str, key_fd
     if not place and key_fd is None:
         if not needs_key(kind):
             return None
-        place = f"env:{variable}" if variable and door.engine.environment.get(variable) else ""
+        place = f"env:{variable}" if variable and invocation.engine.environment.get(variable) else ""
     table["key"] = _checked_place(place or "keyring")
     return None if table["key"].startswith("env:") else _asked(name, key_fd)
 
@@ -233,13 +244,13 @@ def _asked(name: str, key_fd: int | None) -> str:
     return found
 
 
-def _tell_found(door: Door) -> None:
+def _tell_found(invocation: Invocation) -> None:
     """The model servers and command-line agents of this machine, with the command that adds each."""
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("Searching this machine"):
-        servers, agents = local_servers(), installed_agents(door.engine)
+    with invocation.screen.busy("Searching this machine"):
+        servers, agents = local_servers(), installed_agents(invocation.engine)
     told = (
         f"Found {plural(len(servers), 'model server')} and {plural(len(agents), 'command-line agent')} on this machine."
     )
@@ -259,13 +270,13 @@ def _tell_found(door: Door) -> None:
         if not servers and not agents:
             screen.next("wfe-mcp providers add anthropic | openai | gemini")
 
-    door.tell(Envelope(True, summary=told, data=data), tell)
+    invocation.render(Envelope(True, summary=told, data=data), tell)
 
 
-def _tell_line(door: Door, line: "ProviderLine", told: str) -> None:
+def _tell_line(invocation: Invocation, line: "ProviderLine", told: str) -> None:
     from wfe_mcp.views.envelope import Envelope
 
-    door.tell(Envelope(True, summary=told, data={"provider": _view(line)}))
+    invocation.render(Envelope(True, summary=told, data={"provider": _view(line)}))
 
 
 def _tell_tried(screen: "Screen", tried: "Tried") -> None:

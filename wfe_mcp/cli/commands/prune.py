@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
@@ -32,7 +32,7 @@ Off = Annotated[bool, typer.Option("--off", help="Remove the protection.")]
 
 
 def prune(
-    door: Door, runs: Runs = None, dry_run: DryRun = False, older_than: Older = "", keep: Keep = None,
+    invocation: Invocation, runs: Runs = None, dry_run: DryRun = False, older_than: Older = "", keep: Keep = None,
     archived: Archived = None, pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Delete finished runs: rows, files, checkpoints.
@@ -44,9 +44,9 @@ def prune(
 
     if older_than:
         _refuse_no_duration(older_than)
-    left = 0 if dry_run else pruning.remove_leftovers(door.engine)
+    left = 0 if dry_run else pruning.remove_leftovers(invocation.engine)
     try:
-        chosen = pruning.prunable(door.engine, runs or (), older=older_than, keep=keep, archived_only=archived)
+        chosen = pruning.prunable(invocation.engine, runs or (), older=older_than, keep=keep, archived_only=archived)
     except Refused as refused:
         if not left or refused.code != "bad_argument":
             raise
@@ -61,34 +61,41 @@ def prune(
     if dry_run or not chosen:
         told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
         told = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else told
-        door.tell(Envelope(True, summary=told, data={"runs": listed, "dry_run": dry_run}), tell)
+        invocation.render(Envelope(True, summary=told, data={"runs": listed, "dry_run": dry_run}), tell)
         return
-    if not door.screen.as_json:
-        door.screen.talk(
+    if not invocation.screen.as_json:
+        invocation.screen.talk(
             f"Delete {plural(len(chosen), 'run')} permanently: {', '.join(str(record.id) for record in chosen)}"
         )
-    by = door.person(pin_fd, "delete them")
-    with door.screen.busy("Deleting runs"):
-        done = pruning.prune(door.engine, chosen, by)
+    by = invocation.person(pin_fd, "delete them")
+    with invocation.screen.busy("Deleting runs"):
+        done = pruning.prune(invocation.engine, chosen, by)
     listed = [_row(record) for record in done.runs]
     told = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
-    door.tell(Envelope(True, summary=told, data={"runs": listed, "documents": done.documents, "dry_run": False}), tell)
+    invocation.render(
+        Envelope(True, summary=told, data={"runs": listed, "documents": done.documents, "dry_run": False}), tell
+    )
 
 
-def keep(door: Door, runs: Named, off: Off = False) -> None:
+def keep(invocation: Invocation, runs: Named, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.runs import run_row
 
-    found = [pruning.let_go(door.engine, run) if off else pruning.keep(door.engine, run, door.by) for run in runs]
+    found = [
+        pruning.let_go(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
+        for run in runs
+    ]
     told = (
         f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    door.tell(Envelope(True, summary=told, data={"runs": [run_row(record) for record in found], "kept": not off}))
+    invocation.render(
+        Envelope(True, summary=told, data={"runs": [run_row(record) for record in found], "kept": not off})
+    )
 
 
-def vacuum(door: Door) -> None:
+def vacuum(invocation: Invocation) -> None:
     """Shrink the database.
 
     Servers that use it wait meanwhile.
@@ -96,10 +103,10 @@ def vacuum(door: Door) -> None:
     from wfe_mcp.store.maintenance.copies import vacuum as vacuumed
     from wfe_mcp.views.envelope import Envelope
 
-    with door.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
-        before, after = vacuumed(door.engine.store.path)
+    with invocation.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
+        before, after = vacuumed(invocation.engine.store.path)
     told = f"Freed {size(before - after)} (now {size(after)})."
-    door.tell(Envelope(True, summary=told, data={"before_bytes": before, "after_bytes": after}))
+    invocation.render(Envelope(True, summary=told, data={"before_bytes": before, "after_bytes": after}))
 
 
 def _row(record: "RunRecord") -> dict[str, Any]:

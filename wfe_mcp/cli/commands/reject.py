@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject 
 
 
 def reject(
-    door: Door, run: Run, phase: Phase, feedback: Feedback, to: To = "", sha256: Sha256 = "", pin_fd: PinFd = None
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    feedback: Feedback,
+    to: To = "",
+    sha256: Sha256 = "",
+    pin_fd: PinFd = None,
 ) -> None:
     """Send a phase back with feedback.
 
@@ -30,19 +36,19 @@ def reject(
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.envelopes import standing_of
 
-    engine, run = door.engine, door.at(run, phase)
+    engine, run = invocation.engine, invocation.at(run, phase)
     state = standing_of(engine, run).loaded.state
     known = PhasePath(phase) in state.attempts
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
     if pin_fd is None and not to and under_gates:
-        approvals.withdraw(engine, door.by, run, phase, feedback)
-        door.tell(
+        approvals.withdraw(engine, invocation.by, run, phase, feedback)
+        invocation.render(
             run_outcome(engine, run, phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
         )
         return
-    by = door.person(pin_fd, f"reject {phase}") if known else door.by
+    by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None)
-    door.tell(
+    invocation.render(
         run_outcome(
             engine,
             run,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 __all__ = ["retry"]
@@ -18,20 +18,20 @@ Role = Annotated[
 
 
 def retry(
-    door: Door, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
+    invocation: Invocation, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
 ) -> None:  # fmt: skip
     """Open a new attempt at a phase.
 
     It asks for your PIN after a stop.
     """
-    from wfe_mcp.cli.terminal.authorize import who
+    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.runs import control
 
-    engine, run = door.engine, door.at(run, phase)
-    probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=door.by, at=engine.clock())
-    by = who(door, run, probe, pin_fd, f"retry {phase}")
+    engine, run = invocation.engine, invocation.at(run, phase)
+    probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"retry {phase}")
     control.retry(engine, by, run, phase, feedback, role or None)
-    door.tell(run_outcome(engine, run, phase, f"Opened a new attempt at {phase}"))
+    invocation.render(run_outcome(engine, run, phase, f"Opened a new attempt at {phase}"))

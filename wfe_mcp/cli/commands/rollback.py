@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
 from wfe_mcp.core.units import plural
 
@@ -27,7 +27,7 @@ Discard = Annotated[
 
 
 def rollback(
-    door: Door, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, pin_fd: PinFd = None
+    invocation: Invocation, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:
     """Restore a run and its files to a checkpoint.
 
@@ -35,16 +35,16 @@ def rollback(
     """
     from wfe_mcp.views import rollback as history
 
-    run = door.at(run)
+    run = invocation.at(run)
 
     def go(by: "By") -> "Envelope":
-        return history.go_back(door.engine, by, run, to, not no_files, discard=discard)
+        return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
 
-    door.tell(door.as_needed(go, pin_fd, f"roll back to {to}", person=discard))
+    invocation.render(invocation.as_needed(go, pin_fd, f"roll back to {to}", person=discard))
 
 
 def undo(
-    door: Door, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
+    invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:  # fmt: skip
     """Undo the last command in a run.
 
@@ -52,40 +52,40 @@ def undo(
     """
     from wfe_mcp.views import rollback as history
 
-    run = _run(door, run)
+    run = _run(invocation, run)
 
     def go(by: "By") -> "Envelope":
-        return history.undo(door.engine, by, run, files=files, discard=discard)
+        return history.undo(invocation.engine, by, run, files=files, discard=discard)
 
-    door.tell(door.as_needed(go, pin_fd, "undo the last command", person=discard))
+    invocation.render(invocation.as_needed(go, pin_fd, "undo the last command", person=discard))
 
 
 def redo(
-    door: Door, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
+    invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:  # fmt: skip
     """Redo what was undone last in a run."""
     from wfe_mcp.views import rollback as history
 
-    run = _run(door, run)
+    run = _run(invocation, run)
 
     def go(by: "By") -> "Envelope":
-        return history.redo(door.engine, by, run, files=files, discard=discard)
+        return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
-    door.tell(door.as_needed(go, pin_fd, "redo the last undo", person=discard))
+    invocation.render(invocation.as_needed(go, pin_fd, "redo the last undo", person=discard))
 
 
-def _run(door: Door, run: str) -> str:
+def _run(invocation: Invocation, run: str) -> str:
     """The run that was named, else the only open one."""
     from wfe_mcp.core.errors import Refused
 
     if run:
-        return door.at(run)
-    with door.engine.store.read() as tx:
-        found = tx.open_run_ids(door.engine.project_id)
+        return invocation.at(run)
+    with invocation.engine.store.read() as tx:
+        found = tx.open_run_ids(invocation.engine.project_id)
     if len(found) != 1:
         raise Refused(
             "bad_argument",
             f"{plural(len(found), 'run')} {'is' if len(found) == 1 else 'are'} open here.",
             "Name the run: wfe-mcp list",
         )
-    return door.at(found[0])
+    return invocation.at(found[0])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Title, begin
-from wfe_mcp.cli.terminal.invocation import REFUSED, Door
+from wfe_mcp.cli.terminal.invocation import REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 
@@ -22,7 +22,7 @@ Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Continue t
 
 
 def run(
-    door: Door, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
+    invocation: Invocation, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
     inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run and work it with models until it needs you.
@@ -37,55 +37,57 @@ def run(
     if resume and (driver or pairs or inputs or title or key):
         raise typer.BadParameter("a resumed run keeps its driver, inputs and title", param_hint="--resume")
     if template:
-        started = begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd)
-        found = door.at(started.run or "")
+        started = begin(invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd)
+        found = invocation.at(started.run or "")
     else:
-        found = door.at(resume)
-        _go_on(door, found)
-    door.screen.talk(f"Run {found}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {found}")
+        found = invocation.at(resume)
+        _go_on(invocation, found)
+    invocation.screen.talk(
+        f"Run {found}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {found}"
+    )
     with stop_requested() as told:
-        standing = follow(door, found, shows_all=bool(template), is_told=lambda: bool(told))
-    _tell(door, found, standing, interrupted=bool(told))
+        standing = follow(invocation, found, shows_all=bool(template), is_told=lambda: bool(told))
+    _tell(invocation, found, standing, interrupted=bool(told))
 
 
-def _go_on(door: Door, run: str) -> None:
+def _go_on(invocation: Invocation, run: str) -> None:
     """Resume a run that no person paused."""
     from wfe_mcp.engine.runs.control import control
     from wfe_mcp.views.envelopes import standing_of
 
-    state = standing_of(door.engine, run).loaded.state
+    state = standing_of(invocation.engine, run).loaded.state
     if state.status == "paused" and not state.paused_by_human:
-        control(door.engine, door.by, run, "resume")
+        control(invocation.engine, invocation.by, run, "resume")
 
 
-def _tell(door: Door, run: str, found: "Overview", *, interrupted: bool) -> None:
+def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
     """The answer: the state of the run, and who acts next."""
     from dataclasses import replace
 
     from wfe_mcp.views import tool_answers as answers
 
-    answer = answers.status(door.engine, door.by, run)
+    answer = answers.status(invocation.engine, invocation.by, run)
     over = found.loaded.state.is_over or not (found.goes_on or found.by_hand)
     no = _failure(run, found) if over or not interrupted else None
     if no is not None:
         answer = replace(answer, ok=False, summary=no.message, error=no)
 
     def show(screen: "Screen") -> None:
-        from wfe_mcp.cli.terminal.render import refusal_lines, tell_status
+        from wfe_mcp.cli.terminal.render import refusal_lines, render_status
 
-        record = door.record(run)
+        record = invocation.record(run)
         assert record is not None, "it has just been worked"
-        tell_status(screen, answer, record, door.engine.clock())
+        render_status(screen, answer, record, invocation.engine.clock())
         if answer.error is not None:
             screen.talk("\n".join(refusal_lines(answer)))
 
-    door.tell(answer, show)
+    invocation.render(answer, show)
     if interrupted and not over:
-        door.screen.flush()
-        door.screen.talk(f"Stopped. Unfinished work went back to the queue.\nNext: wfe-mcp run --resume {run}")
-        door.exit_code = INTERRUPTED
+        invocation.screen.flush()
+        invocation.screen.talk(f"Stopped. Unfinished work went back to the queue.\nNext: wfe-mcp run --resume {run}")
+        invocation.exit_code = INTERRUPTED
     elif no is not None:
-        door.exit_code = REFUSED
+        invocation.exit_code = REFUSED
 
 
 def _failure(run: str, found: "Overview") -> Refused | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.units import plural
 
@@ -33,7 +33,7 @@ Cursor = Annotated[
 
 
 def list_runs(
-    door: Door,
+    invocation: Invocation,
     template: Template = "",
     status: Status = None,
     since: Since = "",
@@ -61,14 +61,14 @@ def list_runs(
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
             raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
-    begun = moment(since, door.engine.clock()) if since else None
-    with door.engine.store.read() as tx:
+    begun = moment(since, invocation.engine.clock()) if since else None
+    with invocation.engine.store.read() as tx:
         page = tx.list_runs(
-            door.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
-            untouched_since=stale_before(door.engine) if stale else None, triggered_by=triggered_by or None,
+            invocation.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
+            untouched_since=stale_before(invocation.engine) if stale else None, triggered_by=triggered_by or None,
             external_id=external_id or None, archived=archived,
         )  # fmt: skip
-    are_stale = stale_of(door.engine, page.runs)
+    are_stale = stale_of(invocation.engine, page.runs)
     rows = [run_row(record, stale=record.id in are_stale) for record in page.runs]
     data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
     answer = Envelope(True, summary=plural(len(rows), "run"), data=data)
@@ -76,21 +76,25 @@ def list_runs(
     def tell(screen: "Screen") -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        shown = [row | {"waiting_on": _waits_for(door, record)} for row, record in zip(rows, page.runs, strict=True)]
-        runs_table(screen, shown, door.engine.clock())
+        shown = [
+            row | {"waiting_on": _waits_for(invocation, record)} for row, record in zip(rows, page.runs, strict=True)
+        ]
+        runs_table(screen, shown, invocation.engine.clock())
         if not rows:
             screen.line("No runs.")
         if page.cursor:
             screen.next(f"wfe-mcp list --limit {limit} --cursor {page.cursor}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def _waits_for(door: Door, record: "RunRecord") -> Any:
+def _waits_for(invocation: Invocation, record: "RunRecord") -> Any:
     """Who an open run waits for."""
     from wfe_mcp.views.envelopes import standing_of
 
-    return "none" if record.status in {"completed", "cancelled"} else standing_of(door.engine, record.id).waiting_on
+    return (
+        "none" if record.status in {"completed", "cancelled"} else standing_of(invocation.engine, record.id).waiting_on
+    )
 
 
 def moment(text: str, now: datetime) -> datetime:

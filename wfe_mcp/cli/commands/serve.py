@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
 __all__ = ["serve"]
@@ -15,7 +15,7 @@ __all__ = ["serve"]
 Hooks = Annotated[bool, typer.Option("--hooks", help="List the tool hook_event too (not built yet).")]
 
 
-def serve(door: Door, hooks: Hooks = False) -> None:
+def serve(invocation: Invocation, hooks: Hooks = False) -> None:
     """Serve one MCP client on standard input and output.
 
     Your client starts it.
@@ -24,4 +24,4 @@ def serve(door: Door, hooks: Hooks = False) -> None:
         raise Refused("unavailable", "The hook_event tool is not built yet.", "Start the server without --hooks.")
     from wfe_mcp.server.entry import serve as speak
 
-    door.exit_code = speak(door.world.project)
+    invocation.exit_code = speak(invocation.world.project)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.text import indented, shortened
 from wfe_mcp.cli.terminal.times import exact
@@ -35,7 +35,7 @@ To = Annotated[str, typer.Option("--to", metavar="DIR", help="With --files: writ
 
 
 def show(
-    door: Door, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "", files: Files = False, file: File = "",
+    invocation: Invocation, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "", files: Files = False, file: File = "",
     to: To = "",
 ) -> None:  # fmt: skip
     """Show every attempt of a run, its evidence and its decisions."""
@@ -44,7 +44,7 @@ def show(
     if files or file or to:
         from wfe_mcp.cli.terminal.show_files import show_files
 
-        show_files(door, run, at, file, to)
+        show_files(invocation, run, at, file, to)
         return
 
     from wfe_mcp.engine.history.as_of import moment
@@ -52,14 +52,14 @@ def show(
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.views.run_report import past, story
 
-    engine, run = door.engine, door.at(run, phase or None)
+    engine, run = invocation.engine, invocation.at(run, phase or None)
     if at:
         with engine.store.read() as tx:
             then = moment(engine, tx, run, at)
         answer, found = past(engine, then), then.found
     else:
         found = answering.standing_of(engine, run)
-        answer = answers.status(engine, door.by, run, "full")
+        answer = answers.status(engine, invocation.by, run, "full")
         answer = replace(answer, data=answer.data | story(engine, found))
     data: dict[str, Any] = answer.data
     attempts = [one for one in data["attempts"] if phase in {"", one["phase"]}]
@@ -69,18 +69,18 @@ def show(
             "unknown_phase", f"Run {run} has no phase {phase!r}.", f"Did you mean {near[0]!r}?" if near else ""
         )
     if tools:
-        attempts = [one | {"tool_calls": _tool_calls(door, run, one)} for one in attempts]
+        attempts = [one | {"tool_calls": _tool_calls(invocation, run, one)} for one in attempts]
     answer = replace(answer, data=data | {"attempts": attempts})
-    door.tell(answer, lambda screen: _tell(door, screen, answer))
+    invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
 
 
-def _tool_calls(door: Door, run: str, attempt: dict[str, Any]) -> list[dict[str, Any]]:
+def _tool_calls(invocation: Invocation, run: str, attempt: dict[str, Any]) -> list[dict[str, Any]]:
     """Every tool call of a model in the attempt, with input and output."""
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.views.tool_calls import tool_call_view
 
-    with door.engine.store.read() as tx:
+    with invocation.engine.store.read() as tx:
         calls = tx.tool_calls(RunId(run), PhasePath(attempt["phase"]), attempt["attempt"])
     return [tool_call_view(call) for call in calls]
 
@@ -126,11 +126,11 @@ def _tell_tools(screen: "Screen", attempt: dict[str, Any]) -> None:
         screen.line(indented(call.get("output", "")))
 
 
-def _tell(door: Door, screen: "Screen", answer: "Envelope") -> None:
+def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope") -> None:
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, unusual
     from wfe_mcp.views.usage import usage_lines
 
-    data, record, now = answer.data, door.record(answer.run), door.engine.clock()
+    data, record, now = answer.data, invocation.record(answer.run), invocation.engine.clock()
     assert record is not None, "it is about a run"
     state = (
         headline(answer, record, now) if "as_of" not in data else f"{answer.run_state} at {exact(data['as_of']['at'])}"

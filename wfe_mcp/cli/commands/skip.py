@@ -1,24 +1,24 @@
 """``wfe-mcp skip``: leave out a phase."""
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 
 __all__ = ["skip"]
 
 
-def skip(door: Door, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
     """Leave out a phase.
 
     It asks for your PIN unless the template lets agents skip it.
     """
-    from wfe_mcp.cli.terminal.authorize import who
+    from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Skip
     from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.runs import control
 
-    engine, run = door.engine, door.at(run, phase)
-    probe = Skip(phase=PhasePath(phase), reason=reason, by=door.by, at=engine.clock())
-    by = who(door, run, probe, pin_fd, f"skip {phase}")
+    engine, run = invocation.engine, invocation.at(run, phase)
+    probe = Skip(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"skip {phase}")
     control.skip(engine, by, run, phase, reason)
-    door.tell(run_outcome(engine, run, phase, f"Skipped {phase}"))
+    invocation.render(run_outcome(engine, run, phase, f"Skipped {phase}"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 
@@ -43,7 +43,7 @@ Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="Idempotency key
 
 
 def start(
-    door: Door, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
+    invocation: Invocation, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
     key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
     origin: From = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
@@ -56,28 +56,30 @@ def start(
     if origin:
         given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **origins}  # fmt: skip
         _refuse_beside(given)
-        answer = fork(door, origin, title, key=key, pin_fd=pin_fd)
-        door.tell(answer, lambda screen: _tell(door, screen, answer))
+        answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
+        invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
         return
     if not template:
         raise typer.BadParameter("name a template, or a run to fork: --from RUN@EVENT", param_hint="TEMPLATE")
-    answer = begin(door, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origins)
-    door.tell(answer, lambda screen: _tell(door, screen, answer))
+    answer = begin(
+        invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origins
+    )
+    invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
 
 
-def _tell(door: Door, screen: "Screen", answer: "Envelope") -> None:
+def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
     from wfe_mcp.views.envelopes import standing_of
 
-    record = door.record(answer.run)
+    record = invocation.record(answer.run)
     if record is None or answer.run is None:
         screen.line(answer.summary, "bold")
         return
     forked = answer.data.get("forked_from")
     how = f", forked from {forked['run']} at event {forked['event']}" if forked else ""
     screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
-    found = standing_of(door.engine, answer.run)
+    found = standing_of(invocation.engine, answer.run)
     phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
     rows = [
         (path, found.loaded.state.current(path).status, _gates(phases.get(path, {})))
@@ -101,7 +103,7 @@ def _gate(gate: Mapping[str, Any]) -> str:
     return f"check {gate.get('check', '')} must {must}"
 
 
-def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
+def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
     """Create a run from the state of another one. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
     from dataclasses import replace
 
@@ -109,16 +111,16 @@ def fork(door: Door, origin: str, title: str, *, key: str, pin_fd: int | None) -
     from wfe_mcp.views import tool_answers as answers
 
     run, _, at = origin.partition("@")
-    run = door.at(run)
+    run = invocation.at(run)
 
     def begin_there(by: "By") -> "LoadedRun":
-        return fork_run(door.engine, by, run, at, title=title, idempotency_key=key or None)
+        return fork_run(invocation.engine, by, run, at, title=title, idempotency_key=key or None)
 
-    made = door.as_needed(begin_there, pin_fd, f"start --from {origin}")
+    made = invocation.as_needed(begin_there, pin_fd, f"start --from {origin}")
     found = made.state.origin
     assert found is not None, "it was forked"
-    answer = answers.status(door.engine, door.by, made.record.id)
-    door.run = made.record.id
+    answer = answers.status(invocation.engine, invocation.by, made.record.id)
+    invocation.run = made.record.id
     begun = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
     data = answer.data | {"forked_from": {"run": found.run, "event": found.seq, "hash": found.hash}}
     return replace(answer, summary=f"{begun}. {answer.summary}", data=data)
@@ -132,18 +134,18 @@ def _refuse_beside(given: Mapping[str, object]) -> None:
 
 
 def begin(
-    door: Door, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
+    invocation: Invocation, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
     driver: str, pin_fd: int | None, **origin: str,
 ) -> "Envelope":  # fmt: skip
     """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
     from wfe_mcp.views import tool_answers as answers
 
-    given = _object(inputs) | _pairs(door, template, pairs or [])
-    asks = pin_fd is not None or is_for_people(door.engine, door.engine.settings(), template)
-    by = door.person(pin_fd, f"start {template}") if asks else door.by
+    given = _object(inputs) | _pairs(invocation, template, pairs or [])
+    asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
+    by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
     return answers.start_run(
-        door.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, **origin
+        invocation.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, **origin
     )  # fmt: skip
 
 
@@ -169,13 +171,13 @@ def _of_file(path: Path, most_bytes: int) -> bytes:
         return file.read(most_bytes)
 
 
-def _pairs(door: Door, template: str, pairs: Sequence[str]) -> dict[str, Any]:
+def _pairs(invocation: Invocation, template: str, pairs: Sequence[str]) -> dict[str, Any]:
     """``name=value``: text where the template expects text; elsewhere JSON if it parses as JSON."""
     if not pairs:
         return {}
     from wfe_mcp.engine.templates.catalogue import template_definition
 
-    schema: dict[str, Any] = template_definition(door.engine, template).definition.get("inputs", {})
+    schema: dict[str, Any] = template_definition(invocation.engine, template).definition.get("inputs", {})
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

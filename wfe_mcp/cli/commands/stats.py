@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Everywhere = Annotated[bool, typer.Option("--all", help="All projects of the dat
 
 
 def stats(
-    door: Door, run: OfRun = "", template: Template = "", since: Since = "", everywhere: Everywhere = False
+    invocation: Invocation, run: OfRun = "", template: Template = "", since: Since = "", everywhere: Everywhere = False
 ) -> None:
     """Show attempts, times and model costs per phase.
 
@@ -34,11 +34,11 @@ def stats(
     from wfe_mcp.views import usage
     from wfe_mcp.views.envelope import Envelope
 
-    begun = moment(since, door.engine.clock()) if since else None
-    one = RunId(door.at(run)) if run else None
+    begun = moment(since, invocation.engine.clock()) if since else None
+    one = RunId(invocation.at(run)) if run else None
     kept = template or None
-    data = usage.stats(door.engine, since=begun, everywhere=everywhere, template=kept, run=one)
-    data["phases"] = figures.phases(door.engine, since=begun, everywhere=everywhere, template=kept, run=one)
+    data = usage.stats(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=one)
+    data["phases"] = figures.phases(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=one)
     total = data["total"]
     spent = f"{plural(total['calls'], 'model call')}, {dollars(total['cost_usd'])}, {plural(_tokens(total), 'token')}"
     told = spent if total["calls"] else "no model calls"
@@ -59,7 +59,7 @@ def stats(
             ]
             screen.table((by, "calls", "cost", "tokens"), rows)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
 _WAITS = {

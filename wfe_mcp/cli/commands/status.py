@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -16,45 +16,45 @@ Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it t
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
 
 
-def status(door: Door, run: Run = "", full: Full = False) -> None:
+def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
     """Show open runs and who acts next."""
     from wfe_mcp.views.idle_status import quiet_status
 
-    quiet = None if run else quiet_status(door.engine)
+    quiet = None if run else quiet_status(invocation.engine)
     if quiet is not None:
-        door.tell(quiet, lambda screen: _nothing_open(door, screen))
+        invocation.render(quiet, lambda screen: _nothing_open(invocation, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views import tool_answers as answers
 
-    wanted = door.at(run) if run else ""
-    answer = answers.status(door.engine, door.by, wanted, "full" if full else "brief")
-    if answer.run and not door.screen.as_json:  # a person sees every phase, an agent pays by the token
-        answer = answers.status(door.engine, door.by, answer.run, "full")
-    page = page_at(door.engine, may_start=False)
+    wanted = invocation.at(run) if run else ""
+    answer = answers.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
+    if answer.run and not invocation.screen.as_json:  # a person sees every phase, an agent pays by the token
+        answer = answers.status(invocation.engine, invocation.by, answer.run, "full")
+    page = page_at(invocation.engine, may_start=False)
     if page:
         answer = replace(answer, data=answer.data | {"page": page})
 
     def show(screen: "Screen") -> None:
-        from wfe_mcp.cli.terminal.render import runs_table, tell_status
+        from wfe_mcp.cli.terminal.render import render_status, runs_table
 
-        record = door.record(answer.run)
+        record = invocation.record(answer.run)
         if record is not None:
-            tell_status(screen, answer, record, door.engine.clock())
+            render_status(screen, answer, record, invocation.engine.clock())
         elif answer.data.get("runs"):
-            runs_table(screen, answer.data["runs"], door.engine.clock())
+            runs_table(screen, answer.data["runs"], invocation.engine.clock())
             yours = [run["run"] for run in answer.data["runs"] if run.get("waiting_on") == "human"]
             screen.next(*(f"wfe-mcp status {run}" for run in yours))
         else:
-            _nothing_open(door, screen)
+            _nothing_open(invocation, screen)
         if page:
             screen.line(f"Decision page: {page}")
 
-    door.tell(answer, show)
+    invocation.render(answer, show)
 
 
-def _nothing_open(door: Door, screen: "Screen") -> None:
-    if door.project.is_git or (door.project.root / ".wfe").is_dir():
+def _nothing_open(invocation: Invocation, screen: "Screen") -> None:
+    if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         screen.line("No open runs.")
         screen.next("wfe-mcp templates list")
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 __all__ = ["submit"]
@@ -17,7 +17,13 @@ Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the
 
 
 def submit(
-    door: Door, run: Run, phase: Phase, path: File, attempt: Attempt = None, note: Note = "", pin_fd: PinFd = None
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    path: File,
+    attempt: Attempt = None,
+    note: Note = "",
+    pin_fd: PinFd = None,
 ) -> None:
     """Submit the artifact of a phase and wait for its gates.
 
@@ -28,14 +34,14 @@ def submit(
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
 
-    engine, run = door.engine, door.at(run, phase)
+    engine, run = invocation.engine, invocation.at(run, phase)
     found = answering.standing_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
-    by = door.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else door.by
+    by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
     file = _in_project(path, Path(found.record.worktree))
     answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
-    wait_for_gates(door, run, phase, answer.data["attempt"])
-    door.tell(answers.submitted(engine, run, phase, answer.data["attempt"], answer.data["revision"]))
+    wait_for_gates(invocation, run, phase, answer.data["attempt"])
+    invocation.render(answers.submitted(engine, run, phase, answer.data["attempt"], answer.data["revision"]))
 
 
 def _in_project(path: str, root: Path) -> str:

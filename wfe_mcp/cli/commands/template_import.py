@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.commands.template_versions import tell_kept
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -33,7 +33,7 @@ Version = Annotated[
 Target = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write a plan; else .wfe/plans/NAME.json.")]
 
 
-def import_file(door: Door, source: Source, version: Version = "", to: Target = "") -> None:
+def import_file(invocation: Invocation, source: Source, version: Version = "", to: Target = "") -> None:
     """Store a template, or turn a plan into an artifact."""
     from wfe_mcp.engine.templates.versions import keep_version
     from wfe_mcp.importers import ImportedPlan, ImportedSettings, read_workflow
@@ -41,19 +41,21 @@ def import_file(door: Door, source: Source, version: Version = "", to: Target = 
     path = Path(source)
     imported = read_workflow(path)
     if isinstance(imported, ImportedPlan):
-        _write(door, imported, Path(to) if to else door.engine.root / ".wfe" / "plans" / f"{path.stem}.json")
+        _write(
+            invocation, imported, Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{path.stem}.json"
+        )
         return
     if isinstance(imported, ImportedSettings):
-        _tell_settings(door, imported)
+        _tell_settings(invocation, imported)
         return
     definition = imported.definition | ({"version": version} if version else {})
-    kept = keep_version(door.engine, definition, "imported")
+    kept = keep_version(invocation.engine, definition, "imported")
     lost = _views(imported.not_carried)
     more = {"format": imported.format} | ({"not_carried": lost} if lost else {})
-    tell_kept(door, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
+    tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
 
-def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
+def _write(invocation: Invocation, imported: "ImportedPlan", target: Path) -> None:
     """Write the plan where a phase or a start can read it. A file with other content is not replaced."""
     from wfe_mcp.views.envelope import Envelope
 
@@ -85,10 +87,10 @@ def _write(door: Door, imported: "ImportedPlan", target: Path) -> None:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         screen.line(f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
+def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
     """Show the configuration; the user decides where it goes."""
     from wfe_mcp.views.envelope import Envelope
 
@@ -111,7 +113,7 @@ def _tell_settings(door: Door, imported: "ImportedSettings") -> None:
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
 def _what(imported: "ImportedSettings") -> str:

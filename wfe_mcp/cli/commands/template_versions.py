@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -30,14 +30,14 @@ File = Annotated[
 Other = Annotated[str, typer.Argument(metavar="[OTHER]", help="The template to compare with; else its origin.")]
 
 
-def clone(door: Door, name: Name, new_name: NewName, version: Version = "") -> None:
+def clone(invocation: Invocation, name: Name, new_name: NewName, version: Version = "") -> None:
     """Copy a template under a new name."""
     from wfe_mcp.engine.templates.versions import clone as copy
 
-    tell_kept(door, copy(door.engine, name, new_name, version), f"Copied {name} to {new_name}.")
+    tell_kept(invocation, copy(invocation.engine, name, new_name, version), f"Copied {name} to {new_name}.")
 
 
-def edit(door: Door, name: Name, file: File = "") -> None:
+def edit(invocation: Invocation, name: Name, file: File = "") -> None:
     """Create a new version of a template.
 
     The old version and its runs are not changed.
@@ -46,22 +46,22 @@ def edit(door: Door, name: Name, file: File = "") -> None:
     from wfe_mcp.engine.templates.versions import edit as keep_edited
     from wfe_mcp.workflow.load import load_definition
 
-    base = template_definition(door.engine, name)
+    base = template_definition(invocation.engine, name)
     definition = load_definition(Path(file)) if file else _edited(base)
-    kept = keep_edited(door.engine, base, definition)
-    tell_kept(door, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
+    kept = keep_edited(invocation.engine, base, definition)
+    tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
 
 
-def diff(door: Door, name: Name, other: Other = "") -> None:
+def diff(invocation: Invocation, name: Name, other: Other = "") -> None:
     """Compare a template with its origin, or with another one."""
-    from wfe_mcp.cli.terminal.changes import tell_changes
+    from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.engine.templates.catalogue import template_definition
     from wfe_mcp.engine.templates.versions import parent_of
     from wfe_mcp.views.diff import difference
     from wfe_mcp.views.envelope import Envelope
 
-    offer = template_definition(door.engine, name)
-    old = template_definition(door.engine, other).definition if other else parent_of(door.engine, offer)
+    offer = template_definition(invocation.engine, name)
+    old = template_definition(invocation.engine, other).definition if other else parent_of(invocation.engine, offer)
     if old is None:
         raise Refused("bad_argument", f"{offer.name} {offer.version} was not made from another template.",
                       f"Name one to compare with: wfe-mcp templates diff {name} OTHER")  # fmt: skip
@@ -72,50 +72,50 @@ def diff(door: Door, name: Name, other: Other = "") -> None:
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
-        tell_changes(screen, changes, 300)
+        render_changes(screen, changes, 300)
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def default(door: Door, name: Name) -> None:
+def default(invocation: Invocation, name: Name) -> None:
     """Make a template the first one in lists of this project."""
     from wfe_mcp.engine.templates.versions import make_default
 
-    offer = make_default(door.engine, door.by, name)
-    _say(door, offer.name, f"{offer.name} is now the default.", "default")
+    offer = make_default(invocation.engine, invocation.by, name)
+    _say(invocation, offer.name, f"{offer.name} is now the default.", "default")
 
 
-def enable(door: Door, name: Name) -> None:
+def enable(invocation: Invocation, name: Name) -> None:
     """Enable a disabled or archived template."""
     from wfe_mcp.engine.templates.versions import enable as put_in_use
 
-    found = put_in_use(door.engine, door.by, name)
-    _say(door, found, f"Enabled {found}.", "enabled")
+    found = put_in_use(invocation.engine, invocation.by, name)
+    _say(invocation, found, f"Enabled {found}.", "enabled")
 
 
-def disable(door: Door, name: Name) -> None:
+def disable(invocation: Invocation, name: Name) -> None:
     """Start no run from a template until you enable it.
 
     Open runs continue.
     """
     from wfe_mcp.engine.templates.versions import disable as put_out_of_use
 
-    found = put_out_of_use(door.engine, door.by, name)
-    _say(door, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
+    found = put_out_of_use(invocation.engine, invocation.by, name)
+    _say(invocation, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
 
 
-def archive(door: Door, name: Name) -> None:
+def archive(invocation: Invocation, name: Name) -> None:
     """Hide a template, or one version of it.
 
     Nothing is deleted, and open runs continue.
     """
     from wfe_mcp.engine.templates.versions import archive as put_away
 
-    found = put_away(door.engine, door.by, name)
-    _say(door, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
+    found = put_away(invocation.engine, invocation.by, name)
+    _say(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
 
 
-def tell_kept(door: Door, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
+def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.templates import kept_view
@@ -140,13 +140,13 @@ def tell_kept(door: Door, kept: "KeptVersion", summary: str, more: dict[str, Any
             screen.line(f"! .wfe/templates has another {kept.name}, which takes precedence.", "yellow")
         screen.next(f"wfe-mcp trust {kept.name}")
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def _say(door: Door, name: str, summary: str, state: str) -> None:
+def _say(invocation: Invocation, name: str, summary: str, state: str) -> None:
     from wfe_mcp.views.envelope import Envelope
 
-    door.tell(Envelope(True, summary=summary, data={"template": name, "state": state}))
+    invocation.render(Envelope(True, summary=summary, data={"template": name, "state": state}))
 
 
 def _edited(base: "Offer") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -25,11 +25,11 @@ AskTools = Annotated[bool, typer.Option("--tools", help="Ask its MCP servers for
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
 
 
-def list_all(door: Door, query: Query = "", everything: Everything = False) -> None:
+def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
     """List the templates of this project, the default first."""
     from wfe_mcp.views.tool_answers import list_templates
 
-    answer = list_templates(door.engine, door.by, query, all_states=everything)
+    answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
 
     def tell(screen: "Screen") -> None:
         rows = [
@@ -40,10 +40,10 @@ def list_all(door: Door, query: Query = "", everything: Everything = False) -> N
         header = ("name", "version", "from", "state", "title")
         screen.table(header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows])  # fmt: skip
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def show(door: Door, name: Name) -> None:
+def show(invocation: Invocation, name: Name) -> None:
     """Show a template: its inputs, phases, gates and versions."""
     from dataclasses import replace
 
@@ -51,8 +51,8 @@ def show(door: Door, name: Name) -> None:
     from wfe_mcp.views.templates import version_row
     from wfe_mcp.views.tool_answers import list_templates
 
-    answer = list_templates(door.engine, door.by, name=name)
-    rows = [version_row(record) for record in versions(door.engine, answer.data["template"]["name"])]
+    answer = list_templates(invocation.engine, invocation.by, name=name)
+    rows = [version_row(record) for record in versions(invocation.engine, answer.data["template"]["name"])]
     answer = replace(answer, data=answer.data | ({"versions": rows} if rows else {}))
 
     def tell(screen: "Screen") -> None:
@@ -60,10 +60,10 @@ def show(door: Door, name: Name) -> None:
         screen.table(("version", "sha256", "from", "kept", "made from"),
                      [(row["version"], row["sha256"], row["source"], row["kept_at"], row.get("parent", "")) for row in rows])  # fmt: skip
 
-    door.tell(answer, tell)
+    invocation.render(answer, tell)
 
 
-def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
+def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) -> None:
     """Find every error in a template.
 
     Exit code 1 with errors; without any it prints nothing.
@@ -72,28 +72,30 @@ def lint(door: Door, source: FileOrName, tools: AskTools = False) -> None:
     from wfe_mcp.views.templates import requires_view
 
     try:
-        definition, names = _definition(door, source), _project_names(door)
-        report = linted(door.engine, definition, names)
+        definition, names = _definition(invocation, source), _project_names(invocation)
+        report = linted(invocation.engine, definition, names)
         if tools and report.requires.servers:
-            report = linted(door.engine, definition, _with_tools(door, names, report.requires.servers))
+            report = linted(invocation.engine, definition, _with_tools(invocation, names, report.requires.servers))
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
-        _tell_faults(door, source, [(each.path, each.message) for each in refused.details], {})
+        _tell_faults(invocation, source, [(each.path, each.message) for each in refused.details], {})
         return
-    _tell_faults(door, source, [(each.path, each.message) for each in report.errors], requires_view(report.requires))
+    _tell_faults(
+        invocation, source, [(each.path, each.message) for each in report.errors], requires_view(report.requires)
+    )
 
 
-def export(door: Door, name: Name, target: Target = "") -> None:
+def export(invocation: Invocation, name: Name, target: Target = "") -> None:
     """Write a template as one JSON document, prompts included."""
     from wfe_mcp.engine.templates.catalogue import template_definition
     from wfe_mcp.views.envelope import Envelope
 
-    offer = template_definition(door.engine, name)
+    offer = template_definition(invocation.engine, name)
     text = json.dumps(offer.definition, indent=2, ensure_ascii=False)
     if not target:
         answer = Envelope(True, summary=f"{name} {offer.version}", data={"template": offer.definition})
-        door.tell(
+        invocation.render(
             answer, lambda _screen: print(text)
         )  # not through the screen, which would change the bytes of a prompt
         return
@@ -104,25 +106,25 @@ def export(door: Door, name: Name, target: Target = "") -> None:
         raise Refused("conflict", f"{target} exists already.", "Name another file, or move that one.") from None
     except OSError as error:
         raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file.") from None
-    door.tell(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
+    invocation.render(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
 
 
-def _definition(door: Door, source: str) -> dict[str, Any]:
+def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
     from wfe_mcp.engine.templates.catalogue import template_definition
     from wfe_mcp.workflow.load import load_definition
 
     path = Path(source)
     if path.exists() or path.suffix or len(path.parts) > 1:
         return load_definition(path)
-    return template_definition(door.engine, source).definition
+    return template_definition(invocation.engine, source).definition
 
 
-def _project_names(door: Door) -> "ProjectNames | None":
+def _project_names(invocation: Invocation) -> "ProjectNames | None":
     """The names in the project's configuration; None without one, where names are only listed as required."""
     from wfe_mcp.engine.models.roles import known_names
     from wfe_mcp.workflow.lint import ProjectNames
 
-    loaded = door.engine.settings()
+    loaded = invocation.engine.settings()
     if loaded.project_file is None:
         return None
     known = loaded.pending or loaded.settings
@@ -132,7 +134,7 @@ def _project_names(door: Door) -> "ProjectNames | None":
     )  # fmt: skip
 
 
-def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
+def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":
     """``names`` with the tools of each server that answers; one that does not is reported and its tools are not checked."""
     from dataclasses import replace
 
@@ -140,25 +142,27 @@ def _with_tools(door: Door, names: "ProjectNames | None", needed: tuple[str, ...
 
     if names is None:
         return None
-    with door.screen.busy("Asking MCP servers"):
-        asked = ask_each(door.engine, needed)
+    with invocation.screen.busy("Asking MCP servers"):
+        asked = ask_each(invocation.engine, needed)
     for each in asked:
         if each.answer is None:
-            door.screen.talk(f"Warning: the tools of {each.name!r} are not checked: {each.fault}")
+            invocation.screen.talk(f"Warning: the tools of {each.name!r} are not checked: {each.fault}")
     tools = {each.name: frozenset(tool.name for tool in each.answer.tools) for each in asked if each.answer}
     return replace(names, tools=tools)
 
 
-def _tell_faults(door: Door, source: str, faults: list[tuple[str, str]], requires: dict[str, list[str]]) -> None:
-    door.exit_code = 1 if faults else 0
+def _tell_faults(
+    invocation: Invocation, source: str, faults: list[tuple[str, str]], requires: dict[str, list[str]]
+) -> None:
+    invocation.exit_code = 1 if faults else 0
     errors = [{"path": path, "message": message} for path, message in faults]
-    if door.screen.as_json:
-        door.screen.document({"ok": not errors, "errors": errors, "requires": requires})
+    if invocation.screen.as_json:
+        invocation.screen.document({"ok": not errors, "errors": errors, "requires": requires})
         return
     if faults:
-        door.screen.line(f"{source}: {plural(len(faults), 'error')}", "red")
+        invocation.screen.line(f"{source}: {plural(len(faults), 'error')}", "red")
     for path, message in faults:
-        door.screen.line(f"  {path or '(whole)'}: {message}")
+        invocation.screen.line(f"  {path or '(whole)'}: {message}")
 
 
 def _mark(line: dict[str, Any]) -> str:

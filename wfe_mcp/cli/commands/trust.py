@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
 
@@ -19,7 +19,7 @@ Names = Annotated[
 ]
 
 
-def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
+def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd: PinFd = None) -> None:
     """Review and trust configuration and templates."""
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
@@ -27,19 +27,19 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
     from wfe_mcp.views.envelope import Envelope
 
     wanted = names or []
-    waiting = pending_trust(door.engine, wanted)
+    waiting = pending_trust(invocation.engine, wanted)
     shown = [one for one in waiting if not wanted or one.name in wanted]
-    own, again = own_configuration(door.engine), templates_enabled(door.engine)
+    own, again = own_configuration(invocation.engine), templates_enabled(invocation.engine)
     if not (waiting or wanted or own.changed or again):
-        door.tell(Envelope(True, summary="Nothing needs trust.", data={"trusted": []}))
+        invocation.render(Envelope(True, summary="Nothing needs trust.", data={"trusted": []}))
         return
-    if not door.screen.as_json:
+    if not invocation.screen.as_json:
         for one in shown:
-            _show(door, one)
+            _show(invocation, one)
         if own.changed:
-            _show_own(door, own)
+            _show_own(invocation, own)
         if again:
-            door.screen.line(f"Re-enabled since your last review: {', '.join(again)}", "yellow")
+            invocation.screen.line(f"Re-enabled since your last review: {', '.join(again)}", "yellow")
     if pin_fd is None and not at_terminal():
         raise Refused("needs_human", f"Only you can trust. Needs trust: {', '.join(one.name for one in waiting)}.",
                       "Run wfe-mcp trust in a terminal of your own, or: wfe-mcp trust --yes --pin-fd N",
@@ -48,60 +48,60 @@ def trust(door: Door, names: Names = None, yes: Yes = False, pin_fd: PinFd = Non
         from wfe_mcp.cli.terminal.confirm import confirmed
 
         confirmed(f"Trust {', '.join(one.name for one in shown) or 'this'}?")
-    by = door.person(pin_fd, "trust")
-    given = give_trust(door.engine, by, wanted, waiting)
+    by = invocation.person(pin_fd, "trust")
+    given = give_trust(invocation.engine, by, wanted, waiting)
     looked = f" Reviewed: {own.file}." if own.changed else ""
     summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{looked}"
-    door.tell(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
+    invocation.render(Envelope(True, summary=summary, data={"trusted": [_view(one) for one in given]}))
 
 
-def _show_own(door: Door, own: "OwnConfiguration") -> None:
+def _show_own(invocation: Invocation, own: "OwnConfiguration") -> None:
     """The user's own configuration as it is now. It needs no trust, but another program may have changed it."""
     since = f"{own.looked_at:%Y-%m-%d %H:%M}" if own.looked_at else "the start"
-    door.screen.line(f"Your own configuration has changed since {since}: {own.file}", "yellow")
-    settings = door.engine.settings()
+    invocation.screen.line(f"Your own configuration has changed since {since}: {own.file}", "yellow")
+    settings = invocation.engine.settings()
     for key, value in settings.values().items():
         origin = settings.origins.get(key)
         if origin is not None and origin.layer == "user":
-            door.screen.line(f"  {key} = {value}")
+            invocation.screen.line(f"  {key} = {value}")
 
 
-def _show(door: Door, one: "PendingTrust") -> None:
+def _show(invocation: Invocation, one: "PendingTrust") -> None:
     """What trust in this allows."""
-    door.screen.line(f"{one.name} ({one.kind}, {one.where}, sha256 {one.sha256[:12]})", "bold")
+    invocation.screen.line(f"{one.name} ({one.kind}, {one.where}, sha256 {one.sha256[:12]})", "bold")
     if one.kind == "configuration":
-        settings = door.engine.settings()
+        settings = invocation.engine.settings()
         for name, check in sorted((settings.pending or settings.settings).checks.items()):
-            door.screen.line(f"  check {name}: {' '.join(check.argv)}")
+            invocation.screen.line(f"  check {name}: {' '.join(check.argv)}")
         for name, bundle in sorted((settings.pending or settings.settings).context.items()):
-            door.screen.line(f"  context {name}: {', '.join(bundle.named)}")
+            invocation.screen.line(f"  context {name}: {', '.join(bundle.named)}")
         for problem in settings.problems:
-            door.screen.line(f"  ! {problem.message}", "yellow")
+            invocation.screen.line(f"  ! {problem.message}", "yellow")
         return
     if one.kind == "approvers":
-        _show_approvers(door)
+        _show_approvers(invocation)
         return
     from wfe_mcp.engine.templates.catalogue import linted, template_definition
 
-    offer = template_definition(door.engine, one.name)
-    report = linted(door.engine, offer.definition)
-    door.screen.line(f"  {offer.title or offer.name} {offer.version}")
-    door.screen.line(
+    offer = template_definition(invocation.engine, one.name)
+    report = linted(invocation.engine, offer.definition)
+    invocation.screen.line(f"  {offer.title or offer.name} {offer.version}")
+    invocation.screen.line(
         f"  needs checks: {', '.join(report.requires.checks) or 'none'}; roles: {', '.join(report.requires.roles) or 'none'}"
     )
     for error in report.errors:
-        door.screen.line(f"  ! {error.path}: {error.message}", "yellow")
+        invocation.screen.line(f"  ! {error.path}: {error.message}", "yellow")
 
 
-def _show_approvers(door: Door) -> None:
+def _show_approvers(invocation: Invocation) -> None:
     """The keys whose signatures would count, and whether keys that were trusted before pinned them."""
     from wfe_mcp.engine.approvals.approvers import approvers_here, continues
     from wfe_mcp.views.approvers import pinned_view
 
-    for key in pinned_view(door.engine).keys:
-        door.screen.line(f"  passkey {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")
-    if not continues(door.engine, approvers_here(door.engine.root)):
-        door.screen.line(
+    for key in pinned_view(invocation.engine).keys:
+        invocation.screen.line(f"  passkey {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")
+    if not continues(invocation.engine, approvers_here(invocation.engine.root)):
+        invocation.screen.line(
             "  ! It does not continue from keys that you trust here; it depends on its first key alone.", "yellow"
         )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.signals import stop_requested
 from wfe_mcp.core.errors import Refused
 
@@ -22,7 +22,7 @@ Idle = Annotated[
 ]
 
 
-def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle = "") -> None:
+def ui(invocation: Invocation, port: Port = None, no_browser: NoBrowser = False, idle: Idle = "") -> None:
     """Serve the decision page on this machine until Ctrl-C.
 
     You approve or reject there with your PIN. One page serves all projects of the database.
@@ -36,32 +36,32 @@ def ui(door: Door, port: Port = None, no_browser: NoBrowser = False, idle: Idle 
     # Not the engine of the invocation: that one acts for a terminal.
     from wfe_mcp.engine.factory import create_engine
 
-    engine = create_engine(door.engine.project, clock=door.engine.clock)
+    engine = create_engine(invocation.engine.project, clock=invocation.engine.clock)
     try:
         gc.enable()  # main() turned it off; this process may now run for days
         with served(engine, port) as page:
             if isinstance(page, int):
-                _tell(door, address(page), "is already running")
-                browse(door, address(page), no_browser)
+                _tell(invocation, address(page), "is already running")
+                browse(invocation, address(page), no_browser)
                 return
             with stop_requested() as told:
-                _tell(door, page.url, "is running; Ctrl-C stops it")
-                browse(door, page.url, no_browser)
+                _tell(invocation, page.url, "is running; Ctrl-C stops it")
+                browse(invocation, page.url, no_browser)
                 page.run_until(lambda: bool(told), idle_s)
     finally:
         engine.close()
 
 
-def _tell(door: Door, url: str, what: str) -> None:
+def _tell(invocation: Invocation, url: str, what: str) -> None:
     from wfe_mcp.views.envelope import Envelope
 
-    door.tell(Envelope(True, summary=f"{url} {what}.", data={"url": url}))
-    door.screen.flush()
+    invocation.render(Envelope(True, summary=f"{url} {what}.", data={"url": url}))
+    invocation.screen.flush()
 
 
-def browse(door: Door, url: str, no_browser: bool) -> None:
+def browse(invocation: Invocation, url: str, no_browser: bool) -> None:
     """Open a browser where this is a terminal."""
-    if no_browser or door.screen.as_json or not sys.stdout.isatty():
+    if no_browser or invocation.screen.as_json or not sys.stdout.isatty():
         return
     import webbrowser
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ Base = Annotated[
 
 
 def verify(
-    door: Door,
+    invocation: Invocation,
     run: Run = "",
     anchors: Anchors = "",
     approvals: Approvals = False,
@@ -63,11 +63,11 @@ def verify(
     if approvals:
         from wfe_mcp.cli.commands.verify_approvals import verify_approvals
 
-        verify_approvals(door, run, require or [], base)
+        verify_approvals(invocation, run, require or [], base)
         return
     if require or base:
         raise Refused("bad_argument", "--require and --base need --approvals.", "Add --approvals.")
-    found = verified(door.engine, run, anchors)
+    found = verified(invocation.engine, run, anchors)
     problems = [_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
@@ -85,8 +85,8 @@ def verify(
         "anchors": _anchors(found),
         "pin": pins,
         "keys": keys,
-        "own_configuration": _own(door),
-        "templates": _templates(door, found),
+        "own_configuration": _own(invocation),
+        "templates": _templates(invocation, found),
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
     data |= {"pruned": found.pruned} if found.pruned else {}
@@ -94,7 +94,7 @@ def verify(
     envelope = Envelope(
         not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
     )
-    door.tell(envelope, lambda screen: _show(screen, told, data))
+    invocation.render(envelope, lambda screen: _show(screen, told, data))
 
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
@@ -110,20 +110,20 @@ def _restore(one: "SetBack") -> dict[str, Any]:
             "lost_runs": one.lost_runs, "runs": lost}  # fmt: skip
 
 
-def _own(door: Door) -> dict[str, Any]:
+def _own(invocation: Invocation) -> dict[str, Any]:
     """Whether the user's own configuration has changed since they reviewed it; reported, but not a fault."""
     from wfe_mcp.engine.templates.config_drift import own_configuration
 
-    own = own_configuration(door.engine)
+    own = own_configuration(invocation.engine)
     at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
     return {"file": str(own.file), "looked_at": at, "changed": own.changed}
 
 
-def _templates(door: Door, found: "Verified") -> list[dict[str, Any]]:
+def _templates(invocation: Invocation, found: "Verified") -> list[dict[str, Any]]:
     """When templates of this project were enabled or disabled, and by whom."""
     from wfe_mcp.engine.templates.config_drift import template_changes
 
-    changes = template_changes(door.engine, found.settings)
+    changes = template_changes(invocation.engine, found.settings)
     return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 

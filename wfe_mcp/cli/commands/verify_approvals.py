@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["verify_approvals"]
 
 
-def verify_approvals(door: Door, run: str, require: list[str], base: str) -> None:
+def verify_approvals(invocation: Invocation, run: str, require: list[str], base: str) -> None:
     """Report which approvals are proven; exit code 1 names each that is not."""
     from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
     from wfe_mcp.views.envelope import Envelope
 
-    found = verified(door.project.root, run, require, base)
+    found = verified(invocation.project.root, run, require, base)
     problems: list[dict[str, Any]] = [
         {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
         for one in found.findings
@@ -36,7 +36,9 @@ def verify_approvals(door: Door, run: str, require: list[str], base: str) -> Non
         "problems": problems,
     }
     data |= {"notes": list(found.notes)} if found.notes else {}
-    door.tell(Envelope(not problems, summary=told, error=error, data=data), lambda screen: _show(screen, told, data))
+    invocation.render(
+        Envelope(not problems, summary=told, error=error, data=data), lambda screen: _show(screen, told, data)
+    )
 
 
 def _view(one: "Proven") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 
 if TYPE_CHECKING:
@@ -16,28 +16,30 @@ __all__ = ["follow", "watch"]
 _LOOKS = 10
 
 
-def watch(door: Door, run: Run) -> None:
+def watch(invocation: Invocation, run: Run) -> None:
     """Follow a run until it ends or needs you.
 
     Its gates, steps and models run in this process too. Ctrl-C stops watching; unfinished gates return to the queue.
     """
     from wfe_mcp.views import tool_answers as answers
 
-    run = door.at(run)
-    follow(door, run, shows_all=False)
-    answer = answers.status(door.engine, door.by, run, "brief" if door.screen.as_json else "full")
+    run = invocation.at(run)
+    follow(invocation, run, shows_all=False)
+    answer = answers.status(invocation.engine, invocation.by, run, "brief" if invocation.screen.as_json else "full")
 
     def show(screen: "Screen") -> None:
-        from wfe_mcp.cli.terminal.render import tell_status
+        from wfe_mcp.cli.terminal.render import render_status
 
-        record = door.record(run)
+        record = invocation.record(run)
         assert record is not None, "it has just been followed"
-        tell_status(screen, answer, record, door.engine.clock())
+        render_status(screen, answer, record, invocation.engine.clock())
 
-    door.tell(answer, show)
+    invocation.render(answer, show)
 
 
-def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False) -> "Overview":
+def follow(
+    invocation: Invocation, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False
+) -> "Overview":
     """Work on the run and show what happens, until it ends, needs the user, or ``is_told`` to stop.
 
     ``shows_all``: from the run's first event on, else only what is new.
@@ -47,56 +49,56 @@ def follow(door: Door, run: str, *, shows_all: bool, is_told: Callable[[], bool]
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views.feed import Feed
 
-    engine, by_hand = door.engine, list[str]()
+    engine, by_hand = invocation.engine, list[str]()
     began = engine.clock()
-    with at_work(door) as wait:
+    with at_work(invocation) as wait:
         tend_open_runs(engine)
         found = answering.standing_of(engine, run)
         record = found.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
-        while not is_told() and not _needs_the_user(door, found):
-            _ask_by_hand(door, found, by_hand)
-            with door.screen.busy(f"{record.title}: {found.loaded.state.status}"):
-                _until_changed(door, wait, is_told)
-            _show(door, feed.news())
+        while not is_told() and not _needs_the_user(invocation, found):
+            _ask_by_hand(invocation, found, by_hand)
+            with invocation.screen.busy(f"{record.title}: {found.loaded.state.status}"):
+                _until_changed(invocation, wait, is_told)
+            _show(invocation, feed.news())
             found = answering.standing_of(engine, run)
-    _show(door, feed.news())
+    _show(invocation, feed.news())
     return found
 
 
-def _until_changed(door: Door, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
+def _until_changed(invocation: Invocation, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
     """Wait for a write to the database, at most ten periods: a server may have ended."""
-    seen = door.engine.store.data_version()
+    seen = invocation.engine.store.data_version()
     for _ in range(_LOOKS):
-        if wait() or is_told() or door.engine.store.data_version() != seen:
+        if wait() or is_told() or invocation.engine.store.data_version() != seen:
             return
 
 
-def _needs_the_user(door: Door, found: "Overview") -> bool:
+def _needs_the_user(invocation: Invocation, found: "Overview") -> bool:
     """True when nothing more happens by itself: the run is over, the user decides, or no agent is connected.
 
     A person who answers for a model is waited for: this process looks for the answer.
     """
     if found.goes_on or found.by_hand:
         return False
-    return found.waiting_on != "agent" or not _agent_works(door, found)
+    return found.waiting_on != "agent" or not _agent_works(invocation, found)
 
 
-def _ask_by_hand(door: Door, found: "Overview", asked: list[str]) -> None:
+def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) -> None:
     """Report once, on standard error, where the prompt for a manual answer is."""
     from wfe_mcp.views.blockers import manual_prompt
 
     for text in (manual_prompt(found, path) for path in found.by_hand):
         if text not in asked:
             asked.append(text)
-            door.screen.talk(text)
+            invocation.screen.talk(text)
 
 
-def _agent_works(door: Door, found: "Overview") -> bool:
+def _agent_works(invocation: Invocation, found: "Overview") -> bool:
     """True while a live holder has a phase of the run, or a live server of this project could claim one."""
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
-    engine = door.engine
+    engine = invocation.engine
     held = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
     if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in held):
         return True
@@ -108,8 +110,8 @@ def _agent_works(door: Door, found: "Overview") -> bool:
     )
 
 
-def _show(door: Door, news: "list[Happening]") -> None:
-    if door.screen.as_json or not news:
+def _show(invocation: Invocation, news: "list[Happening]") -> None:
+    if invocation.screen.as_json or not news:
         return
     from wfe_mcp.cli.commands.log import event_line
     from wfe_mcp.cli.terminal.text import shortened
@@ -117,8 +119,8 @@ def _show(door: Door, news: "list[Happening]") -> None:
 
     for one in news:
         if one.event is not None:
-            door.screen.line(event_line(one.event))
+            invocation.screen.line(event_line(one.event))
         else:
             phase = f"{one.phase}  " if one.phase else ""
-            door.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.told, 200)}", "dim")
-    door.screen.flush()
+            invocation.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.told, 200)}", "dim")
+    invocation.screen.flush()

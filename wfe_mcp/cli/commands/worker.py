@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
 __all__ = ["worker"]
@@ -15,7 +15,7 @@ Queues = Annotated[
 Everywhere = Annotated[bool, typer.Option("--all", help="Jobs of all projects of the database, not only this one.")]
 
 
-def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> None:
+def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere = False) -> None:
     """Run background jobs until Ctrl-C: gates, steps, models, timers.
 
     Runs continue without a client's server then. Unfinished jobs return to the queue when it stops.
@@ -31,15 +31,15 @@ def worker(door: Door, queues: Queues = "", everywhere: Everywhere = False) -> N
     # Not the engine of the invocation: that one acts for a terminal, which holds phases after its process has ended.
     from wfe_mcp.engine.factory import create_engine
 
-    engine = create_engine(door.engine.project, clock=door.engine.clock)
+    engine = create_engine(invocation.engine.project, clock=invocation.engine.clock)
     try:
         queue_names(engine, kinds)
         gc.enable()  # main() turned it off; this process may now run for days
         whose = "all projects" if everywhere else str(engine.root)
         with stop_requested() as told:
-            door.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
+            invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
             handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(told))
     finally:
         engine.close()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
-    door.tell(Envelope(True, summary=summary, data={"handed_back": handed_back}))
+    invocation.render(Envelope(True, summary=summary, data={"handed_back": handed_back}))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.invocation import Door
+    from wfe_mcp.cli.terminal.invocation import Invocation
     from wfe_mcp.core.commands import Command
     from wfe_mcp.core.model import By
 
-__all__ = ["who"]
+__all__ = ["authorize"]
 
 
-def who(door: Door, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
+def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
     """The caller of ``probe``, a command by ``door.by``: without a proof where any caller may give it, else the user.
 
     A given PIN is always checked. The engine refuses what is illegal for every caller.
@@ -20,7 +20,7 @@ def who(door: Door, run: str, probe: Command, pin_fd: int | None, what: str) -> 
     from wfe_mcp.core.moves import refusal
     from wfe_mcp.views.envelopes import standing_of
 
-    refused = refusal(standing_of(door.engine, run).loaded.state, probe)
+    refused = refusal(standing_of(invocation.engine, run).loaded.state, probe)
     if pin_fd is None and (refused is None or refused.code != "needs_human"):
-        return door.by
-    return door.person(pin_fd, what)
+        return invocation.by
+    return invocation.person(pin_fd, what)

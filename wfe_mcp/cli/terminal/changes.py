@@ -9,12 +9,12 @@ from wfe_mcp.cli.terminal.text import shortened
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["tell_changes"]
+__all__ = ["render_changes"]
 
 _SIGNS = (("-", "old", "red"), ("+", "new", "green"))
 
 
-def tell_changes(
+def render_changes(
     screen: "Screen", changes: Sequence[dict[str, Any]], chars: int | None = None, before: str = ""
 ) -> None:
     """Each change in a line, the diff of a text below it. ``chars``: the most of each value that is shown."""

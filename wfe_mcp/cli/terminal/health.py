@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["HealthFinding", "care_of"]
+__all__ = ["HealthFinding", "health_findings"]
 
 QUICKLY_READ_BYTES = 200_000_000
 """A larger database is read completely with ``--deep`` only."""
@@ -41,7 +41,7 @@ class HealthFinding:
     message: str
 
 
-def care_of(engine: Engine, *, deep: bool = False) -> Iterator[HealthFinding]:
+def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFinding]:
     """Findings on the database, its size and backups, then runs, jobs and files."""
     yield from _content(engine, deep=deep)
     yield from _room(engine, deep=deep)

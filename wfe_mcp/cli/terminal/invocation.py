@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.system.location import Project
 
-__all__ = ["Door", "World", "command"]
+__all__ = ["Invocation", "World", "command"]
 
 DONE, REFUSED = 0, 1
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class World:
     project: str = ""
 
 
-class Door:
+class Invocation:
     """One call of a command."""
 
     def __init__(self, world: World) -> None:
@@ -125,7 +125,7 @@ class Door:
         with self.engine.store.read() as tx:
             return tx.find_run(self.engine.project_id, run)
 
-    def tell(self, envelope: Envelope, show: Callable[[Screen], None] | None = None) -> None:
+    def render(self, envelope: Envelope, show: Callable[[Screen], None] | None = None) -> None:
         """Give the answer. ``show`` writes it for people in place of the usual form."""
         self.exit_code = DONE if envelope.ok else REFUSED
         if self.screen.as_json:
@@ -133,9 +133,9 @@ class Door:
         elif show is not None:
             show(self.screen)
         else:
-            from wfe_mcp.cli.terminal.render import tell
+            from wfe_mcp.cli.terminal.render import render
 
-            tell(self.screen, envelope, self.record(envelope.run), self.engine.clock())
+            render(self.screen, envelope, self.record(envelope.run), self.engine.clock())
 
     def refuse(self, refused: Refused) -> None:
         """Refuse: what happened, why, and what to do next, on standard error."""
@@ -172,7 +172,7 @@ class Door:
             self._engine.close()
 
 
-def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., int]:
+def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[..., int]:
     """``function`` as a typer command: with ``--json`` and ``--project``, without its context. Returns the exit code."""
     wanted = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -184,23 +184,23 @@ def command(function: Callable[Concatenate[Door, ...], None]) -> Callable[..., i
 
     def run(context: typer.Context, as_json: bool, project: str, **given: Any) -> int:
         world: World = context.obj
-        door = Door(World(world.clock, world.as_json or as_json, project or world.project))
+        invocation = Invocation(World(world.clock, world.as_json or as_json, project or world.project))
         try:
             refuse_unkept({name: value for name, value in given.items() if name not in _READ_AS_JSON})
-            function(door, **given)
+            function(invocation, **given)
         except Refused as refused:
-            door.refuse(refused)
+            invocation.refuse(refused)
         except (BrokenPipeError, typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
             log.exception("%s failed", context.command_path)
             said = without_hidden(f"{type(error).__name__}: {error}")
-            door.refuse(
+            invocation.refuse(
                 Refused("internal", said, "This is a bug in wfe-mcp; please report it with the traceback above.")
             )
         finally:
-            door.close()
-        return door.exit_code
+            invocation.close()
+        return invocation.exit_code
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     parameters = [each.replace(kind=keyword) for each in wanted] + shared

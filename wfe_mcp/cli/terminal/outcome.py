@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.invocation import Door
+    from wfe_mcp.cli.terminal.invocation import Invocation
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.envelope import Envelope
 
@@ -31,11 +31,11 @@ def run_outcome(engine: Engine, run: str, phase: str | None, what: str, data: di
     return replace(envelope, phase=phase, state=str(attempt.status), summary=summary, data=more)
 
 
-def controlled(door: Door, answer: Envelope, what: str) -> Envelope:
+def controlled(invocation: Invocation, answer: Envelope, what: str) -> Envelope:
     """The answer of a control command, with ``what`` and the run as its summary."""
     from dataclasses import replace
 
-    record = door.record(answer.run)
+    record = invocation.record(answer.run)
     return (
         replace(answer, summary=f'{what} {answer.run} "{record.title}".')
         if record is not None and answer.ok

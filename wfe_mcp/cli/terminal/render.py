@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from wfe_mcp.views.envelope import Envelope
 
 __all__ = [
-    "headline", "next_lines", "origin_lines", "refusal_lines", "run_is", "runs_table", "tell", "tell_status", "unusual", "verdict_row",
+    "headline",
+    "next_lines",
+    "origin_lines",
+    "refusal_lines",
+    "render",
+    "render_status",
+    "run_is",
+    "runs_table",
+    "unusual",
+    "verdict_row",
 ]  # fmt: skip
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
@@ -35,7 +44,7 @@ _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name
 _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 
 
-def tell(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
+def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
     """Show any answer: its result, the run it is about, and what comes next."""
     if answer.error is not None:
         blockers = [f"  ! {text}" for text in answer.data.get("blockers", [])]
@@ -56,7 +65,7 @@ def tell(screen: Screen, answer: Envelope, record: RunRecord | None, now: dateti
     screen.next(*next_lines(answer))
 
 
-def tell_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
+def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: datetime) -> None:
     """Show where a run is: who acts next, its phases, and what you can do."""
     screen.line(f"{record.id} {_quoted(record.title)}: {headline(answer, record, now)}", "bold")
     unusual(screen, answer)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.invocation import Door
+from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.units import plural
 
@@ -15,7 +15,7 @@ __all__ = ["show_files"]
 _LINK, _REPOSITORY = "120000", "160000"
 
 
-def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
+def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) -> None:
     """List the files of the last checkpoint at or before event ``at``, print one, or write them into the folder ``to``.
 
     Refuses ``unavailable`` (none were kept, or they were removed), ``bad_argument``, ``conflict`` (the folder is not empty).
@@ -25,7 +25,7 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.git import checkpoints
 
-    engine, run = door.engine, door.at(run)
+    engine, run = invocation.engine, invocation.at(run)
     with engine.store.read() as tx:
         record = engine.load(tx, run).record
         taken = checkpoint_before(tx, record.id, event_named(tx, record, at or str(record.last_seq)))
@@ -43,7 +43,7 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
                       + f"All of them: wfe-mcp show {run} --at {taken.seq} --files")  # fmt: skip
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")
-        door.tell(Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
+        invocation.render(Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
                   lambda screen: screen.line(text.removesuffix("\n")))  # fmt: skip
         return
     if to:
@@ -60,7 +60,7 @@ def show_files(door: Door, run: str, at: str, file: str, to: str) -> None:
         if left:
             screen.line(not_kept_words(left, count), "yellow")
 
-    door.tell(Envelope(True, run=run, summary=summary, data=told | {"files": list(there)}), tell)
+    invocation.render(Envelope(True, run=run, summary=summary, data=told | {"files": list(there)}), tell)
 
 
 def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list[str]:

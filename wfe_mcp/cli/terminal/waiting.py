@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from wfe_mcp.cli.terminal.invocation import Door
+    from wfe_mcp.cli.terminal.invocation import Invocation
 
 __all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
 
@@ -22,7 +22,7 @@ POLL_S = 0.2
 
 
 @contextlib.contextmanager
-def at_work(door: Door) -> Generator[Callable[[], bool]]:
+def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
     """Run a worker in this process during the block. Yields a function that waits for a change of a run, or one period.
 
     It returns whether this process itself has changed one.
@@ -40,32 +40,35 @@ def at_work(door: Door) -> Generator[Callable[[], bool]]:
         return heard
 
     gc.enable()  # main() switched it off; from here on this process may live for hours
-    door.engine.listeners.append(heard)
-    worker = start_worker(door.engine)
+    invocation.engine.listeners.append(heard)
+    worker = start_worker(invocation.engine)
     try:
         yield wait
     finally:
         worker.stop()
-        door.engine.listeners.remove(heard)
+        invocation.engine.listeners.remove(heard)
 
 
-def wait_for_gates(door: Door, run: str, phase: str, attempt: int) -> None:
+def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -> None:
     """Return once the gates of ``attempt`` have ended, or wait for the user. They run here unless a server runs them."""
     from wfe_mcp.views.waiting import gates_are_done
 
-    if gates_are_done(door.engine, run, phase, attempt):
+    if gates_are_done(invocation.engine, run, phase, attempt):
         return
-    with at_work(door) as wait, door.screen.busy(f"Gates of {phase} are running; Ctrl-C returns them to the queue"):
-        while not gates_are_done(door.engine, run, phase, attempt):
+    with (
+        at_work(invocation) as wait,
+        invocation.screen.busy(f"Gates of {phase} are running; Ctrl-C returns them to the queue"),
+    ):
+        while not gates_are_done(invocation.engine, run, phase, attempt):
             wait()
 
 
-def wait_for_opinions(door: Door, job: str) -> None:
+def wait_for_opinions(invocation: Invocation, job: str) -> None:
     """Return once every reviewer has answered or failed."""
     from wfe_mcp.views.opinions import is_done
 
-    if is_done(door.engine, job):
+    if is_done(invocation.engine, job):
         return
-    with at_work(door) as wait, door.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
-        while not is_done(door.engine, job):
+    with at_work(invocation) as wait, invocation.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
+        while not is_done(invocation.engine, job):
             wait()
