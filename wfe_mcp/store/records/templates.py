@@ -10,7 +10,7 @@ __all__ = ["NewTemplate", "TemplateMark", "TemplateRecord"]
 
 
 class TemplateMark(StrEnum):
-    """A user's mark on a template: favourite, disabled for now, archived."""
+    """A user's mark on a template: the default, disabled, or archived."""
 
     DEFAULT = "default"
     DISABLED = "disabled"
