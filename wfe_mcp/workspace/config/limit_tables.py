@@ -15,7 +15,7 @@ from wfe_mcp.workspace.git.snapshot_limits import Limits
 __all__ = ["BudgetSettings", "CheckpointSettings", "LimitedQueue", "OutageSettings", "QueueSettings", "size_bytes"]
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
-"""The queues that may be limited. Timers are not: they keep the times of runs."""
+"""The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
 
 
 def _amount(amount: float) -> float:
