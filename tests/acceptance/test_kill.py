@@ -1,4 +1,4 @@
-"""What survives kill -9?
+"""Recovery after kill -9.
 
 Nothing acknowledged is lost, no state is half written, the next server goes on, and a check that was running runs again.
 """

@@ -1,4 +1,4 @@
-"""What passes at other tools: does it pass here?
+"""Attacks that succeed against other tools fail here.
 
 Each of these was played on a workflow tool that people use, and got its way there; ``source`` names the tool.
 """

@@ -1,4 +1,4 @@
-"""Does every key of configuration change what happens? (B-08)
+"""Every configuration key has an effect. (B-08)
 
 Each key has a row: what is looked at, and two configurations that differ in that key alone; what is seen must differ.
 A key that needs a scene of its own names the test that has it. Keys whose description says that nothing uses them yet are named, never passed over.
