@@ -1,4 +1,4 @@
-"""The shipped templates go on to their end from wherever a run of them is forked.
+"""Forks of shipped templates complete, from every event of a run.
 
 These two have no gate that compares files with those of an earlier moment: a fork leaves the files as they are.
 """

@@ -3,8 +3,8 @@
     Prüf src/app.py: parse_config  →  pruf src app py parse config
 
 Rules:
-1. A word is a run of letters and digits. Case and accents do not count; ``ß`` is ``ss``. So names and paths are phrases, found by
-   their parts too.
+1. A word is a run of letters and digits. Case and accents do not count; ``ß`` is ``ss``. So names and paths are phrases,
+   found by their parts too.
 2. A Chinese, Japanese or Korean character is a word of its own: no spaces separate words.
 3. Indexed text and queries go through the same ``folded``: SQLite's tokenizer only splits.
 """

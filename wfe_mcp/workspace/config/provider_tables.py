@@ -161,7 +161,7 @@ class ProviderSettings(_Table):
 class FrozenProvider(BaseModel):
     """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
 
-    ``from_project``: the project's configuration had a say, so that the trust in it must last.
+    ``from_project``: project configuration contributed to it, so the run needs its trust to last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
