@@ -3,7 +3,7 @@
 events   numbered without a gap, each hash right, each naming the hash before it
 tail     the run row names the last event
 anchors  each event named by an anchor outside the database exists, with its hash
-states   run row and attempt rows are what a replay of the events gives
+states   run row and attempt rows equal a replay of the events
 content  documents, context bundles and artifact revisions match their sha256, and the one that the log names
 records  evidence, requests, decisions, … match their seals in the log (``integrity/record_seals.py``)
 origin   a fork starts with the state of its parent run at that event, where that run exists

@@ -13,7 +13,7 @@ __all__ = ["DecisionRecord", "NewRequest", "RequestRecord", "RequestStatus"]
 
 
 class RequestStatus(StrEnum):
-    """Status of an approval request. ``void``: the revision it asked about is no longer the open one."""
+    """Status of an approval request. ``void``: its revision is no longer the open one."""
 
     OPEN = "open"
     APPROVED = "approved"

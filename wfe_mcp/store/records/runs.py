@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to create. ``definition_sha256`` names a kept document; ``frozen`` holds checks, roles, servers, context.
+    """A run to create. ``definition_sha256`` names a stored document; ``frozen`` holds checks, roles, servers, context.
 
     ``triggered_by``: the cause of its start, such as a push; ``external_id``: its name there. Both may be empty.
     """

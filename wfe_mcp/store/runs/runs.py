@@ -89,7 +89,7 @@ class RunRepository(EventRepository, SealedRepository):
     """Runs and their attempts."""
 
     def create_run(self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime) -> RunRecord:
-        """Write a run that ``events`` brought to ``state``. Its definition must be kept already (``keep_document``)."""
+        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``keep_document``)."""
         spec, inputs, frozen = self._keep_texts(
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )

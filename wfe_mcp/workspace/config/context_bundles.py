@@ -55,7 +55,7 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
 class ContextSettings(BaseModel):
-    """One ``[context.<name>]`` table: a bundle of files and rules that templates hand to who works."""
+    """One ``[context.<name>]`` table: a bundle of files and rules that templates give to a worker."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -67,7 +67,7 @@ class _Table(BaseModel):
 
 
 class ProviderSettings(_Table):
-    """One ``[providers.<name>]`` table: who answers, where, and where its key is."""
+    """One ``[providers.<name>]`` table: a provider's kind, its address, and where its key is."""
 
     kind: Kind | None = Field(
         default=None,
