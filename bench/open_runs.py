@@ -101,9 +101,7 @@ def prepare(place: Scene) -> None:
         with place.server() as server:  # its end leaves its claims behind
             server.hello()
             _leave(server, left_at)
-    with closing(
-        sqlite3.connect(place.database)
-    ) as connection:  # runs of the first template belong to other measurements
+    with closing(sqlite3.connect(place.database)) as connection:  # the first template's runs are other measurements
         connection.execute("UPDATE job SET run_at = '2099-01-01 00:00:00.000000' WHERE kind = 'timer'")
         connection.commit()
 

@@ -115,9 +115,7 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
     def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         self._run(_NEW, rows)
         for row in rows:
-            is_said = (
-                row["type"] != "RunStarted"
-            )  # its text is the template's; the run's own text is its title and inputs
+            is_said = row["type"] != "RunStarted"  # the template's text; a run's own is its title and inputs
             said = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_said else ()
             self._note(row["run_id"], said, events=1)
 
