@@ -1,6 +1,6 @@
-"""Prints every figure of design §12 beside its budget.
+"""Prints every figure of design §12 with its budget.
 
-python -m bench            all of it, about two minutes
+python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hops find loops memory tokens fleet jobs models fuzz checkpoints git   some of it
 """
@@ -41,7 +41,7 @@ __all__ = ["main"]
 
 
 def main(argv: list[str]) -> int:
-    """Exit code 0 always: a figure is for people to judge, this machine may be busy."""
+    """Exit code 0 always: people judge the figures, because the machine may be busy."""
     quick = "--quick" in argv
     wanted = [word for word in argv if not word.startswith("-")]
     runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
-    # As an installed tool has it; a checkout whose Python may write no bytecode starts twice as slowly.
+    # Like an installed tool; a checkout without bytecode takes twice as long to start.
     compileall.compile_dir(Path(__file__).resolve().parent.parent / "wfe_mcp", quiet=1)
     kept = True
     for name, (title, measure) in parts.items():

@@ -1,7 +1,7 @@
-"""Measures calls that change a run, beside the least possible time.
+"""Measures calls that change a run, and the minimum possible time.
 
-The floor of the same run: a no-op tool of the bare SDK over the same pipes, plus the rows of a submit by raw sqlite3
-into the same file.
+The minimum, measured in the same run: a no-op tool of the bare SDK over the same pipes, plus the rows of a submission
+written with raw sqlite3 to the same file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def measure(scene: Scene, calls: int, artifacts: int) -> list[Figure]:
     with scene.server() as server:
         server.hello()
         for number in range(calls + 5):
-            if number == 5:  # the first calls load what the others find loaded
+            if number == 5:  # the first calls load modules that the others find loaded
                 for times in spent.values():
                     times.clear()
             _drive(server, number, spent)
@@ -110,7 +110,7 @@ def _noop_ms(scene: Scene, calls: int) -> float:
 
 
 def _raw_rows_ms(database: Path, calls: int) -> float:
-    """One transaction with the rows of a submit: run and attempt rewritten, three events, one revision."""
+    """One transaction with the rows of a submission: run and attempt rewritten, three events, one revision."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
     run = connection.execute("SELECT id FROM run ORDER BY created_at DESC LIMIT 1").fetchone()[0]

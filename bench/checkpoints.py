@@ -1,7 +1,7 @@
 """Measures a checkpoint and a rollback in a repository of 5,000 files.
 
-The floors are what git takes for the same question in the same run: `git status`, and `git stash create`, which saves the
-tracked files alone.
+For comparison, the time that git takes in the same run: `git status`, and `git stash create`, which saves only the tracked
+files.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _Value = TypeVar("_Value")
 
 
 def measure(scene: Scene, times: int) -> list[Figure]:
-    """Milliseconds, the middle of ``times`` rounds; the first checkpoint is the first of each round's new changes.
+    """Milliseconds, the median of ``times`` rounds; the first checkpoint is the first of each round's new changes.
 
-    Where nothing has changed, a server hashes nothing and asks git nothing; the first of a process hashes every file.
+    Without a change, a server hashes nothing and does not call git; the first of a process hashes every file.
     """
     from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, keep, take
     from wfe_mcp.workspace.git.restore import Restored, restore

@@ -1,4 +1,4 @@
-"""Formats a figure beside its budget."""
+"""Formats a figure with its budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Figure", "median", "percentile", "print_figures"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value, its unit, and the most it may be (None: no budget, told for comparison)."""
+    """A measured value, its unit, and its limit (None: no budget, shown for comparison)."""
 
     name: str
     value: float
@@ -19,7 +19,7 @@ class Figure:
 
 
 def median(values: list[float]) -> float:
-    """The middle value."""
+    """The median."""
     return percentile(values, 50)
 
 
@@ -30,7 +30,7 @@ def percentile(values: list[float], percent: float) -> float:
 
 
 def print_figures(title: str, figures: list[Figure]) -> bool:
-    """Print a block; True when every figure keeps its budget."""
+    """Print a block; True when every figure is within its budget."""
     print(f"\n{title}")
     for figure in figures:
         budget = "" if figure.budget is None else f"budget {figure.budget:g}"

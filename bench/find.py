@@ -1,7 +1,7 @@
 """Measures full-text search among very many artifacts, and the cost of its index.
 
-The artifacts are texts of words as frequent as in a language (Zipf), each with a path and a number of its own; they are
-written past the engine, as runs copied from a real one, and indexed by the store's own way for databases that have no index.
+The artifacts are texts of words with natural frequencies (Zipf), each with a unique path and number. They are written
+directly to the database, as copies of a real run, and indexed as in a database without an index.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _shapes(words: list[str], artifacts: int) -> dict[str, dict[str, object]]:
 
 
 def _fill(scene: Scene, artifacts: int) -> list[str]:
-    """``artifacts`` runs with a text each; the words by how common they are."""
+    """``artifacts`` runs with a text each; the words by frequency."""
     rng = random.Random(7)
     letters = "etaoinshrdlucmfwypvbgkjqxz"
     words = sorted(

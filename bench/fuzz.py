@@ -1,7 +1,7 @@
 """Measures the slowest of many hostile calls.
 
-The calls are those of tests/security/hostile.py: Hypothesis makes most, bombs by hand are among them. A call that waits for
-nobody (``wait_s`` is never a good one) is our own work from end to end.
+The calls are those of tests/security/hostile.py: most are from Hypothesis, some are written bombs. No call waits (``wait_s``
+is never valid), so the latency is entirely our own work.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["measure"]
 
 
 def measure(scene: Scene, calls: int) -> list[Figure]:
-    """The worst latency in each era, and how many answers were none (0, or something is wrong)."""
-    del scene  # a field of its own: a template with a gate of each kind
+    """The worst latency in each era, and the number of calls without an answer (must be 0)."""
+    del scene  # uses its own project: a template with a gate of each kind
     from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN
 
     return [figure for era in (HANDSHAKE, MODERN) for figure in _played(era, calls)]

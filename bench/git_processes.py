@@ -1,4 +1,4 @@
-"""Git processes per submission and per play, counted by a ``git`` on PATH that notes its arguments and runs the real one."""
+"""Git processes per submission and per play, counted by a ``git`` on PATH that logs its arguments and runs the real one."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _FILES = {"calc.py": "def add(a, b):\n    return a + b\n"} | {
 
 
 def measure(scene: Scene) -> list[Figure]:
-    """Both counts, beside their budgets."""
-    del scene  # each count has a repository of its own
+    """Both counts, with their budgets."""
+    del scene  # each count has its own repository
     one, whole = submission(), play()
     return [
         Figure("git processes of a submission in a 20-file repository", sum(one.values()), "", GIT_PER_SUBMISSION, _listed(one)),
@@ -80,7 +80,7 @@ def submission() -> Counter[str]:
 
 
 def play() -> Counter[str]:
-    """Git processes by command of a whole play: the server's, and those of the person who decides."""
+    """Git processes by command of a whole play: those of the server, and of the person who decides."""
     from wfe_mcp.testing.agent import Script, Work, drive
     from wfe_mcp.testing.playground import Playground
 
@@ -137,7 +137,7 @@ def _counted() -> Generator[tuple[Path, Any]]:
 
 
 def _command(line: str) -> str:
-    """The name of the git command, behind git's own options."""
+    """The name of the git command, after git's own options."""
     words = re.sub(r"--no-pager |-c \S+ |-C \S+ ", "", f"{line} ").split()
     return words[0] if words else "git"
 

@@ -1,4 +1,4 @@
-"""Functions of ours between the tool ``submit_artifact`` and the row it writes, and how often it loads its run."""
+"""Counts our functions between the tool ``submit_artifact`` and the row it writes, and its loads of the run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def measure(place: Scene) -> list[Figure]:
 
 
 def _traced(ask: Callable[[], Any], path: list[str]) -> Any:
-    """The answer of ``ask``; ``path`` grows by the functions beneath which the store was called."""
+    """The answer of ``ask``; ``path`` gets the functions on the stack when the store was called."""
 
     def note(frame: FrameType, what: str, _value: object) -> None:
         caller = frame.f_back

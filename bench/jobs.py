@@ -29,7 +29,7 @@ _QUEUE = "bench"
 
 
 def measure(scene: Scene, times: int) -> list[Figure]:
-    """Milliseconds from a cancel that another process writes to the end of a command (with a grandchild) and of a call."""
+    """Milliseconds from a cancellation by another process to the end of a command (with a grandchild) and of a call."""
     store = Store.open(scene.environment["WFE_DATABASE_URL"], clock=_now)
     handlers = {"command": _command, "call": _call}
     worker = Worker(lambda: store, this_process(), handlers, _now, (_QUEUE,), poll_s=0.05)
@@ -68,14 +68,14 @@ def _call(context: JobContext) -> Outcome:
 
 
 def _cancelled(store: Store, worker: Worker, kind: str) -> tuple[float, int | None]:
-    """Milliseconds until it was over, and the child that it had."""
+    """Milliseconds until it ended, and its child process."""
     with store.tx() as tx:
         job = tx.enqueue(NewJob(kind, _QUEUE, {}))
     worker.wake()
     _until(lambda: _is_up(_job(store, job), kind))
     pid = _job(store, job).child_pid
     began = time.perf_counter()
-    with store.tx() as tx:  # and no wake: this is what another process does
+    with store.tx() as tx:  # without a wake-up, like a write by another process
         tx.request_cancel(job)
     _until(lambda: _job(store, job).status is JobStatus.CANCELLED)
     return (time.perf_counter() - began) * 1000, pid

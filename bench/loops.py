@@ -1,6 +1,6 @@
-"""Measures whether the last item of a long loop costs as much as the first.
+"""Compares the cost of the first and last items of a long loop.
 
-A loop over 1,000 items, worked one after the other by a client: start_phase and submit_artifact for each.
+A loop over 1,000 items, completed one after the other by a client: start_phase and submit_artifact for each.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TEMPLATE: dict[str, Any] = {
 
 
 def measure(scene: Scene, items: int) -> list[Figure]:
-    """What an item costs (ms, its four calls) at the beginning and at the end; what the phase after the loop costs."""
+    """The cost of an item (ms, its four calls) at the beginning and at the end, and of the phase after the loop."""
     scene.add_template(TEMPLATE)
     part = min(100, items // 3)
     with scene.server() as server:

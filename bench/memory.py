@@ -20,7 +20,7 @@ def measure(scene: Scene) -> list[Figure]:
 
     with scene.server() as server:
         server.hello()
-        server.call("status", run="none")  # refused; a status of nothing would not have opened the database
+        server.call("status", run="none")  # refused; a status without a run would not open the database
         idle = _rss_mb(server.pid)
         drive_quick_fix(scene, server)
         driven = _rss_mb(server.pid)

@@ -1,4 +1,4 @@
-"""Measures the overhead of a model call, and how soon a cancelled one ends."""
+"""Measures the overhead of a model call, and the time until a cancelled one ends."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _worked(server: Server, engine: Engine) -> float:
 def _cancelled(
     server: Server, engine: Engine, driver: str, is_at_work: Callable[[], bool], pid_file: Path | None = None
 ) -> tuple[float, int | None]:
-    """Milliseconds until the job is over and its call ended, and what the agent had started."""
+    """Milliseconds until the job and its call have ended, and the processes that the agent started."""
     if pid_file is not None:
         pid_file.unlink(missing_ok=True)
     run = _start(server, driver)

@@ -1,7 +1,7 @@
-"""Cost of a call beside 100 and beside 10,000 open runs: CPU of the server, SQL steps of none but its own run.
+"""Measures the server's CPU time per call with 100 and with 10,000 open runs.
 
-A git project of 20 files; phases with the ``files`` and ``command`` gates of the shipped templates. The open runs stand
-as sessions leave them: just started, claimed by a process that is gone, between two phases, waiting for a person.
+A git project of 20 files; phases with the ``files`` and ``command`` gates of the shipped templates. The open runs are as
+sessions leave them: just started, claimed by a dead process, between two phases, waiting for a person.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SUBMITS: dict[str, object] = {"artifact": _REPORT}
 _FILES_GATE = {"kind": "files", "unchanged": ["tests/**", "**/tests/**", "**/conftest.py", "**/test_*.py"]}
 _COMMAND_GATE = {"kind": "command", "check": "test", "expect": {"exit_code": 0}}
 _LEFT_AT = ("started", "planning", "planned", "fixing", "asked")
-"""How far the open runs have come, in equal parts."""
+"""The states of the open runs, in equal parts."""
 _TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "job")
 _RATIO = 1.3
 
@@ -58,7 +58,7 @@ def _template(name: str, *more_gates: dict[str, str]) -> dict[str, Any]:
 
 @dataclass
 class _Costs:
-    """CPU milliseconds of the server per call, and milliseconds until a call was answered, by the name of the call."""
+    """CPU milliseconds of the server per call, and milliseconds until the answer, by the name of the call."""
 
     cpu_ms: dict[str, float] = field(default_factory=dict[str, float])
     answer_ms: dict[str, float] = field(default_factory=dict[str, float])
@@ -87,7 +87,7 @@ def measure(place: Scene, calls: int, few: int, many: int) -> list[Figure]:
 
 
 def prepare(place: Scene) -> None:
-    """Twenty files under git, a trusted check, both templates, and a run left at each point."""
+    """Twenty files under git, a trusted check, both templates, and a run left in each state."""
     for number in range(20):
         file = place.root / ("tests/test" if number < 5 else "src/part") / f"f{number}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -98,10 +98,10 @@ def prepare(place: Scene) -> None:
     place.git("add", "src", "tests")
     place.git("commit", "-q", "-m", "first")
     for left_at in _LEFT_AT:
-        with place.server() as server:  # its end leaves what it has claimed
+        with place.server() as server:  # its end leaves its claims behind
             server.hello()
             _leave(server, left_at)
-    with closing(sqlite3.connect(place.database)) as connection:  # runs of the first template were other measurements
+    with closing(sqlite3.connect(place.database)) as connection:  # the first template's runs are other measurements
         connection.execute("UPDATE job SET run_at = '2099-01-01 00:00:00.000000' WHERE kind = 'timer'")
         connection.commit()
 
@@ -118,7 +118,7 @@ def _leave(server: Server, left_at: str) -> None:
 
 
 def open_runs(database: Path, count: int) -> None:
-    """Copy the runs that were left open, with all rows that are theirs, until there are ``count``."""
+    """Copy the open runs, with all their rows, until there are ``count``."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("BEGIN IMMEDIATE")
@@ -136,7 +136,7 @@ def _copy(connection: sqlite3.Connection, table: str, source: str, count: int) -
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     names = [name for name in names if not (table == "revision" and name == "id")]
     own = {name: f"t.{name} || '-' || n.i" for name in ("id", "dedupe_key")} | {key: f"'{source}-' || n.i"}
-    if table == "run":  # copies of different runs alternate in the order of lists
+    if table == "run":  # copies of different runs alternate in lists
         own |= {"created_at": "printf('2026-02-01 %02d:%02d:%02d.000000', n.i / 3600, n.i / 60 % 60, n.i % 60)"}
     chosen = ", ".join(own.get(name, f't."{name}"') for name in names)
     quoted = ", ".join(f'"{name}"' for name in names)
@@ -227,13 +227,13 @@ def _spend_cli(found: _Costs, place: Scene, name: str, *words: str) -> None:
 
 
 def _cpu_ms(server: Server) -> float:
-    """What the server's own threads have used; the processes it started are not in it."""
+    """CPU time of the server's own threads, without its child processes."""
     times = psutil.Process(server.pid).cpu_times()
     return (times.user + times.system) * 1000
 
 
 def _until_idle(server: Server, patience_s: float = 300) -> None:
-    """Wait until the server has used nearly nothing for two seconds."""
+    """Wait until the server has used almost no CPU for two seconds."""
     end = time.monotonic() + patience_s
     before = _cpu_ms(server)
     while time.monotonic() < end:

@@ -63,7 +63,7 @@ class Scene:
         self._trust()
 
     def git(self, *words: str) -> None:
-        """Run git in the project, as a committer of its own."""
+        """Run git in the project, with a fixed committer."""
         who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
         subprocess.run(["git", *who, *words], cwd=self.root, check=True, capture_output=True, env=self.environment)
 
@@ -88,7 +88,7 @@ class Scene:
 
 
 class Server:
-    """A child server, spoken to in JSON lines; every wait is bounded by the child's own life."""
+    """A child server that exchanges JSON lines; every wait ends with the child."""
 
     def __init__(self, argv: Sequence[str], cwd: Path, environment: dict[str, str]) -> None:
         self.spawned_at = time.perf_counter()
@@ -116,7 +116,7 @@ class Server:
         raise RuntimeError("the server ended")
 
     def hello(self) -> None:
-        """The handshake of 2025-11-25."""
+        """Do the handshake of 2025-11-25."""
         client = {"name": "bench", "version": "1"}
         self.ask("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client})
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})

@@ -1,4 +1,4 @@
-"""Measures the time until a client is served, and until a user at a terminal has an answer."""
+"""Measures the time until a client is served, and until a terminal command answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["measure"]
 def measure(scene: Scene, runs: int) -> list[Figure]:
     """Spawn → initialize, → tools/list, → first tool result (ms); CPU of ``--help`` and ``status`` (ms).
 
-    Twice, because a status where nothing is open takes a glance, and one of an open run loads SQL and the template.
+    ``status`` twice: without an open run it uses the idle probe, with one it loads SQL and the template.
     """
-    with scene.server() as server:  # the database is there, as on any day but the first
+    with scene.server() as server:  # the database exists, as after the first start
         server.hello()
         server.call("status", run="none")
     first, listed, answered = _answers(scene, runs)

@@ -1,4 +1,4 @@
-"""Measures how many tokens a model reads from wfe-mcp."""
+"""Measures the tokens that a model reads from wfe-mcp."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["count_tokens", "drive_quick_fix", "measure"]
 
 
 def measure(scene: Scene) -> list[Figure]:
-    """The tool list as a model sees it, brief status, and a whole happy quick_fix in calls and tokens."""
+    """The tool list as a model sees it, brief status, and a whole successful quick_fix in calls and tokens."""
     with scene.server() as server:
         server.hello()
         listed = server.ask("tools/list", {})["tools"]
@@ -46,7 +46,7 @@ def count_tokens(text: str) -> int:
 
 
 def drive_quick_fix(scene: Scene, server: Server) -> list[tuple[str, dict[str, Any]]]:
-    """A happy quick_fix with a person standing by: every call and its answer."""
+    """A successful quick_fix with a person who approves: every call and its answer."""
     _prepare(scene)
     told: list[tuple[str, dict[str, Any]]] = []
 

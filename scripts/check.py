@@ -1,10 +1,10 @@
 """Runs every check that a merge requires; .ci/run only calls this file.
 
     python3 scripts/check.py                all stages
-    python3 scripts/check.py lint types     some of them; all but ``tests`` need the .venv that ``tests`` makes
+    python3 scripts/check.py lint types     some stages; all but ``tests`` need the .venv that ``tests`` creates
     python3 scripts/check.py --list         their names and commands
 
-Standard library only, and no newer Python than the README's first command needs: it runs before anything is installed.
+Standard library only, for the oldest Python that the README's first command supports: it runs before any installation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ROOT / ".venv" / ("Scripts" if os.name == "nt" else "bin")
 
-# What a stage may see. Tests start servers, checks and shells: no key of the person who runs this may reach them.
+# The variables that a stage may see. Tests start servers, checks and shells: the user's keys must not reach them.
 VISIBLE = (
     *(
         "PATH",
@@ -61,7 +61,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
     python = str(COMMANDS / "python")
     report = str(folder / "coverage.json")
     return {
-        # the README's own words, in the one test run there is
+        # the README's own command, in the only test run
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
             Step(["bash", "-c", readme_commands()[1]], measured=True),
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
 
 
 def passes(name: str, steps: list[Step], folder: Path) -> bool:
-    """Whether every step exits with 0; after a failure the later ones of the stage are not tried."""
+    """Whether every step exits with 0; a failure skips the later steps of the stage."""
     print(f"== {name}", flush=True)
     started = time.monotonic()
     good = all(exit_code(step, folder) == 0 for step in steps)
@@ -117,7 +117,7 @@ def exit_code(step: Step, folder: Path) -> int:
     """Run one step in the checkout, without a terminal and with the visible part of the environment."""
     environment = {**visible(os.environ), "COVERAGE_FILE": str(folder / ".coverage")}
     if step.measured:
-        # coverage installs a .pth file that starts it in every Python process that sees this name
+        # coverage's .pth file starts it in every Python process with this variable
         environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
     try:
         return subprocess.run(step.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode

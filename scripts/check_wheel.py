@@ -2,7 +2,7 @@
 
     python scripts/check_wheel.py
 
-An editable install proves nothing here: it finds templates/ and schemas/ beside the package, a wheel must carry them.
+An editable install proves nothing here: it finds templates/ and schemas/ beside the package, a wheel must contain them.
 The sample package of docs/examples is installed beside it, and its template must be found.
 """
 
@@ -20,7 +20,7 @@ SAMPLE = "docs/examples/acme-wfe"
 
 
 def main() -> int:
-    # resolve: a temporary folder may be reached through a link (macOS), and installed paths are compared with it
+    # resolve: a temporary folder may be a link (macOS), and installed paths are compared with it
     with tempfile.TemporaryDirectory(prefix="wfe-wheel-") as folder:
         work = Path(folder).resolve()
         subprocess.run([uv(), "build", "--quiet", "--wheel", "--out-dir", str(work), str(ROOT)], check=True)
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def files_missing_in(wheel: Path) -> list[str]:
-    """Files under templates/ and schemas/ that git knows and the wheel does not carry inside the package."""
+    """Files under templates/ and schemas/ in git that the wheel lacks inside the package."""
     listed = subprocess.run(
         ["git", "ls-files", "--", *CARRIED], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
     )
@@ -54,9 +54,9 @@ def files_missing_in(wheel: Path) -> list[str]:
 
 
 def installed(wheel: Path, venv: Path, sample: Path) -> Path:
-    """The folder of commands of a new environment with the wheel, the pinned versions of what it needs, and ``sample``."""
+    """The folder of commands of a new environment with the wheel, its pinned dependencies, and ``sample``."""
     subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
-    # run in the checkout, where uv reads the pins
+    # runs in the checkout, where uv reads the pins
     subprocess.run(
         [uv(), "pip", "install", "--quiet", "--python", str(venv), str(wheel), str(sample)], check=True, cwd=ROOT
     )
@@ -64,7 +64,7 @@ def installed(wheel: Path, venv: Path, sample: Path) -> Path:
 
 
 def answers(command: list[str], work: Path, home: Path) -> bool:
-    """Whether the installed command exits with 0 and says something, with nothing of ours in reach."""
+    """Whether the installed command exits with 0 and prints something, without access to the checkout."""
     system = {name: os.environ[name] for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT") if name in os.environ}
     environment = {**system, "PATH": os.defpath, "HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8"}
     shown = " ".join([Path(command[0]).name, *command[1:]])

@@ -1,8 +1,8 @@
-"""Finds a Chromium for the tests of the decision page. In CI it is installed, and a missing one is a failure.
+"""Finds a Chromium for the tests of the decision page. In CI it is installed; failing to find it is an error.
 
-    python3 scripts/chromium.py            exit 0: it is there, or this is not CI (then those tests are skipped, and say so)
+    python3 scripts/chromium.py            exit 0: found, or not in CI (then those tests are skipped, with a message)
 
-Standard library only: it runs before anything is installed. ``WFE_CHROMIUM`` names one that has another name.
+Standard library only: it runs before anything is installed. ``WFE_CHROMIUM`` sets the program.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def found() -> str | None:
-    """The program, if there is one."""
+    """The program, or None."""
     named = os.environ.get("WFE_CHROMIUM")
     if named:
         return shutil.which(named)
@@ -38,12 +38,12 @@ def main() -> int:
 
 
 def can_install() -> bool:
-    """True for root where there is apt-get."""
+    """True for root on a system with apt-get."""
     return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def install() -> None:
-    """Let apt-get bring it; a failure is told, and seen by who looks for it afterwards."""
+    """Install it with apt-get; a failure is printed, and the caller checks again."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
         subprocess.run(["apt-get", *words], env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)

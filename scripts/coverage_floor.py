@@ -2,7 +2,7 @@
 
     coverage json -o coverage.json && python scripts/coverage_floor.py coverage.json
 
-A figure counts lines and branches together: what ran, of what could have run.
+A figure is the percentage of lines and branches that ran.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TypedDict, cast
 
-# What the rules live in is tested whole; the rest, where a line may need a crash or another system to run, as one.
+# The packages with the rules have a floor each; the rest, where lines may need a crash or another system, has one.
 FLOORS = {"core": 100.0, "artifacts": 100.0, "workflow": 100.0}
 REST = "rest"
 REST_FLOOR = 92.0
@@ -27,7 +27,7 @@ class Summary(TypedDict):
 
 
 class MeasuredFile(TypedDict):
-    """What ran of one file, and what did not."""
+    """The lines and branches of one file that ran, and those that did not."""
 
     summary: Summary
     missing_lines: list[int]
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
 
 
 def groups_below(files: Mapping[str, MeasuredFile]) -> dict[str, float]:
-    """The groups that miss their floor, with the percentage they have."""
+    """The groups below their floor, with their percentage."""
     groups: dict[str, list[MeasuredFile]] = {}
     for path, file in files.items():
         groups.setdefault(group_of(path), []).append(file)
@@ -64,7 +64,7 @@ def groups_below(files: Mapping[str, MeasuredFile]) -> dict[str, float]:
 
 
 def percent(files: list[MeasuredFile]) -> float:
-    """Lines and branches that ran, of those that exist; 100 where there are none."""
+    """The percentage of lines and branches that ran; 100 where there are none."""
     counts = [file["summary"] for file in files]
     ran = sum(count["covered_lines"] + count["covered_branches"] for count in counts)
     there = sum(count["num_statements"] + count["num_branches"] for count in counts)
@@ -90,7 +90,7 @@ def package_of(path: str) -> str:
 
 
 def group_of(path: str) -> str:
-    """The package when it has a floor of its own, else ``rest``."""
+    """The package if it has its own floor, else ``rest``."""
     package = package_of(path)
     return package if package in FLOORS else REST
 

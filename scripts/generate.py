@@ -1,6 +1,6 @@
 """Updates all generated files: runs each ``generate_*.py`` beside this file.
 
-python scripts/generate.py           write what they make
+python scripts/generate.py           write the files
 python scripts/generate.py --check   write nothing; exit 1 when one of them would change a file
 """
 

@@ -1,6 +1,6 @@
 """Writes docs/reference/attacks.md from the marks of the tests.
 
-    @pytest.mark.attack("what somebody tries", "held", "T5")      in any test file; the third word may be left out
+    @pytest.mark.attack("the attempt", "held", "T5")      in any test file; the third argument is optional
 
 python scripts/generate_attacks.py          write the page where it differs
 python scripts/generate_attacks.py --check  write nothing; exit 1 when it differs
@@ -21,7 +21,7 @@ NOT_BUILT = (
     ("a webhook is led to an address inside", "T6", "webhooks (steps that call addresses are in the table above)"),
     ("one user of a team server reads or approves what is another's", "T13", "the server for teams"),
 )  # fmt: skip
-"""Attack, source, and the feature it waits for: without that there is nothing to attack."""
+"""Attack, source, and the feature that it needs: without that there is nothing to attack."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

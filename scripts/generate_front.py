@@ -25,12 +25,12 @@ CLIENT = {"name": "front", "version": "1"}
 
 
 def text() -> str:
-    """The file as it should be."""
+    """The generated text of the file."""
     return json.dumps(anyio.run(live), indent=1, ensure_ascii=False) + "\n"
 
 
 async def live() -> dict[str, Any]:
-    """What the server answers now: one set of answers for all handshake versions, one for the stateless one."""
+    """The server's present answers: one set for all handshake versions, one for the stateless version."""
     every = {version: await _answers(_handshake(version)) for version in HANDSHAKE_PROTOCOL_VERSIONS}
     for version, answers in every.items():
         assert answers["initialize"].pop("protocolVersion") == version
@@ -58,7 +58,7 @@ def _stateless(version: str) -> list[dict[str, Any]]:
 
 
 async def _answers(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Send ``messages`` to a server of no project, with a database of its own; method → result of each request."""
+    """Send ``messages`` to a server without a project, with its own database; method → result of each request."""
     with tempfile.TemporaryDirectory(prefix="wfe-front-", ignore_cleanup_errors=True) as folder:
         database = {"WFE_DATABASE_URL": f"sqlite:///{Path(folder, 'wfe.db').as_posix()}"}
         return await _served(WfeServer(ProjectSession(None, database, Path(Path.cwd().anchor))), messages)

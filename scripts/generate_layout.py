@@ -1,4 +1,4 @@
-"""Write what follows from the SQLModel classes of tables.py: the plain tables, and the fields of the records.
+"""Generates plain tables and record fields from the SQLModel classes of tables.py.
 
 python scripts/generate_layout.py [--check]
 
@@ -6,12 +6,12 @@ python scripts/generate_layout.py [--check]
                                 └─→ the lines below each comment like these, in any module of store/
 
     # generated: Job                                    a field for each column
-    # generated: Job, without payload                   … but not for these
+    # generated: Job, without payload                   … except these
     # generated: Job, only id, status                   … for these alone
-    # generated: Job, given[, without …]                … for what the caller gives: no column is ``Filled`` by the store
+    # generated: Job, given[, without …]                … for what the caller gives: without ``Filled`` columns
 
 A field has the type and the default of its column; fields with a default come last. The name of a record, its docstring
-and fields that are no columns are written by hand around the lines.
+and its other fields are written manually around these lines.
 """
 
 import ast
@@ -128,7 +128,7 @@ def _source(value: ast.expr) -> str:
 
 
 def _imports() -> str:
-    """The modules of the enums that columns hold, and of our kinds of columns."""
+    """Imports of the columns' enums and of our column types."""
     modules: dict[str, set[str]] = {
         "wfe_mcp.store.schema.columns": {"NAMING", "JsonText", "Number", "UtcDateTime", "Word"}
     }

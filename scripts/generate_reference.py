@@ -3,7 +3,7 @@
 python scripts/generate_reference.py          write what differs
 python scripts/generate_reference.py --check  write nothing; exit 1 and name what differs
 
-docs/reference/glossary.md alone is written by hand.
+Only docs/reference/glossary.md is not generated.
 """
 
 import json
@@ -122,7 +122,7 @@ def transitions() -> Lines:
 
 
 def _led(rows: Mapping[str, str]) -> str:
-    """Statuses before → after, those with the same end together."""
+    """Statuses before → after, grouped by the status after."""
     ends = dict.fromkeys(rows.values())
     groups = [(", ".join(before for before in rows if rows[before] == end), end.replace(" | ", ", ")) for end in ends]
     return "; ".join(f"{before} → {end}" for before, end in groups)
@@ -168,10 +168,10 @@ def configuration() -> Lines:
 
 
 def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str, ...]]:
-    """One row per key that holds a value; ``NAME`` stands for a name of the user's."""
+    """One row per key that holds a value; ``NAME`` is a placeholder for a user-defined name."""
     inner: object = schema.get("additionalProperties")
     if isinstance(inner, dict):
-        # The values of a plain map say nothing of themselves: their map does.
+        # The values of a plain map have no description: the map has it.
         told = {"description": schema["description"], "default": None, **_resolved(cast("Schema", inner), root)}
         yield from _setting_rows(f"{key}.NAME", told, root)
     elif "properties" in schema:
@@ -186,7 +186,7 @@ def _setting_rows(key: str, schema: Schema, root: Schema) -> Iterator[tuple[str,
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:
-    """``schema`` with its reference followed and its ``null`` left out; its own words win over those it refers to."""
+    """``schema`` with its reference followed and its ``null`` left out; its own keys override those of the reference."""
     arms = [arm for arm in schema.get("anyOf", [schema]) if arm.get("type") != "null"]
     assert len(arms) == 1, f"a setting has one type: {schema}"
     found = arms[0]
@@ -233,7 +233,7 @@ def schemas() -> Lines:
 
 
 def _field_rows(above: str, schema: Schema) -> Iterator[tuple[str, ...]]:
-    """One row per field; those of an object in it follow, ``[]`` after a list."""
+    """One row per field; the fields of a nested object follow, ``[]`` after a list."""
     required = set(schema.get("required", []))
     for name, field in schema.get("properties", {}).items():
         shown = md.code(f"{above}{name}") + (" (required)" if name in required else "")
@@ -301,7 +301,7 @@ def _argument_rows(schema: Schema) -> Iterator[tuple[str, ...]]:
 
 
 def _front() -> dict[str, Any]:
-    """The server's own lists (scripts/generate_front.py keeps them fresh); both protocol eras have the same."""
+    """The server's own lists (scripts/generate_front.py keeps them fresh); the same in both protocol eras."""
     return json.loads((ROOT / "wfe_mcp/server/front.json").read_text(encoding="utf-8"))["stateless"]
 
 
@@ -332,7 +332,7 @@ _SHARED = {"as_json", "project", "help"}
 
 
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Words → command, leaves only. Typer brings its own click, so commands are taken by what they have."""
+    """Words → command, leaves only. Typer includes its own click, so commands are recognized by their attributes."""
     from typer.main import get_command
 
     from wfe_mcp.cli.app import app
@@ -367,7 +367,7 @@ def _option_row(option: Any) -> tuple[str, ...]:
     names = ", ".join(md.code(name) for name in (*option.opts, *option.secondary_opts))
     shown = names if option.is_flag else f"{names} {md.code(_metavar(option))}"
     default = option.default
-    # No default, an empty one and a flag's false say nothing.
+    # No default, an empty one and a flag's false are not shown.
     told = f" Default: {default}." if isinstance(default, str | int) and default and default is not True else ""
     return shown, (option.help or "") + told
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/requirements.md: each promise of tests/requirements.toml with the tests that show it.
+"""Writes docs/reference/requirements.md: each requirement of tests/requirements.toml with the tests that prove it.
 
     @pytest.mark.requirement("S2-06", "B-14")       on any test
 
@@ -30,14 +30,14 @@ FAMILIES = {
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is promised, what is known to be missing, and which tests name which id."""
+    """The requirements, the known gaps, and the tests that name each id."""
 
     titles: Mapping[str, str]
     gaps: Mapping[str, str]
     tests: Mapping[str, Sequence[str]]
 
     def faults(self) -> list[str]:
-        """Every place where ids and tests do not fit; empty when both directions hold."""
+        """Every mismatch between ids and tests; empty when there is none."""
         unknown = [
             f"{id_} is no id of {MANIFEST}, but {test} names it"
             for id_, tests in self.tests.items()
@@ -55,7 +55,7 @@ class Manifest:
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
-    """Exit code 0 when the page is as generated (now), 1 when stale or when ids and tests do not fit, 2 when misused."""
+    """Exit code 0 when the page is as generated (now), 1 when stale or when ids and tests do not match, 2 when misused."""
     if set(arguments) - {"--check"}:
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Writes schemas/: one JSON Schema per shipped artifact, from the models.
 
-python scripts/generate_schemas.py          write what differs, remove what is no longer there
+python scripts/generate_schemas.py          write what differs, remove obsolete files
 python scripts/generate_schemas.py --check  write nothing; exit 1 and name what differs
 """
 
@@ -24,7 +24,7 @@ def documents() -> dict[str, str]:
 
 
 def differences(folder: Path) -> list[str]:
-    """Names of files in ``folder`` that are missing, other than generated, or left over; sorted."""
+    """Names of files in ``folder`` that are missing, different or obsolete; sorted."""
     wanted = documents()
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*@*.schema.json")}
     return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))

@@ -1,6 +1,6 @@
-"""Writes one file per tool with what a client sees of it, for reviews.
+"""Writes one file per tool with its description as clients see it, for reviews.
 
-python scripts/generate_toolsnaps.py          write what differs, remove what is no longer there
+python scripts/generate_toolsnaps.py          write what differs, remove obsolete files
 python scripts/generate_toolsnaps.py --check  write nothing; exit 1 and name what differs
 """
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent.parent / "tests" / "server" / "toolsnaps"
 
 
 def documents() -> dict[str, str]:
-    """File name → what clients are told of the tool; the output schema, the same for all, is left out."""
+    """File name → the tool as clients see it, without the output schema, which is the same for all."""
     seen = {
         name: {
             "description": tool.description,
@@ -29,7 +29,7 @@ def documents() -> dict[str, str]:
 
 
 def differences(folder: Path) -> list[str]:
-    """Names of files in ``folder`` that are missing, other than generated, or left over; sorted."""
+    """Names of files in ``folder`` that are missing, different or obsolete; sorted."""
     wanted = documents()
     there = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))

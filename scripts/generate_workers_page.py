@@ -1,4 +1,4 @@
-"""Writes docs/reference/workers.md, about the workers that the server runs, from their code.
+"""Writes docs/reference/workers.md, about the server's workers, from their code.
 
 python scripts/generate_workers_page.py          write the page where it differs
 python scripts/generate_workers_page.py --check  write nothing; exit 1 when it differs

@@ -1,8 +1,8 @@
-"""Writes the exact versions that a checkout builds with between the markers in pyproject.toml.
+"""Writes the exact versions for building a checkout between the markers in pyproject.toml.
 
     python scripts/pins.py             write the pins of the present resolution (after a change of a range)
     python scripts/pins.py --check     exit 1 when the pins differ from the resolution they lead to
-    python scripts/pins.py --upgrade   resolve afresh; the old pins are emptied first, since they would hold it back
+    python scripts/pins.py --upgrade   resolve afresh; the old pins are removed first, since they would prevent upgrades
 
 uv.lock is a by-product: it names its registry in every line, so git ignores it (docs/adr/0007).
 """
@@ -56,13 +56,13 @@ def main(argv: list[str]) -> int:
     after = with_pins(before, pins)
     if after != project.read_text(encoding="utf-8"):
         project.write_text(after, encoding="utf-8")
-        resolve(upgrade=False)  # uv.lock repeats the constraints: without this the next command would write it again
+        resolve(upgrade=False)  # uv.lock repeats the constraints: without this the next command would rewrite it
     print(f"{len(pins)} pins; changed: {', '.join(difference) or 'none'}")
     return 0
 
 
 def pins_of(lock: str) -> list[str]:
-    """``name==version`` for every package of a uv.lock but ourselves, sorted; a platform's own version has its marker."""
+    """``name==version`` for every package of a uv.lock except this project, sorted; platform-specific versions have a marker."""
     packages = cast("list[LockedPackage]", tomllib.loads(lock)["package"])
     pins: list[str] = []
     for package in packages:
@@ -77,12 +77,12 @@ def pins_of(lock: str) -> list[str]:
 
 
 def pins_in(project: str) -> list[str]:
-    """The pins that stand in a pyproject.toml now."""
+    """The present pins of a pyproject.toml."""
     return cast("list[str]", tomllib.loads(project)["tool"]["uv"]["constraint-dependencies"])
 
 
 def with_pins(project: str, pins: list[str]) -> str:
-    """The text of a pyproject.toml with ``pins`` between the markers, all else untouched."""
+    """The text of a pyproject.toml with ``pins`` between the markers, with all else unchanged."""
     head, rest = project.split(BEGIN)
     tail = rest.split(END)[1]
     lines = "".join(f'  "{pin.replace(chr(34), chr(39))}",\n' for pin in pins)
@@ -90,13 +90,13 @@ def with_pins(project: str, pins: list[str]) -> str:
 
 
 def resolve(*, upgrade: bool) -> None:
-    """Let uv write uv.lock from pyproject.toml; a second with a warm cache."""
+    """Let uv write uv.lock from pyproject.toml; takes a second with a warm cache."""
     command = [uv(), "lock", "--quiet", "--project", str(ROOT)]
     subprocess.run([*command, "--upgrade"] if upgrade else command, check=True)
 
 
 def uv() -> str:
-    """Where uv is: the one that runs us, the README's own, or the one on PATH. Never in .venv: a sync may remove it."""
+    """The path of uv: the one running this, the README's own, or the one on PATH. Never in .venv: a sync may remove it."""
     own = [ROOT / ".uv" / "bin" / "uv", ROOT / ".uv" / "Scripts" / "uv.exe"]
     found = os.environ.get("UV") or next((str(path) for path in own if path.is_file()), None) or shutil.which("uv")
     if found is None:

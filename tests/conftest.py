@@ -1,8 +1,8 @@
-"""How the whole suite runs: where it writes, what it does not wait for, and how many examples a property gets.
+"""Suite-wide settings: temporary files, durability, and the number of Hypothesis examples.
 
 Rules:
 1. Nothing here changes what a test proves. Without a memory file system, and with ``durable=True``, all tests pass too.
-2. Temporary files live in memory where the system offers it (``/dev/shm``): commits, git and checkpoints wait for a disk
+2. Temporary files are in memory where the system offers it (``/dev/shm``): commits, git and checkpoints wait for a disk
    2 ms each time, some 200,000 times. ``--basetemp`` and ``PYTEST_DEBUG_TEMPROOT`` take precedence.
 3. Stores that this process opens do not wait for the disk (``durable=False``); those of child processes do.
 4. Properties get few examples on a developer's machine and many where ``CI`` is set, as ``.ci/run`` does.

@@ -1,4 +1,4 @@
-"""How does somebody forge a bundle who knows how one is made?"""
+"""Forges bundles with correct hashes, for import tests."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Playgrounds as their owners have them."""
+"""Fixtures: throwaway projects for acceptance tests."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack

@@ -1,6 +1,6 @@
-"""Which code does each tool answer, and does an outside client see the same facts in text and structure?
+"""The error codes of each tool, with the same facts in text and structure for an outside client.
 
-One row per tool and code; the client is our own, not the SDK's, and the server a real child process.
+One row per tool and code; the client is ``StdioClient``, not the SDK's, and the server a real child process.
 """
 
 import json

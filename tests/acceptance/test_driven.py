@@ -1,4 +1,4 @@
-"""Models work whole runs in real processes: unattended, through kill -9, within a cap, through an outage, until cancelled."""
+"""Models complete runs in real processes: unattended, through kill -9, within a cap, through an outage, until cancelled."""
 
 import json
 import os

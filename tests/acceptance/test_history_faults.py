@@ -1,6 +1,6 @@
-"""What does an agent hear over the wire when files cannot be saved or put back, and what is left then?
+"""Faults while files are saved or restored, as an agent sees them over the wire, and the state afterwards.
 
-The disk is full or read-only, git is gone, the index is locked: a clear error with its code, and nothing has changed.
+The disk is full or read-only, git is missing, the index is locked: a clear error with its code, and nothing has changed.
 """
 
 import shutil

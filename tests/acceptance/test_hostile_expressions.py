@@ -1,4 +1,4 @@
-"""Hostile expressions end in a clear error, and what an agent or a tool says is never an expression."""
+"""Hostile expressions end in a clear error, and output of an agent or a tool is never evaluated."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""Does a key reach anybody but the provider it belongs to? Looked for in all that wfe-mcp writes and says.
+"""A key reaches only its own provider, and appears in nothing that wfe-mcp writes or prints.
 
-Real processes with their debug logs on, a keyring by the library's own switch, and models on loopback.
+Real processes with debug logs, a keyring chosen by the library's own switch, and models on loopback.
 """
 
 import base64

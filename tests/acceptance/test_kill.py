@@ -1,6 +1,6 @@
-"""What survives kill -9?
+"""Recovery after kill -9.
 
-Nothing acknowledged is lost, no state is half written, the next server goes on, and a check that was running runs again.
+Nothing acknowledged is lost, no state is half written, the next server continues, and a check that was running runs again.
 """
 
 import random

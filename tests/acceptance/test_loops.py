@@ -1,4 +1,4 @@
-"""A plan of several steps is worked step by step, whatever happens on the way."""
+"""A plan of several steps is completed step by step, through failures and restarts."""
 
 from pathlib import Path
 from typing import Any

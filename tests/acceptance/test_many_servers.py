@@ -1,4 +1,4 @@
-"""Do several servers share one database without losing or doubling anything?"""
+"""Several servers share one database without lost or duplicate runs."""
 
 import threading
 from collections.abc import Callable, Generator

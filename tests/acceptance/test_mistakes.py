@@ -1,4 +1,4 @@
-"""Twelve mistakes in one template are told at once: where each is, why, and what was probably meant."""
+"""Twelve mistakes in one template are reported at once: place, reason and likely intention."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A template inside another, a recovery where work fails, and what is undone when a release does not live: in one run."""
+"""A nested template, a recovery and the compensation of a failed release, in one run."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A team in one run: every role hands in its part, and findings go back to DEV."""
+"""A team in one run: every role submits its part, and findings go back to DEV."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What do phases that are open at the same time do to each other, and what does time do to one?"""
+"""Phases that are open at the same time, and timeouts."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""Which files may a bundle carry?"""
+"""The files that a bundle may contain."""
 
 import pytest
 

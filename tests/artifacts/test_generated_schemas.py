@@ -1,4 +1,4 @@
-"""Is schemas/ what the models say?"""
+"""The files in schemas/ match the models."""
 
 from pathlib import Path
 

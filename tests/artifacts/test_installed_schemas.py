@@ -1,4 +1,4 @@
-"""What if the schema that a package brings is broken, or has a form that ours never have?"""
+"""Schemas from installed packages: broken packages, and forms that shipped schemas do not use."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does a document come back from its file unchanged?"""
+"""A document reads back from its file unchanged."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What do the shipped schemas refuse, and what do they say then?"""
+"""What the shipped schemas refuse, with messages and pointers."""
 
 from typing import Any
 

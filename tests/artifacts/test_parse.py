@@ -1,4 +1,4 @@
-"""Do bombs and look-alikes stay outside?"""
+"""The parser refuses oversized, deeply nested and ambiguous input."""
 
 import json
 from typing import Any

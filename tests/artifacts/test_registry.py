@@ -1,4 +1,4 @@
-"""Which schemas are shipped, and may an agent rely on what they say?"""
+"""The registry of shipped schemas, and their examples."""
 
 import json
 import subprocess

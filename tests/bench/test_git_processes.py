@@ -1,4 +1,4 @@
-"""How many processes of git a submission and a play need: counts, which do not depend on the machine."""
+"""Limits on git processes per submission and per play; these counts do not depend on the machine."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""A project, a person's PIN, and a terminal that nobody sits at."""
+"""Fixtures: a project, a PIN, and a terminal without a user."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A terminal that types commands into ``main``, and the templates it works with."""
+"""Runs commands through ``main``, with the templates that the tests use."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, git that is missing, an index that is locked: a person is told, and nothing changes."""
+"""Full or read-only disk, missing git, locked index: the user gets a clear error, and nothing changes."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""A database that an earlier version wrote opens with this one, is intact, and its open runs go on to their end."""
+"""A database of an earlier version opens with this one, is intact, and its open runs continue to their end."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A run begins where another one stood, as a person sees it."""
+"""``fork`` at a terminal: a run starts from another run's earlier state."""
 
 import json
 

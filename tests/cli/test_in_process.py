@@ -1,6 +1,6 @@
-"""The commands that tests type into ``main`` do and say what a process of their own does and says.
+"""Commands behave the same in the test process, through ``main``, as in their own process.
 
-Most tests of commands run in this process, which saves half a second each. This one plays the same script through both.
+Most tests of commands run in this process, which saves half a second each. This test runs the same script both ways.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A loop at a terminal: where it stands, and the phases of its items by their paths."""
+"""A loop at a terminal: its progress, and the phases of its items by their paths."""
 
 import json
 from typing import Any

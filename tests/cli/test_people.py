@@ -1,4 +1,4 @@
-"""Only a person says yes, and the PIN tells who is one."""
+"""Only a person can approve, and the PIN identifies them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Scenes for the core's tests: a person, an agent, a clock that stands still, and a run that is easy to drive."""
+"""Fixtures for the core's tests: a person, an agent, a fixed clock, and a run that is easy to drive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in which anything happens, and how one that stands anywhere comes to its end."""
+"""Generates runs with arbitrary moves, and leads a run from any state to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has every JSON value one text and one name?"""
+"""Canonical JSON: every value has exactly one text and one hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every refusal say what happened, whose turn it is and what comes next?"""
+"""Every refusal states what happened, who can act and the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens after a failure, rule by rule?"""
+"""The on_fail rules, one by one."""
 
 from __future__ import annotations
 

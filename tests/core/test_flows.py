@@ -1,4 +1,4 @@
-"""How does another template go on inside a phase?"""
+"""A template that runs inside a phase: outputs, gates and completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run begins where another one stood, and goes on by itself."""
+"""A fork starts with another run's earlier state and continues independently."""
 
 from __future__ import annotations
 

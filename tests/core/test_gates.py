@@ -1,4 +1,4 @@
-"""What do gates decide, in which order, and about which bytes?"""
+"""Gate verdicts: their order, their effects, and the bytes that they apply to."""
 
 from __future__ import annotations
 

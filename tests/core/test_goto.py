@@ -1,4 +1,4 @@
-"""How does a run go back, and how does it end early?"""
+"""Jumps to an earlier phase, and an early end of the run."""
 
 from __future__ import annotations
 

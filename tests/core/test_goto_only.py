@@ -1,4 +1,4 @@
-"""When does a phase begin that only a jump leads to?"""
+"""Phases that only a jump can open."""
 
 from __future__ import annotations
 

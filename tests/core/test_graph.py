@@ -1,4 +1,4 @@
-"""Which phases come before, and which after?"""
+"""Upstream and downstream phases."""
 
 from __future__ import annotations
 

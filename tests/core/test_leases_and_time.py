@@ -1,4 +1,4 @@
-"""What happens when a holder is gone, or time is over?"""
+"""Expired leases, dead holders and timeouts."""
 
 from __future__ import annotations
 

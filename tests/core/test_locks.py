@@ -1,4 +1,4 @@
-"""Who may have a lock, and for how long?"""
+"""Locks: when a phase takes, holds and releases them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do jumps from inside a loop lead, and what has restarted?"""
+"""Jumps from inside a loop, and the phases that they restart."""
 
 from __future__ import annotations
 

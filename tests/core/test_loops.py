@@ -1,4 +1,4 @@
-"""How does a loop open its items, go on, and end?"""
+"""A loop opens its items, continues and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when a person decides against the models of an opinion gate?"""
+"""A person overrules the models of an opinion gate."""
 
 from __future__ import annotations
 

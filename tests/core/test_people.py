@@ -1,4 +1,4 @@
-"""What may only a person do, and what does it change?"""
+"""Moves that only a person may make, and their effects."""
 
 from __future__ import annotations
 

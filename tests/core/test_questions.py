@@ -1,4 +1,4 @@
-"""Which conditions are due, and when?"""
+"""Conditions to evaluate, and when they are due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does another template mend a phase that failed?"""
+"""Another template recovers a failed phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the log rebuild the state, whatever happened?"""
+"""Replaying the log rebuilds the state after any sequence of moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands after a rollback, and who may ask for one?"""
+"""The state after a rollback, and who may request one."""
 
 from __future__ import annotations
 

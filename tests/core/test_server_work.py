@@ -1,4 +1,4 @@
-"""Phases that the server works itself: who may touch them, and what a failed step means."""
+"""Phases that the server executes: who may act on them, and the effect of a failed step."""
 
 from __future__ import annotations
 

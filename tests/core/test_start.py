@@ -1,4 +1,4 @@
-"""When may a phase start, and for whom?"""
+"""When a phase may start, and for which holder."""
 
 from __future__ import annotations
 

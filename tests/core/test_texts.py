@@ -1,4 +1,4 @@
-"""Which words of a call can be kept?"""
+"""Size limits on the texts of a call."""
 
 import pytest
 

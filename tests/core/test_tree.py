@@ -1,4 +1,4 @@
-"""Whose is the working tree, and what does a change of files void?"""
+"""The lease of the working tree, and what a change of files voids."""
 
 from __future__ import annotations
 

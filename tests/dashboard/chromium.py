@@ -1,4 +1,4 @@
-"""A real Chromium, where there is one, with authenticators in software that stand for a person's."""
+"""Drives a real Chromium, where one is installed, with virtual authenticators."""
 
 import os
 from collections.abc import Generator

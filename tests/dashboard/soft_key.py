@@ -1,4 +1,4 @@
-"""A passkey in software, and a person who uses it on the page without a browser: for what no real authenticator would do."""
+"""A software passkey used on the page without a browser, for cases that real authenticators refuse."""
 
 import hashlib
 import json

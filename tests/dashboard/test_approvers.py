@@ -1,4 +1,4 @@
-"""Does a passkey come into a project only by the PIN, once, and then only by a key that was there before?"""
+"""The first passkey of a project needs the PIN; each later one needs a pinned key."""
 
 import json
 from collections.abc import Callable

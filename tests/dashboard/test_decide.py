@@ -1,4 +1,4 @@
-"""Does a person decide on the page, with their PIN, about exactly what they were shown, and once?"""
+"""A decision on the page needs the PIN, applies to exactly what was shown, and counts once."""
 
 import time
 

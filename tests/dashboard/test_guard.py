@@ -1,4 +1,4 @@
-"""Is a web page elsewhere, or another program of this machine, kept from the page? (T2)"""
+"""The page refuses requests from other web pages and other programs on this machine. (T2)"""
 
 import http.client
 import socket

@@ -1,4 +1,4 @@
-"""Does the page work in a real browser, with the keys of a real authenticator's kind?"""
+"""The page works in a real browser, with a virtual authenticator."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Is there a page as soon as a person is needed, one and not two, and none where nobody wants one?"""
+"""Exactly one page starts when a decision needs a person, and none where it is switched off."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does a passkey decide exactly what it signed, where a PIN is not enough, and where it would be?"""
+"""A passkey decides exactly what it signed, also where a PIN is not accepted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is there one page for a database, as long as somebody may need it, and not longer?"""
+"""One page per database, for as long as a decision or a server needs it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does ``verify --approvals`` prove, from the repository alone, that a pinned key signed what stands in it?"""
+"""``verify --approvals`` proves from the repository alone that a pinned key signed each approval."""
 
 import json
 import os

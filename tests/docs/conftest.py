@@ -1,8 +1,8 @@
-"""Where are the pages, and what does one of their blocks do when a reader types it?
+"""Fixtures that find the documentation pages and run their blocks as a reader would.
 
 A page's ``sh`` blocks are one POSIX shell session in an empty folder, with nothing in the environment but a home, a
-database of its own and ``wfe-mcp`` on the PATH. Each line of a ``text`` block must appear, in order, in what the block
-above it printed; a line ``…`` stands for any lines, ``…`` in a line for any characters.
+database of its own and ``wfe-mcp`` on the PATH. Each line of a ``text`` block must appear, in order, in the output of the
+block above it; a line ``…`` matches any lines, ``…`` in a line any characters.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The table of attacks says what the tests say."""
+"""The table of attacks matches the marks of the tests."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The template of the page on going back means something, and is played to its end."""
+"""The template of the page on going back is valid, and a run of it completes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every task that a how-to page tells is done, with the commands that it names."""
+"""Every how-to page's task succeeds with the commands on the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates of the page on loops mean something, and the first one is played to its end."""
+"""The templates of the page on loops are valid, and a run of the first one completes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The template of the page on locks means something, and is worked as the page tells."""
+"""The template of the page on locks is valid, and runs as the page describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page's expectation is met line by line, or the test that follows the page must say where it is not."""
+"""The checker of page blocks: expected output matches line by line, and a mismatch is located."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works, and its table names the tools there are.
+"""The README's commands work, and its table lists exactly the existing tools.
 
 Its first two commands, the demo and the tests, are run by scripts/check.py.
 """

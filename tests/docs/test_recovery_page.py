@@ -1,4 +1,4 @@
-"""The templates of the page on recoveries mean something, and the outer one is played to its end."""
+"""The templates of the page on recoveries are valid, and a run of the outer one completes."""
 
 from __future__ import annotations
 

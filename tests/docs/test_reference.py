@@ -1,4 +1,4 @@
-"""What the code says of itself is what the reference says."""
+"""The reference pages match the code."""
 
 from __future__ import annotations
 

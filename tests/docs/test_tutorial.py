@@ -1,4 +1,4 @@
-"""The tutorial is followed word for word, with the real commands, the real server and an agent for its last step."""
+"""The tutorial works exactly as written, with the real commands, the real server and an agent for its last step."""
 
 from __future__ import annotations
 

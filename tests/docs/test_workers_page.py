@@ -1,4 +1,4 @@
-"""The page on workers says what their code says."""
+"""The page on workers matches their code."""
 
 from pathlib import Path
 

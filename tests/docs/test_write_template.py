@@ -1,4 +1,4 @@
-"""A template is written, linted, started and played as its page tells, in that order and in one project."""
+"""A template is written, linted, started and run as its page describes, in that order and in one project."""
 
 from __future__ import annotations
 

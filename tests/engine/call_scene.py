@@ -1,4 +1,4 @@
-"""Calls to models without a model: whoever makes one uses a listener as a provider would."""
+"""Simulated model calls: tests use a listener as a provider would."""
 
 import threading
 from collections.abc import Callable, Generator

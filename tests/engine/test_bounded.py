@@ -1,4 +1,4 @@
-"""Whatever says no, and wherever: the tries end, and then a person decides. (B-07)"""
+"""Every kind of failure has a bounded number of attempts; then a person decides. (B-07)"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How does a run move: order, conditions, jumps, times, the working tree?"""
+"""How a run progresses: order, conditions, jumps, times, the working tree."""
 
 from typing import Any
 

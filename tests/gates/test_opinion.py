@@ -1,4 +1,4 @@
-"""Do enough other models agree?"""
+"""The quorum of an opinion gate."""
 
 from __future__ import annotations
 

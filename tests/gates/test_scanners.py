@@ -1,4 +1,4 @@
-"""What security scanners find, whatever shape they report in."""
+"""Findings of security scanners, in every report format."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where is the repository, and which files belong to it?"""
+"""Fixtures for the repository root and its files."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Is the repository free of the addresses of registries and of any one machine?"""
+"""The repository contains no registry addresses and no machine-specific paths."""
 
 import re
 from pathlib import Path

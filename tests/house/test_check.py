@@ -1,4 +1,4 @@
-"""Does the gate before a merge keep what it promises about its stages?"""
+"""scripts/check.py: its stages, their order and their environment."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Does the code keep the rules of the house that no linter knows?"""
+"""House rules for the code that no linter checks."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Does scripts/coverage_floor.py hold each package to its floor?"""
+"""scripts/coverage_floor.py enforces each package's minimum coverage."""
 
 import json
 from pathlib import Path

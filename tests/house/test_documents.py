@@ -1,4 +1,4 @@
-"""Do the pages that people read keep their promises about themselves?"""
+"""The README, the documentation pages and the changelog follow the house rules."""
 
 import json
 import re

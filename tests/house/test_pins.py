@@ -1,4 +1,4 @@
-"""Does scripts/pins.py say what uv resolved, and does pyproject.toml repeat it?"""
+"""scripts/pins.py and pyproject.toml match the versions that uv resolved."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What is an AFU-9 workflow in wfe/1?"""
+"""Import of AFU-9 workflows as wfe/1."""
 
 from typing import Any
 

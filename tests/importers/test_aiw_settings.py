@@ -1,4 +1,4 @@
-"""What do the settings of aiw say, as configuration and inputs of the template milestones?"""
+"""Import of aiw settings as configuration and inputs of the template ``milestones``."""
 
 import tomllib
 from typing import Any

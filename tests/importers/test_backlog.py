@@ -1,4 +1,4 @@
-"""What does the backlog.md of aiw say, as milestone_plan@1?"""
+"""Import of aiw's backlog.md as milestone_plan@1."""
 
 import pytest
 

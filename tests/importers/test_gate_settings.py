@@ -1,4 +1,4 @@
-"""What do the gate settings of ai-workflow-engine say, as our configuration?"""
+"""Import of ai-workflow-engine's gate settings as configuration."""
 
 import tomllib
 from typing import Any

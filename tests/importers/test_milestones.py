@@ -1,4 +1,4 @@
-"""What do the milestones.md of aiw say, as milestone_plan@1?"""
+"""Import of aiw's milestones.md as milestone_plan@1."""
 
 import pytest
 

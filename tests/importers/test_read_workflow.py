@@ -1,4 +1,4 @@
-"""In which format is a file that somebody wants to import?"""
+"""Detection of a file's import format."""
 
 import json
 from pathlib import Path

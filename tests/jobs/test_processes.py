@@ -1,4 +1,4 @@
-"""Several processes work one database: nobody does what another does, limits hold, and a killed one costs nothing."""
+"""Several worker processes on one database: no duplicate work, limits hold, and a killed one loses nothing."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A process that is gone leaves nothing behind: neither a job nor a child."""
+"""The jobs and child processes of a dead process are cleaned up."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Jobs are worked off once, in order, and never lost."""
+"""Jobs run once, in order, and are never lost."""
 
 import sys
 import threading

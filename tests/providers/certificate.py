@@ -1,4 +1,4 @@
-"""A server's side of TLS, with a certificate that nobody trusts."""
+"""A server's side of TLS, with an untrusted certificate."""
 
 import datetime
 import ipaddress

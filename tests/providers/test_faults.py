@@ -1,4 +1,4 @@
-"""Is each way to fail told apart, in our words, with the next step, and without the key?"""
+"""Each provider failure has its own message and next step, without the key."""
 
 import datetime
 import socket

@@ -1,4 +1,4 @@
-"""Is Gemini asked like the others where its extra is installed, and named where it is not?"""
+"""Gemini behaves like the other providers; without its extra, the refusal names it."""
 
 import importlib.util
 import sys

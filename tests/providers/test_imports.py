@@ -1,4 +1,4 @@
-"""Does nothing heavy load before a model is asked?"""
+"""No vendor SDK loads before a model is called."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A person stands in for a model: the prompt goes out as a file, the answer comes back as one."""
+"""The manual provider: the prompt is written to a file, and a person's answer is read from one."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds for a model that the code of an installed package reaches, whatever that code does?"""
+"""Model calls by an installed package's code are recorded and limited, whatever that code does."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What does a call cost, and how long is a text, without asking anybody?"""
+"""Prices of calls and sizes of texts, computed offline."""
 
 import socket
 from typing import Any

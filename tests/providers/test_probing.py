@@ -1,4 +1,4 @@
-"""Does a test of a provider say what is right and what is wrong with it, at the price of one call at most?"""
+"""A provider test reports what works and what fails, with one model call at most."""
 
 import http.server
 import threading

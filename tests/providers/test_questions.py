@@ -1,4 +1,4 @@
-"""Is a question put once, over real HTTP, and is its typed answer read in each API?"""
+"""A question is sent once, over real HTTP, and each API's typed answer is parsed."""
 
 import threading
 

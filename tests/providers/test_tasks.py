@@ -1,4 +1,4 @@
-"""Does a model with tools come to its output, and does it end at every limit with something readable?"""
+"""Tasks with tools reach their output, and every limit ends them with a readable result."""
 
 import threading
 from collections.abc import Callable

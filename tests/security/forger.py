@@ -1,4 +1,4 @@
-"""Somebody with a shell, the database's file and our source code, who wants the log to say something else."""
+"""An attacker with a shell, the database file and our source code, who falsifies the log."""
 
 import json
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Calls that nobody should make: what a server must survive, as strategies of Hypothesis and as bombs made by hand.
+"""Hostile calls that a server must survive: Hypothesis strategies and written bombs.
 
-``assault`` plays them on a running server and says what came back that must not: the test and the bench share it.
+``assault`` makes them on a running server and reports forbidden answers; the test and the bench share it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Is what no JSON can give back, or what breaks a reader, refused in words at every door that takes something?"""
+"""Every interface refuses values that JSON cannot represent, and input that breaks a parser."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Does anything that can be sent to a running server bring it down, or bring its insides out?
+"""No input stops a running server or exposes its internals.
 
-``WFE_ACCEPTANCE=whole`` plays 10,000 calls; else a sample that takes seconds. ``python -m bench fuzz`` tells the latency.
+``WFE_ACCEPTANCE=whole`` makes 10,000 calls; else a sample that takes seconds. ``python -m bench fuzz`` measures latency.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Somebody with a shell changes what happened: ``verify`` finds it, by the chain or by what lies outside the database."""
+"""``verify`` finds changes to the log by an attacker with a shell, by the chain or by the anchors."""
 
 import json
 import shutil

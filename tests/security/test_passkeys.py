@@ -1,4 +1,4 @@
-"""Can whoever writes the database as they like make it say that a passkey signed?"""
+"""Write access to the database is not enough to fake a passkey signature."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Somebody with a shell changes what a gate saw, what a person or a model said, what a step answered: ``verify`` finds it."""
+"""``verify`` finds changed evidence, decisions, opinions and step results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A restore is told for ever; what only looks like one is found, or seen."""
+"""A database restore stays recorded; an unrecorded replacement is detected."""
 
 import pytest
 

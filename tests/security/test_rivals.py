@@ -1,6 +1,6 @@
-"""What passes at other tools: does it pass here?
+"""Attacks that succeed against other tools fail here.
 
-Each of these was played on a workflow tool that people use, and got its way there; ``source`` names the tool.
+Each of these succeeded against a workflow tool in use; ``source`` names the tool.
 """
 
 import sqlite3

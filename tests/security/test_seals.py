@@ -1,4 +1,4 @@
-"""Somebody changes what was accepted, where people look at it: the run stops, or everybody is told."""
+"""A changed file of an accepted artifact blocks the run or gives a warning."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""Can an agent that has the person's shell give the person's yes?
+"""An agent with access to the user's shell cannot approve for the user.
 
-Every test types the right PIN, or has the best guess: what is tried is the worst case.
+Every test types the right PIN, or has the best guess: the attacks are the worst case.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-"""The threats T1 to T14 that the design names: does what each requires hold?"""
+"""The requirements of the design's threats T1 to T14."""
 
 import contextlib
 import json

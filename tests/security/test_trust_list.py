@@ -1,4 +1,4 @@
-"""Does anything count that names a program, an address, an approver or a policy, and that nobody trusts (design §7)?"""
+"""Untrusted programs, addresses, approvers and policies have no effect (design §7)."""
 
 import json
 from operator import attrgetter

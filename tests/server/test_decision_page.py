@@ -1,4 +1,4 @@
-"""Is a person led to the decision page where the client can open it, and does opening it decide nothing?"""
+"""A client that can open pages is sent to the decision page; opening it decides nothing."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is a person asked through the client's form only where the gate allows it, and does only a real answer count?"""
+"""A form asks for a decision only where the gate allows it, and only a completed form counts."""
 
 from typing import Any
 

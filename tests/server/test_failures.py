@@ -1,4 +1,4 @@
-"""Does every failure of a call arrive as the same envelope, whatever failed?"""
+"""Every failed call returns the same envelope."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Does the front answer only what the SDK would answer, and hand over everything else in order?"""
+"""The fast start answers only what the SDK would, and passes all else on in order."""
 
 import json
 import os

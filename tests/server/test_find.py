@@ -1,4 +1,4 @@
-"""An agent finds what was said before, in its own project, as data and not as instructions."""
+"""An agent searches its own project; hits are data, not instructions."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What does a client see of us before it calls anything?"""
+"""Server information and tool list, as a client sees them before the first call."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Can what a loop made be read by its address?"""
+"""Artifacts made in a loop have resource addresses."""
 
 import json
 from typing import Any

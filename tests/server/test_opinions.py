@@ -1,4 +1,4 @@
-"""What other models think, asked over MCP while a server works."""
+"""Opinions of other models, requested over MCP from a running server."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the server find its project without asking a model, and does it show itself while it works?"""
+"""The server finds its project without a model, and is registered while it runs."""
 
 import subprocess
 from pathlib import Path

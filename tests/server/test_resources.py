@@ -1,4 +1,4 @@
-"""Can runs, artifacts, templates and schemas be read by address, and do their names complete themselves?"""
+"""Resources for runs, artifacts, templates and schemas, and completion of their names."""
 
 import json
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Does no answer grow beyond what clients show whole?"""
+"""No answer exceeds the size that clients show in full."""
 
 import json
 from typing import Any

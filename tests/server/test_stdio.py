@@ -1,4 +1,4 @@
-"""Does a real server process, started as clients start it, answer, survive what it is sent, and end?"""
+"""A real server process over stdio: serves, survives bad input, and ends."""
 
 import json
 import os

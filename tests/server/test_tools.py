@@ -1,4 +1,4 @@
-"""Does every tool answer in both protocol eras?"""
+"""Every tool answers in both protocol eras."""
 
 import anyio
 

@@ -1,4 +1,4 @@
-"""Does a line that is no message get an answer, and never end the server?"""
+"""Invalid lines get an answer and never end the server."""
 
 import json
 import os

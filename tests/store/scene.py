@@ -1,4 +1,4 @@
-"""What do the store's tests play with? One specification, two people, and ready-made steps."""
+"""Fixtures for the store's tests: one specification, two people, and prepared changes."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A store opens on a file it can keep everything in, or says why not and what to do."""
+"""A store opens a usable file; otherwise the refusal names the reason and the next step."""
 
 import os
 import subprocess

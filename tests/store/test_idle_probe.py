@@ -1,4 +1,4 @@
-"""A glance at the file says "nothing is open" exactly where the store would find nothing, and never makes or writes a thing."""
+"""The idle probe reports "idle" exactly where the store finds nothing open, and never creates or writes a file."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What people set is logged, and what nobody set is found."""
+"""Every setting change is logged, and a setting without a log entry is detected."""
 
 import pytest
 

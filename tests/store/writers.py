@@ -1,4 +1,4 @@
-"""What do other processes do to the store? Run by ``test_processes.py``, one function per kind of process."""
+"""Other processes that write to the store, for ``test_processes.py``: one function per kind."""
 
 from collections.abc import Callable
 from multiprocessing.connection import Connection

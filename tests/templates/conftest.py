@@ -1,4 +1,4 @@
-"""A project in which a template can be played."""
+"""Fixtures: a project for playing a template."""
 
 from collections.abc import Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The world outside a played template: GitHub and the like as real MCP servers, and an agent that commits."""
+"""External systems of a played template: GitHub and others as real MCP servers, and an agent that commits."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""A small project whose tests pass, and the words a scripted agent uses in it."""
+"""A small project whose tests pass, and the texts of its scripted agent."""
 
 import sys
 from typing import Any

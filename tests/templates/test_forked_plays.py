@@ -1,6 +1,6 @@
-"""The shipped templates go on to their end from wherever a run of them is forked.
+"""Forks of shipped templates complete, from several points of a run.
 
-These two have no gate that compares files with those of an earlier moment: a fork leaves the files as they are.
+These two have no gate that compares files with an earlier state: a fork does not change the files.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""``ci_failure_handler``, played to its end: mended, run again, or left to people; a wrong diagnosis is made anew."""
+"""``ci_failure_handler``, played to its end: fixed, rerun, or left to people; a wrong diagnosis is repeated."""
 
 from collections.abc import Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``fix_deploy_failure``, played to its end: mended, or left to people; rolled back only after a yes; HOLD and RED."""
+"""``fix_deploy_failure``, played to its end: fixed, or left to people; rolled back only after approval; HOLD and RED."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``milestones``, played to its end with real commits: tasks in order, reviews that mend, closeout, and the person."""
+"""``milestones``, played to its end with real commits: tasks in order, reviews with fixes, closeout, and the person."""
 
 import sys
 from collections.abc import Generator, Mapping, Sequence

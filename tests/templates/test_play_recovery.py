@@ -1,4 +1,4 @@
-"""``recovery``, played by itself: a failure is put into a class, and mended or left to a person."""
+"""``recovery``, played by itself: a failure is classified, and fixed or left to a person."""
 
 from typing import Any
 

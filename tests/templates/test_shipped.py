@@ -1,4 +1,4 @@
-"""The shipped templates: can they be started, and do they ask for what they promise?"""
+"""The shipped templates start, and require what they declare."""
 
 import json
 import re

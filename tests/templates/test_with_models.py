@@ -1,4 +1,4 @@
-"""Every shipped template with other models as reviewers: they pass, they say fail once, they are not there."""
+"""Every shipped template with other models as reviewers: they pass, fail once, or are unreachable."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -3,8 +3,8 @@
 python tool_servers.py PLACE NAME PORT        NAME: github, deploy or observability
 
 The file ``PLACE`` names the folder of the test that is running, so that one server serves a whole session of tests.
-``FOLDER/answers.json`` says what each tool answers, per call in order (the last one again and again): ``{"error": …}`` is
-the tool's no. Each call becomes a line of ``FOLDER/calls.jsonl``. ``FOLDER/remote.git`` is the repository behind github.
+``FOLDER/answers.json`` has each tool's answers, per call in order (the last one repeats): ``{"error": …}`` is a tool
+error. Each call becomes a line of ``FOLDER/calls.jsonl``. ``FOLDER/remote.git`` is the repository behind github.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Playgrounds with a template that needs no program."""
+"""Fixtures: throwaway projects with a template that needs no program."""
 
 import json
 from collections.abc import Callable, Generator

@@ -1,4 +1,4 @@
-"""What does an agent do that works exactly as told?"""
+"""The scripted agent follows its script exactly."""
 
 import pytest
 

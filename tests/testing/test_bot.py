@@ -1,4 +1,4 @@
-"""Can a run be finished by whoever just follows ``next``?"""
+"""The bot finishes a run by following ``next``."""
 
 from typing import Any
 

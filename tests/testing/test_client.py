@@ -1,4 +1,4 @@
-"""How does a test talk to the real server without a process of its own?"""
+"""The in-process client of the real server."""
 
 from pathlib import Path
 from typing import Any

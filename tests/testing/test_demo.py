@@ -1,4 +1,4 @@
-"""What does wfe-mcp do, seen in half a minute?"""
+"""The demo plays to its end, and reports faults."""
 
 import io
 import os

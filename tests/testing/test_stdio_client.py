@@ -1,4 +1,4 @@
-"""How does a program talk MCP with a server it starts?"""
+"""The stdio client speaks MCP with a server that it starts."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does the page about testing templates hold?"""
+"""The tests on the how-to page about testing templates pass."""
 
 import re
 from pathlib import Path

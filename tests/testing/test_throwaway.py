@@ -1,4 +1,4 @@
-"""Who says yes where nobody is at risk?"""
+"""Approvals by a stand-in are possible only in throwaway databases."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which value would this JSON Schema accept?"""
+"""Generated values satisfy their JSON Schema."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A web server on loopback that does what its path says, and remembers what it was asked."""
+"""A web server on loopback whose behaviour depends on the path, and that records its requests."""
 
 import json
 import threading

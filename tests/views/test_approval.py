@@ -1,4 +1,4 @@
-"""What does a person see before they say yes?"""
+"""What a person sees before they approve."""
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from wfe_mcp.views import tool_answers as answers

@@ -1,4 +1,4 @@
-"""What can an artifact be compared with?"""
+"""An artifact compares with revisions of other attempts, iterations and runs."""
 
 from typing import Any
 

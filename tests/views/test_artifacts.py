@@ -1,4 +1,4 @@
-"""What does a reader see of an artifact?"""
+"""The view of an artifact and its revisions."""
 
 from typing import Any
 

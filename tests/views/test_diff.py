@@ -1,4 +1,4 @@
-"""How do two artifacts differ?"""
+"""Differences between two artifacts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Does every answer carry the same facts in both of its forms?"""
+"""Every answer has the same facts in text and in structure."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What has happened in a run since somebody looked last?"""
+"""The feed of a run's events since the last look."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Are the calls that an answer offers legal, and do they lead to the end?"""
+"""The calls that an answer offers are legal, and lead to the end of the run."""
 
 import random
 from typing import Any

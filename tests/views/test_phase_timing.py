@@ -1,4 +1,4 @@
-"""What times mean: logs made by hand, each with the seconds that a reader expects."""
+"""Phase times: written logs, each with the expected seconds."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who says how a project stands? Its runs, and nobody else."""
+"""The status of a project follows from its runs alone."""
 
 import pytest
 

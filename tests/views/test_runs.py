@@ -1,4 +1,4 @@
-"""How much does a reader see of a run, and in how many words?"""
+"""The views of a run, brief and full, and their size."""
 
 import json
 from importlib import import_module

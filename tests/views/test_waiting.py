@@ -1,4 +1,4 @@
-"""Has what a caller waits for happened?"""
+"""The conditions that end a caller's wait."""
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from wfe_mcp.engine.files.checkpoints import take_checkpoint

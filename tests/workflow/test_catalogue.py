@@ -1,4 +1,4 @@
-"""Which templates are there?"""
+"""The templates that the catalogue finds."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Does the example of each key mean what it shows?"""
+"""The example of each key is valid and shows the key."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which templates does a template hold, and can they run inside it?"""
+"""The templates inside a template, and whether they can run there."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""What ``context`` may hand over."""
+"""Lint of ``context``."""
 
 from typing import Any
 

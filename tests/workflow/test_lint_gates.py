@@ -1,4 +1,4 @@
-"""Lint of gates: can each of them pass?"""
+"""Lint reports gates that can never pass."""
 
 from typing import Any
 

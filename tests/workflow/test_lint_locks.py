@@ -1,4 +1,4 @@
-"""Lint of locks: could two phases wait for each other for ever?"""
+"""Lint reports phases that could wait for each other's locks for ever."""
 
 from typing import Any
 

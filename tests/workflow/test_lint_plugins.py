@@ -1,4 +1,4 @@
-"""What lint says of things that installed packages bring."""
+"""Lint of gates, schemas and actions from installed packages."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What does a template become where configuration changes some of its phases?"""
+"""Configuration overrides of a template's phases."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What does a YAML file say, in which line, and what is never read?"""
+"""YAML parsing with line numbers, and what it refuses."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@
     .md with ## BLG-001                        aiw backlog            milestone_plan@1
     .md with ## M1 or # Milestones             aiw milestones         milestone_plan@1
 
-Whatever a format says that has no place here is told with its pointer or line, never dropped in silence.
+Anything that cannot be converted is reported with its pointer or line, never dropped silently.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ _YAML = frozenset({".yaml", ".yml"})
 
 
 def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSettings:
-    """What ``source`` says, in our terms. Refuses a file in no known format, and every fault of its format."""
+    """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format."""
     if source.suffix.lower() == ".md" and not source.is_dir():
         return _markdown(source)
     if source.suffix.lower() in _YAML and not source.is_dir():
@@ -53,7 +53,7 @@ def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSet
 
 
 def _yaml(source: Path) -> ImportedSettings:
-    """Settings, whose losses and errors are told by line."""
+    """Settings, with losses and errors reported by line."""
     value, lines = read_yaml(source)
     if isinstance(value, dict) and is_gate_settings(cast("object", value)):
         read = from_gate_settings

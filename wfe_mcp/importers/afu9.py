@@ -1,13 +1,13 @@
 """Converts an AFU-9 workflow (JSON of MCP tool steps) to ``wfe/1``.
 
-One template with one phase of kind ``steps``. Tools keep their names: ``agent.analyze`` is a tool of an MCP server that
-configuration calls ``agent``.
+One template with one phase of kind ``steps``. Tools keep their names: ``agent.analyze`` is a tool of the MCP server
+configured as ``agent``.
 
     steps[].tool, params, assign, if      the same, expressions by ``afu9_expressions``
-    steps[].retry                         retry; total attempts as they were
-    config.maxRetries N                   N + 1 attempts of each step that has no retry of its own
+    steps[].retry                         retry; the same number of attempts
+    config.maxRetries N                   N + 1 attempts of each step without its own retry
     config.timeoutMs, continueOnError     the phase's timeout; each step's continue_on_error
-    input.*, repo.*, variables.*          inputs, named by where they are used
+    input.*, repo.*, variables.*          inputs, named by their use
 
 The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take effect.
 """
@@ -35,7 +35,7 @@ _BACKOFFS = ("fixed", "linear", "exponential")
 
 _RETRY_MODEL: Any = get_args(Step.model_fields["retry"].annotation)[0]
 BACKOFFS = frozenset[str](get_args(_RETRY_MODEL.model_fields["backoff"].annotation))
-"""How waits between the tries of a step can grow here."""
+"""The supported backoffs between the tries of a step."""
 
 
 def is_afu9(value: object) -> bool:
@@ -181,7 +181,7 @@ class _WorkflowReader:
         if backoff == "exponential" and retry.get("backoffMultiplier", 2) != 2:
             self._found.lose(pointer(*at, "backoffMultiplier"), "waits double here, whatever the multiplier was")
         if backoff == "fixed" and backoff not in BACKOFFS:
-            backoff, longest = "exponential", initial  # the same: it begins at its longest
+            backoff, longest = "exponential", initial  # equivalent: it starts at its maximum
         elif backoff == "linear" and backoff not in BACKOFFS:
             self._found.lose(pointer(*at, "backoff"), "waits double here instead of growing evenly")
             backoff = "exponential"
@@ -189,7 +189,7 @@ class _WorkflowReader:
         return {"max_attempts": attempts, "backoff": backoff, "initial": _duration(initial), "max": _duration(longest)}
 
     def _inputs(self) -> dict[str, Any]:
-        """A schema of what the run must be given: each path that an expression names."""
+        """A schema of the run's inputs: each path that an expression names."""
         for old, new in self._names.renamed.items():
             self._found.lose("", f"the input {old!r} is called {new!r}: its name cannot be used in CEL")
         return _schema(self._names.needed)
@@ -217,7 +217,7 @@ class _WorkflowReader:
 
 
 def _schema(needed: Mapping[tuple[str, ...], bool]) -> dict[str, Any]:
-    """An object schema of the paths; what only conditions ask for is optional."""
+    """An object schema of the paths; paths that only conditions use are optional."""
     first = dict.fromkeys(way[0] for way in needed)
     properties: dict[str, Any] = {}
     for name in first:

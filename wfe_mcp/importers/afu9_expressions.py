@@ -8,10 +8,10 @@
     if "'${x}' === 'bug'" ${has(vars.x) && vars.x == 'bug'}
 
 Rules:
-1. A name that nothing gives is an error; the old engine left it as literal text (S2-06).
-2. In a condition what is not there counts as false, as it did; a comparison reads numbers and texts alike (``'42'``
-   and 42), because the old engine compared texts (S2-07).
-3. Nothing is evaluated by text substitution: what a tool returned stays data (B-15).
+1. An undefined name is an error; the old engine left it as literal text (S2-06).
+2. In a condition a missing value is false, as before; a comparison treats numbers and texts alike (``'42'`` and 42),
+   because the old engine compared texts (S2-07).
+3. Nothing is evaluated by text substitution: a tool's result stays data (B-15).
 """
 
 import json
@@ -34,19 +34,19 @@ _LITERALS = {"true": "true", "false": "false", "null": "null", "undefined": "nul
 
 
 class UnreadableError(Exception):
-    """The text means nothing here; the words say why."""
+    """The text has no equivalent; the message gives the reason."""
 
 
 @dataclass(slots=True)
 class Names:
-    """What expressions can name at a step. ``needed``: paths of inputs met so far, and whether a run needs each."""
+    """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required."""
 
     assigned: dict[str, str] = field(default_factory=dict[str, str])
     needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
     renamed: dict[str, str] = field(default_factory=dict[str, str])
 
     def resolve(self, path: str, *, required: bool) -> list[str | int]:
-        """The way to a value from its root, ``["vars", "issue", "number"]``."""
+        """The path of a value from its root, ``["vars", "issue", "number"]``."""
         found = _PATH.fullmatch(path)
         if found is None:
             raise UnreadableError(f"{path!r} is no path such as issue.labels[0].name")
@@ -112,7 +112,7 @@ def _cel(way: list[str | int]) -> str:
 
 
 def _there(way: list[str | int]) -> str:
-    """True in CEL when there is a value at the end of ``way``."""
+    """CEL that is true when ``way`` has a value."""
     asked: list[str] = []
     for length in range(2, len(way) + 1):
         part, above = way[length - 1], _cel(way[: length - 1])
@@ -168,13 +168,13 @@ class _Reader:
 
     @property
     def here(self) -> str:
-        """What stands here: an operator itself, else the kind of token."""
+        """The present token: an operator itself, else its kind."""
         kind, value = self._tokens[self._at]
         return value if kind == "op" else kind
 
     @property
     def shown(self) -> str:
-        """What stands here, to be quoted."""
+        """The present token, to be quoted."""
         return self._tokens[self._at][1] or "the end"
 
     def either(self) -> _Node:
@@ -244,7 +244,7 @@ class _Reader:
 
 
 def _truth(node: _Node) -> str:
-    """``node`` as CEL that is true or false, the way JavaScript takes a value."""
+    """``node`` as boolean CEL, with JavaScript's truth rules."""
     if isinstance(node, str):
         return node
     if not node.way:
@@ -266,7 +266,7 @@ def _equal(left: _Value, right: _Value) -> str:
 
 
 def _alike(literal: str) -> list[str]:
-    """The literals that read the same as text: ``42`` and ``"42"``."""
+    """The literals with the same text: ``42`` and ``"42"``."""
     if not literal.startswith('"'):
         return [literal, _quoted(literal)]
     inner = str(json.loads(literal))
@@ -274,7 +274,7 @@ def _alike(literal: str) -> list[str]:
 
 
 def _guarded(left: _Value, right: _Value, compared: str) -> str:
-    """``compared``, where both are there; else false."""
+    """``compared``, where both values exist; else false."""
     guards = dict.fromkeys(_there(list(value.way)) for value in (left, right) if value.way)
     return f"({' && '.join([*guards, compared])})"
 

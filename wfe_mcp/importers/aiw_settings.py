@@ -1,12 +1,12 @@
 """Converts the ``.ai-workflow.yaml`` of aiw to configuration and inputs of the template ``milestones``.
 
-    agent.checks, agent.command_prefix        [checks.test], run without a shell; the further ones have names of their own
+    agent.checks, agent.command_prefix        [checks.test], run without a shell; further ones under their own names
     agent.stop_after_each_task                auto_proceed of the task's phase
     recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
     git.base_branch, git.branch_prefix        the inputs ``base`` and ``branch_prefix``
 
-What the template does anyhow needs no setting and is no loss (one lane, a branch per milestone, a commit per task);
-what it does otherwise is told, and an unknown key is an error, as it was for aiw.
+Settings that match the template's fixed behaviour are dropped without a loss (one lane, a branch per milestone, a commit
+per task). Settings that differ from it are reported, and an unknown key is an error, as in aiw.
 """
 
 import re
@@ -65,7 +65,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "auto_commit": (True, "each task is one commit, which a gate looks for"),
     },
 }  # fmt: skip
-"""Section → key → the value that means what the template does anyhow, and what it does. None: no value does."""
+"""Section → key → the value that matches the template's fixed behaviour, and that behaviour. None: no value does."""
 
 _USED = {
     "git": ("base_branch", "branch_prefix"),
@@ -150,7 +150,7 @@ class _SettingsReader:
     def _take(
         self, section: str, values: Mapping[str, Any], key: str, wanted: str, is_right: Callable[[Any], bool]
     ) -> Any:
-        """The value of a key that is used, None when it is absent; an error when it is no such value."""
+        """The value of a supported key, None when it is absent; an error when it is invalid."""
         value = values.get(key)
         if value is None or is_right(value):
             return value
@@ -203,7 +203,7 @@ class _SettingsReader:
 
 
 def _words(text: str) -> list[str] | None:
-    """The words of a command; None when its quotes do not end."""
+    """The words of a command; None when a quote is unclosed."""
     try:
         return shlex.split(text)
     except ValueError:
@@ -211,6 +211,6 @@ def _words(text: str) -> list[str] | None:
 
 
 def _name(text: str) -> str:
-    """A check's name, made from the program."""
+    """A check's name, derived from the program."""
     program = re.sub(r"[^A-Za-z0-9_-]", "_", (_words(text) or [""])[0].rsplit("/", 1)[-1]).strip("_-")
     return program if program[:1].isalpha() else f"check_{program}"

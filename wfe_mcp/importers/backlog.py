@@ -1,7 +1,7 @@
 """Converts the backlog.md of aiw to ``milestone_plan@1``.
 
     ## BLG-001 - Export a run
-    Status: selected                  idea selected active blocked: work; done archived rejected: told as not carried
+    Status: selected                  idea selected active blocked: work; done archived rejected: reported as not carried
     Priority: high
     Tags: export, cli
     Conflict scopes: archive
@@ -11,9 +11,9 @@
     - [ ] A legacy item               a checkbox outside the items above
 
 Rules:
-1. Every line that is not understood is an error with its number (B-19).
-2. The items are the tasks of one milestone, ``Backlog``, in the order of the file; nothing depends on anything.
-3. Status and tags have no place of their own: they are kept in the task's notes.
+1. Every unknown line is an error with its number (B-19).
+2. The items become the tasks of one milestone, ``Backlog``, in the order of the file, without dependencies.
+3. Status and tags have no field of their own: they go into the task's notes.
 """
 
 import itertools
@@ -72,7 +72,7 @@ class _BacklogReader:
         self._section = ""
 
     def read(self, line: str, number: int) -> None:
-        """Take in one line."""
+        """Parse one line."""
         if not line.strip():
             return
         if line.startswith("## "):
@@ -91,7 +91,7 @@ class _BacklogReader:
             self._found.lose(f"line {number}", f"introduction: {_short(line)}")
 
     def plan(self) -> ImportedPlan:
-        """What was read. Refuses when a line was not understood."""
+        """The plan. Refuses when a line was unknown."""
         taken = {item.id for item in self._items}
         free = (name for number in itertools.count(1) if (name := f"BLG-{number:03}") not in taken)
         for item in self._items:
@@ -155,7 +155,7 @@ class _BacklogReader:
         if not title:
             self._found.error(f"line {number}", "the item has no title")
             return
-        # A checkbox is all there is of such an item: its title says what must be true. Its id is given at the end.
+        # Such an item is only a checkbox: its title is its acceptance. It gets an id at the end.
         self._items.append(_Item("", title, number, "done" if done else "idea", acceptance=[title]))
 
     def _unknown(self, line: str, number: int) -> None:
@@ -168,7 +168,7 @@ class _BacklogReader:
         self._found.error(f"line {number}", f"unknown {key} {_short(value)}{guess}", list(valid), value)
 
     def _work(self) -> list[_Item]:
-        """What there is to do; the rest is told as not carried, once."""
+        """The open items; the others are reported as not carried, once."""
         return [item for item in self._items if item.status in _OPEN]
 
     def _weaknesses(self) -> Iterator[Weakness]:
@@ -180,7 +180,7 @@ class _BacklogReader:
             if item.status in _CLOSED:
                 self._found.lose(f"line {item.line}", f"{item.id} is {item.status}: a plan says what there is to do")
         for item in self._work():
-            # An idea without acceptance is no fault of a backlog: who selects it writes it.
+            # An idea without acceptance is valid: it is written when the idea is selected.
             for each in task_weaknesses(_task(item), item.line):
                 yield Weakness(each.message, each.line, each.penalty)
         if not self._work():

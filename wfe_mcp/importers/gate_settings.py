@@ -4,13 +4,13 @@
     {"plan.prompt": "skip", "plan.response": {"approver": …}, "default_approver": …}     the older gate map
 
     approval_provider, approver     manual: human; skip: skip; a provider's key: the role of that name
-    approval_max_retries            max_retries: both count the tries after the first
+    approval_max_retries            max_retries: both count the attempts after the first
     approval_allow_rewrite          allow_rewrite, where a role gives its opinion
-    ai_provider                     provider: who works; manual is the connected client
+    ai_provider                     provider: the worker; manual is the connected client
     providers.planner, generator …  the same, for the phase of that role; providers.default for the others
 
-A phase here has one approver, before and after work: the one of the response counts. Its ``revise`` is another attempt
-at ``generate`` here. The old program never read its ``workflow`` section (S0-37); here it takes effect.
+A phase has one approver, before and after work: that of the response counts. ``revise`` becomes another attempt at
+``generate``. The old program never read its ``workflow`` section (S0-37); here it takes effect.
 """
 
 import re
@@ -39,7 +39,7 @@ _ANSWER_ONLY = ("ai_provider", "approval_max_retries", "approval_allow_rewrite")
 
 Place = tuple[str, ...]
 Given = dict[str, tuple[Any, Place]]
-"""Old key → its value, and where it stands."""
+"""Old key → its value and place."""
 
 
 def is_gate_settings(value: object) -> bool:
@@ -69,7 +69,7 @@ def from_gate_settings(document: Mapping[str, Any]) -> ImportedSettings:
 
 
 def _workflow(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[str, str], Given]:
-    """The ``workflow`` section: ``defaults``, then each phase and stage over them."""
+    """The ``workflow`` section: ``defaults``, overridden by each phase and stage."""
     for key in document:
         if key not in {"workflow", "profile", "providers"}:
             found.lose(pointer(key), f"{key!r} is no gate setting")
@@ -91,7 +91,7 @@ def _workflow(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[st
 
 
 def _providers(value: object, found: ImportReport) -> dict[tuple[str, str], Given]:
-    """Who works, by phase: the role's own provider, else the default one."""
+    """The provider by phase: the role's own, else the default one."""
     given = _object(value, ("providers",), found)
     works: dict[tuple[str, str], Given] = {}
     for key, named in given.items():
@@ -130,7 +130,7 @@ def _keys(value: object, at: Place, found: ImportReport) -> Given:
 
 
 def _phase(stages: Mapping[str, Given], found: ImportReport) -> dict[str, Any]:
-    """One table of our configuration, from what was said of the prompt and of the response."""
+    """One phase's configuration table, from the settings of its prompt and response."""
     prompt, response = stages["prompt"], stages["response"]
     _tell_lost(prompt, response, found)
     approver = _approver(response, found) or "human"  # manual was the default
@@ -170,7 +170,7 @@ def _provider(made: dict[str, Any], response: Given, found: ImportReport) -> Non
 
 
 def _revise(stages: Mapping[str, Given], found: ImportReport) -> None:
-    """No phase of ours: what was said of it alone is told."""
+    """Report the settings of ``revise`` alone, which has no phase here."""
     for given in stages.values():
         for _, at in given.values():
             if not _is_default(at):
@@ -178,7 +178,7 @@ def _revise(stages: Mapping[str, Given], found: ImportReport) -> None:
 
 
 def _is_default(at: Place) -> bool:
-    """Whether it was said of every phase at once."""
+    """Whether the setting is from the defaults."""
     return at[:2] in {("workflow", "defaults"), ("providers", "default")} or at[0] == "default_approver"
 
 

@@ -13,7 +13,7 @@ __all__ = ["ImportReport", "ImportedPlan", "ImportedSettings", "ImportedTemplate
 
 @dataclass(frozen=True, slots=True)
 class ImportedTemplate:
-    """A workflow as ``wfe/1``. ``not_carried``: what was left behind, by pointer into the file it came from."""
+    """A workflow as ``wfe/1``. ``not_carried``: what could not be converted, by pointer into the source file."""
 
     format: str
     definition: dict[str, Any]
@@ -22,7 +22,7 @@ class ImportedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPlan:
-    """Milestones and tasks as ``milestone_plan@1``. ``not_carried``: what was left behind, by ``line N`` of the file."""
+    """Milestones and tasks as ``milestone_plan@1``. ``not_carried``: what could not be converted, by ``line N`` of the file."""
 
     format: str
     plan: dict[str, Any]
@@ -31,9 +31,9 @@ class ImportedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSettings:
-    """What changes in the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start.
+    """Changes to the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start.
 
-    ``not_carried``: by pointer into the file it came from, or by ``line N`` of a YAML file.
+    ``not_carried``: by pointer into the source file, or by ``line N`` of a YAML file.
     """
 
     format: str
@@ -44,7 +44,7 @@ class ImportedSettings:
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def settings(self) -> dict[str, Any]:
-        """What it says, in the shape of ``.wfe/config.toml``."""
+        """The settings in the structure of ``.wfe/config.toml``."""
         made: dict[str, Any] = {"checks": self.checks} if self.checks else {}
         return made | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
 
@@ -60,17 +60,17 @@ class ImportedSettings:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an importer meets on its way. A place is a JSON pointer, or ``line N``."""
+    """The errors and losses of an import. A place is a JSON pointer, or ``line N``."""
 
     errors: list[Detail] = field(default_factory=list[Detail])
     not_carried: list[Detail] = field(default_factory=list[Detail])
 
     def error(self, place: str, message: str, expected: object = None, got: object = None) -> None:
-        """The file cannot be imported before this is mended."""
+        """Add an error: the file cannot be imported until it is fixed."""
         self.errors.append(Detail(place, message, expected, got))
 
     def lose(self, place: str, message: str) -> None:
-        """It is imported, but without this; told once."""
+        """Add a loss: the file is imported without this. Reported once."""
         lost = Detail(place, message)
         if lost not in self.not_carried:
             self.not_carried.append(lost)
@@ -85,12 +85,12 @@ class ImportReport:
 
 
 def _quoted(key: str) -> str:
-    """A key of TOML; one with dots is put in quotes."""
+    """A TOML key; one with dots is quoted."""
     return json.dumps(key) if "." in key else key
 
 
 def identifier(text: str) -> str:
-    """``text`` as a name that expressions can use."""
+    """``text`` as an identifier for expressions."""
     made = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in text)[:64]
     if not made or made[0].isdigit():
         made = f"_{made}"[:64]

@@ -11,10 +11,10 @@
       Backlog: BLG-004
 
 Rules:
-1. Every line that is not understood is an error with its number (B-19); text before the first ``##`` is an
-   introduction, and is told as not carried.
+1. Every unknown line is an error with its number (B-19); text before the first ``##`` is an introduction, and is
+   reported as not carried.
 2. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
-3. What blocks (no tasks, no acceptance, vague titles…) refuses the import; the rest lowers the score (``quality.py``).
+3. Blocking weaknesses (no tasks, no acceptance, vague titles…) refuse the import; others lower the score (``quality.py``).
 """
 
 import graphlib
@@ -77,7 +77,7 @@ class _MilestoneReader:
         self._known: dict[str, list[str]] = {}
 
     def read(self, line: str, number: int) -> None:
-        """Take in one line."""
+        """Parse one line."""
         if not line.strip():
             return
         if line.startswith("## "):
@@ -88,7 +88,7 @@ class _MilestoneReader:
             self._found.error(f"line {number}", f"{_short(line)} is not understood", _expected(self._milestones[-1]))
 
     def plan(self) -> ImportedPlan:
-        """What was read. Refuses when a line was not understood, and when the plan is too weak."""
+        """The plan. Refuses when a line was unknown, and when the plan is too weak."""
         ids = self._ids()
         lines = {ids[index]: each.line for index, each in enumerate(self._milestones)}
         lines |= {task.id: task.line for task in self._tasks}
@@ -180,7 +180,7 @@ class _MilestoneReader:
             milestone.tasks.append(self._tasks[-1])
         return True
 
-    # the whole
+    # the whole plan
 
     def _ids(self) -> list[str]:
         """M-numbers as written; the others get the next free one."""
@@ -232,7 +232,7 @@ class _MilestoneReader:
         return None
 
     def _cycle(self, milestones: list[dict[str, Any]]) -> None:
-        """Tasks that wait for each other."""
+        """Report tasks that depend on each other in a cycle."""
         waits = {task["id"]: task["depends_on"] for milestone in milestones for task in milestone["tasks"]}
         try:
             graphlib.TopologicalSorter(waits).prepare()

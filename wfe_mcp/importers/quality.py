@@ -1,6 +1,6 @@
 """The quality score of an imported plan, 0 to 100.
 
-One hundred, less a penalty for each weakness found. Those that block keep the plan from being imported.
+One hundred, minus a penalty for each weakness. A blocking weakness refuses the import.
 """
 
 import re
@@ -32,7 +32,7 @@ _DOMAINS = {
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """One thing that makes the plan worse, with its line and what it costs."""
+    """One weakness of the plan, with its line and penalty."""
 
     message: str
     line: int
@@ -51,7 +51,7 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
 
 
 def weaknesses(milestones: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterator[Weakness]:
-    """All that is weak in a plan. ``lines``: where each milestone and task stands, by id."""
+    """The weaknesses of a plan. ``lines``: the line of each milestone and task, by id."""
     if not milestones:
         yield Weakness("no milestone was found", 0, 30, blocking=True)
     for milestone in milestones:
@@ -59,7 +59,7 @@ def weaknesses(milestones: list[dict[str, Any]], lines: Mapping[str, int]) -> It
 
 
 def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
-    """What is weak in one task, wherever it stands."""
+    """The weaknesses of one task."""
     title: str = task["title"]
     if not task["acceptance"]:
         yield Weakness(f"task {title!r} has no acceptance", line, 12, blocking=True)

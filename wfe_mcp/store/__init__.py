@@ -1,6 +1,6 @@
-"""Where is everything kept? The only package that speaks SQL.
+"""The database: the only package that uses SQL.
 
-``Store`` is loaded when it is first named: SQLModel costs 270 ms, and many who import from here need only the records.
+``Store`` is loaded on first use: SQLModel costs 270 ms, and many importers need only the records.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,11 +1,11 @@
-"""Where is everything kept, and how does one get a transaction?
+"""The user's database and its transactions.
 
     with store.tx() as tx:      one writer at a time (BEGIN IMMEDIATE); all of it is durable, or nothing
     with store.read() as tx:    one consistent moment; a write raises
 
 Rules:
 1. A process has one writing connection and a few reading ones: threads queue here, processes at the file.
-2. What the setup is at fault for (busy, full, read-only, damaged) is ``unavailable``; all else is our bug.
+2. Faults of the setup (busy, full, read-only, damaged) are refused as ``unavailable``; every other error is our bug.
 3. Transactions are short: no gate, no git and no network inside one.
 """
 
@@ -82,7 +82,7 @@ class Store:
         self._write_engine = sqlite.make_engine(path, library, reads_only=False, durable=durable)
         self._read_engine = sqlite.make_engine(path, library, reads_only=True, durable=durable)
         self.settings_listeners: list[Callable[[], object]] = []
-        """Told after the commit of a transaction that changed what people set."""
+        """Called after the commit of a transaction that changed a setting."""
         self._writer: Connection | None = None
         self._watcher: Connection | None = None
 
@@ -95,7 +95,7 @@ class Store:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         durable: bool = True,
     ) -> "Store":
-        """The store at ``url``, made or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``.
+        """The store at ``url``, created or upgraded when needed. Refuses ``unavailable``: see ``sqlite.py``.
 
         ``durable=False`` is for tests: a commit does not wait for the disk (``sqlite.py``, rule 3).
         """
@@ -117,7 +117,7 @@ class Store:
         return self._path
 
     def close(self) -> None:
-        """End all connections, once whoever is writing or looking has finished."""
+        """Close all connections after open transactions have finished."""
         with self._writing, self._watching:
             for connection in (self._writer, self._watcher):
                 if connection is not None:
@@ -157,7 +157,7 @@ class Store:
             yield self._of(connection)
 
     def data_version(self) -> int:
-        """A number that changes when anybody commits to the file; cheap enough to poll."""
+        """A number that changes with every commit to the file, by any process; cheap enough to poll."""
         with self._watching, sqlite.refusals(self._path):
             if self._watcher is None:
                 self._watcher = self._read_engine.connect()
@@ -165,7 +165,7 @@ class Store:
                 return int(self._watcher.execute(_DATA_VERSION).scalar_one())
 
     def health(self) -> Health:
-        """What ``doctor`` shows of the database."""
+        """The figures that ``doctor`` shows about the database."""
         with sqlite.refusals(self._path), self._read_engine.connect() as connection, connection.begin():
             revision = stored_revision(connection)
         version = ".".join(str(part) for part in self._version)

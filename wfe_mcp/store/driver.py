@@ -1,6 +1,6 @@
-"""Which SQLite speaks to the file, and which tables does this version want to find there?
+"""The SQLite library in use and the schema version that this code expects.
 
-Apart from ``sqlite.py`` and ``schema.py``, because a glance at the file must not cost what they load.
+Separate from ``sqlite.py`` and ``schema/upgrade.py``, so that the idle probe does not load what they load.
 """
 
 import importlib
@@ -15,7 +15,7 @@ HEAD = max(path.name[:4] for path in (Path(__file__).parent / "schema" / "migrat
 
 
 def driver() -> ModuleType:
-    """The library that speaks to the file: pysqlite3 (the extra ``sqlite``, a newer SQLite) when it is installed."""
+    """The SQLite library: pysqlite3 (the extra ``sqlite``, a newer SQLite) when it is installed."""
     try:
         return importlib.import_module("pysqlite3.dbapi2")
     except ImportError:

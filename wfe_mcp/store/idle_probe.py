@@ -1,8 +1,7 @@
-"""Is nothing open in a project, nor a page that shows it? Asked without SQLAlchemy, whose load costs 150 ms.
+"""Idle probe: whether a project has no open run and no decision page. Works without SQLAlchemy (150 ms to load).
 
-    agents and people ask for the status where no run is open far more often than where one is
-
-Only "nothing" is an answer. Whatever else the file says, or does not say, whoever asks opens the store.
+Status calls for projects without an open run are by far the most frequent. Only "idle" is a final answer: in every other
+case, errors included, the caller opens the store.
 """
 
 from contextlib import closing
@@ -22,11 +21,11 @@ SELECT (SELECT version_num FROM alembic_version) = :head
         WHERE project.key = :key AND run.status IN ('pending', 'running', 'waiting', 'paused')
           AND run.archived_at IS NULL AND run.origin_sha256 IS NULL)
 """
-"""What ``RunListRows.open_run_ids`` and ``ProcessRows.processes`` say; a test asks both."""
+"""The same as ``RunListRepository.open_run_ids`` and ``ProcessRepository.processes``; a test compares them."""
 
 
 def nothing_is_open(url: str, project_key: str) -> bool:
-    """True when no run of the project is open and no decision page is registered. Nothing is written or made."""
+    """True when no run of the project is open and no decision page is registered. Writes nothing."""
     if not url.startswith(_PLAIN) or set(url) & set("?%#"):
         return False
     library, place = driver(), Path(url.removeprefix(_PLAIN))

@@ -1,4 +1,4 @@
-"""Which processes of ours are there, by their own word?"""
+"""Registry of running wfe-mcp processes, as they registered themselves."""
 
 from sqlalchemy import bindparam, delete, select
 
@@ -24,20 +24,20 @@ _FORGET = delete(PROCESS).where(
 
 
 class ProcessRepository(Repository):
-    """Processes. Whether they still live is not asked here."""
+    """Registered processes. Does not check whether they are still alive."""
 
     def register_process(self, process: ProcessRecord) -> None:
-        """Say that a process has started; saying it again changes nothing."""
+        """Register a process that has started. Idempotent."""
         self._run(_NEW, row_from(process, PROCESS))
 
     def processes(self, host: str) -> list[ProcessRecord]:
-        """The processes that registered on a host and were not forgotten, oldest first."""
+        """The registered processes of a host, oldest first."""
         return self._all(ProcessRecord, _ON_HOST, {"host": host})
 
     def forget_process(self, process: ProcessRecord) -> None:
-        """Say that a process has ended."""
+        """Remove a process that has ended."""
         self._run(_FORGET, {"host": process.host, "pid": process.pid, "started_at": process.started_at})
 
     def forget_all_processes(self) -> None:
-        """Say that none of them is there: this is a copy, which nobody works with."""
+        """Remove all processes: this database is a copy that no process uses."""
         self._run(_FORGET_ALL)

@@ -1,4 +1,4 @@
-"""Which projects, and which content by its sha256, does the store know?"""
+"""Projects, and documents by their sha256."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class ProjectRepository(Repository):
     """Projects and documents."""
 
     def project_id(self, key: str, root: str) -> str:
-        """The id of the project ``key``, which is made when it is new."""
+        """The id of the project ``key``, created when it is new."""
         found = self._connection.execute(_PROJECT, {"key": key}).scalar()
         if found is not None:
             return str(found)
@@ -43,11 +43,11 @@ class ProjectRepository(Repository):
         return {str(row.id): str(row.root) for row in rows}
 
     def keep_document(self, value: object) -> str:
-        """Keep a JSON value; its sha256. Keeping it again costs nothing."""
+        """Store a JSON value; its sha256. Idempotent."""
         return self._keep_texts(canonical_json(value))[0]
 
     def document(self, sha256: str) -> Any:
-        """The JSON value that ``sha256`` names. It is shared: do not change it. KeyError when it was never kept."""
+        """The JSON value that ``sha256`` names. It is shared: do not change it. KeyError when it was never stored."""
         return self._caches.documents.get(sha256, lambda: json.loads(self._document_text(sha256)))
 
     def _document_text(self, sha256: str) -> str:

@@ -1,7 +1,7 @@
-"""What do all groups of statements share: the connection, the clock, and the way rows become records?
+"""Base of all repositories: the connection, the clock, and the conversion of rows to records.
 
 Statements are built once, at import: SQLAlchemy then finds their compiled form by identity, and a state change costs
-some 0.1 ms more than raw sqlite3.
+about 0.1 ms more than raw sqlite3.
 """
 
 import threading
@@ -28,19 +28,19 @@ D = TypeVar("D", bound="DataclassInstance")
 
 
 OURS = RUN.c.origin_sha256.is_(None)
-"""Runs that were worked here. An imported one is history: nothing in it is open, holds anything, or was paid for here."""
+"""Local runs. An imported run is read-only: nothing in it is open, holds a lease, or was paid for here."""
 
 
 _ITS_RUN = RUN.alias("its_run")
 
 
 def is_of_ours(run_id: Column[Any]) -> ColumnElement[bool]:
-    """The row belongs to no imported run; one of no run at all is ours too."""
+    """The row belongs to no imported run; a row without a run counts as local."""
     return ~exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
 
 
 class Recent(Generic[V]):
-    """The values last used, by sha256. What a hash names never changes, so nothing here is ever stale."""
+    """The values last used, by sha256. Content under a hash never changes, so no entry is ever stale."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -48,7 +48,7 @@ class Recent(Generic[V]):
         self._lock = threading.Lock()
 
     def get(self, sha256: str, read: Callable[[], V]) -> V:
-        """The value of ``sha256``, by ``read`` when it is not here."""
+        """The value of ``sha256``; calls ``read`` when it is not cached."""
         with self._lock:
             if sha256 in self._values:
                 self._values.move_to_end(sha256)
@@ -56,7 +56,7 @@ class Recent(Generic[V]):
         return self.keep(sha256, read())
 
     def keep(self, sha256: str, value: V) -> V:
-        """Remember the value of ``sha256``; the value."""
+        """Cache the value of ``sha256``; returns the value."""
         with self._lock:
             self._values[sha256] = value
             while len(self._values) > self._size:
@@ -66,7 +66,7 @@ class Recent(Generic[V]):
 
 @dataclass(slots=True)
 class Library:
-    """What was found out when the file was opened: whether SQLite can look for words, and the file has the index."""
+    """Facts checked when the file was opened: whether SQLite supports full-text search, and the file has the index."""
 
     has_fts5: bool = False
     can_find: bool = False
@@ -74,13 +74,13 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What all transactions of a store share."""
+    """The caches shared by all transactions of a store."""
 
     specs: Recent[RunSpec] = field(default_factory=lambda: Recent[RunSpec](64))
     documents: Recent[Any] = field(default_factory=lambda: Recent[Any](32))
     states: Recent[RunState] = field(default_factory=lambda: Recent[RunState](16))
-    """By a run and the hash of its last event: the chain below it is all that a state follows from. Without this a server
-    that drives a loop would read the attempts of all its items again with every call."""
+    """By a run and the hash of its last event, which determines the state. Without this cache, a server that works on a
+    loop would read the attempts of all its items with every call."""
     library: Library = field(default_factory=Library)
 
 
@@ -105,7 +105,7 @@ class Repository:
         return None if row is None else record(*row)
 
     def _run(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Execute a write; the number of rows it met. An empty list of rows writes nothing."""
+        """Execute a write; the number of rows affected. An empty list of rows writes nothing."""
         if isinstance(values, list) and not values:
             return 0
         return self._connection.execute(statement, values).rowcount
@@ -122,5 +122,5 @@ def row_from(record: "DataclassInstance", table: Table) -> dict[str, Any]:
 
 
 def record_from(record: type[D], row: Mapping[str, Any]) -> D:
-    """The record that reading ``row`` back would give, without reading it. KeyError when a field has no value."""
+    """The record of ``row``, without reading it back. KeyError when a field has no value."""
     return record(**{item.name: row[item.name] for item in fields(record)})

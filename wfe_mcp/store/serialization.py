@@ -1,7 +1,7 @@
-"""How do the values of the core become text and rows, and text and rows the values of the core?
+"""Serialization of ``core`` values to text and rows, and back.
 
 Rules:
-1. What is written comes back equal: ``state_of(rows_of(state)) == state``.
+1. Round trips are exact: ``state_of(rows_of(state)) == state``.
 2. Event payloads are canonical JSON (the chain hashes them); states are plain JSON.
 3. A field that an older row lacks takes its default: new fields of the core need no migration.
 """
@@ -54,7 +54,7 @@ def payload_of(event: Event) -> str:
 
 
 def event_of(type_: str, payload: str) -> Event:
-    """The event that ``payload_of`` wrote. ValueError when the log holds what no version of ours wrote."""
+    """The event that ``payload_of`` wrote. ValueError for anything that no version of wfe-mcp wrote."""
     if type_ not in EVENTS:
         raise ValueError(f"no event is called {type_!r}")
     return _adapter(EVENTS[type_]).validate_json(payload)
@@ -114,7 +114,7 @@ def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> Ru
 
 
 def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    """Built when first needed: all of them at once would cost every start some 20 ms."""
+    """Built on first use: all of them at once would cost every start about 20 ms."""
     found = _ADAPTERS.get(kind)
     if found is None:
         found = _ADAPTERS[kind] = TypeAdapter(kind)

@@ -1,7 +1,7 @@
-"""What have people set, when, and is it still what they set?
+"""Secrets, trust, and the log of their changes.
 
-Every change of a secret or of trust is a row of an append-only, hash-chained log; the value is in it as sha256 only.
-So a PIN that somebody wrote into the database by hand has no such row, and ``verify_settings`` says so.
+Every change of a secret or of trust is a row of an append-only, hash-chained log, with the value only as sha256. A PIN
+written directly into the database has no such row, and ``verify_settings`` reports it.
 """
 
 import json
@@ -21,7 +21,7 @@ from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST
 __all__ = ["SettingRepository"]
 
 _CHAIN = "settings"
-"""Stands where a run's chain has the run id."""
+"""Takes the place of the run id in the hash chain."""
 
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
@@ -67,7 +67,7 @@ class SettingRepository(Repository):
         return None if found is None else str(found)
 
     def set_secret(self, name: str, value: str | None, by: By, at: datetime) -> None:
-        """Set a secret, or take it away (None), and log that it was done."""
+        """Set or remove (None) a secret, and log the change."""
         if value is None:
             self._run(_FORGET_SECRET, {"name_": name})
         elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
@@ -75,7 +75,7 @@ class SettingRepository(Repository):
         self._log("SecretSet" if value is not None else "SecretForgotten", name, value, by, at)
 
     def note_setting(self, type_: str, name: str, by: By, at: datetime) -> None:
-        """Log a change of something that is not kept here, such as a key in the system's keyring."""
+        """Log a change of a setting stored elsewhere, such as a key in the system's keyring."""
         self._log(type_, name, None, by, at)
 
     def trust(self, project_id: str, path_key: str, sha256: str, by: By, at: datetime) -> None:
@@ -86,7 +86,7 @@ class SettingRepository(Repository):
             self._log("TrustGiven", _trust_name(project_id, path_key), sha256, by, at)
 
     def withdraw_trust(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
-        """Trust no bytes of ``path_key`` any more."""
+        """Withdraw all trust in ``path_key``."""
         if self._run(_WITHDRAW, {"project_id_": project_id, "path_key_": path_key}):
             self._log("TrustWithdrawn", _trust_name(project_id, path_key), None, by, at)
 
@@ -96,7 +96,7 @@ class SettingRepository(Repository):
         return self._connection.execute(_TRUST_OF, key).first() is not None
 
     def trusted(self, project_id: str) -> list[TrustRecord]:
-        """All that is trusted in a project."""
+        """All trust records of a project."""
         return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
 
     def setting_events(self) -> list[SettingEvent]:
@@ -109,11 +109,11 @@ class SettingRepository(Repository):
         return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
 
     def first_noted(self, type_: str, name: str) -> datetime | None:
-        """When a change of this type was noted of ``name`` for the first time."""
+        """The time of the first change of this type for ``name``."""
         return self._connection.execute(_NOTED, {"type_": type_, "name_": name}).scalar()
 
     def verify_settings(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
-        """Every place where secrets and trust are not what their log says; empty when they are intact."""
+        """Every difference between secrets or trust and their log; empty when they are intact."""
         problems: list[Problem] = []
         said: dict[str, str | None] = {}
         hashes: dict[int, str] = {}

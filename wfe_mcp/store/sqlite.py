@@ -1,14 +1,14 @@
-"""What is true of SQLite only? The one place to change for another database.
+"""Everything specific to SQLite: the one module to change for another database.
 
 Rules:
-1. Writes begin with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once, unheard by the
+1. Writes begin with BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once, without the
    busy timeout, when another process wrote in between.
 2. WAL only on a library without the WAL-reset bug (https://sqlite.org/wal.html), else a rollback journal. The mode is
-   chosen when the file is made. A WAL file met by an unsafe library goes back only if nobody else has it open (SQLite
-   refuses otherwise); a rollback file stays one, because an unsafe library may be among those who have it open.
-3. synchronous=FULL: what was acknowledged survives a power cut. Only tests open a store with ``durable=False``: it does
-   not wait for the disk, survives the end of its process all the same, and may be lost with the machine.
-4. ``isolation_level=None`` keeps the driver from opening and ending transactions behind our back.
+   chosen when the file is made. A WAL file met by an unsafe library goes back only if no other process has it open
+   (SQLite refuses otherwise); a rollback file stays one, because a process with an unsafe library may have it open.
+3. synchronous=FULL: acknowledged commits survive a power cut. Only tests open a store with ``durable=False``: it does
+   not wait for the disk; its commits survive the end of the process, but may be lost in a power cut.
+4. ``isolation_level=None`` keeps the driver from opening and ending transactions by itself.
 5. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
    and every store has two engines.
 """
@@ -48,7 +48,7 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 
 
 def database_file(url: str) -> Path:
-    """The file that ``url`` names. Refuses ``unavailable``: another database, a driver of its own, no file at all."""
+    """The file that ``url`` names. Refuses ``unavailable``: another database, an explicit driver, no file."""
     try:
         parsed = make_url(url)
     except exc.ArgumentError:
@@ -74,11 +74,11 @@ def database_file(url: str) -> Path:
 
 
 def make_file(path: Path) -> None:
-    """Make the file (0600) and its folder (0700) where they are missing. SQLite gives its journals the same mode."""
+    """Create the file (0600) and its folder (0700) where they are missing. SQLite gives its journals the same mode."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        if not os.access(path.parent, os.W_OK):  # the journal has to be made beside the file
+        if not os.access(path.parent, os.W_OK):  # the journal is created beside the file
             raise PermissionError(errno.EACCES, "its folder is read-only")
     except OSError as error:
         raise Refused(
@@ -89,7 +89,7 @@ def make_file(path: Path) -> None:
 
 
 def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: bool) -> Engine:
-    """Connections for one writer, or for some readers that cannot write."""
+    """An engine with one writing connection, or with several read-only ones."""
     dialect = _dialect(library)
     pool = QueuePool(
         lambda: library.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False),
@@ -120,7 +120,7 @@ _COMPILED: LRUCache[Any, Any] = LRUCache(1000)
 
 @cache
 def _dialect(library: ModuleType) -> Dialect:
-    """The dialect as SQLAlchemy makes it for ``library``, with what it asks a connection once."""
+    """SQLAlchemy's dialect for ``library``, initialized with what it normally queries from the first connection."""
     asking = create_engine("sqlite://", module=library)
     asking.connect().close()
     asking.dispose()
@@ -128,7 +128,7 @@ def _dialect(library: ModuleType) -> Dialect:
 
 
 def choose_journal(path: Path, library: ModuleType) -> str:
-    """The journal mode of the file, after rule 2."""
+    """Set and return the journal mode of the file, by rule 2."""
     safe = wal_is_safe(cast("tuple[int, ...]", library.sqlite_version_info))
     is_new = path.stat().st_size == 0
     connection = library.connect(str(path), timeout=BUSY_TIMEOUT_S, isolation_level=None)
@@ -138,7 +138,7 @@ def choose_journal(path: Path, library: ModuleType) -> str:
         if mode == wanted:
             return mode
         connection.execute("PRAGMA busy_timeout=0")
-        # Refused while somebody else has the file open: then the mode that they chose stays.
+        # Refused while another process has the file open: then the present mode stays.
         with suppress(library.OperationalError):
             connection.execute(f"PRAGMA journal_mode={wanted}")
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
@@ -148,9 +148,9 @@ def choose_journal(path: Path, library: ModuleType) -> str:
 
 
 def append_only(table: str, *, removed_with: str = "") -> tuple[str, ...]:
-    """The statements that make the rows of ``table`` unchangeable: they stop accidents, the chain shows intent.
+    """The statements that make the rows of ``table`` unchangeable: they prevent accidents; the chain reveals tampering.
 
-    ``removed_with``: a table whose row for the same ``run_id`` must be there before rows may go.
+    ``removed_with``: a table that must have a row for the same ``run_id`` before rows may be deleted.
     """
     unless = f"WHEN NOT EXISTS (SELECT 1 FROM {removed_with} WHERE run_id = OLD.run_id) " if removed_with else ""  # noqa: S608 - our names
     return tuple(
@@ -161,7 +161,7 @@ def append_only(table: str, *, removed_with: str = "") -> tuple[str, ...]:
 
 
 def only_over(table: str) -> str:
-    """The statement that keeps runs that may go on, and those that somebody keeps, out of ``table``."""
+    """The trigger that keeps unfinished runs, and runs marked to keep, out of ``table``."""
     return (
         f"CREATE TRIGGER {table}_only_over BEFORE INSERT ON {table} WHEN EXISTS "  # noqa: S608 - our names
         "(SELECT 1 FROM run WHERE id = NEW.run_id AND ended_at IS NULL) "
@@ -189,7 +189,7 @@ HOLDS = (
     f"CREATE TRIGGER attempt_has_changed AFTER UPDATE ON attempt BEGIN {_NO_HOLDS}; {_NEW_HOLDS}; END",
     f"CREATE TRIGGER attempt_is_gone AFTER DELETE ON attempt BEGIN {_NO_HOLDS}; END",
 )
-"""The statements that keep ``hold``: what an attempt may hold is found by its name, without reading the open runs."""
+"""The triggers that maintain ``hold``, which finds possible holders by name without reading the open runs."""
 
 WAITING_FOR_INDEX = (
     "CREATE TRIGGER run_is_new AFTER INSERT ON run "
@@ -200,29 +200,29 @@ WAITING_FOR_INDEX = (
     "CREATE TRIGGER find_run_is_gone AFTER DELETE ON find_run WHEN EXISTS (SELECT 1 FROM run WHERE id = OLD.run_id) "
     "BEGIN INSERT OR IGNORE INTO find_waiting (run_id) VALUES (OLD.run_id); END",
 )
-"""The statements that list the runs without index: every question asks for them, so nobody may count, nor trust that all
-who write (older processes, imports, libraries without FTS5) tell."""
+"""The triggers that list the runs without an index. Every search needs the list, so it must not count runs, nor rely on
+other writers (older processes, imports, libraries without FTS5) to maintain it."""
 
 FIND_TEXT = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS find_text USING fts5("
     "place, title, text, content='', columnsize=0, tokenize='unicode61 remove_diacritics 0')"
 )
-"""The words of what can be found, without the texts. No sizes of columns: hits are ordered by time, not by bm25, which
-would read every place of a common word first."""
+"""The indexed words without the texts. No column sizes: hits are ordered by time, not by bm25, which would read every
+occurrence of a common word first."""
 
 
 def has_fts5(connection: Connection) -> bool:
-    """True when this SQLite can look for words; some systems build it without."""
+    """True when this SQLite supports full-text search; some systems build it without."""
     return connection.exec_driver_sql("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").first() is not None
 
 
 def has_find_text(connection: Connection) -> bool:
-    """True when the file has the index of words."""
+    """True when the file has the full-text index."""
     return connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'find_text'").first() is not None
 
 
 def insert_new(table: Table) -> Insert:
-    """Insert what is not there yet; leave alone what is."""
+    """Insert rows that do not exist yet; leave existing ones unchanged."""
     return insert(table).on_conflict_do_nothing()
 
 
@@ -239,12 +239,12 @@ _REFUSALS: dict[str, tuple[str, str]] = {
         "Set WFE_DATABASE_URL to another file, or move this one away.",
     ),
 }
-"""What the setup can be at fault for. Everything else SQLite says is our bug and stays an exception."""
+"""The errors caused by the setup. Every other SQLite error is our bug and stays an exception."""
 
 
 @contextmanager
 def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
-    """Turn what the setup is at fault for into ``unavailable``; a write in a reading transaction is our own fault."""
+    """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug."""
     try:
         yield
     except Exception as error:
@@ -259,7 +259,7 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
 
 
 def _error_name(error: Exception) -> str:
-    """``SQLITE_BUSY`` and its like; empty when SQLite did not say it."""
+    """The SQLite error name, such as ``SQLITE_BUSY``; empty for other errors."""
     if isinstance(error, exc.TimeoutError):  # every reading connection of this process is in use
         return "SQLITE_BUSY"
     said = error.orig if isinstance(error, exc.DBAPIError) else error

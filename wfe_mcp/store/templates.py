@@ -1,7 +1,7 @@
-"""Which template versions does a project keep, and what do people say of a template?
+"""Stored template versions of a project, and users' marks on templates.
 
-A version is immutable: the same name and version with other content is refused. Which source wins when several have
-the same name is not decided here; lists are newest first.
+A version is immutable: the same name and version with other content is refused. Lists are newest first. The precedence
+of sources with the same name is decided elsewhere.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class TemplateRepository(ProjectRepository):
     """Template versions, and the marks of templates."""
 
     def save_template(self, new: NewTemplate) -> TemplateRecord:
-        """Keep a version; keeping the same content again changes nothing. Refuses ``conflict`` for other content."""
+        """Store a version; storing the same content again changes nothing. Refuses ``conflict`` for other content."""
         key = {"project_id": new.project_id, "name": new.name, "version": new.version}
         found = self._first(TemplateRecord, _SAME_VERSION, key)
         if found is None:
@@ -64,16 +64,16 @@ class TemplateRepository(ProjectRepository):
         return found
 
     def template(self, project_id: str, name: str, version: str | None = None) -> TemplateRecord | None:
-        """The version kept last under ``name``, or the one called ``version``."""
+        """The version of ``name`` stored last, or the one named ``version``."""
         found = self.template_versions(project_id, name)
         return next((record for record in found if version in {None, record.version}), None)
 
     def template_versions(self, project_id: str, name: str) -> list[TemplateRecord]:
-        """The versions kept under ``name``, newest first."""
+        """The stored versions of ``name``, newest first."""
         return self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
 
     def template_by_sha(self, sha256: str) -> TemplateRecord | None:
-        """A kept version with this content, of any project."""
+        """A stored version with this content, of any project."""
         return self._first(TemplateRecord, _BY_SHA256, {"sha256": sha256})
 
     def templates(self, project_id: str) -> list[TemplateRecord]:
@@ -81,21 +81,21 @@ class TemplateRepository(ProjectRepository):
         return self._all(TemplateRecord, _IN_PROJECT, {"project_id": project_id})
 
     def template_marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
-        """What people say of the templates of a project, by name."""
+        """The marks of a project's templates, by name."""
         found: dict[str, frozenset[TemplateMark]] = {}
         for name, mark in self._connection.execute(_MARKS, {"project_id": project_id}):
             found[name] = found.get(name, frozenset()) | {TemplateMark(mark)}
         return found
 
     def mark_template(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
-        """Say it of the template ``name``. Only one is the default."""
+        """Mark the template ``name``. Only one is the default."""
         if mark is TemplateMark.DEFAULT:
             self._run(_NO_DEFAULT, {"of_project": project_id})
         row = {"project_id": project_id, "name": name, "mark": mark.value, "at": self._clock(), "actor": by.actor}
         self._run(_NEW_MARK, row)
 
     def unmark_template(self, project_id: str, name: str, marks: Iterable[TemplateMark]) -> None:
-        """Say it no more."""
+        """Remove marks from the template ``name``."""
         for mark in marks:
             self._run(_NO_MARK, {"of_project": project_id, "of_name": name, "of_mark": mark.value})
 

@@ -1,7 +1,7 @@
 """A scripted agent that follows its instructions exactly.
 
-A script says, per phase and attempt, which files to write and what to hand in. Everything else, which phase comes next
-and when to ask, the agent takes from the answers, like a real one.
+A script gives, per phase and attempt, the files to write and the artifact to submit. Like a real agent, it takes all else
+from the answers: which phase is next, and when to ask.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ Envelope = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One attempt: the artifact to hand in, and the files to write before (None deletes)."""
+    """One attempt: the artifact to submit, and the files to write before (None deletes)."""
 
     artifact: dict[str, Any]
     files: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 Script = Mapping[str, Sequence[Work]]
-"""Phase path → what each attempt does, first attempt first."""
+"""Phase path → the work of each attempt, first attempt first."""
 
 
 class ScriptEnded(AssertionError):
-    """The run asks for an attempt the script does not have: the template sent the work back once more than expected."""
+    """The script lacks an attempt: the template sent the work back once more than expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A run as it went: its id, every (tool, answer), and the last answer."""
+    """The record of a run: its id, every (tool, answer), and the last answer."""
 
     run: str
     steps: tuple[tuple[str, Envelope], ...]
 
     @property
     def last(self) -> Envelope:
-        """The answer the agent stopped at."""
+        """The last answer."""
         return self.steps[-1][1]
 
     @property
@@ -62,7 +62,7 @@ def drive(
     person: Callable[[str, str], object] | None = None,
     most: int = 100,
 ) -> Played:
-    """Start ``template`` and work it until nobody but a person can move it, or it is over.
+    """Start ``template`` and work until only a person can continue, or the run is finished.
 
     ``person(run, phase)`` is called when a phase waits for a person's decision; without one the agent stops there.
     """
@@ -83,7 +83,7 @@ def resume(
     person: Callable[[str, str], object] | None = None,
     most: int = 100,
 ) -> Played:
-    """Go on with a run, from wherever it stands."""
+    """Continue a run from its present state."""
     steps = [("status", call("status", run=run))]
     _go_on(_Recorded(call, steps), root, script, person, most)
     return Played(run, tuple(steps))
@@ -91,7 +91,7 @@ def resume(
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """A client whose answers are kept."""
+    """A client that records its answers."""
 
     call: Callable[..., Envelope]
     steps: list[tuple[str, Envelope]]

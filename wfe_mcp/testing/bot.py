@@ -1,7 +1,7 @@
 """A bot that finishes a run by following ``next``.
 
-The bot knows nothing but the last answer: no tool, no template, no phase by name. It makes the first call in ``next``
-and fills what ``need`` points to with a value the schema there accepts. What it cannot finish, an agent that lost its
+The bot uses only the last answer, and knows no tool, template or phase by name. It makes the first call in ``next`` and
+fills each place in ``need`` with a value that its schema accepts. A run that the bot cannot finish, an agent without
 memory cannot finish either.
 """
 
@@ -23,7 +23,7 @@ Envelope = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call the bot made, and what came back."""
+    """One call of the bot, and its answer."""
 
     tool: str
     arguments: dict[str, Any]
@@ -31,7 +31,7 @@ class Step:
 
 
 def next_call(answer: Envelope) -> tuple[str, dict[str, Any]] | None:
-    """The call that ``answer`` names first, its needs filled; None when it names none."""
+    """The first call in ``answer``, its needs filled; None when there is none."""
     if not answer.get("next"):
         return None
     move = answer["next"][0]
@@ -49,8 +49,8 @@ def follow(
 ) -> list[Step]:
     """Call ``first`` with ``arguments`` and follow ``next`` until there is none, or ``most`` calls were made.
 
-    ``call(tool, **arguments)`` is any client's.
-    ``seen`` gets every answer before the next call: a test lets its person decide there.
+    ``call(tool, **arguments)`` calls a tool, by any client.
+    ``seen`` gets every answer before the next call: a test can make its person decide there.
     """
     steps: list[Step] = []
     move: tuple[str, dict[str, Any]] | None = (first, arguments or {})

@@ -3,7 +3,7 @@
     with connect(project, era) as agent:        the server, its worker and the SDK's client, all in this process
         agent.call("start_run", template=…)     the envelope, as JSON
 
-Calls are plain functions: the event loop lives in a thread. Nothing is faked but the pipe.
+Calls are plain functions: the event loop runs in a thread. Only the pipe is fake.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Agent:
         self._portal = portal
 
     def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        """Call a tool; its envelope. Raises ProtocolError when the answer is none."""
+        """Call a tool; its envelope. Raises ProtocolError when the answer is not an envelope."""
         self.calls.append(tool)
         envelope = self._portal.call(self._call, tool, arguments)
         if envelope is None:
@@ -64,8 +64,8 @@ def connect(
 
     ``environment`` is used with a folder, for example to name the database (default: this process's own).
     ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline;
-    ``open_page`` gets the message and address of a page and says whether the person opens it. Without either the client
-    asks nobody anything.
+    ``open_page`` gets the message and address of a page and returns whether the person opens it. Without either the
+    client shows no forms and no pages.
     """
     from anyio.from_thread import start_blocking_portal
 
@@ -89,7 +89,7 @@ def _client(
     engine: Engine, era: Era, answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None,
     open_page: Callable[[str, str], bool] | None,
 ) -> Client:  # fmt: skip
-    # The SDK costs half a second: it loads with the first connection.
+    # The SDK takes half a second to load: only with the first connection.
     from anyio import to_thread
     from mcp import Client
     from mcp_types import ElicitRequestURLParams, ElicitResult
@@ -113,7 +113,7 @@ def _client(
 
 
 def _place(engine: Engine) -> Any:
-    """The engine's own project; closing the server leaves the engine open, which is the caller's."""
+    """The engine's own project; closing the server leaves the caller's engine open."""
     from wfe_mcp.server.project_session import ProjectSession
 
     return ProjectSession(str(engine.root), engine.environment, engine.root)

@@ -1,7 +1,7 @@
 """The demo: wfe-mcp in half a minute.
 
-A scripted agent fixes a real bug under the eyes of the real server: its own process, a git repository, a test run, a
-database made to be thrown away. Nothing shown is made up; an answer that is not the expected one ends the demo.
+A scripted agent fixes a real bug with the real server: its own process, a git repository, a test run, a throwaway
+database. All output is real; an unexpected answer ends the demo.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _ASK_S = 60
-"""A person who has gone for a coffee does not hold the demo up."""
+"""How long the demo waits for an answer before it continues."""
 
 _CHANGE = {"summary": "slug() turns dots into dashes", "files": ["slug.py"]}
 
@@ -41,11 +41,11 @@ Answer = dict[str, Any]
 
 
 class _Stopped(Exception):
-    """The server did not say what the play needs."""
+    """The server gave an unexpected answer."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Play the demo. 0 when everything went as shown, 1 with the reason when not, 2 when called wrongly."""
+    """Play the demo. 0 when everything worked, 1 with the reason when not, 2 for wrong arguments."""
     parser = argparse.ArgumentParser("wfe-mcp demo", description="See a bug fixed under the eyes of the referee.")
     parser.add_argument("--yes", action="store_true", help="do not ask: the demo stands in for the person")
     parser.add_argument("--folder", type=Path, help="where to play (default: a new temporary folder)")
@@ -83,14 +83,14 @@ def _play(folder: Path, person: _Person) -> None:
 
 
 class _Person:
-    """Whoever sits at the terminal; nobody where there is none."""
+    """The user at the terminal, if there is one."""
 
     def __init__(self, source: TextIO, *, ask: bool) -> None:
         self._source = source
         self._ask = ask
 
     def answer(self, question: str) -> str | None:
-        """What was typed; None when there is nobody, or nobody in time."""
+        """The typed answer; None without a user, or without an answer in time."""
         if not self._ask:
             return None
         sys.stdout.write(question)
@@ -198,7 +198,7 @@ class _Play:
     # -- the second server -------------------------------------------------------------------------------------------
 
     def second_server(self) -> None:
-        """A new process goes on where the first one was."""
+        """A new process continues where the first one stopped."""
         with self._server() as agent:
             self.stage.kill(f"a new server starts ({agent.pid})")
             self._continue(agent)
@@ -257,10 +257,10 @@ class _Play:
             told = [line for one in answer["data"]["feedback"][-1:] for line in one["message"].splitlines()]
             self.stage.server(answer, *(f"feedback: {line}" for line in told))
 
-    # -- what is left ------------------------------------------------------------------------------------------------
+    # -- the result --------------------------------------------------------------------------------------------------
 
     def what_is_left(self) -> None:
-        """The log, the files, the proof, and what to try next."""
+        """The log, the files, the verification, and what to try next."""
         self.stage.act("What is left: an append-only log, each row chained to the one before")
         with self.project.engine.store.read() as tx:
             events = tx.events(self.run)
@@ -303,7 +303,7 @@ def _folders(run: Path) -> list[str]:
 
 
 def _commands(project: Playground, run: str) -> list[str]:
-    """What to type next; the program by its full path, because an isolated one is not on PATH."""
+    """The commands to try next; the program by its full path, because an isolated one is not on PATH."""
     script = Path(sys.executable).with_name("wfe-mcp.exe" if sys.platform == "win32" else "wfe-mcp")
     program = str(script) if script.exists() else f"{sys.executable} -m wfe_mcp"
     export = "set" if sys.platform == "win32" else "export"
@@ -323,7 +323,7 @@ def _first_task(answer: Answer) -> str:
 
 
 def _evidence(answer: Answer) -> list[str]:
-    """What the gates found, one line each."""
+    """The evidence of the gates, one line each."""
     verdicts: list[Answer] = answer["data"].get("verdicts", [])
     return [f"evidence: {one['message'].splitlines()[0]}" for one in verdicts if one.get("message")]
 

@@ -1,4 +1,4 @@
-"""The project of the demo: a small one with a bug, and a check that shows it."""
+"""The project of the demo: a small one with a bug, and a check that fails because of it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ FAILING_TEST = (
 
 
 ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-"""The plugins of whoever plays the demo cost a second per test run, and are not part of it."""
+"""The user's pytest plugins cost a second per test run, and are not part of the demo."""
 
 
 def check() -> CheckSettings:
-    """How the project runs its tests: by pytest where this Python has it, else by unittest."""
+    """The check that runs the project's tests: with pytest where this Python has it, else with unittest."""
     if importlib.util.find_spec("pytest") is None:
         return CheckSettings(argv=[sys.executable, "-m", "unittest", "discover", "-s", "tests"])
     return CheckSettings(argv=[sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], env=list(ENVIRONMENT))

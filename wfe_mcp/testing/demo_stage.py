@@ -17,7 +17,7 @@ _COLOURS = {"title": "1", "agent": "36", "server": "32", "no": "33", "kill": "31
 
 
 class Stage:
-    """Where the demo writes. ``shortened``: long texts of this machine → what stands for them."""
+    """The demo's output. ``shortened``: long texts of this machine → their replacements."""
 
     def __init__(self, out: TextIO, shortened: Mapping[str, str]) -> None:
         self._out = out
@@ -26,7 +26,7 @@ class Stage:
         self._colourful = out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
     def act(self, title: str) -> None:
-        """The next act begins."""
+        """Start the next act."""
         self._acts += 1
         self._write(f"\n{self._paint('title', f'{self._acts}  {title}')}")
 
@@ -36,28 +36,28 @@ class Stage:
             self._write(f"{_MARGIN}{self._paint(colour, line)}" if line else "")
 
     def verbatim(self, line: str) -> None:
-        """Something to copy: nothing is shortened or broken."""
+        """Text to copy: not shortened or wrapped."""
         self._write(f"{_MARGIN}  {line}")
 
     def lines(self, text: str, colour: str = "quiet") -> None:
-        """Text as it is, line by line."""
+        """Unchanged text, line by line."""
         for line in text.rstrip().splitlines():
             self._write(_MARGIN + self._paint(colour, self._short(line)))
 
     def agent(self, text: str) -> None:
-        """What the agent does."""
+        """An action of the agent."""
         self._speak("agent", text, "agent")
 
     def kill(self, text: str) -> None:
-        """What happens to a process."""
+        """An event of a process."""
         self._speak("kill", text, "kill")
 
     def person(self, text: str) -> None:
-        """What the person does."""
+        """An action of the person."""
         self._speak("person", text, "you")
 
     def server(self, answer: Mapping[str, Any], *more: str) -> None:
-        """What the server answered: its first sentence or error, every detail, the hint; and ``more`` of it."""
+        """The server's answer: its first sentence or error, every detail, the hint; and the keys in ``more``."""
         error = answer.get("error")
         if error is None:
             said = [f"ok: {answer['summary']}"]

@@ -1,7 +1,7 @@
 """A throwaway project to try templates without touching the user's files or settings.
 
-A playground is a real git repository with checks, a database and settings of its own, all of it trusted. Servers
-started in it are the real ones; its ``approve`` and ``reject`` stand in for the person (``throwaway``).
+A playground is a real git repository with its own checks, database and settings, all of it trusted. Servers in it are
+real; ``approve`` and ``reject`` act in place of the person (``throwaway.py``).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _IDENTITY = "[user]\n\tname = Playground\n\temail = playground@example.com\n"
 
 
 class Playground:
-    """A project to play in. Use it in a ``with`` block, or close it.
+    """A throwaway project. Use it in a ``with`` block, or close it.
 
     ``files``: path → text, committed first. ``checks``: name → command as a list of words, or a whole check.
-    ``templates``: folders with a template.json. ``environment``: what servers get beside PATH and the like.
+    ``templates``: folders with a template.json. ``environment``: variables for servers besides PATH and the like.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Playground:
         self.engine: Engine = create_engine(project_at(self.root), environment=self.environment)
         self.trust()
 
-    # -- who works here ----------------------------------------------------------------------------------------------
+    # -- agents and servers ------------------------------------------------------------------------------------------
 
     def agent(self, era: Era = MODERN) -> AbstractContextManager[Agent]:
         """An agent connected to a server in this process."""
@@ -90,11 +90,11 @@ class Playground:
         return connect(self.engine, era)
 
     def server(self, era: Era = MODERN, **options: Any) -> StdioClient:
-        """A server in a process of its own, and a client of it. ``options`` are those of ``StdioClient``."""
+        """A server in its own process, and its client. ``options`` are those of ``StdioClient``."""
         argv = [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(self.root)]
         return StdioClient(argv, cwd=self.root, env=self.environment, era=era, **options)
 
-    # -- what a person does ------------------------------------------------------------------------------------------
+    # -- actions of a person -----------------------------------------------------------------------------------------
 
     def trust(self) -> None:
         """Trust the configuration and the templates as they are now."""
@@ -103,21 +103,21 @@ class Playground:
         give_trust(self.engine, stand_in(self.engine), [])
 
     def approve(self, run: str, phase: str, comment: str = "") -> LoadedRun:
-        """Say yes to the open revision of ``phase``."""
+        """Approve the open revision of ``phase``."""
         from wfe_mcp.engine.approvals import decide as approvals
 
         return approvals.decide(self.engine, stand_in(self.engine), run, phase, comment=comment)
 
     def reject(self, run: str, phase: str, feedback: str, to: str | None = None) -> LoadedRun:
-        """Say no, with words for the agent; ``to`` names an earlier phase to go back to."""
+        """Reject with feedback for the agent; ``to`` names an earlier phase to go back to."""
         from wfe_mcp.engine.approvals import decide as approvals
 
         return approvals.reject(self.engine, stand_in(self.engine), run, phase, feedback, to=to)
 
-    # -- what can be looked at ---------------------------------------------------------------------------------------
+    # -- inspection --------------------------------------------------------------------------------------------------
 
     def problems(self, run: str) -> list[Problem]:
-        """Every place where the run, or what people set, is not what its log says; empty when all is intact."""
+        """Every difference between the run, or the settings, and its log; empty when all is intact."""
         with self.engine.store.read() as tx:
             return [*tx.verify_run(RunId(run)), *tx.verify_settings()]
 
@@ -129,7 +129,7 @@ class Playground:
             path.write_text(text, encoding="utf-8", newline="\n")
 
     def git(self, *arguments: str) -> str:
-        """What git says in the project. Refuses ``unavailable`` without git, or when git fails."""
+        """The output of git in the project. Refuses ``unavailable`` without git, or when git fails."""
         own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         try:
             done = subprocess.run(
@@ -144,7 +144,7 @@ class Playground:
         return done.stdout
 
     def close(self) -> None:
-        """Give the database back. The folder stays."""
+        """Close the database. The folder stays."""
         self.engine.close()
 
     def __enter__(self) -> Self:

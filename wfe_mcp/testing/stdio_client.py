@@ -1,13 +1,13 @@
 """An MCP client over stdio for a server that it starts, in both protocol eras.
 
-    2025-11-25   initialize, initialized; the server may ask back while a call waits (forms, roots)
-    2026-07-28   server/discover; every request says in ``_meta`` who calls; a question ends the call, which comes again
+    2025-11-25   initialize, initialized; the server may send requests while a call waits (forms, roots)
+    2026-07-28   server/discover; every request names its caller in ``_meta``; a question ends the call, which is repeated
 
-Standard library only, and not the SDK: what speaks with our server here shares no line with it.
+Standard library only, without the SDK: client and server share no code.
 
 Rules:
-1. Every wait is bounded. A server that is gone wakes whoever waits, with the last lines of its log.
-2. ``kill`` is meant: nothing is said to the server before.
+1. Every wait is bounded. The end of the server ends all waits, with the last lines of its log.
+2. ``kill`` sends nothing to the server first.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _ROUNDS = 5
 
 
 class NoAnswer(TimeoutError):
-    """The server lives and has not answered in time."""
+    """The server is alive and has not answered in time."""
 
 
 class ServerGone(ConnectionError):
-    """The server ended while something was expected of it."""
+    """The server ended while the client waited for it."""
 
 
 class ProtocolError(Exception):
-    """The server answered with a JSON-RPC error, or with something that is no answer to a call."""
+    """The server answered with a JSON-RPC error, or with an invalid answer to a call."""
 
 
 class StdioClient:
-    """A server as a child process, and a client of it.
+    """A server as a child process, and its client.
 
     ``answer_form`` gets the message and schema of a form and answers with its content, or None to decline; without it
-    the client shows no forms. ``open_page`` gets the message and address of a page and says whether the person opens
-    it; without it the client opens none. ``name`` is what the client calls itself.
-    ``heard`` are the notifications that came, as (method, parameters).
+    the client shows no forms. ``open_page`` gets the message and address of a page and returns whether the person opens
+    it; without it the client opens none. ``name`` is the client's name for the server.
+    ``heard`` are the notifications received, as (method, parameters).
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class StdioClient:
         self._reader = threading.Thread(target=self._read, name="mcp-answers", daemon=True)
         self._reader.start()
 
-    # -- what an agent does ------------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------------------------
 
     def connect(self) -> Self:
-        """Shake hands, or ask who is there. Raises what ``request`` raises."""
+        """Do the handshake or discovery. Raises what ``request`` raises."""
         if self.era == MODERN:
             found = self.request("server/discover")
         else:
@@ -103,15 +103,15 @@ class StdioClient:
         return self
 
     def tools(self) -> list[dict[str, Any]]:
-        """The tools as the server lists them."""
+        """The server's list of tools."""
         return self.request("tools/list")["tools"]
 
     def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        """Call a tool; its envelope. A question that the call brings back is answered and the call made again."""
+        """Call a tool; its envelope. A question in the answer is answered and the call repeated."""
         return self.begin(tool, **arguments).wait()
 
     def begin(self, tool: str, /, **arguments: Any) -> Pending:
-        """Call a tool and do not wait for the answer."""
+        """Call a tool without waiting for the answer."""
         self.calls.append(tool)
         params: dict[str, Any] = {"name": tool, "arguments": arguments}
         return Pending(self, params, self._ask("tools/call", params))
@@ -133,7 +133,7 @@ class StdioClient:
         self._server.wait(self._patience_s)
 
     def close(self) -> int:
-        """Leave; the server's exit code. One that does not end by itself within 10 s is killed."""
+        """Disconnect; the server's exit code. A server still running after 10 s is killed."""
         with contextlib.suppress(OSError):
             assert self._server.stdin is not None
             self._server.stdin.close()
@@ -177,7 +177,7 @@ class StdioClient:
         return frame["result"]
 
     def again(self, params: dict[str, Any], asked: dict[str, Any]) -> int:
-        """The call once more, with the answers to what the server ``asked``."""
+        """Repeat the call with the answers to the questions in ``asked``."""
         requests: dict[str, dict[str, Any]] = asked.get("inputRequests") or {}
         answers = {key: self._answer_to(one["method"], one.get("params", {})) for key, one in requests.items()}
         more: dict[str, Any] = {"inputResponses": answers}
@@ -201,7 +201,7 @@ class StdioClient:
     def _send(self, frame: dict[str, Any]) -> None:
         assert self._server.stdin is not None
         line = json.dumps(frame, separators=(",", ":")).encode() + b"\n"
-        with self._lock, contextlib.suppress(OSError, ValueError):  # a server that is gone: the reader tells it
+        with self._lock, contextlib.suppress(OSError, ValueError):  # the server has ended: the reader reports it
             self._server.stdin.write(line)
             self._server.stdin.flush()
 
@@ -211,7 +211,7 @@ class StdioClient:
             for line in self._server.stdout:
                 self._take(json.loads(line))
         except ValueError:
-            pass  # the last line of a killed server is torn; of a living one nothing after it can be trusted
+            pass  # the last line of a killed server is incomplete; after a bad line of a running one, nothing is reliable
         finally:
             with self._lock:
                 self._is_gone = True
@@ -220,7 +220,7 @@ class StdioClient:
 
     def _take(self, frame: dict[str, Any]) -> None:
         if "method" in frame and "id" in frame:
-            # A form may take its time, and answers to other calls must not wait behind it.
+            # A form may take long, and must not block answers to other calls.
             threading.Thread(target=self._asked, args=(frame,), daemon=True).start()
             return
         if "method" in frame:
@@ -253,7 +253,7 @@ class StdioClient:
 
 
 class Pending:
-    """A call whose answer is still to come."""
+    """A call without an answer yet."""
 
     def __init__(self, client: StdioClient, params: dict[str, Any], request: int) -> None:
         self._client = client

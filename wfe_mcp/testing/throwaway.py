@@ -1,8 +1,8 @@
 """Approvals in a throwaway database, where no user is involved.
 
 Rules:
-1. Only a database that did not exist before is marked, in the moment it is made; the mark is in its log of settings.
-2. ``stand_in`` speaks for a person in a marked database and refuses everywhere else. What it decides is recorded with
+1. Only a new database is marked, when it is created; the mark is in its settings log.
+2. ``stand_in`` acts for a person in a marked database and refuses everywhere else. Its decisions are recorded with
    channel ``demo``. The rule about the client's own terminal does not apply (design §7).
 """
 
@@ -24,7 +24,7 @@ _MARK = "demo"
 
 
 def make_database(path: Path) -> str:
-    """A new, marked database at ``path``; its URL. Refuses ``conflict`` when there is a file already."""
+    """A new, marked database at ``path``; its URL. Refuses ``conflict`` when the file exists."""
     from wfe_mcp.engine.kernel.engine import utc_now
     from wfe_mcp.store import Store
 
@@ -41,10 +41,10 @@ def make_database(path: Path) -> str:
 
 
 def stand_in(engine: Engine) -> By:
-    """Somebody who decides as a person would. Refuses ``needs_human`` outside a database that ``make_database`` made."""
+    """An actor that may decide like a person. Refuses ``needs_human`` outside a database from ``make_database``."""
     with engine.store.read() as tx:
         first = next(iter(tx.setting_events()), None)
-    # A mark that is not the first setting of all was put there later, by somebody who wanted a yes.
+    # A mark that is not the very first setting was added later, to fake an approval.
     if first is None or first.name != _MARK:
         raise Refused("needs_human", "This database was not made to be thrown away: nobody stands in for a person here.",
                       "Decide at a terminal of your own: wfe-mcp approve RUN PHASE")  # fmt: skip

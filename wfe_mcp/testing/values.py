@@ -1,7 +1,7 @@
 """Generates a value that a JSON Schema accepts.
 
-The first that is there: the schema's own example, constant, first choice, default; else a value built from what the
-schema requires. Optional keys stay away. No promise for patterns nobody can guess.
+The first available of: the schema's own example, constant, first choice, default; else a value built from the schema's
+requirements. Optional keys are left out. Arbitrary patterns may not be matched.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FORMATS = {
 
 
 def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some", depth: int = 0) -> Any:
-    """A value for ``schema``; ``$ref`` is looked up in ``root``. ``hint`` is the name of the place, for texts."""
+    """A value for ``schema``; ``$ref`` is looked up in ``root``. ``hint`` is the name of the field, for texts."""
     root = schema if root is None else root
     if depth > _DEEPEST:
         raise ValueError("the schema requires itself without an end")
@@ -42,7 +42,7 @@ def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some",
 
 
 def at(document: Any, pointer: str) -> Any:
-    """What a JSON pointer (RFC 6901) names in ``document``. KeyError, IndexError or ValueError when it names nothing."""
+    """The value at a JSON pointer (RFC 6901) in ``document``. KeyError, IndexError or ValueError when there is none."""
     for part in pointer.split("/")[1:]:
         if isinstance(document, list):
             document = cast("list[Any]", document)[int(part)]
@@ -52,7 +52,7 @@ def at(document: Any, pointer: str) -> Any:
 
 
 def _given(schema: Schema) -> list[Any]:
-    """What the schema itself names as a value, best first."""
+    """The values that the schema itself names, best first."""
     chosen = [schema[key] for key in ("const", "default") if key in schema]
     return [*schema.get("examples", [])[:1], *chosen, *schema.get("enum", [])[:1]]
 
@@ -84,7 +84,7 @@ def _object(schema: Schema, root: Schema, depth: int) -> dict[str, Any]:
 
 def _array(schema: Schema, root: Schema, hint: str, depth: int) -> list[Any]:
     first = [value_for(part, root=root, hint=hint, depth=depth + 1) for part in schema.get("prefixItems", [])]
-    # One entry even where none is asked for: an empty list is what gates most often refuse.
+    # One entry even where none is required: gates most often refuse an empty list.
     wanted = max(schema.get("minItems", 0), 1 if isinstance(schema.get("items"), dict) and not first else 0)
     more = min(wanted, schema.get("maxItems", wanted)) - len(first)
     return first + [value_for(schema.get("items", {}), root=root, hint=hint, depth=depth + 1) for _ in range(more)]
@@ -116,7 +116,7 @@ def _text(schema: Schema, hint: str) -> str:
 
 
 def _both(one: Schema, other: Schema, root: Schema) -> Schema:
-    """What satisfies two schemas, as far as keys and requirements go."""
+    """A schema that combines the keys and requirements of both."""
     while isinstance(other.get("$ref"), str):
         other = at(root, other["$ref"].removeprefix("#"))
     both = {**one, **other}

@@ -1,4 +1,4 @@
-"""Does the command line lead to where a passkey signs, and say which keys count?"""
+"""The approvers commands: open the signing page and list pinned keys."""
 
 import os
 from collections.abc import Iterator

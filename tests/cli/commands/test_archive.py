@@ -1,4 +1,4 @@
-"""Runs that are over are put away, and brought back."""
+"""Finished runs are archived and restored."""
 
 from tests.cli.scene import Terminal
 

@@ -1,4 +1,4 @@
-"""A person finds what was said, in this project or in all of theirs."""
+"""``wfe-mcp find``: full-text search in this project or in all of the user's."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whoever goes on reads one page: done, decided, evidenced, open, next, budget."""
+"""``wfe-mcp handoff`` summarizes a run on one page: done, decided, evidence, open, next, budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``wfe-mcp jobs`` and ``wfe-mcp stats``: what is worked, whose turn it is, what it cost."""
+"""``wfe-mcp jobs`` and ``wfe-mcp stats``: running work, queue positions and cost."""
 
 from collections.abc import Iterator
 from dataclasses import replace

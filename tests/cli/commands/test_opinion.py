@@ -1,4 +1,4 @@
-"""What other models think, at a terminal: asking them, reading what they said, deciding against them."""
+"""Opinions of other models at a terminal: request, read and overrule them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

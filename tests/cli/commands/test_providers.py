@@ -1,4 +1,4 @@
-"""Providers of models at a terminal: list, add, test, keys, roles, and what doctor says of them."""
+"""Providers of models at a terminal: list, add, test, keys, roles, and their health in doctor."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What is old and over may be removed for good, by a person, and everybody hears of it."""
+"""Only a person may prune old finished runs, and each removal is recorded."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Any phase is tried again, from wherever the run stands, without starting anew."""
+"""Any phase can be retried, in any state of the run, without a new run."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""``wfe-mcp run``: models work a run at a terminal, until a person is needed."""
+"""``wfe-mcp run``: models execute a run at a terminal until it needs a person."""
 
 import json
 from collections.abc import Generator

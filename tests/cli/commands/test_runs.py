@@ -1,4 +1,4 @@
-"""Runs at a terminal: begin, look, hand in, wait, list."""
+"""Runs at a terminal: start, show, submit, wait, list."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""``wfe-mcp worker``, as the process it is: runs go on without a server, and its jobs outlive it."""
+"""``wfe-mcp worker`` as a process: runs continue without a server, and its jobs outlive it."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What doctor says of the database, room, copies and old things, each with what mends it."""
+"""Doctor reports on the database, disk space, backups and old data, each with its fix."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Who says yes or no, to what, and for how long?"""
+"""Approval and rejection: who may decide, on which revision, and until when."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Is this really the person?"""
+"""The PIN as proof of the person."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How much background work is done at once, whose turn it is, and what a cancelled job means."""
+"""Queue limits, queue order and cancelled jobs."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager

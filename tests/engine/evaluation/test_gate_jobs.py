@@ -1,4 +1,4 @@
-"""What do gates judge, and what happens when the files move under them?"""
+"""Gates judge submissions, and judge again when the files change meanwhile."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What do other models have to say at a gate, and what happens when they say nothing?"""
+"""Opinion gates: quorum, changed files, and models that do not answer."""
 
 import pytest
 

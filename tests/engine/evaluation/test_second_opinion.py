@@ -1,4 +1,4 @@
-"""What do other models say to a question that somebody asks by hand?"""
+"""Opinions from other models that a caller requests."""
 
 import pytest
 

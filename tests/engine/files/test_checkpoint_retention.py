@@ -1,4 +1,4 @@
-"""Old files of checkpoints go by themselves, and never the only copy of somebody's work."""
+"""Old checkpoints are removed automatically, but never the only copy of a user's work."""
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.engine.files.checkpoints import prune, take_checkpoint

@@ -1,4 +1,4 @@
-"""What lies in files for people: every cycle's own, what was frozen, and all that they may edit before they say yes."""
+"""Files for users: those of each cycle, frozen ones, and those that they may edit before approval."""
 
 import json
 from pathlib import Path

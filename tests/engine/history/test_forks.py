@@ -1,4 +1,4 @@
-"""What does a fork bring along, and what does it do anew?"""
+"""What a fork takes over from its origin, and what it repeats."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Do state and files go back together, and does nothing get lost on the way?"""
+"""State and files are restored together, and nothing is lost."""
 
 from __future__ import annotations
 

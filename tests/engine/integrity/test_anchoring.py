@@ -1,4 +1,4 @@
-"""What a process changes is anchored soon, by itself, and nobody waits for it."""
+"""Changes are anchored soon, automatically, without delaying a caller."""
 
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.jobs.conftest import until

@@ -1,4 +1,4 @@
-"""Nothing is spent beyond what somebody allowed: the run is paused before the call, and a person lets it go on."""
+"""No call exceeds a budget: the run is paused before the call, and a person resumes it."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""No call to a model without its row, whatever happens to it."""
+"""Every model call has its row, whatever happens to the call."""
 
 import threading
 

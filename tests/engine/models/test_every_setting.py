@@ -1,7 +1,7 @@
-"""Does every key of configuration change what happens? (B-08)
+"""Every configuration key has an effect. (B-08)
 
-Each key has a row: what is looked at, and two configurations that differ in that key alone; what is seen must differ.
-A key that needs a scene of its own names the test that has it. Keys whose description says that nothing uses them yet are named, never passed over.
+Each key has a row: an observation, and two configurations that differ in that key alone; the observations must differ.
+A key that needs its own set-up names the test that covers it. Keys described as not used yet are listed, never skipped.
 """
 
 import json

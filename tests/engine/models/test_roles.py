@@ -1,4 +1,4 @@
-"""Who stands behind the name of a role, and what a run keeps of that."""
+"""The provider and model of a role, and how a run freezes them."""
 
 from pathlib import Path
 from typing import Any

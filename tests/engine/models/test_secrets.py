@@ -1,4 +1,4 @@
-"""Where the key of a provider is kept, and that nobody else sees it."""
+"""The storage of provider keys, and their protection from other readers."""
 
 import base64
 import logging

@@ -1,4 +1,4 @@
-"""Do AFU-9's workflows run as they were, against real MCP servers?"""
+"""Imported AFU-9 workflows run against real MCP servers as they did before."""
 
 import json
 import sys

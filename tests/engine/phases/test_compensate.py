@@ -1,4 +1,4 @@
-"""Is what a failed phase did undone, once, and what then?"""
+"""Compensation undoes a failed phase once; then the next rule applies."""
 
 import subprocess
 import sys

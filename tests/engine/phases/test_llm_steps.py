@@ -1,4 +1,4 @@
-"""What does a step get that asks a model?"""
+"""Steps that ask a model."""
 
 from typing import Any
 

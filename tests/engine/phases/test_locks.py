@@ -1,4 +1,4 @@
-"""Do phases with the same lock take turns, in one run and over all runs of a project?"""
+"""Phases with the same lock run one after the other, within a run and across a project's runs."""
 
 from typing import Any
 

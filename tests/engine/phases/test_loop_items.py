@@ -1,4 +1,4 @@
-"""How is a loop walked: items, keys and order, what a phase inside sees, gates, jumps, files, views?"""
+"""Loop execution: items, keys, order, scope, gates, jumps, files and views."""
 
 import json
 from typing import Any

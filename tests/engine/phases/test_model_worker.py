@@ -1,4 +1,4 @@
-"""How does a phase go on that a model works for the server?"""
+"""Phases that the server's model worker executes."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Does another template mend a phase that failed?"""
+"""Another template recovers a failed phase, end to end."""
 
 from typing import Any
 

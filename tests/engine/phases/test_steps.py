@@ -1,4 +1,4 @@
-"""How does a phase of steps go on by itself?"""
+"""Phases of kind ``steps`` that the server executes."""
 
 from collections.abc import Iterator
 from datetime import timedelta

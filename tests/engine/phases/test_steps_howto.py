@@ -1,4 +1,4 @@
-"""Is the page on calling tools true? Its template runs, from the issue to the pull request."""
+"""The how-to page on calling tools is correct: its template runs from the issue to the pull request."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What happens to the steps of a phase when the world does not go on as planned?"""
+"""Steps survive kills, cancellation, pauses and configuration changes."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Does another template run inside a phase, for itself, and is it frozen with the run?"""
+"""A template runs inside a phase with its own inputs, and is frozen with the run."""
 
 import json
 from typing import Any

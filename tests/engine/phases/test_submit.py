@@ -1,4 +1,4 @@
-"""How does an artifact come in?"""
+"""Submission of artifacts."""
 
 import json
 from typing import Any

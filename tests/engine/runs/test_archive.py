@@ -1,4 +1,4 @@
-"""Which runs has nobody touched for long, and what does putting them away do?"""
+"""Stale runs, and archiving them."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""How is a run steered: retry, skip, force, pause, proceed, cancel, auto?"""
+"""Run control: retry, skip, force, pause, proceed, cancel, auto."""
 
 from pathlib import Path
 

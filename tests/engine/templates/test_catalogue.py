@@ -1,4 +1,4 @@
-"""Which templates can this project start?"""
+"""The templates that a project can start."""
 
 import json
 

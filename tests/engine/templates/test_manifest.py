@@ -1,4 +1,4 @@
-"""Which bytes went into a run, which came out, and do the same always give the same?"""
+"""The manifest of a run names every input and output byte; runs of equal inputs are compared by outputs."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Does each key of [templates.<t>.phases.<p>] and policy.templates change what happens? (B-08)"""
+"""Every key of [templates.<t>.phases.<p>] and policy.templates has an effect. (B-08)"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sample package of the documentation, installed, at work: a schema, a gate, an action and a template of its own."""
+"""The sample package of the documentation, installed and used: its schema, gate, action and template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a person's trust, and does it go on once it has it?"""
+"""What needs trust, and how work continues once it is given."""
 
 import json
 

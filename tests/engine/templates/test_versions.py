@@ -1,4 +1,4 @@
-"""How does a project get another version of a template, and put one out of use?"""
+"""Saving, editing and disabling template versions."""
 
 import json
 from typing import Any

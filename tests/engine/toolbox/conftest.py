@@ -1,4 +1,4 @@
-"""A small project, and the tools of a phase that work on it."""
+"""Fixtures: a small project, and the tools of a phase for it."""
 
 import os
 import subprocess

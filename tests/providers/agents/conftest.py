@@ -1,4 +1,4 @@
-"""A stub that replays what a command-line agent printed, and somebody who listens."""
+"""Fixtures: a stub that replays the output of a command-line agent, and a recording listener."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""With which arguments does each agent start?"""
+"""The command-line arguments of each agent."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A command-line agent works on a task: what it is given, and each way in which that ends."""
+"""A command-line agent executes a task: its input, and each possible end."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""A call to a model is on record before it is made, and counted whatever becomes of it."""
+"""A model call is recorded before it is made, and counted however it ends."""
 
 from dataclasses import replace
 from datetime import timedelta

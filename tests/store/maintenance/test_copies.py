@@ -1,4 +1,4 @@
-"""A copy is one moment of the file, whoever writes; the way back is one transaction, whoever dies."""
+"""A backup is one moment of the file, even during writes; a restore is one transaction, even when killed."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Whoever changes what happened, or what is, is found out."""
+"""Verification finds every change to the log, the state and the records."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What is known of the steps that the server works."""
+"""Storage of the steps that the server executes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What was said is found: by its words, in every kind, in every order of events, and nothing else."""
+"""Search finds every indexed text by its words, in every kind and order of events, and nothing else."""
 
 from __future__ import annotations
 

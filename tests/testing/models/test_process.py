@@ -1,4 +1,4 @@
-"""Do the models run as a program that outlives whoever asks them?"""
+"""The fake models as a program that outlives its callers."""
 
 import json
 import subprocess

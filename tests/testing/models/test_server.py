@@ -1,4 +1,4 @@
-"""Do the models on loopback say what the script says, in each API, streamed and whole?"""
+"""The fake models answer by script, in each API, streamed and whole."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What a context table of configuration may say, and which files its globs match."""
+"""Valid context tables of configuration, and the files that their globs match."""
 
 from pathlib import Path
 

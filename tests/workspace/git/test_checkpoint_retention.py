@@ -1,4 +1,4 @@
-"""Old checkpoints go, and never the ones that somebody may still need."""
+"""Old checkpoints are selected for deletion, but never those that may still be needed."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever a repository is like or configures, what lies on the disk is what is saved and brought back."""
+"""Snapshots save and restore the bytes on disk, whatever a repository configures."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, the answer is clear, nothing is half done, and nothing is lost."""
+"""Every fault during a restore gives a clear error; nothing is half done or lost."""
 
 import os
 import shutil

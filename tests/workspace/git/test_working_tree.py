@@ -1,4 +1,4 @@
-"""What the working tree remembers is what a full hash of the bytes says, whatever happened to the files."""
+"""The working tree's cache always equals a full hash of the bytes, after any change of files."""
 
 import os
 import shutil

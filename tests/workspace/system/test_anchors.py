@@ -1,4 +1,4 @@
-"""Anchors stand in the repository and beside the database; nothing else of either is touched, and none is lost."""
+"""Anchors are added to the repository and beside the database; nothing else changes, and none is lost."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The project is where the person says, else where the client or git says; its state lies with the user."""
+"""The project's location comes from the user, else the client, else git; its state is in the user's data folder."""
 
 from collections.abc import Callable
 from dataclasses import replace

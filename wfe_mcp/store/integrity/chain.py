@@ -1,9 +1,9 @@
-"""How does one event vouch for all before it?
+"""The hash chain of events: each hash covers the event and the hash before it.
 
     hash = sha256(previous hash + canonical JSON of {actor, assurance, at, channel, payload, run, seq, type})
 
 The first event continues GENESIS. The run is in the hash, so that rows cannot move between runs; ``at`` is ISO 8601 in
-UTC. A rewritten chain is only found by an anchor: a (seq, hash) kept outside the database.
+UTC. Only an anchor reveals a rewritten chain: a (seq, hash) kept outside the database.
 """
 
 import json
@@ -23,7 +23,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What is hashed of one event. ``payload`` is canonical JSON text."""
+    """The hashed fields of one event. ``payload`` is canonical JSON text."""
 
     run: str
     seq: int
@@ -35,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """What an anchor outside the database says of a chain: event ``seq`` had this hash at ``at``."""
+    """An anchor outside the database: event ``seq`` had this hash at ``at``."""
 
     seq: int
     hash: str
@@ -44,7 +44,7 @@ class Anchored:
 
 def link_hash(prev_hash: str, link: Link) -> str:
     """The hash of ``link`` after ``prev_hash``."""
-    # Spliced, because the payload is canonical text already and a specification is large; the keys are in order.
+    # Concatenated: the payload is canonical text already, and a specification is large. The keys are in order.
     text = (
         f'{{"actor":{_text(link.by.actor)},"assurance":{int(link.by.assurance)},'
         f'"at":"{instant(link.at).isoformat()}","channel":"{link.by.channel.value}","payload":{link.payload},'
@@ -58,7 +58,7 @@ def _text(value: str) -> str:
 
 
 def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
-    """The first event that is not what an anchor says; ``hashes`` has those that are there, by number."""
+    """The first event that differs from its anchor. ``hashes``: the existing events' hashes, by number."""
     wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
     if not wrong:
         return []

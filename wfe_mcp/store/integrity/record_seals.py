@@ -1,13 +1,13 @@
-"""Which records lie beside the log, and is each still what the log says was written?
+"""Seals for the records outside the log: the log names each record's id and sha256, and verification compares them.
 
     evidence, a request, its answer, … ──► the row ──► its id and sha256 in a ``RecordsKept`` of the same transaction
 
 Rules:
-1. A record is named again whenever it changes; the last name counts.
-2. Rows are hashed as SQLite holds them: no way of reading can hide a difference. A NULL is not in the hash, so that a
-   column that is added later changes nothing of what was named before. What only says where a row lies (its project, its
-   number in a table of all runs, the folder of this machine) is not in it either: a run may move.
-3. Work for a run may be written before its turn (opinions, calls to models): the turn that ends it names it.
+1. A record is sealed again whenever it changes; the last seal counts.
+2. Rows are hashed as SQLite stores them, so that no decoding can hide a difference. The hash leaves out NULLs, so that
+   a column added later does not change earlier seals. It also leaves out a row's location (its project, its number in
+   a table of all runs, the folder on this machine): a run may move.
+3. Opinions and model calls may be written before the run change that uses them: that change seals them.
 """
 
 import json
@@ -40,7 +40,7 @@ from wfe_mcp.store.schema.layout import (
 __all__ = ["KINDS", "SealedRepository"]
 
 _MOST_FIELDS = 40
-"""A JSON value with more keys is one field: it is a tool's answer, and its keys are nobody's nouns."""
+"""A JSON value with more keys is one field: it is a tool's answer, and its keys belong to no schema."""
 
 
 _EARLIER: ColumnElement[Any] = literal_column(
@@ -49,12 +49,12 @@ _EARLIER: ColumnElement[Any] = literal_column(
     "AND other.id <= refused_submission.id)"
 )
 _NTH = _EARLIER.label("nth")
-"""Which refused draft of its attempt: the number in the table counts those of all runs, and a run may move."""
+"""The refused draft's number within its attempt: the table's own number counts all runs, and a run may move."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of record. ``key``: its columns that make the id. ``every``: no record of a run is there without a name."""
+    """A kind of record. ``key``: its columns that make the id. ``every``: each record of a run must have a seal."""
 
     table: Table
     key: tuple[str, ...] = ("id",)
@@ -81,12 +81,12 @@ KINDS: Mapping[str, _Kind] = {
     "request": _Kind(REQUEST),
     "decision": _Kind(DECISION, ("request_id",)),
     "refused_submission": _Kind(REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})),
-    "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # named once it has ended
-    "opinion": _Kind(OPINION, every=False),  # named where a gate relied on it
-    "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # named once its job has ended
+    "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # sealed once it has ended
+    "opinion": _Kind(OPINION, every=False),  # sealed when a gate relies on it
+    "model_call": _Kind(MODEL_CALL, every=False, has_fields=False),  # sealed once its job has ended
     "tool_call": _Kind(TOOL_CALL, every=False, has_fields=False),
 }
-"""What ``RecordsKept`` names, by the word it has there."""
+"""The sealed kinds of records, by their name in ``RecordsKept``."""
 
 _ROWS = {kind: of.rows() for kind, of in KINDS.items()}
 
@@ -98,7 +98,7 @@ _KEPT = (
 
 
 class SealedRepository(Repository):
-    """The names of records."""
+    """The seals of records."""
 
     def __init__(self, *shared: Any) -> None:
         super().__init__(*shared)
@@ -110,28 +110,28 @@ class SealedRepository(Repository):
             self._keep("opinion", run_id, OPINION.c.id == id_)
 
     def keep_calls(self, run_id: RunId, phase: PhasePath | None, attempt: int | None, job_id: str) -> None:
-        """The job has ended: name the calls that it made, and the tools that were used."""
+        """Seal the model calls and tool calls of a job that has ended."""
         ended = MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
         self._keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
         of_attempt = (TOOL_CALL.c.run_id == run_id, TOOL_CALL.c.phase == phase, TOOL_CALL.c.attempt == attempt)
         self._keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
 
     def has_unnamed(self, run_id: str) -> bool:
-        """True while records of the run wait for the event that names them."""
+        """True while records of the run wait for the event that seals them."""
         return bool(self._unnamed.get(run_id))
 
     def _named_by_event(self, run_id: str) -> tuple[Kept, ...]:
-        """The records that the next event names; they wait no longer."""
+        """The records that the next event seals; clears the waiting list."""
         return tuple(self._unnamed.pop(run_id, {}).values())
 
     def _keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
-        """The rows that ``where`` finds are named by the next event of the run."""
+        """Seal the rows that ``where`` finds with the next event of the run."""
         for row in self._read(_ROWS[kind].where(*where)):
             kept = _kept(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 
     def _unlike_names(self, run_id: str) -> Iterator[Problem]:
-        """The records of a run that are not what the log says."""
+        """The records of a run that differ from their seals."""
         names_all, named = self._named(run_id)
         for kind, of in KINDS.items():
             wanted = {id_: found for (what, id_), found in named.items() if what == kind}
@@ -144,7 +144,7 @@ class SealedRepository(Repository):
                     yield Problem(f"{_word(kind)} {id_}", message, code="record_added")
 
     def _rows_of(self, of: _Kind, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The rows of a run by their ids, and those of ``ids`` that belong to another one now, or did from the beginning."""
+        """The rows of a run by their ids, and the rows in ``ids`` even where another run owns them."""
         rows = {_id(of, row): row for row in self._read(of.rows().where(of.of_run()), run_id=run_id)}
         for id_ in set(ids) - rows.keys() if len(of.key) == 1 else ():
             rows |= {_id(of, row): row for row in self._read(of.rows().where(of.table.c[of.key[0]] == id_))}
@@ -155,7 +155,7 @@ class SealedRepository(Repository):
             yield {str(name): value for name, value in row.items()}
 
     def _named(self, run_id: str) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
-        """Whether the log names every record, and what it says last of each."""
+        """Whether the log seals every record, and the last seal of each."""
         names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
         for type_, payload, at in self._connection.execute(_KEPT, {"run_id": run_id}):
             try:
@@ -167,7 +167,7 @@ class SealedRepository(Repository):
                 for one in told.get("records", ()):
                     kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
                     named[kept.kind, kept.id] = kept, at
-            except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event
+            except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
                 continue
         return names_all, named
 
@@ -182,14 +182,14 @@ def _id(of: _Kind, row: Mapping[str, Any]) -> str:
 
 
 def _told(of: _Kind, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row without what only says where it lies."""
+    """The row without the columns that only locate it."""
     told = {name: value for name, value in row.items() if name not in of.left_out}
     path = told.get("log_path")
     return told if path is None else told | {"log_path": _below_project(str(path))}
 
 
 def _below_project(path: str) -> str:
-    """A path from ``.wfe`` on, with /."""
+    """The path from ``.wfe`` on, with forward slashes."""
     path = path.replace("\\", "/")
     return path[path.rfind("/.wfe/") + 1 :]
 
@@ -205,7 +205,7 @@ def _plain(value: Any) -> Any:
 
 
 def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
-    """How the sha256 of each value begins; a JSON object counts by its keys."""
+    """The first characters of each value's sha256; a JSON object has one entry per key."""
     found: dict[str, Any] = {}
     for name, value in _told(of, row).items():
         inner = _object(value) if isinstance(of.table.c[name].type, JsonText) else None
@@ -217,7 +217,7 @@ def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _object(value: object) -> dict[str, Any] | None:
-    """The JSON object that ``value`` is the text of; None for anything else, and for one that is too wide."""
+    """``value`` parsed as a JSON object; None for anything else, and for an object with too many keys."""
     try:
         read = json.loads(value) if isinstance(value, str) else None
     except ValueError:

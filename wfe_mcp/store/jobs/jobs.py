@@ -1,16 +1,16 @@
-"""Which background work is due, who does it, and may its result still be written?
+"""The job table: enqueueing, claims with leases and fences, and results.
 
     queued ──claim──→ running ──finish──→ done
       ↑                 │├──fail, no time──→ failed      park ──→ parked (may not run twice)
       └──fail with time─┘└──cancel_done────→ cancelled
 
 Rules:
-1. ``claim`` is one UPDATE: two claimers never get the same job. Each claim raises ``fence``. Limits are counted in the
+1. ``claim`` is one UPDATE: two workers never get the same job. Each claim raises ``fence``. Limits are counted in the
    same transaction, under the write lock (``queues.py``).
-2. Every later write names the fence and meets a row only while the claim holds; a late one answers False.
-3. A lease that has run out makes the job due again, unless its effect is non_repeatable or its tries are used up:
-   those are in ``lost_jobs``, for a decision.
-4. When to retry, how long to wait and what to give up is decided in ``jobs/``.
+2. Every later write names the fence and changes a row only while the claim is valid; a late write returns False.
+3. An expired lease makes the job due again, unless its effect is non_repeatable or its tries are used up: ``lost_jobs``
+   lists those, for a decision.
+4. ``wfe_mcp/jobs`` decides when to retry, how long to wait and when to give up.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ _LEVEL = _LOWEST.cte("level", recursive=True)
 _LEVELS = _LEVEL.union_all(
     select(_LOWEST.where(JOB.c.priority > _LEVEL.c.priority).scalar_subquery()).where(_LEVEL.c.priority.is_not(None))
 )
-"""The priorities of queued jobs, by one look at the index each: a job whose time has not come is not read."""
+"""The priorities of queued jobs, with one index lookup each: a job that is not due yet is not read."""
 _FIRST_OF_LEVEL = (
     select(JOB.c.id)
     .where(
@@ -117,7 +117,7 @@ class JobRepository(QueueRepository):
     """The job table."""
 
     def enqueue(self, new: NewJob) -> str:
-        """Queue a job in this transaction; its id. A known ``dedupe_key`` gives the id of the job that has it."""
+        """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
             found = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
             if found is not None:
@@ -131,15 +131,15 @@ class JobRepository(QueueRepository):
         return job_id
 
     def job_is_due(self, queues: Sequence[str], now: datetime, limits: ClaimLimits | None = None) -> bool:
-        """True when ``claim`` would find something; asking does not take the write lock."""
+        """True when ``claim`` would find a job. Does not take the write lock."""
         return self._connection.execute(_DUE, self._within(limits, queues, now)).scalar() is not None
 
     def claim(
         self, owner: str, queues: Sequence[str], lease_s: float, now: datetime, limits: ClaimLimits | None = None
     ) -> JobRecord | None:
-        """Take the most urgent due job for ``lease_s`` seconds; one whose lease ran out comes first.
+        """Take the most urgent due job for ``lease_s`` seconds; a job with an expired lease comes first.
 
-        ``limits``: what may run and begin at once, over all processes. A lost job has its place already.
+        ``limits``: how many jobs may run and start at once, over all processes. A lost job already counts towards them.
         """
         values = self._within(limits, queues, now) | {"owner": owner, "until": now + timedelta(seconds=lease_s)}
         job = self._first(JobRecord, _CLAIM, values)
@@ -148,15 +148,15 @@ class JobRepository(QueueRepository):
         return job
 
     def heartbeat(self, job_id: str, fence: int, until: datetime) -> bool:
-        """Keep the lease. False when the claim is lost or the job is to stop."""
+        """Extend the lease. False when the claim is lost or the job should stop."""
         return self._run(_HEARTBEAT, {"id_": job_id, "fence_": fence, "until": until}) == 1
 
     def set_child(self, job_id: str, fence: int, pid: int, started_at: float) -> bool:
-        """Note the process group that works on the job, before waiting on it. False when the claim is lost."""
+        """Record the process group that works on the job, before waiting on it. False when the claim is lost."""
         return self._run(_CHILD, {"id_": job_id, "fence_": fence, "pid": pid, "started": started_at}) == 1
 
     def finish(self, job_id: str, fence: int, result: dict[str, Any]) -> bool:
-        """The job is done. False when the claim is lost: then write nothing else either."""
+        """The job is done. False when the claim is lost: the caller then writes nothing else."""
         return self._end(job_id, fence, JobStatus.DONE, result, None)
 
     def fail(self, job_id: str, fence: int, error: str, run_at: datetime | None) -> bool:
@@ -166,11 +166,11 @@ class JobRepository(QueueRepository):
         return self._claim_ends(_AGAIN, {"id_": job_id, "fence_": fence, "error_": error, "run_at_": run_at})
 
     def park(self, job_id: str, fence: int, error: str) -> bool:
-        """Nobody knows whether the effect happened: a person looks first. False when the claim is lost."""
+        """It is unknown whether the effect happened: a person decides. False when the claim is lost."""
         return self._end(job_id, fence, JobStatus.PARKED, None, error)
 
     def cancel_done(self, job_id: str, fence: int) -> bool:
-        """The job has stopped because it was asked to. False when the claim is lost."""
+        """The job has stopped on request. False when the claim is lost."""
         return self._end(job_id, fence, JobStatus.CANCELLED, None, None)
 
     def request_cancel(
@@ -182,9 +182,9 @@ class JobRepository(QueueRepository):
         *,
         reason: str | None = None,
     ) -> int:
-        """Cancel what waits and ask what runs to stop; how many jobs that met. Name a job or a run.
+        """Cancel queued jobs and ask running ones to stop; the number of jobs affected. Name a job or a run.
 
-        ``reason``: why somebody asked; None where the attempt is over, so that nobody needs to be told.
+        ``reason``: the user's reason; None where the attempt is over, so that there is nothing to report.
         """
         if job_id is None and run_id is None:
             raise ValueError("name a job or a run")
@@ -197,19 +197,19 @@ class JobRepository(QueueRepository):
         return self._run(waiting.values(ended)) + self._run(running.values(asked))
 
     def release_owner(self, owner: str, at: datetime) -> int:
-        """The owner is gone: its leases end at ``at``, so that its jobs are due (or lost) right after it."""
+        """The owner has ended: its leases end at ``at``, so that its jobs are due (or lost) right after that time."""
         return self._run(_RELEASE, {"owner": owner, "at": at})
 
     def hold_unrepeatable_jobs(self, at: datetime) -> int:
-        """Take what waits and may not run twice for lost at ``at``: in an older copy nobody knows whether it ran since."""
+        """Mark queued jobs that may not run twice as lost at ``at``: in a restored copy it is unknown whether they ran since."""
         return self._run(_HOLD, {"at": at})
 
     def lost_jobs(self, now: datetime) -> list[JobRecord]:
-        """Running jobs whose lease has run out, those that ``claim`` never gives out among them."""
+        """Running jobs with an expired lease, including those that ``claim`` never returns."""
         return self._all(JobRecord, _LOST_JOBS, {"now": now})
 
     def running_jobs(self) -> list[JobRecord]:
-        """Every job that somebody holds."""
+        """Every claimed job."""
         return self.jobs(statuses=(JobStatus.RUNNING,))
 
     def job(self, job_id: str) -> JobRecord | None:
@@ -249,7 +249,7 @@ class JobRepository(QueueRepository):
         return self._claim_ends(_END, {"id_": job_id, "fence_": fence, **values})
 
     def _claim_ends(self, how: Executable, values: dict[str, Any]) -> bool:
-        """A claim that ends leaves no call of a model in flight."""
+        """End a claim. Its model calls in flight are marked lost."""
         is_ours = self._run(how, values) == 1
         if is_ours:
             self._run(LOSE_CALLS, {"job": values["id_"]})

@@ -1,10 +1,10 @@
-"""Which models were called, which tools did they use, and what did it cost?
+"""Model calls and tool calls: what was called, what it used and what it cost.
 
 Rules:
-1. A row is written before the call (``begin_call``), with what it may use at most: so calls side by side see each other,
-   and one that was in flight at a crash is visible and counted.
-2. A call whose claim of a job has ended without it is ``lost``; an end that comes all the same replaces that.
-3. Sums read what an index bounds: the calls of a run, of a project's day.
+1. A row is written before the call (``begin_call``), with the most that it may use: concurrent calls see each other,
+   and a call that was in flight at a crash is visible and counted.
+2. A call is ``lost`` when its job's claim ends before it does; a late end replaces that.
+3. Sums read only a range of an index: the calls of a run, of a project's day.
 """
 
 from dataclasses import fields
@@ -69,7 +69,7 @@ LOSE_CALLS = (
     .where(_CALL.job_id == bindparam("job"), _CALL.status == CallStatus.STARTED)
     .values(status=CallStatus.LOST)
 )
-"""Calls in flight of a job whose claim ends: for the group that ends claims (``jobs.py``)."""
+"""Marks the calls in flight of a job lost when its claim ends (``jobs.py``)."""
 
 _NEW_TOOL = insert(TOOL_CALL)
 _END_TOOL = (
@@ -122,7 +122,7 @@ _SUMS: dict[str, ColumnElement[Any]] = {
 }
 _TOTALS = [_SUMS[item.name] if item.name in _SUMS else _sum(_CALL[item.name]) for item in fields(UsageRecord)]
 _OF_RUN = select(*_TOTALS).where(_CALL.run_id == bindparam("run"))
-"""Built once: every answer about a run asks it."""
+"""Built once: every answer about a run uses it."""
 
 _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
     "template": func.coalesce(RUN.c.template, ""),
@@ -139,7 +139,7 @@ class ModelCallRepository(Repository):
     """Calls to models, and the tools they used."""
 
     def begin_call(self, new: NewCall) -> str:
-        """A model is about to be called; the id of the call."""
+        """Record that a model is about to be called; the id of the call."""
         call_id = f"call-{self._new_id()}"
         nothing = row_from(Used(), MODEL_CALL) | {"finished_at": None, "fault": None}
         values = (
@@ -151,7 +151,7 @@ class ModelCallRepository(Repository):
         return call_id
 
     def end_call(self, call_id: str, used: Used, fault: str | None = None) -> bool:
-        """It answered, or failed with ``fault``. False when its end is written already."""
+        """Record that the call answered, or failed with ``fault``. False when its end is recorded already."""
         status = CallStatus.DONE if fault is None else CallStatus.FAILED
         values = {f"{name}_": value for name, value in row_from(used, MODEL_CALL).items()}
         values |= {"id_": call_id, "status_": status, "at": self._clock(), "fault_": fault}
@@ -175,9 +175,9 @@ class ModelCallRepository(Repository):
         project_id: str | None = None, since: datetime | None = None, until: datetime | None = None,
         template: str | None = None,
     ) -> UsageRecord:  # fmt: skip
-        """What calls used together: those of a run (a phase of it), of a project, of all; begun ``since`` … ``until``.
+        """Total use of the calls of a run (or one phase), of a project, or of all; begun ``since`` … ``until``.
 
-        ``template``: those of its runs. Calls of imported runs are told with their run only: they were paid for elsewhere.
+        ``template``: only its runs. Calls of imported runs count only with their run: they were paid for elsewhere.
         """
         if run_id is not None and not any((phase, attempt, project_id, since, until, template)):
             return UsageRecord(*self._connection.execute(_OF_RUN, {"run": run_id}).one())
@@ -188,7 +188,7 @@ class ModelCallRepository(Repository):
         self, by: UsageBy, *, run_id: RunId | None = None, project_id: str | None = None, since: datetime | None = None,
         until: datetime | None = None, template: str | None = None,
     ) -> list[tuple[str, UsageRecord]]:  # fmt: skip
-        """The same, one line for each template, phase, role, model or (UTC) day; the dearest first, days newest first."""
+        """The same, one line for each template, phase, role, model or (UTC) day; the most expensive first, days newest first."""
         key = _GROUPS[by].label("key_")
         query = (
             select(key, *_TOTALS).where(*_which(run_id, None, None, project_id, since, until, template)).group_by(key)
@@ -201,18 +201,18 @@ class ModelCallRepository(Repository):
         return sorted(found, key=lambda line: (-line[1].spent_usd, -line[1].tokens, line[0]))
 
     def calls_since(self, provider: str, since: datetime) -> list[datetime]:
-        """When the calls to ``provider`` after ``since`` began, oldest first: over all projects, it is one account."""
+        """When the calls to ``provider`` after ``since`` began, oldest first, over all projects: they share one account."""
         query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, _MADE_HERE)
         return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
 
     def calls_in_flight(self, provider: str, since: datetime) -> int:
-        """Calls to ``provider`` that are being made: for a job, or begun after ``since``."""
+        """Number of calls to ``provider`` in flight: for a job, or begun after ``since``."""
         is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, _MADE_HERE)
         query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
         return int(self._connection.execute(query).scalar_one())
 
     def begin_tool_call(self, new: NewToolCall) -> str:
-        """A model is about to use a tool; the id of that use."""
+        """Record that a model is about to use a tool; the id of the tool call."""
         call_id = f"tool-{self._new_id()}"
         values = row_from(new, TOOL_CALL) | {
             "id": call_id,
@@ -225,7 +225,7 @@ class ModelCallRepository(Repository):
         return call_id
 
     def end_tool_call(self, call_id: str, output: str, *, ok: bool, duration_ms: int) -> bool:
-        """The tool has answered; what is longer than a bound is cut in its middle. False when its end is written already."""
+        """Record the tool's output; long output is cut in the middle. False when its end is recorded already."""
         text = _clean(output)
         values = {
             "id_": call_id, "ok_": ok, "ms": duration_ms, "output_": _cut(text), "sha256": sha256_hex(text),
@@ -270,7 +270,7 @@ def _which(
 
 
 def _kept_input(new: NewToolCall) -> Any:
-    """What the model gave the tool. It is a model's text: what JSON or SQLite could not give back is replaced, not refused."""
+    """The tool's input from the model. Characters that JSON or SQLite cannot store are replaced, not refused."""
     given = _clean_value(dict(new.input or {}))
     text = canonical_json(given)
     return given if len(text) <= MAX_INPUT_CHARS else {"cut": _cut(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}

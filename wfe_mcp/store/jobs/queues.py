@@ -1,9 +1,9 @@
-"""How full is a queue, and when is a job's turn?
+"""Queue limits and a job's position in its queue.
 
 Rules:
-1. Limits are asked in the transaction that claims: the write lock lets no two processes take the last place.
-2. A running job counts until its claim has ended, also when its process is dead: rather too few than too many.
-3. The rate of a queue counts claims, that of a provider the calls to its models.
+1. Limits are checked in the transaction that claims: under the write lock, two processes cannot take the last place.
+2. A running job counts until its claim has ended, even when its process is dead: rather too few than too many.
+3. A queue's rate counts claims; a provider's rate counts calls to its models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,16 +63,16 @@ class QueueRepository(Repository):
     """Queues of jobs."""
 
     def full_queues(self, limits: ClaimLimits, queues: Sequence[str], now: datetime) -> set[str]:
-        """Those of ``queues`` from which no other job may begin now."""
+        """Those of ``queues`` from which no further job may start now."""
         return {queue for queue in queues if queue in limits.queues and self._is_full(queue, limits.queues[queue], now)}
 
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
-        """The limit keys of providers that may get no more work now, and of the folders in which a job works."""
+        """The limit keys of providers that may get no more work now, and of folders in which a job is working."""
         busy = {provider_key(name) for name, limit in limits.providers.items() if self._is_busy(name, limit, now)}
         return busy | {str(row[0]) for row in self._connection.execute(_TREES_IN_USE)}
 
     def queues(self, names: Sequence[str]) -> list[QueueRecord]:
-        """How these queues stand, in this order."""
+        """The status of these queues, in this order."""
         open_ = {(row[0], row[1]): int(row[2]) for row in self._connection.execute(_OPEN)}
         return [self._queue(name, open_) for name in names]
 
@@ -81,7 +81,7 @@ class QueueRepository(Repository):
         return {str(row[0]) for row in self._connection.execute(_OPEN)}
 
     def position(self, job: JobRecord, now: datetime) -> int | None:
-        """The place of a due job in its queue, 1 for the next; None when it does not wait for its turn."""
+        """The position of a due job in its queue, 1 for the next; None when it is not waiting."""
         if job.status is not JobStatus.QUEUED or job.run_at > now:
             return None
         values = {"queue_": job.queue, "now": now, "priority_": job.priority, "run_at_": job.run_at}

@@ -1,9 +1,9 @@
-"""Which rows are there of a run, and how does a run that was worked elsewhere come in?
+"""The rows of a run for export, and the import of a run from a bundle.
 
 Rules:
-1. All columns go out but those that name the place; a column of a later version goes out by itself.
-2. A run comes in whole: its row, its attempts (from a replay of its events) and all sections, in the caller's transaction.
-3. It stays what it was: ``origin_sha256`` marks it, and the log of settings notes that it came.
+1. All columns are exported except those that name the location; new columns are included automatically.
+2. A run is imported whole: its row, its attempts (from a replay of its events) and all sections, in one transaction.
+3. An imported run stays marked by ``origin_sha256``, and the settings log records the import.
 """
 
 import base64
@@ -60,7 +60,7 @@ from wfe_mcp.store.sqlite import insert_new
 __all__ = ["RUN_COLUMNS", "BundleRepository", "columns_of", "row_of", "values_of"]
 
 _AT_A_TIME = {"documents": 2, "revisions": 2}
-"""Rows that are written together: those that may hold a megabyte, few; else ``_MANY``."""
+"""Rows per write: few for sections whose rows may hold a megabyte; else ``_MANY``."""
 
 _MANY = 100
 
@@ -118,19 +118,19 @@ def columns_of(section: str) -> tuple[ColumnOf, ...]:
 
 
 def row_of(section: str, values: Mapping[str, Any]) -> Row:
-    """The values of columns as JSON has them; empty columns are left out."""
+    """The column values as JSON; empty columns are left out."""
     as_json = _as_json(section)
     return {name: _shown(value, is_json=name in as_json) for name, value in values.items() if value is not None}
 
 
 def values_of(section: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """What to write into the columns: ``row`` as validated, JSON columns as their canonical text."""
+    """The column values to write for the validated ``row``; JSON columns as canonical text."""
     as_json = _as_json(section)
     return {name: canonical_json(value) if name in as_json else value for name, value in row.items()}
 
 
 class BundleRepository(EventRepository):
-    """Whole runs, out and in."""
+    """Export and import of whole runs."""
 
     def rows_of(self, section: str, run_id: RunId) -> Iterator[Row]:
         """The rows of a section of one run, in the order in which they were written. Not for ``documents``."""
@@ -141,24 +141,24 @@ class BundleRepository(EventRepository):
             query = query.join(REQUEST, REQUEST.c.id == DECISION.c.request_id).where(REQUEST.c.run_id == run_id)
         else:
             query = query.where(found.table.c.run_id == run_id)
-        # A few at a time: a run's artifacts together may be larger than anybody wants to hold twice.
+        # A few at a time: a run's artifacts together may be too large to hold in memory twice.
         for row in self._connection.execute(query, execution_options={"yield_per": 100}):
             yield row_of(section, dict(zip(names, row, strict=True)))
 
     def origin_sha256(self, run_id: RunId) -> str | None:
-        """Which document says where a run was imported from; None for a run of ours, and for none."""
+        """The document that names a run's origin; None for a local run, and for an unknown one."""
         return self._connection.execute(_ORIGIN, {"id_": run_id}).scalar()
 
     def document_row(self, sha256: str) -> Row:
-        """A kept document as a row of the section ``documents``. KeyError when it was never kept."""
+        """A stored document as a row of the section ``documents``. KeyError when there is none."""
         return {"sha256": sha256, "content": json.loads(self._document_text(sha256))}
 
     def import_run(
         self, record: RunRecord, state: RunState, sections: Mapping[str, Iterable[dict[str, Any]]], origin: Row
     ) -> None:
-        """Write a run that was worked elsewhere. Everything must have been verified.
+        """Write an imported run. The caller has verified everything.
 
-        ``sections``: values of columns as ``values_of`` gives them. Refuses ``conflict`` where another run has one of its ids.
+        ``sections``: column values from ``values_of``. Refuses ``conflict`` where another run has one of its ids.
         """
         at = self._clock()
         documents = ({**row, "created_at": at} for row in sections["documents"])

@@ -1,14 +1,14 @@
-"""How is the database copied whole, looked over, put back and made smaller while others work with it?
+"""Backup, integrity check, restore and vacuum of the whole database while other processes use it.
 
-    copy         SQLite's own backup: one moment of the file, whoever writes meanwhile
-    faults_of    what SQLite finds wrong in a file: damaged pages, rows that name others which are not there
-    write_over   the content of one database over another, in one transaction of SQLite's
-    vacuum       the file without the pages that nothing uses any more
+    copy         SQLite's online backup: one moment of the file, also during writes
+    faults_of    what SQLite finds wrong in a file: damaged pages, foreign keys to missing rows
+    write_over   replaces the content of a database with another's, in one SQLite transaction
+    vacuum       returns unused pages to the disk
 
 Rules:
-1. A database that others have open is never replaced by another file: they would go on writing into the old one.
-2. A copy is one file that needs no journal beside it, for its owner alone.
-3. With a rollback journal writers wait while a copy is read; with a write-ahead log they do not.
+1. An open database is never replaced by another file: other processes would continue to write into the old one.
+2. A copy is one file without a journal, readable only by its owner.
+3. With a rollback journal, writers wait while a copy is read; with a write-ahead log they do not.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ _MOST_FAULTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a database holds. ``newest``: when the last thing in it happened; None when nothing did."""
+    """Summary of a database. ``newest``: the time of its last event; None without events."""
 
     revision: str
     projects: int
@@ -57,7 +57,7 @@ class Held:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a database, as it is at one moment, into ``target``, a file that is new or holds nothing.
+    """Copy a database, as it is at one moment, into ``target``, a new or empty file.
 
     Refuses ``unavailable``: no room, a disk that fails, a source that stays locked or is damaged.
     """
@@ -71,22 +71,22 @@ def copy(source: Path, target: Path) -> None:
 
 
 def write_over(source: Path, target: Path) -> None:
-    """Put the content of ``source`` in the place of that of ``target``: all of it or nothing, for everybody who has it open.
+    """Replace the content of ``target`` with that of ``source``, atomically for every process that has it open.
 
-    Refuses ``unavailable`` like ``copy``, and when somebody keeps ``target`` locked.
+    Refuses ``unavailable`` like ``copy``, and while another process keeps ``target`` locked.
     """
     with sqlite.refusals(target), closing(_open(source, reads_only=True)) as from_, closing(_open(target)) as to:
         _refuse_where_no_room(target, size_of(from_))
         to.execute("PRAGMA synchronous=FULL")
         from_.backup(to, pages=_STEP_PAGES, progress=_patience(target))
-        # What a write-ahead log holds now belongs into the file: it is as large as the database.
+        # Checkpoint the write-ahead log into the file: it is as large as the database now.
         to.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def faults_of(path: Path, *, deep: bool = True) -> list[str]:
-    """What is wrong with the file, each fault with its place; empty when nothing is.
+    """The faults of the file, each with its place; empty when it is intact.
 
-    ``deep``: indexes are compared with their tables too, and every row with those it names.
+    ``deep``: also compares indexes with their tables, and checks foreign keys.
     """
     try:
         with closing(_open(path, reads_only=True)) as connection:
@@ -105,7 +105,7 @@ def _pages(connection: Any, check: str) -> list[str]:
     try:
         rows = connection.execute(f"PRAGMA {check}({_MOST_FAULTS})").fetchall()
     except sqlite.driver().DatabaseError as error:
-        # SQLite gave up without saying where: one table after the other tells.
+        # SQLite gave up without a location: check one table after the other.
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         hurt = [name for (name,) in tables if not _is_whole(connection, check, name)]
         return [f"table {name}, or an index of it: {error}" for name in hurt] or [str(error)]
@@ -121,7 +121,7 @@ def _is_whole(connection: Any, check: str, table: str) -> bool:
 
 
 def is_ours(path: Path) -> bool:
-    """True when the file is a database that some version of ours has written."""
+    """True when the file is a database written by any version of wfe-mcp."""
     try:
         with closing(_open(path, reads_only=True)) as connection:
             query = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'setting_event')"
@@ -131,7 +131,7 @@ def is_ours(path: Path) -> bool:
 
 
 def held_in(path: Path) -> Held:
-    """What the database holds; it must be one of ours, of any version."""
+    """Summary of the database; it must be one of ours, of any version."""
     with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
 
         def one(query: str) -> Any:
@@ -160,7 +160,7 @@ def heads_of(path: Path) -> dict[str, int]:
 
 
 def tables_by_size(path: Path) -> list[tuple[str, int]]:
-    """Each table with the bytes that it and its indexes take, the largest first; empty where SQLite does not tell."""
+    """Each table with the bytes that it and its indexes take, the largest first; empty where SQLite cannot report it."""
     query = (
         "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
         "GROUP BY m.tbl_name ORDER BY 2 DESC, 1"
@@ -173,7 +173,7 @@ def tables_by_size(path: Path) -> list[tuple[str, int]]:
 
 
 def room_in(path: Path) -> tuple[int, int, int]:
-    """The bytes of the file, of its write-ahead log, and of pages in it that nothing uses."""
+    """The bytes of the file, of its write-ahead log, and of its unused pages."""
     with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
         free, page = (
             int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("freelist_count", "page_size")
@@ -184,14 +184,14 @@ def room_in(path: Path) -> tuple[int, int, int]:
 
 
 def vacuum(path: Path) -> tuple[int, int]:
-    """Give unused pages back to the disk; the bytes before and after. Refuses ``unavailable`` while others are busy.
+    """Return unused pages to the disk; the bytes before and after. Refuses ``unavailable`` while the file is busy.
 
-    The file is written anew in one transaction, so that it takes up to twice its size while that lasts.
+    The file is rewritten in one transaction, so it takes up to twice its size meanwhile.
     """
     with sqlite.refusals(path), closing(_open(path)) as connection:
         before = _on_disk(path)
         _refuse_where_no_room(path, 2 * size_of(connection))
-        with contextlib.suppress(sqlite.driver().OperationalError):  # no index of words, or a library without FTS5
+        with contextlib.suppress(sqlite.driver().OperationalError):  # no full-text index, or a library without FTS5
             connection.execute("INSERT INTO find_text (find_text) VALUES ('optimize')")
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -225,7 +225,7 @@ def _on_disk(path: Path) -> int:
 
 
 def _open(path: Path, *, reads_only: bool = False) -> Any:
-    # A read-only URI would refuse a write-ahead log that has to be read first; query_only writes nothing either.
+    # A read-only URI refuses a write-ahead log that must be recovered first; query_only also prevents writes.
     connection = sqlite.driver().connect(str(path), timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
     if reads_only:
         connection.execute("PRAGMA query_only=ON")
@@ -233,7 +233,7 @@ def _open(path: Path, *, reads_only: bool = False) -> Any:
 
 
 def _patience(path: Path) -> Callable[[int, int, int], None]:
-    """The driver tries a locked file for ever; people want to hear of it."""
+    """A limit on waiting: by itself, the driver retries a locked file for ever."""
     end: float | None = None
 
     def look(status: int, _remaining: int, _total: int) -> None:
@@ -255,7 +255,7 @@ def _patience(path: Path) -> Callable[[int, int, int], None]:
 
 @contextmanager
 def _writing(target: Path) -> Generator[None]:
-    """A disk that fails here is that of the copy, not that of the database."""
+    """Report disk errors as errors of the copy, not of the database."""
     try:
         yield
     except Exception as error:

@@ -1,12 +1,12 @@
-"""Which runs may be removed for good, and how do all their rows go at once?
+"""Pruning: removes a finished run with all its rows.
 
-    pruned_run ──► what each table has of the run, children first ──► the run ──► RunPruned among the settings
+    pruned_run ──► the run's rows in each table, children first ──► the run ──► RunPruned in the settings log
 
 Rules:
-1. All of it is one transaction per run: a run is there whole, or it is gone and its ``pruned_run`` says so.
-2. A run that is not over, or that somebody keeps, cannot go: the database itself refuses the first row.
-3. A document goes with the last run that names it. Bundles and items are named inside of JSON, so those texts are read.
-4. What calls to models cost stays in the sums; only which run they were for is forgotten.
+1. One transaction per run: a run is complete, or it is removed and ``pruned_run`` records that.
+2. A run that is not finished, or is marked to keep, cannot be removed: the database itself refuses the first row.
+3. A document is removed with the last run that names it. JSON texts name bundles and items, so those are searched.
+4. The cost of model calls stays in the totals; only the link to the run is removed.
 """
 
 import re
@@ -29,14 +29,14 @@ from wfe_mcp.store.sqlite import insert_new
 __all__ = ["PRUNED", "PrunedRun", "RetentionRepository"]
 
 PRUNED = "RunPruned"
-"""Noted among the settings: [project, run, number of its last event, that event's hash]."""
+"""Recorded in the settings log: [project, run, number of its last event, that event's hash]."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedRun:
-    """What is left of a removed run. ``events``: how many it had; ``at``: when it was removed."""
+    """The record of a removed run. ``events``: how many it had; ``at``: when it was removed."""
 
     # generated: PrunedRun
     run_id: RunId
@@ -52,7 +52,7 @@ class PrunedRun:
 
 
 def _of_run(table: Table) -> ColumnElement[bool] | None:
-    """Which rows of ``table`` belong to the run: by a column that names it, or a row that does."""
+    """The rows of ``table`` that belong to the run, directly or through a parent row."""
     for key in table.foreign_keys:
         if key.column.table is RUN:
             return key.parent == bindparam("run_")
@@ -111,31 +111,31 @@ _KEPT = select(KEPT_RUN.c.run_id)
 
 
 class RetentionRepository(SettingRepository, SearchUpkeepRepository):
-    """Runs that go, runs that stay."""
+    """Runs to prune and runs to keep."""
 
     def runs_over(self, project_id: str) -> list[RunRecord]:
-        """The runs of a project that are over for good and that nobody keeps, the last one to end first."""
+        """The finished runs of a project that are not marked to keep, the last one to end first."""
         return self._all(RunRecord, _OVER, {"project": project_id})
 
     def keep_run(self, run_id: RunId, by: By, at: datetime) -> None:
-        """Never let it be pruned; to say so again changes nothing."""
+        """Mark a run to keep, so that it is never pruned. Idempotent."""
         self._run(_KEEP, {"run_id": run_id, "at": at, "actor": by.actor})
 
     def let_run_go(self, run_id: RunId) -> None:
-        """It may be pruned like others."""
+        """Remove the mark: the run may be pruned."""
         self._run(_LET_GO, {"run_": run_id})
 
     def kept_runs(self) -> set[str]:
-        """The runs that somebody keeps."""
+        """The runs marked to keep."""
         return {str(run) for run in self._connection.execute(_KEPT).scalars()}
 
     def pruned_runs(self, project_id: str) -> list[PrunedRun]:
-        """What was removed of a project, oldest removal first."""
+        """The removed runs of a project, oldest removal first."""
         query = _PRUNED.where(PRUNED_RUN.c.project_id == project_id)
         return self._all(PrunedRun, query)
 
     def documents_of(self, run: RunRecord) -> set[str]:
-        """The documents that a run names, in a column or in its texts."""
+        """The documents that a run names, in columns or in JSON texts."""
         found = {run.definition_sha256, run.spec_sha256, run.inputs_sha256, run.frozen_sha256, run.origin_sha256 or ""}
         query = select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
         frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
@@ -144,9 +144,9 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         return self.documents_there(found)
 
     def mentioned(self, wanted: set[str], besides: set[str], after: int = 0) -> tuple[set[str], int]:
-        """Which of ``wanted`` the texts of other runs than ``besides`` name, and the place of the last event read.
+        """Those of ``wanted`` named in texts of runs other than ``besides``, and the position of the last event read.
 
-        ``after``: an earlier answer's place; then only what came since is read.
+        ``after``: the position from an earlier call; then only later events are read.
         """
         found: set[str] = set()
         for run, text in self._connection.execute(_FROZEN):
@@ -159,14 +159,14 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         return found, after
 
     def prune_run(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
-        """Remove a run that is over, with all its rows and those of ``documents`` that no row names any more."""
+        """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""
         assert run.ended_at is not None, "the table refuses it too"
         left = PrunedRun(
             run.id, run.project_id, run.template, run.title, run.last_seq, run.last_hash, run.created_at, run.ended_at,
             at, by.actor,
         )  # fmt: skip
         self._run(_NEW, row_from(left, PRUNED_RUN))
-        self.drop_found(run.id)  # its words are read once more, from rows that are still there
+        self.drop_found(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})
@@ -177,7 +177,7 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         return left
 
     def documents_there(self, names: set[str]) -> set[str]:
-        """Which of these documents are there."""
+        """Those of these documents that exist."""
         found: set[str] = set()
         ordered: Sequence[str] = sorted(names)
         for start in range(0, len(ordered), 500):

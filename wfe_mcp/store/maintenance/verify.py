@@ -1,12 +1,12 @@
-"""Is what is stored what happened?
+"""Verification: compares everything stored about a run with its event log.
 
 events   numbered without a gap, each hash right, each naming the hash before it
 tail     the run row names the last event
-anchors  each event that an anchor outside the database names is still there, with its hash
-states   run row and attempt rows are what a replay of the events gives
-content  documents, context bundles and artifact revisions still have their sha256, and the one that the log names
-records  evidence, requests, decisions, … are what the log says was written (``keeping.py``)
-origin   a fork begins as the run that it names stood at that event, where that run is there
+anchors  each event named by an anchor outside the database exists, with its hash
+states   run row and attempt rows equal a replay of the events
+content  documents, context bundles and artifact revisions match their sha256, and the one that the log names
+records  evidence, requests, decisions, … match their seals in the log (``integrity/record_seals.py``)
+origin   a fork starts with the state of its parent run at that event, where that run exists
 """
 
 import json
@@ -49,9 +49,9 @@ class VerifyRepository(EventRepository, SealedRepository):
     """The check that ``wfe-mcp verify`` makes."""
 
     def verify_run(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
-        """Every place where a run is not what its log says; empty when it is intact.
+        """Every difference between a run and its log; empty when it is intact.
 
-        ``anchors``: what was written down of its chain outside the database, oldest first.
+        ``anchors``: its anchors outside the database, oldest first.
         """
         run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
         if run is None:
@@ -68,7 +68,7 @@ class VerifyRepository(EventRepository, SealedRepository):
         return [*problems, *self._states(run_id, dict(run)), *beside]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
-        """The faults of the chain; fills ``hashes`` with the hash that each number has."""
+        """The faults of the chain; fills ``hashes`` with the hash of each event number."""
         before, since = Tail(), None
         for row in self._connection.execute(_EVENTS, {"run_id": run_id}):
             if row.seq != before.seq + 1:
@@ -118,7 +118,7 @@ class VerifyRepository(EventRepository, SealedRepository):
             origin = event.state.origin or Origin(RunId(""), 0, "")
             there = next(iter(self.events(origin.run, after=origin.seq - 1, limit=1)), None)
             if there is None and self._connection.execute(_RUN, {"run_id": origin.run}).first() is None and origin.seq:
-                return  # deleted, pruned, or never here: the anchors tell
+                return  # deleted, pruned, or never here: the anchors show which
             same = there is not None and (there.seq, there.hash) == (origin.seq, origin.hash)
             same = (
                 same and there is not None and begins_as(self.replay(origin.run, origin.seq), there.at, event, first.at)
@@ -164,12 +164,12 @@ class VerifyRepository(EventRepository, SealedRepository):
                     named[phase, number] = sha256, row.at
                 if payload.get("revision") and payload.get("sha256"):
                     named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
-            except (ValueError, KeyError, AttributeError, TypeError):  # the chain has named the event
+            except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
                 continue
         return named
 
     def _document_of(self, sha256: str) -> str | None:
-        """The kept text; None when it is gone or was changed."""
+        """The stored text; None when it is missing or was changed."""
         content = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         return content if content is not None and sha256_hex(content) == sha256 else None
 

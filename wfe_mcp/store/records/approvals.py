@@ -1,4 +1,4 @@
-"""What is a person asked, and what did they answer? Plain values, free of SQL."""
+"""Approval requests and decisions as plain values, free of SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ __all__ = ["DecisionRecord", "NewRequest", "RequestRecord", "RequestStatus"]
 
 
 class RequestStatus(StrEnum):
-    """Where an approval request stands. ``void``: the revision it asked about is no longer the open one."""
+    """Status of an approval request. ``void``: its revision is no longer the open one."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -23,7 +23,7 @@ class RequestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A question to a person about exactly these bytes, at exactly this gate."""
+    """An approval request for exactly these bytes, at exactly this gate."""
 
     # generated: Request, given
     run_id: RunId
@@ -40,7 +40,7 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A stored question; ``status`` tells whether an answer still counts."""
+    """A stored request; ``status`` shows whether a decision is still possible."""
 
     # generated: Request
     id: str
@@ -61,9 +61,9 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """The one answer to a request. ``to``: the earlier phase a rejection goes back to.
+    """The one decision on a request. ``to``: the earlier phase a rejection goes back to.
 
-    ``ancestors``: the processes above the one that decided, nearest first; empty where a person's browser or form did.
+    ``ancestors``: the parent processes of the deciding one, nearest first; empty for a browser or form.
     """
 
     # generated: Decision, without request_id

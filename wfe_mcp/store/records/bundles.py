@@ -1,7 +1,7 @@
-"""Which rows make up a run, and what stands in their columns? Plain values, free of SQL.
+"""The sections of a run bundle and their columns as plain values, free of SQL.
 
-A section is a table without what names the place: the run, the project, paths of this machine. A column that may be empty
-may be absent, so that a bundle of an older version, which knows it not, is read by a newer one.
+A section is a table without the columns that name a location: the run, the project, paths of this machine. A nullable
+column may be absent, so that a newer version reads the bundles of an older one.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SECTIONS = (
     "documents", "events", "revisions", "refused", "evidence", "requests", "decisions", "steps", "opinions", "model_calls",
     "tool_calls",
 )  # fmt: skip
-"""What is kept of a run, in the order in which it is written: what is named comes before what names it."""
+"""The sections in the order in which they are written: a row comes before the rows that refer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +30,4 @@ class ColumnOf:
 
 
 Row = dict[str, Any]
-"""A row as JSON has it: times as ISO 8601 in UTC, bytes in base64, JSON columns as their value, no empty columns."""
+"""A row as JSON: times as ISO 8601 in UTC, bytes in base64, JSON columns as their value, no empty columns."""

@@ -1,6 +1,6 @@
-"""What is known of the calls to models, and of what they used? Plain values, free of SQL.
+"""Model calls, tool calls and their use as plain values, free of SQL.
 
-started ──→ done | failed          lost: whoever made it is gone, and nobody knows what it used
+started ──→ done | failed          lost: the caller ended first, and its use is unknown
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class CallPurpose(StrEnum):
-    """What a model was called for: an opinion, the work of a phase, a step, or to see whether it answers."""
+    """The purpose of a model call: an opinion, the work of a phase, a step, or a connection test."""
 
     OPINION = "opinion"
     WORK = "work"
@@ -28,7 +28,7 @@ class CallPurpose(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """Where a call stands. ``lost``: its process or its job ended first; what it may have used counts."""
+    """Status of a call. ``lost``: its process or job ended first; the most that it may have used counts."""
 
     STARTED = "started"
     DONE = "done"
@@ -38,7 +38,7 @@ class CallStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewCall:
-    """A call that is about to be made. ``reserved_…``: what it may use at most; ``reserved_usd`` None: no price known."""
+    """A call about to be made. ``reserved_…``: the most that it may use; ``reserved_usd`` None: no known price."""
 
     # generated: ModelCall, given
     project_id: str
@@ -56,7 +56,7 @@ class NewCall:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a call used, by the provider's own count; ``cost_usd`` None where its price is not known."""
+    """The use of a call, as counted by the provider; ``cost_usd`` None without a known price."""
 
     # generated: ModelCall, only requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd
     requests: int = 0
@@ -98,7 +98,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewToolCall:
-    """A tool that a model is about to use."""
+    """A tool call about to be made."""
 
     # generated: ToolCall, given
     run_id: RunId
@@ -111,7 +111,7 @@ class NewToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallRecord:
-    """One use of a tool. ``ok`` None: it never ended. ``output`` may be cut; ``output_bytes`` and the hash are the whole's."""
+    """One use of a tool. ``ok`` None: it never ended. ``output`` may be cut; ``output_bytes`` and the hash are of the whole."""
 
     # generated: ToolCall
     id: str
@@ -131,7 +131,7 @@ class ToolCallRecord:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """One use of a tool without what it was given and answered whole. ``given``: the beginning of its input, in JSON."""
+    """One use of a tool without its full input and output. ``given``: the beginning of its input, in JSON."""
 
     # generated: ToolCall, only id, phase, attempt, name, ok, started_at, duration_ms, output_bytes
     id: str
@@ -148,7 +148,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class ToolTotal:
-    """How often one attempt used one tool. ``failed``: of those that ended; ``duration_ms``: all together."""
+    """How often one attempt used one tool. ``failed``: of those that ended; ``duration_ms``: the total."""
 
     phase: PhasePath
     attempt: int
@@ -160,10 +160,10 @@ class ToolTotal:
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """What some calls used together. ``unpriced``: calls that used tokens of a model whose price is not known.
+    """Total use of some calls. ``unpriced``: calls that used tokens of a model without a known price.
 
-    ``in_flight`` and ``lost`` calls have no use of their own yet: what they may have used at most is ``reserved_…``.
-    Tokens of a cache are part of ``input_tokens``.
+    ``in_flight`` and ``lost`` calls have no use of their own yet: the most that they may have used is ``reserved_…``.
+    Cached tokens are part of ``input_tokens``.
     """
 
     calls: int = 0
@@ -182,10 +182,10 @@ class UsageRecord:
 
     @property
     def tokens(self) -> int:
-        """Input and output together, with what is reserved."""
+        """Input and output tokens, including reserved ones."""
         return self.input_tokens + self.output_tokens + self.reserved_tokens
 
     @property
     def spent_usd(self) -> float:
-        """What was paid, with what is reserved; calls without a known price count nothing."""
+        """Cost including reserved cost; calls without a known price count as zero."""
         return self.cost_usd + self.reserved_usd

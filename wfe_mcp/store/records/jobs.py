@@ -1,4 +1,4 @@
-"""What is a job, what limits its claim, and what is known of a queue? Plain values, free of SQL."""
+"""Jobs, claim limits and queues as plain values, free of SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ __all__ = [
 ]  # fmt: skip
 
 TREE_KEYS = "tree:"
-"""How the keys of ``tree_key`` begin."""
+"""Prefix of the keys of ``tree_key``."""
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. ``parked``: it may not run twice, so a person looks first."""
+    """Status of a job. ``parked``: it may not run twice, so a person decides."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -30,7 +30,7 @@ class JobStatus(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a second execution would do: nothing, nothing when the key is kept, or harm."""
+    """The effect of a second execution: none, none with the same key, or harm."""
 
     PURE = "pure"
     IDEMPOTENT = "idempotent"
@@ -41,8 +41,8 @@ class Effect(StrEnum):
 class NewJob:
     """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever.
 
-    ``limit_key`` (``llm:openai``): what it shares limits with besides its queue, over all projects. ``timeout_s``: its
-    time limit, None for that of its queue.
+    ``limit_key`` (``llm:openai``): the limit that it shares besides its queue's, over all projects. ``timeout_s``: its
+    time limit, None for its queue's.
     """
 
     # generated: Job, given, without run_at
@@ -66,7 +66,7 @@ class NewJob:
 class JobRecord:
     """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim.
 
-    ``started_at``: its last claim. ``cancel_reason``: why somebody asked to cancel it; None where its attempt was over.
+    ``started_at``: its last claim. ``cancel_reason``: the user's reason for cancelling; None where its attempt was over.
     """
 
     # generated: Job
@@ -102,7 +102,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How much may be done. ``concurrency``: at once; ``per_minute``: begun in any minute. None: as much as comes."""
+    """A limit. ``concurrency``: at once; ``per_minute``: begun in any minute. None: unlimited."""
 
     concurrency: int | None = None
     per_minute: int | None = None
@@ -110,7 +110,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLimits:
-    """The limits that a claim keeps, over all processes: by queue, and by the provider of models a job calls."""
+    """The limits on claims, over all processes: by queue, and by the model provider that a job calls."""
 
     queues: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     providers: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
@@ -118,7 +118,7 @@ class ClaimLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
-    """A queue as it stands. The averages are those of its last jobs, in seconds; None before there were any."""
+    """Status of a queue. The averages are over its last jobs, in seconds; None before the first."""
 
     queue: str
     waiting: int
@@ -128,10 +128,10 @@ class QueueRecord:
 
 
 def provider_key(provider: str) -> str:
-    """What jobs that call models of ``provider`` share (``NewJob.limit_key``), over all projects."""
+    """The limit key (``NewJob.limit_key``) of jobs that call models of ``provider``, over all projects."""
     return f"provider:{provider}"
 
 
 def tree_key(worktree: str) -> str:
-    """What jobs share that must not work in the same folder at once: one of them runs at a time, whatever limits say."""
+    """The limit key of jobs in the same folder: one of them runs at a time, independent of other limits."""
     return f"{TREE_KEYS}{worktree}"

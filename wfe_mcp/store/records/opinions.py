@@ -1,4 +1,4 @@
-"""What is known of an opinion? Plain values, free of SQL."""
+"""Opinions as plain values, free of SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +10,14 @@ from wfe_mcp.core.spec import PhasePath
 __all__ = ["AskedBy", "OpinionRecord"]
 
 AskedBy = Literal["gate", "call"]
-"""A gate of the template, or somebody by hand. Only what a gate asked counts for it."""
+"""Requested by a gate of the template, or by a call. A gate counts only the opinions that it requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpinionRecord:
-    """What a reviewer said. ``value``: a valid ``opinion@1``. ``artifact_sha256``: "" where no artifact was judged.
+    """A reviewer's opinion. ``value``: a valid ``opinion@1``. ``artifact_sha256``: "" where no artifact was judged.
 
-    ``reviewer``: the role; ``provider`` and ``model``: who filled it then. ``question_sha256``: of the whole question.
+    ``reviewer``: the role; ``provider`` and ``model``: its assignment at that time. ``question_sha256``: of the whole question.
     """
 
     # generated: Opinion

@@ -1,7 +1,7 @@
-"""Runs, attempts, events, artifacts and settings as the store hands them out and takes them in.
+"""Runs, attempts, events, artifacts and settings as plain frozen values, free of SQL.
 
-Plain frozen values, free of SQL: whoever only needs the types pays for no database library. ``New…`` goes in, ``…Record``
-comes out. Lines below ``# generated`` follow from ``tables.py`` (``scripts/generate_layout.py``). Times are aware UTC. JSON
+Importing these types loads no database library. ``New…`` goes into the store, ``…Record`` comes out. Lines below
+``# generated`` follow from ``tables.py`` (``scripts/generate_layout.py``). Times are aware UTC. JSON
 values are plain dicts and lists; treat them as frozen, they may be shared.
 """
 
@@ -21,9 +21,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to create. ``definition_sha256`` names a kept document; ``frozen`` holds checks, roles, servers, context.
+    """A run to create. ``definition_sha256`` names a stored document; ``frozen`` holds checks, roles, servers, context.
 
-    ``triggered_by``: what made somebody start it, such as a push; ``external_id``: what it is called there. Or empty.
+    ``triggered_by``: the cause of its start, such as a push; ``external_id``: its name there. Both may be empty.
     """
 
     # generated: Run, given
@@ -48,7 +48,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of the run list. Each ``…_sha256`` but the template's names a document; only imported runs have an origin."""
+    """One row of the run list. Each ``…_sha256`` except the template's names a document; only imported runs have an origin."""
 
     # generated: Run, without state
     id: RunId
@@ -90,7 +90,7 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it stood when it was read; ``Tx.save_run`` refuses when it has moved since."""
+    """A run as it was when read; ``Tx.save_run`` refuses when it has changed since."""
 
     record: RunRecord
     state: RunState
@@ -98,7 +98,7 @@ class LoadedRun:
 
 @dataclass(frozen=True, slots=True)
 class OpenAttempt:
-    """An attempt somebody may have to look after: its holder died, its time is over, its wait has ended."""
+    """An attempt that may need action: its holder died, its time is over, its wait has ended."""
 
     # generated: Attempt, without iteration, state
     run_id: RunId
@@ -132,9 +132,9 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One place where what is stored and what happened differ.
+    """One difference between the stored data and the log.
 
-    ``code``: which kind of difference, for machines; ``since``: it was still right then, as far as anything tells.
+    ``code``: the kind of difference, for programs; ``since``: the last known time at which it was still correct.
     """
 
     where: str
@@ -174,7 +174,7 @@ class RevisionRecord(RevisionHead):
 
 @dataclass(frozen=True, slots=True)
 class RefusedSubmission:
-    """An invalid submission as it came, capped; ``size_bytes`` is its full length."""
+    """An invalid submission as received, capped; ``size_bytes`` is its full length."""
 
     # generated: RefusedSubmission, without id, errors
     run_id: RunId
@@ -188,14 +188,14 @@ class RefusedSubmission:
 
 
 NO_GATE = -1
-"""The place of what is no gate."""
+"""Gate number of evidence that belongs to no gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRecord:
-    """What a gate saw: exit codes, counts, hashes, and the tree and revision it is about.
+    """Evidence of a gate: exit codes, counts, hashes, and the tree and revision it is about.
 
-    ``gate``: its place among those of its stage, or ``NO_GATE`` when a check ran as the step that ``data`` names.
+    ``gate``: its number within its stage, or ``NO_GATE`` when a check ran as the step that ``data`` names.
     """
 
     # generated: Evidence
@@ -217,7 +217,7 @@ class EvidenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class SettingEvent:
-    """One change of a secret or of trust; the value itself is only there as sha256 (None: taken away)."""
+    """One change of a secret or of trust; the value is stored only as sha256 (None: removed)."""
 
     # generated: SettingEvent
     seq: int
@@ -248,7 +248,7 @@ class TrustRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """A process of ours: a server with its client, a page (``ui``) with its port. Start times tell a reused pid apart."""
+    """A wfe-mcp process: a server with its client, or a page (``ui``) with its port. Start times identify a reused pid."""
 
     # generated: Process
     host: str
@@ -263,7 +263,7 @@ class ProcessRecord:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What ``doctor`` wants to know. ``wal_is_safe`` False with ``journal_mode`` wal is a risk to name."""
+    """The figures for ``doctor``. ``wal_is_safe`` False with ``journal_mode`` wal is a risk to report."""
 
     path: str
     journal_mode: str

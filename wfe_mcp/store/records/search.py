@@ -1,4 +1,4 @@
-"""What can be found, and what is known of a hit? Plain values, free of SQL."""
+"""Search hits and pages as plain values, free of SQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ __all__ = ["FindHealth", "FindPage", "Hit", "Kind"]
 
 
 class Kind(StrEnum):
-    """What a hit is. A finding is one of a reviewer's, of an artifact's (``findings``), or of a scanner's."""
+    """The kind of a hit. A finding comes from a reviewer, an artifact (``findings``) or a scanner."""
 
     RUN = "run"
     ARTIFACT = "artifact"
@@ -23,10 +23,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One thing that was found. ``text``: its words around the first match, at most 200 printable characters.
+    """One search hit. ``text``: the text around the first match, at most 200 printable characters.
 
-    ``revision``, ``seq`` and ``pointer`` (into the artifact) say where it stands, where it stands in such a place;
-    ``source``: which rows it is of; ``is_archived``: its run is off the list.
+    ``revision``, ``seq`` and ``pointer`` (into the artifact) locate it where they apply;
+    ``source``: the kind of row; ``is_archived``: its run is archived.
     """
 
     kind: Kind
@@ -47,20 +47,20 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FindPage:
-    """Some hits in order; for each the cursor that goes on behind it. ``has_more``: there is something behind the last."""
+    """Some hits in order; for each, the cursor that continues after it. ``has_more``: there are hits after the last."""
 
     hits: tuple[Hit, ...] = ()
     cursors: tuple[str, ...] = ()
     has_more: bool = False
 
     def cursor_after(self, count: int) -> str:
-        """What goes on behind the first ``count`` hits; "" when nothing is there."""
+        """The cursor that continues after the first ``count`` hits; "" when there are no more."""
         return self.cursors[count - 1] if count and (self.has_more or count < len(self.hits)) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class FindHealth:
-    """Whether SQLite can look for words at all, and how many runs wait to be indexed (opinions outside runs are one)."""
+    """Whether SQLite supports full-text search, and how many runs wait for indexing (opinions outside runs count as one)."""
 
     has_fts5: bool
     waiting: int

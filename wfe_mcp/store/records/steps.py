@@ -1,4 +1,4 @@
-"""What is known of a step that the server works? Plain values, free of SQL.
+"""Steps that the server executes, as plain values, free of SQL.
 
 ready ──→ queued ──→ running ──→ done | failed | unknown        skipped: its ``if`` was false
   ↑                     │ a retry, a pause            cancelled: its attempt ended first
@@ -16,11 +16,11 @@ from wfe_mcp.core.spec import PhasePath
 __all__ = ["IN_DOUBT", "StepRecord", "StepStatus"]
 
 IN_DOUBT = "It may have had its effect: "
-"""How the error of a parked job begins."""
+"""Prefix of a parked job's error."""
 
 
 class StepStatus(StrEnum):
-    """Where a step stands. ``unknown``: nobody knows whether its effect happened, so a person looks."""
+    """Status of a step. ``unknown``: it is unknown whether its effect happened, so a person decides."""
 
     READY = "ready"
     QUEUED = "queued"
@@ -35,10 +35,10 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step of one attempt. ``does``: what it calls, in words; ``carried``: the attempt that really ran it.
+    """One step of one attempt. ``does``: a description of the call; ``carried``: the attempt that ran it.
 
-    ``served_by``: the name and version of the MCP server that answered, in its own words.
-    ``enqueued`` counts its jobs, ``tries`` those that began; ``job_id`` is the one whose answer counts.
+    ``served_by``: the name and version that the MCP server reported.
+    ``enqueued`` counts its jobs, ``tries`` those that started; ``job_id`` is the job whose answer counts.
     """
 
     # generated: StepRun

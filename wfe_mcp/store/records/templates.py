@@ -1,4 +1,4 @@
-"""What is known of a kept template version? Plain values, free of SQL."""
+"""Stored template versions as plain values, free of SQL."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -10,7 +10,7 @@ __all__ = ["NewTemplate", "TemplateMark", "TemplateRecord"]
 
 
 class TemplateMark(StrEnum):
-    """What people say of a template: start it first, do not start it for now, it is put away."""
+    """A user's mark on a template: the default, disabled, or archived."""
 
     DEFAULT = "default"
     DISABLED = "disabled"
@@ -19,7 +19,7 @@ class TemplateMark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewTemplate:
-    """A template version to keep. ``source``: imported, saved, cloned, edited; ``requires``: what lint listed.
+    """A template version to store. ``source``: imported, saved, cloned, edited; ``requires``: the requirements that lint listed.
 
     ``parent``: the definition it was made from, if any.
     """
@@ -41,7 +41,7 @@ class NewTemplate:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRecord:
-    """A kept template version; its definition is the document ``sha256``."""
+    """A stored template version; its definition is the document ``sha256``."""
 
     # generated: Template
     id: int

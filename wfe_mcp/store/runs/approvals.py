@@ -1,9 +1,9 @@
-"""Which questions to people are open, and how were they answered?
+"""Approval requests and decisions.
 
 Rules:
-1. Asking twice about the same (run, phase, attempt, stage, gate, sha256, tree) is one request.
-2. A request takes one answer, while it is open and not expired. Everything else is ``stale_revision``.
-3. A request about other bytes or another tree voids the one before it.
+1. The same (run, phase, attempt, stage, gate, sha256, tree) is one request, however often it is made.
+2. A request takes one decision, while it is open and not expired. Anything else is refused as ``stale_revision``.
+3. A request for other bytes or another tree voids the one before it.
 """
 
 from datetime import datetime
@@ -52,7 +52,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
     """Requests and decisions."""
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
-        """The open request with this key, asked now if it is not open yet. Expired ones are asked anew."""
+        """The open request with this key, created if there is none. An expired request is replaced."""
         attempt = {"run_id_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
         found = self._first(RequestRecord, _OPEN_OF_ATTEMPT, attempt)
         if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
@@ -68,12 +68,12 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         return made
 
     def open_request(self, run_id: RunId, phase: PhasePath, attempt: int) -> RequestRecord | None:
-        """The request a person has not answered yet, expired or not."""
+        """The request without a decision, expired or not."""
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
         return self._first(RequestRecord, _OPEN_OF_ATTEMPT, key)
 
     def request_by_id(self, request_id: str) -> RequestRecord | None:
-        """A request, whatever became of it."""
+        """A request in any status."""
         return self._first(RequestRecord, _BY_ID, {"id_": request_id})
 
     def open_requests(self, project_id: str | None = None, run_id: RunId | None = None) -> list[RequestRecord]:
@@ -86,11 +86,11 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         return self._all(RequestRecord, query)
 
     def requests(self, run_id: RunId) -> list[RequestRecord]:
-        """Every request of a run, whatever became of it, oldest first."""
+        """Every request of a run in any status, oldest first."""
         return self._all(RequestRecord, _OF_RUN, {"run_id_": run_id})
 
     def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
-        """Close the open requests of an attempt without an answer; how many there were."""
+        """Close the open requests of an attempt without a decision; their number."""
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
         found = self._connection.execute(_ALL_OPEN, key).scalars().all()
         if found:
@@ -99,9 +99,9 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         return len(found)
 
     def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:
-        """Write the one answer to a request; the request as it now stands. Refuses ``stale_revision``.
+        """Record the one decision on a request; the updated request. Refuses ``stale_revision``.
 
-        ``proof``: the document of what a passkey signed, kept as ``data.proof`` of the request.
+        ``proof``: the document signed by a passkey, stored as ``data.proof`` of the request.
         """
         found = self.request_by_id(request_id)
         if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
@@ -124,7 +124,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         return closed
 
     def take_answer(self, request: RequestRecord, decision: DecisionRecord) -> None:
-        """Keep a request of another run, as ``request`` here, with its answer."""
+        """Store another run's request, as ``request`` of this run, with its decision."""
         self._run(_NEW, row_from(request, REQUEST))
         self._run(_NEW_DECISION, {"request_id": request.id, **row_from(decision, DECISION)})
         self._keep("request", request.run_id, REQUEST.c.id == request.id)
@@ -132,7 +132,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         self._leave_to_find(request.run_id)
 
     def decision(self, request_id: str) -> DecisionRecord | None:
-        """The answer to a request."""
+        """The decision on a request."""
         return self._first(DecisionRecord, _DECISION, {"id_": request_id})
 
 

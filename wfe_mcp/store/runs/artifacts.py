@@ -1,7 +1,7 @@
-"""Which revisions of artifacts did a run produce, and what was refused?
+"""Artifact revisions and refused submissions.
 
-Revisions count per (run, phase) over all attempts and are never overwritten. Content is canonical JSON text. A refused
-submission is kept as it came, up to 100 kB of it.
+Revisions are numbered per (run, phase) over all attempts and are never overwritten. Content is canonical JSON text. A
+refused submission is stored as received, up to 100 kB.
 """
 
 import json
@@ -92,7 +92,7 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
         note: str,
         at: datetime,
     ) -> RevisionRecord:
-        """Keep a new revision of what a phase produces; its number is one more than the last."""
+        """Store a new revision of a phase's artifact; its number is one more than the last."""
         newest = self._connection.execute(_NEWEST, {"run_id_": run_id, "phase_": phase}).scalar() or 0
         made = RevisionRecord(
             run_id=run_id,
@@ -127,7 +127,7 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
         return self._all(RevisionHead, _HEADS, {"run_id_": run_id, "phase_": phase})
 
     def last_revisions(self, run_id: RunId, limit: int) -> list[RevisionHead]:
-        """The revisions of a run that were written last, oldest first, without their content."""
+        """The newest revisions of a run, oldest first, without their content."""
         return self._all(RevisionHead, _LAST, {"run_id_": run_id, "limit_": limit})[::-1]
 
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
@@ -135,7 +135,7 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
         return self._first(RevisionRecord, _ONE, {"run_id_": run_id, "phase_": phase, "revision_": revision})
 
     def latest(self, run_id: RunId, name: str) -> RevisionRecord | None:
-        """The revision of the artifact ``name`` that was written last, by whichever phase."""
+        """The newest revision of the artifact ``name``, from any phase."""
         return self._first(RevisionRecord, _LATEST, {"run_id_": run_id, "name_": name})
 
     def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
@@ -144,16 +144,16 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
         return {(PhasePath(phase), revision): content for phase, revision, content in rows}
 
     def seal(self, run_id: RunId, phase: PhasePath, revision: int, at: datetime) -> None:
-        """Mark a revision as accepted; a sealed one keeps its first time."""
+        """Mark a revision as accepted; a sealed revision keeps its first time."""
         self._run(_SEAL, {"run_id_": run_id, "phase_": phase, "revision_": revision, "at_": at})
 
     def add_refused(
         self, run_id: RunId, phase: PhasePath, attempt: int, raw: str | bytes, errors: Sequence[Detail], at: datetime
     ) -> RefusedSubmission:
-        """Keep an invalid submission and what was wrong with it."""
-        # surrogatepass: a lone surrogate may be the very reason of the refusal.
+        """Store an invalid submission with its errors."""
+        # surrogatepass: a lone surrogate may be the reason for the refusal.
         full = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
-        # ASCII and str(): what was wrong may be unfit for JSON too.
+        # ASCII and str(): the errors may contain values unfit for JSON too.
         text = json.dumps([asdict(error) for error in errors], default=str)
         values: dict[str, Any] = {"run_id": run_id, "phase": phase, "attempt": attempt, "at": at}
         values |= {"raw": full[:MAX_REFUSED_BYTES], "size_bytes": len(full)}

@@ -1,4 +1,4 @@
-"""What has happened to a run, in order?"""
+"""The event log of a run, and replay."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         return self._all(_record, _OF_TYPE, {"run_id": run_id, "type": type_})
 
     def has_hash(self, run_id: RunId, begins: str) -> bool:
-        """True when the hash of some event of the run begins so."""
+        """True when the hash of an event of the run starts with ``begins``."""
         return self._connection.execute(_BEGINS, {"run_id": run_id, "begins": begins}).first() is not None
 
     def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -81,11 +81,11 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
     def replay(self, run_id: RunId, until: int | None = None) -> RunState:
-        """The state that the log of a run leads to, from nothing; with ``until`` as it was after that event."""
+        """The state of a run, replayed from its log; with ``until``, as it was after that event."""
         return replay(self.happened(run_id, until))
 
     def happened(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
-        """The events of a run as the rules know them, oldest first."""
+        """The events of a run as ``core`` events, oldest first."""
         rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
         return (codec.event_of(type_, payload) for type_, payload in rows)
 
@@ -115,7 +115,7 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
     def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         self._run(_NEW, rows)
         for row in rows:
-            is_said = row["type"] != "RunStarted"  # the template's words; the run's own are its title and inputs
+            is_said = row["type"] != "RunStarted"  # the template's text; a run's own is its title and inputs
             said = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_said else ()
             self._note(row["run_id"], said, events=1)
 

@@ -1,4 +1,4 @@
-"""What did the gates see?"""
+"""The evidence that gates recorded."""
 
 from datetime import datetime
 
@@ -39,7 +39,7 @@ class EvidenceRepository(SearchIndexRepository, SealedRepository):
     """Evidence."""
 
     def add_evidence(self, evidence: EvidenceRecord) -> None:
-        """Keep what a gate saw."""
+        """Store the evidence of a gate."""
         self._run(_NEW, row_from(evidence, EVIDENCE))
         self._keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
         self._note(evidence.run_id, of_evidence(evidence))
@@ -60,7 +60,7 @@ class EvidenceRepository(SearchIndexRepository, SealedRepository):
     ) -> int | None:
         """How many tests ``check`` skipped when it last passed in the project before the run (``begun``).
 
-        Where it never did: when it first ran in this run, before that moment. So no worker moves its own measure.
+        Without such a pass: when it first ran in this run. So a worker cannot change the baseline that it is measured by.
         """
         on = {"check": check}
         row = self._connection.execute(_OF_PROJECT, {**on, "project": project_id, "before": begun}).first()

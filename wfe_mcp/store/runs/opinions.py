@@ -1,4 +1,4 @@
-"""What did other models say?"""
+"""Opinions of reviewing models."""
 
 from sqlalchemy import bindparam, insert, literal_column, select
 
@@ -34,14 +34,14 @@ class OpinionRepository(SearchIndexRepository):
     """Opinions."""
 
     def add_opinion(self, opinion: OpinionRecord) -> None:
-        """Keep what a reviewer said."""
+        """Store a reviewer's opinion."""
         self._run(_NEW, row_from(opinion, OPINION))
         self._note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
 
     def known_opinion(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
-        """What this reviewer, filled by the same model, said here to exactly the same question about the same bytes."""
+        """The stored opinion of this reviewer and model for exactly the same question about the same bytes."""
         values = {"project_id_": project_id, "asked_by_": asked_by, "reviewer_": reviewer, "provider_": provider, "model_": model,
                   "question_": question, "artifact_": artifact}  # fmt: skip
         return self._first(OpinionRecord, _SAME, values)

@@ -1,6 +1,6 @@
-"""Which runs does a list show, in which order, and how does it go on?
+"""Lists of runs with paging, and the open runs of a project.
 
-Newest first, by (created_at, id). A cursor names the last run shown, so that runs created meanwhile shift nothing.
+Newest first, by (created_at, id). A cursor names the last run shown, so that new runs do not shift the next page.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from wfe_mcp.store.schema.layout import ATTEMPT, PRUNED_RUN, RUN
 __all__ = ["OPEN_RUNS", "RunListRepository"]
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
-"""The statuses in which a run can still move by itself or by an answer."""
+"""The statuses in which a run can still change by itself or by a decision."""
 
 _ALL = -1
 _NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
@@ -99,8 +99,8 @@ class RunListRepository(Repository):
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``untouched_since``: nothing has happened in them since then; imported ones are left out. ``archived``: whether
-        those put away are listed too.
+        ``untouched_since``: only runs without an event since then; imported ones are left out. ``archived``: whether
+        archived runs are listed too.
         """
         query = _SELECT
         exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
@@ -123,7 +123,7 @@ class RunListRepository(Repository):
         return RunPage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
     def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
-        """The run of a project with this id, or the only one whose id begins so. Refuses ``unknown_run``."""
+        """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""
         bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
         found = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
         exact = [record for record in found if record.id == id_or_prefix]
@@ -152,7 +152,7 @@ class RunListRepository(Repository):
     ) -> list[RunId]:
         """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out.
 
-        With ``limit`` as many index entries are read for each status, however many runs are open.
+        With ``limit``, at most that many index entries are read for each status, however many runs are open.
         """
         most = _ALL if limit is None else limit
         found: list[tuple[datetime, str]] = []
@@ -167,7 +167,7 @@ class RunListRepository(Repository):
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
     def runs_to_tend(self, project_id: str, now: datetime) -> list[RunId]:
-        """The open runs whose next step is the server's, newest first: one that was killed may have left them so."""
+        """The open runs whose next step is the server's, newest first: a killed server may have left them unfinished."""
         found = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
         return [RunId(row.id) for row in found]
 
@@ -175,6 +175,6 @@ class RunListRepository(Repository):
         last = self._connection.execute(select(RUN.c.created_at).where(RUN.c.id == cursor)).scalar()
         if last is None:
             raise Refused("bad_argument", f"The cursor '{cursor}' names no run.", "Take it from the page before.")
-        # The first term lets the index begin in the right place; SQLite cannot see it in the second.
+        # The first term gives SQLite the start of the index range; it cannot derive it from the second.
         older = or_(RUN.c.created_at < last, and_(RUN.c.created_at == last, RUN.c.id < cursor))
         return query.where(RUN.c.created_at <= last, older)

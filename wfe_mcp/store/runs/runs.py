@@ -1,10 +1,10 @@
-"""Which runs are there, where do they stand, and how does one step of a run become durable?
+"""Runs and their attempts: creating, loading and saving a state change.
 
 Rules:
-1. A step is one transaction: run row, changed attempts and events together, or nothing.
-2. ``save_run`` refuses when the run has moved since it was loaded (``revision``): no update is lost.
+1. A change is one transaction: run row, changed attempts and events together, or nothing.
+2. ``save_run`` refuses when the run has changed since it was loaded (``revision``): no update is lost.
 3. A state changes only by events; the log alone rebuilds it.
-4. A step names the records that its transaction wrote for the run, before its own events (``keeping.py``).
+4. A change seals the records that its transaction wrote for the run, before its own events (``record_seals.py``).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ __all__ = ["OPEN_ATTEMPTS", "RunRepository"]
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 _COARSE = timedelta(seconds=1)
-"""A clock that stands still for less than this is coarse; one that goes back further was set."""
+"""A clock that steps back less than this is coarse; a larger step back means that it was set."""
 OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING)
 
 _THIS_RUN = RUN.c.id == bindparam("id_")
@@ -42,7 +42,7 @@ _LOAD_ATTEMPTS = (
 )
 _REVISION = select(RUN.c.revision).where(_THIS_RUN)
 _NEW_RUN, _NEW_ATTEMPTS, _NEW_KEY = insert(RUN), insert(ATTEMPT), insert(IDEMPOTENCY)
-# What these two set follows from the keys of the values: every key that ends in "_" is in the condition.
+# The keys of the values decide the columns these two set: every key that ends in "_" is in the condition.
 _STEP = update(RUN).where(_THIS_RUN, RUN.c.revision == bindparam("expected_"))
 _ATTEMPT_STEP = update(ATTEMPT).where(
     ATTEMPT.c.run_id == bindparam("run_id_"),
@@ -64,7 +64,7 @@ _OPEN = (
 )
 _WITHOUT_LEASE = "~"
 _CLAIMS_LOOKED_AT = 16
-"""Nobody claims what a live process holds, so of all claims by processes that are gone the newest would do."""
+"""No claim replaces that of a live process, so only the newest claims need a check."""
 _HOLDERS = (
     select(*columns_for(OpenAttempt, ATTEMPT))
     .select_from(HOLD)
@@ -89,7 +89,7 @@ class RunRepository(EventRepository, SealedRepository):
     """Runs and their attempts."""
 
     def create_run(self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime) -> RunRecord:
-        """Write a run that ``events`` brought to ``state``. Its definition must be kept already (``keep_document``)."""
+        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``keep_document``)."""
         spec, inputs, frozen = self._keep_texts(
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )
@@ -111,7 +111,7 @@ class RunRepository(EventRepository, SealedRepository):
         return record
 
     def load_run(self, run_id: RunId) -> LoadedRun | None:
-        """A run as it stands, or None when there is none."""
+        """The current run, or None when there is none."""
         row = self._connection.execute(_LOAD, {"id_": run_id}).first()
         if row is None:
             return None
@@ -125,7 +125,7 @@ class RunRepository(EventRepository, SealedRepository):
         return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
 
     def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
-        """Write the step that ``events`` made; the run as it now stands. Refuses ``conflict`` when it moved meanwhile."""
+        """Write the change that ``events`` made; the updated run. Refuses ``conflict`` when the run changed meanwhile."""
         before = loaded.record
         if not events and after != loaded.state:
             raise ValueError("a state changes by events only")
@@ -133,7 +133,7 @@ class RunRepository(EventRepository, SealedRepository):
             events = (RecordsKept(records=records), *events)
         if not events:
             return loaded
-        if timedelta(0) <= before.updated_at - at < _COARSE:  # each step keeps a moment of its own: an undo finds it so
+        if timedelta(0) <= before.updated_at - at < _COARSE:  # each change has its own timestamp: undo relies on it
             at = before.updated_at + timedelta(microseconds=1)
         links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at)
         record = replace(
@@ -170,11 +170,11 @@ class RunRepository(EventRepository, SealedRepository):
         return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
     def run_revision(self, run_id: RunId) -> int:
-        """The step counter of a run: it rises with each change. 0 when there is no such run."""
+        """The change counter of a run. 0 when there is no such run."""
         return self._connection.execute(_REVISION, {"id_": run_id}).scalar() or 0
 
     def run_for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
-        """The run that this idempotency key made. Refuses ``conflict`` when it was used with other arguments."""
+        """The run created with this idempotency key. Refuses ``conflict`` when the key was used with other arguments."""
         found = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
         if found is None:
             return None
@@ -194,7 +194,7 @@ class RunRepository(EventRepository, SealedRepository):
     def holders(self, scope: str, name: str = "", *, besides: str = "") -> Iterator[OpenAttempt]:
         """The attempts of open runs, without those of the run ``besides``, that may hold a working tree or a lock.
 
-        ``scope``: the tree's folder; for a lock its project, with the lock's ``name``. Those that hold without a lease
+        ``scope``: the tree's folder; for a lock its project, with the lock's ``name``. Holders without a lease
         (gates, loops) come first, then the newest claims.
         """
         for statement in (_HELD_WITHOUT_LEASE, _NEWEST_CLAIMS):
@@ -202,7 +202,7 @@ class RunRepository(EventRepository, SealedRepository):
             yield from self._all(OpenAttempt, statement, values)
 
     def archive_run(self, run_id: RunId, at: datetime | None) -> None:
-        """Take a run off the lists, or put it back (None); it stays readable."""
+        """Archive a run (hide it from lists), or restore it (None); it stays readable."""
         self._run(_ARCHIVE, {"id_": run_id, "at": at})
 
     def _spec(self, sha256: str) -> RunSpec:

@@ -1,4 +1,4 @@
-"""How far are the steps that the server works, and what came of them?"""
+"""Steps that the server executes, and their results."""
 
 from sqlalchemy import bindparam, delete, insert, select
 
@@ -27,10 +27,10 @@ _NEW = insert(STEP_RUN)
 
 
 class StepRepository(SealedRepository):
-    """The steps of attempts that the server works."""
+    """The steps of attempts."""
 
     def save_step(self, step: StepRecord) -> None:
-        """Write a step as it is now; what was known of it before is replaced."""
+        """Write the current state of a step, replacing the earlier row."""
         key = {"run_id_": step.run_id, "phase_": step.phase, "attempt_": step.attempt, "step_": step.step}
         self._run(_GONE, key)
         self._run(_NEW, row_from(step, STEP_RUN))
@@ -39,7 +39,7 @@ class StepRepository(SealedRepository):
             self._keep("step", step.run_id, STEP_RUN.c.run_id == step.run_id, *this)
 
     def steps(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[StepRecord]:
-        """The steps of an attempt in their order; of the whole run without one."""
+        """The steps of an attempt in order; without an attempt, of the whole run."""
         if phase is None:
             return self._all(StepRecord, _OF_RUN, {"run_id": run_id})
         return self._all(StepRecord, _OF_ATTEMPT, {"run_id": run_id, "phase": phase, "attempt": attempt})

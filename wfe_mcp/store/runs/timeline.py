@@ -1,4 +1,4 @@
-"""What happened in many runs, and when: only what times are counted from, without building a state?"""
+"""Event times over many runs, read without building states."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted",
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One event, as far as times need it. ``at``: aware UTC."""
+    """The fields of an event that durations need. ``at``: aware UTC."""
 
     type: str
     at: datetime
@@ -49,7 +49,7 @@ class TimelineRepository(RunRepository):
         self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
         run_id: RunId | None = None,
     ) -> Iterator[Timeline]:  # fmt: skip
-        """The runs of a project (None: of all), of a template, begun at or after ``since``, or one; in order of their ids."""
+        """Runs by project (None: all), by template, started at or after ``since``, or one run; in order of their ids."""
         chosen = _chosen(project_id, template, since, run_id)
         runs = {
             row.id: row for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
@@ -69,7 +69,7 @@ class TimelineRepository(RunRepository):
         self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
         run_id: RunId | None = None,
     ) -> list[tuple[str, str, int, float]]:  # fmt: skip
-        """Template, phase of a run, tokens and cost in dollars of the calls to models of these runs."""
+        """Template, phase, tokens and cost in dollars of these runs' model calls."""
         call = MODEL_CALL.c
         query = (
             select(

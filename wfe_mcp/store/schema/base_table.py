@@ -1,4 +1,4 @@
-"""The base of all tables: their names, the names of constraints, and ``Filled``."""
+"""The base class of all tables, with its naming rules, and ``Filled``."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import declared_attr
@@ -11,7 +11,7 @@ __all__ = ["METADATA", "Filled", "Row"]
 METADATA = MetaData(naming_convention=NAMING)
 
 Filled = Field
-"""Declares a column whose value the store writes: a ``New…`` record has no such field (``scripts/generate_layout.py``)."""
+"""Declares a column whose value the store sets: a ``New…`` record has no such field (``scripts/generate_layout.py``)."""
 
 
 def _snake(name: str) -> str:
@@ -23,7 +23,7 @@ class Row(SQLModel):
 
     metadata = METADATA
 
-    # SQLModel types the name as a plain class variable; SQLAlchemy accepts the function it asks for here.
+    # SQLModel types the name as a plain class variable; SQLAlchemy also accepts this function.
     @declared_attr  # pyright: ignore[reportArgumentType]
     def __tablename__(cls) -> str:  # noqa: N805 # pyright: ignore[reportIncompatibleVariableOverride]
         return _snake(cls.__name__)

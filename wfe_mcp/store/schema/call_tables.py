@@ -1,8 +1,8 @@
-"""What is kept of every call to a model, of every tool it used, and of what reviewers said?
+"""Tables of model calls, tool calls and opinions.
 
-run ── attempt ── job ── model_call       written before the call, so that one in flight at a crash is known
+run ── attempt ── job ── model_call       written before the call, so that one in flight at a crash is recorded
                       ├─ tool_call
-                      └─ opinion      kept under the question, so that the same one is not paid for twice
+                      └─ opinion      keyed by the question, so that the same one is not paid for twice
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ __all__ = ["ModelCall", "Opinion", "ToolCall"]
 
 
 class ModelCall(Row, table=True):
-    """One call to a model. ``reserved_…``: what it might use at most; that counts until its use is known."""
+    """One call to a model. ``reserved_…``: the most that it may use; this counts until its use is known."""
 
     __table_args__ = (
         Index(None, "run_id", "phase", "attempt"),
@@ -56,7 +56,7 @@ class ModelCall(Row, table=True):
 
 
 class ToolCall(Row, table=True):
-    """One use of a tool by a model that the server works with. The output comes last, so that lists need not read it."""
+    """One use of a tool by a model. The output is the last column, so that lists need not read it."""
 
     __table_args__ = (Index(None, "run_id", "phase", "attempt", "started_at"),)
 
@@ -76,7 +76,7 @@ class ToolCall(Row, table=True):
 
 
 class Opinion(Row, table=True):
-    """What a reviewer said of one artifact, see ``opinion_records.OpinionRecord``."""
+    """A reviewer's opinion of one artifact, see ``records/opinions.py``."""
 
     __table_args__ = (Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"))
 

@@ -1,9 +1,9 @@
-"""How do our values become columns?
+"""Column types for times, JSON and enums.
 
 Rules:
 1. Time is aware UTC inside and outside; a naive time is refused, never guessed.
-2. JSON is kept as its canonical text, so that what is hashed is what is stored.
-3. A closed set of words comes back as its enum, so that ``is`` and ``match`` work on it.
+2. JSON is stored as canonical text, so that the hashed and the stored bytes are the same.
+3. A value of a closed set is read as its enum, so that ``is`` and ``match`` work on it.
 """
 
 import json
@@ -26,7 +26,7 @@ NAMING = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
-"""How constraints are called, so that a migration can name them."""
+"""Naming rules for constraints, so that a migration can name them."""
 
 
 def instant(value: datetime) -> datetime:
@@ -37,7 +37,7 @@ def instant(value: datetime) -> datetime:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant. SQLite would silently drop the offset of an aware time, so the zone is taken off here, as UTC."""
+    """An instant. SQLite would silently drop the offset of an aware time, so it is converted to UTC and stored without one."""
 
     impl = DateTime
     cache_ok = True
@@ -71,7 +71,7 @@ class JsonText(TypeDecorator[Any]):
 
 
 class _EnumColumn(TypeDecorator[Any]):
-    """A member of ``members``, kept as its value."""
+    """A member of ``members``, stored as its value."""
 
     def __init__(self, members: type[Enum]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which runs were removed for good, and which must never be? Tables like those of ``tables.py``, under the same rules."""
+"""Tables of pruned runs and of runs marked to keep, under the rules of ``tables.py``."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ __all__ = ["KeptRun", "PrunedRun"]
 
 
 class PrunedRun(Row, table=True):
-    """What is left of a run that a person removed. The row comes before the removal; the events' trigger asks for it."""
+    """The record of a run that a person removed. It is written before the removal; the trigger on events requires it."""
 
     run_id: RunId = Field(primary_key=True, sa_type=String)
     project_id: str = Field(foreign_key="project.id", index=True)
@@ -28,7 +28,7 @@ class PrunedRun(Row, table=True):
 
 
 class KeptRun(Row, table=True):
-    """A run that somebody wants to keep, however old it gets."""
+    """A run marked to keep: never pruned."""
 
     run_id: RunId = Field(primary_key=True, foreign_key="run.id", sa_type=String)
     at: datetime = Field(sa_type=UtcDateTime)

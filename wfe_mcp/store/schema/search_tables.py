@@ -1,6 +1,6 @@
-"""What can be found, and which runs are not indexed yet? Tables like those of ``tables.py``, under the same rules.
+"""Tables of the search index, under the rules of ``tables.py``.
 
-The words themselves are in ``find_text``, an FTS5 table that ``sqlite.py`` makes; ``find_index.py`` says how they get there.
+The indexed text is in ``find_text``, an FTS5 table that ``sqlite.py`` creates and ``search/index.py`` fills.
 """
 
 from sqlalchemy import Column
@@ -14,7 +14,7 @@ __all__ = ["FindEntry", "FindRun", "FindWaiting"]
 
 
 class FindRun(Row, table=True):
-    """A run that is indexed up to its event ``last_seq``; the key is no foreign one, see ``find_index.NO_RUN``."""
+    """A run that is indexed up to its event ``last_seq``; not a foreign key, see ``search/index.py`` (``NO_RUN``)."""
 
     run_id: str = Field(primary_key=True)
     version: int
@@ -22,15 +22,15 @@ class FindRun(Row, table=True):
 
 
 class FindWaiting(Row, table=True):
-    """A run that has no row in ``find_run``. Triggers keep it (``sqlite.WAITING_FOR_INDEX``), whoever writes."""
+    """A run without a row in ``find_run``. Triggers maintain it (``sqlite.WAITING_FOR_INDEX``), whichever process writes."""
 
     run_id: str = Field(primary_key=True)
 
 
 class FindEntry(Row, table=True):
-    """One thing that can be found: which row it is of, and the rowid of its words in ``find_text``.
+    """One search entry: the row it describes, and the rowid of its text in ``find_text``.
 
-    ``title``: folded, as it is in the index; None in rows of an older process. Hits whose title has the words come first.
+    ``title``: folded, as in the index; None in rows of an older process. Matches in the title come first.
     """
 
     id: int | None = Field(primary_key=True)

@@ -1,25 +1,25 @@
-"""What is kept, and under which keys?
+"""The tables and their keys.
 
     project ── run ── attempt                 state: rewritten in place, rebuilt by replay; hold: an index of it
-                 ├── event                    history: append-only, one hash chain per run
+                 ├── event                    append-only log, one hash chain per run
                  ├── revision, refused_submission, evidence
                  ├── request ── decision
-                 ├── step_run                 state of the steps that the server works
+                 ├── step_run                 state of the steps that the server executes
                  └── job
     document                                  content by sha256: definitions, specifications, inputs, frozen settings
-    model_call, tool_call                     what models were called for, and what it cost (``call_tables.py``)
+    model_call, tool_call                     purpose and cost of model calls (``call_tables.py``)
     template, template_mark, idempotency      per project
-    secret, trust, setting_event              what people set; setting_event is a hash chain of its own
-    find_run, find_entry, find_waiting        what can be found (``find_tables.py``), with find_text, which is FTS5
-    process                                   live processes of ours on this host
-    pruned_run, kept_run                      what a person removed for good, what they want to keep (``retention_tables.py``)
+    secret, trust, setting_event              users' settings; setting_event is a hash chain of its own
+    find_run, find_entry, find_waiting        the search index (``search_tables.py``), with find_text, which is FTS5
+    process                                   running wfe-mcp processes on this host
+    pruned_run, kept_run                      removed runs, runs marked to keep (``retention_tables.py``)
 
 Rules:
-1. A column that only repeats what ``state`` (JSON) holds is there to be searched; ``verify`` compares both.
+1. A column that repeats a value of ``state`` (JSON) is for searching; ``verify`` compares both.
 2. Nothing is counted with count(*): counters live on the run. Every list has an index in its order.
 3. A class here is the only place where a record is typed: ``scripts/generate_layout.py`` writes ``layout.py`` and the fields of
    the records from it, and a change needs a migration with the same effect. A test compares both.
-4. ``Filled``: the store writes the value; every other column is given (``docs/adr/0021-a-record-is-typed-once.md``).
+4. ``Filled``: the store sets the value; every other column is given (``docs/adr/0021-a-record-is-typed-once.md``).
 """
 
 from datetime import datetime
@@ -43,7 +43,7 @@ __all__ = ["METADATA", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelC
 
 
 class Project(Row, table=True):
-    """A directory people work in; ``key`` is its git common directory, else its real path."""
+    """A project directory; ``key`` is its git common directory, else its real path."""
 
     id: str = Field(primary_key=True)
     key: str = Field(unique=True)
@@ -52,7 +52,7 @@ class Project(Row, table=True):
 
 
 class Document(Row, table=True):
-    """Canonical JSON text by its sha256; written once, shared by whoever names it."""
+    """Canonical JSON text by its sha256; written once, shared by all rows that name it."""
 
     sha256: str = Field(primary_key=True)
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -60,7 +60,7 @@ class Document(Row, table=True):
 
 
 class Template(Row, table=True):
-    """A kept template version. ``parent_sha256`` names the content it was made from."""
+    """A stored template version. ``parent_sha256`` names the content it was made from."""
 
     __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
@@ -78,7 +78,7 @@ class Template(Row, table=True):
 
 
 class TemplateMark(Row, table=True):
-    """What people said of a template by its name, shipped ones too, see ``template_records.TemplateMark``."""
+    """A user's mark on a template, by name (shipped ones too), see ``records/templates.py``."""
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     name: str = Field(primary_key=True)
@@ -88,7 +88,7 @@ class TemplateMark(Row, table=True):
 
 
 class Run(Row, table=True):
-    """A run: what it was started with, where it stands, its counters and the tail of its chain."""
+    """A run: its start arguments, its state, its counters and the tail of its chain."""
 
     __table_args__ = (
         Index(None, "project_id", "created_at", "id"),
@@ -128,7 +128,7 @@ class Run(Row, table=True):
 
 
 class Idempotency(Row, table=True):
-    """Which run a start_run key made, and from which arguments."""
+    """The run created with a start_run key, and a hash of its arguments."""
 
     project_id: str = Field(primary_key=True, foreign_key="project.id")
     key: str = Field(primary_key=True)
@@ -138,7 +138,7 @@ class Idempotency(Row, table=True):
 
 
 class Attempt(Row, table=True):
-    """One try at a phase."""
+    """One attempt at a phase."""
 
     __table_args__ = (Index(None, "status", "run_id"),)
 
@@ -159,7 +159,7 @@ class Attempt(Row, table=True):
 class Hold(Row, table=True):
     """An attempt that may hold the working tree ``scope`` or, in the project ``scope``, the lock ``name``.
 
-    ``rank``: when its lease ends, ``~`` where it holds without one. Triggers write the rows (``sqlite.HOLDS``).
+    ``rank``: when its lease ends, ``~`` without a lease. Triggers write the rows (``sqlite.HOLDS``).
     """
 
     __table_args__ = (Index(None, "scope", "name", "rank"),)
@@ -188,7 +188,7 @@ class Event(Row, table=True):
 
 
 class Revision(Row, table=True):
-    """A revision of an artifact. The content comes last, so that lists need not read through it."""
+    """A revision of an artifact. The content is the last column, so that lists need not read it."""
 
     __table_args__ = (Index(None, "run_id", "name", "id"), UniqueConstraint("run_id", "phase", "revision"))
 
@@ -225,7 +225,7 @@ class RefusedSubmission(Row, table=True):
 
 
 class Evidence(Row, table=True):
-    """What a gate saw."""
+    """The evidence of a gate."""
 
     __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "kind", "at"))
 
@@ -246,7 +246,7 @@ class Evidence(Row, table=True):
 
 
 class Request(Row, table=True):
-    """A question to a person."""
+    """An approval request."""
 
     __table_args__ = (Index(None, "run_id", "phase", "attempt"), Index(None, "status", "run_id"))
 
@@ -267,7 +267,7 @@ class Request(Row, table=True):
 
 
 class Decision(Row, table=True):
-    """The one answer to a request; the key makes it single-use."""
+    """The one decision on a request; the key makes it single-use."""
 
     request_id: str = Field(primary_key=True, foreign_key="request.id")
     approved: bool
@@ -281,7 +281,7 @@ class Decision(Row, table=True):
 
 
 class StepRun(Row, table=True):
-    """One step of an attempt that the server works."""
+    """One step of an attempt that the server executes."""
 
     __table_args__ = (Index(None, "run_id", "idempotency_key"),)
 
@@ -307,7 +307,7 @@ class StepRun(Row, table=True):
 
 
 class Secret(Row, table=True):
-    """A value people set once: the PIN record, counters of wrong PINs."""
+    """A stored secret: the PIN record, counters of wrong PINs."""
 
     name: str = Field(primary_key=True)
     updated_at: datetime = Field(sa_type=UtcDateTime)
@@ -342,7 +342,7 @@ class SettingEvent(Row, table=True):
 
 
 class Process(Row, table=True):
-    """A process of ours."""
+    """A running wfe-mcp process."""
 
     host: str = Field(primary_key=True)
     pid: int = Field(primary_key=True)

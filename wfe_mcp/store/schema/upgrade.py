@@ -1,12 +1,12 @@
-"""Does the file have the tables this version needs?
+"""Creates the tables in a new file and upgrades an older one.
 
     empty file ─── create_all + triggers ──→ HEAD      no Alembic: its import costs 240 ms and 12 MB
-    older file ─── Alembic upgrade ────────→ HEAD      a test shows that both ways end in the same tables
+    older file ─── Alembic upgrade ────────→ HEAD      a test compares the tables of both ways
     newer file, foreign file ──────────────→ refused
 
 Rules:
-1. A look at the revision answers the usual case. All else happens in one BEGIN IMMEDIATE, after asking again: of several
-   processes that start at once one does the work and the others find it done.
+1. Usually the stored revision is current and nothing happens. Otherwise the work is done in one BEGIN IMMEDIATE, after a
+   second check: of several processes that start at once, one does the work and the others find it done.
 2. Migrations only add: an older process may still have the file open.
 """
 
@@ -27,7 +27,7 @@ _VERSION = Table(
     Column("version_num", String(32), nullable=False),
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""The table that Alembic keeps; not among ours, or autogenerate would want to drop or add it."""
+"""Alembic's own table; kept out of our metadata, or autogenerate would drop or add it."""
 
 _REVISION = select(_VERSION.c.version_num)
 _IS_OURS = text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
@@ -35,7 +35,7 @@ _TABLES = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
 
 
 def stored_revision(connection: Connection) -> str | None:
-    """The revision of the file: None when it has no tables of ours, ``base`` when every migration was undone."""
+    """The revision of the file: None without our tables, ``base`` when every migration was undone."""
     if not connection.execute(_IS_OURS).scalar_one():
         return None
     return connection.execute(_REVISION).scalar() or "base"
@@ -77,7 +77,7 @@ def _create(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection, revision: str, path: Path) -> None:
-    # Only here: Alembic costs 240 ms of import, and the revision is the right one at nearly every start.
+    # Imported here: Alembic costs 240 ms, and the revision is current at nearly every start.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

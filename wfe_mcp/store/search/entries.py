@@ -1,14 +1,14 @@
-"""Which words of a stored row can be found?
+"""Search entries: the searchable text of a stored row.
 
     run        its title, template and inputs             artifact   every text in the revision, and its note
-    event      reasons, comments, verdicts, feedback      decision   who, yes or no, the comment
+    event      reasons, comments, verdicts, feedback      decision   actor, verdict, comment
     finding    of opinions, of artifacts with ``findings``, of scanners' reports in the evidence
 
 Rules:
-1. A pure function of the row: what these functions said when a row was indexed is said again to take it out.
-   Whoever changes what they say raises ``VERSION``; the index is then built anew.
-2. What was refused, or never stored, is not here. What storage redacted stays redacted.
-3. An event without words of its own is not here: ``log`` has it.
+1. Entries are a pure function of the row: removing a row from the index needs the same entries again. A change to these
+   functions must raise ``VERSION``; the index is then rebuilt.
+2. Refused and unstored text is not indexed. Redacted text stays redacted.
+3. An event without text of its own is not indexed: ``log`` shows it.
 """
 
 import json
@@ -37,9 +37,9 @@ _EVENT_WORDS = ("reason", "comment", "fault")
 
 @dataclass(frozen=True, slots=True)
 class SearchEntry:
-    """One thing that can be found. ``ref`` names its row among those of ``source``, ``part`` its place in that row.
+    """One search entry. ``ref`` names its row within ``source``, ``part`` its place in that row.
 
-    ``title``: what it is called; words there count for more. ``texts``: what it says.
+    ``title``: its name; matches there come first. ``texts``: its text.
     """
 
     kind: Kind
@@ -57,14 +57,14 @@ class SearchEntry:
 
 
 def of_run(run: RunRecord, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
-    """The run, by what it was started with."""
+    """The entry of a run: its title, template and inputs."""
     named = " ".join(filter(None, (run.title, run.template, run.external_id, run.triggered_by)))
     texts = (("", run.title), *said(inputs))
     yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=f"run of {run.template}")
 
 
 def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
-    """The artifact, and what it lists as findings."""
+    """The entries of an artifact and of the findings that it lists."""
     content = json.loads(revision.content)
     note = (("", revision.note),) if revision.note else ()
     where = (revision.phase, revision.attempt, (revision.name, revision.revision))
@@ -75,7 +75,7 @@ def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
 
 
 def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> Iterator[SearchEntry]:
-    """What an event says in words, if it does."""
+    """The entry of an event, if it has text."""
     verdict: Mapping[str, Any] = payload.get("verdict") or {}
     notes: list[Mapping[str, Any]] = payload.get("feedback") or []
     told = [payload.get(key) for key in _EVENT_WORDS] + [verdict.get("message")]
@@ -88,7 +88,7 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
 
 
 def of_decision(request: str, phase: PhasePath, attempt: int, decision: DecisionRecord) -> Iterator[SearchEntry]:
-    """A person's yes or no."""
+    """The entry of a person's decision."""
     said_so = "approved" if decision.approved else "rejected"
     texts = (("", decision.comment or f"{said_so} by {decision.actor}, without a comment"),)
     yield SearchEntry(Kind.DECISION, "decision", request, decision.at, f"{said_so} {decision.actor} {phase}", texts, 0,
@@ -96,7 +96,7 @@ def of_decision(request: str, phase: PhasePath, attempt: int, decision: Decision
 
 
 def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
-    """What a reviewer thinks on the whole, and each finding."""
+    """The entries of an opinion and of each of its findings."""
     by, where = f"opinion of {opinion.reviewer}", (opinion.phase, opinion.attempt)
     whole = tuple(each for key in ("summary", "suggestion") for each in said(opinion.value.get(key)))
     yield SearchEntry(Kind.FINDING, "opinion", opinion.id, opinion.at, f"opinion {opinion.reviewer} {opinion.verdict}",
@@ -105,7 +105,7 @@ def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
 
 
 def of_evidence(evidence: EvidenceRecord) -> Iterator[SearchEntry]:
-    """What a scanner found."""
+    """The entries of a scanner's findings."""
     report: object = evidence.data.get("security")
     found = _findings(report, "")
     where = (evidence.phase, evidence.attempt)
@@ -113,7 +113,7 @@ def of_evidence(evidence: EvidenceRecord) -> Iterator[SearchEntry]:
 
 
 def _findings(value: object, pointer: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """The findings that a value lists, each with its pointer: anything with a title counts."""
+    """The findings in a value, each with its pointer: every object with a title counts."""
     listed = cast("dict[str, Any]", value).get("findings") if isinstance(value, dict) else None
     many = cast("list[object]", listed) if isinstance(listed, list) else []
     dicts = [(number, cast("dict[str, Any]", each)) for number, each in enumerate(many) if isinstance(each, dict)]

@@ -1,14 +1,14 @@
-"""What was said, where?
+"""Full-text search with stable paging.
 
-    newest matches ──► a window of 200 ──► those whose title has the words, then the others; newest first in each
+    newest matches ──► a window of 200 ──► matches in the title, then the others; newest first in each
                           └──────────────► the next window, older
 
 Rules:
-1. The order never changes: it follows from the ids of a window, and a cursor names its window. What is written meanwhile is
-   newer than the first window, so paging shows each hit once.
-2. A word that is everywhere costs no more than a rare one: the index is read newest first, and only as far as a page goes.
-   That is why nothing is ranked by bm25, which reads every place of each word first.
-3. Project, run and kind are words of the index too, and are held against the row again.
+1. The order never changes: the ids of a window determine it, and a cursor names its window. New entries are newer than
+   the first window, so paging shows each hit once.
+2. A frequent word costs no more than a rare one: the index is read newest first, only as far as a page needs. Hits are
+   therefore not ranked by bm25, which reads every occurrence of each word first.
+3. Project, run and kind are indexed as words too, and checked against the row again.
 """
 
 import re
@@ -49,7 +49,7 @@ _ARCHIVED = select(RUN.c.archived_at).where(RUN.c.id == bindparam("run_id_"))
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Mark:
-    """A place in the order: a window by its newest and oldest id, and the last hit shown of it."""
+    """A position in the order: a window by its newest and oldest id, and its last hit shown."""
 
     top: int
     low: int
@@ -61,7 +61,7 @@ class _Mark:
 
 
 class SearchRepository(SearchUpkeepRepository):
-    """Full text over everything that is kept."""
+    """Full-text search over everything indexed."""
 
     def find(
         self,
@@ -72,7 +72,7 @@ class SearchRepository(SearchUpkeepRepository):
         limit: int = 10,
         cursor: str | None = None,
     ) -> FindPage:
-        """One page of hits. ``project_id`` None: of all projects. Refuses ``unavailable`` and a ``cursor`` of others."""
+        """One page of hits. ``project_id`` None: all projects. Refuses ``unavailable`` and the ``cursor`` of another query."""
         mark = None if cursor is None else _mark(cursor)
         self.must_have_fts5()
         if not self.can_find():
@@ -95,7 +95,7 @@ class SearchRepository(SearchUpkeepRepository):
     def _window(
         self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None
     ) -> tuple[list[tuple[_Mark, Row[Any]]], int | None]:
-        """The hits of one window in order, behind ``mark`` where there is one; and where the next window begins."""
+        """The hits of one window in order, after ``mark`` if given; and the start of the next window."""
         low, limit = (0, _WINDOW) if mark is None else (mark.low, _ALL)
         span = given | {"low": low, "top": top if mark is None else mark.top, "limit": limit}
         match, groups = " AND ".join((*place, query.expression())), query.matchers_by_group
@@ -110,7 +110,7 @@ class SearchRepository(SearchUpkeepRepository):
         return ordered, low - 1 if mark is not None or len(rows) == _WINDOW else None
 
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
-        """What a row says around the match; None when it has just been taken away."""
+        """The hit of a row with the text around the match; None when the row was removed meanwhile."""
         run_id = RunId(row.run_id) if row.run_id else NO_RUN
         entry = next((each for each in self._said_by(run_id, row.source, row.ref) if each.part == row.part), None)
         if entry is None:

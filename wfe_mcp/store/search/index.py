@@ -1,16 +1,16 @@
-"""How do words come into the index?
+"""Maintains the search index as rows are written.
 
     a row is written ──► noted ──► before the commit: written to the index      the same transaction, or neither
-    a run that the index does not have, or has otherwise ──► left alone; ``find`` indexes it whole (``find_upkeep.py``)
+    a run missing from the index, or outdated ──► skipped; ``find`` indexes it whole (``upkeep.py``)
 
-    find_run     which runs are indexed, by which version of the rules, up to which event; "" for opinions outside runs
-    find_entry   one row for each thing that can be found; its id grows with its time, so the newest come first
-    find_text    its words (FTS5), without the texts: they are read from where they are kept
+    find_run     the indexed runs, with version and last event; "" for opinions outside runs
+    find_entry   one row per search entry; its id grows with its time, so the newest come first
+    find_text    its words (FTS5), without the texts, which are read from their own tables
 
 Rules:
-1. Who writes without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
-   ``find_run``. Whoever meets that forgets ``find_run``, and the run is indexed anew.
-2. Words are taken out as they were put in, so ``find_entries.py`` must say the same of a row for ever.
+1. A writer without indexing (an older process, a library without FTS5) leaves a run whose last event is not the one in
+   ``find_run``. The next writer then deletes that ``find_run`` row, and the run is indexed again.
+2. Removing words needs the words that were added, so ``entries.py`` must return the same for a row every time.
 """
 
 import re
@@ -30,14 +30,14 @@ from wfe_mcp.store.search.words import folded
 __all__ = ["NO_RUN", "Noted", "SearchIndexRepository", "token"]
 
 NO_RUN = RunId("")
-"""In ``find_run``: the opinions that somebody asked for outside of any run."""
+"""In ``find_run``: the opinions requested outside of any run."""
 
 _IDS_A_SECOND = 1 << 8
-"""Few: the index keeps distances of ids, and short ones take fewer bytes. Who finds them taken goes on behind them."""
+"""Few: the index stores differences of ids, and small ones take fewer bytes. Taken ids are skipped."""
 _BURST = 1 << 16
-"""Ids within which what is written now goes on behind what was written last, without looking for a gap."""
+"""Within this distance, new ids follow the last ones without a search for a gap."""
 _TITLE_CHARS = 400
-"""So much of a title decides whether a hit comes first; the index has all of it."""
+"""Characters of a title that decide whether a hit comes first; the index has all of it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PROJECT = select(RUN.c.project_id).where(RUN.c.id == bindparam("run_id_"))
@@ -59,7 +59,7 @@ _DELETE_TEXT = "INSERT INTO find_text (find_text, rowid, place, title, text) VAL
 
 @dataclass(slots=True)
 class Noted:
-    """What a transaction has written of one run. ``project_id``: known of a new run, and of opinions outside runs."""
+    """The rows of one run that a transaction has written. ``project_id``: set for a new run, and for opinions outside runs."""
 
     entries: list[SearchEntry] = field(default_factory=list[SearchEntry])
     events: int = 0
@@ -69,7 +69,7 @@ class Noted:
 
 
 class SearchIndexRepository(Repository):
-    """Notes what rows say while they are written."""
+    """Notes the searchable text of rows as they are written."""
 
     def __init__(
         self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
@@ -78,7 +78,7 @@ class SearchIndexRepository(Repository):
         self._noted: dict[RunId, Noted] = {}
 
     def index_noted(self) -> None:
-        """Write to the index what this transaction has noted: the last thing before its commit."""
+        """Write this transaction's notes to the index: the last action before its commit."""
         for run_id, noted in self._noted.items():
             project = self._in_step(run_id, noted)
             if project and noted.entries:
@@ -86,7 +86,7 @@ class SearchIndexRepository(Repository):
         self._noted.clear()
 
     def can_find(self) -> bool:
-        """True when this SQLite can look for words and the file has the index."""
+        """True when this SQLite supports full-text search and the file has the index."""
         return self._caches.library.can_find
 
     def _note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
@@ -96,11 +96,11 @@ class SearchIndexRepository(Repository):
         return noted
 
     def _leave_to_find(self, run_id: RunId) -> None:
-        """Rows were copied past ``_note``: the run is indexed whole, with the next question."""
+        """Rows were copied without ``_note``: the next search indexes the whole run."""
         self._note(run_id, ()).is_left = True
 
     def _in_step(self, run_id: RunId, noted: Noted) -> str:
-        """The project, where the index has all that the run had before; the rest is left to whoever looks for words."""
+        """The project of a run whose index is up to date; "" otherwise: the next search then indexes the run."""
         if noted.is_left:
             self._run(_FORGET, {"run_id_": run_id})
             return ""
@@ -140,7 +140,7 @@ class SearchIndexRepository(Repository):
             self._connection.exec_driver_sql(_DELETE_TEXT, texts)
 
     def _with_ids(self, entries: Sequence[SearchEntry]) -> list[tuple[int, SearchEntry]]:
-        """Each entry with a new id: that of its moment, or the first one free after it."""
+        """Each entry with a new id: the id of its time, or the first free one after it."""
         by_second: dict[int, list[SearchEntry]] = {}
         for entry in entries:
             by_second.setdefault((entry.at - _EPOCH) // timedelta(seconds=1), []).append(entry)
@@ -151,7 +151,7 @@ class SearchIndexRepository(Repository):
         return found
 
     def _free_ids(self, low: int, count: int) -> int:
-        """The first of ``count`` ids in a row that nobody has, not below ``low``."""
+        """The first of ``count`` consecutive free ids, not below ``low``."""
         newest = self._connection.execute(_NEWEST_ID).scalar()
         if newest is None or newest < low:
             return low
@@ -164,7 +164,7 @@ class SearchIndexRepository(Repository):
 
 
 def token(letter: str, name: str) -> str:
-    """``name`` as one word of the index, which no text can hold in its place."""
+    """``name`` as one word of the index that no indexed text can contain."""
     return letter + re.sub(r"[\W_]", "", name).lower()
 
 

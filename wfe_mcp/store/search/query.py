@@ -1,12 +1,12 @@
-"""What does somebody look for?
+"""The search syntax.
 
-    retry "exit code" pars*            all of them: a word, a phrase, a word that begins so
+    retry "exit code" pars*            all of them: a word, a phrase, a prefix
     timeout OR deadline                one of them
     timeout NOT test                   without it
 
 Rules:
 1. Everything that is not AND, OR, NOT (in capitals), a quote or a star at a word's end is text: there is no syntax error.
-2. SQLite sees only words of ours in quotes, never what was typed.
+2. SQLite gets only quoted words built here, never the user's text.
 """
 
 import re
@@ -20,36 +20,36 @@ __all__ = ["MAX_QUERY_CHARS", "MAX_TERMS", "Query", "Term", "parse_query"]
 MAX_QUERY_CHARS = 1_000
 MAX_TERMS = 32
 _SHORTEST_PREFIX = 3
-"""Letters before a star: every word that begins so is read whole before the first hit is known."""
+"""Letters before a star: all words with the prefix are read before the first hit is known."""
 
 _PART = re.compile(r'"(?P<phrase>[^"]*)(?:"|$)|(?P<word>[^\s"]+)')
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words that stand one after the other; ``is_prefix``: the last one may go on."""
+    """Consecutive words; ``is_prefix``: the last one is a prefix."""
 
     words: tuple[str, ...]
     is_prefix: bool = False
 
     def expression(self) -> str:
-        """The term in SQLite's words."""
+        """The term in FTS5 syntax."""
         return f'{{title text}} : "{" ".join(self.words)}"' + (" *" if self.is_prefix else "")
 
     def matcher(self) -> re.Pattern[str]:
-        """What finds the term in folded text."""
+        """A pattern that finds the term in folded text."""
         return matcher(self.words, is_prefix=self.is_prefix)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One of ``groups`` must hold: every wanted term, and none of the unwanted."""
+    """One of ``groups`` must match: every wanted term, and no unwanted one."""
 
     groups: tuple[tuple[tuple[Term, ...], tuple[Term, ...]], ...]
 
     @property
     def matchers(self) -> list[re.Pattern[str]]:
-        """What finds the wanted terms in folded text."""
+        """Patterns that find the wanted terms in folded text."""
         return [each for group in self.matchers_by_group for each in group]
 
     @property
@@ -58,12 +58,12 @@ class Query:
         return [[term.matcher() for term in wanted] for wanted, _ in self.groups]
 
     def expression(self) -> str:
-        """The query in SQLite's words."""
+        """The query in FTS5 syntax."""
         return f"({' OR '.join(_group(wanted, unwanted) for wanted, unwanted in self.groups)})"
 
 
 def parse_query(text: str) -> Query:
-    """The query in ``text``. Refuses ``too_large`` and ``bad_argument``: no word to look for, a prefix of under 3."""
+    """The query in ``text``. Refuses ``too_large`` and ``bad_argument``: no word to search for, a prefix of under 3."""
     if len(text) > MAX_QUERY_CHARS:
         raise _too_large(f"The query has {len(text):,} characters; {MAX_QUERY_CHARS:,} are read.")
     groups: list[tuple[list[Term], list[Term]]] = [([], [])]

@@ -1,4 +1,4 @@
-"""What does the database hold that can be found?"""
+"""Reads the rows that the search index covers."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -43,14 +43,14 @@ _ONE: dict[str, Any] = {
     "opinion": _OPINIONS.where(OPINION.c.id == bindparam("ref_")),
     "evidence": _EVIDENCE.where(EVIDENCE.c.id == bindparam("ref_")),
 }
-"""How the rows of a source are read: those of a run, and a single one."""
+"""How to read a source: the rows of a run, and a single row."""
 
 
 class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
-    """Reads rows as what they say."""
+    """Reads rows as search entries."""
 
     def _said_by(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
-        """What one row says."""
+        """The search entries of one row."""
         if source == "run":
             yield from self._said_by_run(run_id)
             return
@@ -58,7 +58,7 @@ class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
         yield from _entries(source, self._rows(_ONE[source], values))
 
     def _said_in(self, run_id: RunId) -> Iterator[SearchEntry]:
-        """What all rows of a run say; for ``NO_RUN`` the opinions outside runs."""
+        """The search entries of all rows of a run; for ``NO_RUN``, of the opinions outside runs."""
         if run_id == NO_RUN:
             yield from (entry for _, entries in self._said_outside() for entry in entries)
             return
@@ -70,7 +70,7 @@ class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
         return self._connection.execute(query, values)
 
     def _said_outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
-        """What the opinions outside runs say, by their project."""
+        """The search entries of opinions outside runs, by project."""
         for row in self._connection.execute(_OUTSIDE):
             opinion = OpinionRecord(*row)
             yield opinion.project_id, list(find_entries.of_opinion(opinion))

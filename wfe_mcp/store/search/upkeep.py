@@ -1,9 +1,9 @@
-"""How does the index stay what the tables say?
+"""Keeps the search index consistent with the tables.
 
 Rules:
-1. ``index_run`` may be called for any run at any time: it takes out what is there, then puts in what the rows say now.
-2. ``drop_found`` comes before the rows of a run are deleted: its words are read from them once more.
-3. A step is short: writers wait for it. Newest runs first, so that what people look for is there soonest.
+1. ``index_run`` may be called for any run at any time: it removes the run's entries, then adds the current ones.
+2. ``drop_found`` comes before the rows of a run are deleted: it reads their text again.
+3. A step is short, because writers wait for it. Newest runs come first: people search those most.
 """
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text
@@ -51,7 +51,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
     """Indexes whole runs."""
 
     def index_run(self, run_id: RunId) -> int:
-        """Index a run anew, whatever was there of it; the number of its entries. ``NO_RUN``: opinions outside runs."""
+        """Index a run again; the number of its entries. ``NO_RUN``: opinions outside runs."""
         self._must_find()
         self.drop_found(run_id)
         self._noted.pop(run_id, None)
@@ -66,7 +66,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
         return len(entries)
 
     def drop_found(self, run_id: RunId) -> int:
-        """Take a run out of the index; how many entries it had. Its rows must still be there: rule 2."""
+        """Remove a run from the index; how many entries it had. Its rows must still exist: rule 2."""
         of_run = _OUTSIDE if run_id == NO_RUN else _OF_RUN
         rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
         if rows and self.can_find():
@@ -80,9 +80,9 @@ class SearchUpkeepRepository(SearchSourceRepository):
         return len(rows)
 
     def index_missing(self, after: RunId | None = None, most: int = 400) -> RunId | None:
-        """Index runs that wait for it, with about ``most`` events; the oldest one, None when none waits.
+        """Index waiting runs, with about ``most`` events; the oldest of them, None when none waits.
 
-        ``after``: what the step before gave back.
+        ``after``: the result of the previous step.
         """
         self._must_find()
         if self._connection.execute(_OLDER).first() is not None:
@@ -97,7 +97,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
                 break
             chosen.append(RunId(run_id))
             events += last_seq
-        for run_id in reversed(chosen):  # so that what is of one second stays in order
+        for run_id in reversed(chosen):  # keeps entries of the same second in order
             self.index_run(run_id)
         return chosen[-1] if chosen else None
 
@@ -109,18 +109,18 @@ class SearchUpkeepRepository(SearchSourceRepository):
         self._run(delete(FIND_RUN))
 
     def index_is_behind(self) -> bool:
-        """True when a run, or an opinion outside runs, is not indexed at all, or nothing by these rules; no run is counted."""
+        """True when a run, or an opinion outside runs, is not indexed, or the whole index has an older version. Counts no runs."""
         indexed, there = self._outside()
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
     def find_health(self) -> FindHealth:
-        """How many runs wait: each is compared."""
+        """The number of waiting runs. Compares each run."""
         indexed, there = self._outside()
         waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + ((indexed or 0) != there)
         return FindHealth(self._caches.library.has_fts5, waiting)
 
     def _outside(self) -> tuple[int | None, int]:
-        """How many opinions outside runs are indexed (None: by these rules nobody has looked yet); how many there are."""
+        """How many opinions outside runs are indexed (None: not yet with this version); how many there are."""
         indexed = self._connection.execute(_OUTSIDE_SEQ).scalar()
         return indexed, self._connection.execute(_OUTSIDE_COUNT).scalar_one()
 
@@ -141,7 +141,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
         return (RUN.c.created_at <= at, or_(RUN.c.created_at < at, RUN.c.id < run_id))
 
     def must_have_fts5(self) -> None:
-        """Refuses ``unavailable`` where SQLite cannot look for words."""
+        """Refuses ``unavailable`` where SQLite lacks full-text search."""
         if not self._caches.library.has_fts5:
             raise Refused(
                 "unavailable",

@@ -1,12 +1,12 @@
-"""Which words does a text have, and where in it does somebody's word stand?
+"""Splits text into searchable words, and finds the place of a match in it.
 
     Prüf src/app.py: parse_config  →  pruf src app py parse config
 
 Rules:
 1. A word is a run of letters and digits. Case and accents do not count; ``ß`` is ``ss``. So names and paths are phrases,
    found by their parts too.
-2. A Chinese, Japanese or Korean character is a word of its own: there are no spaces to tell words apart.
-3. What is kept and what is asked for go through the same ``folded``: the tokenizer of SQLite only splits.
+2. A Chinese, Japanese or Korean character is a word of its own: no spaces separate words.
+3. Indexed text and queries go through the same ``folded``: SQLite's tokenizer only splits.
 """
 
 import re
@@ -23,7 +23,7 @@ Said = tuple[str, str]
 SNIPPET_CHARS = 200
 _BEFORE = 60
 _LOOKED_AT = 200_000
-"""So many characters of one value are looked through for the place to show; the index has all of them."""
+"""Characters of one value that are searched for the place to show; the index has all of them."""
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -31,10 +31,10 @@ _ALONE = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003f
 
 
 def folded(text: str) -> str:
-    """``text`` as it is looked for: rules 1 and 2."""
+    """``text`` in its indexed form: rules 1 and 2."""
     if text.isascii():
         return text.lower()
-    # Twice: what is taken apart may turn out to have a case, and what loses its case may come apart.
+    # Twice: a decomposed character may have a case, and a case-folded one may decompose further.
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = _MARKS.sub("", plain)
     return _ALONE.sub(r" \1 ", unicodedata.normalize("NFC", plain))
@@ -46,7 +46,7 @@ def words(text: str) -> list[str]:
 
 
 def said(value: object, pointer: str = "") -> Iterator[Said]:
-    """Every text in a JSON value with its pointer, in order; keys and numbers say nothing."""
+    """Every text in a JSON value with its pointer, in order; keys and numbers are left out."""
     match value:
         case str():
             if value:
@@ -63,13 +63,13 @@ def said(value: object, pointer: str = "") -> Iterator[Said]:
 
 
 def matcher(wanted: Sequence[str], *, is_prefix: bool) -> re.Pattern[str]:
-    """What finds these words, one after the other, in folded text; the last one may go on where it is a prefix."""
+    """A pattern that finds these consecutive words in folded text; ``is_prefix``: the last one is a prefix."""
     end = "" if is_prefix else r"(?![^\W_])"
     return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, wanted)) + end)
 
 
 def snippet(texts: Iterable[Said], matchers: Sequence[re.Pattern[str]]) -> Said:
-    """The text that most of the matchers find, cut to 200 printable characters around the first place; its pointer."""
+    """The pointer of the text that most matchers find, and 200 printable characters of it around the first match."""
     best, best_count, first, left = ("", ""), 0, ("", ""), _LOOKED_AT
     for pointer, text in texts:
         shown = text[:left]
@@ -85,7 +85,7 @@ def snippet(texts: Iterable[Said], matchers: Sequence[re.Pattern[str]]) -> Said:
 
 
 def _placed(text: str) -> tuple[str, list[int]]:
-    """``text`` folded, and for each of its characters where it comes from; no list when nothing moved."""
+    """``text`` folded, and the original index of each of its characters; an empty list when none changed place."""
     if text.isascii():
         return text.lower(), []
     parts = [_folded_char(char) for char in text]

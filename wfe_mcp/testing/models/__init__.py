@@ -1,9 +1,9 @@
 """Fake models for tests: a loopback server that speaks vendors' APIs and answers from a script.
 
-    server    the HTTP server in a thread: which request gets which turn, what was asked, how often
-    script    what it says: turns, also read from JSON
-    anthropic, responses, chat, gemini    the words of each API
-    process   the same server as a child process, which outlives whoever asks it: python -m wfe_mcp.testing.models
+    server    the HTTP server in a thread: assigns a scripted reply to each request, and records the requests
+    script    the scripted replies, also read from JSON
+    anthropic, responses, chat, gemini    the format of each API
+    process   the same server as a child process, which outlives its callers: python -m wfe_mcp.testing.models
 
-Standard library only. Nothing is imported here: each module when it is used.
+Standard library only. Nothing is imported here: each module loads on use.
 """

@@ -23,7 +23,7 @@ _ERRORS = {400: "invalid_request_error", 401: "authentication_error", 402: "bill
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
-    """What a request to /v1/messages asks for."""
+    """The parsed request to /v1/messages."""
     return Wanted(
         model=str(body.get("model", "")),
         stream=bool(body.get("stream")),

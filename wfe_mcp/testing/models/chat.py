@@ -1,4 +1,4 @@
-"""The OpenAI Chat Completions API of the fake models, as Ollama, LM Studio, vLLM and Docker Model Runner have it."""
+"""The OpenAI Chat Completions API of the fake models, as in Ollama, LM Studio, vLLM and Docker Model Runner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ERRORS = {401: ("invalid_request_error", "invalid_api_key"), 404: ("invalid_req
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
-    """What a request to /v1/chat/completions asks for."""
+    """The parsed request to /v1/chat/completions."""
     tools = [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
     return Wanted(
         model=str(body.get("model", "")),
@@ -39,7 +39,7 @@ def whole(reply: Reply, asked: Wanted) -> dict[str, Any]:
 
 
 def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
-    """The answer in chunks; the last has the usage."""
+    """The answer in chunks; the last one has the usage."""
     chunk = _envelope("chat.completion.chunk", asked)
 
     def said(delta: dict[str, Any], stop: str | None = None) -> dict[str, Any]:

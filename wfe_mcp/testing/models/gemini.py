@@ -22,7 +22,7 @@ _ERRORS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DEN
 
 
 def wanted(body: Mapping[str, Any], path: str) -> Wanted:
-    """What a request to /v1beta/models/MODEL:generateContent or :streamGenerateContent asks for."""
+    """The parsed request to /v1beta/models/MODEL:generateContent or :streamGenerateContent."""
     model, _, verb = path.rsplit("/", 1)[-1].partition(":")
     declared = [each for tool in body.get("tools") or () for each in tool.get("functionDeclarations", ())]
     schemas = {each["name"]: part(each, "parametersJsonSchema") or part(each, "parameters") for each in declared}

@@ -1,4 +1,4 @@
-"""The fake models as a child process that outlives its caller, and the requests that it received."""
+"""The fake models as a child process that outlives its caller, and a record of its requests."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ModelProcess:
 
     @property
     def asked(self) -> list[dict[str, Any]]:
-        """Every request for an answer so far, with the keys of ``server.Asked``."""
-        # Our own child on loopback.
+        """Every request for an answer so far, with the keys of ``server.RecordedRequest``."""
+        # A child process on loopback.
         with urllib.request.urlopen(f"{self.origin}/_asked", timeout=_ANSWER_S) as answer:  # noqa: S310
             return json.load(answer)["asked"]
 
     @property
     def count(self) -> int:
-        """How many requests for an answer came so far."""
+        """The number of requests for an answer so far."""
         return len(self.asked)
 
 

@@ -21,7 +21,7 @@ failed = chat.failed
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
-    """What a request to /v1/responses asks for."""
+    """The parsed request to /v1/responses."""
     tools = [tool for tool in body.get("tools") or () if tool.get("type") == "function"]
     return Wanted(
         model=str(body.get("model", "")),
@@ -49,7 +49,7 @@ def whole(reply: Reply, asked: Wanted) -> dict[str, Any]:
 
 
 def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
-    """The answer in events, numbered."""
+    """The answer in numbered events."""
     numbers = count()
     ended = whole(reply, asked)
     yield {"type": "response.created", "response": _response(asked), "sequence_number": next(numbers)}

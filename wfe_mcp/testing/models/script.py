@@ -1,9 +1,9 @@
-"""Scripts of fake models. A turn per request: text, tool calls, a value, or one of the ways in which models fail.
+"""Scripts of fake models: one reply per request, with text, tool calls, a value, or a failure.
 
 Rules:
-1. A turn is data: what is written in Python here is the same keys in a JSON file.
-2. A server without a script answers with the smallest value that the asked schema accepts, and with ``ok`` where any text
-   will do, so that a whole template can be walked offline.
+1. A reply (``Turn``) is data: the fields in Python are the keys in a JSON file.
+2. A server without a script answers with the smallest value that the requested schema accepts, and with ``ok`` where any
+   text is valid, so that a whole template can run offline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Stop = Literal["end", "length", "refusal"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool that the model calls. ``given``: its arguments; a string is sent as it is, also where it is no JSON."""
+    """A tool that the model calls. ``given``: its arguments; a string is sent unchanged, even invalid JSON."""
 
     name: str
     given: Mapping[str, Any] | str = field(default_factory=dict[str, Any])
@@ -32,17 +32,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one request gets.
+    """The reply to one request.
 
-    Said: ``text``, then ``calls``, then ``value`` (as the call of the output tool, or as JSON where a JSON answer was
-    asked for in another way). ``auto``: the smallest value that the asked schema accepts. ``stop``: why it ends.
+    Content: ``text``, then ``calls``, then ``value`` (as the call of the output tool, or as JSON where a JSON answer was
+    requested in another way). ``auto``: the smallest value that the requested schema accepts. ``stop``: the stop reason.
 
-    Refused: ``status`` of 300 and more, with ``message`` and ``retry_after`` (sent as it is: seconds, or an HTTP date);
-    ``location`` is where a redirect leads. ``error_type`` is the vendor's own word, where it is not the usual one of the
-    status. ``late``: the refusal comes inside a stream that has begun with 200, after the first half of what is said.
+    Errors: ``status`` of 300 and more, with ``message`` and ``retry_after`` (sent unchanged: seconds, or an HTTP date);
+    ``location`` is the target of a redirect. ``error_type`` is the vendor's error type, where it is not the usual one of
+    the status. ``late``: the error comes inside a stream that started with 200, after the first half of the content.
 
-    Broken: ``malformed`` sends no JSON; ``stall`` says the first half and then nothing more, ``cut`` hangs up there;
-    ``drip_s`` waits that long between any two pieces; ``hold`` sends nothing at all, not even a status.
+    Faults: ``malformed`` sends invalid JSON; ``stall`` sends the first half and then nothing more, ``cut`` disconnects
+    there; ``drip_s`` waits that long between any two pieces; ``hold`` sends nothing at all, not even a status.
     """
 
     text: str = ""
@@ -66,7 +66,7 @@ class Turn:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Turn:
-        """A turn from JSON. ValueError names what is no key of it."""
+        """A reply from JSON. ValueError names unknown keys."""
         unknown = sorted(set(given) - {each.name for each in fields(cls)})
         if unknown:
             raise ValueError(
@@ -82,10 +82,10 @@ AUTO = Turn(auto=True)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request asks for, in the words of no vendor.
+    """A request, independent of the vendor.
 
     ``tools``: name → JSON Schema, in the order sent. ``chosen``: the tool that must be called. ``form``: the schema of a
-    JSON answer that is asked for without a tool.
+    JSON answer requested without a tool.
     """
 
     model: str
@@ -97,7 +97,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is said: ``calls`` as (id, name, arguments in JSON)."""
+    """The content of a reply: ``calls`` as (id, name, arguments in JSON)."""
 
     text: str
     calls: tuple[tuple[str, str, str], ...]
@@ -107,9 +107,9 @@ class Reply:
 
 
 def reply_to(turn: Turn, wanted: Wanted, number: int, asked_bytes: int) -> Reply:
-    """What ``turn`` says to request ``number``. Tokens nobody named are the bytes divided by four."""
+    """The content of ``turn`` for request ``number``. Unset token counts are the bytes divided by four."""
     text, calls = turn.text, list(turn.calls)
-    # Agents add the tool of their output behind their own tools.
+    # Agents list the output tool after their own tools.
     output = wanted.chosen or next(reversed(list(wanted.tools)), None)
     value = turn.value
     if value is None and turn.auto:
@@ -136,6 +136,6 @@ def _given(call: Call) -> str:
 
 
 def turns_of(given: object) -> dict[str, list[Turn]]:
-    """A script from JSON: ``[turn, …]`` for every model, or ``{model: [turn, …]}`` with ``"*"`` for all others."""
+    """A script from JSON: ``[reply, …]`` for every model, or ``{model: [reply, …]}`` with ``"*"`` for all others."""
     scripts = cast("dict[str, list[dict[str, Any]]]", given if isinstance(given, dict) else {"*": given})
     return {model: [Turn.of(turn) for turn in turns] for model, turns in scripts.items()}

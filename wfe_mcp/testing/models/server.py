@@ -1,16 +1,16 @@
-"""The server of the fake models, on 127.0.0.1: assigns a turn to each request and records the requests.
+"""The server of the fake models, on 127.0.0.1: assigns a scripted reply to each request and records the requests.
 
     POST /v1/messages                     Anthropic Messages          base_url = origin
     POST /v1/responses                    OpenAI Responses            base_url = origin/v1
     POST /v1/chat/completions             OpenAI Chat Completions     base_url = origin/v1, or origin/engines/v1
     POST /v1beta/models/MODEL:VERB        Gemini                      base_url = origin
-    GET  /v1/models, /v1beta/models       the models it has
+    GET  /v1/models, /v1beta/models       its models
     GET  /_asked                          every request for a model's answer so far, as JSON
 
 Rules:
-1. The turns of a script are used up in the order in which requests arrive; then ``otherwise`` is said for ever.
-2. A wrong key and an unknown model are answered before a turn is used up; they are in ``asked`` like every request.
-3. Keys are compared and forgotten: neither ``asked`` nor a log has one.
+1. The replies of a script are used in the order of the requests; after the last one, ``otherwise`` answers all.
+2. A wrong key and an unknown model use up no reply; ``asked`` records them like every request.
+3. Keys are compared and not stored: neither ``asked`` nor a log contains one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CLOSED_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request for a model's answer. ``headers`` in lower case, without keys; ``status``: what it was answered with."""
+    """A request for a model's answer. ``headers`` in lower case, without keys; ``status``: that of the answer."""
 
     api: str
     model: str
@@ -60,9 +60,9 @@ class RecordedRequest:
 class ModelServer:
     """The server in a thread, between ``with`` and its end. ``origin`` is known inside.
 
-    ``turns``: for every model, or one list per model with ``"*"`` for all others; a turn may be a function of the request.
-    ``key``: the only one that is right; None takes any. ``models``: those it has; none named means it has all.
-    ``tls``: speak https with this context. ``log``: a file that gets each request as a line of JSON.
+    ``turns``: for every model, or one list per model with ``"*"`` for all others; a reply may be a function of the request.
+    ``key``: the only valid one; None accepts any. ``models``: those it has; empty means all.
+    ``tls``: serve https with this context. ``log``: a file that gets each request as a line of JSON.
     """
 
     turns: Sequence[Turn | Callable[[RecordedRequest], Turn]] | Mapping[str, Sequence[Turn]] = ()
@@ -109,12 +109,12 @@ class ModelServer:
 
     @property
     def count(self) -> int:
-        """How many requests for an answer came so far."""
+        """The number of requests for an answer so far."""
         with self._lock:
             return len(self.asked)
 
     def answer_to(self, api: str, wanted: Wanted, path: str, headers: dict[str, str], body: dict[str, Any]) -> Turn:
-        """The turn of this request, which is remembered."""
+        """The reply to this request, which is recorded."""
         with self._lock:
             refused = self._refused(wanted, headers)
             kept = {name: "…" if name in _SECRET else value for name, value in headers.items()}
@@ -128,17 +128,17 @@ class ModelServer:
             return turn
 
     def right(self, headers: Mapping[str, str]) -> bool:
-        """Whether the key is the right one."""
+        """Whether the key is valid."""
         given = headers.get("x-api-key") or headers.get("x-goog-api-key")
         return self.key is None or self.key == (given or headers.get("authorization", "").removeprefix("Bearer "))
 
     def wait_closed(self, seconds: float | None) -> bool:
-        """True when the server closed within that time; None waits for that only."""
+        """True when the server closed within that time; None waits without a limit."""
         return self._closing.wait(_CLOSED_S if seconds is None else seconds)
 
     def _refused(self, wanted: Wanted, headers: Mapping[str, str]) -> Turn | None:
         if not self.right(headers):
-            # Vendors say back what they were given, in part; a test that looks for keys should find it.
+            # Vendors echo part of a wrong key; tests that search for keys should find it.
             return Turn(status=401, message="invalid key")
         if self.models and wanted.model not in self.models:
             return Turn(status=404, message=f"model: {wanted.model}")
@@ -156,7 +156,7 @@ class _Http(ThreadingHTTPServer):
     owner: ModelServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or that does not trust our certificate, is no news."""
+        """Ignore clients that disconnect or reject our certificate."""
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -244,7 +244,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: ``asked`` has it all."""
+        """Log nothing: ``asked`` records all requests."""
 
 
 def _api(path: str) -> tuple[str, ModuleType] | None:
@@ -259,7 +259,7 @@ def _framed(frame: dict[str, Any], api: str) -> bytes:
 
 
 def _late(failed: dict[str, Any]) -> dict[str, Any]:
-    """A refusal as an event of a stream: the Responses API says it without a wrapping."""
+    """An error as an event of a stream: the Responses API has no wrapper around it."""
     return failed if failed.get("type") == "error" else {**failed, **failed["error"], "type": "error"}
 
 

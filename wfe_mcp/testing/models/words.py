@@ -14,7 +14,7 @@ _MOST = 8
 
 
 def part(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The object at ``keys`` of a request, one inside the other; empty where there is none."""
+    """The object at ``keys`` of a request, nested in this order; empty where there is none."""
     for key in keys:
         found = body.get(key)
         body = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -22,7 +22,7 @@ def part(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def pieces(said: str) -> list[str]:
-    """``said`` in a few pieces, at least one, which together are ``said``."""
+    """``said`` split into a few pieces, at least one."""
     step = max(1, -(-len(said) // _MOST))
     ends = [*range(0, len(said), step), len(said)]
     return [said[start:end] for start, end in pairwise(ends)] or [""]

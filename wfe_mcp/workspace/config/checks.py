@@ -3,7 +3,7 @@
 Rules:
 1. A check is an argv list from configuration, never a shell line, and passes on variables by name, never by value.
 2. Every path of a check is relative to the project root, also when the check runs in another folder (``cwd``).
-3. Looking for checks runs nothing of the project: a repository may bring its own ``.venv/bin/python``.
+3. Finding checks executes nothing of the project: a repository may bring its own ``.venv/bin/python``.
 """
 
 import json
@@ -123,7 +123,7 @@ class CheckSettings(BaseModel):
     )
 
     def frozen(self, name: str) -> FrozenCheck:
-        """The check under its name, for a run to keep."""
+        """The check with its name, as a run freezes it."""
         return FrozenCheck(
             name=name,
             argv=tuple(self.argv),
@@ -144,7 +144,7 @@ def find_checks(root: Path) -> dict[str, CheckSettings]:
     which git ignores and no tree counts.
     """
     tests = [(tool, check) for tool, look in _TOOLS if (check := look(root)) is not None]
-    if len(tests) > 1:  # a Makefile's `test` runs what was found already
+    if len(tests) > 1:  # a Makefile's `test` runs the tests found already
         tests = [(tool, check) for tool, check in tests if tool != "make"]
     found = {"test" if number == 0 else f"test_{tool}": check for number, (tool, check) in enumerate(tests)}
     security = _security(root)
@@ -217,7 +217,7 @@ def _installed_python_has_pytest(python: str) -> bool:
 def _node(root: Path) -> CheckSettings | None:
     try:
         package: object = json.loads(_text(root / "package.json"))
-    except (ValueError, RecursionError):  # the second: what somebody nested to make us fall over
+    except (ValueError, RecursionError):  # the second: nesting meant to exhaust the parser
         return None
     script = _table(cast("dict[str, Any]", package), "scripts").get("test") if isinstance(package, dict) else None
     if not isinstance(script, str) or "no test specified" in script:  # what `npm init` writes
@@ -275,7 +275,7 @@ def _security(root: Path) -> CheckSettings | None:
 def _text(path: Path) -> str:
     """The file's text, at most a megabyte; empty when it cannot be read."""
     try:
-        if not path.is_file():  # opening a named pipe would wait for ever
+        if not path.is_file():  # opening a named pipe would block
             return ""
         with path.open("rb") as file:
             return file.read(1_000_000).decode(errors="replace")

@@ -23,16 +23,16 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class ConfigWritten:
-    """``added``: the checks that were missing; empty when the file was left alone."""
+    """``added``: the checks that were missing; empty when the file was left unchanged."""
 
     path: Path
     added: tuple[str, ...]
 
 
 def write_config(root: Path, checks: Mapping[str, CheckSettings]) -> ConfigWritten:
-    """Add the checks that config.toml does not name. Every byte that is there stays (comments too).
+    """Add the checks that config.toml lacks. Every existing byte stays (comments too).
 
-    Refuses a file that is no TOML, and one where a table cannot be appended (``checks`` written inline).
+    Refuses a file that is not TOML, and one where a table cannot be appended (``checks`` written inline).
     """
     path = root / CONFIG_FILE
     content = read_if_there(root, CONFIG_FILE)

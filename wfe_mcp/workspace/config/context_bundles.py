@@ -22,10 +22,10 @@ from wfe_mcp.workspace.files.paths import match_globs, parts_of, path_fault
 __all__ = ["UNIVERSAL", "ContextSettings", "files_matching"]
 
 UNIVERSAL = "_universal"
-"""The layer, and the prefixes, that hold in every scope."""
+"""The name of the layer and of the prefixes that apply in every scope."""
 
 MAX_LOOKED_AT = 20_000
-"""Names in the folders that one glob may make us look through."""
+"""Most directory entries that one glob may visit."""
 
 _NEVER = frozenset({".git", ".wfe"})
 
@@ -55,7 +55,7 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
 class ContextSettings(BaseModel):
-    """One ``[context.<name>]`` table: a bundle of files and rules that templates hand to who works."""
+    """One ``[context.<name>]`` table: a bundle of files and rules that templates give to a worker."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -78,12 +78,12 @@ class ContextSettings(BaseModel):
 
     @property
     def scope_names(self) -> tuple[str, ...]:
-        """The scopes that the bundle tells apart; empty when it is the same in each."""
+        """The scopes that the bundle distinguishes; empty when it is the same in each."""
         return tuple(dict.fromkeys([*self.scopes, *(name for name in self.prefixes if name != UNIVERSAL)]))
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Every path and glob that the bundle names, in whatever scope."""
+        """Every path and glob that the bundle names, in any scope."""
         layered = [glob for globs in self.layers.values() for glob in globs]
         return tuple(dict.fromkeys([*self.files, *layered, *self.rules]))
 
@@ -98,13 +98,13 @@ class ContextSettings(BaseModel):
         return ""
 
     def globs(self, scope: str) -> tuple[str, ...]:
-        """The files of ``scope``, as globs, each once; those that always count when ``scope`` is empty."""
+        """The files of ``scope``, as globs, each once; only the universal ones when ``scope`` is empty."""
         layers = [UNIVERSAL, *self.scopes.get(scope, ())]
         chosen = [glob for layer in layers for glob in self.layers.get(layer, ())]
         return tuple(dict.fromkeys([*self.files, *chosen]))
 
     def wants_rule(self, rule: str, scope: str) -> bool:
-        """Whether the rule with this id is handed over in ``scope``."""
+        """Whether the bundle includes the rule with this id in ``scope``."""
         begins = [*self.prefixes.get(UNIVERSAL, ()), *self.prefixes.get(scope, ())]
         return not self.prefixes or rule.startswith(tuple(begins))
 
@@ -112,8 +112,8 @@ class ContextSettings(BaseModel):
 def files_matching(root: Path, glob: str) -> tuple[str, ...]:
     """The paths of the project's files that ``glob`` matches, sorted; never in ``.git``, nor in ``.wfe`` unless it is named.
 
-    A link that matches is listed too: reading it is what refuses. Refuses ``too_large`` when too many names lie below
-    the folder in front of the first ``*``.
+    A link that matches is listed too: reading it is refused later. Refuses ``too_large`` when there are too many names
+    below the folder in front of the first ``*``.
     """
     parts = parts_of(glob)
     plain = next((number for number, part in enumerate(parts) if set(part) & set("*?[")), len(parts))

@@ -15,7 +15,7 @@ from wfe_mcp.workspace.git.snapshot_limits import Limits
 __all__ = ["BudgetSettings", "CheckpointSettings", "LimitedQueue", "OutageSettings", "QueueSettings", "size_bytes"]
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
-"""The queues that may be limited. Timers are not: they keep the times of runs."""
+"""The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
 
 
 def _amount(amount: float) -> float:
@@ -51,7 +51,7 @@ class _Table(BaseModel):
 
 
 class QueueSettings(_Table):
-    """One ``[queues.<name>]`` table: how much of one kind of work this project does at once."""
+    """One ``[queues.<name>]`` table: how many jobs of one kind this project runs at once."""
 
     concurrency: Count | None = Field(default=None, description="Jobs at the same time, over all servers and workers.")
     per_minute: Count | None = Field(default=None, description="Jobs that may begin in any minute.")
@@ -62,7 +62,7 @@ class QueueSettings(_Table):
 
 
 class BudgetSettings(_Table):
-    """``[budget]``: what calls to models may use before a person is asked. A call that could go over a cap is not made."""
+    """``[budget]``: the caps on model calls. A call that could exceed a cap is not made; a person decides."""
 
     cost_per_run: Amount | None = Field(
         default=None,
@@ -86,7 +86,7 @@ class OutageSettings(_Table):
 
 
 class CheckpointSettings(_Table):
-    """``[checkpoints]``: how much of the files checkpoints save, and for how long."""
+    """``[checkpoints]``: the size limits of checkpoints, and how long they are kept."""
 
     keep: Count = Field(default=50, description="Checkpoints of one run whose files are kept; older ones go first.")
     keep_for: Duration = Field(

@@ -1,7 +1,7 @@
 """The origin of an address, and whether it may be reached without TLS.
 
-An origin is scheme, host and port. ``[http] allow`` of trusted configuration names those that may be reached over plain
-http or at an address that is not public; everything else is https to the internet.
+An origin is scheme, host and port. ``[http] allow`` of trusted configuration names the origins that may be reached over
+plain http or at a non-public address; every other address must be https on the public internet.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str | None:
-    """``scheme://host:port`` in lower case, the port always there. None for what is no http address, or names a user."""
+    """``scheme://host:port`` in lower case, always with the port. None for anything but an http address, and for one with a user name."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,10 +1,10 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
-    policy.templates                          what every layer allows that says anything
-    artifacts.on_mismatch,                    the project's word, else the user's, else the others'; a variable or a flag
+    policy.templates                          allowed by every layer that sets it
+    artifacts.on_mismatch,                    the project's value, else the user's, else the others'; a variable or a flag
     templates.<t>.on_mismatch                 may only turn ``warn`` into ``block``
 
-An agent's shell sets variables and writes files, so what keeps it from something cannot be undone by one of them.
+An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from typing import Any
 __all__ = ["narrow"]
 
 Layer = tuple[str, Mapping[str, Any]]
-"""Its name and what it says."""
+"""Its name and its values."""
 
 _FILES = {"user", "project"}
 
 
 def narrow(layers: Sequence[Layer], values: dict[str, Any]) -> None:
-    """Change ``values``, which the ``layers`` (lowest first) were merged into, to what they may say together."""
+    """Restrict ``values``, merged from ``layers`` (lowest first), to what all layers permit."""
     _narrow_policy(layers, values)
     _narrow_mismatch(layers, values)
 
@@ -41,7 +41,7 @@ def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:
 
 
 def _said(layer: Mapping[str, Any], template: str = "") -> str | None:
-    """What one layer says of a template: by its name, else of all."""
+    """A layer's value for a template: its own, else the general one."""
     own = layer.get("templates", {}).get(template, {}).get("on_mismatch")
     return own or layer.get("artifacts", {}).get("on_mismatch")
 

@@ -16,7 +16,7 @@ ShippedKind = Literal[
     "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
 ]
 InstalledKind = NewType("InstalledKind", str)
-"""The name of a provider that an installed package brings: with a dot in it, as no kind of ours has one."""
+"""The name of a provider kind from an installed package; it has a dot, shipped kinds have none."""
 
 ProviderKind = ShippedKind | InstalledKind
 KINDS: tuple[ShippedKind, ...] = (
@@ -24,18 +24,18 @@ KINDS: tuple[ShippedKind, ...] = (
 )  # fmt: skip
 
 FsAbility = Literal["local-write", "local-read", "write-only", "none"]
-"""What a provider can do with files of the project; decides the paragraph on where the output goes (S0-43)."""
+"""A provider's access to project files; selects the prompt paragraph on where the output goes (S0-43)."""
 
 FS_ABILITIES: tuple[FsAbility, ...] = ("local-write", "local-read", "write-only", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """``variable``: the one that holds the key, ``""`` where there is none by default. ``argv``: its program.
+    """``variable``: the environment variable for the key, ``""`` without a default. ``argv``: its program.
 
-    ``is_builtin``: usable under its own name without a table. ``is_network``: asked over HTTP, or by a package in its own
-    way; no program of ours and no person. ``needs_model``: no call without a named model.
-    ``is_installed``: a package brings it, and says itself whether it needs a key or a model.
+    ``is_builtin``: usable under its own name without a table. ``is_network``: called over HTTP, or by a package in its
+    own way; not a local program or a person. ``needs_model``: every call names a model.
+    ``is_installed``: comes from a package, which declares whether it needs a key or a model.
     """
 
     variable: str = ""
@@ -47,7 +47,7 @@ class KindFacts:
 
     @property
     def needs_model(self) -> bool:
-        """False also where that is not known before the package is loaded."""
+        """False also while unknown, before the package is loaded."""
         return self.is_network and not self.is_installed
 
 
@@ -65,17 +65,17 @@ _INSTALLED = KindFacts(is_builtin=False, is_installed=True)
 
 
 def facts_of(kind: ProviderKind) -> KindFacts:
-    """What holds for ``kind``, without loading the package that may bring it."""
+    """The facts of ``kind``, without loading its package."""
     return KIND_FACTS.get(kind, _INSTALLED)
 
 
 def shipped_kind(name: str) -> ShippedKind | None:
-    """``name`` as a kind of ours; None when it is none."""
+    """``name`` as a shipped kind; None for any other name."""
     return next((kind for kind in KINDS if kind == name), None)
 
 
 def installed_kind(name: str) -> InstalledKind | None:
-    """``name`` as the kind of a package, which need not be installed; None when it cannot be one."""
+    """``name`` as a package's kind, installed or not; None when the name cannot be one."""
     return InstalledKind(name) if is_name_of("providers", name) else None
 
 

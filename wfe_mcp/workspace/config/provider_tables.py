@@ -67,7 +67,7 @@ class _Table(BaseModel):
 
 
 class ProviderSettings(_Table):
-    """One ``[providers.<name>]`` table: who answers, where, and where its key is."""
+    """One ``[providers.<name>]`` table: a provider's kind, its address, and where its key is."""
 
     kind: Kind | None = Field(
         default=None,
@@ -112,7 +112,7 @@ class ProviderSettings(_Table):
     requests_per_minute: Count | None = Field(default=None, description="Calls in any minute, over all runs.")
 
     def needs_key(self, kind: ProviderKind) -> bool:
-        """Whether a key goes to the provider's address; that of a package may have one that we do not know."""
+        """Whether a key is sent to the provider's address; a package's provider may have a key that we do not know of."""
         facts = facts_of(kind)
         return bool(self.key or facts.variable or facts.is_installed)
 
@@ -137,7 +137,7 @@ class ProviderSettings(_Table):
         return origin_fault(self.base_url, allow)
 
     def frozen(self, name: str, *, from_project: bool = False) -> "FrozenProvider":
-        """The provider as a run keeps it. It must be without ``fault``."""
+        """The provider as a run freezes it. It must have no ``fault``."""
         kind = kind_of(name, self)
         assert kind is not None, "a provider with a fault does not count"
         facts = facts_of(kind)
@@ -161,7 +161,7 @@ class ProviderSettings(_Table):
 class FrozenProvider(BaseModel):
     """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
 
-    ``from_project``: the project's configuration had a say, so that the trust in it must last.
+    ``from_project``: project configuration contributed to it, so the run needs its trust to last.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -198,7 +198,7 @@ class RoleSettings(_Table):
     fs_ability: FsAbility | None = Field(default=None, description="Instead of the provider's.")
 
     def frozen(self, name: str, *, from_project: bool = False) -> "FrozenRole":
-        """The role as a run keeps it."""
+        """The role as a run freezes it."""
         return FrozenRole(
             name=name,
             provider=self.provider,
@@ -223,18 +223,18 @@ class FrozenRole(BaseModel):
 
 
 def kind_of(name: str, provider: ProviderSettings) -> ProviderKind | None:
-    """The kind of the provider ``name``: what its table says, else its name; None when neither does."""
+    """The kind of the provider ``name``: from its table, else from its name; None when neither gives one."""
     return provider.kind or shipped_kind(name)
 
 
 def builtin_provider(name: str) -> ProviderSettings | None:
-    """The provider that is there without a table; None when ``name`` is no kind that needs none."""
+    """The provider available without a table; None when ``name`` is no such kind."""
     kind = shipped_kind(name)
     return ProviderSettings(kind=kind) if kind is not None and facts_of(kind).is_builtin else None
 
 
 def _absent(kind: ProviderKind) -> str:
-    """Why the kind of a package cannot be used; empty when one brings it. Nothing of it is loaded."""
+    """Why a package's kind cannot be used; empty when it is installed. Loads nothing of the package."""
     known = plugins("providers")
     if kind in known:
         return ""

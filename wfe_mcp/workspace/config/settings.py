@@ -4,10 +4,10 @@
 
 Rules:
 1. Tables merge key by key, everything else replaces; each dotted key has one origin.
-2. Project configuration counts only when ``trusted`` says so for the sha256 of the very bytes that are used.
-3. A fault is a problem to report, never a reason not to start: the faulty key is left out, the others count.
-4. A project never says where a key goes: its ``base_url`` of a provider that has a key does not count.
-5. What keeps an agent from something only narrows (``narrowing.py``): the environment gives nothing back.
+2. Project configuration applies only when ``trusted`` accepts the sha256 of exactly the bytes in use.
+3. A fault is reported and never prevents a start: the faulty key is left out, the others apply.
+4. A project cannot choose where a key is sent: its ``base_url`` for a provider with a key is ignored.
+5. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SettingSource:
-    """The layer a value came from, and where there: a file, a variable, a flag."""
+    """The layer a value came from, and its place: a file, a variable, a flag."""
 
     layer: LayerName
     where: str = ""
@@ -63,10 +63,10 @@ class SettingSource:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """What holds, from where, and what does not count.
+    """The effective settings, their origins, and what is ignored.
 
-    ``untrusted``: files that wait for trust. ``pending``: what would hold if they had it, else None; gates ask it
-    whether an unknown check is only untrusted. ``project_file`` with ``project_sha256``: the file and the bytes read.
+    ``untrusted``: files that need trust. ``pending``: the settings if they were trusted, else None; gates use it to
+    report that an unknown check is only untrusted. ``project_file``, ``project_sha256``: the file and the bytes read.
     """
 
     settings: Settings
@@ -112,7 +112,7 @@ def load_settings(
 
 
 def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
-    """What is wrong with a table ``[what.name]`` that somebody is about to write; a missing key may stand elsewhere."""
+    """The faults of a table ``[what.name]`` before it is written; a missing key may be set in another layer."""
     faults: list[Detail] = []
     values: Document = {}
     _merge(values, {what: {name: table}})
@@ -184,7 +184,7 @@ def _layer(name: LayerName, where: str, content: bytes | None, problems: list[De
 
 
 def _without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
-    """``values`` without the texts that neither a program nor the database can take, each of which is a problem."""
+    """``values`` without texts that contain NUL, each of which is a problem: programs and the database reject them."""
     waiting: list[list[Any]] = [[key] for key in values]
     while waiting:
         path = waiting.pop()
@@ -212,7 +212,7 @@ def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
 
 
 def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dict[str, SettingSource]]:
-    """The layers, lowest first, as one. What lacks a required key in all of them is left out, with a problem."""
+    """The merged layers, lowest first. A table without a required key is left out, with a problem."""
     _leave_keys_at_home(layers, problems)
     values: Document = {}
     origins: dict[str, SettingSource] = {}
@@ -231,7 +231,7 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
         try:
             return _without_faulty_tables(Settings.model_validate(values), values, problems)
         except ValidationError as exc:
-            # Every layer is valid in itself, so only required keys can be missing, each in a table of its own.
+            # Every layer is valid by itself, so the only possible fault is a missing required key of a table.
             for error in exc.errors(include_url=False, include_input=False):
                 path = [str(part) for part in error["loc"]]
                 already = any(problem.path == pointer(*path) for problem in problems)
@@ -242,7 +242,7 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
 
 
 def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
-    """A table may be put together from several layers, so that only the whole shows whether it can be used."""
+    """Remove tables with a fault. A table may come from several layers, so only the merged one can be checked."""
     allow = settings.http.allow
     looked_at = [
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
@@ -257,7 +257,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
 
 
 def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
-    """Take from the project's layer every address that a key would go to: the user alone says where (rule 4)."""
+    """Remove from the project's layer every address that a key would be sent to: only the user chooses it (rule 4)."""
     tables: list[Document] = [layer.values.get("providers", {}) for layer in layers if layer.name == "project"]
     for name, table in (item for each in tables for item in each.items()):
         whole: Document = {}
@@ -308,7 +308,7 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
         return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
     said = context.get("error") or context.get("expected") or error["msg"]
     expected = _EXPECTED.get(error["type"], str(said))
-    # What was written where a provider's key or address is expected may be a key.
+    # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)
 

@@ -52,7 +52,7 @@ class McpServerSettings(_Table):
         return "" if self.url is None else origin_fault(self.url, allow)
 
     def frozen(self, name: str) -> "FrozenServer":
-        """The server as a run keeps it."""
+        """The server as a run freezes it."""
         return FrozenServer(name=name, command=self.command, args=self.args, env=self.env, url=self.url)
 
 
@@ -101,7 +101,7 @@ class TemplateSettings(_Table):
 
 
 class ToolSettings(_Table):
-    """``bash``: what models that the server drives may be given besides the tools of the project's files."""
+    """``bash``: a tool for the server's model workers besides those for project files."""
 
     bash: bool = Field(
         default=False,
@@ -135,7 +135,7 @@ class PolicySettings(_Table):
 
 
 class ArtifactSettings(_Table):
-    """``on_mismatch``: what a changed file of a sealed artifact does; ``hash_prompts``: whether the log names prompts."""
+    """``on_mismatch``: the effect of a changed file of a sealed artifact; ``hash_prompts``: whether the log names prompts."""
 
     on_mismatch: Literal["warn", "block"] = Field(
         default="block",
@@ -170,7 +170,7 @@ class RetentionSettings(_Table):
 
 
 class UiSettings(_Table):
-    """``auto``: whether the page on which a person decides starts by itself."""
+    """``auto``: whether the decision page starts automatically."""
 
     auto: bool = Field(
         default=True,
@@ -179,7 +179,7 @@ class UiSettings(_Table):
 
 
 class Settings(_Table):
-    """Everything that configuration can say."""
+    """All settings of a configuration."""
 
     checks: dict[Name, CheckSettings] = Field(default={}, description="Named commands; command gates name them.")
     providers: dict[Name, ProviderSettings] = Field(
@@ -229,10 +229,10 @@ class Settings(_Table):
     ui: UiSettings = Field(default=UiSettings(), description="The page on which a person decides in a browser.")
 
     def on_mismatch(self, template: str) -> str:
-        """What a changed file of a sealed artifact does in a run of ``template``: ``warn`` or ``block``."""
+        """The effect of a changed file of a sealed artifact in a run of ``template``: ``warn`` or ``block``."""
         own = self.templates.get(template)
         return (own and own.on_mismatch) or self.artifacts.on_mismatch
 
     def frozen_checks(self) -> dict[str, FrozenCheck]:
-        """All checks as a run keeps them."""
+        """All checks as a run freezes them."""
         return {name: check.frozen(name) for name, check in self.checks.items()}

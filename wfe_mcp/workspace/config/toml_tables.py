@@ -2,12 +2,12 @@
 
     with_table      a new table at the end
     with_value      one key of a table, in place; the table too where it is missing
-    without_value   the same key gone
-    without_table   a table and those below it gone; comments before the next table stay
+    without_value   removes a key
+    without_table   removes a table and those below it; comments before the next table stay
 
 Rules:
-1. Where a line begins a statement is not guessed: it does when all before it is valid TOML of its own.
-2. The result is parsed, and must say exactly what was meant; else the text is written in a way that we do not edit.
+1. A line starts a statement when all lines before it are valid TOML by themselves; nothing is guessed.
+2. The result is parsed, and must have exactly the intended content; otherwise the edit is refused.
 """
 
 import copy
@@ -25,7 +25,7 @@ Document = dict[str, Any]
 
 
 class NotEditable(ValueError):
-    """The text is no TOML, or writes the table in a way that cannot be edited line by line."""
+    """The text is not TOML, or writes the table in a way that cannot be edited line by line."""
 
 
 def with_table(text: str, path: Path, values: Document) -> str:
@@ -54,7 +54,7 @@ def with_value(text: str, path: Path, key: str, value: object) -> str:
 
 
 def without_value(text: str, path: Path, key: str) -> str:
-    """``text`` without ``key`` of the table ``path``; as it is where the key is not there."""
+    """``text`` without ``key`` of the table ``path``; unchanged without that key."""
     before = _parsed(text)
     table = _at(before, path)
     if table is None or key not in table:
@@ -68,7 +68,7 @@ def without_value(text: str, path: Path, key: str) -> str:
 
 
 def without_table(text: str, path: Path) -> str:
-    """``text`` without the table ``path`` and the tables below it; as it is where there is none."""
+    """``text`` without the table ``path`` and the tables below it; unchanged without that table."""
     before = _parsed(text)
     if _at(before, path) is None:
         return text
@@ -80,7 +80,7 @@ def without_table(text: str, path: Path) -> str:
             next_one = headers[number + 1][0] if number + 1 < len(headers) else len(lines)
             end = _end_of_statements(lines, begin, next_one)
             if begin and not lines[begin - 1].strip() and (end == len(lines) or not lines[end].strip()):
-                begin -= 1  # the blank line that set it apart
+                begin -= 1  # the blank line before it
             kept[begin:end] = [""] * (end - begin)
     return _checked("".join(kept), before, lambda document: _drop(document, path))
 
@@ -114,7 +114,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _headers(lines: list[str]) -> list[tuple[int, Path]]:
-    """Where each table begins, and which one it is."""
+    """The line and path of each table header."""
     return [
         (index, _named(line))
         for index, line in enumerate(lines)
@@ -134,7 +134,7 @@ def _named(header: str) -> Path:
 
 
 def _statement(lines: list[str], header: int, key: str) -> tuple[int, int, str]:
-    """First line, end and comment of the statement of ``key`` below ``header``; where it would stand when it is not there."""
+    """First line, end and comment of the statement of ``key`` below ``header``; its place to insert when it is missing."""
     headers = [index for index, _ in _headers(lines)]
     limit = next((index for index in headers if index > header), len(lines))
     pattern = re.compile(rf"""\s*(?:{re.escape(key)}|"{re.escape(key)}"|'{re.escape(key)}')\s*=""")
@@ -158,7 +158,7 @@ def _end_of_statements(lines: list[str], begin: int, limit: int) -> int:
     """Where the statements from ``begin`` end: the blank lines and comments before ``limit`` belong to what follows."""
     end = limit
     while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
-        if not _is_whole("".join(lines[: end - 1])):  # no comment: the last line of a text of several lines
+        if not _is_whole("".join(lines[: end - 1])):  # not a comment: the last line of a multi-line string
             break
         end -= 1
     return end
@@ -174,7 +174,7 @@ def _appended(text: str, path: Path, values: Document) -> str:
 
 
 def _toml(document: Document, newline: str) -> str:
-    import tomli_w  # only what writes configuration needs it
+    import tomli_w  # needed only to write configuration
 
     return tomli_w.dumps(document).replace("\n", newline)
 
@@ -205,7 +205,7 @@ def _drop(document: Document, path: Path) -> None:
 
 
 def _without_empty(document: Document) -> Document:
-    """Tables that hold nothing say nothing: ``[a.b]`` leaves an ``a`` behind when it goes."""
+    """``document`` without empty tables: removing ``[a.b]`` leaves an empty ``a``."""
     found: Document = {}
     for name, value in document.items():
         inner: object = _without_empty(cast("Document", value)) if isinstance(value, dict) else value

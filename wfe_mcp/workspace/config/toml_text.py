@@ -1,7 +1,7 @@
 """Parses untrusted TOML.
 
-tomllib falls over a list in a list in a list…, and so does what walks through the document afterwards. Here that is a
-fault like any other: a repository must not stop the server with its configuration.
+Deeply nested lists overflow the stack in tomllib and in code that walks the document. Here they are an ordinary fault: a
+repository must not stop the server with its configuration.
 """
 
 import tomllib
@@ -10,11 +10,11 @@ from typing import Any, cast
 __all__ = ["MAX_DEPTH", "read_toml"]
 
 MAX_DEPTH = 32
-"""Tables and lists inside each other."""
+"""Deepest nesting of tables and lists."""
 
 
 def read_toml(content: str | bytes) -> dict[str, Any]:
-    """The document. Raises ValueError for whatever is wrong with it: UnicodeDecodeError, TOMLDecodeError, or in words."""
+    """The document. Raises ValueError for every fault, including UnicodeDecodeError and TOMLDecodeError."""
     try:
         document = tomllib.loads(content.decode() if isinstance(content, bytes) else content)
     except RecursionError:

@@ -14,9 +14,9 @@ _HEAD = "# What holds in all your projects; see: wfe-mcp config show --origin\n"
 
 
 def change_user_config(change: Callable[[str], str]) -> Path:
-    """Write what ``change`` makes of the file's text, ``""`` where there is none; the file's path.
+    """Replace the file's text (``""`` without a file) with ``change(text)``; the file's path.
 
-    Refuses ``conflict`` where the text cannot be edited line by line, and leaves it as it is then.
+    Refuses ``conflict``, with the file unchanged, where the text cannot be edited line by line.
     """
     path = user_config_file()
     try:

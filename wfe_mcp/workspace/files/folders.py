@@ -1,10 +1,10 @@
-# ruff: noqa: D102 - the protocol says once what each operation means
+# ruff: noqa: D102 - the protocol documents each operation
 """Opens folders of a project without following links out of it.
 
 Two implementations of one small protocol:
 
-    FdFolder     POSIX: every step opens a name in an open folder, follows no link; a swap in between cannot escape
-    PathFolder   Windows: every step looks for links and junctions, and checks afterwards that it opened what it saw
+    FdFolder     POSIX: each step opens a name relative to an open folder, without links; a swap in between cannot escape
+    PathFolder   Windows: each step checks for links and junctions, and verifies afterwards that it opened the checked file
 """
 
 import errno
@@ -39,7 +39,7 @@ class Folder(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def kind(self, name: str) -> Kind | None:
-        """What the name stands for; None when there is nothing."""
+        """The kind of the entry; None when there is none."""
         ...
 
     def names(self) -> list[str]:
@@ -47,7 +47,7 @@ class Folder(Protocol):
         ...
 
     def inner(self, name: str, *, make: bool = False) -> "Folder":
-        """The folder in this folder. Refuses links and what is no folder."""
+        """The folder in this folder. Refuses links and anything but a folder."""
         ...
 
     def read(self, name: str, max_bytes: int) -> bytes:
@@ -59,19 +59,19 @@ class Folder(Protocol):
         ...
 
     def create(self, name: str, content: bytes, mode: int | None = None) -> None:
-        """A new file, with ``mode`` instead of what the umask says; FileExistsError when the name is taken."""
+        """A new file, with ``mode`` regardless of the umask; FileExistsError when the name is taken."""
         ...
 
     def create_link(self, name: str, target: str) -> None:
-        """A new symbolic link; nobody looks where it leads. FileExistsError when the name is taken."""
+        """A new symbolic link; its target is not checked. FileExistsError when the name is taken."""
         ...
 
     def link_target(self, name: str) -> str:
-        """Where a symbolic link says that it leads."""
+        """The target of a symbolic link."""
         ...
 
     def move(self, name: str, to: "Folder", new_name: str) -> None:
-        """Rename within one file system, over what is there."""
+        """Rename within one file system, replacing an existing entry."""
         ...
 
     def remove(self, name: str) -> None:
@@ -230,7 +230,7 @@ class PathFolder:
 
 
 def open_root(root: Path) -> Folder:
-    """The project root itself, which may be reached through links: that is the person's choice, not the project's."""
+    """The project root. Links on the way to it are allowed: the user chose the path, not the project."""
     try:
         if os.open in os.supports_dir_fd:
             return FdFolder(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), str(root))
@@ -244,7 +244,7 @@ def open_root(root: Path) -> Folder:
 
 
 def plain_folder(root: Path) -> PathFolder:
-    """``root`` as a PathFolder; NotADirectoryError when it is none."""
+    """``root`` as a PathFolder; NotADirectoryError when it is not a folder."""
     if not root.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
     return PathFolder(root)
@@ -261,7 +261,7 @@ def walk(root: Path, names: Sequence[str], *, make: bool = False) -> Generator[F
 
 
 def new_name(stem: str) -> str:
-    """A name nobody else uses: ``stem`` and 64 random bits."""
+    """A unique name: ``stem`` and 64 random bits."""
     return f"{stem}-{secrets.token_hex(8)}"
 
 
@@ -289,7 +289,7 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
                 "Copy the file, and name the copy.",
             )
         with os.fdopen(fd, "rb", closefd=False) as file:
-            # Not max_bytes at once: Python sets that much memory aside.
+            # Not max_bytes at once: Python allocates that much memory.
             limit = min(max_bytes, facts.st_size + _GROWTH_BYTES)
             content = file.read(limit + 1)
     finally:
@@ -304,7 +304,7 @@ def _read_plain(fd: int, shown: str, max_bytes: int) -> bytes:
 
 
 def _step_refused(folder: FdFolder, name: str, exc: OSError) -> Exception:
-    """The refusal a failed step means; the fault itself where it says nothing about links or kinds."""
+    """The refusal for a failed step; the original error where it is not about links or kinds."""
     shown = f"{folder.shown}/{name}"
     if isinstance(exc, FileNotFoundError):
         return _kind_refused(shown, None, "file")

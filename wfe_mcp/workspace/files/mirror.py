@@ -1,11 +1,11 @@
-"""The mirror: files in which users see, and edit, what the database holds.
+"""The mirror: files in which users read and edit the content of the database.
 
     .wfe/runs/<run>/<phase path>/<attempt>/
         prompt.md  feedback.md  evidence/  context/ (bundles too long for the prompt)
         artifact.json, artifact.md, or the folder artifact/
 
 Rules:
-1. Everything here is a mirror: the database is right, and a mirror that is gone is written again, never missed.
+1. The database is authoritative: a missing mirror file is written again and is never an error.
 2. Names are checked before they become folders, and no link on the way is followed.
 """
 
@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 Rendered = tuple[str, str] | Mapping[str, str]
-"""An artifact as files: (suffix, text), or a bundle's path to content. What ``artifacts.render`` makes."""
+"""An artifact as files: (suffix, text), or a bundle's path to content. The result of ``artifacts.render``."""
 
 Edited = tuple[str, bytes] | Mapping[str, bytes]
 
@@ -43,7 +43,7 @@ _PHASE_PATH = re.compile(rf"{_NAME}(\[{_NAME}\])?(\.{_NAME}(\[{_NAME}\])?)*")
 
 
 def attempt_folder(run: str, phase: str, attempt: int) -> str:
-    """The attempt's folder relative to the project root. Refuses names that are no run, phase path or number."""
+    """The attempt's folder relative to the project root. Refuses invalid run names, phase paths and numbers."""
     if not _RUN.fullmatch(run) or not _PHASE_PATH.fullmatch(phase) or attempt < 1:
         raise Refused(
             "path_outside_project",
@@ -54,7 +54,7 @@ def attempt_folder(run: str, phase: str, attempt: int) -> str:
 
 
 def artifact_path(run: str, phase: str, attempt: int, rendered: Rendered) -> str:
-    """Where the artifact's file, or a bundle's folder, stands, relative to the project root."""
+    """The path of the artifact's file or a bundle's folder, relative to the project root."""
     suffix = rendered[0] if isinstance(rendered, tuple) else ""
     return f"{attempt_folder(run, phase, attempt)}/artifact{suffix}"
 
@@ -75,12 +75,12 @@ def write_feedback(root: Path, run: str, phase: str, attempt: int, text: str) ->
 
 
 def log_place(run: str, phase: str, attempt: int, name: str) -> str:
-    """Where the log of a check stands, relative to the project root."""
+    """The path of a check's log, relative to the project root."""
     return f"{attempt_folder(run, phase, attempt)}/evidence/{name}"
 
 
 def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:
-    """The folder for logs of checks, made where it is missing."""
+    """The folder for logs of checks, created when missing."""
     relative = f"{attempt_folder(run, phase, attempt)}/evidence"
     write_gitignore(root)
     with walk(root, relative.split("/"), make=True):
@@ -98,7 +98,7 @@ def write_artifact(root: Path, run: str, phase: str, attempt: int, rendered: Ren
 
 
 def read_artifact_file(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> Edited | None:
-    """What stands where ``rendered`` was written: (suffix, bytes) or the bundle's files; None when nothing does."""
+    """The present content of the artifact's file: (suffix, bytes) or the bundle's files; None when missing."""
     path = artifact_path(run, phase, attempt, rendered)
     if isinstance(rendered, tuple):
         content = read_if_there(root, path, MAX_FILE_BYTES)
@@ -112,7 +112,7 @@ def read_artifact_file(root: Path, run: str, phase: str, attempt: int, rendered:
 
 
 def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> Edited | None:
-    """What a person made of ``rendered``; None when it stands as written, or is gone. B-04."""
+    """A user's edit of ``rendered``; None when it is unchanged or missing. B-04."""
     found = read_artifact_file(root, run, phase, attempt, rendered)
     if isinstance(rendered, tuple):
         return None if found == (rendered[0], rendered[1].encode()) else found
@@ -120,14 +120,14 @@ def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Render
 
 
 def runs_with_files(root: Path) -> list[str]:
-    """The names of the folders below ``.wfe/runs``: runs, if nobody put something else there."""
+    """The names of the folders below ``.wfe/runs``: normally runs."""
     with suppress(Refused, OSError), walk(root, [".wfe", "runs"]) as folder:
         return [name for name in folder.names() if folder.kind(name) == "folder"]
     return []
 
 
 def remove_run(root: Path, run: str) -> None:
-    """Remove all files of a run; no link on the way is followed. Nothing happens where there are none."""
+    """Remove all files of a run; no link on the way is followed. Does nothing when there are none."""
     if not _RUN.fullmatch(run):
         raise Refused("path_outside_project", f"{run!r:.80} is no run.", "Use the run as `wfe-mcp list` shows it.")
     if run in runs_with_files(root):
@@ -136,7 +136,7 @@ def remove_run(root: Path, run: str) -> None:
 
 
 def write_gitignore(root: Path) -> None:
-    """Keep mirrors out of git. A ``.wfe/.gitignore`` that is there stays as it is."""
+    """Keep mirrors out of git. An existing ``.wfe/.gitignore`` stays unchanged."""
     if read_if_there(root, ".wfe/.gitignore") is None:
         write_atomic(root, ".wfe/.gitignore", GITIGNORE)
 

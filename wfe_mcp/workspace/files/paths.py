@@ -80,9 +80,9 @@ def written_fault(path: str) -> str | None:
 
 
 def reserved_as(name: str) -> str | None:
-    """``.git`` or ``.wfe`` when some file system reads the name as that, else None.
+    """``.git`` or ``.wfe`` when some file system treats the name as that, else None.
 
-    ``.GIT``, ``.git.``, ``git~1``, ``.git::$DATA`` and names with invisible characters all are ``.git`` somewhere.
+    ``.GIT``, ``.git.``, ``git~1``, ``.git::$DATA`` and names with invisible characters all mean ``.git`` on some file system.
     """
     plain = _IGNORED_BY_HFS.sub("", name).casefold().split(":")[0].rstrip(". ")
     for owned in (".git", ".wfe"):
@@ -92,7 +92,7 @@ def reserved_as(name: str) -> str | None:
 
 
 def bundle_faults(paths: Iterable[str]) -> list[Detail]:
-    """Every rule that a bundle's paths break, each at the path's own pointer."""
+    """Every rule that a bundle's paths break, with the pointer of each path."""
     listed = list(paths)
     faults = [Detail(pointer(path), f"{path!r:.200}: {fault}") for path in listed if (fault := written_fault(path))]
     seen: dict[str, str] = {}
@@ -110,11 +110,11 @@ def bundle_faults(paths: Iterable[str]) -> list[Detail]:
 
 
 def match_globs(path: str, globs: Iterable[str]) -> bool:
-    """True when the path, or a folder it lies in, matches one of the globs.
+    """True when the path, or a folder above it, matches one of the globs.
 
-    ``*`` and ``?`` stay within a name, ``[a-c]`` and ``[!a]`` stand for one character, ``**`` for any number of
-    folders. So ``src`` and ``src/**`` cover all below src, and ``**/*.py`` every Python file. Never slower than
-    length times length: globs come from templates.
+    ``*`` and ``?`` stay within a name, ``[a-c]`` and ``[!a]`` match one character, ``**`` any number of
+    folders. So ``src`` and ``src/**`` cover all below src, and ``**/*.py`` every Python file. At most quadratic time:
+    globs come from templates.
     """
     names = tuple(path.split("/"))
     return any(_covers(_glob_parts(glob), names) for glob in globs)
@@ -126,7 +126,7 @@ def _glob_parts(glob: str) -> tuple[str, ...]:
 
 
 def _covers(glob: tuple[str, ...], names: tuple[str, ...]) -> bool:
-    """All readings at once: ``at`` holds every position in the glob that the names so far can have reached."""
+    """Tracks all possible matches at once: ``at`` holds every position in the glob reachable by the names so far."""
     end = len(glob)
     at = _skipping_folders({0}, glob)
     for name in names:
@@ -143,7 +143,7 @@ def _covers(glob: tuple[str, ...], names: tuple[str, ...]) -> bool:
 
 
 def _skipping_folders(positions: set[int], glob: tuple[str, ...]) -> set[int]:
-    """``**`` also stands for no folder at all, except at the end, where it covers something."""
+    """``**`` also matches zero folders, except at the end, where it needs a match."""
     for position in range(len(glob) - 1):
         if position in positions and glob[position] == "**":
             positions.add(position + 1)
@@ -152,7 +152,7 @@ def _skipping_folders(positions: set[int], glob: tuple[str, ...]) -> set[int]:
 
 @lru_cache(maxsize=512)
 def _tokens(pattern: str) -> tuple[str | re.Pattern[str], ...]:
-    """``a[bc]*`` -> "a", a set, "*". A bracket that is never closed is a plain character."""
+    """``a[bc]*`` -> "a", a set, "*". An unclosed bracket is a plain character."""
     found: list[str | re.Pattern[str]] = []
     for token in re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL):
         if len(token) > 1:
@@ -165,7 +165,7 @@ def _tokens(pattern: str) -> tuple[str | re.Pattern[str], ...]:
 
 
 def _name_matches(tokens: tuple[str | re.Pattern[str], ...], name: str) -> bool:
-    """Two pointers and one way back: on a mismatch the last ``*`` takes one character more."""
+    """Two pointers with one backtrack: on a mismatch the last ``*`` takes one more character."""
     token = character = 0
     star, resumed = -1, 0
     while character < len(name):
@@ -193,7 +193,7 @@ def _folded(path: str) -> str:
 
 
 def _windows_fault(names: Sequence[str]) -> str | None:
-    """What Windows would read as a device, a stream, or another name."""
+    """Why Windows would treat a name as a device, a stream, or another name; None when it would not."""
     for name in names:
         if _WINDOWS_DEVICE.fullmatch(name):
             return f"'{name}' is a device on Windows"

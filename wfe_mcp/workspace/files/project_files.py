@@ -4,7 +4,7 @@ Rules:
 1. Every path is relative to the root, obeys ``paths``, and is walked by ``folders``: no link is followed.
 2. A file is written beside its target and renamed over it.
 3. A bundle is checked whole and staged whole in ``.wfe/``; if any rename fails, every earlier one is undone. After a
-   kill in between, writing the same bundle again ends in the same files.
+   kill in between, writing the same bundle again gives the same files.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ def read_folder(
 ) -> dict[str, bytes]:
     """Every file below a folder, by its path in the folder. Refuses links and more than the limits.
 
-    Files whose name starts with a dot are left out: no bundle may hold them, and editors drop them everywhere.
+    Files whose name starts with a dot are left out: bundles may not contain them, and editors create them.
     """
     found: dict[str, bytes] = {}
     with _refusing_to_open(relative), walk(root, parts_of(relative)) as folder:
@@ -65,7 +65,7 @@ def read_folder(
 def write_atomic(root: Path, relative: str, content: bytes | str) -> None:
     """Write one file and the folders above it; a reader sees the old or the new content, never a part.
 
-    What was there keeps its permissions: an edited script still runs.
+    An existing file keeps its permissions: an edited script stays executable.
     """
     *folders, name = parts_of(relative)
     with refusing_faults(relative), walk(root, folders, make=True) as folder:
@@ -95,8 +95,8 @@ def write_bundle(
 ) -> tuple[str, ...]:
     """Write all the files below ``folder`` (``""`` is the root), or none. The written paths, relative to the root.
 
-    ``replace``: what the folder held before and the bundle does not name is removed. ``protected``: globs, relative
-    to the root, that no bundle may write. Refuses an empty bundle (B-05) and every path that breaks a rule, at once.
+    ``replace``: files in the folder that the bundle does not name are removed. ``protected``: globs, relative
+    to the root, that no bundle may write. Refuses an empty bundle (B-05) and reports all paths that break a rule at once.
     """
     base = folder_parts(folder) if folder else ()
     contents = {path.replace("\\", "/"): _bytes(content) for path, content in files.items()}

@@ -1,9 +1,9 @@
-"""Writes and deletes many files of a project together, or none.
+"""Writes and deletes many files of a project atomically: all of them or none.
 
-put      .wfe/stage-…/new-0 …          nothing of the project has changed yet
-commit   old file -> stage-…/old-0     every step has its undo; a fault runs them backwards
+put      .wfe/stage-…/new-0 …          the project is still unchanged
+commit   old file -> stage-…/old-0     every step has an undo; an error runs them in reverse
          new-0    -> its place
-exit     stage-… and the old files go
+exit     removes stage-… and the old files
 """
 
 import errno
@@ -25,7 +25,7 @@ Parts = tuple[str, ...]
 
 @contextmanager
 def refusing_faults(shown: str) -> Generator[None]:
-    """Turn a fault of the file system into an answer a person can act on."""
+    """Turn a file system error into a refusal that a user can act on."""
     try:
         yield
     except OSError as exc:
@@ -37,7 +37,7 @@ def refusing_faults(shown: str) -> Generator[None]:
 
 
 class Staging:
-    """A set of files on the way to their places, and of files on the way out."""
+    """Files to write and files to delete."""
 
     def __init__(self, root: Path, stem: str = "stage") -> None:
         self._root = root
@@ -59,26 +59,26 @@ class Staging:
             top.remove_folder(_WFE)  # only where it is empty, so only where this staging made it
 
     def put(self, parts: Parts, content: bytes, mode: int | None = None) -> None:
-        """Stage the file that will stand at ``parts`` below the root."""
+        """Stage a file for ``parts`` below the root."""
         with walk(self._root, self._stage) as stage:
             stage.create(f"new-{len(self._files)}", content, mode)
         self._files.append(parts)
 
     def put_link(self, parts: Parts, target: str) -> None:
-        """Stage the symbolic link that will stand at ``parts``."""
+        """Stage a symbolic link for ``parts``."""
         with walk(self._root, self._stage) as stage:
             stage.create_link(f"new-{len(self._files)}", target)
         self._files.append(parts)
 
     def take_out(self, parts: Parts) -> None:
-        """The file or link at ``parts`` shall go, and each folder that it leaves empty."""
+        """Delete the file or link at ``parts`` on commit, and each folder that this leaves empty."""
         self._gone.append(parts)
 
     def commit(self, instead_of: Parts | None = None, *, over_links: bool = False) -> None:
-        """Move every staged file to its place. ``instead_of``: a folder whose old content goes.
+        """Move every staged file to its place. ``instead_of``: a folder whose old content is removed.
 
-        Refuses, with everything as it was, when a folder or link stands where a file shall be, or the other way round.
-        ``over_links``: a link may be replaced itself; it is followed nowhere.
+        Refuses, with everything unchanged, when a folder or link is in the place of a file, or the other way round.
+        ``over_links``: a link itself may be replaced; links are never followed.
         """
         plain = ("file", "link") if over_links else ("file",)
         try:
@@ -106,7 +106,7 @@ class Staging:
                     self._undo.append(lambda above=above, name=name: self._remove_folder(above, name))
 
     def _remove_empty_folders(self) -> None:
-        """Those that the files taken out have left empty, except where a staged file shall stand."""
+        """Remove the folders that the deletions left empty, except where a staged file goes."""
         needed = {parts[:length] for parts in self._files for length in range(len(parts))}
         left = {parts[:length] for parts in self._gone for length in range(1, len(parts))} - needed
         for parts in sorted(left, key=len, reverse=True):
@@ -119,7 +119,7 @@ class Staging:
             pass
 
     def _move_away(self, parts: Parts, name: str, only: Sequence[str]) -> None:
-        """Put what stands at ``parts`` into the stage; nothing when nothing stands there."""
+        """Move the entry at ``parts`` into the stage, if there is one."""
         kind = self._kind(parts)
         if kind is None:
             return
@@ -132,7 +132,7 @@ class Staging:
         self._move(parts, (*self._stage, name))
 
     def _kind(self, parts: Parts) -> str | None:
-        """What stands at ``parts``; None also when a folder above is missing."""
+        """The kind of the entry at ``parts``; None also when a folder above is missing."""
         kind = None
         for length in range(1, len(parts) + 1):
             with walk(self._root, parts[: length - 1]) as folder:
@@ -160,7 +160,7 @@ class Staging:
 
 
 def _copy_over(here: Folder, name: str, there: Folder, new: str) -> None:
-    """Move a file or link to another file system: a folder of the project may be one. It appears there whole."""
+    """Move a file or link to another file system, atomically at its target: a project folder may be a mount point."""
     staged = new_name(".wfe-new")
     try:
         if here.kind(name) == "link":

@@ -1,9 +1,9 @@
-"""Selects the checkpoints that need not be kept any longer.
+"""Selects the checkpoints to delete.
 
 Rules:
 1. Of a run, the newest ``keep`` checkpoints stay while it is open, and ``keep_for`` after its end.
-2. A safety checkpoint (what was there before files were restored) is counted apart and stays twice as long: it may be
-   the only copy of somebody's work. The newest one of an open run always stays, so that its rollback can be undone.
+2. Safety checkpoints (the files before a restore) are counted separately and stay twice as long: they may be the only
+   copy of a user's work. The newest one of an open run always stays, so that its rollback can be undone.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ __all__ = ["KeptCheckpoint", "to_drop"]
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:
-    """A checkpoint that a ref keeps. ``run_ended_at``: None while the run is open; for a run nobody knows, its own time."""
+    """A checkpoint that a ref keeps. ``run_ended_at``: None while the run is open; for an unknown run, the checkpoint's own time."""
 
     name: str
     run: str
@@ -25,7 +25,7 @@ class KeptCheckpoint:
 
 
 def to_drop(checkpoints: Iterable[KeptCheckpoint], *, keep: int, keep_for: timedelta, now: datetime) -> tuple[str, ...]:
-    """The names of those that may go, in order."""
+    """The names of the checkpoints to delete, in order."""
     dropped: list[str] = []
     seen: dict[tuple[str, bool], int] = {}
     for each in sorted(checkpoints, key=lambda one: (one.taken_at, one.name), reverse=True):

@@ -1,7 +1,7 @@
 """The stored snapshots of a project's files, and the differences between them.
 
-Kept means: a ref below ``refs/wfe/checkpoints/`` points to the commit, so that ``git gc`` leaves it. No branch shows
-them and no push sends them. Names are the caller's: ``<run>/<commit>``.
+A ref below ``refs/wfe/checkpoints/`` points to each commit, so that ``git gc`` keeps it. Branches do not show these
+commits, and pushes do not send them. Names are the caller's: ``<run>/<commit>``.
 """
 
 import os
@@ -32,7 +32,7 @@ _PLAIN = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
 class FileChange(NamedTuple):
     """One path that differs. ``status``: A added, D deleted, M another content or mode, T another kind.
 
-    ``mode`` and ``oid`` of either side are git's, all zeros where the path is not there.
+    ``mode`` and ``oid`` of either side are git's, all zeros where the path does not exist.
     """
 
     status: str
@@ -44,7 +44,7 @@ class FileChange(NamedTuple):
 
 
 def keep(root: Path, name: str, commit: str) -> None:
-    """Let ``name`` point to the commit, for good. Refuses ``conflict`` when it points to another one."""
+    """Point ``name`` to the commit permanently. Refuses ``conflict`` when it points to another one."""
     if not _NAME.fullmatch(name) or name.endswith(".lock") or ".lock/" in name:
         raise Refused(
             "bad_argument", f"{name!r:.100} is no name for a checkpoint.", "Use letters, digits, '-', '_', '/'."
@@ -57,18 +57,18 @@ def keep(root: Path, name: str, commit: str) -> None:
 
 
 def kept(root: Path, prefix: str = "") -> dict[str, str]:
-    """Name and commit of every checkpoint whose name is ``prefix`` or lies below it, in order of the names."""
+    """Name and commit of every checkpoint whose name is ``prefix`` or below it, in order of the names."""
     return _refs(root, prefix, "objectname")
 
 
 def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
-    """The same names, and when each checkpoint was taken (UTC)."""
+    """The same names, and the time of each checkpoint (UTC)."""
     found = _refs(root, prefix, "committerdate:unix")
     return {name: datetime.fromtimestamp(int(seconds), UTC) for name, seconds in found.items() if seconds}
 
 
 def drop(root: Path, names: Iterable[str]) -> None:
-    """Keep these no longer; names that are not there are passed over. The objects go with the user's next ``git gc``."""
+    """Delete these refs; unknown names are ignored. The user's next ``git gc`` removes the objects."""
     names = set(names)
     there = kept(root) if names else {}
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
@@ -78,7 +78,7 @@ def drop(root: Path, names: Iterable[str]) -> None:
 
 
 def changes(root: Path, old: str, new: str) -> tuple[FileChange, ...]:
-    """What differs between two trees (or commits) of ``take``; paths are relative to ``root``. Renames are two changes."""
+    """The differences between two trees (or commits) of ``take``; paths are relative to ``root``. Renames are two changes."""
     done = _diff_tree(root, "--raw", "-z", "--no-abbrev", "-r", "--no-renames", "--end-of-options", old, new)
     words = os.fsdecode(done).split("\0")
     found: list[FileChange] = []
@@ -89,20 +89,20 @@ def changes(root: Path, old: str, new: str) -> tuple[FileChange, ...]:
 
 
 def diffstat(root: Path, old: str, new: str) -> str:
-    """How many lines differ per file, as ``git diff --stat`` says it; at most 60 files are named."""
+    """The number of changed lines per file, as in ``git diff --stat``; at most 60 files."""
     return os.fsdecode(_diff_tree(root, "--stat=100", "--stat-count=60", *_PLAIN, "--end-of-options", old, new)).rstrip(
         "\n"
     )
 
 
 def diff(root: Path, old: str, new: str, max_chars: int = 60_000) -> str:
-    """What differs, as a diff; cut, and saying so, above ``max_chars``."""
+    """The differences as a diff; above ``max_chars`` it is cut, with a note."""
     text = _diff_tree(root, "-p", *_PLAIN, "--end-of-options", old, new).decode(errors="replace")
     return text if len(text) <= max_chars else f"{text[:max_chars]}\n[cut: {max_chars:,} of {len(text):,} characters]"
 
 
 def files(root: Path, commit: str) -> dict[str, str]:
-    """The paths of a snapshot, relative to ``root``, and git's mode of each. Refuses ``unavailable`` when it is gone."""
+    """The paths of a snapshot, relative to ``root``, and git's mode of each. Refuses ``unavailable`` when it no longer exists."""
     done = run_git(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, env=_READING, ok=None)
     if done is None or done.returncode:
         raise Refused(
@@ -114,7 +114,7 @@ def files(root: Path, commit: str) -> dict[str, str]:
 
 
 def content(root: Path, commit: str, path: str) -> bytes:
-    """The bytes of one file of a snapshot (of a link: where it leads). Refuses ``bad_argument`` when it has none there."""
+    """The bytes of one file of a snapshot (of a link: its target). Refuses ``bad_argument`` when it has no such file."""
     done = run_git(root, "cat-file", "blob", "--end-of-options", f"{commit}:{path}", env=_READING, ok=None)
     if done is None or done.returncode:
         raise Refused(

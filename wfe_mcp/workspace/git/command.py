@@ -1,9 +1,9 @@
-"""Git as a process, run so that a repository cannot make it run anything; and where a repository is.
+"""Runs git so that a repository cannot make it execute anything, and finds the repository of a folder.
 
 Rules:
-1. No hook, fsmonitor, signing program, pager, transport or lazy fetch runs; our ``-c`` beats the repository's file.
+1. No hook, fsmonitor, signing program, pager, transport or lazy fetch runs; our ``-c`` options override the repository's file.
 2. Filters defined by the repository itself never run; those of the user's own configuration do (git-lfs).
-3. No GIT_* variable of ours reaches git, and git takes no lock it can do without.
+3. No inherited GIT_* variable reaches git, and git takes no optional lock.
 """
 
 import os
@@ -33,7 +33,7 @@ _SAFE = tuple(
         "core.trustctime=true",  # a repository must not make git overlook a changed file
         "core.checkStat=default",
         "core.looseCompression=0",
-        "core.fsync=none",  # what we write is thrown away
+        "core.fsync=none",  # objects written by these calls are temporary
         "core.quotePath=false",
         "core.alternateRefsCommand=",
         "advice.addEmbeddedRepo=false",
@@ -51,8 +51,8 @@ _SAFE = tuple(
 class Repository:
     """The git side of a project root. ``prefix``: the root below ``top``, ``""`` or ending in a slash.
 
-    ``common``: the git directory of all worktrees. ``hash_name``: ``sha1`` or ``sha256``. ``is_shared``: what is written
-    to it needs rights that only git sets.
+    ``common``: the git directory of all worktrees. ``hash_name``: ``sha1`` or ``sha256``. ``is_shared``: files in
+    it need permissions that only git sets.
     """
 
     root: Path
@@ -71,7 +71,7 @@ _FOUND: dict[Path, tuple[bytes, Repository]] = {}
 def repository(root: Path) -> Repository | None:
     """The repository that holds ``root``; None without git, without a work tree, or where git ignores ``root``.
 
-    Git is asked again when one of the files changes that its answer depends on; "none" is never remembered.
+    Cached until one of the files changes that git's answer depends on; "none" is never cached.
     """
     if shutil.which("git") is None or not root.is_dir():
         return None
@@ -86,7 +86,7 @@ def repository(root: Path) -> Repository | None:
 
 
 def _repository(root: Path) -> Repository | None:
-    # One call, one line each: a path with a line break in it makes the count wrong, which reads as "no repository".
+    # One call, one line each: a path with a line break makes the count wrong, which means "no repository".
     asked = (
         "--show-toplevel", "--git-common-dir", "--git-path", "index", "--git-path", "objects", "--show-object-format",
         "--show-prefix",
@@ -111,14 +111,14 @@ def _repository(root: Path) -> Repository | None:
 
 
 def _depends_on(root: Path) -> bytes | None:
-    """The bytes of all files that decide what ``repository`` answers; None where git alone can tell."""
+    """The bytes of all files that determine the result of ``repository``; None where only git knows it."""
     real = root.resolve()
     top = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), None)
     if top is None:
         return None
     git = top / ".git"
     parts = [os.fsencode(git)]
-    if git.is_file():  # of a worktree or a submodule: it names the git directory
+    if git.is_file():  # in a worktree or submodule, this file names the git directory
         parts.append(_bytes_of(git))
         git = top / os.fsdecode(parts[-1].removeprefix(b"gitdir:").strip())
     parts.append(_bytes_of(git / "commondir"))
@@ -137,7 +137,7 @@ def _depends_on(root: Path) -> bytes | None:
 
 
 def user_files(name: str) -> list[Path]:
-    """Where git looks for a configuration file of the user: ``config`` or ``ignore``."""
+    """The places where git looks for a user's configuration file: ``config`` or ``ignore``."""
     home = Path(os.environ.get("HOME") or Path.home())
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "git")
     return [folder / name, *([home / ".gitconfig"] if name == "config" else [])]
@@ -195,7 +195,7 @@ def run_git(
 
 
 def text_of(done: subprocess.CompletedProcess[bytes] | None) -> str:
-    """The output without its last line break."""
+    """The output without its trailing line break."""
     return _names(done.stdout).rstrip("\n") if done else ""
 
 
@@ -211,7 +211,7 @@ _SETTINGS: dict[Path, tuple[bytes, tuple[Setting, ...]]] = {}
 
 
 def settings_of(root: Path) -> tuple[Setting, ...]:
-    """The configuration that git uses in ``root``, what counts last; asked again when one of its files changes."""
+    """Git's effective configuration in ``root``, highest precedence last; cached until one of its files changes."""
     found = repository(root)
     places = [*user_files("config"), Path("/etc/gitconfig")]
     if found is not None:
@@ -230,12 +230,12 @@ def settings_of(root: Path) -> tuple[Setting, ...]:
 
 
 def setting(root: Path, key: str, default: str) -> str:
-    """What git's configuration says of ``key`` (lower case)."""
+    """The configured value of ``key`` (lower case)."""
     return next((each.value for each in reversed(settings_of(root)) if each.key == key), default)
 
 
 def is_true(value: str) -> bool:
-    """As git reads a boolean; a key without a value is true."""
+    """``value`` as git parses a boolean; a key without a value is true."""
     return value.lower() in {"", "true", "yes", "on", "1"}
 
 
@@ -259,7 +259,7 @@ def quiet_filters(root: Path) -> dict[str, str]:
 
 
 def _asked(arguments: Sequence[str]) -> str:
-    """The name of the git command, behind its ``-c`` options."""
+    """The name of the git command, after its ``-c`` options."""
     begin = 0
     while arguments[begin] == "-c":
         begin += 2
@@ -272,7 +272,7 @@ def _answers(root: Path, *arguments: str) -> bool:
 
 
 def _names(output: bytes) -> str:
-    """Git's bytes as text that goes back to the same file names."""
+    """Git's bytes as text that encodes back to the same file names."""
     return os.fsdecode(output)
 
 

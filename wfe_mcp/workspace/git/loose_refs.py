@@ -1,8 +1,8 @@
-"""Refs of plain repositories, read and written without a process of git.
+"""Reads and writes refs of plain repositories without a git process.
 
-Plain: the refs are files, and a ref is written by git's own protocol (``<ref>.lock``, made by nobody else, renamed).
-Whatever is not plain is left to git: another ref store, a linked worktree, a shared repository, an object or a name in a
-pack, a lock of another process, Windows.
+Plain: refs are files, and a ref is written by git's own protocol (``<ref>.lock``, created exclusively, then renamed).
+All other cases are left to git: another ref store, a linked worktree, a shared repository, an object or a name in a pack,
+a lock of another process, Windows.
 """
 
 import os
@@ -14,19 +14,19 @@ __all__ = ["Head", "commit_at", "create", "head_of", "is_absent"]
 
 _MOST_PACKED_BYTES = 1_000_000
 _NOT_PLAIN = (b"refstorage", b"sharedrepository")
-"""In any configuration of a repository: refs are kept otherwise, or with other rights."""
+"""Configuration keys that mean another ref store, or other permissions."""
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Head(NamedTuple):
-    """What is checked out. ``branch``: ``""`` on a detached HEAD; ``commit``: ``""`` before the first one."""
+    """The checked-out branch and commit. ``branch``: ``""`` on a detached HEAD; ``commit``: ``""`` before the first one."""
 
     branch: str
     commit: str
 
 
 def head_of(git: Path, common: Path) -> Head | None:
-    """HEAD of the work tree whose git directory is ``git``; None where only git can tell."""
+    """HEAD of the work tree whose git directory is ``git``; None where only git knows it."""
     place = git / "HEAD"
     try:
         text = place.read_text(encoding="utf-8").strip()
@@ -62,7 +62,7 @@ def _branch_of(common: Path, ref: str) -> Head | None:
 
 
 def commit_at(root: Path, ref: str) -> str:
-    """The commit that ``ref`` names in a file of its own; ``""`` where only git can tell."""
+    """The commit that ``ref`` names in its own file; ``""`` where only git knows it."""
     git = _plain(root)
     try:
         return (git / ref).read_text(encoding="ascii").strip() if git else ""
@@ -71,7 +71,7 @@ def commit_at(root: Path, ref: str) -> str:
 
 
 def is_absent(root: Path, ref: str) -> bool:
-    """True when there is no such ref for sure; False where only git can tell."""
+    """True when the ref certainly does not exist; False where only git knows it."""
     git = _plain(root)
     try:
         return git is not None and not os.path.lexists(git / ref) and not _is_packed(git, ref)
@@ -80,13 +80,13 @@ def is_absent(root: Path, ref: str) -> bool:
 
 
 def create(root: Path, ref: str, commit: str, old: str = "") -> bool:
-    """Let ``ref`` name ``commit`` instead of ``old`` (``""``: it must not be there yet), durably.
+    """Point ``ref`` to ``commit`` instead of ``old`` (``""``: it must not exist yet), durably.
 
-    False, with nothing done, where that is git's to do, and where the ref is another one.
+    False, with nothing changed, where only git can do it, and where the ref is not ``old``.
     """
     git = _plain(root)
     if git is None or not (git / "objects" / commit[:2] / commit[2:]).is_file():
-        return False  # git refuses a ref to an object that is not there
+        return False  # git refuses a ref to a missing object
     place, lock = git / ref, git / f"{ref}.lock"
     try:
         if any(word in (git / "config").read_bytes().lower() for word in _NOT_PLAIN):
@@ -119,7 +119,7 @@ def _plain(root: Path) -> Path | None:
 
 
 def _is_packed(git: Path, ref: str) -> bool:
-    """True when a packed ref has this name, or one that leaves no room for it; also when that takes long to find out."""
+    """True when a packed ref has this name or conflicts with it; also when the check would take too long."""
     packed = git / "packed-refs"
     if not packed.exists():
         return False

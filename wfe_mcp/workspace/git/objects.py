@@ -1,9 +1,9 @@
-"""Git objects without git: ids, tree contents, loose files, and one pack where there are many.
+"""Git objects without a git process: ids, tree contents, loose files, and packs.
 
 Rules:
-1. An id is the hash of a header and the bytes, so a tree's id depends on nothing but its entries.
-2. A loose object is written aside, synced and renamed, as git writes it: it is there whole or not at all.
-3. More than ``MANY`` objects, and stores with rights of their own, go through one ``git index-pack``.
+1. An id is the hash of a header and the bytes, so a tree's id depends only on its entries.
+2. A loose object is written to a temporary file, synced and renamed, as git does: it is complete or absent.
+3. More than ``MANY`` objects, and stores with special permissions, go through one ``git index-pack``.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ __all__ = ["DURABLE", "MANY", "Kind", "Node", "Outbox", "commit_content", "entri
 
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
 MANY = 64
-"""So many loose files cost more than a process of git: each is synced by itself."""
+"""From this number on, loose files cost more than a git process: each is synced by itself."""
 _FEW = 16
-"""Up to so many objects are written again rather than looked up by a process of git."""
+"""Up to this number, objects are rewritten rather than looked up by a git process."""
 _BLOCK_BYTES = 1_048_576
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _NUMBERS = {"commit": 1, "tree": 2, "blob": 3}
@@ -35,19 +35,19 @@ Kind = Literal["blob", "tree", "commit"]
 
 
 class Node(NamedTuple):
-    """What a tree says of one name. ``mode``: git's, six digits."""
+    """One entry of a tree. ``mode``: git's, six digits."""
 
     mode: str
     oid: str
 
 
 def object_id(kind: Kind, content: bytes, hash_name: str) -> str:
-    """The id under which git keeps ``content``."""
+    """Git's id for ``content``."""
     return hashlib.new(hash_name, b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest()
 
 
 def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
-    """The blob id of an open file of ``size`` bytes; None when it has another size by now."""
+    """The blob id of an open file of ``size`` bytes; None when its size has changed."""
     digest = hashlib.new(hash_name, b"blob %d\0" % size)
     left = size
     while block := os.read(descriptor, min(left, _BLOCK_BYTES) + 1):
@@ -59,7 +59,7 @@ def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
 
 
 def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, bytes]]:
-    """The id of the tree that holds ``files`` (by path), and the content of it and of each tree below, the top last."""
+    """The id of the tree of ``files`` (by path), and the content of it and of each subtree, the top last."""
     folders: dict[str, dict[bytes, bytes]] = {"": {}}
     for path, node in files.items():
         folder, _, name = path.rpartition("/")
@@ -80,14 +80,14 @@ def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, 
 
 
 def commit_content(tree: str, parents: Sequence[str], message: str, at: datetime) -> bytes:
-    """A commit of the server's own: no user's name is needed, and none is taken. Empty ``parents`` are passed over."""
+    """A commit with the server as its author, so that no user name is needed. Empty ``parents`` are ignored."""
     who = f"wfe-mcp <wfe-mcp@localhost> {int(at.timestamp())} +0000"
     lines = [f"tree {tree}", *(f"parent {each}" for each in parents if each), f"author {who}", f"committer {who}"]
     return "\n".join([*lines, "", message]).encode()
 
 
 def entries_in(tree: bytes, hash_name: str) -> dict[str, Node]:
-    """What the content of a tree says, by name."""
+    """The entries of a tree's content, by name."""
     length = hashlib.new(hash_name).digest_size
     found: dict[str, Node] = {}
     at = 0
@@ -100,7 +100,7 @@ def entries_in(tree: bytes, hash_name: str) -> dict[str, Node]:
 
 
 def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
-    """Kind and content of an object that is a file of its own; None where it is not."""
+    """Kind and content of a loose object; None where it is not loose."""
     try:
         header, _, content = zlib.decompress((objects / oid[:2] / oid[2:]).read_bytes()).partition(b"\0")
     except (OSError, zlib.error):
@@ -109,11 +109,11 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
 
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
-    """Write an object as a file of its own, unless it is one already."""
+    """Write a loose object, unless it exists already."""
     place = objects / oid[:2] / oid[2:]
     if place.exists():
         with suppress(OSError):
-            os.utime(place)  # a garbage collection leaves what is new
+            os.utime(place)  # garbage collection keeps new files
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f"tmp_obj_{secrets.token_hex(6)}")
@@ -131,7 +131,7 @@ def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable:
 
 
 class Outbox:
-    """Objects on their way into the store of ``repo``. ``known``: ids that are there for sure."""
+    """Objects to write to the store of ``repo``. ``known``: ids that certainly exist."""
 
     def __init__(self, repo: Repository, known: set[str]) -> None:
         self._repo = repo
@@ -140,14 +140,14 @@ class Outbox:
         self._waiting: dict[str, tuple[Kind, bytes]] = {}
 
     def add(self, kind: Kind, content: bytes, oid: str = "") -> str:
-        """Take an object along; its id."""
+        """Add an object; its id."""
         oid = oid or object_id(kind, content, self._repo.hash_name)
         if oid not in self._known:
             self._waiting[oid] = kind, content
         return oid
 
     def missing(self, oids: Mapping[str, object]) -> set[str]:
-        """Those of ``oids`` that are not known to be there; where they are many, git looks them up."""
+        """Those of ``oids`` not known to exist; when there are many, git looks them up."""
         unknown = {oid for oid in oids if oid not in self._known}
         asked = unknown - self._absent
         if len(asked) <= _FEW:
@@ -158,7 +158,7 @@ class Outbox:
         return unknown - there
 
     def send(self) -> None:
-        """Write what was added, durably. Refuses ``unavailable`` where that fails."""
+        """Write the added objects, durably. Refuses ``unavailable`` where that fails."""
         waiting, self._waiting = self._waiting, {}
         if len(waiting) > MANY or (waiting and self._repo.is_shared):
             done = run_git(
@@ -189,7 +189,7 @@ def _open_folder(folders: dict[str, dict[bytes, bytes]], folder: str) -> None:
 
 
 def _put(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> None:
-    """Git orders a folder as if its name ended in a slash."""
+    """Add an entry. Git sorts a folder as if its name ended in a slash."""
     encoded = os.fsencode(name)
     entries[encoded + b"/" if mode == "40000" else encoded] = b"%s %s\0%s" % (
         mode.encode(),

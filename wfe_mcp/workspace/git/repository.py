@@ -1,9 +1,9 @@
-"""What git says of a project: HEAD, branch, history, cleanliness, differences.
+"""A project's git state: HEAD, branch, commits, cleanliness, differences.
 
 Rules:
-1. The user's index, HEAD, refs, work tree and object store stay byte for byte as they are.
+1. The user's index, HEAD, refs, work tree and object store stay byte for byte unchanged.
 2. ``.wfe/`` and ignored files never count.
-3. HEAD of a plain repository is read from its files; git is asked where they do not tell.
+3. HEAD of a plain repository is read from its files; otherwise git is called.
 """
 
 from pathlib import Path
@@ -16,14 +16,14 @@ from wfe_mcp.workspace.git.loose_refs import Head, head_of
 __all__ = ["branch", "commit_message", "commits_between", "diff_since", "head", "is_ancestor", "is_clean"]
 
 NOT_OURS = ":(exclude,glob)**/.wfe/**"
-"""As a pathspec: all but our own folders."""
+"""A pathspec that excludes our own folders."""
 
 NEW_FILE_BYTES = 100_000
 """Larger untracked files are named in a diff, not shown."""
 
 
 def head(root: Path) -> str | None:
-    """The commit that is checked out; None without git or before the first commit."""
+    """The checked-out commit; None without git or before the first commit."""
     known = _head(root)
     if known is not None:
         return known.commit or None
@@ -31,7 +31,7 @@ def head(root: Path) -> str | None:
 
 
 def branch(root: Path) -> str | None:
-    """The branch that is checked out, also before its first commit; None without git or on a detached HEAD."""
+    """The checked-out branch, also before its first commit; None without git or on a detached HEAD."""
     known = _head(root)
     if known is not None:
         return known.branch or None
@@ -61,7 +61,7 @@ def commit_message(root: Path, commit: str = "HEAD") -> str:
 
 
 def diff_since(root: Path, base: str | None, max_chars: int = 60_000) -> str | None:
-    """What differs between ``base`` (None: HEAD) and the working files, as a diff; untracked files follow whole.
+    """The diff between ``base`` (None: HEAD) and the working files; untracked files follow whole.
 
     None without git or before the first commit. No driver, text conversion or filter of the repository runs.
     """
@@ -96,7 +96,7 @@ def _head(root: Path) -> Head | None:
 
 
 def _as_new(root: Path, name: str) -> str:
-    """An untracked text file the way a diff shows a new one; what is no such file only by its name."""
+    """An untracked text file as a diff shows a new file; for any other file only its name."""
     try:
         text = read_file(root, name, NEW_FILE_BYTES).decode()
     except (Refused, UnicodeDecodeError):

@@ -1,13 +1,13 @@
-"""Restores the files of a project to a snapshot without losing any.
+"""Restores the files of a project to a snapshot without losing data.
 
-    safety snapshot ──kept──> all new content staged in .wfe/ ──> old files moved away, new ones into their places
+    safety snapshot ──kept──> all new content staged in .wfe/ ──> old files moved away, new ones into place
 
 Rules:
-1. Before anything changes, a snapshot of what is there is kept. It holds every byte that is overwritten or removed, also
-   of ignored files that stand in the way; what it cannot hold (too large, unreadable, another repository) is left alone.
+1. Before anything changes, a snapshot of the present files is kept. It holds every byte that is overwritten or removed,
+   also of ignored files in the way; files that it cannot hold (too large, unreadable, another repository) are not changed.
 2. With ``expect``, nothing is done when a path would change whose content is neither the expected nor the wanted one.
-   So a restore that was killed half-way is finished by asking for it again.
-3. Every file appears whole. No link is followed, in no folder of the path. Nothing outside the root is touched.
+   So repeating a restore that was killed half-way completes it.
+3. Every file is replaced atomically. No link in any folder of the path is followed. Nothing outside the root changes.
 4. Neither index nor HEAD, refs of others, stash or reflogs change. No filter or hook runs.
 5. One restore at a time in a work tree; a lock of the operating system, which dies with its process.
 """
@@ -41,9 +41,9 @@ _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did, or shall do. ``changes``: from what was there to what is there now; modes alone are an ``M`` too.
+    """The changes that a restore made, or would make. ``changes``: from the old to the new files; a mode change is an ``M`` too.
 
-    ``safety``: the snapshot from before, kept as ``safety_name``. ``left``: what differs and was left alone.
+    ``safety``: the snapshot from before, kept as ``safety_name``. ``left``: differences that were not restored.
     """
 
     safety: Snapshot
@@ -62,15 +62,15 @@ def restore(
     at: datetime,
     note: Mapping[str, Any] | None = None,
 ) -> Restored:
-    """Make the files below ``root`` those of the snapshot ``commit``. To restore ``Restored.safety`` undoes it.
+    """Make the files below ``root`` those of the snapshot ``commit``. Restoring ``Restored.safety`` undoes it.
 
-    ``expect``: the tree (``Snapshot.tree``) that the caller believes to be there; None: whatever is there may go.
-    ``safety``: the name under which what was there is kept; where a killed restore of the same commit has kept it
-    already, that one stays. Another snapshot of this name stays too, and ``safety.2`` is used.
+    ``expect``: the tree (``Snapshot.tree``) that the caller expects; None: any content may be replaced.
+    ``safety``: the name of the safety snapshot; one that a killed restore of the same commit has kept already stays.
+    Another snapshot of this name stays too, and ``safety.2`` is used.
 
     Refuses ``conflict`` when files differ from ``expect``, with ``data``: ``safety``, ``diffstat`` (text), ``diff``
-    (text) and ``paths``; when a folder of ignored files stands where a file shall be; when another restore is at work.
-    ``unavailable`` for git, disk and permissions. After a refusal the files are as they were.
+    (text) and ``paths``; when a folder of ignored files is in the place of a file; when another restore is running.
+    ``unavailable`` for git, disk and permissions. After a refusal the files are unchanged.
     """
     with _prepared(root, commit, expect, safety, limits, at, note or {}) as (want, done):
         _apply(root, done.changes, want)
@@ -87,9 +87,9 @@ def prepare(
     at: datetime,
     note: Mapping[str, Any] | None = None,
 ) -> Restored:
-    """What ``restore`` would do, with the safety snapshot taken and kept; it refuses the same. No file is changed.
+    """The changes that ``restore`` would make, with the safety snapshot taken and kept. Same refusals. Changes no file.
 
-    ``restore`` with the same arguments uses that safety snapshot, unless something has changed since.
+    ``restore`` with the same arguments uses that safety snapshot, unless files have changed since.
     """
     with _prepared(root, commit, expect, safety, limits, at, note or {}) as (_, done):
         return done
@@ -99,7 +99,7 @@ def prepare(
 def _prepared(
     root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime, note: Mapping[str, Any]
 ) -> Generator[tuple[Snapshot, Restored]]:
-    """The wanted snapshot, and what is to be done; no other restore is at work meanwhile."""
+    """The wanted snapshot, and the changes to make; no other restore runs meanwhile."""
     found = require_available(root)
     with refusing_faults(str(root)), _alone(found):
         want = read_snapshot(root, commit)
@@ -122,7 +122,7 @@ class _File(NamedTuple):
 
 
 def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
-    """The files and links of a snapshot. Refuses a tree that ``take`` cannot have made."""
+    """The files and links of a snapshot. Refuses a tree that ``take`` cannot have created."""
     listed = os.fsdecode(_read(root, "ls-tree", "-r", "-z", "--full-tree", want.tree)).split("\0")
     found: dict[str, _File] = {}
     fine: set[str] = set()
@@ -141,7 +141,7 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
 
 
 def _in_the_way(root: Path, paths: Iterable[str]) -> list[str]:
-    """What stands where a file of the snapshot belongs: at its path, or instead of a folder above it."""
+    """The entries in the place of a snapshot's file: at its path, or instead of a folder above it."""
     found: set[str] = set()
     folders: dict[str, bool] = {"": True}
     for path in paths:
@@ -161,7 +161,7 @@ def _in_the_way(root: Path, paths: Iterable[str]) -> list[str]:
 
 
 def _left(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
-    """The changes that are not made: one of the two snapshots does not hold what is, or was, at the path."""
+    """The changes not made, because one of the two snapshots lacks the content of the path."""
     found: list[Skipped] = []
     places = places_of((*now.skipped, *want.skipped))
     for change in differing:
@@ -173,13 +173,13 @@ def _left(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snap
 
 
 def _kept_safety(root: Path, name: str, now: Snapshot, todo: set[str]) -> tuple[str, Snapshot]:
-    """Keep ``now``, unless an earlier, unfinished restore of the same commit has kept what was there before it."""
+    """Keep ``now``, unless an earlier, unfinished restore of the same commit has kept the files from before it."""
     there = kept(root, name.rpartition("/")[0])
     number, each = 1, name
     while each in there:
         earlier = read_snapshot(root, there[each])
         is_same_restore = earlier.note.get("before") == now.note["before"]
-        # Whatever differs from then is as it shall be already, so that restore has done it.
+        # Every difference from that snapshot has the wanted content, so that restore made it.
         if is_same_restore and not any(change.path in todo for change in changes(root, earlier.tree, now.tree)):
             return each, earlier
         number += 1
@@ -212,7 +212,7 @@ _VERBS = {"A": "came since", "D": "went since", "M": "changed since", "T": "beca
 
 
 def _modes_only(files: Mapping[str, _File], known: set[str], now: Snapshot, want: Snapshot) -> list[FileChange]:
-    """Files of equal content whose permissions differ in what git does not keep."""
+    """Files of equal content that differ in permissions that git does not store."""
     before, after = now.modes, want.modes
     if before is None or after is None:
         return []
@@ -251,7 +251,7 @@ def _apply(root: Path, todo: Sequence[FileChange], want: Snapshot) -> None:
 
 
 def _mode_of(root: Path, change: FileChange, want: Snapshot) -> int | None:
-    """The permissions that the file shall have; where they are not known, those that it has. None: the usual ones."""
+    """The wanted permissions; the present ones where those are unknown. None: the default ones."""
     if want.modes is not None:
         return want.modes.of(change.path, change.new_mode)
     there = facts_of(root, change.path)
@@ -259,7 +259,7 @@ def _mode_of(root: Path, change: FileChange, want: Snapshot) -> int | None:
 
 
 def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
-    """What each path shall hold, some megabytes at a time."""
+    """The wanted content of each path, some megabytes at a time."""
     asked = "".join(f"{change.new_oid}\n" for change in wanted).encode()
     sizes = _read(root, "cat-file", "--batch-check=%(objectsize)", stdin=asked).decode().split("\n")
     batch: list[FileChange] = []
@@ -302,7 +302,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 @contextmanager
 def _alone(repo: Repository) -> Generator[None]:
-    """The only restore in this work tree. What a killed one has left behind is cleared away."""
+    """Hold the lock of the only restore in this work tree; remove leftovers of a killed one."""
     place = repo.index.parent / "wfe"
     place.mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -323,7 +323,7 @@ def _alone(repo: Repository) -> Generator[None]:
 
 
 def _lock(fd: int) -> None:
-    """OSError when another process has it; it goes when the file is closed, also by a kill."""
+    """OSError when another process has it; released when the file is closed, also by a kill."""
     if os.name == "nt":  # pragma: no cover - Windows
         import msvcrt
 

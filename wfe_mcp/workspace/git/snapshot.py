@@ -1,18 +1,18 @@
-"""The files of a project saved as a commit that only we point to.
+"""Saves the files of a project as a commit that only wfe-mcp refers to.
 
-    the working tree ──> files, as they lie on the disk ──> blobs, trees, a commit without a ref
+    the working tree ──> files, as they are on disk ──> blobs, trees, a commit without a ref
     real index ──copy──> write-tree                     ──> what was staged: HEAD's own tree, or the second parent
 
 Rules:
-1. Index, HEAD, refs, work tree, stash and reflogs stay byte for byte as they are; no lock of the user's is needed.
-2. Files are saved as they lie on the disk. No clean filter, line-end or encoding conversion and no LFS takes part,
-   in whichever file it is configured.
-3. Saved: what git tracks and what is untracked and not ignored, below the root only. Never ``.wfe/``: going back
-   must not bring back configuration, nor the trust in it.
-4. Left out, and listed in the snapshot: what is over the limits, unreadable, a submodule or a nested repository.
-   A tracked file with a filter (LFS) counts as untracked here: its content is not git's.
-5. An object that was written or seen is taken to be there as long as the last commit that needs it is: git's garbage
-   collection removes neither what a commit needs without the commit, nor the other way round.
+1. Index, HEAD, refs, work tree, stash and reflogs stay byte for byte unchanged; no lock of the user's is needed.
+2. Files are saved as they are on disk. No clean filter, line-end or encoding conversion or LFS is applied, wherever it
+   is configured.
+3. Saved: tracked files, and untracked ones that are not ignored, below the root only. Never ``.wfe/``: a rollback must
+   not restore configuration, nor the trust in it.
+4. Left out, and listed in the snapshot: files over the limits, unreadable files, submodules and nested repositories.
+   A tracked file with a filter (LFS) counts as untracked here: git does not store its content.
+5. An object that was written or seen is assumed to exist as long as the last commit that needs it: git's garbage
+   collection never removes one without the other.
 """
 
 import hashlib
@@ -45,13 +45,13 @@ __all__ = ["Modes", "Snapshot", "Snapshots", "available", "read_snapshot", "requ
 
 _SUBJECT = "wfe-mcp: checkpoint of the files"
 _HUGE_BYTES = 32_000_000
-"""Larger files go through git, which does not hold them in memory."""
+"""Larger files go through git, which does not load them into memory."""
 _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other content under the same names
 
 
 @dataclass(frozen=True, slots=True)
 class Modes:
-    """Permissions that git does not keep: the usual ones of plain and executable files, and the files that differ."""
+    """Permissions that git does not store: the defaults for plain and executable files, and the exceptions."""
 
     plain: int = 0o644
     executable: int = 0o755
@@ -64,10 +64,10 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files at one moment. ``tree``: those of the root. ``head``, ``index_tree``: ``""`` where there is none.
+    """The files at one moment. ``tree``: of the root. ``head``, ``index_tree``: ``""`` where there is none.
 
-    ``index_tree``: of the whole repository; none during a merge with conflicts. ``modes``: None where the file system has
-    none that mean anything. ``note``: what the caller said.
+    ``index_tree``: of the whole repository; none during a merge with conflicts. ``modes``: None where the file system
+    has no meaningful permissions. ``note``: the caller's note.
     """
 
     commit: str
@@ -96,13 +96,13 @@ def take(
     """Save the files below ``root``; a commit that no ref keeps yet (``checkpoints.keep``).
 
     ``note``: JSON that the commit carries. ``at``: its time. ``besides``: paths that are saved although git ignores
-    them; what is not there, no file or too large is passed over. Refuses ``unavailable``, with nothing changed.
+    them, unless they are missing, too large or not files. Refuses ``unavailable``, with nothing changed.
     """
     return _take(root, note, limits, at, besides, None)
 
 
 class Snapshots:
-    """The snapshots that one process takes. Where nothing has changed since the last one of a folder, it is that one."""
+    """Takes snapshots, and returns a folder's last one again when nothing has changed since."""
 
     def __init__(self) -> None:
         self._last: dict[Path, tuple[Limits, datetime, Snapshot]] = {}
@@ -119,13 +119,13 @@ class Snapshots:
 def _take(
     root: Path, note: Mapping[str, Any], limits: Limits, at: datetime, besides: Sequence[str], like: Snapshot | None
 ) -> Snapshot:
-    """A snapshot; ``like``, where that is of the same files and its commit is still there."""
+    """A snapshot; ``like`` itself, where it has the same files and its commit still exists."""
     repo = require_available(root)
     store = _store(root)
     with saying_why("The files cannot be saved"), refusing_faults(str(root)), store.lock, ThreadPoolExecutor(1) as pool:
         has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
         outbox = Outbox(repo, store.known(repo))
-        staging = pool.submit(store.staged, repo, at)  # what is staged has nothing to do with the files
+        staging = pool.submit(store.staged, repo, at)  # the staged state does not depend on the files
         found = gather(working_tree(root), repo, limits, besides, has_modes=has_modes)
         tree, trees = trees_of(found.files, repo.hash_name)
         staged = staging.result()
@@ -137,7 +137,7 @@ def _take(
             and _is_there(repo, like.commit)
         ):
             return like
-        outbox.missing({**trees, **{node.oid: path for path, node in found.files.items()}})  # one question for all
+        outbox.missing({**trees, **{node.oid: path for path, node in found.files.items()}})  # one lookup for all
         files = _with_contents(root, found, outbox)
         if files != found.files:  # written since they were hashed
             tree, trees = trees_of(files, repo.hash_name)
@@ -149,7 +149,7 @@ def _take(
             "note": snapshot.note, "head": snapshot.head, "index_tree": snapshot.index_tree,
             "skipped": snapshot.skipped, "modes": _as_json(modes),
         }  # fmt: skip
-        # ASCII: file names need not be text, and escapes keep what is none.
+        # ASCII: file names need not be valid text, and escapes preserve the bytes.
         message = f"{_SUBJECT}\n\n{json.dumps(told)}\n"
         commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))
         outbox.send()
@@ -158,7 +158,7 @@ def _take(
 
 
 class _Staged(NamedTuple):
-    """HEAD, the tree of the user's index, and a commit of that tree where HEAD does not have it."""
+    """HEAD, the tree of the user's index, and a commit of that tree where HEAD's differs."""
 
     head: str
     tree: str
@@ -166,7 +166,7 @@ class _Staged(NamedTuple):
 
 
 class _Store:
-    """What this process knows of one repository's objects. Rule 5: only what the last commit needs, while that is there."""
+    """Objects of a repository known to exist (rule 5): those of the last commit, while that exists."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -175,15 +175,15 @@ class _Store:
         self._staged: tuple[bytes, _Staged] | None = None
 
     def known(self, repo: Repository) -> set[str]:
-        """Ids of objects that are there for sure."""
+        """Ids of objects that certainly exist."""
         return set(self._known) if self._commit and _is_there(repo, self._commit) else set()
 
     def remember(self, commit: str, known: set[str]) -> None:
-        """``commit`` is there, and so is what it needs."""
+        """Record that ``commit`` exists, with all objects that it needs."""
         self._commit, self._known = commit, known
 
     def staged(self, repo: Repository, at: datetime) -> _Staged:
-        """The staged state; git is asked when the index or HEAD differs."""
+        """The staged state; calls git when the index or HEAD has changed."""
         head = head_of(repo.root) or ""
         index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
         state = hashlib.blake2b(
@@ -230,9 +230,9 @@ def _tree_of(repo: Repository, commit: str) -> str:
 
 
 def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, Node]:
-    """Put into ``outbox`` the contents that the repository does not have; the files, with the ids of what was put."""
+    """Add contents that the repository lacks to ``outbox``; the files, with the ids of the added contents."""
     paths: dict[str, list[str]] = {}
-    for path in gathered.facts:  # what a sparse checkout leaves out is not there to be read
+    for path in gathered.facts:  # files left out by a sparse checkout are not on disk
         paths.setdefault(gathered.files[path].oid, []).append(path)
     found = dict(gathered.files)
     for oid in outbox.missing(paths):
@@ -246,7 +246,7 @@ def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, 
 
 
 def _put(root: Path, path: str, node: Node, outbox: Outbox) -> str:
-    """The id of the content that was put; ``""`` for a file that went meanwhile."""
+    """The id of the added content; ``""`` for a file removed meanwhile."""
     place = f"{root}/{path}"
     try:
         if node.mode == "120000" and os.path.islink(place):  # noqa: PTH114 - a Path each takes longer
@@ -262,7 +262,7 @@ def _put(root: Path, path: str, node: Node, outbox: Outbox) -> str:
 
 
 def read_snapshot(root: Path, commit: str) -> Snapshot:
-    """The snapshot that ``take`` gave as ``commit``. Refuses ``bad_argument`` for any other, ``unavailable`` without git."""
+    """The snapshot that ``take`` stored as ``commit``. Refuses ``bad_argument`` for any other, ``unavailable`` without git."""
     done = run_git(root, "cat-file", "commit", "--end-of-options", commit, env=_READING, ok=None)
     if done is None:
         require_available(root)
@@ -335,7 +335,7 @@ _FAULTS = (
 
 @contextmanager
 def saying_why(what: str) -> Generator[None]:
-    """Turn what git says of a full disk or of missing rights into words; ``what``: the sentence before the reason."""
+    """Turn git's errors about a full disk or missing permissions into a refusal; ``what``: the sentence before the reason."""
     try:
         yield
     except Refused as no:

@@ -1,7 +1,7 @@
-"""Which files a snapshot holds, and what it leaves out.
+"""Selects the files of a snapshot.
 
-tracked + untracked, not ignored    less what is over the limits, unreadable, ours, or another repository's
-as they lie on the disk             also where git keeps something else of them: a filter, an encoding, line ends
+tracked + untracked, not ignored    without files over the limits, unreadable, ours, or another repository's
+as they are on disk                 also where git stores them differently: a filter, an encoding, line ends
 """
 
 import os
@@ -20,7 +20,7 @@ __all__ = ["Gathered", "gather"]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """``files``: by path, as they lie on the disk. ``skipped``: what is left out. ``facts``: ``lstat`` of the files."""
+    """``files``: by path, as they are on disk. ``skipped``: the files left out. ``facts``: ``lstat`` of the files."""
 
     files: Mapping[str, Node]
     skipped: tuple[Skipped, ...]
@@ -28,9 +28,9 @@ class Gathered:
 
 
 def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequence[str], *, has_modes: bool) -> Gathered:
-    """The files to save. ``besides``: paths that are saved although git ignores them, where a file or link is there.
+    """The files to save. ``besides``: paths that are saved although git ignores them, where a file or link exists.
 
-    ``has_modes``: False where the file system has no executable bit; then git's own counts.
+    ``has_modes``: False where the file system has no executable bit; then git's own mode counts.
     """
     look = tree.look(repo, besides)
     facts = look.facts
@@ -47,7 +47,7 @@ def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequenc
         oid = tree.oid(look, path) if path not in gone and look.mode(path) else None
         if oid is not None:
             files[path] = Node(look.mode(path) if has_modes else _git_mode(look, path), oid)
-        elif path not in gone and facts_of(tree.root, path):  # what went meanwhile is not worth a word
+        elif path not in gone and facts_of(tree.root, path):  # a file removed meanwhile is not reported
             left.append(Skipped(path, facts[path].st_size, "unreadable"))
     return Gathered(files, tuple(sorted(left)), {path: facts[path] for path in files if path in facts})
 
@@ -55,8 +55,8 @@ def gather(tree: WorkingTree, repo: Repository, limits: Limits, besides: Sequenc
 def _within(
     tree: WorkingTree, look: Look, tracked: Sequence[str], new: Sequence[str], limits: Limits
 ) -> tuple[list[str], tuple[Skipped, ...]]:
-    """The paths within the limits, and those that are not. A tracked file with a filter (LFS) counts as untracked:
-    its content is not git's. Git is asked for filters only where a limit could be passed with them.
+    """The paths within the limits, and the others. A tracked file with a filter (LFS) counts as untracked: git does not
+    store its content. Git is asked for filters only where they could matter for a limit.
     """
     facts = look.facts
     sizes = {path: facts[path].st_size for path in new}
@@ -71,7 +71,7 @@ def _within(
 
 
 def _filtered(repo: Repository, paths: Sequence[str]) -> set[str]:
-    """Those of ``paths`` that git keeps another content of."""
+    """Those of ``paths`` that git stores with other content."""
     if not paths:
         return set()
     names = ("filter", "working-tree-encoding", "ident")
@@ -85,7 +85,7 @@ def _filtered(repo: Repository, paths: Sequence[str]) -> set[str]:
 
 
 def _private(look: Look) -> set[str]:
-    """Untracked files that only an exclude file of the user's own ignores: what they keep out of git is not saved."""
+    """Untracked files that only the user's own exclude file ignores: these are not saved."""
     repo = look.repo
     chosen_file = setting(repo.root, "core.excludesfile", "")
     excludes = [

@@ -2,7 +2,8 @@
 
 Rules:
 1. A file above ``file_bytes`` is left out.
-2. If the rest is too much, whole untracked folders go, the biggest first; small ones and single files stay.
+2. If the rest exceeds the limits, whole untracked folders are left out, the biggest first; small ones and single files
+   stay.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ Why = Literal["large", "too many", "nested repository", "submodule", "unreadable
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of what git does not track one snapshot may hold. Files that git tracks are saved whatever their size."""
+    """Limits for untracked files in one snapshot. Tracked files are saved whatever their size."""
 
     file_bytes: int = 10_000_000
     total_bytes: int = 200_000_000
@@ -24,7 +25,7 @@ class Limits:
 
 
 class Skipped(NamedTuple):
-    """What a snapshot does not hold. A ``path`` that ends in a slash is a folder with all below it."""
+    """A path left out of a snapshot. A ``path`` that ends in a slash is a folder with all below it."""
 
     path: str
     size_bytes: int
@@ -64,12 +65,12 @@ def places_of(skipped: Iterable[Skipped]) -> frozenset[str]:
 
 
 def is_skipped(path: str, places: frozenset[str]) -> bool:
-    """True when the path, or a folder that it lies in, was left out."""
+    """True when the path, or a folder above it, was left out."""
     return bool(places) and (path in places or any(path[:end] in places for end in _ends(path)))
 
 
 def _folders(paths: Iterable[str], tracked: Iterable[str]) -> dict[str, list[str]]:
-    """The paths by the highest folder that holds nothing tracked; by themselves where there is none."""
+    """The paths by the highest folder without tracked files; a path without such a folder by itself."""
     held = {path[:end] for path in tracked for end in _ends(path)}
     groups: dict[str, list[str]] = {}
     for path in paths:
@@ -79,5 +80,5 @@ def _folders(paths: Iterable[str], tracked: Iterable[str]) -> dict[str, list[str
 
 
 def _ends(path: str) -> list[int]:
-    """Where the names of the folders above ``path`` end."""
+    """The end position of each folder name in ``path``."""
     return [at for at, character in enumerate(path) if character == "/"]

@@ -1,16 +1,16 @@
-"""The working tree of a project: which files count, what they hold, and the id of the tree they make.
+"""The working tree of a project: its files, their content hashes, and the id of their tree.
 
-    names    git ls-files: tracked, and untracked but not ignored ── asked again when a name, .gitignore or the index differs
-    content  hashed from the bytes on the disk                    ── asked again when ``stat`` differs, or is too new
+    names    git ls-files: tracked, and untracked but not ignored ── read again when a name, .gitignore or the index differs
+    content  hashed from the bytes on disk                        ── read again when ``stat`` differs, or is too new
     tree     names + modes + content ──> the id git would give them, computed here
 
-Gates, evidence, approvals and checkpoints all ask this module. Rules:
-1. A tree depends on the bytes on the disk alone: no configuration, filter, private exclude file, replace ref or stat
-   data of git's takes part. Ignored is what the ``.gitignore`` files in the tree ignore. ``.wfe/`` never counts.
-2. A hash is believed while mode, size, mtime, ctime, inode and device are the same, and only if mtime and ctime were
-   older than ``GRAIN_NS`` when the bytes were read: what changed later than that may change again with the same times.
-3. Where ctime is no time of change (Windows), every file is hashed every time.
-4. Names are believed while a walk finds the same ones. No time is compared for that.
+Gates, evidence, approvals and checkpoints all use this module. Rules:
+1. A tree depends only on the bytes on disk: git's configuration, filters, private exclude file, replace refs and stat
+   data have no effect. Only the ``.gitignore`` files in the tree decide what is ignored. ``.wfe/`` never counts.
+2. A cached hash is valid while mode, size, mtime, ctime, inode and device are the same, and only if mtime and ctime were
+   older than ``GRAIN_NS`` when the bytes were read: a newer file may change again with the same times.
+3. Where ctime is not the time of change (Windows), every file is hashed every time.
+4. Cached names are valid while a walk finds the same ones. No times are compared for that.
 """
 
 import hashlib
@@ -36,14 +36,14 @@ __all__ = [
 ]  # fmt: skip
 
 GRAIN_NS = 2_000_000_000
-"""The coarsest grain of the times of any file system (FAT): two seconds."""
+"""The coarsest timestamp resolution of any file system (FAT): two seconds."""
 
 MOST = 20_000
 """A folder with more entries is not walked: git lists its files faster."""
 
 
 class Tracked(NamedTuple):
-    """What git's index says of a path. ``is_left_out``: a sparse checkout may have left it out."""
+    """The index entry of a path. ``is_left_out``: a sparse checkout may have left it out."""
 
     node: Node
     is_left_out: bool
@@ -51,11 +51,11 @@ class Tracked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The files of a project at one moment, as they lie on the disk.
+    """The files of a project at one moment, as they are on disk.
 
-    ``tracked``: by path, as in the index. ``untracked``: paths that no ``.gitignore`` ignores. ``besides``: those that
-    were asked for. ``nested``: untracked repositories. ``facts``: ``lstat`` of each that is there and is no folder.
-    ``oids``: blob ids, as far as they were asked for.
+    ``tracked``: by path, as in the index. ``untracked``: paths that no ``.gitignore`` ignores. ``besides``: those
+    requested. ``nested``: untracked repositories. ``facts``: ``lstat`` of each existing entry that is no folder.
+    ``oids``: the blob ids requested so far.
     """
 
     repo: Repository
@@ -67,14 +67,14 @@ class Look:
     oids: dict[str, str] = field(default_factory=dict[str, str])
 
     def links(self) -> list[str]:
-        """Tracked submodules whose folder is there."""
+        """Tracked submodules whose folder exists."""
         return [
             path for path, each in self.tracked.items()
             if each.node.mode == "160000" and path not in self.facts and os.path.isdir(f"{self.repo.root}/{path}")  # noqa: PTH112
         ]  # fmt: skip
 
     def mode(self, path: str) -> str:
-        """Git's mode of a file or link that is there; ``""`` for what git keeps no content of."""
+        """Git's mode of an existing file or link; ``""`` for entries without content in git."""
         mode = self.facts[path].st_mode
         if stat.S_ISLNK(mode):
             return "120000"
@@ -91,7 +91,7 @@ class _Hashed(NamedTuple):
 
 
 class WorkingTree:
-    """The files below ``root``, with what was found out about them. One per folder and process: ``working_tree``.
+    """The files below ``root``, with cached facts. One per folder and process: ``working_tree``.
 
     ``clock_ns``: the time, in nanoseconds since 1970.
     """
@@ -105,7 +105,7 @@ class WorkingTree:
         self._lock = threading.RLock()
 
     def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
-        """The files as they are now. ``besides``: paths to look at although git ignores them."""
+        """The files as they are now. ``besides``: paths to include although git ignores them."""
         with self._lock:
             tracked, listed = self._listed(repo)
             untracked = [path for path in listed if not path.endswith("/")]
@@ -116,7 +116,7 @@ class WorkingTree:
             return Look(repo, tracked, untracked, [path for path in more if path in facts], nested, facts)
 
     def oid(self, look: Look, path: str) -> str | None:
-        """The blob id of a file's bytes, or of where a link leads; None where it cannot be read."""
+        """The blob id of a file's bytes, or of a link's target; None where it cannot be read."""
         facts = look.facts[path]
         with self._lock:
             if path in look.oids:
@@ -138,14 +138,14 @@ class WorkingTree:
             return oid
 
     def files(self, ignore_globs: Sequence[str] = ()) -> dict[str, Node]:
-        """What the tree holds, by path. Refuses ``unavailable`` without git."""
+        """The entries of the tree, by path. Refuses ``unavailable`` without git."""
         look = self.look(require_repository(self.root))
         found: dict[str, Node] = {}
         for path in look.facts:
             if counts(path, ignore_globs) and (mode := look.mode(path)) and (oid := self.oid(look, path)):
                 found[path] = Node(mode, oid)
         for path in (*look.nested, *look.links()):
-            # A repository of its own counts by its commit: to look inside would run what its configuration names.
+            # A nested repository counts by its commit: status inside it would run programs that its configuration names.
             commit = head(self.root / path) if os.path.lexists(self.root / path / ".git") else None
             node = look.tracked[path].node if path in look.tracked else None
             if counts(path, ignore_globs) and (commit or node):
@@ -156,7 +156,7 @@ class WorkingTree:
         return found
 
     def _listed(self, repo: Repository) -> tuple[dict[str, Tracked], list[str]]:
-        """Tracked and untracked paths, as git lists them or as it did when the names were the same."""
+        """Tracked and untracked paths, from git or from the cache while the names are the same."""
         names = self._digest(repo)
         if self._names is not None and names is not None and self._names[0] == names:
             return self._names[1]
@@ -172,12 +172,12 @@ class WorkingTree:
                 mode, oid, _ = about.split(" ")
                 if not is_ours(path):
                     tracked[path] = Tracked(Node(mode, oid), tag in "Ss")
-        # Asked while the names were changing: nothing to remember.
+        # The names changed during the call: not cached.
         self._names = (names, (tracked, untracked)) if names is not None and names == self._digest(repo) else None
         return tracked, untracked
 
     def _digest(self, repo: Repository) -> bytes | None:
-        """All that git's list of names depends on; None where that takes too long to find out."""
+        """A digest of everything that git's list of names depends on; None where computing it takes too long."""
         if self._is_large:
             return None
         digest = hashlib.blake2b()
@@ -199,27 +199,27 @@ class WorkingTree:
 
 @lru_cache(32)
 def working_tree(root: Path) -> WorkingTree:
-    """The working tree at ``root``: one object per process, so that all who ask share what it knows."""
+    """The working tree at ``root``: one object per process, so that all callers share its cache."""
     return WorkingTree(root)
 
 
 def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
-    """The id of the tree that the files below ``root`` make, less ``ignore_globs``.
+    """The id of the tree of the files below ``root``, without ``ignore_globs``.
 
-    None without git, and where the root is the home directory or the disk: to hash those is no one's wish.
+    None without git, and where the root is the home directory or the disk, which are too large to hash.
     """
     found = repository(root)
     if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
         return None
     oid, trees = trees_of(working_tree(root).files(ignore_globs), found.hash_name)
-    with suppress(OSError):  # a git directory that cannot be written costs changed_paths, not the hash
+    with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
         for each, content in trees.items():
             write_loose(_kept_trees(found), each, "tree", content, durable=False)
     return oid
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
-    """The paths, relative to ``root``, that differ between two values of ``tree_hash``. Refuses forgotten trees."""
+    """The paths, relative to ``root``, that differ between two values of ``tree_hash``. Refuses trees no longer stored."""
     if tree_a == tree_b:
         return []
     found = require_repository(root)
@@ -232,25 +232,25 @@ def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
 
 
 def counts(path: str, ignore_globs: Sequence[str] = ()) -> bool:
-    """False for what ``ignore_globs`` cover, and for what Python writes by being run: many a repository forgets it."""
+    """False for paths in ``ignore_globs``, and for Python's bytecode, which many repositories forget to ignore."""
     if any(name in {"__pycache__", ".pytest_cache"} or name.endswith(".pyc") for name in path.split("/")):
         return False
     return not match_globs(path, ignore_globs)
 
 
 def left_out(look: Look) -> list[str]:
-    """Absent paths that a sparse checkout has left out: they count as the index has them."""
+    """Absent paths that a sparse checkout has left out: they count with their index entry."""
     absent = [path for path, each in look.tracked.items() if each.is_left_out and path not in look.facts]
     return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
 
 
 def is_ours(path: str) -> bool:
-    """True for what lies in a ``.wfe`` folder: no part of the project's own files."""
+    """True for paths in a ``.wfe`` folder, which are not project files."""
     return ".wfe" in path.split("/")
 
 
 def facts_of(root: Path, path: str) -> os.stat_result | None:
-    """What is at the path itself, be it a link; None where nothing is."""
+    """``lstat`` of the path (of a link itself); None where nothing exists."""
     try:
         return os.lstat(f"{root}/{path}")  # thousands of paths: a Path each takes three times as long
     except OSError:
@@ -258,7 +258,7 @@ def facts_of(root: Path, path: str) -> os.stat_result | None:
 
 
 def _facts(root: Path, paths: Iterable[str]) -> dict[str, os.stat_result]:
-    """``lstat`` of what is no folder; what lies behind a link is not of this project."""
+    """``lstat`` of every entry that is no folder; targets of links are not part of the project."""
     real = {"": True}
     found: dict[str, os.stat_result] = {}
     for path in paths:
@@ -286,7 +286,7 @@ def _signature(facts: os.stat_result) -> tuple[int, ...]:
 
 
 def _hash(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.stat_result] | None:
-    """The blob id, and ``stat`` of just these bytes; None where there is nothing that can be read."""
+    """The blob id, and ``stat`` of just these bytes; None where nothing is readable."""
     try:
         if stat.S_ISLNK(facts.st_mode):
             leads = os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
@@ -304,7 +304,7 @@ def _hash(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.st
             if oid is not None and _signature(os.fstat(descriptor)) == _signature(before):
                 return oid, before
             os.lseek(descriptor, 0, os.SEEK_SET)  # written meanwhile
-        # A log that is written all the time: its bytes of this moment, which ``stat`` shows to be too new to believe.
+        # A file written continuously: its present bytes, which ``stat`` shows to be too new to cache.
         with open(descriptor, "rb", closefd=False) as file:
             return object_id("blob", file.read(), hash_name), os.fstat(descriptor)
     except OSError:
@@ -318,11 +318,11 @@ class _LargeError(Exception):
 
 
 class _NestedError(Exception):
-    """There is another repository inside: whether git descends into it depends on what is in its git directory."""
+    """There is a nested repository: whether git descends into it depends on the content of its git directory."""
 
 
 def _walk(root: str, tell: Callable[[bytes], None]) -> None:
-    """Tell every name below ``root`` with its kind, and the bytes of every ``.gitignore``."""
+    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``tell``."""
     left = MOST
     waiting = [root]
     while waiting:
@@ -358,12 +358,12 @@ def _tell_bytes(place: Path, tell: Callable[[bytes], None]) -> None:
 
 
 def _kept_trees(repo: Repository) -> Path:
-    """The trees of ``tree_hash``, so that two of them can be compared later. Contents of files are never kept."""
+    """The folder of stored trees of ``tree_hash``, for later comparison. File contents are never stored."""
     return repo.common / "wfe" / "objects"
 
 
 def _compare(repo: Repository, one: str, other: str, above: str, changed: list[str]) -> None:
-    """Add the paths below two trees that differ; ``""`` is a folder that is not there. KeyError: one is not kept here."""
+    """Add the paths that differ between two trees; ``""`` is a missing folder. KeyError: one is not stored here."""
     a, b = (_entries(repo, oid) if oid else {} for oid in (one, other))
     for name in a.keys() | b.keys():
         old, new = a.get(name), b.get(name)
@@ -386,7 +386,7 @@ def _entries(repo: Repository, tree: str) -> dict[str, Node]:
 
 
 def _changed_by_git(repo: Repository, tree_a: str, tree_b: str) -> list[str]:
-    """Of trees that the repository itself has, as an earlier version left them there."""
+    """The changed paths of trees in the repository itself, where an earlier version stored them."""
     quoted = _kept_trees(repo).as_posix().replace("\\", "\\\\").replace('"', '\\"')
     env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"', "GIT_NO_REPLACE_OBJECTS": "1"}
     words = ("-r", "--no-renames", "--name-only", "-z", "--end-of-options", tree_a, tree_b)

@@ -1,14 +1,14 @@
-"""Anchors: records outside the database of how far each log had come.
+"""Anchors: records outside the database of each log's last event and hash.
 
     anchor        {at, project, runs: {run: [seq, hash]}, settings: [seq, hash]}, one line of canonical JSON;
-                  set_back: the database was restored to what it was then
+                  set_back: the database was restored to that state
     refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
     anchors/<project>     beside the database: an anchor per line, with the commit that holds it
 
 Rules:
-1. Both are only ever added to. A commit goes onto the newest one by compare-and-swap, so that no server loses another's.
-2. Nothing else of the repository is touched: no index, no work tree, no branch, no hook, nobody's identity.
-3. The line is written after the commit: what the file names must be in the ref, else somebody moved it.
+1. Both are append-only. A commit is added to the newest one by compare-and-swap, so that no server loses another's.
+2. Nothing else in the repository is used or changed: no index, work tree, branch, hook or user identity.
+3. The line is written after the commit: a commit named in the file but missing from the ref means tampering.
 """
 
 import json
@@ -32,10 +32,10 @@ __all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "ad
 AUDIT_REF = "refs/wfe/audit"
 
 BEGUN = "AnchorsBegun"
-"""Noted among the settings before a project's first anchor: from then on a missing one is a deleted one."""
+"""Recorded in the settings log before a project's first anchor: from then on a missing anchor was deleted."""
 
 TRAILER = "Wfe-Run"
-"""Ends the message of a commit that the server makes: the run, and the first characters of its last event's hash."""
+"""The trailer of the server's commits: the run, and the first characters of its last event's hash."""
 
 Head = tuple[int, str]
 """The number of the last event of a chain, and its hash."""
@@ -48,9 +48,9 @@ _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other com
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """How far the logs had come at one moment. ``commit``: where it stands in the repository, if it does.
+    """The ends of the logs at one moment. ``commit``: its commit in the repository, if any.
 
-    ``set_back``: the database has just been set back to this moment (ISO 8601); empty otherwise.
+    ``set_back``: the database has just been restored to this moment (ISO 8601); empty otherwise.
     """
 
     project: str
@@ -63,7 +63,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A commit of the project that says which run made it, and how the hash began where the run's log stood."""
+    """A commit of the project with its run, and the start of the hash of the run's last event."""
 
     commit: str
     at: datetime
@@ -87,7 +87,7 @@ def add_commit(root: Path, anchor: Anchor) -> str:
         done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
         if done is not None and done.returncode == 0:
             return made
-        time.sleep(0.002 * number)  # another server was faster, or is writing at this moment
+        time.sleep(0.002 * number)  # another server was faster, or is writing right now
     raise Refused(
         "unavailable",
         f"The anchor could not be written to {AUDIT_REF} in '{root}'.",
@@ -96,7 +96,7 @@ def add_commit(root: Path, anchor: Anchor) -> str:
 
 
 def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
-    """The anchors that a ref holds, oldest first; None where there is no such ref. Refuses what git cannot read."""
+    """The anchors that a ref holds, oldest first; None where there is no such ref. Refuses commits that git cannot read."""
     if not _tip(root, ref):
         return None
     words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
@@ -118,7 +118,7 @@ def signed_commits(root: Path) -> list[Signed]:
 
 
 def anchor_file(database: Path, project: str) -> Path:
-    """Where the anchors of a project stand beside the database."""
+    """The file of a project's anchors beside the database."""
     return database.parent / "anchors" / f"{database.stem}-{project}.jsonl"
 
 
@@ -136,7 +136,7 @@ def add_line(file: Path, anchor: Anchor) -> None:
 
 
 def lines_of(file: Path) -> list[Anchor] | None:
-    """The anchors of the file, oldest first; None where there is none. A line cut short by a crash is passed over."""
+    """The anchors of the file, oldest first; None where there is none. A line cut short by a crash is skipped."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -153,7 +153,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
 
 
 def _anchors(text: str) -> Iterator[Anchor]:
-    """Every line that is an anchor; a ref may hold commits of other hands too."""
+    """Every line that is an anchor; a ref may also hold commits from other sources."""
     for line in text.splitlines():
         if line.startswith("{"):
             with suppress(ValueError, KeyError, TypeError):

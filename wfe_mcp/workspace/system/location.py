@@ -19,8 +19,8 @@ __all__ = ["Project", "data_dir", "database_url", "find_project", "project_at", 
 class Project:
     """One project directory. ``key``: its identity over all worktrees, the git common directory (else the root).
 
-    ``worktree``: what phases with command gates have to themselves, the top of the work tree (else the root).
-    ``is_git``: False also where there is a repository and no git to ask; key and worktree stay the same then.
+    ``worktree``: the folder that phases with command gates lease, the top of the work tree (else the root).
+    ``is_git``: False also for a repository without git installed; key and worktree stay the same then.
     """
 
     root: Path
@@ -31,14 +31,14 @@ class Project:
 
 def data_dir() -> Path:
     """The platform's folder for this user's data; it need not exist yet."""
-    import platformdirs  # 15 ms: kept off the way to tools/list
+    import platformdirs  # 15 ms: not loaded before tools/list
 
     return Path(platformdirs.user_data_dir("wfe-mcp", appauthor=False))
 
 
 def user_config_file() -> Path:
     """The user's own configuration; it need not exist."""
-    import platformdirs  # 15 ms: kept off the way to tools/list
+    import platformdirs  # 15 ms: not loaded before tools/list
 
     return Path(platformdirs.user_config_dir("wfe-mcp", appauthor=False), "config.toml")
 
@@ -51,8 +51,8 @@ def database_url(env: Mapping[str, str]) -> str:
 def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str], cwd: Path) -> Project:
     """The project by ``--project``, ``WFE_PROJECT``, the client's first usable root, the git top level, the folder.
 
-    ``roots``: paths or file URIs. Refuses a named folder that does not exist; a client's root that does not is passed
-    over, because no person typed it.
+    ``roots``: paths or file URIs. Refuses a named folder that does not exist; a missing client root is
+    skipped, because no user typed it.
     """
     for source, named in (("--project", flag), ("WFE_PROJECT", env.get("WFE_PROJECT"))):
         if named:
@@ -92,14 +92,14 @@ def _project(root: Path, found: Repository | None) -> Project:
 
 
 def _by_hand(folder: Path) -> tuple[Path, Path] | None:
-    """Top of the work tree and common directory, where git is not there to ask: no run is lost with it."""
+    """Top of the work tree and common directory, read without git, so that runs are found when git is missing."""
     if shutil.which("git") is not None:
         return None
     real = folder.resolve()
     for top in (real, *real.parents):
         entry = top / ".git"
         with suppress(OSError, UnicodeDecodeError):
-            if entry.is_file():  # of a worktree or a submodule: it says where the repository is
+            if entry.is_file():  # in a worktree or submodule, this file names the repository
                 entry = (top / entry.read_text(encoding="utf-8").partition("gitdir:")[2].strip()).resolve()
             if (entry / "commondir").is_file():
                 entry = (entry / (entry / "commondir").read_text(encoding="utf-8").strip()).resolve()

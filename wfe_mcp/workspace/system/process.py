@@ -1,9 +1,9 @@
-"""Identity of processes: this one, whether another one lives, and who started it.
+"""Process identity: this process, whether another one is alive, and its parents.
 
 Rules:
-1. A pid alone names nothing, because it is recycled: an identity is host, pid and start time.
-2. What cannot be known (another host, another pid namespace) counts as alive; its lease ends it instead.
-3. A zombie is dead: it holds nothing and works on nothing.
+1. A pid alone is ambiguous, because it is reused: an identity is host, pid and start time.
+2. An unknown process (another host, another pid namespace) counts as alive; its lease expires instead.
+3. A zombie counts as dead: it holds no lease and does no work.
 """
 
 import math
@@ -41,7 +41,7 @@ class ProcessIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ProcessInfo:
-    """A running process as seen from outside. ``argv`` is empty where the system does not show it."""
+    """A running process. ``argv`` is empty where the system does not show it."""
 
     pid: int
     started_at: float
@@ -51,15 +51,15 @@ class ProcessInfo:
 
 
 def this_process() -> ProcessIdentity:
-    """The identity of the process that asks."""
+    """The identity of this process."""
     start = started_at(os.getpid())
-    assert start is not None  # the process that asks is alive
+    assert start is not None  # this process is alive
     return ProcessIdentity(_host(), os.getpid(), start)
 
 
 def started_at(pid: int) -> float | None:
     """When the process started, or None when there is none or it is a zombie."""
-    import psutil  # 25 ms: kept off the way to tools/list
+    import psutil  # 25 ms: not loaded before tools/list
 
     try:
         process = psutil.Process(pid)
@@ -78,7 +78,7 @@ def same_start(a: float, b: float) -> bool:
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
-    """True when that very process runs, or when this host cannot know (rule 2)."""
+    """True when exactly that process runs, or when this host cannot know (rule 2)."""
     if identity.host != _host():
         return True
     start = started_at(identity.pid)
@@ -91,7 +91,7 @@ def holder_id(identity: ProcessIdentity) -> str:
 
 
 def parse_holder(holder: str) -> ProcessIdentity | None:
-    """The identity in a holder text, or None when the holder is no process (``cli``)."""
+    """The identity in a holder text, or None when the holder is not a process (``cli``)."""
     match holder.rsplit(":", 2):
         case [host, pid, start] if host and pid.isdigit() and re.fullmatch(r"\d+\.\d+", start):
             return ProcessIdentity(host, int(pid), float(start))
@@ -100,8 +100,8 @@ def parse_holder(holder: str) -> ProcessIdentity | None:
 
 
 def ancestors(pid: int | None = None) -> list[ProcessInfo]:
-    """The parents of a process (this one by default), nearest first. Ends where the system shows no more."""
-    import psutil  # 25 ms: kept off the way to tools/list
+    """The parents of a process (this one by default), nearest first. Ends where the system hides the rest."""
+    import psutil  # 25 ms: not loaded before tools/list
 
     try:
         parents = psutil.Process(pid).parents()
@@ -111,10 +111,10 @@ def ancestors(pid: int | None = None) -> list[ProcessInfo]:
 
 
 def client_of_server(pid: int | None = None) -> ProcessInfo | None:
-    """On whose behalf does a server run: its first ancestor that is no launcher (design §7), or None.
+    """The client that a server runs for: its first ancestor that is not a launcher (design §7), or None.
 
-    The first process of the system and session roots such as ``systemd`` are nobody's client: every orphan and every
-    terminal descends from them, so naming them would refuse every person.
+    The first process of the system and session roots such as ``systemd`` are never clients: every orphan and every
+    terminal descends from them, so treating them as clients would refuse every user.
     """
     found = next((each for each in ancestors(pid) if not is_launcher(each)), None)
     return None if found is None or _is_root(found) else found
@@ -160,7 +160,7 @@ def is_launcher(process: ProcessInfo) -> bool:
 
 
 def _host() -> str:
-    """The host's name, and its pid namespace where it is not the first one: a sandbox sees other pids than we do."""
+    """The host's name, and its pid namespace where it is not the first one: a sandbox has different pids."""
     name = socket.gethostname() or "localhost"
     with suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
@@ -170,7 +170,7 @@ def _host() -> str:
 
 
 def _info(process: "psutil.Process") -> ProcessInfo | None:
-    import psutil  # 25 ms: kept off the way to tools/list
+    import psutil  # 25 ms: not loaded before tools/list
 
     try:
         name, start = process.name(), round(process.create_time(), 3)
@@ -188,7 +188,7 @@ def _is_root(process: ProcessInfo) -> bool:
 
 
 def _word(path: str) -> str:
-    """``/bin/-BASH.exe`` -> ``bash``: login shells have a dash, Windows programs an ending."""
+    """``/bin/-BASH.exe`` -> ``bash``: login shells have a leading dash, Windows programs an extension."""
     word = re.split(r"[/\\]", path)[-1].lower().removeprefix("-")
     return re.sub(r"\.(exe|cmd|bat)$", "", word)
 

@@ -1,7 +1,7 @@
 """Redaction: secret values, and their removal from logs and messages.
 
-Every key that this process resolves is registered here; what is written for people passes ``without_hidden``. It is the
-second wall: the first one is that nobody puts a key into a text.
+Every key that this process resolves is registered here, and every text for users passes ``without_hidden``. This is the
+second defence: the first is never to put a key into a text.
 """
 
 import base64
@@ -11,16 +11,16 @@ from urllib.parse import quote, quote_plus
 __all__ = ["SHOWN", "HidingFormatter", "hide", "without_hidden"]
 
 SHOWN = "[hidden]"
-"""What stands where a hidden value was."""
+"""The replacement for a hidden value."""
 
 _SHORTEST = 8
-"""Shorter values would take common words with them."""
+"""Shorter values could match common words."""
 
 _forms: set[str] = set()
 
 
 def hide(value: str) -> None:
-    """From now on ``value`` is shown nowhere, nor quoted for an address, nor in base64."""
+    """Hide ``value`` from now on, also URL-quoted and in base64."""
     if len(value) >= _SHORTEST:
         quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
         _forms.update({value, *quoted, *_in_base64(value.encode())})
@@ -28,7 +28,7 @@ def hide(value: str) -> None:
 
 def without_hidden(text: str) -> str:
     """``text`` with every hidden value replaced."""
-    # A copy, because another thread may register one meanwhile; the longest first, because one may hold another.
+    # A copy, because another thread may register one meanwhile; longest first, because one may contain another.
     for form in sorted(_forms.copy(), key=len, reverse=True):
         text = text.replace(form, SHOWN)
     return text
@@ -43,7 +43,7 @@ class HidingFormatter(logging.Formatter):
 
 
 def _in_base64(value: bytes) -> set[str]:
-    """What of ``value`` is the same wherever it stands in a longer text that is encoded, as in ``user:value``."""
+    """The base64 texts of ``value`` that are the same at any offset in a longer encoded text, as in ``user:value``."""
     found: set[str] = set()
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + value).decode().rstrip("=")

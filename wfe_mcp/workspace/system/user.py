@@ -1,4 +1,4 @@
-"""The name of this user in the log."""
+"""The user's name for the log."""
 
 import getpass
 
@@ -6,7 +6,7 @@ __all__ = ["user_name"]
 
 
 def user_name() -> str:
-    """The system's name of the user; ``user`` where it has none. It proves nothing."""
+    """The system's name of the user; ``user`` where it has none. It is no proof of identity."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # no such user, no variable that names one

@@ -1,4 +1,4 @@
-"""Where do migrations run? On the connection of the caller, inside its transaction (``store/schema.py``)."""
+"""Runs the migrations on the caller's connection, inside its transaction (``store/schema/upgrade.py``)."""
 
 from alembic import context
 
