@@ -1,4 +1,4 @@
-"""Which bytes went into a run, which came out, and do the same always give the same?
+"""The manifest of a run: hashes of its inputs and outputs.
 
     inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version
     outputs_hash    the artifacts that count, and what each step of the server answered
