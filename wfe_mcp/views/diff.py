@@ -1,7 +1,7 @@
-"""How do two artifacts differ, field by field?
+"""Field-by-field difference of two artifacts.
 
     {path, old?, new?}    a field; a missing ``old`` was added, a missing ``new`` was taken away
-    {path, moved}         an item that stands elsewhere now; ``moved``: its place before
+    {path, moved}         an item that moved; ``moved``: its place before
     {path, diff}          a text of several lines, as a unified diff without its two head lines
 
 Rules:

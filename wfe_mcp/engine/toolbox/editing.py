@@ -1,4 +1,4 @@
-"""How does a worker change a file? Whole, or at one place that it names exactly."""
+"""The tools ``write`` and ``edit``: replace a whole file, or one exact piece of it."""
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, relative, text_in, tool
