@@ -27,7 +27,7 @@ _SAME = ("state", "attempts", "iteration", "gates", "sha256")
 def comparison(engine: Engine, one: Overview, two: Overview) -> dict[str, Any]:
     """``two`` beside ``one``: ``runs`` [2], ``template`` and ``inputs`` as differences, ``phases`` with both sides.
 
-    Of each phase: its state, attempts, iteration, the verdicts of its newest attempt, what its seconds went to, tokens, cost, and
+    Of each phase: its state, attempts, iteration, the verdicts of its newest attempt, time by cause, tokens, cost, and
     the artifact by its sha256. ``artifact`` says same, differs, or which run alone has one.
     """
     with engine.store.read() as tx:

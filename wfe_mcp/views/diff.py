@@ -76,7 +76,7 @@ def _items(place: Place, old: list[Any], new: list[Any]) -> Iterator[dict[str, A
 
 
 def _same_items(old: list[Any], new: list[Any]) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Where each item stands in both lists, by the first name that they all have; None where there is no such name."""
+    """The index of each item in both lists, by the first name that they all have; None where there is no such name."""
     for name in _NAMES:
         was, now = _named(old, name), _named(new, name)
         if was is not None and now is not None:

@@ -56,7 +56,7 @@ def found_everywhere(
 
 
 def opens(hit: Hit) -> str:
-    """The command line that shows where a hit stands."""
+    """The command line that shows the place of a hit."""
     run, phase = hit.run_id or "", typed(hit.phase) if hit.phase else ""
     match hit.source:
         case "revision":

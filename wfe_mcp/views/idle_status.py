@@ -1,4 +1,4 @@
-"""The status of a project without an open run. Kept apart from ``tool_answers``: it is used most and must not load them."""
+"""The status of a project without an open run. Apart from ``tool_answers``, which it must not load."""
 
 from __future__ import annotations
 

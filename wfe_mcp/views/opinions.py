@@ -63,7 +63,7 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
 
 
 def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
-    """The answer with where its run stands; what can be done there comes before ``last``."""
+    """The answer with the status of its run; what can be done there comes before ``last``."""
     if found.run is None:
         return replace(envelope, next=envelope.next or last)
     stands = standing_of(engine, found.run)

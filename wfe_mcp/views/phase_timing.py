@@ -54,7 +54,7 @@ _BY_GATE = {"GatesOpened", "RevisionSubmitted", "TreeChanged", "GateJudged", "Ap
 
 @dataclass(slots=True)
 class PhaseTiming:
-    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: its attempts with their results.
+    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: its attempts.
 
     ``phase`` is that of the template, ``path`` names the item too.
     """

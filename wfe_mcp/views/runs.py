@@ -97,7 +97,7 @@ def _brief(
 
 
 def _clipped(text: str, chars: int) -> str:
-    """``text`` without its middle: what happened stands first in it, what to do next last."""
+    """``text`` without its middle: the event comes first in it, the next step last."""
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 

@@ -2,7 +2,8 @@
 
     {run: {status, …}, phases: {PATH: {attempt, state, …}}, loops: {PATH: {open, failed, …}}}
 
-What has its default is left out, but for the state. Of each phase the newest attempt is shown; a difference names what an event touched.
+What has its default is left out, but for the state. Of each phase the newest attempt is shown;
+a difference names what an event changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Statistics of phases by template: runs, attempts, passes, time, tokens, cost.
 
-Per template and phase, over its tasks (``phase_timing.py``); medians and 90th percentiles, because one forgotten approval says
+Per template and phase, over its tasks (``phase_timing.py``); medians and 90th percentiles, because one forgotten approval
+says
 more than all others in a mean. docs/reference/stats.md defines each figure.
 """
 

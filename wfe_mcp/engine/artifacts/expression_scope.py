@@ -35,7 +35,7 @@ __all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
 def roots(
     change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
 ) -> dict[str, Any]:
-    """The values by root name, as far as ``text`` names them. ``own`` adds the artifact of ``attempt`` itself, ``own_vars`` what
+    """The values by root name, as far as ``text`` names them. ``own`` adds the artifact of ``attempt``, ``own_vars`` what
     its steps have assigned.
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
@@ -141,7 +141,7 @@ class _Seen:
         return found
 
     def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
-        """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check's result."""
+        """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check."""
         found: dict[str, Any] = {}
         for place in (*_around(self._state, attempt.phase), attempt.phase):
             before = upstream(self._state.spec, place)

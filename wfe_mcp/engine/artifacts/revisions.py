@@ -46,7 +46,7 @@ def store_revision(
     edited: bool = False,
     by: By | None = None,
 ) -> Receipt:
-    """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default is the change's actor."""
+    """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
     kept = current.tx.add_revision(
         current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,

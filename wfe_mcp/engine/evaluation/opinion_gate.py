@@ -4,7 +4,8 @@
     unreachable    ─► retries ──► its fallbacks ──► the gate's on_provider_error
 
 Rules:
-1. The template names the reviewers and configuration fills them, both frozen with the run. Arguments of an agent cannot change them.
+1. The template names the reviewers and configuration fills them, both frozen with the run.
+   Arguments of an agent cannot change them.
 2. Reviewers are asked in parallel. Each opinion is stored at once: after a crash only the others are asked.
 3. An opinion is keyed by (reviewer, its model, the whole question, the artifact's sha256).
 """

@@ -58,7 +58,7 @@ _DEFAULT_CRITERIA = "Does it do what was asked, is it right, is anything importa
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The subject of a review. ``parts``: (heading, text) in the order of reading; ``sha256``: of the artifact, "" without one."""
+    """The subject of a review. ``parts``: (heading, text) in reading order; ``sha256``: of the artifact, "" without one."""
 
     criteria: str
     parts: tuple[tuple[str, str], ...]
@@ -93,7 +93,7 @@ def question_sha256(question: Question) -> str:
 
 
 def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]) -> Subject:
-    """The subject of an opinion gate of ``attempt``: the prompt before work, else the revision. Raises ExpressionError."""
+    """The subject of an opinion gate: the prompt before work, else the revision. Raises ExpressionError."""
     from wfe_mcp.engine.artifacts.prompts import prompt_of
     from wfe_mcp.workflow.prompts import render
 

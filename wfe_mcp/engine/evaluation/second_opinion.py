@@ -56,7 +56,7 @@ _VENDORS = (
 
 @dataclass(frozen=True, slots=True)
 class OpinionRequest:
-    """A requested opinion. ``status``: ``waiting``, ``done`` (at least one answer) or ``failed``; ``opinions``: one each."""
+    """A requested opinion. ``status``: ``waiting``, ``done`` (any answer) or ``failed``; ``opinions``: one each."""
 
     job: str
     status: str
@@ -146,7 +146,7 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
 
 
 def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
-    """The reviewers that ``by`` may name: an agent configured roles, a person any provider too. Refuses others with the nearest."""
+    """The reviewers that ``by`` may name: an agent configured roles, a person any provider too. Refuses others."""
     from wfe_mcp.core.model import Channel
     from wfe_mcp.engine.models.roles import known_names
 

@@ -5,7 +5,7 @@
 Rules:
 1. The origin is only read. The fork has copies of what its state names: revisions, evidence, decisions, steps
    that were done; each says where it was made. Its own log begins with the origin's event, by number and hash.
-2. A fork bypasses nothing: what ``start_run`` refuses is refused here (policy, trust, use), limits are kept, and after a
+2. A fork bypasses nothing: what ``start_run`` refuses is refused here (policy, trust, use), limits hold, and after a
    stop by a person only a person forks (``core/forking.py``).
 3. A call that a step was making may have had its effect: in the fork too only a person allows it again.
 """

@@ -67,7 +67,7 @@ class Went:
 
 
 def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True, discard: bool = False) -> Went:
-    """Roll back to the checkpoint ``to``, or to the last start of the phase ``to``. ``discard``: unrecorded changes too."""
+    """Roll back to the checkpoint ``to``, or the last start of phase ``to``. ``discard``: unrecorded changes too."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         aim = _aim(engine, tx, loaded, to, files=files)

@@ -196,7 +196,7 @@ class Engine:
             self._store = None
 
     def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
-        """True while the lease of ``holder`` is valid: its process lives, or its lease on another host has not expired."""
+        """True while the lease of ``holder`` is valid: its process lives, or the remote lease has not expired."""
         if holder is None:
             return False
         if holder == self.holder:

@@ -2,7 +2,7 @@
 
 The working tree, for a phase whose gates read the files (command, git): over all runs in this folder. Locks, by their
 names: over all runs of the project. Both from claim to completion (design §4, §5); they die with the lease, except while
-a gate runs. A loop has no lease: it holds its locks while it is open. What the run itself holds is in ``core/leases.py``.
+a gate runs. A loop has no lease: it holds its locks while it is open. The run's own leases: ``core/leases.py``.
 """
 
 from __future__ import annotations

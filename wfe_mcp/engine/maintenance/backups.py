@@ -6,7 +6,7 @@
 
 Rules:
 1. Until the last step of each nothing has changed; after it everything has. What a crash leaves is a file named ``.….new``.
-2. A restore discards committed events, so only the user can do it. The log of settings records who, when, back to when and
+2. A restore discards committed events, so only the user can do it. The log of settings records who, when, to when and
    how many events of which runs were lost. ``verify`` always reports it.
 3. No server, worker or page may run meanwhile. A concurrent command is safe all the same.
 4. Queued work in the copy that must not run twice is not run: it may have run since.
@@ -349,7 +349,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 @contextmanager
 def _new_beside(file: Path) -> Generator[Path]:
-    """A name in the folder of ``file``, which is made; whatever stands under it at the end is removed."""
+    """A name in the folder of ``file``, which is made; a file of that name is removed at the end."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

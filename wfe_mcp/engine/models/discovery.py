@@ -65,7 +65,7 @@ class InstalledAgent:
 
 
 def try_out(engine: Engine, name: str, model: str = "") -> Tried:
-    """Send a minimal question to the model of a role or provider. Without any model named, only the list of models is read.
+    """Send a minimal question to the model of a role or provider. Without a model, only the list of models is read.
 
     Refuses as ``connection_of`` does; a failed call is reported in the result.
     """

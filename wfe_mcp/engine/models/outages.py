@@ -31,7 +31,7 @@ def ends_alone(tx: Tx, run_id: RunId) -> bool:
 
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
-    """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused meanwhile stays paused."""
+    """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
     assert job.run_id is not None
     from wfe_mcp.workspace.config.settings import seconds
 

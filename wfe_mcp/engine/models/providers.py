@@ -1,6 +1,6 @@
 """Model providers: list, add, change and remove them in the user's configuration.
 
-The one set of functions behind ``wfe-mcp providers`` and every other interface. Changes go into the user's own configuration,
+The one set of functions behind ``wfe-mcp providers`` and the other interfaces. Changes go into the user's own configuration,
 never into a project's; a key goes to where ``secrets`` keeps it.
 """
 

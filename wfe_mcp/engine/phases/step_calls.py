@@ -187,7 +187,7 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 
 
 def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[str, Any] | StepResult:
-    """The frozen check or server; else the one of trusted configuration now; else why the step cannot go on."""
+    """The frozen check or server; else the one of trusted configuration now; else why the step cannot continue."""
     loaded = engine.settings()
     frozen: dict[str, Any] | None = call.frozen.get(what, {}).get(name)
     if frozen is None:

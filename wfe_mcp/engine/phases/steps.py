@@ -176,7 +176,7 @@ def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=change.at)
     if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
-    needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job checks again
+    needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # a job checks again
     if needs or _reads_files(change, attempt.phase):
         _ask_for_files(change, attempt, "claim")
         return False
@@ -239,7 +239,7 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
 
 
 def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
-    """Finished steps of the previous attempt, if a step failed it, and a call in doubt that the user has not reviewed."""
+    """Finished steps of the previous attempt, if a step failed it, and a call in doubt not yet reviewed."""
     tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:

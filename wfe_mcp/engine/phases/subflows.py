@@ -56,7 +56,7 @@ def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, A
 
 
 def hand_in_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
-    """Store the outputs of the inner template as a revision: ``revision`` and ``sha256`` of it. Raises ExpressionError."""
+    """Store the outputs of the inner template; the ``revision`` and its ``sha256``. Raises ExpressionError."""
     from wfe_mcp.artifacts.validate import validate
 
     phase = change.plan.flow(attempt.phase)

@@ -47,7 +47,7 @@ def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
 
 
 def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
-    """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile is left alone."""
+    """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
     before = stale_before(engine)
     with engine.store.read() as tx:
         found = tx.list_runs(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs

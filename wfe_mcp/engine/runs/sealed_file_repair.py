@@ -29,7 +29,7 @@ __all__ = ["accept_edit", "put_back"]
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
-    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run continues. Returns the restored files.
+    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run continues. Returns them.
 
     Those of an imported run too: nothing of it changes but files.
     """

@@ -38,7 +38,7 @@ class OwnConfiguration:
 
 
 def own_configuration(engine: Engine) -> OwnConfiguration:
-    """How the user's configuration file stands in this project."""
+    """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
         seen = [one for one in tx.trusted(engine.project_id) if one.path_key == _key(file)]

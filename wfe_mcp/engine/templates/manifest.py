@@ -69,7 +69,7 @@ def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
 
 
 def _counting(loaded: LoadedRun) -> list[Attempt]:
-    """The attempts whose artifacts the run stands on."""
+    """The attempts whose artifacts count."""
     newest = (tries[-1] for tries in loaded.state.attempts.values())
     return [each for each in newest if each.status is AttemptStatus.COMPLETED and each.sha256]
 

@@ -26,7 +26,7 @@ _WORDS: dict[Group, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SeenPlugIn:
-    """One thing that a package adds. ``kind``: as shown to readers; ``fault``: why it cannot be used, empty when it can."""
+    """One thing that a package adds. ``kind``: as shown to readers; ``fault``: why it is unusable, or empty."""
 
     kind: str
     name: str

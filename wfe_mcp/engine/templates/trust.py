@@ -73,7 +73,7 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
 
 
 def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None) -> list[PendingTrust]:
-    """Trust everything pending, or what is named. Work that waited for it continues. Refuses an agent and unknown names.
+    """Trust everything pending, or what is named. Work that waited for it continues. Refuses agents, unknown names.
 
     ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
     """

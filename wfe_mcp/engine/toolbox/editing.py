@@ -112,7 +112,7 @@ def _first_lines(text: str, old: str) -> list[int]:
 
 
 def _alike(text: str, old: str) -> str:
-    """Where the first line of ``old`` stands with other spacing: the usual slip."""
+    """Lines equal to the first line of ``old`` but for spacing, a common mistake."""
     first = next((line.strip() for line in old.split("\n") if line.strip()), "")
     lines = [number for number, line in enumerate(text.split("\n"), 1) if first and line.strip() == first]
     return f" A line like its first one, perhaps with other spaces, is line {lines[0]}." if lines else ""

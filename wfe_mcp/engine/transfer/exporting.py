@@ -133,7 +133,7 @@ def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
 
 
 def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
-    """Evidence with the path of its log relative to the project; without one that stands elsewhere."""
+    """Evidence with the path of its log relative to the project; without a log outside it."""
     path = row.pop("log_path", None)
     if path is None:
         return row
@@ -159,7 +159,7 @@ def _refuse_broken(tx: Tx, record: RunRecord) -> None:
 
 
 def _know_keys(engine: Engine) -> None:
-    """Have every key of the configured providers known, so that it is found wherever it stands."""
+    """Have every key of the configured providers known, so that it is found in any content."""
     from wfe_mcp.engine.models.secrets import key_of
     from wfe_mcp.workspace.config.provider_kinds import facts_of
     from wfe_mcp.workspace.config.provider_tables import kind_of

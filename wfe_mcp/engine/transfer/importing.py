@@ -4,7 +4,7 @@
 
 Rules:
 1. Nothing is stored before everything was checked, and then all of it or nothing.
-2. It is read-only history. Its decisions were made elsewhere; to continue, start
+2. It is read-only history with decisions made elsewhere. To continue, start
    a new run, which asks again. Its template and checks are not trusted by it.
 3. The same run again is no fault: what is missing of its files is written. One with other content is ``conflict``.
 """
@@ -42,7 +42,7 @@ KIND = "bundle"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The imported run. ``was_here``: the same run, with the same content, was kept already; ``mirrors``: files written."""
+    """The imported run. ``was_here``: the same run, with the same content, was there; ``mirrors``: files written."""
 
     run: RunId
     was_here: bool

@@ -6,7 +6,8 @@
 Rules:
 1. One phase for each, in the order of the file. The whole file is kept as input of the run.
 2. A report that fits is ``role_report@1``: findings in its details become findings. One that does not fit is a document,
-   and is reported. One that is only text is looked for in that text, the last JSON object; none there is no report, and no pass.
+   and is reported. For plain text the report is
+   its last JSON object; without one there is no report and no pass.
 3. A report's verdict is what a role said there, not a decision here.
 """
 

@@ -7,7 +7,7 @@
 
 Rules:
 1. session.json is read as strictly as it was written: an unknown key refuses it, with its pointer.
-2. An answer that later work is based on must exist, or the session is refused. The last one counts as accepted only where
+2. A session that lacks an answer that later work is based on is refused. The last one counts as accepted only where
    session.json says that the session is complete.
 3. ``plan_approved`` and the like are what session.json says, not a decision here; a hash that fits no file is reported.
 """
