@@ -1,7 +1,7 @@
 """Signed proofs of approvals: the statement a passkey signs, and where the proof is kept.
 
     the page shows a request ──► statement (what is decided, with a nonce) ──► the key signs its sha256
-                                     └──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json, in git;
+                                     └──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json, for git;
                                           the same document in the database, its sha256 in the event of the approval
 
 Rules:

@@ -23,7 +23,7 @@ IMPORTED = "RunImported"
 
 
 _SUCCESSORS = {"aiwf_session": "plan_generate_review", "hub_reports": "role_pipeline"}
-"""The template that continues a foreign run, whose own template was made of its phases."""
+"""Template of a foreign run → the shipped template that continues its work."""
 
 
 def imported_name(run_id: str, origin_sha256: str) -> str:
