@@ -1,1 +1,1 @@
-"""What does a reader see? View models for tools, command line and dashboard."""
+"""View models for tools, command line and dashboard."""

@@ -1,6 +1,6 @@
-"""What does a person see before they say yes?
+"""What the user sees before approving.
 
-The bytes they would approve, what the gates found, and what moved the goalposts meanwhile: files that define the checks
+The bytes to approve, the findings of the gates, and changes of the rules meanwhile: files that define the checks
 and changed since the run began, and runs that were cancelled before this one (design §7).
 """
 
@@ -44,7 +44,7 @@ class Open:
 
 
 def open_approval(engine: Engine, found: Overview, phase: str) -> Open | None:
-    """What ``phase`` asks a person to approve; None when it asks nothing of the kind."""
+    """What ``phase`` asks the user to approve; None when nothing awaits approval."""
     from wfe_mcp.core.guards import current_gate
     from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 

@@ -1,4 +1,4 @@
-"""Whose passkeys are pinned here, and do they count?"""
+"""The pinned passkeys of a project, and whether they count."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["PinnedView", "approvers_path", "data_of", "pinned_view", "signers"]
 
 @dataclass(frozen=True, slots=True)
 class PinnedView:
-    """The keys of a project as people see them. ``fault``: why none of them counts now, and what to do.
+    """The keys of a project as shown to the user. ``fault``: why none of them counts now, and what to do.
 
-    ``keys``: those in force, with who let each in. ``lost``: keys were pinned here once, and their file is gone.
-    ``waits``: all that is missing is a person's trust.
+    ``keys``: those in force, with who added each. ``lost``: keys were pinned here once, and their file is gone.
+    ``waits``: only the user's trust is missing.
     """
 
     project: str
@@ -37,7 +37,7 @@ class PinnedView:
 
 
 def pinned_view(engine: Engine) -> PinnedView:
-    """How the keys of the project stand in the folder of ``engine``."""
+    """The status of the project's keys in the folder of ``engine``."""
     found, fault, waits = Pinned(), "", False
     try:
         found = approvers_here(engine.root)

@@ -1,8 +1,8 @@
-"""With what is an artifact compared?
+"""The revision that an artifact is compared with.
 
 3                  revision 3 of the same phase
-attempt:2          what attempt 2 of the phase handed in last, whatever became of it
-iteration:1        what was handed in last in that iteration
+attempt:2          the last submission of attempt 2 of the phase, whatever its result
+iteration:1        the last submission in that iteration
 RUN2[:PHASE][@3]   the artifact of another run: of the same phase, or by the same name; its newest revision
 """
 

@@ -1,4 +1,4 @@
-"""What does a reader see of an artifact: the list, the whole, a part, a difference?"""
+"""Views of artifacts: the list, the whole, a part, a difference."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMED = 5
 
 
 def output_view(plan: CompiledTemplate, path: PhasePath) -> dict[str, Any]:
-    """What a phase must hand in: the artifact's name and its JSON Schema."""
+    """What a phase must submit: the artifact's name and its JSON Schema."""
     from wfe_mcp.artifacts.registry import json_schema
 
     return {"artifact": plan.artifact_name(path), "schema": json_schema(plan.schema(path))}
@@ -42,7 +42,7 @@ def gate_view(gate: Gate) -> dict[str, Any]:
 
 
 def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> dict[str, Any]:
-    """What the run was started with; for a phase of a template that runs inside, what that one was given."""
+    """The inputs of the run; for a phase of a template that runs inside, what that one was given."""
     with engine.store.read() as tx:
         return inputs_at(tx, loaded.record, loaded.state, path)
 

@@ -1,4 +1,4 @@
-"""What does somebody hear who brought in a run from elsewhere?"""
+"""The answer to an import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a checkpoint, and of the newest ones of a run?"""
+"""Views of checkpoints: one, and the newest ones of a run."""
 
 from __future__ import annotations
 

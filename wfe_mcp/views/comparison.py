@@ -1,4 +1,4 @@
-"""How do two runs differ: what went in, how each phase went, what it took, what came out?"""
+"""Comparison of two runs: inputs, phases, time, usage and artifacts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["comparison"]
 
 _SAME = ("state", "attempts", "iteration", "gates", "sha256")
-"""What makes two phases alike; nobody needs the same time twice."""
+"""What makes two phases alike; times always differ."""
 
 
 def comparison(engine: Engine, one: Overview, two: Overview) -> dict[str, Any]:
     """``two`` beside ``one``: ``runs`` [2], ``template`` and ``inputs`` as differences, ``phases`` with both sides.
 
-    Of each phase: its state, tries, iteration, the verdicts of its newest try, what its seconds went to, tokens, cost, and
+    Of each phase: its state, attempts, iteration, the verdicts of its newest attempt, time by cause, tokens, cost, and
     the artifact by its sha256. ``artifact`` says same, differs, or which run alone has one.
     """
     with engine.store.read() as tx:
@@ -84,7 +84,7 @@ class _Side:
         return run_row(record) | version | took | _used(self._total)
 
     def phase(self, path: PhasePath) -> dict[str, Any]:
-        """One phase with all its tries; empty where the run has no such phase."""
+        """One phase with all its attempts; empty where the run has no such phase."""
         tries = self._found.loaded.state.attempts.get(path)
         if tries is None:
             return {}
@@ -111,6 +111,6 @@ def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
 
 
 def _told(spent: Mapping[For, float]) -> dict[str, float]:
-    """What the time went to, work first, then for whom it waited."""
+    """The time spent, work first, then waiting by cause."""
     rounded = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
     return {name: seconds for name, seconds in rounded.items() if seconds}

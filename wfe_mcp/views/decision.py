@@ -1,11 +1,11 @@
-"""What is there to see, and to answer, about one stored request?
+"""One stored approval request: what it shows and which answers it takes.
 
-    open        it takes an answer: ``shown`` is what a yes would be about
+    open        it takes an answer: ``shown`` is what would be approved
     answered    by whom, when, through which channel
-    expired     nobody answered in time; the agent, or a person, asks again
+    expired     no answer in time; the agent or the user asks again
     closed      what it asked about is gone; ``newer`` names the request that is open in its place
 
-Made for a page that a person decides on, by the request's id alone; plain values, made once.
+Made for the decision page, by the request's id alone; plain values, made once.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ RequestState = Literal["open", "answered", "expired", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """A request as a person sees it. ``shown``: what ``open_approval`` tells, only while the request is open.
+    """A request as shown to the user. ``shown``: from ``open_approval``, only while the request is open.
 
     ``prompt``: the text that is asked about before work begins; None when its file is not what the gates judged.
-    ``back_to``: earlier phases that a no may send the run to. ``gating``: the gates run again now.
+    ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
     the decisions that are legal now, ``Approve`` and ``Reject``.
     """
@@ -78,7 +78,7 @@ class DecisionView:
 
 
 def decision_view(engine: Engine, request_id: str) -> DecisionView:
-    """Everything about a request of this project. Refuses ``stale_revision`` for an id that nobody was given."""
+    """Everything about a request of this project. Refuses ``stale_revision`` for an unknown id."""
     with engine.store.read() as tx:
         request = tx.request_by_id(request_id)
         answer = None if request is None else tx.decision(request_id)

@@ -1,7 +1,7 @@
-"""How do two artifacts differ, field by field?
+"""Field-by-field difference of two artifacts.
 
     {path, old?, new?}    a field; a missing ``old`` was added, a missing ``new`` was taken away
-    {path, moved}         an item that stands elsewhere now; ``moved``: its place before
+    {path, moved}         an item that moved; ``moved``: its place before
     {path, diff}          a text of several lines, as a unified diff without its two head lines
 
 Rules:
@@ -76,7 +76,7 @@ def _items(place: Place, old: list[Any], new: list[Any]) -> Iterator[dict[str, A
 
 
 def _same_items(old: list[Any], new: list[Any]) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Where each item stands in both lists, by the first name that they all have; None where there is no such name."""
+    """The index of each item in both lists, by the first name that they all have; None where there is no such name."""
     for name in _NAMES:
         was, now = _named(old, name), _named(new, name)
         if was is not None and now is not None:

@@ -1,4 +1,4 @@
-"""What was handed in and refused?
+"""Refused submissions, kept as drafts.
 
 A refused submission is no revision; it stays readable, also after a time-out (design §4). Its name is ``draft:1``,
 ``draft:2`` …, counted per phase over all attempts; no artifact can have such a name.

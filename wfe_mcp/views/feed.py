@@ -1,7 +1,7 @@
-"""What has happened in a run since somebody looked last?
+"""News of a run since the last poll.
 
 Events of the log, tools and models that the server works with, and what reviewers said: each once, when it is known how it
-ended. Whoever watches asks again and again; a look costs three small queries.
+ended. Watchers poll; a poll costs three small queries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does a reader see of what was found?"""
+"""Views of search results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HITS_BYTES = LIMIT_BYTES - 2_200
 def found(
     engine: Engine, by: By, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = ""
 ) -> Envelope:
-    """What was said in this project, as far as an answer holds it; the cursor goes on behind the last hit shown."""
+    """Hits in this project, as many as an answer holds; the cursor continues after the last one."""
     del by
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
     page = find(engine, query, kind, run, min(limit, _MOST), cursor)
@@ -56,7 +56,7 @@ def found_everywhere(
 
 
 def opens(hit: Hit) -> str:
-    """The command line that shows where a hit stands."""
+    """The command line that shows the place of a hit."""
     run, phase = hit.run_id or "", typed(hit.phase) if hit.phase else ""
     match hit.source:
         case "revision":

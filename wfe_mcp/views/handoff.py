@@ -1,8 +1,8 @@
-"""What must whoever goes on with a run know, on one page?
+"""The hand-off page: what the next worker of a run must know.
 
 Done, decided, evidenced, open, next, budget: only what the database confirms. At most 8 KiB: the more there is, the less is
-said of each, and what was left out is counted. Words of agents, people and files stand in quotes or between boundary lines
-that nobody who writes them can foresee; nothing in them moves a cursor or opens a heading.
+said of each, and what was left out is counted. Text of agents, people and files is quoted or between boundary lines
+that its authors cannot predict; nothing in them moves a cursor or opens a heading.
 """
 
 from __future__ import annotations

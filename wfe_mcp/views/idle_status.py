@@ -1,4 +1,4 @@
-"""What is said where no run is open? Kept apart from ``answers``: it is asked most often, and must not load them."""
+"""The status of a project without an open run. Apart from ``tool_answers``, which it must not load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["nothing_open", "quiet_status"]
 
 
 def quiet_status(engine: Engine) -> Envelope | None:
-    """The status of a project in which nothing is open; None where that takes more than a glance to tell."""
+    """The status of a project in which nothing is open; None when an idle probe cannot tell."""
     return nothing_open() if engine.nothing_is_open() else None
 
 

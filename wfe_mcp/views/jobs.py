@@ -1,4 +1,4 @@
-"""What does a reader see of the jobs: who works what, whose turn is next, how long will it take?"""
+"""Views of jobs and queues: worker, position, estimate."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def job_view(standing: JobStanding) -> dict[str, Any]:
 
 
 def queue_view(queue: QueueRecord) -> dict[str, Any]:
-    """How one queue stands."""
+    """The status of one queue."""
     view: dict[str, Any] = {"queue": queue.queue, "waiting": queue.waiting, "running": queue.running}
     averages = {"average_wait_s": queue.average_wait_s, "average_run_s": queue.average_run_s}
     return view | {key: value for key, value in averages.items() if value is not None}

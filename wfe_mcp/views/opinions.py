@@ -1,4 +1,4 @@
-"""What does a second opinion look like to whoever asked for it?"""
+"""Views of second opinions."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _WAIT_S = 45
 def asked(
     engine: Engine, by: By, run: str = "", phase: str = "", question: str = "", reviewers: list[str] | None = None
 ) -> Envelope:
-    """Put the question; the answer as far as it is there at once."""
+    """Ask; returns the answer as far as it is known at once."""
     job = second_opinion.ask(engine, by, run=run, phase=phase, question=question, reviewers=reviewers or ())
     return answered(engine, job, question)
 
 
 def is_done(engine: Engine, job: str) -> bool:
-    """True once everybody has answered, or nobody will."""
+    """True once no further answer is expected."""
     return second_opinion.look(engine, job).status != "waiting"
 
 
 def answered(engine: Engine, job: str, question: str = "") -> Envelope:
-    """What was said, or who is waited for and how to wait."""
+    """The opinions, or whom the request waits for and how to wait."""
     found = second_opinion.look(engine, job)
     again = {"run": found.run, "phase": found.phase, "question": question, "reviewers": list(found.reviewers)}
     repeat = {key: value for key, value in again.items() if value}
@@ -63,7 +63,7 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
 
 
 def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
-    """The answer with where its run stands; what can be done there comes before ``last``."""
+    """The answer with the status of its run; what can be done there comes before ``last``."""
     if found.run is None:
         return replace(envelope, next=envelope.next or last)
     stands = standing_of(engine, found.run)

@@ -1,4 +1,4 @@
-"""How often was a phase tried, did it pass, how long was it worked at, and for whom did it wait?
+"""Timing of phases: attempts, results, work time and waiting time.
 
 A *task* is a phase of a run (an item of a loop has its own) until it is over; a jump back or a rollback begins a new one.
 
@@ -7,9 +7,9 @@ A *task* is a phase of a run (an item of a loop has its own) until it is over; a
 
 Rules:
 1. Every second of a task belongs to exactly one: ``working``, or the one it waited for.
-2. A claim that was lost, as in a crash, was nobody's work: its time counts as waiting for the agent.
-3. While the run is paused nobody works and nobody is waited for: ``paused``.
-4. A task that is open counts up to ``now``; it has passed or failed only when a try has ended.
+2. The time of a lost claim, as after a crash, counts as waiting for the agent.
+3. The time while the run is paused is ``paused``.
+4. A task that is open counts up to ``now``; it has passed or failed only when an attempt has ended.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _BY_GATE = {"GatesOpened", "RevisionSubmitted", "TreeChanged", "GateJudged", "Ap
 
 @dataclass(slots=True)
 class PhaseTiming:
-    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: each with how it ended.
+    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: its attempts.
 
     ``phase`` is that of the template, ``path`` names the item too.
     """
@@ -66,12 +66,12 @@ class PhaseTiming:
 
     @property
     def first(self) -> Outcome:
-        """How its first try ended."""
+        """The result of its first attempt."""
         return self.tries[min(self.tries)]
 
     @property
     def last(self) -> Outcome:
-        """How its last try ended."""
+        """The result of its last attempt."""
         return self.tries[max(self.tries)]
 
 
@@ -86,7 +86,7 @@ class _Clock:
 
 
 def tasks_of(events: Iterable[Happened], spec: RunSpec, now: datetime) -> list[PhaseTiming]:
-    """The tasks of a run that somebody has begun, from its log; a pure reading of it. ``now``: where open ones end."""
+    """The started tasks of a run, from its log; a pure reading of it. ``now``: where open ones end."""
     reading = _TimingReader(spec)
     last = now
     for event in events:

@@ -1,7 +1,7 @@
-"""Which text may reach a person who decides on it?
+"""Text made safe to show to the user who decides on it.
 
-What agents and files say is shown to people who decide on it: nothing in it may move the cursor, change colours, or
-turn the reading direction, so that what is seen is what is there.
+Text of agents and files may not move the cursor, change colours, or
+change the reading direction: what the user sees is what is there.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""How much of a value does one answer show?"""
+"""The part of a value that one answer shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of checkpoints, and of a run that went back?"""
+"""Answers about checkpoints and rollbacks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is the whole story of a run: every try, its evidence, who was asked and who decided?
+"""The full report of a run: every attempt, its evidence, requests and decisions.
 
-Of the run as it stands, or as it stood at an earlier event (``Moment``).
+It covers the run now or at an earlier event (``Moment``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def moment_line(then: Moment) -> str:
 
 
 def story(engine: Engine, found: Overview, then: Moment | None = None) -> dict[str, Any]:
-    """Inputs, every try with its evidence, artifacts, requests, decisions, manifest, context and usage."""
+    """Inputs, every attempt with its evidence, artifacts, requests, decisions, manifest, context and usage."""
     record = found.loaded.record
     with engine.store.read() as tx:
         if then is None:
@@ -78,7 +78,7 @@ def story(engine: Engine, found: Overview, then: Moment | None = None) -> dict[s
 
 
 def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> list[dict[str, Any]]:
-    """Every try, superseded ones too, in the order of the template."""
+    """Every attempt, superseded ones too, in the order of the template."""
     by_attempt: dict[tuple[str, int], list[EvidenceRecord]] = {}
     for each in evidence:
         by_attempt.setdefault((each.phase, each.attempt), []).append(each)
@@ -128,7 +128,7 @@ def void_words(decision: dict[str, Any]) -> str:
 
 
 def _void(state: RunState, told: dict[str, Any]) -> dict[str, Any]:
-    """``void``: why a yes counts no longer: its try was rolled back or begun anew, and none that counts restores it."""
+    """``void``: why an approval no longer counts: its attempt was rolled back or restarted."""
     tries = state.attempts.get(PhasePath(told.get("phase", "")), ())
     number = int(told.get("attempt", 0))
     if told["decision"] == "rejected" or not 1 <= number <= len(tries):
@@ -150,7 +150,7 @@ def _decided(tx: Tx, run: RunId, upto: int) -> list[dict[str, Any]]:
 
 
 def _decision(event: dict[str, Any]) -> str:
-    """What somebody decided; empty for events that are no decision."""
+    """The decision in an event; empty for other events."""
     if event["type"] == "AttemptFailed" and event["payload"].get("kind") == "rejected":
         return "rejected"
     return "" if event["channel"] == "system" else _DECISIONS.get(event["type"], "")

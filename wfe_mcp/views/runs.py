@@ -1,4 +1,4 @@
-"""What does a reader see of a run: in brief, in full, in a list, in its log?
+"""Views of a run: brief, full, list row, log line.
 
 Plain JSON values, made once; the tools, the command line and later the dashboard show the same.
 """
@@ -46,7 +46,7 @@ _CLAIMS = 5
 
 
 def summary(standing: Overview) -> str:
-    """One sentence: how far, and what is waited for."""
+    """One sentence: the progress, and what the run waits for."""
     run, state = standing.loaded.record, standing.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     done = sum(1 for attempt in top if attempt.is_settled)
@@ -60,7 +60,7 @@ def summary(standing: Overview) -> str:
 
 
 def brief(standing: Overview) -> dict[str, Any]:
-    """What fits in 400 tokens: the phases that are open, what is in the way, the last verdict.
+    """What fits in 400 tokens: open phases, blockers, the last verdict.
 
     The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
     """
@@ -97,12 +97,12 @@ def _brief(
 
 
 def _clipped(text: str, chars: int) -> str:
-    """``text`` without its middle: what happened stands first in it, what to do next last."""
+    """``text`` without its middle: the event comes first in it, the next step last."""
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
 def full(standing: Overview) -> dict[str, Any]:
-    """Every phase with its newest try and verdicts; the more there are, the shorter their messages."""
+    """Every phase with its newest attempt and verdicts; the more there are, the shorter their messages."""
     run, state = standing.loaded.record, standing.loaded.state
     about = brief(standing) | {
         "title": run.title,
@@ -137,7 +137,7 @@ def context_view(bundle: Mapping[str, Any], *, files: bool = False) -> dict[str,
 
 
 def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
-    """One try at a phase with what its gates said, at most ``chars`` of each message."""
+    """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
     view: dict[str, Any] = _short(standing, attempt) | {"iteration": attempt.iteration}
     verdicts = [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts]
     told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
@@ -208,7 +208,7 @@ def _few(one: str | dict[str, str]) -> str | dict[str, str]:
 
 
 def _told_of(run: RunRecord) -> dict[str, Any]:
-    """What is said of few runs: what started them, that they were put away, or worked elsewhere."""
+    """Rare facts of a run: its trigger, archived, imported."""
     told = {
         "triggered_by": run.triggered_by, "external_id": run.external_id, "archived": run.archived_at is not None,
         "imported": run.origin_sha256 is not None,
@@ -244,12 +244,12 @@ def _walks(standing: Overview, attempt: Attempt) -> bool:
 
 
 def _progress(loop: LoopState) -> str:
-    """How far a loop is: ``3/10``, and what was left as it failed."""
+    """The progress of a loop: ``3/10``, and what was left as it failed."""
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
 def _last_verdict(standing: Overview) -> dict[str, Any]:
-    """The newest verdict that did not pass, of an open phase or of the try before it."""
+    """The newest verdict that did not pass, of an open phase or of its previous attempt."""
     for attempt in standing.loaded.state.open_attempts:
         if attempt.status is AttemptStatus.PENDING or attempt.is_settled:
             continue

@@ -1,8 +1,9 @@
-"""What did each event make of a run?
+"""The change of state that each event of a run made.
 
     {run: {status, …}, phases: {PATH: {attempt, state, …}}, loops: {PATH: {open, failed, …}}}
 
-What has its default is left out, but for the state. Of each phase the newest try is shown; a difference names what an event touched.
+What has its default is left out, but for the state. Of each phase the newest attempt is shown;
+a difference names what an event changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""How do the phases of templates fare: runs, tries, passes, time, tokens, cost?
+"""Statistics of phases by template: runs, attempts, passes, time, tokens, cost.
 
-Per template and phase, over its tasks (``tasks.py``); medians and 90th percentiles, because one forgotten approval says
+Per template and phase, over its tasks (``phase_timing.py``); medians and 90th percentiles, because one forgotten approval
+says
 more than all others in a mean. docs/reference/stats.md defines each figure.
 """
 
@@ -30,7 +31,7 @@ def phases(
     engine: Engine, *, template: str | None = None, since: datetime | None = None, everywhere: bool = False,
     run: RunId | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A line for each template and phase that somebody has begun, templates by name, phases as they began."""
+    """A line for each template and phase that has begun, templates by name, phases as they began."""
     project = None if everywhere else engine.project_id
     found: dict[tuple[str, PhasePath], list[PhaseTiming]] = {}
     runs: dict[tuple[str, PhasePath], set[str]] = {}

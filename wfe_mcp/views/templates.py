@@ -1,4 +1,4 @@
-"""What does a reader see of the templates?"""
+"""Views of templates and their versions."""
 
 from __future__ import annotations
 

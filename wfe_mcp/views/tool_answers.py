@@ -1,7 +1,7 @@
 """The answer of each tool.
 
 One function for each tool calls the engine, reads the run again and puts both into the envelope. Refusals are raised;
-``answering.refusal`` turns them into the same envelope with the legal next calls.
+``envelopes.refusal`` turns them into the same envelope with the legal next calls.
 """
 
 from __future__ import annotations

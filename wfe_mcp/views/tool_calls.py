@@ -1,4 +1,4 @@
-"""Which tools did a model use in a phase, and what did they answer?
+"""Views of the tools that a model used in a phase.
 
 In an attempt's view a line; ``tools:2`` of a phase lists those of its attempt 2, and a pointer such as ``/0`` gives one
 whole. No artifact can have such a name.

@@ -1,4 +1,4 @@
-"""What does a reader see of calls to models: what they used, what they cost, how near a cap is?"""
+"""Views of model usage: tokens, cost, and distance to the caps."""
 
 from __future__ import annotations
 

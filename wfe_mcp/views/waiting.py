@@ -1,6 +1,6 @@
-"""Has what a caller waits for happened?
+"""Conditions that a waiting caller polls.
 
-Level-triggered: whoever polls asks for the state, never for a change since a cursor; a lost wake-up costs one period.
+Level-triggered: a poll reads the state, never a change since a cursor; a lost wake-up costs one period.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
 
 
 def moment(engine: Engine, run: str) -> LoadedRun:
-    """The run as it is before somebody waits for it."""
+    """The run before the wait."""
     with engine.store.read() as tx:
         return engine.load(tx, run)
 
 
 def has_moved(engine: Engine, before: LoadedRun) -> bool:
-    """True when the run stands otherwise than ``before``: a checkpoint or a record in its log is nothing to wait for."""
+    """True when the run differs from ``before``: a checkpoint or a record in its log is nothing to wait for."""
     with engine.store.read() as tx:
         if tx.run_revision(before.record.id) == before.record.revision:
             return False
@@ -43,7 +43,7 @@ def has_moved(engine: Engine, before: LoadedRun) -> bool:
 def sleeps(engine: Engine, run: str) -> bool:
     """True while only a job, a person or a reviewer can move the run, and there is something to wait for.
 
-    Where a person must reopen the run first, nobody was asked: whoever waits hears so at once, not after a while.
+    False when the user must reopen the run first: the caller then gets the answer at once.
     """
     found = standing_of(engine, run)
     return found.sleeps and bool(next_moves(found))

@@ -1,14 +1,14 @@
-"""Whose passkeys may sign in this project?
+"""The passkeys that may sign in this project: a signed chain of changes in ``.wfe/approvers.json``.
 
     .wfe/approvers.json     change 1: add A        first enrolment: trust on first use, behind the PIN
                             change 2: add B        signed by A, over this change and all before it
                             change 3: remove A     signed by A or B …
 
 Rules:
-1. The file is a chain of changes and says who let each key in; a change without a valid signature makes all of it void.
-2. It is versioned and committed by people. It names approvers, so its bytes count only once a person trusts them; what
+1. The file is a chain of changes and records who added each key; one invalid signature voids the whole chain.
+2. It is versioned and committed by people. It names approvers, so its bytes count only once the user trusts them; what
    this program writes after a valid signature is trusted with it.
-3. Whoever reads it needs nothing but the file: ``verify --approvals`` judges it in CI.
+3. The file is enough to check it: ``verify --approvals`` does so in CI.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MAX_BYTES = 1_000_000
 
 
 class ApproverKey(Strict):
-    """A passkey: its id, what people call it, and its public key (COSE)."""
+    """A passkey: its id, its display name and its public key (COSE)."""
 
     id: str = Base64
     name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
@@ -62,7 +62,7 @@ class ApproverKey(Strict):
 
 
 class ApproverChange(Strict):
-    """A key that came or went. ``signed_by`` None: the first, on whose word it rests that it is the person's."""
+    """A key that was added or removed. ``signed_by`` None: the first key, trusted on first use."""
 
     do: Literal["add", "remove"]
     key: ApproverKey
@@ -116,13 +116,13 @@ class Pinned:
 
 
 def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict[str, Any]:
-    """What is signed to let ``key`` in, or out: this change, and by its head the whole chain before it."""
+    """The statement signed to add or remove ``key``: this change and, by its head, the chain before it."""
     number = len(before.changes) + 1
     return {"format": FORMAT, "change": number, "before": before.head, "do": do, "key": key.model_dump(), "at": at}
 
 
 def chain_of(raw: bytes) -> Pinned:
-    """The chain in the bytes of a file. Refuses ``conflict``: no such file, another spelling, a change nobody let in."""
+    """The chain in the bytes of a file. Refuses ``conflict``: missing file, non-canonical text, unsigned change."""
     from wfe_mcp.artifacts.parse import parse_json
 
     try:
@@ -182,7 +182,7 @@ def approvers_file(root: Path) -> bytes | None:
 
 
 def approvers_here(root: Path) -> Pinned:
-    """The chain in ``root``, whether or not anybody trusts it; empty when there is no file. Refuses ``conflict``."""
+    """The chain in ``root``, trusted or not; empty when there is no file. Refuses ``conflict``."""
     raw = approvers_file(root)
     return Pinned() if raw is None else chain_of(raw)
 
@@ -200,12 +200,12 @@ def pinned_here(engine: Engine, root: Path) -> Pinned:
 
 
 def trust_key() -> str:
-    """What trust calls the file, in every worktree of the project."""
+    """The name of the file in the trust records, for every worktree of the project."""
     return f"approvers:{APPROVERS}"
 
 
 def pending_approvers(engine: Engine) -> Pinned | None:
-    """The chain that waits for a person's trust. None too where it is void, or cannot be judged: nothing there counts."""
+    """The chain that needs trust. None also when it is void or cannot be checked."""
     try:
         found = approvers_here(engine.root)
     except Refused:
@@ -216,13 +216,13 @@ def pending_approvers(engine: Engine) -> Pinned | None:
 
 
 def continues(engine: Engine, found: Pinned) -> bool:
-    """True when the chain goes on from one that a person trusted here: those keys let the new ones in."""
+    """True when the chain extends one that the user trusted here."""
     known = trusted_before(engine)
     return any(Pinned(found.changes[:length]).sha256 in known for length in range(1, len(found.changes)))
 
 
 def trusted_before(engine: Engine) -> set[str]:
-    """The sha256 of every text of the file that a person has trusted in this project."""
+    """The sha256 of every text of the file that the user has trusted in this project."""
     with engine.store.read() as tx:
         return {one.sha256 for one in tx.trusted(engine.project_id) if one.path_key == trust_key()}
 
@@ -230,7 +230,7 @@ def trusted_before(engine: Engine) -> set[str]:
 def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -> Pinned:
     """Write the file with one more change, and trust it. Refuses ``stale_revision`` when the file is not ``before``.
 
-    The change is judged like any reader would. Trusted first: killed in between, nothing is half done.
+    The change is verified first. Trust is recorded before the write, so a crash in between leaves no half-done change.
     """
     from wfe_mcp.workspace.files.project_files import write_atomic
 
@@ -245,7 +245,7 @@ def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -
 
 
 def by_passkey(key: ApproverKey) -> By:
-    """Who decides with ``key``: the name under which it is pinned."""
+    """The actor who decides with ``key``, by its pinned name."""
     return By(key.name, Channel.PASSKEY, Assurance.PASSKEY)
 
 

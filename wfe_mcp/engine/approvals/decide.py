@@ -1,10 +1,10 @@
-"""How does a person say yes or no?
+"""Decisions of the user on an open approval: approve, reject, withdraw.
 
 Rules:
 1. The request is stored first, keyed (run, phase, attempt, stage, gate, sha256); only its answer counts, once.
 2. Assurance comes from the channel (``by``), never from an argument.
-3. Before a decision the files are looked at again: an edited artifact becomes a new revision, a changed tree voids the
-   evidence; either way the gates run again and the person is asked anew.
+3. Before a decision the files are read again: an edited artifact becomes a new revision, a changed tree voids the
+   evidence; either way the gates run again and a new request is issued.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["ApprovalRequest", "ask", "decide", "reject", "withdraw"]
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """A stored request. ``decided``: the gate takes an agent's word, and has it."""
+    """A stored request. ``decided``: the gate accepts an agent's approval and has it."""
 
     loaded: LoadedRun
     request: RequestRecord
@@ -101,7 +101,7 @@ def reject(
     engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
     request: str | None = None, proof: Proof | None = None,
 ) -> LoadedRun:  # fmt: skip
-    """A person says no: the attempt has failed, or the run goes back to the earlier phase ``to``."""
+    """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``."""
     path = PhasePath(phase)
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
@@ -122,7 +122,7 @@ def reject(
 
 
 def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> LoadedRun:
-    """The submitter takes its submission back; a new attempt opens."""
+    """Withdraw the caller's own submission; a new attempt opens."""
     path = PhasePath(phase)
     with change_run(engine, run_id, by) as current:
         holder, alive = _holder(current, path), _holder_is_alive(current, path)
@@ -176,7 +176,7 @@ def _give_decision(
 
 
 def _keep(current: RunChange, proof: Proof | None) -> str:
-    """Keep what a passkey signed; its sha256, which the log and the answered request name."""
+    """Store the passkey's proof; returns its sha256, which the log and the answered request name."""
     return "" if proof is None else current.tx.keep_document(proof.model_dump())
 
 
@@ -193,7 +193,7 @@ def _close(
 
 
 def _match(current: RunChange, path: PhasePath, sha256: str | None) -> None:
-    """Whoever names a sha256 (or its first characters) means exactly that revision."""
+    """Refuse unless ``sha256`` (or its first characters) names the open revision."""
     open_sha = current.attempt(path).sha256 or ""
     if sha256 and not open_sha.startswith(sha256.lower()):
         raise Refused("stale_revision", f"The open revision of {path!r} is {open_sha[:12]}, not {sha256[:12]}.",
@@ -212,7 +212,7 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
 
 
 def _changed_meanwhile(current: RunChange, path: PhasePath, tree: str | None) -> bool:
-    """An edited mirror or changed files: the gates run again, and the decision must be made anew."""
+    """After an edited mirror or changed files the gates run again, and a new decision is needed."""
     attempt = current.attempt(path)
     edited = edited_artifact(current, attempt)
     if edited is not None:
@@ -235,4 +235,4 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, tree: str | None) ->
 
 
 FORM = By("user", Channel.FORM, Assurance.CLIENT)
-"""A person who filled in a form of the client: level 1, never more (design §7)."""
+"""A user who filled in a form of the client: assurance level 1, never more (design §7)."""

@@ -1,11 +1,11 @@
-"""Where does a person decide in a browser?
+"""The local page where the user decides in a browser: found when it runs, started when it does not.
 
-    no page lives ──► one is started, detached from us ──► it says its port in the register of processes
-    a page lives  ──► that one, whoever started it: one for a database
+    no page runs ──► one is started, detached ──► it records its port in the process register
+    a page runs  ──► that one is used: one page per database
 
 Rules:
 1. The address decides nothing: the page asks for the PIN.
-2. Nobody waits long for it, and nothing fails without it: the command line does the same.
+2. The wait for it is short, and nothing fails without it: the command line does the same.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["PAGE", "address", "living", "living_page", "page_at", "page_for"]
 
 PAGE = "ui"
-"""What a process that serves the page calls itself in the register."""
+"""The kind of a page process in the register."""
 
 IDLE = "30m"
 START_WAIT_S = 4.0
-"""With the time that a client has to ask its person, a call stays below 45 s. A page that is slower is told next time."""
+"""Keeps a call below 45 s together with the client's form. The next call reports a slower page."""
 
 _LOOK_S = 0.1
 
@@ -43,36 +43,36 @@ _started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def address(port: int, path: str = "") -> str:
-    """The page, or what is at ``path`` of it. ``localhost`` by name: passkeys know no address of numbers."""
+    """The URL of the page or of ``path`` on it. ``localhost`` by name: passkeys do not accept IP addresses."""
     return f"http://localhost:{port}/{path}"
 
 
 def living(engine: Engine, tx: Tx, kind: str) -> list[ProcessRecord]:
-    """The processes of a kind that registered here and still live."""
+    """The live registered processes of a kind."""
     rows = [row for row in tx.processes(engine.identity.host) if row.kind == kind]
     return [row for row in rows if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
 
 
 def living_page(engine: Engine) -> int | None:
-    """The port of the page that lives, if one does."""
+    """The port of the running page, if any."""
     with engine.store.read() as tx:
         found = living(engine, tx, PAGE)
     return found[0].port if found else None
 
 
 def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
-    """The address where a person decides ``request``; None where there is no page.
+    """The URL where the user decides ``request``; None without a page.
 
-    ``may_start``: starts one where none lives, unless configuration says ``[ui] auto = false``.
+    ``may_start``: starts one if none runs, unless configuration has ``[ui] auto = false``.
     """
     may_start = may_start and engine.settings().settings.ui.auto
     return page_at(engine, f"decide/{request}", may_start=may_start)
 
 
 def page_at(engine: Engine, path: str = "", *, may_start: bool = True) -> str | None:
-    """The address of ``path`` on the page, which starts where none lives and it may; None where there is no page.
+    """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
-    A person's own command starts it whatever configuration says: that is about pages that nobody asked for.
+    A command of the user starts it whatever ``[ui] auto`` is: that setting covers automatic starts only.
     """
     port = living_page(engine)
     if port is None and may_start:
@@ -82,10 +82,10 @@ def page_at(engine: Engine, path: str = "", *, may_start: bool = True) -> str | 
 
 
 def _start(engine: Engine) -> int | None:
-    """Start a page that outlives us and ends by itself; its port, or None when it is not there in time."""
+    """Start a page that outlives this process and exits by itself; its port, or None when it is not ready in time."""
     database = Path(engine.store.health().path).resolve()
     child = _started.get(database)
-    if child is None or child.poll() is not None:  # else it is still on its way from the last call
+    if child is None or child.poll() is not None:  # else the last call's page is still starting
         try:
             child = _started[database] = _detached(engine, database)
         except OSError as exc:
@@ -97,7 +97,7 @@ def _start(engine: Engine) -> int | None:
         if port is not None:
             return port
         if child.poll() is not None:
-            return living_page(engine)  # another one was quicker, or it failed
+            return living_page(engine)  # another process was first, or it failed
         time.sleep(_LOOK_S)
     return None
 
@@ -105,7 +105,7 @@ def _start(engine: Engine) -> int | None:
 def _detached(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
     # Without -P the folder it starts in could bring modules of its own.
     argv = [sys.executable, "-P", "-m", "wfe_mcp", "ui", "--no-browser", "--idle", IDLE, "--project", str(engine.root)]
-    # It does not stand where we do: a relative address would be another file there.
+    # Its working directory differs from ours: a relative path would name another file.
     env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
     if sys.platform == "win32":
         quiet = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP

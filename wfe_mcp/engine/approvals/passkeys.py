@@ -1,11 +1,11 @@
-"""Did somebody who holds this passkey sign exactly this?
+"""WebAuthn passkeys: what a browser is asked to create or sign, and what its answer proves.
 
-WebAuthn, and nothing else: what a browser is asked, and what its answer proves. A statement is a JSON value; what is
-signed is the sha256 of its canonical text. The page is ``localhost``, and so is the one party that the keys know.
+A statement is a JSON value; what is
+signed is the sha256 of its canonical text. The page and the relying party are ``localhost``.
 
 Rules:
-1. The person was there and proved it to the authenticator (user verification), or it is no signature.
-2. With ``port`` the answer is judged as it comes in; without, later and elsewhere, from files alone.
+1. A signature counts only with user verification by the authenticator.
+2. ``port`` is given when a live answer is checked, and omitted when a stored proof is verified from files.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ Base64 = Field(pattern=r"^[A-Za-z0-9_-]{1,8192}$")
 
 
 class Strict(BaseModel):
-    """Closed and strict: what is read is what was written."""
+    """Base model: frozen, strict, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Assertion(Strict):
-    """What a browser gave for a signature: the key's id, and what was signed over what."""
+    """A browser's signature: the key's id, the signed data and the signature."""
 
     id: str = Base64
     client_data: str = Base64
@@ -54,7 +54,7 @@ class Assertion(Strict):
 
     @classmethod
     def of_browser(cls, given: Any) -> Assertion:
-        """From the JSON of a ``PublicKeyCredential``. Refuses ``bad_argument`` what is none."""
+        """From the JSON of a ``PublicKeyCredential``. Refuses ``bad_argument``: anything else."""
         match given:
             case {"id": id_, "response": {"clientDataJSON": data, "authenticatorData": more, "signature": signature}}:
                 try:
@@ -66,7 +66,7 @@ class Assertion(Strict):
         raise Refused("bad_argument", "The browser sent no signature of a passkey.", "Load the page and try again.")
 
     def of_library(self) -> dict[str, Any]:
-        """As the library reads it."""
+        """In the form that the library reads."""
         answer = {
             "clientDataJSON": self.client_data,
             "authenticatorData": self.authenticator_data,
@@ -76,7 +76,7 @@ class Assertion(Strict):
 
 
 class _ClientData(BaseModel):
-    """The part that names the page at which somebody signed."""
+    """The part of the client data that names the signing page."""
 
     origin: str = ""
 
@@ -95,12 +95,12 @@ def passkeys_are_installed() -> bool:
 
 
 def challenge(statement: object) -> bytes:
-    """What a passkey signs of ``statement``."""
+    """The challenge for ``statement``: the bytes a passkey signs."""
     return bytes.fromhex(sha256_of(statement))
 
 
 def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
-    """What a browser is told to make a key that is none of ``others``. ``once``: what comes back with its answer."""
+    """Browser options to create a key that is none of ``others``. ``once``: a nonce returned with the answer."""
     _library()
     from webauthn import generate_registration_options
     from webauthn.helpers import options_to_json_dict
@@ -115,7 +115,7 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
 
 
 def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, Any]:
-    """What a browser is told to have ``statement`` signed by one of ``keys``."""
+    """Browser options to have ``statement`` signed by one of ``keys``."""
     _library()
     from webauthn import generate_authentication_options
     from webauthn.helpers import options_to_json_dict
@@ -129,7 +129,7 @@ def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, An
 
 
 def created_key(given: str, once: bytes, port: int) -> Created:
-    """The key that a browser made on our page; ``given`` is its answer as JSON. Refuses ``bad_argument`` an answer that is not to ``once``."""
+    """The key that a browser created; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
     _library()
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
@@ -150,9 +150,9 @@ def created_key(given: str, once: bytes, port: int) -> Created:
 def signed(
     assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0
 ) -> int:  # fmt: skip
-    """The authenticator's own count, after it is certain that the key signed ``statement``. Refuses ``needs_human``.
+    """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
 
-    ``count``: the last one known. One that does not grow tells of a copy of the key; 0 is from those that count nothing.
+    ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
     """
     _library()
     from webauthn import verify_authentication_response
@@ -174,7 +174,7 @@ def signed(
 
 
 def _origin(assertion: Assertion) -> str:
-    """Where the signature says that it was made: a page of this machine, at whichever port it was then."""
+    """The origin in the signature: a page on ``localhost``, at any port."""
     from webauthn.helpers import base64url_to_bytes
 
     found = _ClientData.model_validate_json(base64url_to_bytes(assertion.client_data)).origin
@@ -191,6 +191,6 @@ def _named(keys: Iterable[str]) -> list[Any]:
 
 
 def _library() -> None:
-    """Refuse where the extra is not installed. With what it needs it takes 60 ms to load: only where a passkey is used."""
+    """Refuse where the extra is not installed. Loading takes 60 ms: only where a passkey is used."""
     if not passkeys_are_installed():
         raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)

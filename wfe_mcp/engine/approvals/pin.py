@@ -1,6 +1,6 @@
-"""Is this really the person?
+"""Proof of the user by a PIN (scrypt).
 
-A PIN that the person set once (scrypt). Five wrong ones in a row, and every PIN is refused for 60 s, then 120, 240 …;
+The user sets it once. After five wrong PINs in a row every PIN is refused for 60 s, then 120, 240 …;
 the count is in the database, so that it holds over processes (design §7).
 """
 
@@ -31,13 +31,13 @@ _COST = {"n": 2**14, "r": 8, "p": 1}
 
 
 def pin_is_set(engine: Engine) -> bool:
-    """True once a person has set a PIN for this user's database."""
+    """True once the user has set a PIN for this database."""
     with engine.store.read() as tx:
         return tx.get_secret(_PIN) is not None
 
 
 def set_pin(engine: Engine, pin: str, by: By) -> None:
-    """Keep a new PIN. Refuses one that is not 4–128 characters long, when one is set, and the client's own terminal."""
+    """Store a new PIN. Refuses a length outside 4–128, a PIN that is already set, and the client's own terminal."""
     refuse_clients_terminal(engine)
     pin = _line(pin)
     if not 4 <= len(pin) <= 128:
@@ -48,13 +48,13 @@ def set_pin(engine: Engine, pin: str, by: By) -> None:
             raise Refused(
                 "conflict", "A PIN is set already.", "Use it; it is asked for as the old one when it is replaced."
             )
-        # With its cost, so that a later version may ask for more without locking anybody out.
+        # With its cost, so that a later version may ask for more without locking users out.
         value = json.dumps({"salt": salt.hex(), "hash": _hash(pin, salt, _COST).hex(), "cost": _COST})
         tx.set_secret(_PIN, value, by, engine.clock())
 
 
 def person(engine: Engine, pin: str, actor: str) -> By:
-    """The person at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
+    """The user at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
     from wfe_mcp.workspace.system.process import ancestors
 
     refuse_clients_terminal(engine)
@@ -64,9 +64,9 @@ def person(engine: Engine, pin: str, actor: str) -> By:
 
 
 def person_at_page(engine: Engine, pin: str, actor: str) -> By:
-    """The person at the decision page, proven by the PIN that they typed there. Refuses ``wrong_pin``.
+    """The user at the decision page, proven by the PIN typed there. Refuses ``wrong_pin``.
 
-    Who started the page or the browser proves nothing either way: usually the client did.
+    Which process started the page or the browser does not matter: usually the client did.
     """
     _prove(engine, pin)
     return By(actor, Channel.DASHBOARD, Assurance.HUMAN)
@@ -115,7 +115,7 @@ def refuse_clients_terminal(engine: Engine) -> None:
         known = tx.processes(engine.identity.host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     clients = [(row.client_pid, row.client_started_at or 0.0) for row in alive if row.client_pid is not None]
-    # A command-line agent that we drive is a child of our server or worker, whoever started that.
+    # A command-line agent that we drive is a child of our server or worker.
     clients += [(row.pid, row.started_at) for row in alive]
     if client_above(clients) is not None:
         raise Refused(

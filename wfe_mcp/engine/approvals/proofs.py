@@ -1,14 +1,14 @@
-"""What does a passkey sign when a person decides, and where does the proof stay?
+"""Signed proofs of approvals: the statement a passkey signs, and where the proof is kept.
 
     the page shows a request ──► statement (what is decided, with a nonce) ──► the key signs its sha256
-                                     └──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json, committed by people;
+                                     └──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json, for git;
                                           the same document in the database, its sha256 in the event of the approval
 
 Rules:
 1. The statement is made here, from the stored request and the revision, never from what a browser sends.
-2. The proof is written before the decision: killed in between, a person has signed it and is asked again. A decision
-   that is refused takes it back.
-3. It names the files that the template had written into the project by their sha256, so that ``verify --approvals``
+2. The proof is written before the decision: after a crash in between the user is asked again. A decision
+   that is refused removes it.
+3. It names the files that the template wrote into the project by their sha256, so that ``verify --approvals``
    needs the repository and nothing else.
 """
 
@@ -43,7 +43,7 @@ __all__ = ["APPROVALS", "Given", "Proof", "Statement", "kept", "proof_file", "pr
 APPROVALS = ".wfe/approvals"
 _SHA256 = Field(pattern=r"^[0-9a-f]{64}$")
 _COUNT = "passkey:"
-"""Followed by the key's id: what its authenticator counted last, kept like a secret so that its log tells a change."""
+"""Followed by the key's id: the last authenticator counter, kept like a secret so that the log records each change."""
 
 
 class _Template(Strict):
@@ -76,7 +76,7 @@ class Statement(Strict):
 
 
 class Proof(Strict):
-    """A statement and what proves that a pinned key signed it."""
+    """A statement and the signature of a pinned key over it."""
 
     statement: Statement
     assertion: Assertion
@@ -88,30 +88,30 @@ class Proof(Strict):
 
     @property
     def file(self) -> str:
-        """Where it stands in the project."""
+        """Its path in the project."""
         said = self.statement
         return proof_file(said.run, said.phase, said.attempt, said.request)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A decision that is proven: whose, and by what."""
+    """A proven decision: the actor and the proof."""
 
     by: By
     proof: Proof
 
 
 def proof_file(run: str, phase: str, attempt: int, request: str) -> str:
-    """Where a proof stands, relative to the project's root."""
+    """The path of a proof, relative to the project's root."""
     return f"{APPROVALS}/{run}/{phase}/{attempt}-{request}.json"
 
 
 def statement_of(
     engine: Engine, request: RequestRecord, answer: Literal["approve", "reject"], *, comment: str = "", to: str = ""
 ) -> tuple[Statement, list[ApproverKey]]:  # fmt: skip
-    """What a passkey would sign to give ``answer`` to an open request, and the keys that may.
+    """The statement to sign for ``answer`` to an open request, and the keys that may sign it.
 
-    Refuses what ``pinned_here`` refuses, and ``bad_argument`` for words that nothing can keep.
+    Refuses what ``pinned_here`` refuses, and ``bad_argument`` for text that cannot be stored.
     """
     pinned = pinned_here(engine, worktree_of(engine, request))
     with engine.store.read() as tx, change_run_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
@@ -134,7 +134,7 @@ def statement_of(
 
 
 def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int) -> Given:
-    """The decision as proven. Refuses ``needs_human``: not signed, by no pinned key, or by a copy of one."""
+    """The decision as proven. Refuses ``needs_human``: not signed by a pinned key, or by a clone of one."""
     with engine.store.read() as tx:
         request = tx.request_by_id(statement.request)
     assert request is not None, "the statement was made from it"
@@ -156,14 +156,14 @@ def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int)
 
 @contextmanager
 def kept(engine: Engine, proof: Proof) -> Generator[None]:
-    """The proof of a yes stands in the project once the block ends well; a decision that was refused takes its own back.
+    """Keep the proof of an approval in the project if the block succeeds; remove it if the decision is refused.
 
-    What stood there may be the proof of whoever was quicker, at the same request in another tab.
+    An existing file may be the proof of a faster answer to the same request, from another tab.
     """
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
     said = proof.statement
-    if said.answer == "reject":  # nothing is merged on a no: the database has it
+    if said.answer == "reject":  # a rejection is not merged: the database has it
         yield
         return
     with engine.store.read() as tx:
@@ -182,7 +182,7 @@ def kept(engine: Engine, proof: Proof) -> Generator[None]:
 
 
 def worktree_of(engine: Engine, request: RequestRecord) -> Path:
-    """Where the run of ``request`` works: its files, its keys, its proofs."""
+    """The working tree of the run of ``request``: its files, keys and proofs."""
     with engine.store.read() as tx:
         return Path(engine.load(tx, request.run_id).record.worktree)
 

@@ -1,7 +1,7 @@
-"""Which question is a person asked about the open gate?
+"""Approval requests: one stored request for the open gate, issued again when its subject changes.
 
-ask ──► stored request ──► files or artifact change ──► gates again ──► asked anew, by itself
-                      └──► answered, expired, or its attempt is over: it takes no answer any more
+ask ──► stored request ──► files or artifact change ──► gates again ──► a new request, automatically
+                      └──► answered, expired, or its attempt is over: it is closed
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["reissue_requests", "request_of"]
 
 
 def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
-    """The stored request for the open gate, and the gate; a new one where the last has expired or is about old files."""
+    """The stored request for the open gate, and the gate; a new one when the last has expired or is outdated."""
     from wfe_mcp.store.records.approvals import NewRequest
     from wfe_mcp.workflow.model import duration_s
 
@@ -42,7 +42,7 @@ def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, Appr
 
 
 def reissue_requests(current: RunChange) -> None:
-    """Whoever was asked before the files or the artifact changed is asked again now that the gates have passed anew."""
+    """Issue requests again whose files or artifact changed, once the gates have passed again."""
     before = current.loaded.state.attempts
     for attempt in current.state.open_attempts:
         gate = current_gate(current.state, attempt)

@@ -1,7 +1,7 @@
-"""Which standards and knowledge does a run hand to who works, and in which bytes?
+"""Context bundles: the standards and knowledge that a run gives its workers.
 
-Bundles are put together and frozen when the run starts: the text is a kept document, the run names it by its sha256.
-What happens to the files afterwards changes nothing for the run (S0-49).
+Bundles are built and frozen when the run starts: the text is a stored document that the run names by its sha256.
+Later changes of the files do not affect the run (S0-49).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Parts = list[dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle of one scope, put together. ``rules``: the ids of the rules in it."""
+    """A built bundle of one scope. ``rules``: the ids of the rules in it."""
 
     name: str
     scope: str
@@ -56,7 +56,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class SeenBundle:
-    """A configured bundle in one scope, looked at now. ``fault``: why no run could have it, empty when it could."""
+    """A configured bundle in one scope as it is now. ``fault``: why no run can use it, empty when one can."""
 
     name: str
     scope: str
@@ -75,7 +75,7 @@ def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Itera
 
 
 def artifact_names(plan: CompiledTemplate, path: PhasePath) -> frozenset[str]:
-    """The artifacts of the template that the phase stands in: in ``context`` such a name is never a bundle."""
+    """The artifacts of the phase's own template: in ``context`` such a name is never a bundle."""
     from wfe_mcp.workflow.model import all_phases
 
     own = all_phases(plan.template_of(path).phases)
@@ -83,7 +83,7 @@ def artifact_names(plan: CompiledTemplate, path: PhasePath) -> frozenset[str]:
 
 
 def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inputs: Mapping[str, Any]) -> list[Bundle]:
-    """Every bundle that ``plan`` hands over, as its files are now, each once.
+    """Every bundle that ``plan`` names, with its files as they are now, each once.
 
     Refuses one that is missing (unless it is optional), not trusted yet, has no such scope, or cannot be read.
     """
@@ -170,7 +170,7 @@ def _asked_scope(ref: BundleRef, plan: CompiledTemplate, inputs: Mapping[str, An
 
 
 def _frozen(change: RunChange, ref: BundleRef) -> dict[str, Any] | None:
-    """What the run froze for ``ref``; None when the project had no such bundle."""
+    """What the run froze for ``ref``; None when the project has no such bundle."""
     kept: dict[str, dict[str, Any]] = {
         one.get("scope", ""): one for one in change.frozen.get("context", ()) if one["name"] == ref.bundle
     }
@@ -178,7 +178,7 @@ def _frozen(change: RunChange, ref: BundleRef) -> dict[str, Any] | None:
     return (kept.get(_asked_scope(ref, change.plan, change.inputs)) or kept.get("")) if kept else None
 
 
-# -- putting together ------------------------------------------------------------------------------------------------
+# -- building -------------------------------------------------------------------------------------------------------
 
 
 def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
@@ -249,7 +249,7 @@ class _Texts:
         yield path, text
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- text ------------------------------------------------------------------------------------------------------------
 
 
 def _heading(frozen: Mapping[str, Any]) -> str:

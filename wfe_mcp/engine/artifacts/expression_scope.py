@@ -1,12 +1,12 @@
-"""What may an expression or a prompt of this phase see?
+"""The values that expressions and prompts of a phase can see.
 
-    inputs vars artifacts run phase item env, and what the loops around call their items (``as``)
+    inputs vars artifacts run phase item env, and the names of the items of enclosing loops (``as``)
 
 ``artifacts.x`` is the latest revision of a completed attempt of a transitively needed phase; in the phase's own gates,
 ``on_fail`` and ``next`` it is the revision under judgement (design §5). In a loop the nearest scope wins: phases of the
 same item, then those around the loop. Outside a loop, an artifact made inside is a map: item key → artifact.
 
-What the text does not name is not read: a phase in the thousandth item must not load the 999 before it.
+Only what the text names is read: a phase in the thousandth item must not load the 999 before it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
 def roots(
     change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
 ) -> dict[str, Any]:
-    """The values by root name, as far as ``text`` names them. ``own`` adds what ``attempt`` itself made, ``own_vars`` what
+    """The values by root name, as far as ``text`` names them. ``own`` adds the artifact of ``attempt``, ``own_vars`` what
     its steps have assigned.
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
@@ -58,7 +58,7 @@ def roots(
 
 
 def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
-    """The values that the ``outputs`` of the template which runs in the phase of ``attempt`` see: all that was made in it."""
+    """The values for the ``outputs`` of the subflow in the phase of ``attempt``: all artifacts made in it."""
     seen, key = _Seen(change, text), change.state.loops[attempt.phase].keys[0]
     body = [inside(attempt.phase, key, phase.path) for phase in change.state.spec.body(attempt.phase)]
     return {
@@ -68,7 +68,7 @@ def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, An
 
 
 def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
-    """The inputs of the template that the phase at ``path`` stands in."""
+    """The inputs of the template that contains the phase at ``path``."""
     flow = _flow_around(state, path)
     opened = None if flow is None else state.loops.get(flow[0])
     document = None if opened is None else opened.items
@@ -84,7 +84,7 @@ def item_roots(name: str | None, key: str, index: int, count: int, value: object
 
 
 def feedback_of(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
-    """What this try is told of earlier ones: ``[{from, attempt, message, artifact}]``, oldest first."""
+    """Feedback of earlier attempts: ``[{from, attempt, message, artifact}]``, oldest first."""
     return [
         {"from": note.source, "attempt": note.attempt, "message": note.message}
         | ({"artifact": change.plan.artifact_name(note.source)} if note.artifact is not None else {})
@@ -101,13 +101,13 @@ def _run(change: RunChange) -> dict[str, Any]:
 
 
 class _Seen:
-    """What one text sees of one moment of a run."""
+    """The values that one text sees at one moment of a run."""
 
     def __init__(self, change: RunChange, text: str) -> None:
         self._turn = change
         self._state = change.state
         self._words = frozenset(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
-        # A root that stands alone, or is asked with a computed name, may mean anything below it.
+        # A root used alone, or with a computed name, may refer to anything below it.
         self._whole = frozenset(re.findall(r"\b(artifacts|item)\b(?!\s*\.\s*[A-Za-z_])", text))
         self._done = "item" in self._whole or re.search(r"\bitem\s*\.\s*done\b", text) is not None
 
@@ -127,21 +127,21 @@ class _Seen:
         return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
 
     def made_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
-        """What these phases made that is asked for."""
+        """The artifacts of these phases that the text names."""
         found: dict[str, Any] = {}
         for path in paths:
             found |= self._made_by(path)
         return found
 
     def assigned_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
-        """What the steps of these phases assigned."""
+        """The variables that the steps of these phases assigned."""
         found: dict[str, Any] = {}
         for path in paths:
             found |= self._assigned_by(self._state.current(path))
         return found
 
     def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
-        """What steps assigned, in the same places. A skipped or failed one assigns nothing, but a check says how it failed."""
+        """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check."""
         found: dict[str, Any] = {}
         for place in (*_around(self._state, attempt.phase), attempt.phase):
             before = upstream(self._state.spec, place)
@@ -192,7 +192,7 @@ class _Seen:
         return found
 
     def _items_done(self, loop: PhasePath, index: int) -> dict[str, dict[str, Any]]:
-        """The artifacts of the items before ``index`` that are over, by key and name."""
+        """The artifacts of the finished items before ``index``, by key and name."""
         state = self._state.loops[loop]
         left = {*state.open, *state.failed}
         done: dict[str, dict[str, Any]] = {key: {} for key in state.keys[:index] if key not in left}
@@ -223,7 +223,7 @@ class _Seen:
         return {} if revision is None else {name: json.loads(revision.content)}
 
     def _of_items(self, loop: PhasePath, phase: PhasePath, *, everything: bool = False) -> dict[str, dict[str, Any]]:
-        """What ``phase`` made in the items of ``loop`` that are over, by artifact and key."""
+        """The artifacts of ``phase`` in the finished items of ``loop``, by artifact and key."""
         state = self._state.loops[loop]
         left = {*state.open, *state.failed}
         keys = [key for key in state.keys[: state.begun] if key not in left]
@@ -263,7 +263,7 @@ def _around(state: RunState, path: PhasePath) -> list[PhasePath]:
 
 
 def _flow_around(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | None:
-    """The phase whose template ``path`` stands in, and the key; None in the template of the run."""
+    """The phase whose template contains ``path``, and the key; None in the template of the run."""
     place = item_of(path)
     while place is not None and not _is_flow(state, place[0]):
         place = item_of(place[0])

@@ -1,7 +1,7 @@
-"""What is the agent told when it starts a phase?
+"""Prompts: the text an agent gets when it starts a phase.
 
-The prompt is rendered once per attempt, in one pass; values are fenced as data. What ``context`` names is handed over
-below it. The same attempt always renders to the same bytes, because gates before work judge their sha256.
+The prompt is rendered once per attempt, in one pass; values are fenced as data. What ``context`` names follows
+the prompt. The same attempt always renders to the same bytes, because gates before work judge their sha256.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def prompt_of(change: RunChange, attempt: Attempt) -> str:
 
 
 def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
-    """What ``context`` names, in its order: artifacts as they are now, bundles as the run froze them."""
+    """The content that ``context`` names, in its order: current artifacts and frozen bundles."""
     from wfe_mcp.engine.artifacts.context_bundles import artifact_names, handed_bundle
     from wfe_mcp.workflow.prompts import render_context
 
@@ -60,7 +60,7 @@ def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: M
 
 
 def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> str:
-    """What the server will do, for the person who approves it: values where they are known yet, else as written."""
+    """The steps the server will run, for the approver: with values where they are known, else as written."""
     from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.prompts import fenced
@@ -80,11 +80,11 @@ def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> s
 
 
 def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
-    """What this try is told of earlier ones, each message between boundary lines: data, not instructions."""
+    """Feedback of earlier attempts, each message between boundary lines: data, not instructions."""
     from wfe_mcp.workflow.prompts import fenced
 
     notes = feedback_of(change, attempt)
-    # The newest says why this try is open; of the earlier ones a reminder is enough.
+    # The newest explains why this attempt is open; earlier ones are shortened.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
     return [
         note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=change.run.id, limit=limit)}

@@ -1,7 +1,7 @@
-"""How is a revision kept, inside a turn?
+"""Revisions: store a submitted artifact inside a change.
 
-It is stored and put before the gates in one step; what the template wants in the project too is written last, all of
-it or nothing.
+The revision is stored and its gates open in one step; files the template writes to the project come last, all of
+them or none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Receipt", "outputs_of", "store_revision", "write_output"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A stored revision. ``repeated``: these bytes were handed in before; this is the answer they have."""
+    """A stored revision. ``repeated``: these bytes were submitted before; this is their answer."""
 
     loaded: LoadedRun
     phase: PhasePath
@@ -46,7 +46,7 @@ def store_revision(
     edited: bool = False,
     by: By | None = None,
 ) -> Receipt:
-    """Store ``content`` as the next revision of the open attempt and put it before the gates. ``by``: else the turn's."""
+    """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
     kept = current.tx.add_revision(
         current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
@@ -71,9 +71,9 @@ def store_revision(
 
 
 def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
-    """What the template wants in the project too: a bundle's files, all of them or none (S0-25), or the one file.
+    """Write the files that the template wants in the project: all files of a bundle or none (S0-25), or one file.
 
-    Last in the turn: what is refused has written nothing; a failure here undoes the revision.
+    Last in the change: a refused change has written nothing; a failure here undoes the revision.
     """
     from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
 
@@ -100,7 +100,7 @@ def outputs_of(current: RunChange, phase: PhasePath, content: str) -> dict[str, 
 
 
 def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, TextFile | dict[str, str]] | None:
-    """Where the template wants an artifact in the project, and what there; None when it does not."""
+    """The path and content the template wants in the project; None when it wants none."""
     output = current.plan.phase(phase).output
     if output is None or output.write_to is None:
         return None

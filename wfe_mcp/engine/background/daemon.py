@@ -1,12 +1,12 @@
-"""Who works while no server lives?
+"""The worker process: it runs jobs without serving a client, for its project or for every project of the database.
 
-A process that only works: one worker for its project, or one for each project of the database that has something to do.
-It registers like a server does, but serves no client, so nobody takes its terminal for an agent's.
+It holds one worker for its project, or one for each project of the database with open work.
+It registers like a server, but its terminal is never taken for an agent's.
 
 Rules:
-1. Each project is worked by its own configuration, in its own folder. One whose folder is gone, or is another project by
-   now, is left alone, and said once.
-2. At the end every job goes back at once, for whoever comes next.
+1. Each project uses its own configuration and folder. One whose folder is gone, or now holds another
+   project, is skipped and reported once.
+2. At the end every unfinished job returns to its queue at once.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Workers:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """The projects that are worked."""
+        """The projects that have a worker here."""
         return tuple(self._workers)
 
     def run_until(self, is_over: Callable[[], bool]) -> int:
-        """Work until ``is_over``, which is asked often; then hand back what has not finished: how many jobs that was."""
+        """Work until ``is_over()``, polled often; then return unfinished jobs to their queues and count them."""
         with self._engine.store.tx() as tx:
             tx.register_process(self._process)
         try:
@@ -73,7 +73,7 @@ class Workers:
         return handed_back
 
     def _look(self) -> None:
-        """Begin to work in projects that have something to do, and no worker here yet."""
+        """Start a worker for each project with open work and no worker here."""
         if not self._everywhere:
             if not self._workers:
                 self._begin(self._engine)
@@ -113,7 +113,7 @@ class Workers:
         for engine in self._engines:
             if engine.anchoring is not None:
                 engine.anchoring.close()
-        # One whose outcome is written is done, even if its thread was still at what follows.
+        # A job whose outcome is written is done, even if its thread still runs follow-up work.
         with self._engine.store.read() as tx:
             rows = [tx.job(job_id) for job_id in running]
         return sum(row is not None and row.status is not JobStatus.DONE for row in rows)

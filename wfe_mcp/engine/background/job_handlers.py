@@ -1,6 +1,6 @@
-"""What does this process do in the background?
+"""Job handlers of a process: gates that read files and run checks, steps, timers, model work.
 
-Gates that read the world, steps, and times that must be kept. Every server process has one worker; a command line that
+Every server process has one worker; a command line that
 waits for its gates has one for that long.
 """
 
@@ -50,7 +50,7 @@ def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
 
 
 def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
-    """A worker of ``engine`` for queues of these kinds; it works when it is told to (``work_one``)."""
+    """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
     handlers = {
         "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
         second_opinion.JOB: OpinionJobs(engine), driven.JOB: DrivenJobs(engine),
@@ -66,15 +66,15 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
 
 
 def gave_up_of(engine: Engine) -> GaveUp:
-    """What it means for its attempt that a job will not be tried again, or that somebody cancelled it."""
+    """The effect on its attempt of a job that is cancelled or out of retries."""
     return _GaveUp(engine)
 
 
 def tend_open_runs(engine: Engine) -> None:
-    """After a crash: times that were due are kept, and gates that lost their job have one again.
+    """Repair after a crash: fire due timers and enqueue lost gate jobs.
 
-    Runs that wait for an agent or a person have nothing to lose. The files of the newest are kept again, those of
-    others when somebody goes back to them.
+    Runs that wait for an agent or the user need no repair. The newest checkpoints get their refs back now, older
+    ones at a rollback to them.
     """
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
@@ -88,7 +88,7 @@ def tend_open_runs(engine: Engine) -> None:
                 for attempt in current.state.open_attempts:
                     if attempt.status is AttemptStatus.GATING:
                         enqueue_gate(current, attempt)
-        except Refused as refused:  # a rollback that cannot be ended just now: whoever asks next tries again
+        except Refused as refused:  # a rollback that cannot be finished now: the next call retries
             log.warning("run %s is left alone: %s", run, refused.message)
 
 
@@ -137,12 +137,12 @@ class _Timers:
                     "at": current.at,
                 }
                 if job.payload["timer"] in {"locks", "seals"}:
-                    return  # the turn itself looks again
+                    return  # the change itself checks again
                 command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
                 try:
                     current.give(command)
                 except Refused:
-                    return  # the attempt went on meanwhile: nothing to keep
+                    return  # the attempt has moved on: nothing is due
 
         return Outcome({}, apply)
 

@@ -1,16 +1,16 @@
-"""Which background work does a project have, how much of it at once, and what does it mean to cancel a job?
+"""Queues of background work: their limits, their status, and cancelling a job.
 
     timer    times of runs            command  gates that read files and run checks
-    step     steps                    llm, agent, vision   models        webhook   who is told outside
-    manual   people who stand in for a model: nothing but waiting
+    step     steps                    llm, agent, vision   models        webhook   notifications
+    manual   waiting for a person who works in place of a model
 
 Rules:
-1. Each queue has its own places in a process, so that a model at work for minutes keeps no gate waiting.
+1. Each queue has its own slots in a process, so that a long model call delays no gate.
 2. Configuration limits a queue over all processes of its project, and a provider over all projects.
-3. A job that somebody cancels ends its attempt for a person to look at: the rules of ``on_fail`` would begin the same
-   work again at once. A cancelled gate is an error of the gate instead, and its phase's rules apply: it is the worker who
-   goes on then, with another try.
-4. Timers, and jobs that only read files for a phase, are no work that could be cancelled.
+3. A cancelled job ends its attempt for the user to review: the rules of ``on_fail`` would restart the same
+   work at once. A cancelled gate is an error of the gate instead, and its phase's rules apply: the worker
+   continues with another attempt.
+4. Timers and jobs that only read files for a phase cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 
 QUEUES = tuple(SLOTS)
 
 TIMEOUTS_S = {"llm": 300.0, "vision": 300.0, "agent": 600.0}
-"""How long a job may take where neither it nor configuration says; the others have time-outs of their own."""
+"""Default time-out of a job, in seconds; the other queues have their own."""
 
 _NO_WORK = {"timer", "files"}
 _OVER = {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.PARKED}
@@ -54,7 +54,7 @@ _FRESH_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class JobStanding:
-    """A job and its turn. ``position``: 1 is the next of its queue. ``estimate_s``: until it is done, as jobs before were."""
+    """A job in its queue. ``position``: 1 is next. ``estimate_s``: seconds until done, from earlier jobs."""
 
     job: JobRecord
     position: int | None = None
@@ -62,7 +62,7 @@ class JobStanding:
 
 
 def work_limits(engine: Engine) -> Callable[[], WorkLimits]:
-    """What configuration allows, asked anew every other second: a change counts without a restart."""
+    """The configured limits, read again every two seconds: no restart is needed."""
     known: list[tuple[float, WorkLimits]] = []
 
     def limits() -> WorkLimits:
@@ -74,7 +74,7 @@ def work_limits(engine: Engine) -> Callable[[], WorkLimits]:
 
 
 def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...]:
-    """The queues of this project. Refuses a kind that is none."""
+    """The queues of this project. Refuses an unknown kind."""
     for kind in kinds:
         if kind not in SLOTS:
             near = nearest(kind, QUEUES)
@@ -84,7 +84,7 @@ def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...
 
 
 def queues_now(engine: Engine) -> list[QueueRecord]:
-    """How the queues of this project stand, those without any job left out."""
+    """The status of this project's queues; empty ones are left out."""
     with engine.store.read() as tx:
         found = tx.queues(queue_names(engine))
     named = [replace(each, queue=each.queue.partition(":")[0]) for each in found]
@@ -103,15 +103,15 @@ def job_standings(
 
 
 def find_job(engine: Engine, job_id: str) -> JobStanding:
-    """One job of this project, by its id or the only one that begins so. Refuses ``bad_argument``."""
+    """One job of this project, by its id or a unique prefix of it. Refuses ``bad_argument``."""
     with engine.store.read() as tx:
         return _standing(engine, tx, [_job(engine, tx, job_id)])[0]
 
 
 def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str = "") -> JobRecord:
-    """Cancel a job: one that waits is over at once, one that runs is stopped with all it started.
+    """Cancel a job: a waiting one ends at once, a running one is stopped with its child processes.
 
-    ``gave_up`` writes what that means for its attempt. Refuses what is over, and what is no work.
+    ``gave_up`` records the effect on its attempt. Refuses finished jobs and those of rule 4.
     """
     told = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
     with engine.store.tx() as tx:
@@ -135,7 +135,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
 
 
 def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
-    """The attempt that the server worked in ``job`` has failed, and only a person opens another."""
+    """Fail the attempt of ``job``; only the user can open another."""
     if job.run_id is None or job.phase is None:
         return
     path = PhasePath(job.phase)
@@ -198,4 +198,4 @@ def _tell(gave_up: GaveUp, tx: Tx, job: JobRecord, reason: str) -> None:
     try:
         gave_up(tx, job, reason)
     except Refused:
-        return  # its attempt went on meanwhile: nobody waits for the job
+        return  # its attempt has moved on: the job is not needed

@@ -1,6 +1,6 @@
-"""What does a gate that reads the world outside say?
+"""Gate jobs: evaluate gates that read files, git or run commands, and record their verdicts.
 
-It runs as a job, outside any transaction: files, git and commands. The answer is written by whoever ends the job, in
+A gate job runs outside any transaction. Its verdict is written by the process that ends the job, in
 the transaction that ends it, and counts only while the same revision, gate and tree are under judgement.
 """
 
@@ -45,9 +45,9 @@ __all__ = ["Judged", "judge", "judged_attempt", "record"]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a job found out. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
+    """The outcome of a job. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
 
-    ``judgement`` None: the files had changed before the gate could look.
+    ``judgement`` None: the files had changed before the gate could read them.
     """
 
     judgement: Judgement | None
@@ -57,7 +57,7 @@ class Judged:
 
 
 def judge(engine: Engine, context: JobContext) -> Judged | None:
-    """Judge the gate that the job names; None when the answer would come too late. Raises what ``opinions`` raises."""
+    """Judge the gate that the job names; None when the verdict is no longer needed. Raises what ``opinions`` raises."""
     job = context.job
     assert job.run_id is not None
     assert job.phase is not None
@@ -123,7 +123,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What a gate may look at, taken from the database before it runs."""
+    """The input of a gate, read from the database before it runs."""
 
     engine: Engine
     change: RunChange
@@ -140,7 +140,7 @@ class _Scene:
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
-    """The attempt, while what the job was made for is still what is under judgement."""
+    """The attempt, while the job's revision, gate and tree are still under judgement."""
     attempt = current.state.current(PhasePath(job.phase or ""))
     asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
     now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)
@@ -150,7 +150,7 @@ def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
 def _review(
     current: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]
 ) -> Callable[[JobContext], Judgement]:
-    """How the reviewers are asked, once the transaction that read the question is over."""
+    """The call that asks the reviewers, to be made after the transaction that read the question."""
     from wfe_mcp.engine.evaluation.opinion_gate import About, judge_by_opinions, reviewers_of
     from wfe_mcp.engine.evaluation.reviews import about_gate, changed_files, pictures, question_of, with_changes
 
@@ -226,7 +226,7 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
 
 
 def _judged_artifact(current: RunChange, attempt: Attempt, gate: Gate) -> str:
-    """What a gate of a package sees although its ``with`` does not name it."""
+    """The artifact that a plug-in gate sees without naming it in ``with``."""
     name = current.plan.artifact_name(attempt.phase) if isinstance(gate, PluginGate) else None
     return "" if name is None else f"artifacts.{name}"
 

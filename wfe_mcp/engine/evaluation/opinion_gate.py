@@ -1,12 +1,13 @@
-"""What do the reviewers of a gate say, and who is asked when one cannot be reached?
+"""Opinion gates: ask the reviewers of a gate, use fallbacks when one is unreachable, and judge their opinions.
 
-    known already ──► no call          asked ──► kept at once ──► judged together (gates/opinion.py)
-    not reached   ──► later, a few times ──► its fallbacks ──► the gate's on_provider_error
+    stored already ─► no call          asked ──► stored at once ─► judged together (gates/opinion.py)
+    unreachable    ─► retries ──► its fallbacks ──► the gate's on_provider_error
 
 Rules:
-1. The template names the reviewers and configuration fills them, both frozen with the run: no argument of an agent does.
-2. Reviewers are asked side by side. What one said is kept before anything else happens: a crash asks only the others.
-3. What is kept belongs to (reviewer, its model, the whole question, the artifact's sha256); another revision is new.
+1. The template names the reviewers and configuration fills them, both frozen with the run.
+   Arguments of an agent cannot change them.
+2. Reviewers are asked in parallel. Each opinion is stored at once: after a crash only the others are asked.
+3. An opinion is keyed by (reviewer, its model, the whole question, the artifact's sha256).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ MOST_AT_ONCE = 8
 
 
 class Outage(Exception):
-    """Providers do not answer, and the gate may not go on without them. ``after_s``: when to try again."""
+    """Providers do not answer and the gate cannot continue without them. ``after_s``: seconds until the retry."""
 
     def __init__(self, reason: str, after_s: float | None) -> None:
         super().__init__(reason)
@@ -53,7 +54,7 @@ class Outage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an opinion is about, and who wanted it."""
+    """The subject of an opinion, and who requested it."""
 
     project_id: str
     question: Question
@@ -66,7 +67,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """A role and who fills it: the first connection, then its fallbacks. None at all: ``fault`` says why."""
+    """A role and its connections: the first, then its fallbacks. Without any, ``fault`` says why."""
 
     name: str
     connections: tuple[Connection, ...] = ()
@@ -75,7 +76,7 @@ class Reviewer:
 
 
 def reviewers_of(engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None) -> list[Reviewer]:
-    """Who fills each reviewer. ``names``: reviewer → configured role."""
+    """The reviewers with their connections. ``names``: reviewer → configured role."""
     from wfe_mcp.engine.models.providers import connections_of
 
     found: list[Reviewer] = []
@@ -96,7 +97,7 @@ def judge_by_opinions(
     missing = [f"{each.name}: {each.fault}" for each in reviewers if not each.connections]
     if missing and not (there and gate.if_missing == "note"):
         return nobody_to_ask(gate, missing)
-    if missing:  # those that are configured give their opinion
+    if missing:  # only configured reviewers are asked
         gate = gate.model_copy(update={"quorum": min(gate.quorum, len(there))})
     is_last = context.job.tries >= gate.max_attempts
     reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
@@ -116,12 +117,12 @@ def judge_by_opinions(
 def ask_all(
     engine: Engine, context: JobContext, reviewers: Sequence[Reviewer], about: About, *, with_fallbacks: bool
 ) -> tuple[list[Reviewed], list[ProviderFault]]:
-    """What each says, side by side; a fault for each that could not be asked."""
+    """The opinion of each reviewer, asked in parallel; a fault for each that could not be asked."""
     known = {each.name: _known(engine, each, about) for each in reviewers}
     asked = [each for each in reviewers if known[each.name] is None]
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(asked))), thread_name_prefix="wfe-review") as pool:
         waiting = {each.name: pool.submit(_ask, engine, context, each, about, with_fallbacks) for each in asked}
-    # Everybody has answered by now, and what was said is kept; only then may one of them end the whole.
+    # All answers are stored before one reviewer's exception may end the job.
     results = {name: future.result() for name, future in waiting.items()}
     reviews = [known[each.name] or results[each.name][0] for each in reviewers]
     return reviews, [fault for _, fault in results.values() if fault is not None]
@@ -173,7 +174,7 @@ def _read(value: object) -> tuple[dict[str, Any], str]:
 
 
 def _unreadable(why: str) -> dict[str, Any]:
-    """Rule 2 of the gate: what cannot be read is no consent. It is not kept: the next one may be readable."""
+    """Rule 2 of the gate: an unreadable answer is no approval. It is not stored: the next one may be readable."""
     return {"verdict": "fail", "summary": f"The answer is no opinion: {why[:300]}", "findings": []}
 
 

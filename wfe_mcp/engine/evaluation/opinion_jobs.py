@@ -1,4 +1,4 @@
-"""How are other models asked what somebody wants to know of them?"""
+"""Jobs that ask other models for a requested second opinion."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["OpinionJobs"]
 
 
 class OpinionJobs:
-    """The handler of questions that somebody asked by hand."""
+    """The handler of second-opinion jobs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def __call__(self, context: JobContext) -> Outcome:
-        """Ask everybody; what one said is kept at once."""
+        """Ask every reviewer; each opinion is stored at once."""
         job, given = context.job, context.job.payload
         is_last = job.tries >= TRIES
         reviewers = reviewers_of(self._engine, {name: name for name in given["reviewers"]}, None)
@@ -34,7 +34,7 @@ class OpinionJobs:
             return Outcome({"opinions": unfilled})
         subject = about_text(
             given["question"], tuple((heading, text) for heading, text in given["parts"]), given["sha256"],
-            sha256_of(given),  # who wrote the parts cannot know it, and the same question has the same
+            sha256_of(given),  # unknown to the authors of the parts, and equal for equal questions
         )  # fmt: skip
         about = About(
             self._engine.project_id, question_of(subject), given["sha256"], "call", given["run"],

@@ -131,7 +131,7 @@ def wake_backoff(change: RunChange) -> bool:
 def _open_gates(change: RunChange, attempt: Attempt, on: dict[str, Any]) -> None:
     """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command.
 
-    Those of a loop judge all that was made in it.
+    The gates of a loop judge all artifacts made in it.
     """
     if attempt.stage is Stage.AFTER:
         from wfe_mcp.engine.phases.loop_items import loop_sha256
@@ -176,7 +176,7 @@ def synchronize_jobs(change: RunChange) -> None:
             was is not None
             and was.status is AttemptStatus.GATING
             and (was.number != now.number or now.status is not AttemptStatus.GATING)
-            and now.mending != "compensate"  # its steps are jobs of the same attempt; a late gate finds nobody waiting
+            and now.mending != "compensate"  # its steps are jobs of the same attempt; a late verdict is ignored
         ):
             _cancel_judging(change, was)
         if now == was:
@@ -187,7 +187,7 @@ def synchronize_jobs(change: RunChange) -> None:
 
 
 def keep_times(change: RunChange, now: Attempt, was: Attempt | None) -> None:
-    """The timers of ``now``, where it has other times than ``was``."""
+    """Set the timers of ``now`` where its deadlines differ from those of ``was``."""
     for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
         before = getattr(was, "deadline" if kind == "timeout" else "not_before", None)
         if moment is not None and (moment != before or was is None or was.number != now.number):
@@ -198,7 +198,7 @@ def keep_times(change: RunChange, now: Attempt, was: Attempt | None) -> None:
 
 
 def _cancel_judging(change: RunChange, was: Attempt) -> None:
-    """Nobody waits for this verdict any more. Whoever works the phase next has enqueued in this very turn: that stays."""
+    """Cancel the jobs of a verdict that is no longer needed; jobs enqueued in this change stay."""
     from wfe_mcp.store.records.jobs import JobStatus
 
     on: dict[str, Any] = {"phase": was.phase, "attempt": was.number}
@@ -221,7 +221,7 @@ def seal_artifacts(change: RunChange) -> None:
 def enqueue_gate(change: RunChange, attempt: Attempt) -> None:
     """The job that judges the current gate of ``attempt``, when that gate reads the world outside.
 
-    One at a time: a job that is still to answer for the same bytes, gate and tree is enough.
+    One at a time: no second job while one for the same bytes, gate and tree is open.
     """
     from wfe_mcp.store.records.jobs import JobStatus
 

@@ -1,11 +1,11 @@
-"""What is a second model asked about a piece of work?
+"""Review questions: the text that a reviewing model gets about an artifact.
 
-It sees what was asked, what was handed in, what the gates before found and, for work on files, what changed; all of it
-fenced as data. Whoever did the work chooses none of it: the template and the database do.
+It holds the prompt, the artifact, the findings of earlier gates and, for work on files, the diff; all
+fenced as data. The author of the work chooses none of it: the template and the database do.
 
 Rules:
-1. The same question about the same bytes is the same text, so that an answer can be kept under its hash.
-2. One text is cut at ``MAX_FILE`` characters, all together at ``MAX_ALL`` (S0-38); what was cut says so.
+1. The same question about the same bytes is the same text, so that an answer can be stored under its hash.
+2. One text is cut at ``MAX_FILE`` characters, all together at ``MAX_ALL`` (S0-38); a cut is marked.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _DEFAULT_CRITERIA = "Does it do what was asked, is it right, is anything importa
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is judged. ``parts``: (heading, text) in the order of reading; ``sha256``: of the artifact, "" without one."""
+    """The subject of a review. ``parts``: (heading, text) in reading order; ``sha256``: of the artifact, "" without one."""
 
     criteria: str
     parts: tuple[tuple[str, str], ...]
@@ -67,7 +67,7 @@ class Subject:
 
 
 def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
-    """The question as a model gets it; its answer is an ``opinion@1``."""
+    """The question for a model; its answer is an ``opinion@1``."""
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.providers.call import Question
     from wfe_mcp.workflow.prompts import fenced
@@ -84,7 +84,7 @@ def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
 
 
 def question_sha256(question: Question) -> str:
-    """The name under which an answer to exactly this is kept."""
+    """The key under which an answer to exactly this question is stored."""
     seen = [sha256_hex(image.content) for image in question.images]
     return sha256_of(
         {"system": question.system, "prompt": question.prompt, "schema": question.schema}
@@ -93,7 +93,7 @@ def question_sha256(question: Question) -> str:
 
 
 def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: dict[str, Any]) -> Subject:
-    """What an opinion gate of ``attempt`` judges: the prompt before work, else the revision. Raises ExpressionError."""
+    """The subject of an opinion gate: the prompt before work, else the revision. Raises ExpressionError."""
     from wfe_mcp.engine.artifacts.prompts import prompt_of
     from wfe_mcp.workflow.prompts import render
 
@@ -110,12 +110,12 @@ def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: d
 
 
 def about_text(question: str, parts: tuple[tuple[str, str], ...], sha256: str, nonce: str) -> Subject:
-    """What somebody asks by hand."""
+    """The subject of a requested second opinion."""
     return Subject(question, parts, sha256, nonce)
 
 
 def changed_files(root: Path, attempt: Attempt, schema: str) -> str:
-    """What changed since the attempt began, as a diff; "" for work that is no change of files. Reads git."""
+    """The diff since the attempt began; "" for work without files. Reads git."""
     from wfe_mcp.workspace.git.repository import diff_since
 
     if attempt.head_at_start is None and schema != "change@1":
@@ -159,7 +159,7 @@ def with_changes(subject: Subject, changes: str) -> Subject:
 
 def _handed_in(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
     revision = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
-    if revision is None:  # a loop's own gates: they judge what was made inside
+    if revision is None:  # a loop's own gates judge the artifacts made inside
         return [("What was made", canonical_json(_made_inside(change, attempt)))]
     return [
         (

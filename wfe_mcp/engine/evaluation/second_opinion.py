@@ -1,13 +1,13 @@
-"""How does somebody ask other models by hand?
+"""Second opinions: advice from other models that an agent or the user requests.
 
-    ask ──► a job, the same one for the same question ──► opinions, kept ──► look
+    ask ──► a job, the same one for the same question ──► opinions, stored ──► look
 
 Rules:
-1. It is advice: what is asked here never counts for a gate, whoever is named as reviewer (``asked_by``).
-2. An agent names configured roles only: which programs are started and which models are paid for, a person has said.
-3. Without reviewers, one that is configured is asked: of another vendor than the client that asks, where there is one.
-4. The same question about the same bytes is one job, also when the run has moved on. Where somebody could not be asked,
-   that is the answer for ``STANDS_S``; after that the call asks again, and who has answered is not asked twice.
+1. It is advice: these opinions never count for a gate, whichever reviewer is named (``asked_by``).
+2. An agent names configured roles only: the user decides which programs start and which models are paid for.
+3. By default one configured reviewer is asked, from another vendor than the calling client if possible.
+4. The same question about the same bytes is one job, also when the run has moved on. If a reviewer could not be asked,
+   that is the answer for ``STANDS_S``; later calls ask again, but only reviewers that have not answered.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ _VENDORS = (
     ("openai", ("openai", "codex"), ("codex", "openai", "chatgpt")),
     ("google", ("gemini", "gemini-cli"), ("gemini", "antigravity")),
 )
-"""Vendor, the kinds of its providers, and what the names of its clients hold."""
+"""Vendor, the kinds of its providers, and substrings of its clients' names."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpinionRequest:
-    """A question by hand. ``status``: ``waiting``, ``done`` (somebody answered) or ``failed``; ``opinions``: one each."""
+    """A requested opinion. ``status``: ``waiting``, ``done`` (any answer) or ``failed``; ``opinions``: one each."""
 
     job: str
     status: str
@@ -70,7 +70,7 @@ class OpinionRequest:
 def ask(
     engine: Engine, by: By, *, run: str = "", phase: str = "", question: str = "", reviewers: Sequence[str] = ()
 ) -> str:
-    """Put the question; the id of its job. Refuses ``bad_argument``, ``unknown_phase``, ``unavailable``."""
+    """Enqueue the question; returns the id of its job. Refuses ``bad_argument``, ``unknown_phase``, ``unavailable``."""
     if phase and not run:
         raise Refused("bad_argument", "A phase stands in a run.", "Give run as well.")
     if not run and not question.strip():
@@ -92,7 +92,7 @@ def ask(
 
 
 def look(engine: Engine, job_id: str) -> OpinionRequest:
-    """How far the question is."""
+    """The current status of the question."""
     with engine.store.read() as tx:
         job = tx.job(job_id)
     if job is None or job.kind != JOB:
@@ -113,7 +113,7 @@ def _status(job: JobRecord) -> str:
 
 
 def _stands(job: JobRecord, now: datetime) -> bool:
-    """Whether what the job found, or will find, is the answer now."""
+    """True while the job's result, present or future, is the answer."""
     if _status(job) == "waiting" or (_said(job) and all("opinion" in each for each in _said(job))):
         return True
     return job.finished_at is not None and now < job.finished_at + timedelta(seconds=STANDS_S)
@@ -130,7 +130,7 @@ def _why_not(job: JobRecord) -> str:
 
 
 def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, Any]]:
-    """Every opinion of a run (or a phase), of gates and by hand, oldest first. Refuses ``unknown_phase``."""
+    """Every opinion of a run (or a phase), of gates and requested ones, oldest first. Refuses ``unknown_phase``."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         path = _expect_phase(loaded, phase) if phase else None
@@ -146,7 +146,7 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
 
 
 def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
-    """Whom ``by`` may name: an agent the configured roles, a person any provider too. Refuses others with the nearest."""
+    """The reviewers that ``by`` may name: an agent configured roles, a person any provider too. Refuses others."""
     from wfe_mcp.core.model import Channel
     from wfe_mcp.engine.models.roles import known_names
 
@@ -182,7 +182,7 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
 
 
 def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
-    """What the job needs to know of a run: all of it, so that a later change of the run does not change the question."""
+    """The whole question of a run, copied so that later changes of the run do not affect it."""
     with engine.store.read() as tx, change_run_in(engine, tx, run, by, settles=False) as current:
         record = current.run
         refuse_change(record)
@@ -196,7 +196,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
         revision = tx.revision(record.id, path, attempt.revision) if attempt.revision else None
     if revision is not None:
         parts.append([f"What was handed in: {revision.name} ({revision.schema_name})", revision.content])
-        # Before and after that, the files are somebody else's: they would be another question with every change.
+        # Outside that time the files belong to other work: each change would make another question.
         is_judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
         changes = changed_files(Path(record.worktree), attempt, revision.schema_name) if is_judged else ""
         parts += [["What changed in the files (git diff)", changes]] if changes else []
@@ -207,7 +207,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
 
 
 def _asked_in(current: RunChange, attempt: Attempt) -> str:
-    """The prompt with its values; as it is written while they are not there yet."""
+    """The rendered prompt; the template's text while values are missing."""
     from wfe_mcp.engine.artifacts.prompts import prompt_of
 
     try:

@@ -1,13 +1,13 @@
-"""When are the files of a run saved, and what is a checkpoint called?
+"""Checkpoints: the files of a run, saved at claims and completions of phases.
 
-    a phase is claimed, or was completed ──► snapshot ──► its ref (git, outside any transaction) ──► CheckpointTaken
+    a phase is claimed or completed ──► snapshot ──► its ref (git, outside any transaction) ──► CheckpointTaken
 
 Rules:
 1. The number of the event names the checkpoint: ``cp-12``. A ref keeps its files, named after the commit: checkpoints of a
-   run between which no file changed share it. It is there before the event, so a crash leaves at worst one too many.
-2. Phases are saved before anybody touches the files for them, and when they are completed, unless they say
-   ``checkpoint: false``. Without git nothing is taken by itself: the log brings back the state of any moment.
-3. A snapshot that fails stops nobody: the checkpoint then holds the state alone, and says why.
+   run between which no file changed share it. It is there before the event, so a crash leaves at worst an unused ref.
+2. Files are saved before work on a phase begins and when it is completed, unless the phase has
+   ``checkpoint: false``. Without git nothing is saved automatically; the log still restores the state.
+3. A failed snapshot blocks no work: the checkpoint then holds the state alone, and says why.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ __all__ = [
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
 _PRUNED_EACH = 10
-"""So many times one process saves the files of a run, and it looks whether old ones may go."""
+"""After so many saves of a run, a process prunes its old checkpoints."""
 _PRUNED_EVERY = timedelta(hours=1)
-"""How often one process looks through those of all runs, which takes the longer the more there are."""
+"""How often a process prunes the checkpoints of all runs."""
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -82,25 +82,25 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         return name_of(self.seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The files as they were a moment ago, kept by a ref. ``snapshot`` None: they could not be saved, ``fault`` says why."""
+    """Saved files, kept by a ref. ``snapshot`` None: they could not be saved, ``fault`` says why."""
 
     snapshot: Snapshot | None
     fault: str = ""
 
 
 def name_of(seq: int) -> str:
-    """What the checkpoint of event ``seq`` is called."""
+    """The name of the checkpoint of event ``seq``."""
     return f"cp-{seq}"
 
 
 def ref_of(run: str, commit: str) -> str:
-    """What ``workspace.checkpoints`` calls the files of a run's checkpoints that share ``commit``."""
+    """The name in ``workspace.checkpoints`` of a run's files at ``commit``."""
     return f"{run}/{commit}"
 
 
@@ -112,7 +112,7 @@ def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
 
 
 def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Checkpoint:
-    """Save the files now, because somebody asked. Without git, or where it fails, the checkpoint is of the state alone."""
+    """Save the files now, on request. Without git, or if it fails, the checkpoint holds the state alone."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
     before = _take(engine, loaded, by, "manual", (None,), note).loaded_before.record
@@ -126,7 +126,7 @@ def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath
 
 
 def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int, *, again: bool = False) -> None:
-    """Save the files before ``attempt`` of ``path`` touches them. ``again``: it may have been done by one who died."""
+    """Save the files before ``attempt`` of ``path`` touches them. ``again``: a process that died may have done it."""
     if not engine.project.is_git:
         return
     with engine.store.read() as tx:
@@ -142,7 +142,7 @@ def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int
 
 
 def save_completed_files(change: RunChange) -> None:
-    """Save the files of the phases that ``turn``, which is committed, has completed."""
+    """Save the files of the phases that the committed change completed."""
     if not change.engine.project.is_git or change.state.status is RunStatus.CANCELLED:
         return
     before = change.loaded_before.state
@@ -163,7 +163,7 @@ def limits_of(engine: Engine) -> Limits:
 
 
 def keep_again(engine: Engine, run_id: str) -> None:
-    """The newest checkpoints have their refs again, where somebody removed them."""
+    """Restore missing refs of the newest checkpoints."""
     from wfe_mcp.workspace.git.checkpoints import keep, kept
 
     if not engine.project.is_git:
@@ -178,14 +178,14 @@ def keep_again(engine: Engine, run_id: str) -> None:
         if one.commit is not None and one.commit not in there:
             try:
                 keep(Path(record.worktree), ref_of(record.id, one.commit), one.commit)
-            except Refused as refused:  # the objects are gone: whoever asks for them is told
+            except Refused as refused:  # the objects are gone: a rollback to them is refused
                 log.warning("%s of %s: %s", one.name, record.id, refused.message)
 
 
 def prune(engine: Engine, run_id: str = "") -> list[str]:
-    """Let go of files that need not be kept any longer (``[checkpoints]``), of one run or of the project's runs.
+    """Drop saved files past their retention (``[checkpoints]``), of one run or of the project's runs.
 
-    The checkpoints that went (``<run>/cp-12``). The events stay: they hold the state alone from now on.
+    Returns the pruned checkpoints (``<run>/cp-12``). Their events stay and hold the state alone.
     """
     from wfe_mcp.workflow.model import duration_s
     from wfe_mcp.workspace.git.checkpoint_retention import to_drop
@@ -214,10 +214,10 @@ class _Kept:
 
 
 def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
-    """The refs of one run; those of runs that this database does not know belong to another one.
+    """The refs of one run; refs of unknown runs belong to another database.
 
-    A ref is as old as the newest checkpoint that names it. What no event names is that of a process which died, or what
-    a rollback has kept that was refused or killed: that may be the only copy of somebody's work.
+    A ref is as old as the newest checkpoint that names it. A ref without an event is of a process that died, or of
+    a rollback that was refused or killed: it may be the only copy of a user's work.
     """
     from wfe_mcp.core.model import RunId
     from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
@@ -241,7 +241,7 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
 
 
 def _prune_now_and_then(engine: Engine, run: str) -> None:
-    """Nobody has to think of it: the run's own old files go as it goes on, the project's once an hour of work."""
+    """Prune automatically: the run's own old files as it proceeds, the project's once an hour of work."""
     now = engine.clock()
     engine.files_saved[run] += 1
     if engine.files_pruned_at is None or now - engine.files_pruned_at >= _PRUNED_EVERY:
@@ -273,7 +273,7 @@ def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
 def note_taken(
     current: RunChange, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), told: str = ""
 ) -> None:
-    """What is saved becomes a checkpoint of the run, one for each of ``attempts``, in this turn."""
+    """Record the saved files as a checkpoint of the run, one for each of ``attempts``, in this change."""
     snapshot, fault = saved.snapshot, saved.fault
     told = f"{told} ({fault})" if told and fault else told or fault
     for attempt in attempts:
@@ -291,7 +291,7 @@ def note_taken(
 def _take(
     engine: Engine, loaded: LoadedRun, by: By, why: Why, attempts: Sequence[Attempt | None], note: str = ""
 ) -> RunChange:
-    """The change that names what was saved."""
+    """The command that names the saved files."""
     saved = save(engine, loaded.record, why)
     with engine.store.tx() as tx, change_run_in(engine, tx, loaded, by) as current:
         note_taken(current, saved, why, attempts, note)

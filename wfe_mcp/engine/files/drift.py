@@ -1,14 +1,14 @@
-"""Does what people see of an accepted artifact still hold what was accepted?
+"""Drift: mirrors of sealed artifacts whose content was changed.
 
     accepted ──► sealed: its sha256 is in the log ──► the mirror under .wfe/runs is edited
-                                                         ├── warn    everybody is told; the sealed revision counts
-                                                         └── block   nothing new starts until it is put back, or a
-                                                                     person accepts the edit: the phase begins anew
+                                                         ├── warn    a warning; the sealed revision counts
+                                                         └── block   nothing new starts until it is restored, or
+                                                                     the user accepts the edit: the phase restarts
 
 Rules:
-1. The sealed revision in the database is what every later phase reads, whatever the file says.
-2. A mirror that is gone is no edit, and one that a crash left behind with an earlier revision is none either.
-3. It is looked at with every call. A file that is as it was when it was last read is not read again.
+1. Later phases read the sealed revision in the database, whatever the file holds.
+2. A missing mirror is no edit; neither is an earlier revision that a crash left behind.
+3. Every call checks. A file with unchanged metadata is not read again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FRESH_NS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """A mirror that holds something else than what is sealed. ``path``: relative to the project."""
+    """A mirror that differs from its sealed revision. ``path``: relative to the project."""
 
     phase: PhasePath
     attempt: int
@@ -55,7 +55,7 @@ class ChangedFile:
     what: str = "artifact"
 
     def mend(self, run: str) -> str:
-        """How it is made good, in commands."""
+        """The commands that repair it."""
         place = f"{run} {typed(self.phase)}"
         return f"Put it back: wfe-mcp artifact restore {place}. Or a person accepts the edit, and {self.phase} begins anew with it: wfe-mcp artifact accept {place}"
 
@@ -63,7 +63,7 @@ class ChangedFile:
 def changed_artifacts(
     engine: Engine, tx: Tx, record: RunRecord, state: RunState, plan: CompiledTemplate
 ) -> tuple[ChangedFile, ...]:  # fmt: skip
-    """The mirrors of sealed artifacts that somebody changed."""
+    """The changed mirrors of sealed artifacts."""
     return tuple(
         found
         for attempt in state.open_attempts
@@ -79,9 +79,9 @@ def changed_files(engine: Engine, loaded: LoadedRun) -> list[ChangedFile]:
 
 
 def blocks(engine: Engine, tx: Tx, template: str) -> bool:
-    """True where a changed file keeps a run of ``template`` from going on (``on_mismatch``).
+    """True when a changed file blocks a run of ``template`` (``on_mismatch``).
 
-    A project that nobody trusts yet may say ``block`` too, never ``warn``.
+    An untrusted project may set ``block``, never ``warn``.
     """
     loaded = engine.settings(tx)
     said = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
@@ -89,7 +89,7 @@ def blocks(engine: Engine, tx: Tx, template: str) -> bool:
 
 
 def refuse_changed(current: RunChange, path: PhasePath) -> None:
-    """Nothing new starts over a changed file. Refuses ``conflict`` and names the file and how to mend it."""
+    """Nothing new starts over a changed file. Refuses ``conflict`` with the file and its repair."""
     found = _in_the_way(current)
     if found is not None:
         raise Refused(
@@ -99,7 +99,7 @@ def refuse_changed(current: RunChange, path: PhasePath) -> None:
 
 
 def kept_back(current: RunChange, attempt: Attempt) -> bool:
-    """True while a changed file keeps the server from claiming ``attempt``; a timer looks again."""
+    """True while a changed file keeps the server from claiming ``attempt``; a timer checks again."""
     if _in_the_way(current) is None:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
@@ -116,14 +116,14 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
 
 
 def prompt_hash(current: RunChange, attempt: Attempt) -> str | None:
-    """The sha256 of what the worker of ``attempt`` is told, where the run was started with ``artifacts.hash_prompts``."""
+    """The sha256 of the prompt of ``attempt``, where the run was started with ``artifacts.hash_prompts``."""
     if not current.frozen.get("hash_prompts"):
         return None
     from wfe_mcp.engine.artifacts.prompts import prompt_of
 
     try:
         return sha256_hex(prompt_of(current, attempt))
-    except Refused:  # whoever works by it is told why
+    except Refused:  # the worker gets the reason
         return None
 
 
@@ -161,7 +161,7 @@ def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, 
         is_changed = True
     if is_changed:
         return ChangedFile(attempt.phase, attempt.number, path)
-    # Windows keeps no time of change that nobody can set back: there every call reads the file.
+    # On Windows every change time can be set back: there every call reads the file.
     if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
         engine.seen_files[key] = (path, before)
     return None

@@ -1,7 +1,7 @@
-"""Which files does a person see of a run?
+"""Mirrors: the files under ``.wfe/runs`` that show a run to the user.
 
 ``.wfe/runs/<run>/<phase>/<attempt>/`` mirrors the database after each commit (design §8). A mirror may be missing or
-old after a crash; it is written again with the next change. Only an artifact declared ``editable`` is read back.
+old after a crash; the next change rewrites it. Only an artifact declared ``editable`` is read back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["changed_on_disk", "edited_artifact", "mirror_again", "rendered_artif
 
 
 def write_mirrors(change: RunChange) -> None:
-    """Write the files of the attempts that ``turn`` changed."""
+    """Write the files of the attempts of the change."""
     before = change.loaded_before.state.attempts
     with change.engine.store.read() as tx:
         for path in change.state.changed_since(change.loaded_before.state):
@@ -43,7 +43,7 @@ def write_mirrors(change: RunChange) -> None:
 def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, only_missing: bool) -> int:
     """Write feedback and artifacts of every attempt, and ``logs`` (path relative to the project → text); how many files.
 
-    What cannot be written is passed over: a mirror that is gone is missed by nobody.
+    Files that cannot be written are skipped: nothing depends on a mirror.
     """
     from wfe_mcp.workspace.files import mirror as files
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
@@ -95,7 +95,7 @@ def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) ->
 
 
 def _has_prompt(attempt: Attempt) -> bool:
-    """Somebody works by the prompt, or a person is about to judge it."""
+    """True while the prompt is in use or awaits a decision."""
     return attempt.status is AttemptStatus.RUNNING or (attempt.stage is Stage.BEFORE and attempt.sha256 is not None)
 
 
@@ -127,7 +127,7 @@ def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt
 
 
 def changed_on_disk(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Any:
-    """What a person made of the mirrored artifact; None when it is as written, or gone. Refuses what is no artifact."""
+    """The edited content of a mirrored artifact; None when unchanged or missing. Refuses an invalid artifact."""
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files.mirror import read_edited
 

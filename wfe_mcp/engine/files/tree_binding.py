@@ -1,7 +1,7 @@
-"""Which files is the evidence of a phase about?
+"""Tree binding: the git tree that the evidence of a phase is about.
 
 The git tree of the working files, without ``.wfe/``, ignored files and what the phase's own checks write (their reports
-and ``writes`` globs). It is asked from git before a transaction; phases whose gates read no files have none.
+and ``writes`` globs). It is read from git before a transaction; phases whose gates read no files have none.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
 
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:
-    """``bound_tree``, to be asked for outside the transaction that already has the run."""
+    """A function that reads ``bound_tree`` outside the transaction that loaded the run."""
     if path not in loaded.state.attempts or not _reads_files(loaded, path):
         return lambda: None
     ignored = ignored_globs(engine, tx, loaded, path)
@@ -42,7 +42,7 @@ def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Ca
 def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
     """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files."""
     attempt = loaded.state.current(path)
-    # A try that goes on keeps the tree it began with.
+    # A resumed attempt keeps the tree it began with.
     if attempt.tree_at_start is not None or not _reads_files(loaded, path):
         return lambda: (None, None)
     from wfe_mcp.workspace.git.repository import head
@@ -63,7 +63,7 @@ def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
 
 
 def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:
-    """What the checks of ``path`` write: it counts neither as evidence nor as a change."""
+    """The globs that the checks of ``path`` write: neither evidence nor a change."""
     from wfe_mcp.gates.check import execution
     from wfe_mcp.workspace.config.checks import FrozenCheck
 

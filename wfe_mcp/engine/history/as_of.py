@@ -1,7 +1,7 @@
-"""How did a run stand at an event of its log?
+"""A run as of an earlier event of its log.
 
-The state is replayed up to the event, so it is exact. Evidence, requests, steps and calls are rows with times: what was
-written later than the event is left out, and what has ended since is shown as it was then.
+The state is replayed up to the event, so it is exact. Evidence, requests, steps and calls are rows with times: rows
+written after the event are left out, and rows that ended since are shown as they were then.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NONE = "It has no checkpoints; name an event by its number."
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A run right after ``event``. ``found``: as it stood; nobody is waited for in the past. ``of``: events it has by now."""
+    """A run right after ``event``. ``found``: the run then, waiting for no one. ``of``: number of events it has now."""
 
     found: Overview
     event: EventRecord
@@ -97,13 +97,13 @@ def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
 
 
 def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:
-    """The revisions that the run had, oldest first. Their numbers rise, so the newest one that the state names tells."""
+    """The revisions that the run had, oldest first. Numbers rise, so the newest one in the state is the limit."""
     newest = {path: max(one.revision for one in tries) for path, tries in then.state.attempts.items()}
     return [head for head in tx.last_revisions(then.record.id, -1) if head.revision <= newest.get(head.phase, 0)]
 
 
 def requests_then(tx: Tx, then: LoadedRun) -> list[RequestRecord]:
-    """The requests to people as they stood at the last change of ``then``, oldest first."""
+    """The approval requests as of the last change of ``then``, oldest first."""
     at = then.record.updated_at
     asked = (each for each in tx.requests(then.record.id) if each.created_at <= at)
     return [
@@ -131,6 +131,6 @@ def _steps_then(rows: Iterable[StepRecord], event: EventRecord) -> Iterable[Step
 
 
 def _was_over(state: RunState, phase: PhasePath, attempt: int) -> bool:
-    """True when nothing came of the attempt any more: what it used was all that it would use."""
+    """True when the attempt was over then, so its usage was final."""
     tries = state.attempts.get(phase, ())
     return attempt <= len(tries) and tries[attempt - 1].status is not AttemptStatus.RUNNING

@@ -1,13 +1,13 @@
-"""How does a run begin where another one stood?
+"""Forks: a new run that starts from the state of another run at an event.
 
     wfe-mcp start --from RUN@12    a new run: template, settings and inputs as frozen for RUN, its state at event 12
 
 Rules:
-1. The origin is only read. The fork has copies of what its state names: revisions, evidence, answers of people, steps
+1. The origin is only read. The fork has copies of what its state names: revisions, evidence, decisions, steps
    that were done; each says where it was made. Its own log begins with the origin's event, by number and hash.
-2. A fork is no way round: what ``start_run`` refuses is refused here (policy, trust, use), limits go along, and behind a
-   stop of a person only a person forks (``core/forking.py``).
-3. A call that a step was making may have had its effect: in the fork too only a person lets it be made again.
+2. A fork bypasses nothing: what ``start_run`` refuses is refused here (policy, trust, use), limits hold, and after a
+   stop by a person only a person forks (``core/forking.py``).
+3. A call that a step was making may have had its effect: in the fork too only a person allows it again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ANSWERED = {RequestStatus.APPROVED, RequestStatus.REJECTED}
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the fork begins: after ``event`` of ``record``, in ``state``."""
+    """The origin of the fork: after ``event`` of ``record``, in ``state``."""
 
     record: RunRecord
     event: EventRecord
@@ -67,7 +67,7 @@ class _Place:
 def fork_run(
     engine: Engine, by: By, run: str, at: str = "", *, title: str = "", idempotency_key: str | None = None
 ) -> LoadedRun:
-    """Create a run that begins where ``run`` stood after event ``at`` (``12``, ``cp-12``; empty: its last one).
+    """Create a run from the state of ``run`` after event ``at`` (``12``, ``cp-12``; empty: its last one).
 
     Refuses ``bad_argument`` (no such event), ``illegal_transition`` (it is cancelled there), ``needs_human``,
     ``needs_trust`` and ``unavailable``, as ``start_run`` does.
@@ -106,7 +106,7 @@ def fork_run(
 
 
 def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
-    """What keeps any run of this template from starting keeps a fork from it."""
+    """Refuse the fork for any reason that stops a run of this template from starting."""
     name = record.template
     if record.origin_sha256 is not None:
         raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: nobody here trusts what it may call.",
@@ -159,7 +159,7 @@ def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId) -> Fo
 
 
 def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
-    """Copies of all that the state names, each under the fork's id."""
+    """Copy everything that the state names, under the fork's id."""
     old = place.record.id
     newest: dict[PhasePath, int] = {}
     for head in place.revisions:
@@ -182,7 +182,7 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
 
 
 def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None:
-    """What the fork knows of a step: what was done by then; and a call under way, which may have had its effect."""
+    """The fork's copy of a step: done by then, or in doubt when its call was under way."""
     tries = place.state.attempts.get(row.phase, ())
     begun = row.started_at or row.finished_at
     if begun is None or begun > place.event.at or row.attempt > len(tries):
@@ -196,7 +196,7 @@ def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None
 
 
 def _take_up(change: RunChange) -> None:
-    """What a run under way has in jobs is enqueued."""
+    """Enqueue the jobs that an open run needs."""
     for attempt in change.state.open_attempts:
         if attempt.status is AttemptStatus.GATING:
             enqueue_gate(change, attempt)
@@ -204,14 +204,14 @@ def _take_up(change: RunChange) -> None:
 
 
 def _log_of(evidence: EvidenceRecord, run: str) -> str:
-    """Where the log of a check stands in ``run``, relative to the project."""
+    """The path of a check's log in ``run``, relative to the project."""
     from wfe_mcp.workspace.files.mirror import log_place
 
     return log_place(run, evidence.phase, evidence.attempt, Path(str(evidence.log_path)).name)
 
 
 def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
-    """The logs of what was checked: they stay when the origin goes. One that is no longer there was tidied away."""
+    """Copy the logs of checks, so that they outlive the origin. Missing ones were cleaned up."""
     from wfe_mcp.workspace.files.mirror import write_gitignore
     from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
 
@@ -228,7 +228,7 @@ def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
 
 
 def _show(change: RunChange) -> None:
-    """People see the files of what was made before, too; what fails is made again on demand."""
+    """Write the mirrors of copied artifacts; a failure is repaired on demand."""
     change.loaded_before = replace(change.loaded, state=RunState(spec=change.state.spec))
     try:
         write_mirrors(change)

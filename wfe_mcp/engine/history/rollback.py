@@ -1,14 +1,14 @@
-"""How do the state of a run and the files of its project go back together?
+"""Rollback, undo and redo: restore the state of a run together with the files of its project.
 
     judge ──► safety snapshot, unrecorded changes refused ──► CheckpointTaken, RollbackBegan ──► files ──► RolledBack
 
 Rules:
-1. Files are touched only between the two events. Who dies in there leaves a run that says where it was going: the next
-   command, or a server that starts, puts the files back to the end and ends the rollback. It is never half.
-2. What was there before is a checkpoint first, so that an undo brings back every byte.
-3. Files that changed since anybody recorded them are not discarded, unless a person says so (``discard``).
-4. Calls to the outside cannot be taken back: where a step made one, an agent asks a person.
-5. Events that are one decision are not torn apart: a run goes back to after the last of them.
+1. Files are touched only between the two events. A crash in between leaves a run whose log names the target: the next
+   command, or a server that starts, restores the rest of the files and ends the rollback.
+2. The files before it are saved as a checkpoint first, so that an undo restores every byte.
+3. Changes in no checkpoint are discarded only when a person asks for it (``discard``).
+4. External calls cannot be undone: when a step made one, an agent needs the user.
+5. Events of one decision are not split: the target is after the last of them.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
 
 @dataclass(frozen=True, slots=True)
 class Went:
-    """A rollback that is over. ``places``: phases that stand otherwise than before. ``note``: why files stayed.
+    """A finished rollback. ``places``: phases whose state changed. ``note``: why files were not restored.
 
-    ``effects``: steps whose calls to the outside stay as they are. ``safety``: the checkpoint of what was there before.
+    ``effects``: steps whose external calls remain. ``safety``: the checkpoint of the files before it.
     """
 
     loaded: LoadedRun
@@ -67,7 +67,7 @@ class Went:
 
 
 def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True, discard: bool = False) -> Went:
-    """Go back to the checkpoint ``to``, or to where the phase ``to`` last began. ``discard``: unrecorded changes too."""
+    """Roll back to the checkpoint ``to``, or the last start of phase ``to``. ``discard``: unrecorded changes too."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         aim = _aim(engine, tx, loaded, to, files=files)
@@ -75,12 +75,12 @@ def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True
 
 
 def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
-    """Take back the last command. What a rollback did to the files is undone too; else they stay, without ``files``."""
+    """Undo the last command. The file changes of a rollback are undone too; other files only with ``files``."""
     return _step(engine, by, run_id, "undo", files=files, discard=discard)
 
 
 def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
-    """Take back the last undo."""
+    """Redo the last undone command."""
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
 
 
@@ -92,7 +92,7 @@ def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, 
     event = step.what.event
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
-    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo had taken back
+    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
     what = f"{type(named.event).__name__} (event {named.seq})"
     aim = Aim(step.to, kind, commit, note, what, f"wfe-mcp {kind} {loaded.record.id}")
     return _go(engine, by, loaded.record.id, aim, discard=discard)
@@ -124,7 +124,7 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
 
 
 def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
-    """Where the newest try of ``path`` that was begun first began: one that was lost and taken up again is the same try."""
+    """The first start of the newest started attempt of ``path``; taking over a lost claim is no new start."""
     run = loaded.record.id
     begun = [
         (one.payload["attempt"], one.seq)
@@ -184,7 +184,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     with change_run(engine, run, by) as current:  # refuses before git has done anything
         judge(current, aim)
         busy = refusal(current.state, c.TakeCheckpoint(why="safety", by=by, at=current.at))
-        if busy is not None:  # another call is still putting files back
+        if busy is not None:  # another call is still restoring files
             raise busy
         log, root = log_of(current.tx, run), Path(current.run.worktree)
     keep_again(engine, run)

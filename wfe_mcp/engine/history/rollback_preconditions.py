@@ -1,9 +1,9 @@
-"""What keeps a run from going back?
+"""Preconditions of a rollback: what blocks it.
 
-    a person's decision, a stop, another worker, another run in the folder, a job at work, a call that was made outside,
-    files that nobody recorded
+    a person's decision, a stop, another worker, another run in the folder, a running job, an external call,
+    files in no checkpoint
 
-Everything is looked at once before git does anything, and once more in the transaction that begins.
+All are checked before git does anything, and again in the transaction that begins the rollback.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HAPPENED = {"done", "running", "unknown", "failed"}
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where to go. ``commit``: the files that belong to it; None: there are none, and ``note`` says why."""
+    """The target. ``commit``: its files; None: there are none, and ``note`` says why."""
 
     to: int
     kind: TakesBack
@@ -47,7 +47,7 @@ class Aim:
 
 
 def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
-    """Refuses what must not be; else the calls to the outside that stay made."""
+    """Refuses a blocked rollback; else returns the external calls that cannot be undone."""
     files = aim.commit is not None
     command = command_back(current, aim.to, aim.kind, files=files)
     refused = refusal(current.state, command)
@@ -68,7 +68,7 @@ def _told(refused: Refused, aim: Aim) -> Refused:
 
 
 def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bool) -> None:
-    """Nobody's work goes from under their hands: not that of another agent, another run or a job."""
+    """Refuse while another agent, another run or a job works on the files."""
     engine, run = current.engine, current.run
     for path in places:
         attempt = current.attempt(path)
@@ -109,7 +109,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]
 
 
 def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refused) -> Refused:
-    """What an agent can do about files that nobody recorded; a person may discard them."""
+    """What an agent can do about files in no checkpoint; a person may discard them."""
     if refused.code != "conflict" or "paths" not in refused.data:
         return refused
     discard = f"{aim.command} --discard"
@@ -147,7 +147,7 @@ def log_of(tx: Tx, run: str) -> list[LogEntry]:
 def command_back(
     current: RunChange, to: int, kind: TakesBack, *, files: bool, safety: str | None = None, tree: str | None = None
 ) -> c.Rollback:
-    """The command as the log stands in this transaction."""
+    """The command for the log as of this transaction."""
     log = log_of(current.tx, current.run.id)
     then = current.tx.replay(current.run.id, until=to)
     people = steps_back.people_since(log, to, whole=kind != "rollback", files=files)

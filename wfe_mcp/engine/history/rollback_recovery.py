@@ -1,7 +1,7 @@
-"""How does a rollback whose process died come to its end?
+"""Recovery of interrupted rollbacks: finish one whose process died.
 
-``rollback.py`` begins it, with an event that says where the run goes, and ends it with another. What lies between is here,
-since whoever meets a run in between has to end it before anything else.
+``rollback.py`` writes an event with the target at the start and another at the end. The steps between are here,
+because every command must finish an interrupted rollback first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAMED = 5
 
 
 def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
-    """True when a rollback began here whose process does not go on with it. A run from elsewhere touches no file."""
+    """True when a rollback began here and its process is gone. An imported run touches no file."""
     return loaded.record.id not in engine.going_back and _is_left(engine, loaded)
 
 
@@ -48,9 +48,9 @@ def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
 
 
 def end_interrupted(engine: Engine, run_id: str) -> None:
-    """End the rollback that another process began: the files first, whatever of them it has put back already.
+    """Finish the rollback that another process began: first restore the files, including those it had restored.
 
-    Of several calls at once one does it; the others find the run still going back.
+    Of several concurrent calls one does it; for the others the rollback is still in progress.
     """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
@@ -67,7 +67,7 @@ def _end(engine: Engine, run: RunId) -> None:
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
     going = loaded.state.going_back
-    if going is None or not _is_left(engine, loaded):  # somebody has just ended it
+    if going is None or not _is_left(engine, loaded):  # another process has just finished it
         return
     root = Path(loaded.record.worktree)
     fault = available(root) if root.is_dir() else f"'{root}' is gone."
@@ -82,11 +82,11 @@ def _end(engine: Engine, run: RunId) -> None:
     try:
         restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
     except Refused as refused:
-        if "paths" not in refused.data:  # another one is at it, or the disk says no: whoever asks next tries again
+        if "paths" not in refused.data:  # another process does it, or the disk fails: the next call retries
             raise
         paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
         note = f"changed meanwhile: {', '.join(map(repr, paths))}"
-        meanwhile = restore(root, going.commit, expect=None, **told)  # what somebody changed is kept beside it
+        meanwhile = restore(root, going.commit, expect=None, **told)  # changed content is kept beside it
     with engine.store.tx() as tx, change_run_in(engine, tx, run, SYSTEM) as current:
         if current.state.going_back == going:
             tree = read_snapshot(root, going.commit).tree
@@ -101,7 +101,7 @@ def _end(engine: Engine, run: RunId) -> None:
 
 
 def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
-    """True when the rollback began before the moment that the database was set back to: its files are others' by now."""
+    """True when the rollback began before a database restore: its files have changed since."""
     from wfe_mcp.engine.maintenance.backups import set_backs
 
     with engine.store.read() as tx:
@@ -110,7 +110,7 @@ def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
 
 
 def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
-    """What somebody changed while nobody went on with a rollback is a checkpoint, which one can go to."""
+    """Record changes made during the interruption as a checkpoint."""
     safety = meanwhile.safety
     current.give(  # no ``tree``: it is not what the files are since
         c.TakeCheckpoint(why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at)
@@ -118,7 +118,7 @@ def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
 
 
 def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
-    """End ``going`` where it stands; ``reason``: why the files could not be put back."""
+    """End ``going`` without restoring; ``reason``: why the files could not be put back."""
     with engine.store.tx() as tx, change_run_in(engine, tx, run, SYSTEM) as current:
         if current.state.going_back != going:
             return
@@ -127,14 +127,14 @@ def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
 
 
 def judge_again(current: RunChange) -> None:
-    """The jobs of gates that looked away while files were put back."""
+    """Enqueue the gate jobs that were held while files were restored."""
     for attempt in current.state.open_attempts:
         if attempt.status is AttemptStatus.GATING:
             enqueue_gate(current, attempt)
 
 
 def safety_ref(run: str, going: GoingBack) -> str:
-    """What keeps the files as they were before, while they are put back."""
+    """The ref that keeps the earlier files during the restore."""
     return f"{run}/safety-{going.to}"
 
 
@@ -143,7 +143,7 @@ _asking = threading.Lock()
 
 @contextmanager
 def alone(engine: Engine, run: str) -> Generator[bool]:
-    """Others in this process see that somebody is at it; False when somebody was already."""
+    """Mark the run as being restored in this process; False when it already is."""
     with _asking:
         is_first = run not in engine.going_back
         engine.going_back.add(run)

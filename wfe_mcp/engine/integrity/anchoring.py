@@ -1,4 +1,4 @@
-"""When does a process write down, outside the database, how far the logs have come?
+"""Anchoring: write the heads of the logs to places outside the database.
 
     commit ──► noted ──► 0.5 s of quiet later (a decision, something accepted, a run's end), else with the next or after 30 s
                               └──► one anchor for all that was noted: a commit in refs/wfe/audit, a line beside the database
@@ -7,7 +7,7 @@ Rules:
 1. No call waits for it: it happens after the commit, in a thread of its own, when no more calls come, or every 5 s:
    to start git stops all threads of a Python process for a moment.
 2. A crash before that loses only how recent the last anchor is; the next process of the project catches up.
-3. What fails is logged once and tried again: an anchor that cannot be written stops nobody's work.
+3. A failure is logged once and retried; it blocks no work.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SOON = frozenset({
 
 
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
-    """From now on this process anchors what it changes in the project. ``Engine.close`` writes the last of it.
+    """Start anchoring the changes of this process. ``Engine.close`` writes the last anchor.
 
     ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
     """
@@ -54,7 +54,7 @@ def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
 
 
 class Anchoring:
-    """What this process has changed and not anchored yet."""
+    """The changes of this process that are not anchored yet."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -70,7 +70,7 @@ class Anchoring:
         self._is_begun = False
 
     def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
-        """These runs have new events; without any, what people set has changed."""
+        """These runs have new events; none given: the settings have changed."""
         runs = tuple(runs)
         soon = by_human or not runs or any(type(event).__name__ in SOON for event in events)
         now = time.monotonic()
@@ -90,7 +90,7 @@ class Anchoring:
                 self._wake.notify()
 
     def catch_up(self) -> None:
-        """Note the open runs whose last event no anchor names, and tell of a restore that was killed before it did."""
+        """Note open runs whose last event is not anchored, and anchor a restore that was killed before it did."""
         from wfe_mcp.engine.maintenance.backups import tell_set_backs
 
         engine = self._engine

@@ -1,7 +1,7 @@
-"""Does each approval in the log that a passkey should have signed have the signature?
+"""Audit of approvals: those in the log that need a passkey's signature and lack it.
 
-The log says by its hashes that nobody changed it, and by its anchors that nobody rewrote it. A signature says more: who
-writes a database as they like still has no key.
+Hashes show that the log is unchanged, anchors that it was not rewritten. A signature proves more: an attacker
+who can write the database still has no key.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["unproven"]
 
 
 def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """The approvals of ``run`` that no pinned key signed, though their gate takes nothing less, or they say that one did."""
+    """The approvals of ``run`` without a pinned key's signature although their gate or their event requires one."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         given = [event for event in tx.all_events(run) if event.type == "ApprovalGiven" and _is_meant(loaded, event)]
@@ -80,7 +80,7 @@ def _fault(event: EventRecord, proof: Proof | None, run: RunId, pinned: Pinned) 
 
 
 def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
-    """True where the event says that a passkey signed, or every gate that it can be about takes nothing less."""
+    """True when the event claims a passkey, or every gate it can be about requires one."""
     if event.assurance is Assurance.PASSKEY:
         return True
     path, number = PhasePath(str(event.payload.get("phase"))), event.payload.get("gate")
@@ -94,7 +94,7 @@ def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
 
 
 def _proof(tx: Tx, event: EventRecord) -> Proof | None:
-    """What is kept for an approval; None when nothing is, or what is kept is no proof."""
+    """The stored proof of an approval; None when missing or invalid."""
     try:
         return Proof.model_validate(tx.document(str(event.payload.get("proof"))))
     except (KeyError, ValidationError):

@@ -1,4 +1,4 @@
-"""What does a look at what is stored tell of one place?"""
+"""A discrepancy: one place in the record that is not as it should be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Discrepancy"]
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """One place that is not what it should be. ``since``: as far as anything tells, it was still right then."""
+    """One wrong place in the record. ``since``: the last time it is known to be right."""
 
     code: str
     where: str

@@ -1,14 +1,14 @@
-"""Did a pinned key sign exactly what stands in the repository?
+"""Verification of approval proofs from the repository alone.
 
-    .wfe/approvers.json            each key was let in by an older one; the first is taken as it stands
+    .wfe/approvers.json            each key was added by an older one; the first is trusted as is
     .wfe/approvals/…/*.json        each proof is signed by a key that was pinned then, for a person who was verified
-    what the proofs name           the files of the newest proof for each are what was signed
+    what the proofs name           each file matches its newest proof
 
 Rules:
-1. Files and git only: neither the database nor this machine's keys are asked, so it holds in CI and for anybody else.
-2. ``base`` is a commit that is believed, such as the branch to merge into: its keys must be continued, its proofs kept,
-   and no key that it has taken out signs anything new.
-3. Nobody can see that a proof is missing, but who names the files that need one (``require``).
+1. Files and git only: neither the database nor this machine's keys are asked, so it works in CI and on any machine.
+2. ``base`` is a trusted commit, such as the branch to merge into: its key chain must be extended, its proofs kept,
+   and no key that it removed signs anything new.
+3. A missing proof is found only for files named in ``require``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_BYTES, _MOST_FILES, _FILE_BYTES = 500_000_000, 100_000, 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A proof that holds, and whose key signed it."""
+    """A valid proof and its signer."""
 
     file: str
     proof: Proof
@@ -49,7 +49,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedProofs:
-    """What holds, and what does not. ``keys``: those in force now."""
+    """Valid and invalid proofs. ``keys``: those in force now."""
 
     approvals: tuple[Proven, ...]
     findings: tuple[Discrepancy, ...]
@@ -59,7 +59,7 @@ class VerifiedProofs:
 
 @dataclass(slots=True)
 class _Base:
-    """The commit that is believed: its keys, and the files of its proofs."""
+    """The trusted commit: its keys and proof files."""
 
     pinned: Pinned = field(default_factory=Pinned)
     proofs: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ class _Base:
 def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), base: str = "") -> VerifiedProofs:
     """Judge all proofs below ``root``, or those of one run. Refuses ``unavailable`` without the extra, ``unknown_run``.
 
-    ``require``: files that must have a proof. ``base``: a commit whose keys and proofs are believed.
+    ``require``: files that must have a proof. ``base``: a commit whose keys and proofs are trusted.
     """
     findings: list[Discrepancy] = []
     pinned = _pinned(root, findings)
@@ -101,7 +101,7 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
 
 
 def _pinned(root: Path, findings: list[Discrepancy]) -> Pinned:
-    """The keys of the repository; none where the file does not hold, which is found."""
+    """The keys of the repository; none when the file is invalid, which is reported."""
     try:
         return approvers_here(root)
     except Refused as refused:
@@ -118,7 +118,7 @@ def _proofs(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
-    """A proof, or what is wrong with it."""
+    """A valid proof, or its fault."""
     try:
         proof = Proof.model_validate_json(raw)
     except ValidationError:
@@ -149,7 +149,7 @@ def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Di
 
 
 def _newest(held: Iterable[Proven]) -> dict[str, Proven]:
-    """Each file that was approved, and the last proof of it."""
+    """Each approved file with its newest proof."""
     ordered = sorted(held, key=lambda one: (one.proof.statement.at, one.file))
     return {path: one for one in ordered for path in one.proof.statement.files}
 
@@ -170,7 +170,7 @@ def _unlike_file(root: Path, path: str, proven: Proven) -> Iterator[Discrepancy]
 
 
 def _base(root: Path, ref: str) -> _Base:
-    """Keys and proofs as ``ref`` has them. Refuses ``bad_argument`` what is no commit."""
+    """Keys and proofs as ``ref`` has them. Refuses ``bad_argument``: no such commit."""
     commit = text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
     if not commit:
         raise Refused(

@@ -1,4 +1,4 @@
-"""Is what is stored what happened, and what says so outside the database?
+"""Verification: compare stored runs with a replay of their logs and with anchors outside the database.
 
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
     origins   runs that were imported still say so, and from where
@@ -8,7 +8,7 @@
 Rules:
 1. The anchors are read before the database: what is written meanwhile makes the log newer, never the anchor.
 2. An anchor of another database says nothing about this one; it is counted and shown, not judged.
-3. The same holds for what was said between a copy and its restore: the log of settings tells of the restore, and so do we.
+3. Anchors written between a backup and its restore are not judged; the restore itself is reported.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _MOST_LOG_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was looked at, and what was found. ``behind``: runs whose newest events no anchor names yet."""
+    """What was checked, and what was found. ``behind``: runs whose newest events no anchor names yet."""
 
     runs: tuple[RunId, ...]
     findings: tuple[Discrepancy, ...]
@@ -70,7 +70,7 @@ class Verified:
 
 @dataclass(slots=True)
 class _Anchors:
-    """What stands outside the database, as it was read."""
+    """The anchors outside the database, as read."""
 
     lines: list[Anchor] | None
     commits: list[Anchor] | None
@@ -78,9 +78,9 @@ class _Anchors:
     unreadable: str = ""
 
     def of(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
-        """All that speak of this project in this database as it is now, oldest first."""
+        """The anchors of this project in the present database, oldest first."""
         every = [*(self.lines or ()), *(self.commits or ()), *self.given]
-        # What a restore itself has written at its moment is the first word of what is there now.
+        # The anchor that a restore writes is the first of the present database.
         gone = {
             id(one)
             for each in restores
@@ -149,7 +149,7 @@ def _read(engine: Engine, ref: str) -> _Anchors:
 def _missing(
     outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restored: bool
 ) -> Iterator[Discrepancy]:
-    """What was there and is gone: the ref, commits of it, the file. ``restored``: perhaps here for the first time."""
+    """Missing anchors: the ref, commits of it, the file. ``restored``: the database may be new on this machine."""
     lines = [one for one in outside.lines or () if one.project == project]
     in_git = [one for one in lines if one.commit]
     if outside.unreadable:
@@ -175,7 +175,7 @@ def _is_taken_back(at: datetime, restores: Iterable[SetBack]) -> bool:
 
 
 def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> Iterator[Discrepancy]:
-    """Runs that were imported and do not say so, or the other way round."""
+    """Runs whose import mark is missing or wrong."""
     noted: dict[str, dict[str, datetime]] = {}
     for event in changes:
         if event.type == IMPORTED:
@@ -192,7 +192,7 @@ def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> 
 
 
 def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Iterator[Discrepancy]:
-    """Commits that a run made at a place of its log which is not there."""
+    """Commits of a run that name a position its log does not have."""
     for one in signed:
         run = RunId(one.run)
         if run in runs and not tx.has_hash(run, one.hash_begins):
@@ -201,7 +201,7 @@ def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Itera
 
 
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
-    """The run by its id or the beginning of it; none when only an anchor still knows it."""
+    """The run by its id or the beginning of it; none when only an anchor names it."""
     try:
         return [tx.find_run(project, run).id]
     except Refused:
@@ -229,7 +229,7 @@ def _deleted(
 ) -> Iterator[Discrepancy]:
     """Runs that an anchor names and the database does not have; ``run``: only those that begin so.
 
-    A pruned one must have gone with all that was anchored of it.
+    A pruned run's last event must not be older than its anchors.
     """
     last: dict[str, Anchor] = {}
     for one in ours:
@@ -245,7 +245,7 @@ def _deleted(
 
 
 def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """Mirrors of sealed artifacts that hold something else now, and prompts that are not what the log says."""
+    """Changed mirrors of sealed artifacts, and prompts whose hash differs from the log."""
     try:
         with engine.store.read() as tx:
             loaded = engine.load(tx, run)
@@ -271,7 +271,7 @@ def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
 
 
 def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
-    """True when the log of a check is there and holds something else; one that is gone was tidied away."""
+    """True when the log of a check exists and differs; a missing one was cleaned up."""
     path, wanted = Path(evidence.log_path or ""), evidence.data.get("output", {}).get("sha256")
     if wanted is None or not path.is_relative_to(root):
         return False
@@ -283,7 +283,7 @@ def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
 
 
 def _unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """Approvals that a passkey should have signed, and none did."""
+    """Approvals that lack a required passkey signature."""
     from wfe_mcp.engine.integrity.approval_audit import unproven
 
     try:

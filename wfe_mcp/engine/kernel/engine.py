@@ -1,6 +1,6 @@
-"""Where does every door find the engine?
+"""The engine: the context of one project in one process (store, settings, identity).
 
-One ``Engine`` per process and project: the store, the project's place and settings, who this process is. It opens the
+There is one ``Engine`` per process and project. It opens the
 database with the first call that needs it, so that a server answers its handshake before SQL is loaded.
 """
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
 
 CLI_HOLDER = "cli"
-"""The holder of phases claimed at a terminal: it outlives its process and ends by time-out or from the CLI."""
+"""The holder of phases claimed at a terminal: its lease ends by time-out or from the CLI."""
 
 LEASE = timedelta(hours=1)
-"""This long after its claim, a holder on another host (or ``cli``) loses its phase."""
+"""The lease time of a holder on another host (or ``cli``)."""
 
 
 @contextmanager
 def _collecting_nothing() -> Generator[None]:
-    """Imports make objects that all stay: to look for garbage among those of SQLAlchemy takes 50 ms."""
+    """Imports make objects that all stay: a garbage collection while SQLAlchemy loads costs 50 ms."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -52,19 +52,19 @@ def _collecting_nothing() -> Generator[None]:
 
 
 def utc_now() -> datetime:
-    """The clock of every door; tests pass their own."""
+    """The clock of every interface; tests pass their own."""
     return datetime.now(UTC)
 
 
 class Changes(Protocol):
-    """Who hears what this process has committed, and may have something left to do at its end."""
+    """A listener to the commits of this process, with an end of its own."""
 
     def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
-        """These runs have new events; without any, what people set has changed."""
+        """These runs have new events; none given: the settings have changed."""
         ...
 
     def close(self) -> None:
-        """No more comes."""
+        """Finish: no more commits follow."""
         ...
 
 
@@ -116,14 +116,14 @@ class Engine:
 
                 self._store = Store.open(database_url(self.environment), clock=self.clock)
             if self._project_id is None:
-                # Here, because nobody may ask for it first inside a transaction: there is one writer at a time.
+                # Read here, never first inside a transaction: there is one writer at a time.
                 with self._store.tx() as tx:
                     self._project_id = tx.project_id(self.project.key, str(self.project.root))
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
 
     def nothing_is_open(self) -> bool:
-        """True when a glance at the file shows that no run of the project is open, and no page; SQL is not loaded for it."""
+        """True when an idle probe of the file finds no open run and no page; it does not load SQL."""
         if self._store is not None:
             return False
         from wfe_mcp.store.idle_probe import nothing_is_open
@@ -133,7 +133,7 @@ class Engine:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        """Where the files of runs are saved; it knows those it has just saved."""
+        """The snapshots of run files, with a cache of the latest."""
         from wfe_mcp.workspace.git.snapshot import Snapshots
 
         return Snapshots()
@@ -164,7 +164,7 @@ class Engine:
         return load_settings(self.root, trusted, self.environment, self.overrides)
 
     def is_trusted(self, path: Path, sha256: str) -> bool:
-        """True when a person trusts exactly these bytes at this path."""
+        """True when the user trusts exactly these bytes at this path."""
         with self.store.read() as tx:
             return tx.is_trusted(self.project_id, str(path), sha256)
 
@@ -187,7 +187,7 @@ class Engine:
         return loaded
 
     def close(self) -> None:
-        """Anchor what is left and give the database back."""
+        """Write the last anchor and close the database."""
         if self.anchoring is not None:
             self.anchoring.close()
             self.anchoring = None
@@ -196,7 +196,7 @@ class Engine:
             self._store = None
 
     def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
-        """True while ``holder`` may come back: its process lives, or its lease on another host has not run out."""
+        """True while the lease of ``holder`` is valid: its process lives, or the remote lease has not expired."""
         if holder is None:
             return False
         if holder == self.holder:
@@ -207,15 +207,15 @@ class Engine:
         return lease_until is None or self.clock() < lease_until
 
     def lease_is_lost(self, attempt: Attempt) -> bool:
-        """True when the phase is claimed by somebody who is gone."""
+        """True when the holder of the phase is gone."""
         return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
 
     def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
-        """Committed: these runs have new events; without any, what people set has changed."""
+        """Committed: these runs have new events; none given: the settings have changed."""
         if self.anchoring is not None:
             self.anchoring.note(runs, events, by_human=by_human)
 
     def wake(self) -> None:
-        """A job waits: the worker of this process looks at once."""
+        """Wake the worker of this process: a job is queued."""
         for waker in self.wakers:
             waker()

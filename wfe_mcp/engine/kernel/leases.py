@@ -1,8 +1,8 @@
-"""What do other runs hold that a phase needs for itself?
+"""Leases across runs: the working tree and named locks.
 
 The working tree, for a phase whose gates read the files (command, git): over all runs in this folder. Locks, by their
 names: over all runs of the project. Both from claim to completion (design §4, §5); they die with the lease, except while
-a gate runs. A loop has no lease: it holds its locks while it is open. What the run itself holds is ``core/holding.py``.
+a gate runs. A loop has no lease: it holds its locks while it is open. The run's own leases: ``core/leases.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BUSY_S", "held_elsewhere", "lock_elsewhere"]
 
 BUSY_S = 5.0
-"""How long a phase waits before it looks again whether another run has let go of what it needs."""
+"""The delay before a phase checks again for a lease of another run."""
 
 
 def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
@@ -47,7 +47,7 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
     """Which lock of ``path`` another run holds (``leased``), or None."""
     for name in state.current(path).locks or ():
         for other in tx.holders(engine.project_id, name, besides=run.id):
-            # Only a loop is at work without a holder: its lock ends with it.
+            # Only an open loop has no holder: its lock ends with it.
             works = other.holder is None or other.status is AttemptStatus.GATING
             if not works and not engine.is_alive(other.holder, other.lease_until):
                 continue

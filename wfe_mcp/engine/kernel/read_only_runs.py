@@ -1,9 +1,9 @@
-"""What may somebody do with a run that was worked elsewhere?
+"""Imported runs are read-only: which actions they allow and refuse.
 
-    look at it, verify it, hand it over, export it again ──► yes
-    any command, whoever gives it                        ──► no: what was decided in it, was decided elsewhere
+    show, verify, hand off, export ──► allowed
+    any command                    ──► refused: its decisions were made elsewhere
 
-The way on is a new run of a template that counts here: there every gate asks again. So no bundle can bring a yes along.
+To continue, start a new run of a trusted template: every gate asks again. No bundle can import an approval.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["IMPORTED", "imported_name", "origin_of", "refuse_change", "way_on"]
 
 IMPORTED = "RunImported"
-"""Noted among the settings with every run that comes in: a run without its mark would be one that goes on."""
+"""The settings event of each import: without it a run would accept commands."""
 
 
 _SUCCESSORS = {"aiwf_session": "plan_generate_review", "hub_reports": "role_pipeline"}
-"""What works on here what another system began: the run has a template that was made of its own phases."""
+"""Template of a foreign run → the shipped template that continues its work."""
 
 
 def imported_name(run_id: str, origin_sha256: str) -> str:
-    """How the log of settings calls an import: the run, and which origin it has."""
+    """The name of an import in the log of settings: the run and its origin."""
     return f"{run_id} {origin_sha256}"
 
 
 def origin_of(tx: Tx, record: RunRecord) -> dict[str, Any] | None:
-    """Where an imported run comes from, when, and by whom it came in; None for a run of ours."""
+    """The source, time and importer of an imported run; None for a local run."""
     return None if record.origin_sha256 is None else dict(tx.document(record.origin_sha256))
 
 
 def refuse_change(record: RunRecord) -> None:
-    """Refuses ``illegal_transition`` for an imported run, with the way on."""
+    """Refuses ``illegal_transition`` for an imported run, with the command that continues its work."""
     if record.origin_sha256 is not None:
         raise Refused(
             "illegal_transition", f"Run {record.id} was imported: it is history, and takes no commands.",
@@ -46,5 +46,5 @@ def refuse_change(record: RunRecord) -> None:
 
 
 def way_on(record: RunRecord) -> str:
-    """What somebody types who wants to go on where an imported run stands."""
+    """The command that continues the work of an imported run."""
     return f"wfe-mcp start {_SUCCESSORS.get(record.template, record.template)} --inputs JSON"

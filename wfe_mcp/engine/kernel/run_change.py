@@ -1,7 +1,7 @@
-"""What is a run while a command changes it?
+"""A run under change: its new state, the events so far, and the transaction that saves them.
 
-A turn holds the state as it becomes, the events so far and the transaction they will be saved in. Whoever evaluates
-something for a run (conditions, prompts, gates, steps) reads it here; ``changing.py`` opens and ends it.
+Code that evaluates
+something for a run (conditions, prompts, gates, steps) reads it here; ``transaction.py`` opens and ends it.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class RunChange:
 
     @property
     def run(self) -> RunRecord:
-        """The run's row as it was when the turn began."""
+        """The run's row as it was when the change began."""
         return self.loaded.record
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What the run was started with."""
+        """The inputs of the run."""
         return self.tx.document(self.loaded.record.inputs_sha256)
 
     @property
@@ -73,7 +73,7 @@ class RunChange:
         return self.tx.document(self.loaded.record.frozen_sha256)
 
     def enqueue(self, kind: str, queue: str, **job: Any) -> str:
-        """Put a job of this run into a queue of its project; the worker is told after the commit."""
+        """Put a job of this run into a queue of its project; the worker is woken after the commit."""
         from wfe_mcp.store.records.jobs import NewJob
 
         self.tx.after_commit(self.engine.wake)

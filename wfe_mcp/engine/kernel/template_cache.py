@@ -1,6 +1,6 @@
-"""Which template does a run follow, ready to use?
+"""Compiled templates, parsed once per process and kept by sha256.
 
-A run keeps its frozen version for ever: the definition is looked up by its sha256, parsed once per process.
+A run keeps its frozen version: the definition is looked up by its sha256, parsed once per process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STEPS_REPORT: dict[str, Any] = {
     "properties": {"steps": {"type": "object"}},
     "additionalProperties": False,
 }
-"""What a phase of steps without an ``output`` hands in: the results by step id."""
+"""The artifact of a phase of steps without an ``output``: the results by step id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class CompiledTemplate:
         return self.phases[declared(path)]
 
     def template_of(self, path: PhasePath) -> Template:
-        """The template that the phase of the run stands in: the innermost flow's, else the run's."""
+        """The template that contains the phase: the innermost flow's, else the run's."""
         place = declared(path).rpartition(".")[0]
         while place and place not in self.held:
             place = place.rpartition(".")[0]
@@ -116,7 +116,7 @@ class CompiledTemplate:
 
 
 def linted(definition: dict[str, Any]) -> LintReport:
-    """What lint says of a template that is about to be used; a frozen one was checked when its run began.
+    """The lint report of a template before use; a frozen one was checked when its run began.
 
     Refuses ``invalid_template`` with every error.
     """
@@ -144,7 +144,7 @@ def compile_template(definition: dict[str, Any]) -> CompiledTemplate:
 
 
 def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) -> Iterator[tuple[str, Phase]]:
-    """Every phase by its path; ``held`` is told of the templates that flows run."""
+    """Every phase by its path; ``held`` collects the templates of subflows."""
     from wfe_mcp.workflow.flows import held_template
     from wfe_mcp.workflow.model import FlowPhase, LoopPhase
 
@@ -167,14 +167,14 @@ def recovery_of(phase: Phase) -> SubflowRule | None:
 
 
 class TemplateCache:
-    """The plans this process has parsed, by sha256."""
+    """The compiled templates of this process, by sha256."""
 
     def __init__(self) -> None:
         self._parsed: dict[str, CompiledTemplate] = {}
         self._reports: dict[str, LintReport] = {}
 
     def report(self, definition: dict[str, Any]) -> LintReport:
-        """What lint says of ``definition``, asked once. Refuses ``invalid_template``."""
+        """The cached lint report of ``definition``. Refuses ``invalid_template``."""
         from wfe_mcp.workflow.load import digest
 
         sha256 = digest(definition)
@@ -183,14 +183,14 @@ class TemplateCache:
         return self._reports[sha256]
 
     def of_run(self, tx: Tx, run: RunRecord) -> CompiledTemplate:
-        """The frozen plan of ``run``."""
+        """The frozen compiled template of ``run``."""
         found = self._parsed.get(run.definition_sha256)
         if found is None:
             found = self.of(tx.document(run.definition_sha256))
         return found
 
     def of(self, definition: dict[str, Any]) -> CompiledTemplate:
-        """The plan of ``definition``. Refuses ``invalid_template``."""
+        """The compiled template of ``definition``. Refuses ``invalid_template``."""
         from wfe_mcp.workflow.load import digest
 
         sha256 = digest(definition)

@@ -78,7 +78,7 @@ def _react(change: RunChange) -> None:
 
 
 def _announce(change: RunChange) -> None:
-    """Run the after-commit hooks. What fails is logged: the answer stands, and the effect is made again on demand."""
+    """Run the after-commit hooks. What fails is logged: the commit is kept, and the effect is repaired on demand."""
     for hook in composition_of(change.engine).after_commit:
         try:
             hook(change)

@@ -1,4 +1,4 @@
-"""How is the database kept twice, and how does an older copy take its place again?
+"""Backup and restore of the database.
 
     backup     copy → checked → durable → given its name
     restore    file → copied beside the database, checked, brought to this version's tables, the restore noted in it
@@ -6,10 +6,10 @@
 
 Rules:
 1. Until the last step of each nothing has changed; after it everything has. What a crash leaves is a file named ``.….new``.
-2. A restore throws acknowledged events away, so it is a person's, and the log of settings says who, when, back to when and
-   how many events of which runs were lost. ``verify`` tells it for ever.
-3. Nobody may be at work meanwhile: no server, worker or page. A command that comes in between is safe all the same.
-4. What may not be done twice and waited in the copy is not done: nobody knows whether it was done since.
+2. A restore discards committed events, so only the user can do it. The log of settings records who, when, to when and
+   how many events of which runs were lost. ``verify`` always reports it.
+3. No server, worker or page may run meanwhile. A concurrent command is safe all the same.
+4. Queued work in the copy that must not run twice is not run: it may have run since.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""
 
 _MOST_RUNS = 200
-"""So many runs that lost events are named in the note; the rest is counted."""
+"""At most so many runs with lost events are named; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetBack:
-    """A restore, as the log of settings tells it: when, by whom, and to which moment.
+    """A restore, as recorded in the log of settings: when, by whom, and to which moment.
 
     ``lost``: for each run the events that it kept and those that it had had.
     """
@@ -60,7 +60,7 @@ class SetBack:
     lost_events: int
 
     def took_back(self, at: datetime) -> bool:
-        """True for what was said between the copy and its restore: it may speak of events that are gone."""
+        """True for records between the backup and its restore: their events may be gone."""
         return self.to < at <= self.at
 
 
@@ -75,7 +75,7 @@ class RestoreResult:
 
 
 def backups_folder(engine: Engine) -> Path:
-    """Where backups go that nobody names a file for."""
+    """The default folder of backups."""
     return _database(engine).parent / "backups"
 
 
@@ -110,7 +110,7 @@ def backup(engine: Engine, target: Path | None = None, *, force: bool = False) -
 
 
 def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force: bool = False) -> RestoreResult:
-    """Put the content of ``file`` in the place of the database's. ``prove``: asks the person for the PIN of an engine.
+    """Put the content of ``file`` in the place of the database's. ``prove``: asks the user for the PIN of an engine.
 
     Refuses ``not_ready`` while servers live, ``bad_argument`` for a file that is no backup, ``unavailable`` for one that is
     damaged, by a newer version, or whose logs do not add up (``force``: even so).
@@ -144,7 +144,7 @@ def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force:
 
 
 def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
-    """The restores that the log of settings tells of, oldest first."""
+    """The restores in the log of settings, oldest first."""
     found: list[SetBack] = []
     for event in events:
         if event.type == RESTORED:
@@ -159,9 +159,9 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
 
 
 def tell_set_backs(engine: Engine) -> None:
-    """Anchor the restores that no anchor tells of yet, with the runs that older anchors had named too far.
+    """Anchor restores that have no anchor yet, with the runs whose older anchors name lost events.
 
-    Each project of the database has anchors of its own; those of others stand beside the database only.
+    Each project of the database has anchors of its own; those of others are beside the database only.
     """
     from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
 
@@ -197,7 +197,7 @@ def _database(engine: Engine) -> Path:
 
 
 def _current(engine: Engine) -> Store | None:
-    """The open database, which nobody else works with; None when what is there is damaged. Refuses ``not_ready``."""
+    """The open database, unused by other processes; None when it is damaged. Refuses ``not_ready``."""
     try:
         store = engine.store
         _refuse_company(engine)
@@ -263,7 +263,7 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
 
 
 def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
-    """Who restores, by the PIN of today's database; where there is none, by that of the copy (then True)."""
+    """The user who restores, by the PIN of today's database, else by that of the copy (then True)."""
     from wfe_mcp.engine.approvals.pin import pin_is_set
     from wfe_mcp.engine.kernel.engine import Engine
 
@@ -303,7 +303,7 @@ def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:
 
 
 def _note(engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By) -> SetBack:
-    """Say in the copy that it takes the database's place, so that both happen at once."""
+    """Record the restore in the copy, so that both take effect together."""
     from wfe_mcp.workspace.system.anchors import lines_of
 
     was = dict(before)
@@ -349,7 +349,7 @@ def _put_in_place(new: Path, path: Path) -> None:
 
 @contextmanager
 def _new_beside(file: Path) -> Generator[Path]:
-    """A name in the folder of ``file``, which is made; whatever stands under it at the end is removed."""
+    """A name in the folder of ``file``, which is made; a file of that name is removed at the end."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,10 +1,10 @@
-"""Which runs are old enough to be removed for good, and what goes with them?
+"""Pruning: remove old finished runs for good.
 
     [retention] runs = "90d"  keep = 20  archived_only = true        what may go; without ``runs`` nothing does
-    prune                                                            a person, with their PIN, lets it go
+    prune                                                            the user, with a PIN, removes them
 
 Rules:
-1. Only runs that are over, that nobody keeps, and that configuration or the person names. Never by itself.
+1. Only finished runs that are not marked to keep, and that configuration or the user names. Never automatically.
 2. The rows go first, run by run, each in one transaction; then files and refs. What a crash leaves of these is removed by
    the next ``prune``, because the run's row among the pruned ones stays.
 3. The log of settings names each removed run with the place and hash of its last event; ``verify`` holds them to it.
@@ -32,7 +32,7 @@ __all__ = ["Pruned", "keep", "let_go", "prunable", "prune", "remove_leftovers"]
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What has gone: runs, and documents that only they had named."""
+    """The removed runs, and documents that only they named."""
 
     runs: tuple[RunRecord, ...]
     documents: int
@@ -49,7 +49,7 @@ def prunable(
     """The runs that may go, oldest first: those named, else those that configuration and the options allow.
 
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
-    nothing says how old a run may get.
+    no maximum age is configured or given.
     """
     from wfe_mcp.workspace.config.settings import seconds
 
@@ -94,7 +94,7 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
         with store.tx() as tx:
             now = engine.load(tx, record.id).record
             if now.ended_at is None or now.id in tx.kept_runs():
-                continue  # somebody has kept it meanwhile
+                continue  # it was marked to keep meanwhile
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
             tx.prune_run(now, mine - tx.mentioned(mine, ids, place)[0], by, engine.clock())
         gone.append(now)

@@ -1,4 +1,4 @@
-"""How is one question put to whatever fills a role: a model over HTTP, or the CLI of another agent?"""
+"""One question to a connection: a model over HTTP, or a command-line agent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def answer(
 
 
 def surroundings(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> Surroundings:
-    """Where a CLI agent works for a job: in ``root``, as a child of it, with the variables that it may see."""
+    """The environment of a CLI agent: working folder ``root``, child of the job, allowed variables."""
     from wfe_mcp.jobs.environment import MARK, child_env
     from wfe_mcp.jobs.job_context import mark_of
     from wfe_mcp.providers.agents import Surroundings

@@ -1,11 +1,11 @@
-"""May this call to a model be made, or would it spend more than somebody allowed?
+"""Budget checks for model calls: estimate, reserve, and pause the run over a cap.
 
     estimate ──► caps of the run and of the day ──► a reserved row, or the run is paused
 
 Rules:
-1. What a call may use at most is reserved in the transaction that asks: of two calls side by side that together would
-   go over a cap, one is not made.
-2. Over a cap the run is paused, in that same transaction and before the call. Only a person lets it go on.
+1. The most a call may use is reserved in the transaction that checks it: of two concurrent calls that together
+   exceed a cap, one is not made.
+2. Over a cap the run is paused, in that same transaction and before the call. Only the user can resume it.
 3. A model without a known price counts tokens, never a guess in dollars.
 """
 
@@ -60,7 +60,7 @@ class OverBudget(Suspended):
         self.overspend = overspend
 
     def refused(self) -> Refused:
-        """The same for somebody who asked outside a job."""
+        """The refusal for a caller outside a job."""
         return Refused("needs_human", str(self), "Ask the user.")
 
 
@@ -90,14 +90,14 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
             {"run_id": call.run_id} if cap.since is None else {"project_id": cap.project_id, "since": cap.since}
         )
         spent = cap.spent(tx.usage(**of))
-        # A call without an estimate is still one too many once nothing is left.
+        # A call without an estimate is refused too once nothing is left.
         if spent + estimate > cap.limit or spent >= cap.limit:
             return Overspend(cap, spent, estimate)
     return None
 
 
 def pause_over_budget(engine: Engine, tx: Tx, run_id: str, reason: str) -> None:
-    """Pause the run for a person, in this transaction; a run that is paused or over already stays as it is."""
+    """Pause the run for the user, in this transaction; a run that is paused or over already stays as it is."""
     with change_run_in(engine, tx, run_id, SYSTEM) as current:
         command = c.Pause(reason=reason, for_human=True, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:

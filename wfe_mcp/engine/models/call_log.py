@@ -1,13 +1,13 @@
-"""Who hears every call to a model, writes it down, and keeps it within what is allowed?
+"""The log of model calls: records every call and enforces limits.
 
-    before_call   still wanted? ── in the budget? ── in the rate? ──► a row, then the call
+    before_call   job valid ── within budget ── within rate ──► a row, then the call
     after_call    what it used, or its fault, on that row
     tools         a row each, before and after
 
 Rules:
-1. There is no call without its row (B: no hidden calls): whoever calls a model gives it a listener made here.
+1. There is no call without its row (B: no hidden calls): every caller of a model passes a listener made here.
 2. What cannot be written after the call never costs its answer: the row stays as reserved, and counts.
-3. Watchers are told by run, after each row; they read the rows themselves.
+3. Watchers of a run are notified after each row; they read the rows themselves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger("wfe_mcp.engine")
 
 _MINUTE = timedelta(minutes=1)
 _FORGOTTEN = timedelta(minutes=30)
-"""A call that nobody's job stands for and that began this long ago is not in flight any more: its process died."""
+"""A call without a job counts as in flight for this long; after that its process is assumed dead."""
 _LOOK_S = 0.5
 _TRIES = 3
 
@@ -54,7 +54,7 @@ def recording(
     phase: PhasePath | None = None,
     attempt: int | None = None,
 ) -> Listener:
-    """A listener for one line of calls, one after the other; calls side by side take one each.
+    """A listener for a sequence of calls; concurrent calls need one each.
 
     Run, phase and attempt are the job's where they are not given. ``before_call`` raises ChildStopped when the job must
     stop, and OverBudget (which a job's handler lets through: the job ends, its run is paused) instead of overspending.
@@ -67,7 +67,7 @@ def recording(
 
 
 class Recording:
-    """The listener that ``recording`` makes. ``said_so_far``: the model's words, for partial results."""
+    """The listener that ``recording`` makes. ``said_so_far``: the model's text, for partial results."""
 
     def __init__(
         self, engine: Engine, job: JobContext | None, purpose: CallPurpose, role: str, run: RunId | None,
@@ -100,7 +100,7 @@ class Recording:
         self._write(lambda tx: tx.end_call(call, spent, told))
 
     def said(self, text: str) -> None:
-        """Nothing is kept of a piece: the whole answer is an artifact, an opinion or a partial result."""
+        """Pieces are not stored: the whole answer is an artifact, an opinion or a partial result."""
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
         """Write down that a tool begins."""
@@ -150,7 +150,7 @@ class Recording:
         raise OverBudget(too_much, reason)
 
     def _refuse_unwanted(self, tx: Tx) -> None:
-        """A job that lost its claim or was cancelled makes no more calls; asked here, where nobody can come between."""
+        """A job that lost its claim or was cancelled makes no more calls; checked in the same transaction."""
         if self._job is None:
             return
         job, stop = self._job.job, self._job.stop

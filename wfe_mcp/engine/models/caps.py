@@ -1,6 +1,6 @@
-"""What may calls to models use, and what has a run used?
+"""Caps on model usage, and what a run has used.
 
-template limits.max_cost      ┐ the smaller one; a person's raise of this run counts instead of both
+template limits.max_cost      ┐ the smaller one; the user's raise for this run replaces both
 [budget] cost_per_run         ┘
 [budget] tokens_per_run, cost_per_day, tokens_per_day
 """
@@ -27,7 +27,7 @@ __all__ = ["Cap", "Spending", "caps", "dollars", "spending"]
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One limit. ``unit``: ``usd`` or ``tokens``; ``where``: what a person changes to raise it; ``since`` None: of the run.
+    """One limit. ``unit``: ``usd`` or ``tokens``; ``where``: the setting that raises it; ``since`` None: of the run.
 
     ``project_id``: whose calls of that day count; None are all projects. ``before``: what the runs had used from which
     this one was forked.

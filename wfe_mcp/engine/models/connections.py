@@ -1,4 +1,4 @@
-"""How is the model behind a name reached? Role, provider and key, put together for the call that is about to be made."""
+"""Connections to models: the role, provider and key behind a name."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def connected(
     *,
     needs_model: bool = True,
 ) -> Connection:
-    """The connection of who was found behind a name. Refuses ``unavailable``: off, without a key or a model."""
+    """The connection of a resolved name. Refuses ``unavailable``: off, without a key or a model."""
     from wfe_mcp.providers.call import Connection
     from wfe_mcp.workspace.config.provider_kinds import facts_of
 

@@ -1,4 +1,4 @@
-"""Does the model behind a name answer, and what on this machine could?
+"""Tests of configured models, and discovery of model servers and agents on this machine.
 
 A test is a real call, the smallest there is, and is recorded like every call to a model.
 """
@@ -35,7 +35,7 @@ _VERSION_S = 20.0
 class Tried:
     """What a test found. ``model``: the one that was asked, empty where only the list was read.
 
-    ``latency_s``: of the call, or of the list. ``model_found``: None when nobody said. ``fault``: its kind, empty when
+    ``latency_s``: of the call, or of the list. ``model_found``: None when unknown. ``fault``: its kind, empty when
     all went well; ``message`` and ``hint`` are for people.
     """
 
@@ -65,9 +65,9 @@ class InstalledAgent:
 
 
 def try_out(engine: Engine, name: str, model: str = "") -> Tried:
-    """Ask the model behind a role or provider one word. Without any model named, only the list of models is read.
+    """Send a minimal question to the model of a role or provider. Without a model, only the list of models is read.
 
-    Refuses as ``connection_of`` does; what goes wrong on the way is in the answer.
+    Refuses as ``connection_of`` does; a failed call is reported in the result.
     """
     loaded = engine.settings()
     connection = connected(engine, loaded, _wanted(loaded, name, model), needs_model=False)
@@ -118,7 +118,7 @@ def installed_agents(engine: Engine) -> list[InstalledAgent]:
 
 
 def _wanted(loaded: LoadedSettings, name: str, model: str) -> Filled:
-    """Who is to be tried: a role with its model, or a provider with the model named, else that of a role of it."""
+    """The target of the test: a role with its model, or a provider with the model named, else that of a role of it."""
     provider = None if name in loaded.settings.roles else provider_now(loaded, name)
     if provider is None:
         found = filled(loaded, name)

@@ -1,6 +1,6 @@
-"""What happens when providers do not answer for long?
+"""Provider outages: the run pauses and resumes by a timer.
 
-asked a few times ──► fallbacks ──► the run pauses, a timer is set ──► it goes on by itself, or when told to
+asked a few times ──► fallbacks ──► the run pauses, a timer is set ──► it resumes by itself, or by command
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["ends_alone", "go_on", "pause"]
 
 
 def ends_alone(tx: Tx, run_id: RunId) -> bool:
-    """True while a timer is set that lets the paused run go on."""
+    """True while a timer is set that resumes the paused run."""
     from wfe_mcp.store.records.jobs import JobStatus
 
     waiting = tx.jobs(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
@@ -31,7 +31,7 @@ def ends_alone(tx: Tx, run_id: RunId) -> bool:
 
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
-    """Pause the run of ``job`` and set the time at which it goes on. A run that somebody paused meanwhile stays so."""
+    """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
     assert job.run_id is not None
     from wfe_mcp.workspace.config.settings import seconds
 
@@ -48,7 +48,7 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
 
 
 def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
-    """The time has come. Only the pause that set it ends: what somebody paused later stays paused."""
+    """Resume the run at the set time. Only the pause that set the timer ends; a later pause stays."""
     assert job.run_id is not None
     with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         command = c.Resume(by=SYSTEM, at=current.at)

@@ -1,6 +1,6 @@
-"""Which providers of models are there, do they answer, and how does one change them?
+"""Model providers: list, add, change and remove them in the user's configuration.
 
-The one set of functions behind ``wfe-mcp providers`` and every other door. Changes go into the user's own configuration,
+The one set of functions behind ``wfe-mcp providers`` and the other interfaces. Changes go into the user's own configuration,
 never into a project's; a key goes to where ``secrets`` keeps it.
 """
 
@@ -33,11 +33,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """A provider as people see it.
+    """A provider as shown to the user.
 
     ``where``: its address, program or package, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
     ``has_key``: whether there is one. ``layer``: whose configuration names it, ``built in`` without a table.
-    ``trusted`` False: it stands in configuration that does not count yet. ``roles``: those that it fills.
+    ``trusted`` False: its configuration needs trust. ``roles``: those that it fills.
     """
 
     name: str
@@ -91,7 +91,7 @@ def listed(engine: Engine) -> list[ProviderLine]:
 
 
 def roles(engine: Engine) -> list[RoleLine]:
-    """Every configured role by name, those that wait for trust among them."""
+    """Every configured role by name, including those that need trust."""
     loaded = engine.settings()
     known = loaded.settings.roles
     every = {**(loaded.pending.roles if loaded.pending is not None else {}), **known}
@@ -129,7 +129,7 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 
 
 def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
-    """From now on the key of ``name`` is at ``place``, where ``key`` is kept; one that is kept elsewhere goes."""
+    """Store ``key`` at ``place`` for ``name``; a key stored elsewhere is removed."""
     known = _known(engine, name)
     _refuse_projects(known)
     _refuse_faults("providers", name, {"key": place})
@@ -142,7 +142,7 @@ def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = No
 
 
 def enable(engine: Engine, name: str) -> ProviderLine:
-    """Let models of this provider be called again."""
+    """Re-enable the provider."""
     return _turn(engine, name, on=True)
 
 
@@ -223,7 +223,7 @@ def _package(kind: ProviderKind) -> str:
 
 
 def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:
-    """The layers that have a say in a table, the highest first."""
+    """The layers that define a table, the highest first."""
     found = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
     return [layer for layer in ("flag", "environment", "project", "user") if layer in found]
 

@@ -1,9 +1,9 @@
-"""Who stands behind a name: which role, provider and model?
+"""Resolution of names to roles, providers and models.
 
     the run's frozen tables  >  a role now  >  a provider's name, provider/model  >  [roles.default]
 
 A run keeps the roles that its template names, their fallbacks and their providers as they were at its start, without
-keys. Names that came later (another driver, a retry with another role) are looked up in the configuration as it is.
+keys. Later names (another driver, a retry with another role) are looked up in the configuration as it is.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[st
 
 
 def filled(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None = None, *, declared: bool = False) -> Filled:  # fmt: skip
-    """Who stands behind ``name``: a role, a provider, or ``provider/model``.
+    """The role and provider of ``name``: a role, a provider, or ``provider/model``.
 
     ``frozen``: the settings of a run. ``declared``: the name comes from a template, so that ``[roles.default]`` holds
     where it has no table. Refuses ``bad_argument``, ``needs_trust`` and ``unavailable``.
@@ -82,7 +82,7 @@ def filled(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None =
 
 
 def fallbacks(loaded: LoadedSettings, first: Filled, frozen: Mapping[str, Any] | None = None) -> Iterator[Filled]:
-    """Who answers when ``first`` is out, in order, nobody twice. What cannot be used is passed over."""
+    """The fallbacks of ``first``, in order, without repetition. Unusable ones are skipped."""
     seen = {(first.provider.name, first.role.model)}
     waiting = list(first.role.fallback)
     while waiting:
@@ -103,7 +103,7 @@ def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
 
 
 def known_names(settings: Settings) -> list[str]:
-    """Every role and provider that a person may name, roles first."""
+    """Every role and provider that the user may name, roles first."""
     return [*settings.roles, *provider_names(settings)]
 
 
@@ -115,7 +115,7 @@ def provider_names(settings: Settings) -> list[str]:
 
 
 def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:
-    """The role that ``name`` means as it is configured and trusted now; None when it means nothing."""
+    """The configured and trusted role ``name``; None when there is none."""
     roles = loaded.settings.roles
     if name not in roles:
         provider, _, model = name.partition("/")
@@ -127,12 +127,12 @@ def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole |
 
 
 def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
-    """Whether the project's configuration had a say in a table."""
+    """True when the project's configuration contributes to a table."""
     return any(key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items())
 
 
 def _nobody(loaded: LoadedSettings, name: str) -> Refused:
-    """Why ``name`` means nothing: it waits for trust, or nobody configured it."""
+    """Why ``name`` is unknown: it needs trust or is not configured."""
     waiting = loaded.pending
     if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
         return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
@@ -156,7 +156,7 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
 
 
 def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenProvider) -> None:
-    """What came from the project's configuration holds while a person trusts that, as for checks."""
+    """Refuse settings of a project configuration that is no longer trusted, as for checks."""
     if loaded.untrusted and (role.from_project or provider.from_project):
         raise _untrusted(f"Role '{role.name}'" if role.from_project else f"Provider '{provider.name}'")
 

@@ -1,14 +1,14 @@
-"""Where is the key of a provider, and how does it get there?
+"""Provider keys: where they are kept, and how they are read and stored.
 
-    env:NAME   a variable of this process             nothing is kept
+    env:NAME   a variable of this process             nothing is stored
     keyring    the operating system's own keyring     service ``wfe-mcp``, the provider's name
     stored     encrypted in the database (Fernet)     the key file, 0600, is in the data directory
 
 Rules:
 1. A key leaves this module only as the return value of ``key_of``, for the call that is about to be made.
-2. ``stored`` is chosen by a person, never taken because the keyring is missing: the key file protects copies of the
-   database, not against who can read both.
-3. Every key that is kept or taken away is an event of the settings log, without the key.
+2. ``stored`` is chosen by the user, never taken because the keyring is missing: the key file protects copies of the
+   database, not against a reader of both.
+3. Storing or removing a key is an event of the settings log, without the key.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_there(engine: Engine, provider: str, place: str) -> bool:
 
 
 def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -> None:
-    """Keep the key of ``provider``. Refuses what is no key, and a keyring that keeps nothing or keeps it readable."""
+    """Store the key of ``provider``. Refuses an invalid key, and a keyring that stores nothing or stores plain text."""
     if not key or len(key) > _LONGEST or not key.isascii() or not key.isprintable() or " " in key:
         raise Refused("bad_argument", "That is no key: one word of plain characters is expected.", "Copy it once more.")
     hide(key)
@@ -73,7 +73,7 @@ def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -
 
 
 def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
-    """Take the key away from where we keep it; True when it was there. A variable is left alone."""
+    """Remove the stored key; True when there was one. A variable is left alone."""
     if place == "stored":
         with engine.store.tx() as tx:
             if tx.get_secret(_name(provider)) is None:
@@ -130,7 +130,7 @@ def _refusing_keyring() -> Generator[None]:
         yield
     except Refused:
         raise
-    except Exception as fault:  # a backend is somebody's plug-in, and raises whatever its system does
+    except Exception as fault:  # a backend is a plug-in and may raise anything
         said = without_hidden(str(fault)).strip().splitlines()
         why = f"{type(fault).__name__}: {said[0]}" if said else type(fault).__name__
         raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None

@@ -1,7 +1,7 @@
-"""How does a worker claim a phase?
+"""Claims of phases by workers.
 
 Claiming is idempotent for the holder (this server process): the same call brings the prompt, the schema and the
-feedback again. A dead holder's phase is taken over at once; a live one's answers ``leased``.
+feedback again. A dead holder's phase is taken over at once; for a live holder's the answer is ``leased``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Claim", "claim", "claimable", "free_dead_leases", "start_phase"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A phase in somebody's hands: what to do, and what will be judged."""
+    """A claimed phase: its prompt, schema and gates."""
 
     loaded: LoadedRun
     plan: CompiledTemplate
@@ -62,7 +62,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         claim(current, path, holder, tree, head)
         attempt = current.attempt(path)
         if current.run.last_seq != loaded.record.last_seq:
-            saved = None  # somebody was faster: the files may be others by now
+            saved = None  # another worker was faster: the files may have changed
         if saved is not None:
             note_taken(current, saved, "start", (attempt,))
         made = Claim(
@@ -76,7 +76,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
 
 
 def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
-    """Give StartPhase for ``holder`` in this turn. Refuses ``conflict`` over a changed file of a sealed artifact."""
+    """Give StartPhase for ``holder`` in this change. Refuses ``conflict`` over a changed file of a sealed artifact."""
     on: dict[str, Any] = {"phase": path, "by": current.by, "at": current.at}
     attempt = current.state.attempts.get(path, (None,))[-1]
     prompt = None
@@ -117,7 +117,7 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
 
 
 def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, by: By, holder: str) -> Refused | None:
-    """Why ``attempt`` cannot be claimed by somebody who does not hold it; None when it can."""
+    """Why a worker that does not hold ``attempt`` cannot claim it; None when it can."""
     if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(attempt):
         return held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
     command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())

@@ -1,4 +1,4 @@
-"""Which locks does a phase need, by name, and when does a loop look again for one that another run holds?"""
+"""Locks of a phase by name, and waiting for one that another run holds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:
 
 
 def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
-    """True while another run holds a lock of the loop that is to open; a job looks again."""
+    """True while another run holds a lock of the loop that is to open; a job checks again."""
     if lock_elsewhere(change.engine, change.tx, change.run, change.state, attempt.phase) is None:
         return False
     from wfe_mcp.store.records.jobs import JobStatus

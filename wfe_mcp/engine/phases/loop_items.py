@@ -1,7 +1,7 @@
-"""Which items does a loop walk, under which keys and in which order?
+"""The items of a loop: keys, order and values.
 
-Evaluated once, when the loop opens; keys and order go into the log, the values into a document. What is wrong with
-them is told as one sentence, and the loop has failed.
+Evaluated once, when the loop opens; keys and order go into the log, the values into a document. A fault in
+them is reported as one sentence, and the loop fails.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which MCP servers may steps call here, and do they answer?
+"""The MCP servers that steps can call here, and a test of each.
 
 Only servers of trusted configuration are ever started or asked.
 """
@@ -24,7 +24,7 @@ ASK_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLine:
-    """A configured server. ``missing``: variables it is to see that are not set; ``trusted`` False: it does not count yet."""
+    """A configured server. ``missing``: variables it is to see that are not set; ``trusted`` False: it needs trust."""
 
     name: str
     where: str
@@ -43,7 +43,7 @@ class ServerReply:
 
 
 def servers(engine: Engine) -> list[ServerLine]:
-    """Every configured server by name, those that wait for trust among them."""
+    """Every configured server by name, including those that need trust."""
     loaded = engine.settings()
     known = loaded.settings.mcp_servers
     waiting = {

@@ -1,14 +1,14 @@
-"""How does a phase go on that a model works for the server?
+"""Phases that a model works for the server.
 
-    ready ──► claimed by "server" ──► a job: the model and its tools ──► artifact handed in ──► gates
+    ready ──► claimed by "server" ──► a job: the model and its tools ──► artifact submitted ──► gates
                                         │
                failed ──► on_fail       └─ no answer, a limit: what there is stays readable as a draft
 
 Rules:
-1. The state is looked at, never an event: whatever a pause or a crash left open, the next turn goes on (like steps.py).
+1. Decisions read the state, never an event: the next change continues what a pause or crash left open (like steps.py).
 2. Who works: the role of the attempt, else the phase's, else the run's driver (design §7a).
 3. One CLI agent at a time works in a folder, over all runs: its phase has the tree to itself, and its jobs share a key.
-4. The artifact goes the way of every artifact: the same schema, the same gates, no favours.
+4. The artifact is treated like any other: the same schema, the same gates.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _LIMIT_S = 3_600.0
 """The longest that one job may work; a phase's own ``timeout`` is the usual bound."""
 
 _CLAIMS = 10
-"""Claims of one job: a take-over after a crash is one more. More than this is no bad luck."""
+"""Claims of one job: a take-over after a crash is one more. At most this many."""
 
 
 def is_driven(state: RunState, path: PhasePath) -> bool:
-    """True when a model works the current try at ``path``."""
+    """True when a model works the current attempt at ``path``."""
     return state.phase(path).kind != "steps" and state.is_served(path)
 
 
@@ -54,7 +54,7 @@ def role_of(change: RunChange, attempt: Attempt) -> str:
 
 
 def worker_of(plan: CompiledTemplate, path: PhasePath, driver: str) -> str:
-    """The configured role that works a phase from its first try on."""
+    """The configured role that works a phase from its first attempt on."""
     phase = plan.phase(path)
     role = plan.template_of(path).roles.get(phase.role or "")
     return (role.provider if role is not None else None) or driver or phase.role or ""
@@ -69,7 +69,7 @@ def is_cli_agent(settings: LoadedSettings, role: str, frozen: Mapping[str, Any])
 
 
 def start_model_work(change: RunChange) -> bool:
-    """Whatever is due in phases that models work. True when a command was given: then more may be due."""
+    """Do what is due in phases that models work. True when a command was given: then more may be due."""
     _leave(change)
     if change.state.status not in _GOES_ON:
         return False
@@ -81,7 +81,7 @@ def start_model_work(change: RunChange) -> bool:
 
 
 def _leave(change: RunChange) -> None:
-    """The job of an attempt that is over is told to stop."""
+    """Stop the job of an attempt that is over."""
     before = change.loaded.state
     for path in change.state.changed_since(before):
         was = before.attempts.get(path, (None,))[-1]
@@ -111,13 +111,13 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
 
 
 def was_suspended(job: JobRecord) -> bool:
-    """True for a job that ended because its run was paused under it, or because nobody waited just then."""
+    """True for a job that ended because its run was paused under it, or because its work was not needed then."""
     result = job.result or {}
     return any(word in result for word in ("suspended", "outage", "stale"))
 
 
 def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> FrozenProvider | None:
-    """The provider that fills ``role``; None where nobody does: then its job says so, to everybody."""
+    """The provider that fills ``role``; None without one: the job reports it."""
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.models.roles import filled
 

@@ -1,7 +1,7 @@
-"""What does one step do in the world, and what came of it?
+"""The call of one step, and its result.
 
 tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
-check    a frozen check, under our eyes                       builtin   set, fail, log
+check    a frozen check, run by the server                       builtin   set, fail, log
 llm      one question to a model                              wait      nothing: the job was due when the time was over
 """
 
@@ -60,7 +60,7 @@ class StepCall:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a call: its value, or a fault in words for a person.
+    """The result of a call: its value, or a fault as text for the user.
 
     ``served_by``: the MCP server that answered; ``judgement``: what a check showed.
     """
@@ -74,7 +74,7 @@ class StepResult:
 
 
 def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
-    """Do what the step says. Raises StepStopped or ChildStopped when the job must end."""
+    """Make the call. Raises StepStopped or ChildStopped when the job must end."""
     try:
         answer = _made(engine, call, context)
     except ToolFault as fault:
@@ -187,7 +187,7 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 
 
 def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[str, Any] | StepResult:
-    """The frozen check or server; else the one of trusted configuration now; else why the step cannot go on."""
+    """The frozen check or server; else the one of trusted configuration now; else why the step cannot continue."""
     loaded = engine.settings()
     frozen: dict[str, Any] | None = call.frozen.get(what, {}).get(name)
     if frozen is None:

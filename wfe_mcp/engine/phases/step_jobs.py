@@ -1,4 +1,4 @@
-"""Who works a step, and how does its answer get into the run?
+"""Jobs that work one step each and record its result.
 
     claim ──► begin (the row says running) ──► the call, outside any transaction ──► finish (in the job's last one)
 
@@ -47,7 +47,7 @@ class StepJobs:
         self._engine = engine
 
     def __call__(self, context: JobContext) -> Outcome:
-        """Begin, call, and say what to write."""
+        """Begin, call; returns the change to write."""
         call = self._begin(context.job)
         if call is None:
             return Outcome({"stale": True})
@@ -66,7 +66,7 @@ class StepJobs:
         return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
 
     def _begin(self, job: JobRecord) -> StepCall | None:
-        """The call to make; None when nobody waits for it any more, or not now."""
+        """The call to make; None when the job is outdated or must wait."""
         assert job.run_id is not None
         with (
             self._engine.store.tx() as tx,
@@ -86,7 +86,7 @@ class StepJobs:
             return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles)
 
     def _not_begun(self, job: JobRecord) -> None:
-        """Nothing was sent: the step stands as before it began, so that whoever works it next begins it."""
+        """Nothing was sent: reset the step, so that the next job begins it."""
         assert job.run_id is not None
         with (
             self._engine.store.tx() as tx,
@@ -104,7 +104,7 @@ class FileJobs:
         self._engine = engine
 
     def __call__(self, context: JobContext) -> Outcome:
-        """Read the files, then go on."""
+        """Read the files, then continue."""
         engine, job = self._engine, context.job
         assert job.run_id is not None
         path = PhasePath(job.phase or "")
@@ -139,14 +139,14 @@ class FileJobs:
 
 
 def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
-    """The job will not be worked any more: its worker is gone, or it failed for good. The next turn sees that."""
+    """The job will not run again: its worker is gone, or it failed for good. The next change handles it."""
     assert job.run_id is not None
     with change_run_in(engine, tx, job.run_id, SYSTEM):
         pass
 
 
 def wait_s(retry: StepRetry, tries: int) -> float:
-    """Seconds to wait after try ``tries`` (1-based)."""
+    """Seconds to wait after attempt ``tries`` (1-based)."""
     from wfe_mcp.workflow.model import duration_s
 
     first = duration_s(retry.initial)
@@ -181,7 +181,7 @@ def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> Evidence
 def _ended(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:
     if not answer.fault:
         return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
-    if answer.needs_trust:  # no try is burnt
+    if answer.needs_trust:  # no attempt is counted
         return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault)
     if step.retry is not None and row.tries < step.retry.max_attempts:
         later = current.at + timedelta(seconds=wait_s(step.retry, row.tries))

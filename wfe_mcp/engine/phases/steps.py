@@ -1,15 +1,15 @@
-"""How does a phase of steps go on by itself?
+"""Phases of steps: the server claims them and works their steps in order.
 
-    ready ──► claimed by "server" ──► step 1 ──► … ──► step n ──► artifact handed in ──► gates
+    ready ──► claimed by "server" ──► step 1 ──► … ──► step n ──► artifact submitted ──► gates
                                         │
-               failed ──► on_fail       └─ in doubt ──► a person
+               failed ──► on_fail       └─ in doubt ──► the user
 
 Rules:
-1. The state is looked at, never an event: whatever finished a step, a pause or a crash left open, the next turn goes on.
+1. Decisions read the state, never an event: the next change continues what a step, a pause or a crash left open.
 2. One job per step, enqueued in the transaction that ends the step before it. A step's parameters are evaluated then,
    once, and kept; what a tool answers is data and never evaluated (B-15).
-3. A call that may have had its effect is made again only by its own ``retry`` or after a person has reopened the phase.
-4. A new attempt of the iteration begins at the step the last one failed at; after a gate said no, all run again.
+3. A call that may have had its effect is made again only by its own ``retry`` or after the user has reopened the phase.
+4. A new attempt of the iteration begins at the step the last one failed at; after a failed gate, all run again.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAI
 _REPEATABLE_TRIES = 5
 _MAX_ARTIFACT_BYTES = 900_000
 _MOST_JOBS = 25
-"""Jobs of one step that may end before they begin; more is a fault of ours, not bad luck."""
+"""Jobs of one step that may end before they begin; more is a bug."""
 
 
 def start_steps(change: RunChange) -> bool:
-    """Whatever is due in phases of steps. True when a command was given: then more may be due."""
+    """Do what is due in phases of steps. True when a command was given: then more may be due."""
     if not has_steps(change.state.spec):
         return False
     leave(change)
@@ -68,7 +68,7 @@ def start_steps(change: RunChange) -> bool:
 
 
 def start_compensation(change: RunChange) -> bool:
-    """Whatever is due in attempts that are being undone. True when a command was given.
+    """Do what is due in attempts that are being undone. True when a command was given.
 
     Last of all that is settled: what an attempt leaves behind is stopped before its undoing begins.
     """
@@ -128,7 +128,7 @@ def leave(change: RunChange) -> None:
 
 
 def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
-    """The server claims the phase. False when something else takes its place just now."""
+    """The server claims the phase. False when it cannot now."""
     command = c.StartPhase(
         phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head,
         prompt_sha256=prompt_hash(change, attempt), by=SYSTEM, at=change.at,
@@ -140,7 +140,7 @@ def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, he
 
 
 def does(step: Step) -> str:
-    """What a step calls, in words."""
+    """What a step calls, as text."""
     if step.tool is not None:
         return f"tool {step.tool}"
     if step.http is not None:
@@ -157,7 +157,7 @@ def is_repeatable(row: StepRecord) -> bool:
 
 
 def passed(row: StepRecord, step: Step) -> bool:
-    """True when the next step's turn has come."""
+    """True when the next step can begin."""
     failed_well = row.status is StepStatus.FAILED and step.continue_on_error
     return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
 
@@ -176,7 +176,7 @@ def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=change.at)
     if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
-    needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # another run may have them: a job looks again
+    needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # a job checks again
     if needs or _reads_files(change, attempt.phase):
         _ask_for_files(change, attempt, "claim")
         return False
@@ -189,7 +189,7 @@ def _reads_files(change: RunChange, path: PhasePath) -> bool:
 
 
 def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
-    """A job reads tree and HEAD outside the transaction, then goes on with ``what``."""
+    """A job reads tree and HEAD outside the transaction, then continues with ``what``."""
     from wfe_mcp.store.records.jobs import JobStatus
 
     on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
@@ -239,7 +239,7 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
 
 
 def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
-    """What the try before has finished, when it failed at a step; and the call that is in doubt, unless a person looked."""
+    """Finished steps of the previous attempt, if a step failed it, and a call in doubt not yet reviewed."""
     tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
@@ -257,7 +257,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
 
 
 def _new(change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
-    """The step's turn has come: its condition, its parameters and its key have their values from now on."""
+    """Begin a step: evaluate its condition, parameters and key once."""
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workflow.prompts import render
@@ -271,7 +271,7 @@ def _new(change: RunChange, attempt: Attempt, position: int, step: Step, *, own:
             written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
             row = _due(change, row, filled(written, values, change.plan.expressions))
             if step.llm is not None:
-                # As written, not as filled: a prompt is rendered in one pass, and values stand in it as data (B-15).
+                # As written, not as filled: a prompt is rendered in one pass, and values are data in it (B-15).
                 prompt = render(step.llm.prompt, values, change.plan.expressions, nonce=change.run.id)
                 row = replace(row, input={"prompt": prompt})
     except ExpressionError as exc:
@@ -344,7 +344,7 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
 
 
 def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
-    """All steps are over: the artifact goes the way of every artifact."""
+    """All steps are over: submit the artifact."""
     from wfe_mcp.artifacts.validate import validate
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 

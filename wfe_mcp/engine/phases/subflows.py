@@ -1,8 +1,8 @@
-"""What goes into a template that runs inside another, and what comes out of it?
+"""Inputs and outputs of a template that runs inside another.
 
     with  ──filled, checked──►  its inputs          outputs  ──filled, checked──►  the artifact of the phase
 
-What is wrong with them is told as one sentence, and the phase has failed.
+A fault in them is reported as one sentence, and the phase fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def flow_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
 
 
 def recovery_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
-    """The inputs of the template that mends a failed attempt: it sees what its gates saw, and why it failed.
+    """The inputs of the template that repairs a failed attempt: it sees what its gates saw, and why it failed.
 
     Raises ExpressionError.
     """
@@ -56,7 +56,7 @@ def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, A
 
 
 def hand_in_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
-    """Keep the outputs of the inner template as a revision: ``revision`` and ``sha256`` of it. Raises ExpressionError."""
+    """Store the outputs of the inner template; the ``revision`` and its ``sha256``. Raises ExpressionError."""
     from wfe_mcp.artifacts.validate import validate
 
     phase = change.plan.flow(attempt.phase)

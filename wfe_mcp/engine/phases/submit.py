@@ -1,10 +1,10 @@
-"""How does an artifact come in?
+"""Submission of artifacts: parse, validate, store, open the gates.
 
-    parse ──► validate ──► revision stored, gates begin            invalid: kept as a draft, counted, answered
+    parse ──► validate ──► revision stored, gates begin            invalid: stored as a draft, counted, refused
 
 Rules:
 1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
-2. A dead holder's phase is taken over by whoever submits; a live one's answers ``leased``.
+2. The submitter takes over a dead holder's phase; for a live holder's the answer is ``leased``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, A
     from wfe_mcp.workspace.files.project_files import read_file, read_folder
 
     root = Path(loaded.record.worktree)
-    parts_of(path)  # before the system hears of it: a name may be longer than it can take
+    parts_of(path)  # before the system call: a name may be too long for it
     if (root / path).is_dir():
         return bundle_of(read_folder(root, path))
     return read_artifact(schema, path, read_file(root, path))
@@ -53,7 +53,7 @@ def submit(
     engine: Engine, by: By, run_id: str, phase: str, *, attempt: int | None = None, artifact: object = None,
     path: str | None = None, note: str = "", holder: str | None = None,
 ) -> Receipt:  # fmt: skip
-    """Hand in the artifact of ``phase``. Raises ``invalid_artifact`` after keeping the draft."""
+    """Submit the artifact of ``phase``. Raises ``invalid_artifact`` after storing the draft."""
     holder = holder or engine.holder
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
@@ -92,7 +92,7 @@ def submit(
 def _take_hold(
     current: RunChange, phase: PhasePath, number: int | None, holder: str, sha256: str | None, tree: str | None
 ) -> Receipt | None:
-    """Make sure this holder may submit; the stored answer when these bytes were handed in before."""
+    """Make sure this holder may submit; the stored answer when these bytes were submitted before."""
     tries = current.state.attempts[phase]
     if number is not None and not 1 <= number <= len(tries):
         raise Refused("stale_revision", f"Phase {phase!r} has no attempt {number}; the newest is {len(tries)}.",

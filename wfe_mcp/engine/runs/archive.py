@@ -1,6 +1,6 @@
-"""Which open runs has nobody touched for long, and how are runs put away and brought back?
+"""Stale runs, and archiving of runs.
 
-Stale is no state: it is read off the clock, ``runs.stale_after`` of configuration and the run's last change.
+Stale is not a state: it follows from the clock, ``runs.stale_after`` of configuration and the run's last change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["MAY_BE_STALE", "archive", "put_away", "stale_before", "stale_of", "u
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
 
 _SURELY_FRESH = timedelta(minutes=1)
-"""So long no setting is read for a run: most are looked at while somebody works on them."""
+"""Younger runs are not checked, to save reading the settings: most are in use."""
 
 
 def stale_before(engine: Engine) -> datetime:
@@ -37,7 +37,7 @@ def stale_before(engine: Engine) -> datetime:
 
 
 def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
-    """Those of ``runs`` that were not touched for ``runs.stale_after``, at least a minute."""
+    """Those of ``runs`` without a change for ``runs.stale_after``, at least a minute."""
     fresh = engine.clock() - _SURELY_FRESH
     open_ = [each for each in runs if each.origin_sha256 is None and each.status in MAY_BE_STALE]
     if all(each.updated_at > fresh for each in open_):
@@ -47,7 +47,7 @@ def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
 
 
 def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
-    """Cancel and archive every stale run of the project; they stay readable. One that moved meanwhile is left alone."""
+    """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
     before = stale_before(engine)
     with engine.store.read() as tx:
         found = tx.list_runs(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
@@ -64,7 +64,7 @@ def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
 
 
 def archive(engine: Engine, run: str) -> RunRecord:
-    """Take a run that is over off the lists; it stays readable. Refuses ``not_ready`` while it may go on."""
+    """Hide a finished run from lists; it stays readable. Refuses ``not_ready`` while it is open."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
         if record.ended_at is None:

@@ -1,4 +1,4 @@
-"""How is a run steered: retry, skip, force, pause, resume, proceed, cancel, automatic mode?"""
+"""Control of a run: retry, skip, force, pause, resume, proceed, cancel, automatic mode."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def retry(
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
-            filled(engine.settings(current.tx), role, current.frozen)  # refuses a role that nobody fills
+            filled(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
         current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
     return current.loaded
 
@@ -55,7 +55,7 @@ def force_accept(engine: Engine, by: By, run_id: str, phase: str, reason: str) -
 
 
 def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
-    """Decide against the models of the opinion gate that ``phase`` stands at; the gates after it judge as ever."""
+    """Overrule the reviewers of the open opinion gate of ``phase``; later gates judge as usual."""
     with change_run(engine, run_id, by) as current:
         current.give(c.Overrule(phase=PhasePath(phase), reason=reason, by=by, at=current.at))
     return current.loaded
@@ -86,7 +86,7 @@ def control(
 
 
 def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
-    """An agent opens no new attempt over the head of another worker that lives; a person may."""
+    """Refuse an agent's new attempt while another live worker holds the phase; a person may open one."""
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
         return
@@ -96,7 +96,7 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
 
 
 def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
-    """The last refused draft as a revision, when nothing valid was ever handed in; (0, None) otherwise."""
+    """The last refused draft as a revision, when no valid artifact was submitted; (0, None) otherwise."""
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or attempt.revision:
         return 0, None

@@ -1,7 +1,7 @@
-"""How is a changed file of a sealed artifact made good?
+"""Repair of changed files of sealed artifacts.
 
-put back     the sealed artifact is written over it; anybody may, nothing that counts changes
-accept       a person begins the phase anew with what the file holds now: a new attempt, its gates, all that follows
+put back     the sealed artifact is written over it; any caller may, the record does not change
+accept       the user restarts the phase with the file's content: a new attempt, its gates, all that follows
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["accept_edit", "put_back"]
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
-    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run goes on. What was put back.
+    """Write the sealed artifacts over their changed mirrors, of one phase or all; the run continues. Returns them.
 
     Those of an imported run too: nothing of it changes but files.
     """
@@ -46,12 +46,12 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
         write_artifact(Path(loaded.record.worktree), loaded.record.id, one.phase, one.attempt, text)
     if loaded.record.origin_sha256 is None:
         with change_run(engine, loaded.record.id, by):
-            pass  # what waited for it goes on
+            pass  # work that waited for it continues
     return wanted
 
 
 def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receipt:
-    """A person begins ``phase`` anew with what its file holds now; the new revision stands before its gates.
+    """Restart ``phase`` with its file's content, for the user; the gates of the new revision open.
 
     Refuses where the file is as sealed or is no valid artifact, and for phases whose artifact the server makes itself.
     """

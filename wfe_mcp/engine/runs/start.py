@@ -1,4 +1,4 @@
-"""How does a run begin?
+"""Start of runs: choose the template, check it, freeze it.
 
 The template is chosen, checked against the project and frozen with the checks, roles, servers and context bundles it
 names; from then on nothing outside changes what the run follows (B-20).
@@ -60,7 +60,7 @@ def start_run(
     """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
 
     ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
-    ``triggered_by``: what made somebody start it; ``external_id``: what it is called there. At most 200 characters each.
+    ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
     _refuse_unkept(inputs)
@@ -115,14 +115,14 @@ def start_run(
 
 
 def new_run_id() -> RunId:
-    """A name that no other run has: ten characters that nobody mixes up."""
+    """A unique run id: ten unambiguous characters."""
     return RunId("".join(secrets.choice(_ALPHABET) for _ in range(10)))
 
 
 def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bool:
     """Whether ``policy.templates`` keeps ``template`` from agents.
 
-    What is not trusted yet can only forbid more: whoever edits or removes the file does not undo what it said when a
+    What is not trusted yet can only forbid more: editing or removing the file does not undo what it held when a
     person trusted it last.
     """
     name = template.partition("@")[0]
@@ -133,7 +133,7 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bo
 
 
 def _refuse_unkept(inputs: dict[str, Any]) -> None:
-    """Inputs that no JSON can give back, before they are hashed. Refuses ``bad_argument``, ``too_large``."""
+    """Refuse inputs that JSON cannot represent, before they are hashed. Refuses ``bad_argument``, ``too_large``."""
     from wfe_mcp.artifacts.parse import check_value
 
     try:
@@ -189,7 +189,7 @@ def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: En
 def _roles(
     engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, made: MadeRoles, driver: str
 ) -> dict[str, Any]:
-    """Who fills the roles and drives the run, as it is configured and trusted now. Refuses a driver that is nobody."""
+    """Who fills the roles and drives the run, as it is configured and trusted now. Refuses an unknown driver."""
     names = engine.plans.report(plan.definition).requires.roles
     if driver:
         filled(settings, driver)

@@ -1,4 +1,4 @@
-"""What was said in this project, and is the index of words complete?"""
+"""Full-text search of a project, and upkeep of its index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["CaughtUp", "SearchResult", "catch_up", "find", "health"]
 
 CATCH_UP_S = 3.0
-"""So long a question waits for runs that were written before there was an index."""
+"""How long a search waits for runs that are not indexed yet."""
 
 
 CaughtUp = Literal["whole", "more", "stuck"]
@@ -39,10 +39,10 @@ def find(
     engine: Engine, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = "", *,
     everywhere: bool = False, catch_up_s: float | None = None,
 ) -> SearchResult:  # fmt: skip
-    """What was said, in this project or ``everywhere`` of this user.
+    """Search the text of this project, or of all the user's projects (``everywhere``).
 
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (work items, and
-    an SQLite that cannot look for words).
+    an SQLite without full-text search).
     """
     from wfe_mcp.core.model import RunId
     from wfe_mcp.store.records.search import Kind

@@ -1,4 +1,4 @@
-"""Which templates can this project start?
+"""The templates that this project can start.
 
     .wfe/templates  >  saved or imported, the newest version  >  shipped, or of an installed package
 
@@ -97,7 +97,7 @@ def template_definition(engine: Engine, name: str) -> Offer:
 def find_template(engine: Engine, name: str) -> CompiledTemplate:
     """The plan of the template called ``name`` with those that it runs inside, ready to start; its sha256 is its own.
 
-    Refuses what is out of use and what nobody trusts yet, inside too.
+    Refuses disabled and untrusted templates, inside too.
     """
     from wfe_mcp.workflow.load import digest
 
@@ -195,7 +195,7 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
 
 
 def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
-    """The same offers with what people said of each."""
+    """The same offers with the marks of users."""
     from wfe_mcp.store.records.templates import TemplateMark
 
     with engine.store.read() as tx:

@@ -1,8 +1,8 @@
-"""What has changed since the person last looked that counts without their trust?
+"""Changes since the user's last review that take effect without trust.
 
-Their own configuration is theirs, and a template that they trusted once may be put in use again. But whoever has their
-shell can do both. So ``wfe-mcp trust`` and ``init`` note when they looked, and at which bytes; the next approval and
-``wfe-mcp verify`` say what is different.
+User configuration needs no trust, and a trusted template may be re-enabled. But any program with the user's
+shell can do both. So ``wfe-mcp trust`` and ``init`` record the review and its bytes; the next approval and
+``wfe-mcp verify`` report the changes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OwnConfiguration:
 
 
 def own_configuration(engine: Engine) -> OwnConfiguration:
-    """How the user's configuration file stands in this project."""
+    """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
         seen = [one for one in tx.trusted(engine.project_id) if one.path_key == _key(file)]
@@ -47,7 +47,7 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
 
 
 def note_own_configuration(engine: Engine, tx: Tx, by: By) -> None:
-    """The person has looked: from now on these bytes, and the templates in use, are the known ones."""
+    """Record a review: these bytes and the enabled templates are now known."""
     file, now = _now()
     tx.trust(engine.project_id, _key(file), now, by, engine.clock())
     tx.note_setting(_SEEN, _template(engine, ""), by, engine.clock())
@@ -65,7 +65,7 @@ def template_changes(engine: Engine, changes: Iterable[SettingEvent]) -> list[tu
 
 
 def templates_enabled(engine: Engine) -> list[str]:
-    """Templates that somebody who proved nothing put in use again since the person last looked."""
+    """Templates re-enabled without proof of the user since the last review."""
     with engine.store.read() as tx:
         changes = tx.setting_events()
     seen = max((one.seq for one in changes if (one.type, one.name) == (_SEEN, _template(engine, ""))), default=0)

@@ -1,4 +1,4 @@
-"""Which bytes went into a run, which came out, and do the same always give the same?
+"""The manifest of a run: hashes of its inputs and outputs.
 
     inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version
     outputs_hash    the artifacts that count, and what each step of the server answered
@@ -69,7 +69,7 @@ def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
 
 
 def _counting(loaded: LoadedRun) -> list[Attempt]:
-    """The attempts whose artifacts the run stands on."""
+    """The attempts whose artifacts count."""
     newest = (tries[-1] for tries in loaded.state.attempts.values())
     return [each for each in newest if each.status is AttemptStatus.COMPLETED and each.sha256]
 

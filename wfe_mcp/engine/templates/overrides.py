@@ -1,11 +1,11 @@
-"""What does configuration change in a template that is about to run, and who fills its roles then?
+"""Configuration overrides of a template, and the roles they make.
 
     [templates.<t>.phases.<p>]   approver, retries, time-out …      ``workflow.overrides`` says what each does
                                  role = "<role>"                    that role works in the phase
                                  provider, model                    a role made for this phase
     [templates.<t>.roles.<r>]    provider, model                    a role made for the template's role
 
-A role that is made here exists in this run alone, under a name that nobody configured.
+A role that is made here exists in this run alone, under a name that is not configured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What do installed packages add, and does each of it work?"""
+"""What installed packages add, with a check of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS: dict[Group, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SeenPlugIn:
-    """One thing that a package adds. ``kind``: in a reader's word; ``fault``: why it cannot be used, empty when it can."""
+    """One thing that a package adds. ``kind``: as shown to readers; ``fault``: why it is unusable, or empty."""
 
     kind: str
     name: str
@@ -70,7 +70,7 @@ def _fault(plugin: PlugIn) -> str:
 
 
 def _use(plugin: PlugIn) -> Any:
-    """Load it as whoever uses it does."""
+    """Load it as its users do."""
     match plugin.group:
         case "artifact_schemas":
             from wfe_mcp.artifacts.registry import installed_model

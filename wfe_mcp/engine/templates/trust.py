@@ -1,4 +1,4 @@
-"""What names programs, addresses or policies, and does a person trust it?
+"""Trust: the user's consent to bytes that name programs, addresses or policies.
 
 Like direnv: trust is in bytes (sha256), given by a person, lost with the first changed byte (design §7). Pending are
 the project's configuration, the keys that may sign, and templates from the repository, an import or an agent.
@@ -34,7 +34,7 @@ _POLICY = "policy:"
 
 @dataclass(frozen=True, slots=True)
 class PendingTrust:
-    """Something that waits for trust. ``name`` is what ``wfe-mcp trust NAME`` takes."""
+    """Something that needs trust. ``name`` is what ``wfe-mcp trust NAME`` takes."""
 
     name: str
     kind: str
@@ -46,7 +46,7 @@ class PendingTrust:
 def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrust]:
     """What is not trusted as it is now: configuration first, then the keys that may sign, then templates by name.
 
-    ``names``: kept versions (``NAME@VERSION``) to look at too; they wait only for who asks for them.
+    ``names``: kept versions (``NAME@VERSION``) to look at too; they are pending only when named.
     """
     # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
     from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers
@@ -73,7 +73,7 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
 
 
 def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None) -> list[PendingTrust]:
-    """Trust everything pending, or what is named. What waited for it goes on. Refuses an agent and unknown names.
+    """Trust everything pending, or what is named. Work that waited for it continues. Refuses agents, unknown names.
 
     ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
     """

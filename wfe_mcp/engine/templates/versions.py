@@ -1,4 +1,4 @@
-"""How does a project get another version of a template, and put one out of use?
+"""Versions of templates: keep, clone, edit, enable, disable, archive.
 
 Rules:
 1. A version never changes: other content under the same name and version is refused as ``conflict``.
@@ -141,7 +141,7 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 def enable(engine: Engine, by: By, name: str) -> str:
     """Let runs start from ``name`` (or the version ``NAME@VERSION``) again, disabled or archived; its name.
 
-    Whoever may type a command may do this: what starts needs trust of its own. It is in the log of settings, and told at
+    Any caller of the command may do this: a template needs trust to start. It is in the log of settings and shown at
     the next approval.
     """
     from wfe_mcp.store.records.templates import TemplateMark
@@ -154,14 +154,14 @@ def enable(engine: Engine, by: By, name: str) -> str:
 
 
 def disable(engine: Engine, by: By, name: str) -> str:
-    """Let no run start from ``name`` until it is enabled again; its name. Runs under way go on."""
+    """Let no run start from ``name`` until it is enabled again; its name. Open runs continue."""
     from wfe_mcp.store.records.templates import TemplateMark
 
     return _out_of_use(engine, by, name, TemplateMark.DISABLED)
 
 
 def archive(engine: Engine, by: By, name: str) -> str:
-    """Put ``name`` away: no list shows it and no run starts from it; its name. Nothing is deleted."""
+    """Archive ``name``: no list shows it and no run starts from it. Returns its name. Nothing is deleted."""
     from wfe_mcp.store.records.templates import TemplateMark
 
     return _out_of_use(engine, by, name, TemplateMark.ARCHIVED)

@@ -1,8 +1,8 @@
-"""What may a model do that the server itself drives? The tools of a phase, and where they work.
+"""The tools of a model that the server drives: read, search, edit, check, commit.
 
-    read list search        look                        everyday
-    write edit              change files                everyday
-    run_check git           ask the project             everyday
+    read list search        read only                   default
+    write edit              change files                default
+    run_check git           query the project           default
     git_commit bash         only where the phase names them; bash also only where it is trusted
 
 All of them stay below the project root by the rules of ``workspace.paths`` and ``workspace.folders``.

@@ -1,9 +1,9 @@
-"""Which tools does a phase's worker get?
+"""The tools that the worker of a phase gets.
 
 Rules:
-1. Those that the phase names in ``tools_allowed``; where it names none, the everyday ones.
-2. ``git_commit`` and ``bash`` are never given unasked, and ``bash`` only when ``shell_allowed``.
-3. A name we do not know gives no tool: the template's lint says so, long before work begins.
+1. Those that the phase names in ``tools_allowed``; where it names none, the default ones.
+2. ``git_commit`` and ``bash`` must be named, and ``bash`` only when ``shell_allowed``.
+3. An unknown name gives no tool: the template's lint reports it.
 """
 
 from collections.abc import Callable, Iterable, Mapping

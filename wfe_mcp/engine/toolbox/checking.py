@@ -1,4 +1,4 @@
-"""What does one of the project's checks say right now?"""
+"""The tool ``run_check``: run one of the project's checks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How does a worker change a file? Whole, or at one place that it names exactly."""
+"""The tools ``write`` and ``edit``: replace a whole file, or one exact piece of it."""
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import PATH, Given, Reach, relative, text_in, tool
@@ -112,7 +112,7 @@ def _first_lines(text: str, old: str) -> list[int]:
 
 
 def _alike(text: str, old: str) -> str:
-    """Where the first line of ``old`` stands with other spacing: the usual slip."""
+    """Lines equal to the first line of ``old`` but for spacing, a common mistake."""
     first = next((line.strip() for line in old.split("\n") if line.strip()), "")
     lines = [number for number, line in enumerate(text.split("\n"), 1) if first and line.strip() == first]
     return f" A line like its first one, perhaps with other spaces, is line {lines[0]}." if lines else ""

@@ -1,10 +1,10 @@
-"""What does git say, and how does a worker commit?
+"""The tools ``git`` and ``git_commit``.
 
 Rules:
-1. Looking changes nothing and starts no program of the repository: no text conversion, external diff, hook or filter.
+1. Reading changes nothing and starts no program of the repository: no text conversion, external diff, hook or filter.
 2. Nothing is shown from outside the project, also where the project is a folder of a larger repository.
-3. ``git_commit`` is a tool of its own, so that a template names it or it is not there.
-4. A commit made here ends with ``Wfe-Run: <run> <hash>``: which run made it, and where the run's log stood.
+3. ``git_commit`` is a tool of its own, so that a template must name it.
+4. A commit made here ends with ``Wfe-Run: <run> <hash>``: the run, and the head of its log.
 """
 
 import os

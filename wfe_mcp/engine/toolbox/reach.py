@@ -1,4 +1,4 @@
-"""How far does a tool reach, and how does it answer?
+"""The bounds of every tool: arguments, paths, refusals and size of answers.
 
 Rules:
 1. Arguments obey the tool's schema, or nothing happens; ``null`` for an optional one is the same as leaving it out.
@@ -89,7 +89,7 @@ def place(path: str) -> tuple[str, ...]:
 
 
 def relative(path: str) -> str:
-    """The path of a file as everybody writes it. Refuses what ``place`` refuses, and the project itself."""
+    """The path of a file in normal form. Refuses what ``place`` refuses, and the project itself."""
     parts = place(path)
     if not parts:
         raise Refused("bad_argument", f"'{path}' is the project folder, and a file is wanted.", "Name a file in it.")

@@ -1,4 +1,4 @@
-"""What is in the project? Lines of a file, names in a folder, files by glob."""
+"""The tools ``read`` and ``list``: lines of a file, names in a folder, files by glob."""
 
 from collections.abc import Iterator
 from itertools import islice

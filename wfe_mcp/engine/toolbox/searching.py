@@ -1,9 +1,9 @@
-"""Which lines of the project match a pattern?
+"""The tool ``search``: lines of the project that match a pattern.
 
 Rules:
 1. The pattern runs in linear time (the engine of Rust's regex, no look-around, no back-reference): it is a model's.
 2. Files that git ignores are left out, unless one is named. Binary, linked and very large files are passed over.
-3. A search ends after ``SEARCH_S``, and says how far it came.
+3. A search ends after ``SEARCH_S``, and reports how far it came.
 """
 
 import time
@@ -68,7 +68,7 @@ def search_tool(reach: Reach, clock: Callable[[], float] = time.monotonic) -> To
 
 @dataclass(slots=True)
 class _Hunt:
-    """One search on its way."""
+    """One search in progress."""
 
     root: Path
     is_match: Callable[[str], bool]

@@ -1,4 +1,4 @@
-"""How does a worker run a command of its own, where a person trusted it with a shell?
+"""The tool ``bash``: one command line, only where the user trusted the phase with a shell.
 
 Rules:
 1. Only the variables that every child gets; no key of ours is among them (``jobs.environment``).

@@ -1,4 +1,4 @@
-"""How does a whole run leave one machine and come in at another?
+"""Transfer of whole runs between machines: export, check and import of bundles.
 
 form       one JSON document, a row a line, sha256 of each section and of the whole
 rows       what may stand in a row, strictly

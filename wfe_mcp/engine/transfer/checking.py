@@ -1,13 +1,13 @@
-"""Does a bundle hold together?
+"""Checks of a bundle before import.
 
     shape (form) ──► rows (rows) ──► documents ──► chain ──► replay ──► what refers to what ──► checksums
 
 Rules:
-1. The file is hostile until all of it was looked at. The first fault refuses it, with its pointer, what was expected and
+1. The file is untrusted until all of it is checked. The first fault refuses it, with its pointer, what was expected and
    what was found.
-2. A row that is wrong is named before the checksum that says so of its whole section.
-3. It proves that the run is what its log says, not who worked it: whoever writes a whole new chain passes. That is why an
-   imported run never goes on, and nothing it says counts for a gate here (docs/explanation/threat-model.md).
+2. A wrong row is reported before the wrong checksum of its section.
+3. It proves that the run is what its log says, not who worked it: a forged new chain passes. That is why an
+   imported run never continues, and nothing in it counts for a gate here (docs/explanation/threat-model.md).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Told = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A run that holds together, ready to be kept. ``head``: the columns of its own row."""
+    """A checked run, ready to be stored. ``head``: the columns of its own row."""
 
     head: dict[str, Any]
     place: dict[str, str]

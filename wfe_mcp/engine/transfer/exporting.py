@@ -1,11 +1,11 @@
-"""How does a run become one file?
+"""Export of a run as one file.
 
     rows of one moment ──► intact? ──► without keys ──► logs from the files ──► lines
 
 Rules:
-1. Only a run that verify finds intact leaves: whoever gets it could not tell a broken one from a forged one.
-2. No key of ours leaves. What a hash vouches for cannot be changed, so a key in it refuses the export; elsewhere it is hidden.
-3. A place goes out as a word about where the run was worked; paths in it are relative to that.
+1. Only a run that verify finds intact is exported: the receiver could not tell a broken run from a forged one.
+2. No key is exported. A key in hashed content refuses the export; elsewhere it is redacted.
+3. Paths are relative to the place where the run was worked.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
 
 
 def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
-    """Evidence with the path of its log relative to the project; without one that stands elsewhere."""
+    """Evidence with the path of its log relative to the project; without a log outside it."""
     path = row.pop("log_path", None)
     if path is None:
         return row
@@ -159,7 +159,7 @@ def _refuse_broken(tx: Tx, record: RunRecord) -> None:
 
 
 def _know_keys(engine: Engine) -> None:
-    """Have every key of the configured providers known, so that it is found wherever it stands."""
+    """Have every key of the configured providers known, so that it is found in any content."""
     from wfe_mcp.engine.models.secrets import key_of
     from wfe_mcp.workspace.config.provider_kinds import facts_of
     from wfe_mcp.workspace.config.provider_tables import kind_of
@@ -203,7 +203,7 @@ def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
         if path is None or path in seen:
             continue
         seen.add(path)
-        with suppress(Refused):  # a link, or far too large: whoever made it so does without it
+        with suppress(Refused):  # a link, or far too large: left out
             content = read_if_there(Path(record.worktree), path, MAX_FOLDER_BYTES)
             if content is not None and (record.origin_sha256 or sha256_hex(content) == printed_sha256(row, content)):
                 text = _cut(without_hidden(content.decode(errors="replace")))

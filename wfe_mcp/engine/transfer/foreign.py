@@ -1,12 +1,12 @@
-"""How does what another system recorded become a run of ours?
+"""Conversion of another system's record into a run.
 
     phases as they were worked ──► a definition ──► the pure core, at their own times ──► the lines of a bundle
 
 Rules:
-1. It goes the way of every bundle from here on: the lines are checked like those of a stranger.
+1. The result is a bundle: its lines are checked like those of any bundle.
 2. The same source is the same run: its id, its events and their times come from the source alone.
-3. Nobody's yes comes along. A phase that was handed in and not accepted there waits for a person here, and the run of
-   something that was left open is cancelled: nobody goes on with it.
+3. No approval is imported. A phase that was submitted and not accepted there awaits approval here, and the run of
+   unfinished work is cancelled.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FROZEN: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """One phase as it was worked there. ``content`` None: nothing was handed in; ``source``: where it stood."""
+    """One phase as it was worked there. ``content`` None: nothing was submitted; ``source``: its place there."""
 
     id: str
     title: str
@@ -64,8 +64,8 @@ class Foreign:
     """What another system recorded.
 
     ``inputs``: what of it belongs to no phase, whole. ``sha256``: of all that was read. ``left_open``: why it is not at its
-    end, empty when it is. ``statements``: what it claims, and where it contradicts itself; ``not_carried``: what stayed
-    behind, by file or pointer.
+    end, empty when it is. ``statements``: what it claims, and where it contradicts itself; ``not_carried``: what was left
+    out, by file or pointer.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What does the file look like that holds a whole run?
+"""The file format of a bundle that holds a whole run.
 
     {"format":"wfe-run/1",
     "run":{…},                         the run's own row
@@ -10,7 +10,7 @@
     "checksums":{…}}                   of each section, and of all lines before this one
 
 Rules:
-1. It is JSON for everybody, and lines for us: neither side ever holds more than the lines and one row as values.
+1. It is JSON, read line by line: memory holds the lines and one parsed row at a time.
 2. There is one way to write a row, so that export, import and export again give the same bytes; others are refused.
 3. Bytes, lines and parts are capped before anything looks at what they mean.
 """

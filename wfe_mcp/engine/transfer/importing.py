@@ -1,10 +1,10 @@
-"""How does a run that was worked elsewhere come in?
+"""Import of a run that was worked elsewhere.
 
     file ──► checked whole ──► is it here? ──► one transaction ──► mirrors and logs
 
 Rules:
 1. Nothing is stored before everything was checked, and then all of it or nothing.
-2. It comes in as history: it never goes on here, whoever asks. What people said in it, they said elsewhere; the way on is
+2. It is read-only history with decisions made elsewhere. To continue, start
    a new run, which asks again. Its template and checks are not trusted by it.
 3. The same run again is no fault: what is missing of its files is written. One with other content is ``conflict``.
 """
@@ -42,7 +42,7 @@ KIND = "bundle"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came in. ``was_here``: the same run, with the same content, was kept already; ``mirrors``: files written."""
+    """The imported run. ``was_here``: the same run, with the same content, was there; ``mirrors``: files written."""
 
     run: RunId
     was_here: bool
@@ -78,7 +78,7 @@ def _come_in(engine: Engine, by: By, lines: BundleLines, told: dict[str, Any], *
 
 
 class _OnlyTried(Exception):
-    """Everything went well, and is undone."""
+    """A dry run succeeded and is undone."""
 
 
 def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
@@ -143,7 +143,7 @@ def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Itera
 
 
 def _refuse_unlike(tx: Tx, found: Checked) -> None:
-    """The last look, with the eyes of ``verify``: above all at the records that the log names with their sha256."""
+    """The final check, as in ``verify``: above all at the records that the log names with their sha256."""
     problems = tx.verify_run(found.run)
     if problems:
         kind, _, name = problems[0].where.partition(" ")

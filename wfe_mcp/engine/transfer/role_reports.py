@@ -1,4 +1,4 @@
-"""What do role reports of Workflow Hub tell: one report, or a list of reports and hand-offs in their order?
+"""Import of role reports of Workflow Hub: one report, or a list of reports and hand-offs.
 
     report      {role, status, summary, details, raw_output, actor}                               (S4-10, S4-12)
     hand-off    {from_role, to_role, stage, status, context, report, report_status, report_summary}      (S4-18)
@@ -6,8 +6,9 @@
 Rules:
 1. One phase for each, in the order of the file. The whole file is kept as input of the run.
 2. A report that fits is ``role_report@1``: findings in its details become findings. One that does not fit is a document,
-   and is told. One that is only text is looked for in that text, the last JSON object; none there is no report, and no pass.
-3. A report's verdict is what a role said there, nobody's decision here.
+   and is reported. For plain text the report is
+   its last JSON object; without one there is no report and no pass.
+3. A report's verdict is what a role said there, not a decision here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may stand in a row of a bundle?
+"""The rows of a bundle: a strict model for each section.
 
 A strict model for each section, made from the columns that the section has: unknown keys, missing keys and wrong types are
 refused, each at its pointer. What a row means beside the others is for ``checking``.
@@ -65,7 +65,7 @@ def validated(section: str, line: bytes, index: int | None = None) -> dict[str, 
 
     again = values if section in {LOGS, PLACE} else _row(section, values)
     for name, value in told.items():
-        # A time in another zone, a whole number where a fraction stands: it would be another text when exported again.
+        # A time in another zone, an integer for a float: it would be another text when exported again.
         if canonical_json(again.get(name)) != canonical_json(value):
             refuse(place + pointer(name), "is not written as an export writes it", again.get(name), value)
     return values

@@ -1,15 +1,15 @@
-"""What does a session of ai-workflow-engine tell, a folder ``.aiwf/sessions/<id>``?
+"""Import of a session of ai-workflow-engine, a folder ``.aiwf/sessions/<id>``.
 
-    session.json   where it stands, and what was approved (S0-11)
+    session.json   its state, and what was approved (S0-11)
     plan.md, standards-bundle.md
     iteration-1/   planning-*, generation-*, review-* (prompt.md, response.md), code/ (S0-15)
     iteration-2/   revision-*, review-*: one folder for each time that a review failed
 
 Rules:
 1. session.json is read as strictly as it was written: an unknown key refuses it, with its pointer.
-2. An answer that somebody went on from is there, or the session is refused. The last one counts as accepted only where
+2. A session that lacks an answer that later work is based on is refused. The last one counts as accepted only where
    session.json says that the session is complete.
-3. ``plan_approved`` and the like are what session.json says, nobody's decision here; a hash that fits no file is told.
+3. ``plan_approved`` and the like are what session.json says, not a decision here; a hash that fits no file is reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which system wrote what somebody wants to import?
+"""Detection of the system that wrote an import.
 
 a folder, or a file session.json      a session of ai-workflow-engine
 JSON that names no format             role reports of Workflow Hub
