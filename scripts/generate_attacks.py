@@ -92,7 +92,7 @@ def _lines(found: Sequence[Attack]) -> Iterator[str]:
     yield "model](../explanation/threat-model.md) says who the adversaries are and why some things are only detected."
     yield ""
     yield "- **held**: it does not work, and what it asked for is refused or has no effect."
-    yield "- **detected**: it can be done by whoever has your account, and `wfe-mcp verify`, the log or the next approval"
+    yield "- **detected**: anyone with your account can do it, and `wfe-mcp verify`, the log or the next approval"
     yield "  shows that it was."
     yield ""
     yield "T1 to T14 are the threats of the [threat model](../explanation/threat-model.md). *Passed at* names a tool at which"

@@ -72,7 +72,7 @@ def error_codes() -> Lines:
     yield "Every refusal carries one of these codes, a message (what happened, why) and mostly a hint (what to do next);"
     yield "`details` name each fault by its JSON pointer. The list only grows: a code never changes its meaning."
     yield ""
-    yield "The turn says who can mend it: the *agent* by another call, a *human* by a decision, whoever made the *setup*,"
+    yield "The turn says who can fix it: the *agent* by another call, a *human* by a decision, the author of the *setup*,"
     yield "or we, because it is a *bug*."
     yield ""
     yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
@@ -223,7 +223,7 @@ def schemas() -> Lines:
 
     yield "# Artifact schemas"
     yield ""
-    yield "What a phase can be asked to hand in: a template names one of these, or holds a JSON Schema of its own."
+    yield "This page lists the shipped artifact schemas. A template names one of them, or contains its own JSON Schema."
     yield "Unknown fields are refused. The same as JSON Schema: [schemas/](../../schemas)."
     for name in schema_names():
         schema = json_schema(name)

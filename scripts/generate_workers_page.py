@@ -76,7 +76,7 @@ def _agents() -> Lines:
     yield ""
     yield "A provider of these kinds is a program that works in the project as a child process, with tools of its own. Its"
     yield "prompt comes by standard input; it gets the variables listed, those that its option `env` names, and the key that"
-    yield "is configured for it. MCP servers of its own configuration stay off where it can be told so (`mcp_servers = true`"
+    yield "is configured for it. MCP servers of its own configuration stay off where it has an option for it (`mcp_servers = true`"
     yield "in its options lets them on): yours would offer it the very run that it works for."
     yield ""
     yield f"To reach their vendors, all of them get {_codes(NETWORK)}."

@@ -94,7 +94,7 @@ def test_a_session_that_was_completed_comes_in_as_a_completed_run(cli: Terminal)
 
 
 @pytest.mark.requirement("S0-18")
-@pytest.mark.attack("a yes brought along in a session of another system", "held", "T1")
+@pytest.mark.attack("an approval imported in a session of another system", "held", "T1")
 def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: Terminal) -> None:
     run, origin = come_in(cli, laid(cli, session()))
 

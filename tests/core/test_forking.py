@@ -140,7 +140,7 @@ def stop(kind: str) -> Scene:
     return scene
 
 
-@pytest.mark.attack("a stop, a no or a rollback of a person is left behind by a fork from before it", "held")
+@pytest.mark.attack("a fork from an earlier point evades a person's stop, rejection or rollback", "held")
 @pytest.mark.parametrize(
     "kind", ["pause", "auto", "cancel", "reject", "reject to", "rollback", "block", "fail", "wait"]
 )

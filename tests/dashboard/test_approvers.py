@@ -96,7 +96,7 @@ def test_a_step_counts_once_and_for_the_browser_that_took_it(scene: Scene, perso
     assert other.ask(seen, add, add.replace("/add?", "/add/key?"), name="x")[0] == 403, "the form is another browser's"
 
 
-@pytest.mark.attack("a key is written into the file of approvers by hand", "held", "T1")
+@pytest.mark.attack("a key is written into the file of approvers without a signature", "held", "T1")
 def test_a_key_that_was_written_in_by_hand_makes_the_file_void(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     robot = SoftKey("robot")

@@ -147,7 +147,7 @@ def test_the_phrase_is_asked_for_beside_the_signature(scene: Scene, person: Sign
     assert person.decide(key, request, phrase="ship it").status == 200
 
 
-@pytest.mark.attack("a yes is signed by a key that is not pinned", "held", "T1")
+@pytest.mark.attack("an approval is signed by a key that is not pinned", "held", "T1")
 def test_another_key_decides_nothing(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
     assert no(person.decide(SoftKey("robot"), request), 403, "not pinned")

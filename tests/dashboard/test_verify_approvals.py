@@ -156,7 +156,7 @@ def test_a_proof_by_a_key_that_was_not_pinned_then_is_found(scene: Scene, person
     assert "not pinned then" in found["data"]["problems"][0]["message"]
 
 
-@pytest.mark.attack("a key is added to the repository by hand, and signs", "detected", "T1")
+@pytest.mark.attack("a key is added to the repository without a signature, and signs", "detected", "T1")
 def test_keys_that_nobody_let_in_are_found(scene: Scene, person: Signer, key: SoftKey) -> None:
     approved(scene, person, key)
     there = clone(scene)

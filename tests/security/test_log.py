@@ -117,7 +117,7 @@ def test_reordered_events_are_found(scene: Scene, forger: Forger) -> None:
     assert {"chain_broken", "event_edited"} <= codes(scene)
 
 
-@pytest.mark.attack("put events into another order, and compute the hashes anew", "detected", "T11")
+@pytest.mark.attack("reorder events, and recompute the hashes", "detected", "T11")
 def test_reordered_events_with_fitting_hashes_are_found(scene: Scene, forger: Forger) -> None:
     run = played(scene)
     swap = "UPDATE event SET seq = CASE seq WHEN 2 THEN 903 ELSE 902 END WHERE seq IN (2, 3)"

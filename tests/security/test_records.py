@@ -66,7 +66,7 @@ def test_edited_evidence_is_found_and_the_field_is_named(scene: Scene, forger: F
     assert finding.since.replace(microsecond=0) == scene.clock.now, "events of one moment are a microsecond apart"
 
 
-@pytest.mark.attack("edit who said yes, how, or what they were asked", "detected", "T11")
+@pytest.mark.attack("edit who approved, how, or what they were asked", "detected", "T11")
 @pytest.mark.parametrize(
     ("change", "record", "field"),
     [
@@ -101,7 +101,7 @@ def test_a_record_that_is_gone_is_found(scene: Scene, forger: Forger, record: st
     assert {finding.where.rpartition(" ")[0] for finding in gone} == {record.replace("_", " ")}
 
 
-@pytest.mark.attack("put evidence or a decision into the database that nobody gave", "detected", "T11")
+@pytest.mark.attack("insert evidence or a decision into the database", "detected", "T11")
 @pytest.mark.parametrize(
     ("record", "key"), [("evidence", "id"), ("request", "id"), ("decision", "request_id"), ("refused_submission", "id")]
 )

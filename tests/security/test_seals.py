@@ -68,7 +68,7 @@ def test_a_file_with_its_old_time_and_size_is_read_again(scene: Scene, monkeypat
     assert refused(phases.start_phase, scene.engine, AGENT, run, "build").code == "conflict"
 
 
-@pytest.mark.attack("say warn in a configuration that nobody trusts", "held", "S0-19")
+@pytest.mark.attack("set warn in an untrusted configuration", "held", "S0-19")
 def test_a_looser_policy_counts_only_once_it_is_trusted(scene: Scene) -> None:
     run, file = approved(scene, "block")
     scene.write(".wfe/config.toml", "[artifacts]\non_mismatch = 'warn'\n")

@@ -61,7 +61,7 @@ def test_a_yes_is_for_the_bytes_that_were_shown(scene: Scene) -> None:
     assert no.code == "stale_revision"
 
 
-@pytest.mark.attack("other work is handed in after the yes, and goes under its cover", "held", "T1")
+@pytest.mark.attack("other work is submitted after the approval, to pass under it", "held", "T1")
 def test_a_yes_for_one_revision_is_none_for_the_next(scene: Scene) -> None:
     scene.check("ok", "import app; assert app.VALUE == 2")
     run = scene.start(phase("plan", approval(), command("ok")), phase("build"))
@@ -127,7 +127,7 @@ def test_a_pin_that_nobody_set_through_us_is_found(scene: Scene) -> None:
         assert [one.where for one in tx.verify_settings()] != []
 
 
-@pytest.mark.attack("the lock-out is taken back in the database, to guess on", "detected", "T1; T11")
+@pytest.mark.attack("the lock-out is reset in the database, to continue guessing", "detected", "T1; T11")
 def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
     from wfe_mcp.engine.approvals.pin import person
 

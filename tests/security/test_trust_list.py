@@ -136,7 +136,7 @@ def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_b
     assert own_configuration(scene.engine).changed is False
 
 
-@pytest.mark.attack("put a template in use again that a person put out of use", "detected", "design §7")
+@pytest.mark.attack("re-enable a template that a person disabled", "detected", "design §7")
 def test_a_template_that_was_put_in_use_again_is_told_at_the_approval_and_by_verify(cli: Terminal) -> None:
     cli("templates", "disable", "quick_fix")
     cli("templates", "enable", "quick_fix")

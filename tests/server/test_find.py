@@ -121,7 +121,7 @@ async def test_a_hostile_query_finds_nothing_and_breaks_nothing(connect: Connect
     assert nul["error"]["code"] == "bad_argument"
 
 
-@pytest.mark.attack("words in an artifact that pose as orders to whoever finds them", "held")
+@pytest.mark.attack("text in an artifact that poses as instructions to its reader", "held")
 async def test_what_is_found_cannot_leave_its_fence(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)

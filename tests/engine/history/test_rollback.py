@@ -105,7 +105,7 @@ def test_what_the_index_and_head_say_stays_as_it_is(scene: Scene):
     ] == told
 
 
-@pytest.mark.attack("an agent discards files that nobody recorded", "held")
+@pytest.mark.attack("an agent discards files that are not in a checkpoint", "held")
 def test_files_that_nobody_recorded_are_not_discarded(scene: Scene):
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")

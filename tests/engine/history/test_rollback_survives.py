@@ -191,7 +191,7 @@ def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(scene: S
     assert (now["old-3.txt"], there.state(run).going_back) == (b"worked on since\n", None)
 
 
-@pytest.mark.attack("a bundle that stands in the middle of a rollback puts files back where it comes in", "held")
+@pytest.mark.attack("a bundle with an unfinished rollback restores files where it is imported", "held")
 def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(scene: Scene, tmp_path: Path):
     run, _, after = wrecked(scene)
     kill_in(scene, run, "before the files")

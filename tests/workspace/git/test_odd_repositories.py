@@ -251,7 +251,7 @@ def test_neither_hook_nor_configured_program_runs(root: Path, repo: Git, home: P
     assert not (home / "ran").exists()
 
 
-@pytest.mark.attack("a commit made by hand names files outside the project or of git", "held", "T5")
+@pytest.mark.attack("a crafted commit names files outside the project or of git", "held", "T5")
 @pytest.mark.parametrize("path", ["../../outside", ".git/hooks/pre-commit", ".wfe/config.toml", "a/../../outside"])
 def test_a_snapshot_made_by_hand_writes_nowhere_else(root: Path, repo: Git, tmp_path: Path, path: str) -> None:
     snapshot = taken(root)

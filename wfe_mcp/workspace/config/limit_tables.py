@@ -81,7 +81,7 @@ class OutageSettings(_Table):
 
     wait: Duration = Field(
         default="2m",
-        description='How long a run is paused then before it goes on by itself: `"2m"`. A provider that says when to come back is heard instead.',
+        description='How long a run is paused then before it continues automatically: `"2m"`. A provider\'s own retry time takes precedence.',
     )
 
 

@@ -71,14 +71,16 @@ class PhaseSettings(_Table):
 
     approver: str | None = Field(
         default=None,
-        description="Who approves: `skip` (nobody), `human`, or the name of a role that gives its opinion instead.",
+        description="Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead.",
     )
     max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first one; `0`: none.")
     allow_rewrite: bool | None = Field(
-        default=None, description="Whether a reviewer of an opinion gate may hand in a better version."
+        default=None, description="Whether a reviewer of an opinion gate may suggest a better version."
     )
     timeout: Duration | None = Field(default=None, description='The longest that one attempt may run: `"1h"`.')
-    auto_proceed: bool | None = Field(default=None, description="Whether the run goes on by itself after this phase.")
+    auto_proceed: bool | None = Field(
+        default=None, description="Whether the run continues automatically after this phase."
+    )
     role: Name | None = Field(
         default=None, description="Who works in this phase: a role of the template, else one of `[roles]`."
     )
@@ -140,7 +142,7 @@ class ArtifactSettings(_Table):
     on_mismatch: Literal["warn", "block"] = Field(
         default="block",
         description="What happens when the file of an accepted artifact is changed later: `block`, nothing new starts in the "
-        "run until it is put back or the edit is accepted; `warn`, you are told.",
+        "run until it is put back or the edit is accepted; `warn`, it is reported.",
     )
     hash_prompts: bool = Field(
         default=False,
@@ -218,11 +220,11 @@ class Settings(_Table):
     )
     auto: bool = Field(
         default=True,
-        description="Whether a new run goes on by itself; `false`: each completed phase waits for `proceed`.",
+        description="Whether a new run continues automatically; `false`: each completed phase waits for `proceed`.",
     )
     policy: PolicySettings = Field(default=PolicySettings(), description="What agents may do.")
     artifacts: ArtifactSettings = Field(default=ArtifactSettings(), description="Files of artifacts.")
-    runs: RunSettings = Field(default=RunSettings(), description="Runs that nobody touches.")
+    runs: RunSettings = Field(default=RunSettings(), description="Runs that are not used.")
     retention: RetentionSettings = Field(
         default=RetentionSettings(), description="What may be removed of runs that are over."
     )

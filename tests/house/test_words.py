@@ -1,0 +1,92 @@
+"""Documentation and help use standard terms: each private word has a row here with the term to write instead."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.cli.app import COMMANDS, main
+
+FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+
+TERMS = {
+    r"mend(s|ed|ing)?": "fix, repair",
+    r"ma(ke|kes|de|king) good": "fix, repair",
+    r"a yes": "an approval",
+    r"a no": "a rejection",
+    r"sa(y|ys|id) (yes|no)": "approve; reject, fail",
+    r"somebody|anybody|whoever": "a user, the caller, anyone who",
+    r"nobody recorded": "not in a checkpoint",
+    r"nobody": "no one, only you",
+    r"waiting for nobody": "finished",
+    r"told|telling": "reported",
+    r"hand(s|ed|ing)? in": "submit",
+    r"t(ake|akes|aken|ook) back": "withdraw, undo",
+    r"mean(s|t)? nothing": "is not possible now",
+    r"st(and|ands|ood) (at|in|where|as)": "is",
+    r"where it (once )?st(ands|ood)": "its state",
+    r"go(es)? on|going on|went on": "continue",
+    r"(begin(s|ning)? )?anew": "restart, again",
+    r"as they were then": "restored",
+    r"by hand": "manual",
+    r"put(s|ting)? away": "archive",
+    r"(put )?in use again": "re-enabled",
+    r"le(t|ts|tting) (it )?in": "pin",
+    r"waits for trust": "needs trust",
+    r"what was looked at": "reviewed",
+    r"other ones than": "changed since",
+    r"doors?": "interface",
+    r"desks?": "engine",
+}
+"""Private word, as a pattern of whole words → the term to write. From the glossary of the terminal's texts."""
+
+
+def private_words(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, word and term of each private word outside fenced blocks. A phrase may span lines."""
+    prose = FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
+    for words, term in TERMS.items():
+        pattern = words.replace(" ", r"\s+")
+        for found in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", prose, re.IGNORECASE):
+            yield prose.count("\n", 0, found.start()) + 1, found[0], term
+
+
+def report(name: str, text: str) -> list[str]:
+    return [f"{name}:{line}: {word!r}: write {term}" for line, word, term in sorted(private_words(text))]
+
+
+def test_the_documentation_uses_standard_terms(pages: list[Path], root: Path) -> None:
+    names = {page.relative_to(root).as_posix(): page for page in pages}
+    prose = {
+        name: page
+        for name, page in names.items()
+        if name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+        or (name.startswith("docs/") and not name.startswith("docs/adr/"))
+    }
+
+    assert {"README.md", "docs/index.md", "docs/reference/commands.md"} <= set(prose)
+    found = [line for name, page in prose.items() for line in report(name, page.read_text(encoding="utf-8"))]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("words", ["", *(name for name, _ in COMMANDS)])
+def test_the_help_of_every_command_uses_standard_terms(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words.split(), "--help"]) == 0
+
+    text = capsys.readouterr().out
+    assert "wfe-mcp" in text
+    found = report(f"wfe-mcp {words} --help", text)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Mend it.", [(1, "Mend")]),
+        ("One.\nIt begins\nanew.", [(2, "begins\nanew")]),
+        ("```sh\ncancel --reason 'nobody needs it'\n```\nNobody.", [(4, "Nobody")]),
+        ("[a gate](when-a-gate-says-no.md) that recommends a no-op", []),
+    ],
+)
+def test_a_private_word_is_found_in_prose_only(text: str, found: list[tuple[int, str]]) -> None:
+    assert [(line, word) for line, word, _ in private_words(text)] == found
