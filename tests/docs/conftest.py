@@ -11,12 +11,16 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.docs import fork_server
+
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent / "wfe-mcp"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = "<end of block>"
 TIMEOUT_S = 120
@@ -103,17 +107,38 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def fast_program() -> Iterator[Path]:
+    """A ``wfe-mcp`` whose commands start fast (tests/docs/fork_server.py); the real one where the system cannot fork."""
+    if not hasattr(os, "fork"):  # pragma: no cover - Windows
+        yield PROGRAM
+        return
+    with fork_server.running(PROGRAM) as program:
+        yield program
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    """A stranger: an empty folder, an empty home, their own database, our command and git."""
+def reader(tmp_path: Path, fast_program: Path) -> Reader:
+    """A new user: an empty folder, an empty home, a database of their own, our command and git."""
+    return new_reader(tmp_path, fast_program)
+
+
+@pytest.fixture
+def real_reader(tmp_path: Path) -> Reader:
+    """A new user whose every command is the installed program itself."""
+    return new_reader(tmp_path, PROGRAM)
+
+
+def new_reader(tmp_path: Path, program: Path) -> Reader:
+    """A reader below ``tmp_path`` whose ``wfe-mcp`` is ``program``."""
     if os.name == "nt":  # pragma: no cover - the pages are for POSIX shells
         pytest.skip("the pages' blocks are for POSIX shells")
     folder, home, programs = tmp_path / "project", tmp_path / "home", tmp_path / "python" / "bin"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     home.mkdir()
     # A Python without any package: what a check of the page's project finds must not depend on this machine.
     venv.create(programs.parent, symlinks=True)
-    (programs / "wfe-mcp").symlink_to(Path(sys.executable).parent / "wfe-mcp")
+    (programs / "wfe-mcp").symlink_to(program)
     git = shutil.which("git")
     assert git, "the pages need git"
     environment = {

@@ -25,22 +25,22 @@ REPRODUCED = {
 CHANGE = {"summary": "slug() turns slashes into dashes", "files": ["slug.py"]}
 
 
-def test_the_first_run_goes_as_the_tutorial_tells_it(reader: Reader, root: Path) -> None:
-    told = dict(reader.follow(root / "docs/tutorial/first-run.md"))
+def test_the_first_run_goes_as_the_tutorial_tells_it(real_reader: Reader, root: Path) -> None:
+    told = dict(real_reader.follow(root / "docs/tutorial/first-run.md"))
 
     assert len(told) == 13
-    entry = json.loads((reader.folder / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
-    tests, source = (reader.folder / name for name in ("tests/test_slug.py", "slug.py"))
+    entry = json.loads((real_reader.folder / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
+    tests, source = (real_reader.folder / name for name in ("tests/test_slug.py", "slug.py"))
     script = {
         "reproduce": [Work(REPRODUCED, {"tests/test_slug.py": tests.read_text(encoding="utf-8") + TEST})],
         "fix": [Work(CHANGE, {"slug.py": source.read_text(encoding="utf-8").rstrip() + '.replace("/", "-")\n'})],
     }
-    with StdioClient([entry["command"], *entry["args"]], cwd=reader.folder, env=reader.environment) as agent:
-        played = drive(agent.call, reader.folder, "quick_fix", {"problem": "slug('a/b') keeps the slash"}, script)
+    with StdioClient([entry["command"], *entry["args"]], cwd=real_reader.folder, env=real_reader.environment) as agent:
+        played = drive(agent.call, real_reader.folder, "quick_fix", {"problem": "slug('a/b') keeps the slash"}, script)
 
     assert played.codes == ["needs_human"]
     assert f"wfe-mcp approve {played.run} fix" in played.last["error"]["hint"]
-    approved = approve(reader, played.run)
+    approved = approve(real_reader, played.run)
     assert (approved.returncode, approved.stderr) == (0, "")
     assert approved.stdout.endswith(" is completed.\n")
 

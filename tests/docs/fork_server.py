@@ -1,0 +1,248 @@
+"""A fast ``wfe-mcp`` for the pages: each command is a fork of one process that has the package loaded.
+
+    sh ── wfe-mcp (CLIENT) ══ request, descriptors ══> this server ── fork ──> wfe_mcp.__main__.main
+                           <═ pid, later exit status ═
+
+Rules:
+1. A command gets the caller's arguments, folder, environment and descriptors 0 to 9, as an exec would give them.
+2. The client runs the real program where a fork differs from it: commands that stay (``STAYS``), a command in the
+   background (a shell without job control ignores SIGINT there), and variables that Python reads when it starts.
+3. The server opens no database and starts no thread. It ends when its standard input ends, so with its test process.
+4. A command whose client is killed is killed too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import marshal
+import os
+import pkgutil
+import random
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+LANG = "C.UTF-8"
+STAYS = ("serve", "ui", "worker", "demo")
+PRELOADED = (
+    "wfe_mcp.artifacts", "wfe_mcp.cli", "wfe_mcp.core", "wfe_mcp.engine", "wfe_mcp.gates", "wfe_mcp.jobs", "wfe_mcp.store",
+    "wfe_mcp.views", "wfe_mcp.workflow", "wfe_mcp.workspace",
+)  # fmt: skip
+"""Packages whose modules are all imported before the first fork. Web, MCP and model libraries load where they are used."""
+
+MAX_DESCRIPTORS = 10
+ABOVE = 64
+"""The descriptors of a request wait from here on, while the lower ones are put in their places."""
+
+CLIENT = """#!{python} -IS
+# Written by tests/docs/fork_server.py. Imports only what is built into Python: it starts in 15 ms.
+import _signal, _socket, marshal, os, sys
+
+words, real = sys.argv[1:], {real!r}
+if (
+    _signal.getsignal(_signal.SIGINT) != _signal.default_int_handler
+    or any(word in {stays!r} for word in words)
+    or any(name.startswith(("PYTHON", "COVERAGE", "LC_")) for name in os.environ)
+    or os.environ.get("LANG") != {lang!r}
+):
+    os.execv(real, [real, *words])
+
+child, early = 0, []
+def forward(number, frame):
+    if child:
+        os.kill(child, number)
+    else:
+        early.append(number)
+for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+    _signal.signal(number, forward)
+
+def is_inherited(number):
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
+fds = [number for number in range({most}) if is_inherited(number)]
+server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+server.connect({socket!r})
+text = marshal.dumps(([real, *words], os.getcwdb(), dict(os.environb), fds))
+message = len(text).to_bytes(4, "big") + text
+rights = b"".join(number.to_bytes(4, sys.byteorder) for number in fds)
+sent = server.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if fds else [])
+server.sendall(message[sent:])
+
+child = int.from_bytes(server.recv(4, _socket.MSG_WAITALL), "big")
+for number in early:
+    os.kill(child, number)
+answer = server.recv(4, _socket.MSG_WAITALL)
+if len(answer) < 4:
+    os.write(2, b"the fork server of tests/docs has ended\\n")
+    os._exit(70)
+status = int.from_bytes(answer, "big", signed=True)
+if status < 0:  # the same end for this process, so that a shell and a parent see what they would see
+    if -status != _signal.SIGKILL:
+        _signal.signal(-status, _signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+
+
+@contextlib.contextmanager
+def running(real: Path) -> Generator[Path]:
+    """The path of a program that acts as ``real`` does, while the server runs."""
+    with tempfile.TemporaryDirectory(prefix="wfe-fork-") as made, contextlib.ExitStack() as stack:
+        address, program = str(Path(made) / "socket"), Path(made) / "wfe-mcp"
+        with socket.socket(socket.AF_UNIX) as listener:  # bound here: a client that is early waits in the queue
+            listener.bind(address)
+            listener.listen()
+            server = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, __file__, str(listener.fileno()), str(real.parent)], cwd=made,
+                    stdin=subprocess.PIPE, pass_fds=[listener.fileno()],
+                    env={"PATH": os.defpath, "HOME": made, "LANG": LANG},
+                )
+            )  # fmt: skip
+        client = CLIENT.format(
+            python=sys.executable, real=str(real), stays=STAYS, lang=LANG, most=MAX_DESCRIPTORS, socket=address
+        )
+        program.write_text(client, encoding="utf-8")
+        program.chmod(0o755)
+        yield program
+        assert server.poll() is None, "the fork server ended before its tests"
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait(60)
+
+
+class Request:
+    """One command: what the client asked for, and the process that does it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        head, self.received, _, _ = socket.recv_fds(connection, 4, MAX_DESCRIPTORS)
+        size = int.from_bytes(head, "big")
+        self.argv, self.folder, self.environment, self.numbers = cast(
+            "tuple[list[str], bytes, dict[bytes, bytes], list[int]]",
+            marshal.loads(connection.recv(size, socket.MSG_WAITALL)),
+        )
+        self.ended, self._alive = os.pipe()  # the reading end closes when the child has ended
+        self.pid = os.fork()
+        if self.pid:
+            for each in (*self.received, self._alive):
+                os.close(each)
+            connection.sendall(self.pid.to_bytes(4, "big"))
+
+    def finish(self, *, is_abandoned: bool) -> None:
+        """Tell the client how its command ended. ``is_abandoned``: the client is gone, so the command is killed."""
+        if is_abandoned:
+            os.kill(self.pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        with contextlib.suppress(OSError):
+            self.connection.sendall(code.to_bytes(4, "big", signed=True))
+        self.close()
+
+    def close(self) -> None:
+        os.close(self.ended)
+        self.connection.close()
+
+    def become(self) -> None:
+        """Make this process what the client's exec would have made of it. All other descriptors are closed by now."""
+        import fcntl
+
+        held = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, ABOVE) for each in (*self.received, self._alive)]
+        for each in (0, 1, 2, *self.received, self._alive):
+            with contextlib.suppress(OSError):
+                os.close(each)
+        for source, number in zip(held, self.numbers, strict=False):  # the last one stays where it is, until the end
+            os.dup2(source, number)
+            os.close(source)
+        os.chdir(self.folder)
+        os.environ.clear()
+        os.environb.update(self.environment)
+        time.tzset()
+        random.seed()
+        tempfile.tempdir = None
+        sys.argv = self.argv
+        sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
+
+
+def stream(number: int) -> Any:
+    """A standard stream as Python opens it for ``LANG``; None where the descriptor is closed."""
+    try:
+        raw = io.FileIO(number, "rb" if number == 0 else "wb", closefd=False)
+    except OSError:
+        return None
+    buffer: Any = io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw)
+    errors = "backslashreplace" if number == 2 else "surrogateescape"
+    text: Any = io.TextIOWrapper(buffer, "utf-8", errors, line_buffering=number == 2 or raw.isatty())
+    buffer.raw.name, text.mode = ("<stdin>", "<stdout>", "<stderr>")[number], "r" if number == 0 else "w"
+    return text
+
+
+def preload() -> None:
+    """Import what commands import, without running any of it."""
+    for name in PRELOADED:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # what is loaded stays shared between the children
+
+
+def next_command(listener: socket.socket) -> Request | None:
+    """Serve until a child has a command to run (then in that child), or until the standard input ends: None."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ)
+        waiting.register(0, selectors.EVENT_READ)
+        open_requests = set[Request]()
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj == 0:
+                    return None
+                if key.fileobj is listener:
+                    request = Request(listener.accept()[0])
+                    open_requests.add(request)
+                    if not request.pid:
+                        for each in open_requests:
+                            each.close()
+                        listener.close()
+                        return request
+                    waiting.register(request.ended, selectors.EVENT_READ, request)
+                    waiting.register(request.connection, selectors.EVENT_READ, request)
+                elif (request := key.data) in open_requests:
+                    open_requests.remove(request)
+                    waiting.unregister(request.ended)
+                    waiting.unregister(request.connection)
+                    request.finish(is_abandoned=key.fileobj is request.connection)
+
+
+def main() -> int:
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    sys.path[0] = sys.argv[2]  # the folder of the real program, as for that one
+    preload()
+    assert len(os.listdir("/proc/self/task") if sys.platform == "linux" else "1") == 1, "a fork copies one thread only"
+    try:
+        request = next_command(listener)
+    except KeyboardInterrupt:
+        return 0
+    if request is None:
+        return 0
+    request.become()
+    from wfe_mcp.__main__ import main as program
+
+    return program()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
