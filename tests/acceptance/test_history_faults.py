@@ -208,6 +208,6 @@ def asked(agent: StdioClient, tool: str, **arguments: object) -> dict[str, Any]:
         answer = agent.call(tool, **arguments)
         if answer["ok"] or answer["error"]["code"] != "leased":
             return answer
-        assert "goes on by itself" in answer["error"]["hint"]
+        assert "continues by itself" in answer["error"]["hint"]
         a_while.wait(0.05)
     raise AssertionError("the rollback was not ended within 30 s")

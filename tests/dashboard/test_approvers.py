@@ -26,7 +26,7 @@ def test_the_first_key_is_let_in_by_the_pin(scene: Scene, person: Signer) -> Non
     answer = person.pin(SoftKey("laptop"))
     assert (answer.status, names(scene)) == (200, ["laptop"])
     assert "laptop, since" in answer.words
-    assert "let in by PIN" in answer.words
+    assert "pinned by PIN" in answer.words
     file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
     assert [change["do"] for change in file["changes"]] == ["add"]
 
@@ -42,7 +42,7 @@ def test_a_second_key_is_let_in_by_the_first(scene: Scene, person: Signer) -> No
     person.pin(first)
     answer = person.pin(SoftKey("phone"), by=first, pin="")
     assert (answer.status, names(scene)) == (200, ["laptop", "phone"])
-    assert "let in by laptop" in answer.words
+    assert "pinned by laptop" in answer.words
 
 
 @pytest.mark.attack("a passkey of the agent's own is pinned with the PIN alone, beside the person's", "held", "T1")

@@ -141,7 +141,7 @@ def test_the_page_shows_line_by_line_what_changed_in_a_text_and_what_was_moved(s
     approvals.reject(scene.engine, HUMAN, run, "plan", "longer")
     scene.do(run, "plan", {"text": "one\n2\n3\n4" + "\nless" * 2_000, "items": [second, first]})
     words = browser.get(f"/decide/{asked(scene, run)}").words
-    for told in ("-two", "+2", "it goes on", "/items/0", "/items/1 moved here"):
+    for told in ("-two", "+2", "(shortened)", "/items/0", "/items/1 moved here"):
         assert told in words
 
 

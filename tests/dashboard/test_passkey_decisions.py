@@ -92,7 +92,7 @@ def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
     assert "pin" not in seen.forms[f"{path}/approve"]
     assert no(person.browser.send(seen, f"{path}/approve", pin=PIN), 403, "a PIN alone is not enough")
     told = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
-    assert (told.code, "sign with a passkey" in told.hint) == ("needs_human", True)
+    assert (told.code, "A PIN is not enough" in told.hint) == ("needs_human", True)
     assert undecided(scene, run, request)
 
 

@@ -142,16 +142,14 @@ def test_a_template_that_was_put_in_use_again_is_told_at_the_approval_and_by_ver
     cli("templates", "enable", "quick_fix")
     said = [(one["template"], one["what"], one["assurance"]) for one in cli.json("verify").data["templates"]]
     assert said == [("quick_fix", "TemplateDisabled", "agent"), ("quick_fix", "TemplateEnabled", "agent")]
-    assert "Template quick_fix: put in use again" in cli("verify").out
+    assert "Template quick_fix: re-enabled" in cli("verify").out
     run = cli.start("letter")
     cli.hand_in(run, "draft")
     cli.hand_in(run, "send")
-    assert (
-        "Put in use again since you last ran wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
-    )
+    assert "re-enabled since your last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
     looked = cli("trust", "--yes", pin=PIN)
-    assert "Put in use again since you last looked: quick_fix" in looked.out
-    assert "Put in use again" not in cli("approve", run, "send", pin=PIN).out
+    assert "Re-enabled since your last review: quick_fix" in looked.out
+    assert "re-enabled" not in cli("approve", run, "send", pin=PIN).out
 
 
 def test_verify_lists_when_the_persons_own_configuration_was_last_looked_at(cli: Terminal) -> None:

@@ -48,7 +48,7 @@ def ask_approval(
     at_page = f"open {url} or to " if url else ""
     refused = Refused(
         "needs_human", f"{phase!r} awaits the user's approval. This is expected, not an error.",
-        f"Never ask for a PIN. Ask the user to {at_page}run this in a terminal of their own: {command}{' (it leads to a passkey)' if signs else ''}",
+        f"Never ask for a PIN. Ask the user to {at_page}run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}",
     )  # fmt: skip
     envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
