@@ -101,7 +101,7 @@ def test_a_key_is_pinned_and_a_second_one_by_the_first(scene: Scene, page: Page,
     tab.page.route("**/add/sign?*", now_the_first)
     pin_key(scene, page, tab, "phone")
     assert names(scene) == ["laptop", "phone"]
-    assert "let in by laptop" in tab.words
+    assert "pinned by laptop" in tab.words
     press(tab, "Remove laptop")
     assert names(scene) == ["phone"]
     assert tab.console == []
