@@ -81,7 +81,7 @@ class ImportReport:
             count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
             first = self.errors[0]
             raise Refused(code, f"The {format_name} file has {count}; {first.path or 'the whole'}: {first.message}.",
-                          "Mend each place in details and import it again.", tuple(self.errors))  # fmt: skip
+                          "Fix each place in details and import it again.", tuple(self.errors))  # fmt: skip
 
 
 def _quoted(key: str) -> str:

@@ -140,7 +140,7 @@ class Playground:
             raise Refused("unavailable", "This needs git, and there is none.", "Install git and try again.") from None
         if done.returncode:
             raise Refused("unavailable", f"git {arguments[0]} failed: {done.stderr.strip()[-500:]}",
-                          "Mend what git names and try again.")  # fmt: skip
+                          "Fix what git names and try again.")  # fmt: skip
         return done.stdout
 
     def close(self) -> None:

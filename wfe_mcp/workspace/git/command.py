@@ -189,7 +189,7 @@ def run_git(
         raise Refused(
             "unavailable",
             f"git {_asked(arguments)} failed in '{root}' (exit {done.returncode}): {reason}",
-            "Mend the repository (`git status` shows the same problem), then try again.",
+            "Repair the repository (`git status` shows the same problem), then try again.",
         )
     return done
 

@@ -327,9 +327,9 @@ _FAULTS = (
     ("No space left on device", "the disk is full", "Make room on it, then try again."),
     ("Disk quota exceeded", "your share of the disk is used up", "Make room on it, then try again."),
     ("Read-only file system", "the repository is on a read-only disk", "Make it writable, then try again."),
-    ("ermission denied", "you may not write to the repository", "Mend its permissions, then try again."),
+    ("ermission denied", "you may not write to the repository", "Fix its permissions, then try again."),
     ("couldn't write", "the disk may be full", "Make room on it, then try again."),
-    ("insufficient permission", "you may not write to the repository", "Mend its permissions, then try again."),
+    ("insufficient permission", "you may not write to the repository", "Fix its permissions, then try again."),
 )
 
 
