@@ -30,9 +30,10 @@ def measure(scene: Scene, times: int) -> list[Figure]:
 
     Without a change, a server hashes nothing and does not call git; the first of a process hashes every file.
     """
-    from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, keep, take
+    from wfe_mcp.workspace.git.checkpoints import keep
     from wfe_mcp.workspace.git.restore import Restored, restore
-    from wfe_mcp.workspace.git.snapshot import Snapshots
+    from wfe_mcp.workspace.git.snapshot import Snapshot, Snapshots, take
+    from wfe_mcp.workspace.git.snapshot_limits import Limits
 
     root, limits = scene.root, Limits()
     _many_files(root)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.figures import Figure, median, percentile
-from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store

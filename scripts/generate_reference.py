@@ -139,7 +139,8 @@ def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]
 
 
 def configuration() -> Lines:
-    from wfe_mcp.workspace.config.settings import FROM_ENVIRONMENT, Settings
+    from wfe_mcp.workspace.config.settings import FROM_ENVIRONMENT
+    from wfe_mcp.workspace.config.settings_tables import Settings
 
     yield "# Configuration"
     yield ""

@@ -6,11 +6,15 @@ Rules:
    2 ms each time, some 200,000 times. ``--basetemp`` and ``PYTEST_DEBUG_TEMPROOT`` take precedence.
 3. Stores that this process opens do not wait for the disk (``durable=False``); those of child processes do.
 4. Properties get few examples on a developer's machine and many where ``CI`` is set, as ``.ci/run`` does.
-5. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
+5. A key made by a test costs nothing to unlock: this process, and every fork of it, makes keys of the lowest cost. Nothing
+   outside the process can say so; a child process makes keys of the full cost, so it is given the file of one.
+6. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
+7. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
 """
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -30,6 +34,8 @@ if not os.environ.get("CI"):  # else Hypothesis loads its own profile: 100 examp
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
@@ -69,4 +75,13 @@ def not_durable() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "open", partial(Store.open, durable=False))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_keys() -> Iterator[None]:
+    from wfe_mcp.engine.approvals import keys
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0))
         yield

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["GROUPS", "Group", "PlugIn", "PlugInFault", "is_name_of", "plugin_faults", "plugins", "shipped"]
-
 Group = Literal["artifact_schemas", "gates", "providers", "step_builtins", "templates"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The entry-point groups, ``wfe_mcp.<group>``."""

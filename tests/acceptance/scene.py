@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.agent import Script, Work
 from wfe_mcp.testing.playground import Playground
 

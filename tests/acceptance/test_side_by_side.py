@@ -11,9 +11,10 @@ import pytest
 
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import event_types, template
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, FailKind
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import job_handlers as work
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine

@@ -26,17 +26,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-CHEAP = {"n": 2, "r": 8, "p": 1}
-"""What a PIN costs in tests: nothing. In use it is 50 ms, on purpose."""
-
-
 @pytest.fixture(scope="session")
 def set_up_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database in which the PIN is set. Each test has its own copy."""
+    """A database in which the PIN is set, with the key beside it. Each test has its own copy."""
     folder = tmp_path_factory.mktemp("database")
     path = folder / "wfe.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wfe_mcp.engine.approvals.pin._COST", CHEAP)
         patch.setenv("WFE_DATABASE_URL", f"sqlite:///{path.as_posix()}")
         patch.setenv("HOME", str(folder))
         patch.chdir(folder)
@@ -72,7 +67,6 @@ def empty(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", CHEAP)
     database = tmp_path / "state" / "wfe.db"
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{database.as_posix()}")
     monkeypatch.chdir(root)
@@ -91,6 +85,7 @@ def cli(empty: Terminal, set_up_database: Path) -> Terminal:
     """A project with the templates above and a check ``test`` (there is a file ``ok``), all of it trusted."""
     empty.database.parent.mkdir()
     shutil.copy(set_up_database, empty.database)
+    shutil.copytree(set_up_database.parent / "keys", empty.database.parent / "keys")
     config = empty.root / ".wfe"
     (config / "templates").mkdir(parents=True)
     (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")

@@ -281,7 +281,7 @@ def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
         env=bare_environment({}),
     ) as process:  # fmt: skip
         seen = b""
-        while b"PIN to approve draft:" not in seen:
+        while b"PIN to sign" not in seen:
             assert select.select([master], [], [], 30)[0], "nobody asked for the PIN"
             seen += os.read(master, 1000)
         os.write(master, f"{PIN}\n".encode())

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal
-from wfe_mcp.store import sqlite
-from wfe_mcp.store.driver import HEAD
+from wfe_mcp.store.driver import HEAD, driver
 
 WRITTEN = sorted((Path(__file__).parents[1] / "store" / "fixtures").glob("schema-*.tar.gz"))
 PLACE = "/tmp/wfe-play/project"
@@ -44,7 +43,7 @@ def earlier(request: pytest.FixtureRequest, empty: Terminal) -> Terminal:
     empty.root.rmdir()
     (state / "project").rename(empty.root)
     os.chdir(empty.root)
-    connection = sqlite.driver().connect(str(empty.database))
+    connection = driver().connect(str(empty.database))
     for statement in MOVES:
         connection.execute(statement, {"was": PLACE, "now": empty.root.as_posix()})
     connection.commit()

@@ -8,7 +8,7 @@ from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-from wfe_mcp.views import decisions
+from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.system.location import project_at
 
 

@@ -55,7 +55,7 @@ def test_the_pin_is_no_argument_and_no_variable(cli: Terminal, letter: str, monk
 
 def test_without_a_pin_the_request_is_stored_and_told(cli: Terminal, letter: str) -> None:
     answer = cli.json("approve", letter, "send").document
-    assert answer["data"]["asked"]["content"] == {"text": "hello"}
+    assert answer["data"]["asked"]["artifact"]["content"] == {"text": "hello"}
     assert answer["data"]["request"].startswith("rq-")
     assert "ApprovalAsked" in cli("log", letter).out
 
@@ -65,7 +65,7 @@ def test_approve_shows_the_bytes_and_decides_exactly_them(cli: Terminal, letter:
     assert said.code == 0
     sha256 = cli.json("artifact", "show", letter, "send").data["sha256"]
     assert said.out.index(f"sha256 {sha256}") < said.out.index("Approved send, send ")
-    assert '"text": "hello"' in said.out
+    assert "text: hello" in said.out
     assert cli.state(letter) == "completed"
 
 
@@ -187,8 +187,8 @@ def test_approve_shows_which_files_that_define_the_checks_changed(cli: Terminal)
     cli.hand_in(run, "second")
     said = cli("approve", run, "second", pin=PIN)
     assert said.code == 0, said.err
-    assert "! changed since the start, and defines the checks: pyproject.toml\n" in said.out
-    assert f"! cancelled before this run: {old}" in said.out
+    assert "! pyproject.toml changed since the run began. It defines what the checks run.\n" in said.out
+    assert f"! Cancelled before this run: {old}" in said.out
 
 
 def test_nothing_that_an_agent_wrote_can_move_the_cursor(cli: Terminal) -> None:
@@ -285,7 +285,7 @@ def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: 
         out, _ = client.communicate("go\n", timeout=30)
     assert client.returncode == 1, out
     assert '"code": "needs_human"' in out
-    assert "another terminal" in out
+    assert "a terminal that this process did not start" in out
     assert cli.state(letter) == "waiting"
 
 
@@ -301,7 +301,8 @@ def test_at_a_terminal_the_pin_is_asked_for_unseen(
 
     monkeypatch.setattr("getpass.getpass", type_in)
     assert cli("approve", letter, "send").code == 0
-    assert asked == ["PIN to approve send: "]
+    sha256 = cli.json("artifact", "show", letter, "send").data["sha256"]
+    assert asked == [f"PIN to sign {sha256[:12]}: "]
 
 
 def test_leaving_the_pin_prompt_changes_nothing(

@@ -82,9 +82,10 @@ def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(
     said = empty("init")
     assert said.code == 1
     assert "The two PINs differ." in said.err
-    assert "nothing: no check was found" in said.err
+    assert "It allows nothing: no check was found" in said.err
     assert empty("init").code == 0
-    assert empty.json("doctor").data["findings"][-2] == {"topic": "PIN", "level": "ok", "message": "set"}
+    pin = empty.json("doctor").data["findings"][-2]
+    assert (pin["topic"], pin["level"]) == ("PIN", "ok") and pin["message"].startswith("set; it unlocks the key ")
 
 
 def test_trust_shows_what_would_run_and_is_lost_with_the_first_changed_byte(cli: Terminal) -> None:
@@ -107,7 +108,7 @@ def test_trust_takes_names_and_says_when_one_is_unknown(cli: Terminal) -> None:
     broken = template("broken", phase("draft", {"kind": "expr", "assert": "${nobody.knows}"}))
     for definition in (broken, template("fine", phase("draft", {"kind": "command", "check": "test"}))):
         (cli.root / ".wfe" / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
-    assert "needs checks: test" in cli("trust", "fine", "--yes", pin=PIN).out
+    assert "draft, command gate 1: command; test" in cli("trust", "fine", "--yes", pin=PIN).out
     assert "! /phases/0/gates/0/assert" in cli("trust", "broken", "--yes", pin=PIN).out
     assert cli.json("trust", "fin", "--yes", pin=PIN).refusal == "bad_argument"
 
@@ -279,7 +280,7 @@ def test_doctor_names_what_stops_work(cli: Terminal) -> None:
     assert "no-such-program is not found on PATH; fix: " in said.out
     assert "bin/check is not found; fix: " in said.out
     assert "Did you mean 'auto'?" in said.out
-    assert "needs your review: config; fix: wfe-mcp trust" in said.out
+    assert "config needs your review: 2 effects new or changed; fix: wfe-mcp trust" in said.out
 
 
 def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:

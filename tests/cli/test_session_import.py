@@ -98,7 +98,7 @@ def test_a_session_that_was_completed_comes_in_as_a_completed_run(cli: Terminal)
 def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: Terminal) -> None:
     run, origin = come_in(cli, laid(cli, session()))
 
-    assert "plan_approved is true (said by session.json; nobody decided it here)" in origin["statements"]
+    assert "plan_approved is true (according to session.json; not decided here)" in origin["statements"]
     log = cli.json("log", run).data["events"]
     assert {one["type"] for one in log} <= {"RunStarted", "PhaseReady", "PhaseStarted", "RevisionSubmitted", "PhaseCompleted", "RunCompleted"}  # fmt: skip
     assert {(one["actor"], one["channel"], one["assurance"]) for one in log} == {

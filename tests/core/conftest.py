@@ -15,7 +15,8 @@ from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack, VerdictKind
-from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec, RunSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import LoopSpec, PhaseSpec, RunSpec
 from wfe_mcp.core.undo import LogEntry, people_since, redo, undo
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,9 +9,11 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import FailKind, Feedback, RunStatus, VerdictKind
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import Feedback, RunStatus, VerdictKind
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
 EXPR = (GateSpec("expr"),)
 

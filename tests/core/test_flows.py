@@ -9,7 +9,8 @@ from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import By, Channel, RunStatus, VerdictKind
-from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, PhaseSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
 
 SYSTEM = By("wfe-mcp", Channel.SYSTEM)
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
+from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from tests.core.plays import Quick, finish, played
 from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import Completed
 from wfe_mcp.core.evolve import replay
-from wfe_mcp.core.forking import begins_as, end_of_decision, stops_since
-from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunStatus, Verdict, VerdictKind
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.forking import approved_by_people, begins_as, end_of_decision, stops_since
+from wfe_mcp.core.model import By, Channel, Origin, RunId, RunStatus, Submission, Verdict, VerdictKind
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
 PLAN = phase("plan", gates=(GateSpec("expr"), GateSpec("approval")))
+SYSTEM = By("wfe-mcp", Channel.SYSTEM)
 BUILD = phase("build", "plan", gates=(GateSpec("command", binds_tree=True),), exclusive=True)
 
 
@@ -231,12 +235,15 @@ def test_a_fork_that_claims_what_its_origin_never_had_is_found():
     assert begins_as(scene.state, at, event, scene.at)
     done = {
         **event.state.attempts,
-        PhasePath("build"): (replace(scene.attempt("build"), status=AttemptStatus.COMPLETED),),
+        PhasePath("build"): (replace(scene.attempt("build"), state=Completed()),),
     }
     forged = replace(event, state=replace(event.state, attempts=done))
     claimed = replace(event, state=replace(event.state, origin=None))
     verdict = Verdict(scene.attempt("plan").verdicts[0].stage, 0, VerdictKind.PASS, "a" * 64, evidence="ev-9")
-    passed = {**event.state.attempts, PhasePath("plan"): (replace(scene.attempt("plan"), verdicts=(verdict,)),)}
+    passed = {
+        **event.state.attempts,
+        PhasePath("plan"): (replace(scene.attempt("plan"), submission=Submission(1, "a" * 64, verdicts=(verdict,))),),
+    }
     for wrong in (forged, claimed, replace(event, state=replace(event.state, attempts=passed))):
         assert not begins_as(scene.state, at, wrong, scene.at)
 
@@ -270,3 +277,39 @@ def goes_on_from(scene: Scene, seq: int) -> None:
     assert begins_as(command.then, at, event, fork.entries[0].at)
     finish(fork)
     assert replay(fork.log) == fork.state
+
+
+def test_an_approval_in_a_closed_item_is_taken_to_other_files_by_the_user_alone():
+    body = (phase("code", gates=(GateSpec("approval"),)),)
+    scene = run_of(*each("item", body=body), phase("last", "item"))
+    scene.items("item", "A")
+    scene.work("item[A].code")
+    scene.approve("item[A].code")
+    assert not scene.state.is_open(PhasePath("item[A].code"))
+
+    anew = approved_by_people(scene.state)
+    assert PhasePath("item[A].code") in anew
+    no = Scene(at=scene.at).refused(fork_of(scene, by=AGENT, anew=anew))
+    assert (no.code, "'item[A].code', an item that is closed" in no.message) == ("needs_human", True)
+    assert forked(scene, anew=anew).state.origin is not None
+
+
+def test_a_run_that_is_over_takes_no_approval_along():
+    scene = run_of(PLAN)
+    scene.work("plan")
+    scene.approve("plan")
+    assert scene.state.status is RunStatus.COMPLETED
+    assert approved_by_people(scene.state) == ()
+
+
+def test_the_time_that_a_user_added_is_left_in_the_fork_too():
+    scene = run_of(phase("plan"), timeout_s=60)
+    scene.later(61)
+    scene.give(scene.command(c.TimeOutRun, by=SYSTEM))
+    ends_at = scene.at + timedelta(seconds=600)
+    late = scene.refused(scene.command(c.Resume, by=HUMAN, ends_at=scene.at))
+    assert (late.code, "over already" in late.message) == ("bad_argument", True)
+    scene.give(scene.command(c.Resume, by=HUMAN, ends_at=ends_at))
+    fork = Scene(at=scene.at + timedelta(seconds=100))
+    fork.give(replace(fork_of(scene, by=HUMAN), at=fork.at))
+    assert fork.state.ends_at == ends_at + (fork.at - scene.entries[-1].at)

@@ -9,7 +9,8 @@ import pytest
 from tests.core.conftest import HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import RunStatus, VerdictKind
-from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 
 
 def reviewed(*rules: NextRule, **limits: Any) -> Scene:

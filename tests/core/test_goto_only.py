@@ -9,7 +9,8 @@ import pytest
 from tests.core.conftest import HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
 BACK = NextRule("revise", "bad")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.core.conftest import phase
 from wfe_mcp.core.graph import downstream, upstream
-from wfe_mcp.core.spec import PhasePath, RunSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import RunSpec
 
 SPEC = RunSpec(
     (phase("plan"), phase("docs"), phase("build", "plan"), phase("test", "build"), phase("ship", "test", "docs"))

@@ -10,7 +10,8 @@ from tests.core.conftest import HUMAN, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.leases import holds_locks, lock_holder
 from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.core.spec import FailRule, GateSpec, PhasePath
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec
 
 LOCK = {"locks": ("the lock",)}
 

@@ -18,8 +18,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
 from wfe_mcp.core.moves import legal_moves, refusal
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import questions
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 from wfe_mcp.core.undo import undo
 
@@ -120,6 +121,7 @@ blocked / LoseLease: blocked
 blocked / Overrule: running
 blocked / Proceed: running
 blocked / RecordVerdict: blocked
+blocked / Resume: running
 blocked / Retry: running
 blocked / Rollback: running | waiting | paused | blocked | failed | completed
 blocked / Skip: running
@@ -195,6 +197,7 @@ running / StartPhase: running | waiting | completed | blocked | failed | paused
 running / Submit: running | waiting | completed | blocked | failed | paused
 running / TakeCheckpoint: running
 running / TimeOut: running | waiting | completed | blocked | failed | paused
+running / TimeOutRun: blocked
 running / TreeChange: running | waiting | completed | blocked | failed | paused
 running / Wake: running | waiting | completed | blocked | failed | paused
 running / Withdraw: running | waiting | completed | blocked | failed | paused
@@ -224,6 +227,7 @@ waiting / StartPhase: running | waiting | completed | blocked | failed | paused
 waiting / Submit: running | waiting | completed | blocked | failed | paused
 waiting / TakeCheckpoint: waiting
 waiting / TimeOut: running | waiting | completed | blocked | failed | paused
+waiting / TimeOutRun: blocked
 waiting / TreeChange: running | waiting | completed | blocked | failed | paused
 waiting / Wake: running | waiting | completed | blocked | failed | paused
 waiting / Withdraw: running | waiting | completed | blocked | failed | paused\
@@ -430,7 +434,7 @@ def test_a_refusal_names_the_state_as_the_caller_sees_it():
     )
     mine = scene.refused(scene.command(c.Retry, "plan", HUMAN))
     assert mine.message == "You cannot retry 'plan' while it awaits your approval."
-    assert mine.hint == "Possible now: approve, reject, skip, force-accept."
+    assert mine.hint == "Possible now: approve, reject, skip, force-accept, edit."
     pending = scene.refused(scene.command(c.Approve, "build", HUMAN, sha256="a"))
     assert (pending.message, pending.hint) == (
         "You cannot approve 'build' while it is pending.",

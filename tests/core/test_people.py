@@ -8,7 +8,8 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Assurance, By, Channel, FailKind, RunStatus, VerdictKind
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import Assurance, By, Channel, RunStatus, VerdictKind
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 APPROVAL, EXPR = GateSpec("approval"), GateSpec("expr")

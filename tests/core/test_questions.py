@@ -6,8 +6,9 @@ from tests.core.conftest import HUMAN, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import AttemptStatus, RunState
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import Question, questions
-from wfe_mcp.core.spec import NextRule, PhasePath
+from wfe_mcp.core.spec import NextRule
 
 
 def test_a_run_that_has_not_started_asks_nothing():

@@ -11,7 +11,8 @@ from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import RunStatus, VerdictKind
-from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, PhaseSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
 
 STOP = (FailRule("wait_human"),)
 RULES = (FailRule("retry", 1), FailRule("subflow", 2), FailRule("wait_human"))
@@ -38,7 +39,7 @@ def fail(scene: Scene) -> None:
     scene.start("code")
     scene.submit("code", revision=scene.attempt("code").revision + 1)
     scene.judge("code", VerdictKind.FAIL, "red")
-    if scene.attempt("code").mending:
+    if scene.attempt("code").repair:
         begin(scene)
 
 

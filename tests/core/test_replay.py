@@ -15,7 +15,8 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus, VerdictKind
 from wfe_mcp.core.moves import legal_moves, refusal
-from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule, PhasePath
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
 

@@ -20,8 +20,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
 from wfe_mcp.core.moves import legal_moves, refusal
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import same_standing
-from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, PhasePath, RunSpec
+from wfe_mcp.core.spec import FailRule, GateSpec, NextRule, RunSpec
 from wfe_mcp.core.undo import people_since, redo, undo
 
 PLAN = phase("plan", gates=(GateSpec("expr"), GateSpec("approval")))
@@ -172,7 +173,7 @@ def test_a_phase_that_was_being_undone_waits_for_a_person():
     scene.give(scene.command(c.EndCompensation, "deploy", SYSTEM))
     scene.back(undoing)
     stands = scene.attempt("deploy")
-    assert (stands.status, stands.mending, stands.human_only) == (AttemptStatus.FAILED, "", True)
+    assert (stands.status, stands.repair, stands.human_only) == (AttemptStatus.FAILED, "", True)
 
 
 def test_a_recovery_that_ran_then_runs_again():
@@ -187,7 +188,7 @@ def test_a_recovery_that_ran_then_runs_again():
     scene.work("code[recovery-1].diagnose")
     assert tries(scene, "code") == ["superseded", "ready"]
     scene.back(begun)
-    assert scene.attempt("code").mending == "recover"
+    assert scene.attempt("code").repair == "recover"
     assert tries(scene, "code[recovery-1].diagnose") == ["rolled_back", "ready"]
     scene.work("code[recovery-1].diagnose")
     assert scene.attempt("code").status is AttemptStatus.READY

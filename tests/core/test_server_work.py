@@ -6,7 +6,8 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, FailKind, RunStatus
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.spec import FailRule
 
 SERVER = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)

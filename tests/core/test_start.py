@@ -9,7 +9,8 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, NOW, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import RunStatus, VerdictKind
-from wfe_mcp.core.spec import FailRule, GateSpec, PhasePath, RunSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import FailRule, GateSpec, RunSpec
 
 
 def test_a_new_run_opens_the_phases_that_need_nothing():

@@ -31,7 +31,7 @@ Cell = tuple[str, str, str, str]
 
 NOT_OF_A_CALLER = {
     "Answer", "OpenGates", "LoseLease", "RefuseSubmission", "RecordVerdict", "TreeChange", "TimeOut", "FailAttempt",
-    "Wake", "EndCompensation",
+    "Wake", "EndCompensation", "TimeOutRun",
 }  # fmt: skip
 
 

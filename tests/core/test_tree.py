@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.core.conftest import HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import FailKind, VerdictKind
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 COMMAND, APPROVAL = GateSpec("command", binds_tree=True), GateSpec("approval")

@@ -51,8 +51,11 @@ class _Reader(HTMLParser):
         if tag == "form":
             self._form = given["action"]
             self.forms[self._form] = {}
-        elif "name" in given and tag != "meta":
+        elif self._form and "name" in given and tag != "meta":
             self.forms[self._form][given["name"]] = given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._form = "" if tag == "form" else self._form
 
     def handle_data(self, data: str) -> None:
         self.words += f" {data}"

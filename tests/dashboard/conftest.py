@@ -15,9 +15,8 @@ __all__ = ["blank", "plain_scene"]
 
 
 @pytest.fixture
-def scene(plain_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
-    pin.set_pin(plain_scene.engine, PIN, HUMAN)
+def scene(plain_scene: Scene) -> Scene:
+    plain_scene.human = pin.set_pin(plain_scene.engine, PIN, HUMAN)
     return plain_scene
 
 

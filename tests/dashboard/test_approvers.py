@@ -130,7 +130,9 @@ def test_each_change_is_judged_by_the_keys_before_it(scene: Scene, person: Signe
     assert "would leave no key" in edited(
         scene, lambda changes: (changes.pop(), changes.append(changes[0] | {"do": "remove"}))
     )
-    assert "is the first and signed by nobody" in edited(scene, lambda changes: changes[0].update(signed_by="AAAA"))
+    assert "is the first, and no earlier key signed it" in edited(
+        scene, lambda changes: changes[0].update(signed_by="AAAA")
+    )
     assert "not spelled as" in refused(chain_of, (scene.root / APPROVERS).read_bytes() + b"\n").message
 
 
@@ -152,7 +154,7 @@ def test_a_file_that_begins_with_another_key_counts_only_once_it_is_trusted(scen
     scene.write(APPROVERS, json.dumps(file, indent=2, sort_keys=True) + "\n")
     assert chain_of((scene.root / APPROVERS).read_bytes())
     assert refused(pinned_here, scene.engine, scene.root).code == "needs_trust"
-    assert "nobody trusts it as it is" in person.browser.get(person.place).words
+    assert "is not trusted" in person.browser.get(person.place).words
     scene.write(APPROVERS, mine.replace("\n", "\r\n"))
     assert names(scene) == ["laptop"], "git may give it other line ends"
 

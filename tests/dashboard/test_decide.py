@@ -37,7 +37,7 @@ def test_the_page_shows_what_a_yes_would_be_about(scene: Scene, browser: Browser
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval())
     words = browser.get(f"/decide/{request}").words
-    for told in (run, last(scene, run).sha256, "A good title", "command", "pass", "exit_code", str(scene.root)):
+    for told in (run, last(scene, run).sha256, "A good title", "ok", "pass", "exit code", str(scene.root)):
         assert str(told) in words
 
 

@@ -63,9 +63,10 @@ def test_a_person_approves_with_the_pin(scene: Scene, page: Page, tab: Tab) -> N
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval())
     tab.page.goto(f"{page.url}decide/{request}")
+    tab.page.check("#c-yes")
     tab.page.fill("#comment", "well done")
     tab.page.fill("#pin-approve", PIN)
-    press(tab, "Approve")
+    press(tab, "Sign approval")
     assert "Approved by" in tab.words
     assert last(scene, run).status == "completed"
     assert tab.console == [], "no violation of the policy, nothing that does not load"
@@ -78,9 +79,10 @@ def test_the_list_leads_to_what_waits_and_a_no_goes_back(scene: Scene, page: Pag
     press(tab, "Show")
     with tab.page.expect_navigation():
         tab.page.click("text=plan")
+    tab.page.check("#c-back")
     tab.page.fill("#feedback", "say more")
     tab.page.fill("#pin-reject", PIN)
-    press(tab, "Reject")
+    press(tab, "Sign and send back")
     assert "Rejected by" in tab.words
     assert last(scene, run).number == 2
     assert tab.console == []
@@ -114,7 +116,7 @@ def test_a_second_key_does_not_come_in_without_the_first(scene: Scene, page: Pag
     tab.add_key()
     tab.page.goto(page.url + approvers_path(scene.engine, "phone"))
     tab.page.click("button:has-text('Pin a passkey')")
-    tab.page.wait_for_function("() => [...document.querySelectorAll('p.told')].some(each => each.textContent)")
+    tab.page.wait_for_function("() => [...document.querySelectorAll('p.report')].some(each => each.textContent)")
     assert "Nothing was done" in tab.words
     assert names(scene) == ["laptop"]
 
@@ -142,6 +144,7 @@ def test_a_passkey_approves(scene: Scene, page: Page, tab: Tab) -> None:
     pin_key(scene, page, tab, "laptop")
     run, request = waiting(scene, approval("passkey"))
     tab.page.goto(f"{page.url}decide/{request}")
+    tab.page.check("#c-yes")
     tab.page.fill("#comment", "well done")
     press(tab, "Approve with a passkey")
     assert "Approved by laptop (passkey, passkey)" in tab.words
@@ -154,11 +157,12 @@ def test_under_its_number_the_page_says_where_passkeys_work(scene: Scene, page: 
     pin_key(scene, page, tab, "laptop")
     _, request = waiting(scene, approval("passkey"))
     tab.page.goto(f"http://127.0.0.1:{page.port}/decide/{request}")
+    tab.page.check("#c-yes")
     tab.page.click("button:has-text('Approve with a passkey')")
     assert f"open http://localhost:{page.port}/decide/{request}" in tab.words
 
 
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize("width", [400, 1280])
 def test_no_page_is_wider_than_the_window(scene: Scene, page: Page, chromium: Chromium, width: int) -> None:
     tab = Tab.open(chromium, width)
     tab.add_key()

@@ -120,7 +120,7 @@ def test_the_page_says_what_a_signature_would_be_about(scene: Scene, person: Sig
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval("passkey"))
     answer = person.browser.get(f"/decide/{request}")
-    for told in (run, last(scene, run).sha256, "A good title", "exit_code", "the signature of a passkey: laptop"):
+    for told in (run, last(scene, run).sha256, "A good title", "exit code", "the signature of a passkey: laptop"):
         assert str(told) in answer.words
     assert answer.headers["content-security-policy"].endswith("script-src 'self'; connect-src 'self'")
     assert '<script src="/passkey.js" defer>' in answer.text

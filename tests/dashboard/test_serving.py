@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dashboard.browser import Browser, asked
+from tests.dashboard.browser import PIN, Browser, asked
 from tests.engine.scene import Scene, approval, phase, refused
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, served
@@ -49,20 +49,38 @@ def test_the_page_says_where_it_is_and_takes_it_back(scene: Scene) -> None:
     assert pages.living_page(scene.engine) is None
 
 
-def test_a_page_that_was_killed_is_replaced(scene: Scene) -> None:
+def test_a_page_that_something_else_registered_is_never_used(scene: Scene) -> None:
     gone, engine = scene.neighbour()
-    record = ProcessRecord(engine.identity.host, gone.process.pid, float(engine.holder.split(":")[2]), "ui", port=1)
-    with scene.store.tx() as tx:
-        tx.register_process(record)
-    for port in (0, 1):
-        with served(scene.engine, port) as page:
-            assert page == 1, "while it lives nobody serves a second one"
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port: int = other.getsockname()[1]
+        record = ProcessRecord(
+            engine.identity.host, gone.process.pid, float(engine.holder.split(":")[2]), "ui", port=port
+        )
+        with scene.store.tx() as tx:
+            tx.register_process(record)
+        assert pages.living_page(scene.engine) is None, "it is no wfe-mcp, and does not listen there"
+        for on_demand in (True, False):
+            with served(scene.engine, 0, on_demand=on_demand) as page:
+                assert isinstance(page, Page)
+                with scene.store.read() as tx:
+                    assert [row.port for row in tx.processes(record.host) if row.kind == "ui"] == [page.port]
     gone.end()
+    scene.neighbours.remove(gone)
+
+
+def test_entering_the_pin_begins_a_session_with_a_new_name(scene: Scene) -> None:
     with served(scene.engine, 0) as page:
         assert isinstance(page, Page)
-        with scene.store.read() as tx:
-            assert [row.port for row in tx.processes(record.host) if row.kind == "ui"] == [page.port]
-    scene.neighbours.remove(gone)
+        browser = Browser(page.port)
+        seen = browser.get("/")
+        before = browser.cookie
+        assert "What waits for you" in browser.send(seen, "/", pin=PIN).words
+        assert browser.cookie != before
+        known = Browser(page.port)
+        known.cookie = before
+        assert "Enter your PIN" in known.get("/").words, "the name from before the PIN opens nothing"
 
 
 def test_a_port_that_is_taken_is_refused_when_it_was_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +162,14 @@ def test_the_command_prints_its_address_and_ends_in_order(
     assert "A good title" in browser.get(f"/decide/{request}").words
 
     argv = [sys.executable, "-m", "wfe_mcp", "ui", "--json"]
-    second = subprocess.run(argv, cwd=scene.root, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    second = subprocess.run(
+        [*argv, "--on-demand"], cwd=scene.root, env=environment, capture_output=True, text=True, timeout=WAIT_S
+    )
     assert (second.returncode, json.loads(second.stdout)["data"]["url"]) == (0, url)
+    with subprocess.Popen(argv, cwd=scene.root, env=environment, stdout=subprocess.PIPE, text=True) as mine:
+        assert mine.stdout is not None
+        assert json.loads(mine.stdout.readline())["data"]["url"] != url, "a page that I open serves itself"
+        mine.terminate()
 
     if sys.platform != "win32":
         process.send_signal(signal.SIGTERM)

@@ -200,6 +200,13 @@ def preload() -> None:
     gc.freeze()  # what is loaded stays shared between the children
 
 
+def cheap_keys() -> None:
+    """As in tests/conftest.py: keys that the pages make cost nothing to unlock."""
+    from wfe_mcp.engine.approvals import keys
+
+    keys.COST = keys.Cost(memory_kib=8, iterations=1, seconds=0)
+
+
 def next_command(listener: socket.socket) -> Request | None:
     """Serve until a child has a command to run (then in that child), or until the standard input ends: None."""
     with selectors.DefaultSelector() as waiting:
@@ -231,6 +238,7 @@ def main() -> int:
     listener = socket.socket(fileno=int(sys.argv[1]))
     sys.path[0] = sys.argv[2]  # the folder of the real program, as for that one
     preload()
+    cheap_keys()
     assert len(os.listdir("/proc/self/task") if sys.platform == "linux" else "1") == 1, "a fork copies one thread only"
     try:
         request = next_command(listener)

@@ -14,7 +14,7 @@ from wfe_mcp.server.tools import tools
 from wfe_mcp.testing.models.process import models_running
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 from wfe_mcp.workflow.model import Gate
-from wfe_mcp.workspace.config.settings import Settings
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +131,7 @@ def test_what_the_pages_on_models_show_is_valid(block: Any) -> None:
 def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
     executed = {
         "first-run.md",
+        "check-who-decided.md",
         "add-a-second-model.md",
         "get-a-second-opinion.md",
         "let-a-model-work.md",
@@ -144,7 +145,7 @@ def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
         for block in blocks_of(page)
     }
 
-    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml"}
+    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml", "python"}
     assert {name for name, language in languages if language == "sh"} == executed
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.models.call_log import recording
 from wfe_mcp.jobs.job_context import JobContext, Stop

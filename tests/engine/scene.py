@@ -11,7 +11,7 @@ from typing import Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.job_handlers import new_worker
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
@@ -108,6 +108,8 @@ class Scene:
     environment: dict[str, str]
     engine: Engine = field(init=False)
     neighbours: list[Neighbour] = field(default_factory=list["Neighbour"])
+    human: By = HUMAN
+    """Who trusts templates and configuration; with a PIN, the person whose key signs it."""
     _worker: Worker | None = None
 
     def __post_init__(self) -> None:
@@ -145,7 +147,9 @@ class Scene:
         assert settings.project_file is not None
         assert settings.project_sha256 is not None
         with self.store.tx() as tx:
-            tx.trust(self.engine.project_id, str(settings.project_file), settings.project_sha256, HUMAN, self.clock())
+            tx.trust(
+                self.engine.project_id, str(settings.project_file), settings.project_sha256, self.human, self.clock()
+            )
 
     def define(self, *phases: dict[str, Any], name: str = "drill", trusted: bool = True, **keys: Any) -> dict[str, Any]:
         """A template of the project; ``schema`` is that of its inputs."""
@@ -158,7 +162,7 @@ class Scene:
         self.write(f".wfe/templates/{name}/template.json", json.dumps(made))
         if trusted:
             with self.store.tx() as tx:
-                tx.trust(self.engine.project_id, trust_key(name), digest(made), HUMAN, self.clock())
+                tx.trust(self.engine.project_id, trust_key(name), digest(made), self.human, self.clock())
         return made
 
     # processes

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.engine.scene import HUMAN, Scene
 from tests.tools.stub import STUB, Stub
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
 from wfe_mcp.store.records.steps import StepRecord
 

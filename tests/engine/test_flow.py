@@ -7,9 +7,9 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine.background import job_handlers as work
 from wfe_mcp.engine.phases.claim import start_phase
-from wfe_mcp.views import decisions
 from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]
 NEVER = expr("${false}")
@@ -266,6 +266,23 @@ def test_a_timer_that_nobody_kept_is_kept_after_a_crash(scene: Scene) -> None:
     scene.clock.advance(seconds=11)
     work.tend_open_runs(scene.engine)
     assert scene.attempt(run, "plan").status == "ready"
+
+
+def test_a_run_whose_time_is_over_ends_by_its_own_timer_and_gives_out_no_work(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build", needs=[]), limits={"timeout": "1h", "max_parallel": 2})
+    scene.begin(run, "plan")
+    scene.clock.advance(seconds=3600)
+    scene.work()
+    assert scene.state(run).status == "blocked"
+    assert (scene.attempt(run, "plan").status, scene.attempt(run, "plan").fail_kind) == ("failed", "timeout")
+    assert scene.attempt(run, "plan").number == 1
+    for place in ("plan", "build", None):
+        assert refused(start_phase, scene.engine, AGENT, run, place).code == "needs_human"
+    assert told(scene.status(run)) == []
+    answers.control_run(scene.engine, HUMAN, run, "resume", timeout_s=3600)
+    assert scene.attempt(run, "plan").number == 2
+    scene.do(run, "plan")
+    assert scene.do(run, "build").run_state == "completed"
 
 
 def test_a_pause_rule_waits_for_a_person(scene: Scene) -> None:

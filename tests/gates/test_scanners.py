@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.gates.findings import MAX_FINDINGS
 from wfe_mcp.gates.markup import UnreadableReport
-from wfe_mcp.gates.scanners import MAX_FINDINGS, first_json, parse_scanner_report
+from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 
 SARIF: dict[str, Any] = {
     "version": "2.1.0",

@@ -1,6 +1,8 @@
 """House rules for the code that no linter checks."""
 
 import ast
+import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 LONGEST = 400
+IMPORT = re.compile(r"^\s*from (wfe_mcp[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(r"S[0-4]-\d{2}|B-\d{2}")
 
 
@@ -106,3 +109,27 @@ def requirement_arguments(tree: ast.Module) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requirement"
         for argument in node.args or [ast.Constant("nothing")]
     ]
+
+
+def test_what_a_program_in_a_string_imports_exists(root: Path) -> None:
+    """A child that dies of an import fails as one that was killed does: such a test would pass for nothing."""
+    strings = [
+        (path, node.value)
+        for path in (root / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    lines = {
+        (path.name, line[0], line[1], name.split(" as ")[0].strip())
+        for path, text in strings
+        for line in IMPORT.findall(text)
+        for name in line[1].split(",")
+    }
+
+    assert len(lines) > 50
+    missing = [
+        f"{file}: from {module} import {name}"
+        for file, module, _, name in sorted(lines)
+        if not hasattr(importlib.import_module(module), name) and not importlib.util.find_spec(f"{module}.{name}")
+    ]
+    assert missing == []

@@ -1,5 +1,6 @@
-"""Documentation and help use standard terms: each private word has a row here with the term to write instead."""
+"""Documentation, help and messages use standard terms: a private word has a row here with the term to write instead."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,10 @@ TERMS = {
 """Private word, as a pattern of whole words → the term to write. From the glossary of the terminal's texts."""
 
 
+REPLAYED = "A phase in it waited for a person, and the loop around it went on."
+"""Stored runs hold this reason, and replaying their events must yield it again."""
+
+
 def private_words(text: str) -> Iterator[tuple[int, str, str]]:
     """Line, word and term of each private word outside fenced blocks. A phrase may span lines."""
     prose = FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
@@ -77,6 +82,30 @@ def test_the_help_of_every_command_uses_standard_terms(words: str, capsys: pytes
     assert "wfe-mcp" in text
     found = report(f"wfe-mcp {words} --help", text)
     assert not found, "\n".join(found)
+
+
+def test_messages_use_standard_terms(root: Path) -> None:
+    texts = {path: [*sentences(path)] for path in sorted((root / "wfe_mcp").rglob("*.py"))}
+
+    assert sum(map(len, texts.values())) > 2_000
+    found = [
+        f"{path}:{line}: {word!r}: write {term}"
+        for path, strings in texts.items()
+        for line, text in strings
+        for _, word, term in private_words(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def sentences(module: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of each string of more than one word that is no docstring."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or id(node) in docstrings:
+            continue
+        if isinstance(node.value, str) and " " in node.value.strip() and node.value != REPLAYED:
+            yield node.lineno, node.value
 
 
 @pytest.mark.parametrize(

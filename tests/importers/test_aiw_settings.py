@@ -11,7 +11,7 @@ from wfe_mcp.resources import shipped
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.load import load_definition
 from wfe_mcp.workflow.overrides import PhaseOverride, overridden
-from wfe_mcp.workspace.config.settings import Settings
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 SAME_AS_THE_TEMPLATE: dict[str, Any] = {
     "version": 1,

@@ -88,7 +88,7 @@ def test_what_is_no_open_item_is_told_with_its_line() -> None:
         (item("## BLG-002 -"), 2, "is no item"),
         ("## BLG-000 - First\n## A heading\nlost prose", 3, "is not understood"),
         ("- [ ] ", 1, "has no title"),
-        (item("## BLG-001 - Twice the same"), 2, "BLG-001 stands in line 1 already"),
+        (item("## BLG-001 - Twice the same"), 2, "BLG-001 is in line 1 already"),
     ],
 )
 def test_a_line_that_is_not_understood_is_an_error_with_its_number(text: str, line: int, words: str) -> None:

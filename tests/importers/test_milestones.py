@@ -135,7 +135,7 @@ def test_a_line_in_the_wrong_place_is_an_error_with_its_number(text: str, line: 
     [
         ("", "", "no milestone was found"),
         ("## M1 - Write the archive", "line 1", "has no tasks"),
-        (plan("## M1 - Again", "Tasks:", "- Write it once more", "Acceptance: Twice"), "line 6", "stands in line 1"),
+        (plan("## M1 - Again", "Tasks:", "- Write it once more", "Acceptance: Twice"), "line 6", "is in line 1"),
         (plan("- Write another one too"), "line 6", "has no acceptance"),
         (plan("- Improve the archive format", "Acceptance: Smaller by half"), "line 6", "is vague: 'Improve'"),
         (plan(*["- Write one more file", "Acceptance: There is one more"] * 10), "line 1", "has 11 tasks"),

@@ -11,9 +11,8 @@ import psutil
 import pytest
 
 from tests.jobs.conftest import Scene, until
-from wfe_mcp.jobs.child import child_env
 from wfe_mcp.jobs.completion import Completion
-from wfe_mcp.jobs.environment import MARK
+from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
 from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Tx
@@ -24,7 +23,7 @@ SERVER = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
-from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store

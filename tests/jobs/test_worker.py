@@ -13,7 +13,7 @@ from tests.jobs.conftest import Scene, until
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.backend import JobBackend
 from wfe_mcp.jobs.backoff import PRIORITY, backoff_s
-from wfe_mcp.jobs.child import child_env
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended
 from wfe_mcp.jobs.limits import WorkLimits
 from wfe_mcp.store import Store, Tx

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from wfe_mcp.providers.call import Connection, Estimate, ProviderFault, ProviderKind, ToolResult, Usage
+from wfe_mcp.providers.call import Connection, Estimate, ProviderFault, ToolResult, Usage
 from wfe_mcp.testing.models.server import ModelServer
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 KEY = "sk-canary-0123456789"
 KINDS: tuple[ProviderKind, ...] = ("anthropic", "openai", "openai-compatible")

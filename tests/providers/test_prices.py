@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.providers.call import ProviderKind, Usage
+from wfe_mcp.providers.call import Usage
 from wfe_mcp.providers.prices import context_tokens, cost_usd, tokens_of
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 USED = Usage(requests=1, input_tokens=1_000_000, output_tokens=100_000)
 

@@ -9,9 +9,10 @@ import pytest
 
 from tests.providers.conftest import KEY, Connect, Heard
 from wfe_mcp.providers import probing
-from wfe_mcp.providers.call import Connection, ProviderFault, ProviderKind
+from wfe_mcp.providers.call import Connection, ProviderFault
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 
 @pytest.mark.requirement("S1-36")

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.jobs.conftest import until
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now

@@ -87,7 +87,7 @@ def test_configuration_that_breaks_its_reader_is_a_problem_and_work_goes_on(scen
         assert scene.engine.settings().problems != []
         assert answers.start_run(scene.engine, AGENT, "drill").ok
         scene.trust_config()
-    from wfe_mcp.workspace.config.settings import find_checks
+    from wfe_mcp.workspace.config.checks import find_checks
 
     assert "test" not in find_checks(scene.root)
 

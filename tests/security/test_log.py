@@ -9,7 +9,7 @@ import pytest
 from tests.engine.scene import HUMAN, Scene, phase
 from tests.security.forger import Forger, anchor, found, played
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
-from wfe_mcp.store import sqlite
+from wfe_mcp.store.driver import driver
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file
 
 
@@ -26,7 +26,7 @@ def codes(scene: Scene, run: str = "", anchors: str = "") -> set[str]:
 @pytest.mark.parametrize("statement", ["UPDATE event SET actor = 'eve'", "DELETE FROM event"])
 def test_the_database_refuses_to_change_events(scene: Scene, forger: Forger, statement: str) -> None:
     played(scene)
-    with pytest.raises(sqlite.driver().IntegrityError, match="append-only"):
+    with pytest.raises(driver().IntegrityError, match="append-only"):
         forger.read(statement)
     assert found(scene) == []
 

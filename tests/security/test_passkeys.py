@@ -19,9 +19,8 @@ from wfe_mcp.workspace.system.location import project_at
 
 
 @pytest.fixture
-def signer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
-    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
-    pin.set_pin(scene.engine, PIN, HUMAN)
+def signer(scene: Scene) -> Iterator[Signer]:
+    scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
     with served(scene.engine, 0) as page:
         assert isinstance(page, Page)
         yield Signer(Browser(page.port), "/" + approvers_path(scene.engine))

@@ -14,8 +14,8 @@ from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import decisions
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]
 

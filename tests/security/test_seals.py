@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refused
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.phases import claim as phases

@@ -22,7 +22,7 @@ def test_a_person_at_a_terminal_of_their_own_decides(machine: Machine) -> None:
     machine.person()
     run = machine.letter()
     machine.client()
-    done = machine.run(*typist("PIN to approve", PIN, *machine.wfe("approve", run, "write")))
+    done = machine.run(*typist("PIN to sign", PIN, *machine.wfe("approve", run, "write")))
     assert (done.code, machine.state(run)) == (0, "completed"), done.said
 
 
@@ -32,7 +32,7 @@ def test_a_terminal_made_by_script_in_the_clients_shell_decides_nothing(machine:
     machine.person()
     run, shell = machine.letter(), machine.client()
     command = shlex.join(machine.wfe("approve", run, "write"))
-    done = shell(*typist("PIN to approve", PIN, "script", "-qec", command, "/dev/null"))
+    done = shell(*typist("PIN to sign", PIN, "script", "-qec", command, "/dev/null"))
     assert FROM_CLIENT in done.said
     assert machine.state(run) == "awaiting"
 
@@ -42,7 +42,7 @@ def test_a_terminal_made_by_script_in_the_clients_shell_decides_nothing(machine:
 def test_a_new_session_with_its_own_terminal_decides_nothing(machine: Machine) -> None:
     machine.person()
     run, shell = machine.letter(), machine.client()
-    done = shell("setsid", "-w", *typist("PIN to approve", PIN, *machine.wfe("approve", run, "write")))
+    done = shell("setsid", "-w", *typist("PIN to sign", PIN, *machine.wfe("approve", run, "write")))
     assert (FROM_CLIENT in done.said, done.code) == (True, 1), done.said
     assert machine.state(run) == "awaiting"
 
@@ -150,6 +150,6 @@ def test_what_our_own_worker_started_decides_nothing(machine: Machine) -> None:
     machine.person()
     run = machine.letter()
     worker = [sys.executable, "-c", WORKER, f"sqlite:///{machine.database.as_posix()}"]
-    done = machine.run(*worker, *typist("PIN to approve", PIN, *machine.wfe("approve", run, "write")))
+    done = machine.run(*worker, *typist("PIN to sign", PIN, *machine.wfe("approve", run, "write")))
     assert FROM_CLIENT in done.said, done.said
     assert machine.state(run) == "awaiting"

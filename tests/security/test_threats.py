@@ -24,9 +24,9 @@ from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.views import decisions
 from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.system.location import project_at
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +103,7 @@ def test_a_name_of_a_client_is_no_person(scene: Scene) -> None:
 
 @pytest.mark.attack("cancel the run that was refused and start it again", "detected", "T1")
 def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
-    from wfe_mcp.views.approval import open_approval
+    from wfe_mcp.views.approvals import open_approval
 
     strict = scene.start(phase("plan", approval()), name="strict")
     scene.do(strict, "plan")
@@ -114,7 +114,8 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
     scene.do(run, "plan")
     shown = open_approval(scene.engine, answering.standing_of(scene.engine, run), "plan")
     assert shown is not None
-    assert (shown.data["template"], shown.data["cancelled_before"]) == ("looser@1.0.0", [strict])
+    assert shown.template == "looser@1.0.0"
+    assert f"Cancelled before this run: {strict}" in [one.text for one in shown.unusual]
 
 
 @pytest.mark.attack("the PIN is exchanged in the database", "detected", "T1; T11")
@@ -273,7 +274,7 @@ def test_a_named_pipe_is_no_template_and_nobody_waits_for_it(scene: Scene) -> No
     os.mkfifo(scene.root / "package.json")
     assert answers.list_templates(scene.engine, AGENT).ok
     assert refused(answers.start_run, scene.engine, AGENT, "pipe").code == "unknown_template"
-    from wfe_mcp.workspace.config.settings import find_checks
+    from wfe_mcp.workspace.config.checks import find_checks
 
     assert find_checks(scene.root) is not None
     assert scene.engine.settings().problems != []

@@ -10,6 +10,7 @@ from tests.cli.scene import PIN, Terminal
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.templates import trust
+from wfe_mcp.engine.templates.catalogue import template_definition
 from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views import tool_answers as answers
@@ -67,9 +68,11 @@ def test_a_template_by_a_known_name_needs_trust_of_its_own(scene: Scene) -> None
     loose = scene.define(phase("plan"), name="quick_fix", trusted=False)
     assert refused(answers.start_run, scene.engine, AGENT, "quick_fix").code == "needs_trust"
     (scene.root / ".wfe" / "templates" / "quick_fix" / "template.json").unlink()
-    for source in ("saved", "imported"):
-        keep_version(scene.engine, {**loose, "version": f"9.0.{len(source)}"}, source)
-        assert refused(answers.start_run, scene.engine, AGENT, "quick_fix").code == "needs_trust"
+    keep_version(scene.engine, {**loose, "version": "9.0.1"}, "saved")
+    assert template_definition(scene.engine, "quick_fix").source == "shipped", "an agent's version takes no name"
+    assert refused(answers.start_run, scene.engine, AGENT, "quick_fix@9.0.1").code == "needs_trust"
+    keep_version(scene.engine, {**loose, "version": "9.0.2"}, "imported")
+    assert refused(answers.start_run, scene.engine, AGENT, "quick_fix").code == "needs_trust"
     flow: dict[str, Any] = {"id": "inner", "kind": "flow", "template": "quick_fix", "with": {}}
     outer: dict[str, Any] = {"format": "wfe/1", "name": "outer", "version": "1.0.0", "phases": [flow]}
     scene.write(".wfe/templates/outer/template.json", json.dumps(outer))
@@ -117,7 +120,7 @@ def test_what_one_layer_keeps_from_agents_no_other_gives_back(scene: Scene) -> N
 @pytest.mark.usefixtures("home")
 def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_by_verify(scene: Scene) -> None:
     from wfe_mcp.engine.templates.config_drift import own_configuration
-    from wfe_mcp.views.approval import open_approval
+    from wfe_mcp.views.approvals import open_approval
 
     set_pin(scene.engine, PIN, HUMAN)
     file = user_config_file()
@@ -131,7 +134,9 @@ def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_b
     assert own_configuration(scene.engine).changed is True
     shown = open_approval(scene.engine, answering.standing_of(scene.engine, run), "plan")
     assert shown is not None
-    assert shown.data["own_configuration_changed"] == str(file)
+    assert f"Your user configuration changed since your last wfe-mcp trust: {file}" in [
+        one.text for one in shown.unusual
+    ]
     trust.give_trust(scene.engine, HUMAN, [])
     assert own_configuration(scene.engine).changed is False
 
@@ -146,7 +151,9 @@ def test_a_template_that_was_put_in_use_again_is_told_at_the_approval_and_by_ver
     run = cli.start("letter")
     cli.hand_in(run, "draft")
     cli.hand_in(run, "send")
-    assert "re-enabled since your last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
+    assert (
+        "Templates re-enabled since your last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
+    )
     looked = cli("trust", "--yes", pin=PIN)
     assert "Re-enabled since your last review: quick_fix" in looked.out
     assert "re-enabled" not in cli("approve", run, "send", pin=PIN).out
@@ -158,7 +165,7 @@ def test_verify_lists_when_the_persons_own_configuration_was_last_looked_at(cli:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("auto = true\n")
     shown = cli("trust", "--yes", pin=PIN)
-    assert "auto = True" in shown.out
+    assert "+ sets    auto: auto: true" in shown.out
     assert cli.json("verify").data["own_configuration"]["changed"] is False
     file.write_text(LOOSE)
     said = cli.json("verify")

@@ -28,9 +28,8 @@ from wfe_mcp.server import elicitation
 
 
 @pytest.fixture
-def engine(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def engine(house: House) -> Iterator[Engine]:
     """A person with a PIN."""
-    monkeypatch.setattr("wfe_mcp.engine.approvals.pin._COST", {"n": 2, "r": 8, "p": 1})
     made = house.engine()
     pin.set_pin(made, PIN, HUMAN)
     yield made

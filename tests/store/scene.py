@@ -8,8 +8,10 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
-from wfe_mcp.core.spec import GateSpec, NextRule, PhasePath, PhaseSpec, RunSpec
-from wfe_mcp.store import Store, Tx, sqlite
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import GateSpec, NextRule, PhaseSpec, RunSpec
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.driver import driver
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -28,7 +30,7 @@ PLAN_READY = e.PhaseReady(phase=PLAN, attempt=1)
 
 def raw(url: str) -> Any:
     """A connection past the store, through the same library: two of them in one process would not see their locks."""
-    return sqlite.driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    return driver().connect(url.removeprefix("sqlite:///"), isolation_level=None)
 
 
 def tamper(url: str, *statements: str) -> None:

@@ -17,6 +17,7 @@ from wfe_mcp import store as package
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, sqlite
+from wfe_mcp.store.driver import driver
 
 
 def refusal(url: str, clock: Clock) -> Refused:
@@ -94,7 +95,7 @@ def test_the_file_and_its_folder_are_for_their_owner_only(tmp_path: Path, clock:
 def test_wal_is_used_only_by_a_library_without_the_reset_bug(
     version: tuple[int, ...], safe: bool, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", version)
+    monkeypatch.setattr(driver(), "sqlite_version_info", version)
 
     opened = Store.open(url, clock=clock)
     health = opened.health()
@@ -115,11 +116,11 @@ def journal_mode(url: str) -> str:
 def test_a_wal_file_goes_back_when_an_unsafe_library_has_it_alone(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 53, 4))
     safe = Store.open(url, clock=clock)
     with safe.tx() as tx:
         create(tx, "R-1")
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 40, 1))
 
     together = Store.open(url, clock=clock)
     assert (together.health().journal_mode, together.health().wal_is_safe) == ("wal", False)
@@ -136,9 +137,9 @@ def test_a_wal_file_goes_back_when_an_unsafe_library_has_it_alone(
 def test_a_rollback_file_stays_one_under_a_safe_library(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 40, 1))
     Store.open(url, clock=clock).close()
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 53, 4))
     Store.open(url, clock=clock).close()
 
     assert journal_mode(url) == "delete"
@@ -151,7 +152,7 @@ def test_the_newer_library_is_used_when_it_is_installed(tmp_path: Path, monkeypa
     (folder / "dbapi2.py").write_text("from sqlite3.dbapi2 import *")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
-    assert sqlite.driver().__name__ == "pysqlite3.dbapi2"
+    assert driver().__name__ == "pysqlite3.dbapi2"
     for name in ("pysqlite3", "pysqlite3.dbapi2"):
         monkeypatch.delitem(sys.modules, name)
 
@@ -168,7 +169,7 @@ def test_a_busy_file_is_refused_with_the_advice_to_call_again(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With WAL a reader never waits: the rollback journal shows both refusals.
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 40, 1))
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
     opened = Store.open(url, clock=clock)
     refused: list[Refused] = []
@@ -193,7 +194,7 @@ def test_a_busy_file_is_refused_with_the_advice_to_call_again(
 def test_a_commit_that_a_reader_holds_up_is_refused_and_the_next_one_is_possible(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 40, 1))
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.01)
     opened = Store.open(url, clock=clock)
     reader = raw(url)
@@ -240,7 +241,7 @@ def test_a_read_sees_one_moment(store: Store, url: str, clock: Clock, monkeypatc
     store.close()
     Path(url.removeprefix("sqlite:///")).unlink()
     # With a rollback journal the writer would wait for the reader: WAL shows that the reader sees its own moment.
-    monkeypatch.setattr(sqlite.driver(), "sqlite_version_info", (3, 53, 4))
+    monkeypatch.setattr(driver(), "sqlite_version_info", (3, 53, 4))
     opened = Store.open(url, clock=clock)
     with opened.tx() as tx:
         project = create(tx, "R-1").record.project_id
@@ -361,9 +362,7 @@ def test_a_commit_waits_for_the_disk_unless_a_test_asks_otherwise(url: str, cloc
 
 
 def test_stores_of_one_process_share_what_they_compiled(tmp_path: Path, clock: Clock) -> None:
-    first, second = (
-        sqlite.make_engine(tmp_path / name, sqlite.driver(), reads_only=False, durable=False) for name in "ab"
-    )
+    first, second = (sqlite.make_engine(tmp_path / name, driver(), reads_only=False, durable=False) for name in "ab")
     question = text("SELECT 1")
     caches = [engine.get_execution_options()["compiled_cache"] for engine in (first, second)]
     with first.connect() as connection:

@@ -84,7 +84,7 @@ def test_an_address_that_is_more_than_a_file_is_left_to_the_store(store: Store, 
 
 def test_behind_one_who_writes_it_waits_no_longer_than_a_moment(store: Store, url: str) -> None:
     script = (
-        "import sys; from wfe_mcp.store import sqlite; db = sqlite.driver().connect(sys.argv[1], isolation_level=None);"
+        "import sys; from wfe_mcp.store.driver import driver; db = driver().connect(sys.argv[1], isolation_level=None);"
         "db.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); input()"
     )
     argv = [sys.executable, "-c", script, str(store.path)]

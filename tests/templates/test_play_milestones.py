@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.templates.scene import BROKEN, MENDED, changed, messages, started, told
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 

@@ -28,7 +28,7 @@ from tests.templates import test_play_spec_driven as spec_driven
 from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.resources import shipped

@@ -1,9 +1,18 @@
 """What a person sees before they approve."""
 
-from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
+import pytest
+
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.approval import open_approval
+from wfe_mcp.views.approvals import ApprovalView, as_json, open_approval, shown_sha256
 from wfe_mcp.views.envelopes import standing_of
+
+
+def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
+    found = open_approval(scene.engine, standing_of(scene.engine, run), name)
+    assert found is not None
+    return found
 
 
 def test_the_bytes_and_what_moved_the_goalposts_are_shown(scene: Scene) -> None:
@@ -16,20 +25,25 @@ def test_the_bytes_and_what_moved_the_goalposts_are_shown(scene: Scene) -> None:
     scene.write("tests/test_app.py", "def test_nothing(): pass\n")
     scene.write("src/app.py", "VALUE = 2\n")
     scene.submit(run, "plan")
-    shown = open_approval(scene.engine, standing_of(scene.engine, run), "plan")
-    assert shown is not None
-    assert (shown.assurance, shown.phrase) == ("human", "ship it")
-    assert shown.data["content"] == GOOD
-    assert shown.data["checks_changed"] == ["tests/test_app.py"]
-    assert shown.data["cancelled_before"] == [first]
-    assert [said["gate"] for said in shown.data["verdicts"]] == ["command"]
+    view = shown(scene, run)
+    assert (view.assurance, view.phrase) == ("human", "ship it")
+    assert view.artifact is not None
+    assert view.artifact.content == GOOD
+    assert [one.text for one in view.unusual] == [
+        "tests/test_app.py changed since the run began.", f"Cancelled before this run: {first}"
+    ]  # fmt: skip
+    assert [(line.gate, line.state) for line in view.evidence] == [("ok", "pass"), ("approval", "awaiting")]
+    assert [(file.path, file.status, file.added, file.removed) for file in view.changes[0].files] == [
+        ("src/app.py", "added", 1, 0), ("tests/test_app.py", "added", 1, 0)
+    ]  # fmt: skip
 
 
-def test_a_prompt_is_shown_without_content(scene: Scene) -> None:
+def test_a_prompt_is_shown_without_an_artifact(scene: Scene) -> None:
     run = scene.start(phase("plan", prompt_gates=[approval()]))
-    shown = open_approval(scene.engine, standing_of(scene.engine, run), "plan")
-    assert shown is not None
-    assert (shown.data["revision"], "content" in shown.data, "checks_changed" in shown.data) == (0, False, False)
+    view = shown(scene, run)
+    assert view.artifact is None
+    assert view.prompt is not None
+    assert "Write plan." in (view.prompt.text or "")
 
 
 def test_what_asks_nothing_of_a_person_shows_nothing(scene: Scene) -> None:
@@ -39,3 +53,36 @@ def test_what_asks_nothing_of_a_person_shows_nothing(scene: Scene) -> None:
     assert open_approval(scene.engine, found, "nope") is None
     scene.do(run, "plan")
     assert open_approval(scene.engine, standing_of(scene.engine, run), "plan") is None, "it waits for trust"
+
+
+def test_the_same_decision_has_the_same_sha256_until_something_in_it_changes(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    before = shown_sha256(shown(scene, run))
+    assert shown_sha256(shown(scene, run)) == before
+    scene.clock.advance(hours=3)
+    assert shown_sha256(shown(scene, run)) == before, "time alone changes nothing"
+    approvals.reject(scene.engine, HUMAN, run, "plan", "Again.")
+    scene.do(run, "plan")
+    after = shown(scene, run)
+    assert shown_sha256(after) != before
+    assert [(one.number, one.state, one.reason) for one in after.attempts] == [(1, "rejected", "Again.")]
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_without_git_the_view_says_so(scene: Scene, git: bool) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    if not git:
+        (scene.root / ".git").rename(scene.root.parent / "elsewhere")
+    note = shown(scene, run).changes[0].note
+    assert ("no git repository" in note) is not git
+
+
+def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    found = as_json(shown(scene, run))
+    assert found["artifact"]["content"] == GOOD
+    assert found["evidence"] == [{"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"}]
+    assert "opinions" not in found

@@ -8,13 +8,13 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import decisions
 from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
 
 LONG_ENOUGH = "${size(artifacts.%s_note.title) > 3}"

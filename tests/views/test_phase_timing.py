@@ -9,7 +9,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec, LoopSpec, PhaseSpec, RunSpec
 from wfe_mcp.store.runs.timeline import Happened
 from wfe_mcp.views.phase_timing import PhaseTiming, tasks_of
-from wfe_mcp.views.stats import spread
+from wfe_mcp.views.stats import Spread, spread
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GATES = tuple(GateSpec(kind) for kind in ("command", "opinion", "approval"))
@@ -153,5 +153,5 @@ def test_a_served_phase_waits_for_the_server_and_a_blocked_run_for_a_person() ->
 
 
 def test_the_90th_percentile_is_what_nine_of_ten_do_not_exceed() -> None:
-    assert spread([10, 1, 2, 3, 4, 5, 6, 7, 8, 9]) == {"tasks": 10, "total_s": 55, "median_s": 5.5, "p90_s": 9}
-    assert spread([7]) == {"tasks": 1, "total_s": 7, "median_s": 7, "p90_s": 7}
+    assert spread([10, 1, 2, 3, 4, 5, 6, 7, 8, 9]) == Spread(tasks=10, total_s=55, median_s=5.5, p90_s=9)
+    assert spread([7]) == Spread(tasks=1, total_s=7, median_s=7, p90_s=7)

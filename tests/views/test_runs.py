@@ -12,6 +12,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.views import runs
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import LIMIT_BYTES
+from wfe_mcp.views.model import plain
 
 
 def tokens(text: str) -> int:
@@ -85,7 +86,7 @@ def test_held_phases_are_shown(scene: Scene) -> None:
     assert scene.status(run).data["phases"] == [{"phase": "plan", "state": "completed", "attempt": 1, "held": True}]
 
 
-def test_rows_and_events_are_plain_values(scene: Scene) -> None:
+def test_rows_and_events_become_plain_values(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     approvals.decide(scene.engine, HUMAN, run, "plan")
@@ -94,7 +95,7 @@ def test_rows_and_events_are_plain_values(scene: Scene) -> None:
         loaded = scene.engine.load(tx, run)
         log = [runs.event_view(event) for event in tx.events(loaded.record.id)]
     row = runs.run_row(loaded.record)
-    assert (row["run"], row["state"], row["iteration"], row["tainted"]) == (run, "running", 2, False)
-    given = next(line for line in log if line["type"] == "ApprovalGiven")
-    assert (given["actor"], given["channel"], given["assurance"]) == ("ada", "cli", "human")
-    assert json.loads(json.dumps(log)) == log
+    assert (row.run, row.state, row.iteration, row.tainted) == (run, "running", 2, False)
+    given = next(line for line in log if line.type == "ApprovalGiven")
+    assert (given.actor, given.channel, given.assurance) == ("ada", "cli", "human")
+    assert json.loads(json.dumps(plain(log))) == plain(log)

@@ -2,8 +2,9 @@
 
 from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
-from wfe_mcp.views import decisions, waiting
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views import waiting
+from wfe_mcp.views.approvals import answers as decisions
 
 
 def test_gates_are_done_once_the_attempt_is_judged_or_a_person_is_waited_for(scene: Scene) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhasePath, RunSpec
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, RunSpec
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.projection import project
 

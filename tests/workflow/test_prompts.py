@@ -3,7 +3,7 @@
 import pytest
 
 from wfe_mcp.core.model import Feedback
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.prompts import (

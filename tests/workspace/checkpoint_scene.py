@@ -9,8 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot, changes, keep, kept, take
+from wfe_mcp.workspace.git.checkpoints import changes, keep, kept
 from wfe_mcp.workspace.git.restore import Restored, restore
+from wfe_mcp.workspace.git.snapshot import Snapshot, take
+from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)

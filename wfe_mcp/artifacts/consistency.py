@@ -9,8 +9,6 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, nearest, pointer
 
-__all__ = ["Place", "repeated", "select", "unmatched"]
-
 Place = tuple[tuple[str | int, ...], object]
 """The parts of a pointer, and the value there."""
 

@@ -10,19 +10,6 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, nearest, pointer
 
-__all__ = [
-    "ID_PATTERN",
-    "MAX_FAULTS",
-    "NOT_BLANK",
-    "bounded",
-    "brief",
-    "describe",
-    "fault",
-    "kind_of",
-    "missing",
-    "unknown",
-]
-
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 NOT_BLANK = r"\S"
 MAX_FAULTS = 50

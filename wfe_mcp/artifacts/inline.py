@@ -19,8 +19,6 @@ from wfe_mcp.core.errors import Detail, nearest, pointer
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
 
-__all__ = ["faults_of", "schema_faults"]
-
 Schema = dict[str, Any]
 Parts = tuple[str | int, ...]
 

@@ -18,17 +18,6 @@ from wfe_mcp.artifacts.explain import bounded
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
-    "MAX_NODES",
-    "bundle_of",
-    "check_value",
-    "parse_json",
-    "parse_markdown",
-    "read_artifact",
-]
-
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
 MAX_NODES = 100_000

@@ -12,8 +12,6 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-__all__ = ["clash_key", "normal_path", "path_fault"]
-
 _PROTECTED = frozenset({".git", ".wfe", "git~1"})
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)( *\..*)?")
 

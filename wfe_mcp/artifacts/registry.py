@@ -17,8 +17,6 @@ from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.models.base import Artifact
 
-__all__ = ["check_schema", "installed_model", "json_schema", "known_schemas", "model_of", "schema_names"]
-
 _MODELS = {
     "spec@1": "Spec",
     "plan@1": "Plan",

@@ -5,8 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["TextFile", "to_file"]
-
 
 class TextFile(NamedTuple):
     """One file: ``.json`` or ``.md``, and its exact text."""

@@ -16,8 +16,6 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Validated", "validate"]
-
 _KEYWORDS = {
     "literal_error": "enum",
     "string_pattern_mismatch": "pattern",

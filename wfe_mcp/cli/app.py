@@ -31,6 +31,7 @@ from wfe_mcp.cli.commands import (
     config,
     demo,
     doctor,
+    edit,
     export,
     find,
     force_accept,
@@ -42,6 +43,7 @@ from wfe_mcp.cli.commands import (
     mcp,
     opinion,
     pause,
+    pin,
     proceed,
     providers,
     prune,
@@ -70,8 +72,6 @@ from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Invocation, World, command
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
-__all__ = ["app", "main"]
-
 MISUSED = 2
 INTERRUPTED = 130
 
@@ -82,14 +82,14 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Set up": (("init", "doctor", "trust"), ("demo",)),
     "Work": (("start", "status"), ("run", "watch", "submit", "pause", "resume", "cancel", "auto", "proceed")),
-    "Decide": (("approve", "reject"), ("retry", "skip", "force-accept", "opinion")),
+    "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "handoff")),
     "Records": (
         (),
         ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
     ),
-    "Configure": ((), ("templates", "providers", "mcp", "approvers", "config")),
+    "Configure": ((), ("templates", "providers", "mcp", "approvers", "pin", "config")),
     "Services": ((), ("serve", "ui", "worker", "jobs")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
@@ -111,6 +111,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("proceed", proceed.proceed),
     ("approve", approve.approve),
     ("reject", reject.reject),
+    ("edit", edit.edit),
     ("retry", retry.retry),
     ("skip", skip.skip),
     ("force-accept", force_accept.force_accept),
@@ -168,6 +169,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("approvers list", approvers.list_all),
     ("approvers add", approvers.add),
     ("approvers remove", approvers.remove),
+    ("pin set", pin.set_pin),
     ("config show", config.show),
     ("serve", serve.serve),
     ("ui", ui.ui),
@@ -185,7 +187,8 @@ NOUNS = {
     "templates": "List, check, copy and change workflows.",
     "providers": "Configure models and the roles they fill.",
     "mcp": "List and test the MCP servers that steps may call.",
-    "approvers": "List, add and remove the passkeys that may sign here.",
+    "approvers": "List, add and remove the keys that may sign here.",
+    "pin": "Set or change your PIN.",
     "config": "Show the settings that apply here.",
     "jobs": "List, follow and cancel background jobs.",
 }

@@ -10,8 +10,6 @@ import hashlib
 import json
 from typing import Any, cast
 
-__all__ = ["canonical_json", "sha256_hex", "sha256_of"]
-
 
 def canonical_json(value: object) -> str:
     """The one text of ``value``. Refuses (ValueError) what JSON or SQLite could not give back unchanged."""

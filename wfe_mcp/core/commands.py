@@ -7,16 +7,32 @@ events that follow are in the past tense (``events.py``).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
-from wfe_mcp.core.model import By, FailKind, Origin, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.event import OfAttempt
+from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import Why
-from wfe_mcp.core.spec import PhasePath, RunSpec
+from wfe_mcp.core.spec import RunSpec
 
 __all__ = [
     "AbandonRollback", "Answer", "Approve", "AskApproval", "BeginRollback", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "ForkRun", "LoseLease", "OpenGates", "Overrule", "Pause",
     "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "Rollback", "SetAuto", "Skip", "StartPhase",
-    "StartRun", "Submit", "TakeCheckpoint", "TimeOut", "TreeChange", "Wake", "Withdraw",
+    "StartRun", "Submit", "TakeCheckpoint", "TimeOut", "TimeOutRun", "TreeChange", "Wake", "Withdraw",
 ]  # fmt: skip
+
+
+class Given(TypedDict):
+    """Names caller and time in a call."""
+
+    by: By
+    at: datetime
+
+
+class OnAttempt(OfAttempt, Given):
+    """Names the attempt, caller and time in a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +53,11 @@ class PhaseCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun(Command):
-    """Freeze the specification and open the first phases."""
+    """Freeze the specification and open the first phases. ``gates``: how they differ from the template's."""
 
     spec: RunSpec
     auto: bool = True
+    gates: tuple[GateDifference, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +65,7 @@ class ForkRun(Command):
     """Begin as ``then``, the state of ``origin`` at its event, which happened at ``then_at``.
 
     ``people``: what people stopped or refused there since, as sentences; only the user can fork from before that.
+    ``anew``: what people approved there, and are asked about again.
     ``evidence``: its names there → here. ``revisions``: see ``RunForked``.
     """
 
@@ -55,6 +73,7 @@ class ForkRun(Command):
     then_at: datetime
     origin: Origin
     people: tuple[str, ...] = ()
+    anew: tuple[PhasePath, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict[str, str])
     revisions: tuple[tuple[PhasePath, int, str], ...] = ()
 
@@ -264,10 +283,18 @@ class Pause(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
-    """Continue after a pause. ``max_cost_usd``, ``max_tokens``: the new caps of this run; None keeps them."""
+    """Continue after a pause, or after the end of its time. ``max_cost_usd``, ``max_tokens``: the new caps of this run;
+    ``ends_at``: when its time ends now. None keeps what there is.
+    """
 
     max_cost_usd: float | None = None
     max_tokens: int | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOutRun(Command):
+    """The time limit of the run is over: its running attempts fail, and only the user can extend it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +322,8 @@ class Rollback(Command):
     """Go back to event ``to``; ``then`` is the state of the run there.
 
     ``people``: what people decided or stopped since, as sentences; only the user can reverse that. ``files``: files are
-    restored too, and were ``safety`` before. An undo or redo also reverses what was set for the whole run: pause, automatic
+    restored too, and were ``safety`` before. ``changed``: the files are not those of then, so what people approved, and
+    comes back, is asked about anew. An undo or redo also reverses what was set for the whole run: pause, automatic
     mode, caps.
     """
 
@@ -304,6 +332,7 @@ class Rollback(Command):
     kind: TakesBack = "rollback"
     people: tuple[str, ...] = ()
     files: bool = False
+    changed: bool = False
     safety: str | None = None
     tree: str | None = None
 

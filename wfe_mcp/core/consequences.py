@@ -14,23 +14,22 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
-from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, Feedback, RunState, RunStatus, Stage
-from wfe_mcp.core.paths import beside, item_of, seen_from
+from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
+from wfe_mcp.core.paths import PhasePath, beside, item_of, seen_from
 from wfe_mcp.core.questions import is_passed_over, is_told, needs_are_met
-from wfe_mcp.core.recovery import mending_begun, recovery_fault
-from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhasePath, PhaseSpec
-
-__all__ = ["completed", "deadline", "go_to", "jump", "open_phase", "reopen", "settle"]
+from wfe_mcp.core.recovery import recovery_fault, repair_begun
+from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
 
 _KEPT_FEEDBACK = 5
 
 
-def settle(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
+def following_events(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
     """Every event that follows from ``state``, until none does."""
     settled: list[e.Event] = []
     while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
@@ -92,8 +91,8 @@ def reopen(
 def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
     """When a phase that starts at ``at`` times out: its own limit or the run's, whichever comes first."""
     ends = [at + timedelta(seconds=spec.timeout_s)] if spec.timeout_s is not None else []
-    if state.spec.timeout_s is not None and state.started_at is not None:
-        ends.append(state.started_at + timedelta(seconds=state.spec.timeout_s))
+    if state.ends_at is not None:
+        ends.append(state.ends_at)
     return min(ends, default=None)
 
 
@@ -160,7 +159,7 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
     for attempt in reversed(state.open_attempts):  # inner loops first: their end can end an item around them
         if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
             yield from _loop_step(state, attempt)
-        elif attempt.mending == "recover" and attempt.phase in state.loops:
+        elif attempt.repair == "recover" and attempt.phase in state.loops:
             yield from _recovery_step(state, attempt, at)
     if all(attempt.is_settled for attempt in state.open_attempts):
         yield [e.RunCompleted()]
@@ -169,7 +168,7 @@ def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Itera
 def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
     spec = state.phase(attempt.phase)
     match attempt.status:
-        case AttemptStatus.FAILED if not attempt.human_only and not attempt.mending:
+        case AttemptStatus.FAILED if not attempt.human_only and not attempt.repair:
             yield _on_fail(state, attempt, at, holder_alive=holder_alive)
         case AttemptStatus.PENDING if is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
@@ -246,7 +245,7 @@ def _rule(
             later = at + timedelta(seconds=min(rule.max_s, rule.initial_s * 2 ** (tries - 1)))
             return [reopen(state, attempt, at, attempt.reason, holder_alive=False, not_before=later)]
         case "compensate" | "subflow":
-            return mending_begun(state, attempt, index, rule)
+            return repair_begun(state, attempt, index, rule)
         case "goto":
             key = f"{attempt.phase}/on_fail/{index}"
             used_up = state.jumps.get(key, 0) >= rule.max_uses or state.iteration >= state.spec.max_iterations

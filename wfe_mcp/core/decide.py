@@ -2,7 +2,7 @@
 
 Rules:
 1. ``decide`` refuses what ``moves.refusal`` refuses, and then changes nothing.
-2. A command has its own events; ``settle.py`` adds what follows from them.
+2. A command has its own events; ``consequences.py`` adds what follows from them.
 3. A paused run records results and settles no further until it is resumed.
 """
 
@@ -12,27 +12,18 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.consequences import completed, deadline, go_to, jump, open_phase, reopen, settle
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, jump, open_phase, reopen
+from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.loops import loop_opened, pass_judged
-from wfe_mcp.core.model import (
-    Attempt,
-    AttemptStatus,
-    Channel,
-    FailKind,
-    RunState,
-    RunStatus,
-    Stage,
-    Verdict,
-    VerdictKind,
-)
+from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.recovery import recovery_opened
 from wfe_mcp.core.rollback import rolled_back
-
-__all__ = ["decide"]
+from wfe_mcp.core.units import duration
 
 
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
@@ -42,11 +33,15 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
         raise refused
     events = _HANDLERS[type(command)](state, command)
     after = reduce(evolve, events, state)
-    return (*events, *settle(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
+    return (*events, *following_events(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
 
 
 def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
-    return [e.RunStarted(spec=command.spec, auto=command.auto, started_at=command.at, names_records=True)]
+    return [
+        e.RunStarted(
+            spec=command.spec, auto=command.auto, started_at=command.at, names_records=True, gates=command.gates
+        )
+    ]
 
 
 def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
@@ -55,7 +50,7 @@ def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
 
 def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     if command.kind == "recovery":
         return [recovery_opened(attempt, command.items, command.error)]
     if command.error and command.kind != "next":
@@ -86,7 +81,7 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
             return _next(state, attempt, command, on)
 
 
-def _next(state: RunState, attempt: Attempt, command: c.Answer, on: dict[str, Any]) -> list[e.Event]:
+def _next(state: RunState, attempt: Attempt, command: c.Answer, on: OfAttempt) -> list[e.Event]:
     if command.error:
         return [
             e.RunBlocked(
@@ -144,7 +139,7 @@ def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = Fal
 
 def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     kept = e.SubmissionRefused(reason=command.reason, **on)
     if attempt.invalid + 1 < state.spec.max_invalid:
         return [kept]
@@ -154,7 +149,7 @@ def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.E
 
 def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     verdict = Verdict(command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence)
     judged = e.GateJudged(verdict=verdict, **on)
     if command.verdict in {VerdictKind.PASS, VerdictKind.AWAITING}:
@@ -199,7 +194,7 @@ def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
 
 def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: Any = {"phase": attempt.phase, "attempt": attempt.number}
+    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     if not (command.by_check and attempt.tree_changes):
         return [e.TreeChanged(tree=command.tree, paths=command.paths, by_check=command.by_check, **on)]
     reason = f"The check itself changes files, twice in a row: {', '.join(command.paths)}. Name them in the check's `writes`, or make it clean."
@@ -249,13 +244,13 @@ def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
-    on: Any = {"phase": command.phase, "attempt": state.current(command.phase).number}
+    on: OfAttempt = {"phase": command.phase, "attempt": state.current(command.phase).number}
     failed = e.AttemptFailed(kind=command.kind, reason=command.reason, **on)
     return [failed, e.HumanAwaited(**on)] if command.human_only else [failed]
 
 
 def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Event]:
-    on: Any = {"phase": command.phase, "attempt": state.current(command.phase).number}
+    on: OfAttempt = {"phase": command.phase, "attempt": state.current(command.phase).number}
     ended = e.MendingEnded(fault=command.fault, **on)
     return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
 
@@ -293,7 +288,19 @@ def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
 
 
 def _resume(_state: RunState, command: c.Resume) -> list[e.Event]:
-    return [e.RunResumed(max_cost_usd=command.max_cost_usd, max_tokens=command.max_tokens)]
+    return [e.RunResumed(max_cost_usd=command.max_cost_usd, max_tokens=command.max_tokens, ends_at=command.ends_at)]
+
+
+def _time_out_run(state: RunState, _command: c.TimeOutRun) -> list[e.Event]:
+    assert state.started_at is not None, "a run that is not pending has begun"
+    assert state.ends_at is not None, "the guard lets only a run with a limit through"
+    reason = f"The time limit of this run ({duration((state.ends_at - state.started_at).total_seconds())}) is over."
+    running = (a for a in state.open_attempts if a.status is AttemptStatus.RUNNING and a.phase not in state.loops)
+    failed = [
+        e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.TIMEOUT, reason=reason)
+        for attempt in running
+    ]
+    return [*failed, e.RunBlocked(reason=reason)]
 
 
 def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
@@ -335,6 +342,6 @@ _HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = 
     c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
     c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,
     c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation, c.Proceed: _proceed, c.SetAuto: _set_auto,
-    c.Pause: _pause, c.Resume: _resume, c.Cancel: _cancel,
+    c.Pause: _pause, c.Resume: _resume, c.TimeOutRun: _time_out_run, c.Cancel: _cancel,
     c.TakeCheckpoint: _take_checkpoint, c.BeginRollback: _begin_rollback, c.AbandonRollback: _abandon_rollback, c.Rollback: _rollback,
 }  # fmt: skip

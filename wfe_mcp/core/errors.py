@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-__all__ = ["CODES", "TURN", "Code", "Detail", "Refused", "nearest", "pointer"]
-
 Code = Literal[
     "invalid_artifact",
     "unknown_run",

@@ -1,10 +1,16 @@
 """Base classes of events."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 
-__all__ = ["AttemptEvent", "Event"]
+
+class OfAttempt(TypedDict):
+    """Names the attempt in a call."""
+
+    phase: PhasePath
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.event import AttemptEvent, Event
-from wfe_mcp.core.model import AttemptStatus, FailKind, Feedback, Kept, Stage, Verdict
+from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
-from wfe_mcp.core.spec import PhasePath, RunSpec
+from wfe_mcp.core.spec import RunSpec
 
 __all__ = [
     "EVENTS",
@@ -20,6 +24,7 @@ __all__ = [
     "AttemptOpened",
     "AutoSwitched",
     "CheckpointTaken",
+    "DecisionSigned",
     "Event",
     "GateJudged",
     "GatesOpened",
@@ -56,12 +61,14 @@ class RunStarted(Event):
     """The specification is frozen; every phase has a first attempt, pending.
 
     ``names_records``: each record of the run is named by a ``RecordsKept``; runs of older versions name none.
+    ``gates``: how its gates differ from its template's; None in runs of older versions, which did not record it.
     """
 
     spec: RunSpec
     auto: bool
     started_at: datetime
     names_records: bool = False
+    gates: tuple[GateDifference, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,10 +340,14 @@ class RunPaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
-    """The run continues. ``max_cost_usd``, ``max_tokens``: its caps from now on; None leaves them."""
+    """The run continues. ``max_cost_usd``, ``max_tokens``: its caps from now on; ``ends_at``: when its time ends.
+
+    None leaves them.
+    """
 
     max_cost_usd: float | None = None
     max_tokens: int | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,13 +375,6 @@ class RunCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordsKept(Event):
-    """These records were written, or changed, together with the events that follow. The state stays as it is."""
-
-    records: tuple[Kept, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled(Event):
     """The run has ended for good."""
 
@@ -386,7 +390,7 @@ EVENTS: dict[str, type[Event]] = {
         AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
         CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack, RunForked,
-        RecordsKept,
+        RecordsKept, DecisionSigned,
     )
 }  # fmt: skip
 """Every event by its name in the log."""

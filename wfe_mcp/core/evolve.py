@@ -8,14 +8,30 @@ Rules:
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
-from typing import Any
+from typing import TypeVar
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import (
+    AttemptState,
+    Awaiting,
+    Cancelled,
+    Claim,
+    Completed,
+    Failed,
+    Failure,
+    FailureStep,
+    Gating,
+    Pending,
+    Ready,
+    Running,
+    Skipped,
+)
 from wfe_mcp.core.items import (
     close_items,
     drop_items,
     end_recovery,
     ended,
+    failed,
     fresh,
     loop_event,
     open_again,
@@ -24,9 +40,19 @@ from wfe_mcp.core.items import (
     taken_back,
     with_attempts,
 )  # fmt: skip
-from wfe_mcp.core.model import Attempt, AttemptStatus, GoingBack, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import (
+    Attempt,
+    AttemptStatus,
+    GoingBack,
+    RunState,
+    RunStatus,
+    Stage,
+    Submission,
+    Verdict,
+    VerdictKind,
+)
 
-__all__ = ["evolve", "replay"]
+S = TypeVar("S", bound=AttemptState)
 
 _ENDS_LOOP = e.AttemptFailed | e.PhaseSkipped | e.PhaseCompleted
 
@@ -49,7 +75,12 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
         case e.RunStarted():
             attempts = {phase.path: (Attempt(phase.path, 1, 1),) for phase in event.spec.body(None)}
             return RunState(
-                event.spec, RunStatus.RUNNING, auto=event.auto, started_at=event.started_at, attempts=attempts
+                event.spec,
+                RunStatus.RUNNING,
+                auto=event.auto,
+                started_at=event.started_at,
+                attempts=attempts,
+                gates=event.gates,
             )
         case e.WentTo():
             return _went_to(state, event)
@@ -64,12 +95,12 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
         case e.RunFailed(reason=reason):
             return replace(state, status=RunStatus.FAILED, reason=reason)
         case e.RunCancelled(reason=reason):
-            ended = _end_open(state, pending=AttemptStatus.CANCELLED)
+            ended = _end_open(state, pending=Cancelled())
             return replace(ended, status=RunStatus.CANCELLED, reason=reason)
-        case e.RecordsKept():
+        case e.RecordsKept() | e.DecisionSigned():
             return state
         case e.RunCompleted():
-            return replace(_end_open(state, pending=AttemptStatus.SKIPPED), status=RunStatus.COMPLETED, reason="")
+            return replace(_end_open(state, pending=Skipped()), status=RunStatus.COMPLETED, reason="")
         case _:
             return _history_event(state, event)
 
@@ -96,7 +127,18 @@ def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
     if isinstance(event, e.RunReopened):
         return resumed
     cost, tokens = event.max_cost_usd or state.max_cost_usd, event.max_tokens or state.max_tokens
-    return replace(resumed, max_cost_usd=cost, max_tokens=tokens)
+    resumed = replace(resumed, max_cost_usd=cost, max_tokens=tokens)
+    if event.ends_at is None:
+        return resumed
+    later = with_attempts(
+        resumed,
+        [
+            replace(attempt, state=replace(attempt.state, deadline=event.ends_at))
+            for attempt in state.open_attempts
+            if isinstance(attempt.state, Running) and attempt.deadline is not None and attempt.deadline == state.ends_at
+        ],
+    )
+    return replace(later, extended_to=event.ends_at)
 
 
 def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
@@ -105,7 +147,7 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
         return loop_event(state, event)
     tries = state.attempts[event.phase]
-    changed = replace(tries[event.attempt - 1], **_changes(tries[event.attempt - 1], event))
+    changed = _changed(tries[event.attempt - 1], event)
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}
     state = replace(state, attempts=attempts, tainted=state.tainted or isinstance(event, e.PhaseForced))
     if isinstance(event, e.RecoveryOpened):
@@ -113,121 +155,136 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if event.phase not in state.loops:
         return state
     if state.phase(event.phase).loop is None:  # a recovery ends with the failure that it repairs
-        goes_on = changed.status is AttemptStatus.FAILED and changed.mending
+        goes_on = changed.status is AttemptStatus.FAILED and changed.repair
         return state if goes_on else end_recovery(state, event.phase)
     return close_items(state, event.phase, state.loops[event.phase].open) if isinstance(event, _ENDS_LOOP) else state
 
 
-def _changes(attempt: Attempt, event: e.AttemptEvent) -> dict[str, Any]:  # noqa: C901 - one arm per event
+def _changed(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
         case e.WhenAnswered(value=value):
-            return {"when": value}
+            return replace(attempt, when=value)
         case e.LocksNamed(locks=locks):
-            return {"locks": locks}
-        case e.NextJudged(rule=rule, done=done):
-            return {"next_rule": rule + 1, "judged": done}
-        case e.PhaseReady():
-            return {
-                "status": AttemptStatus.READY, "stage": None, "gate": 0, "gates_before_passed": True, "asked": None,
-                "not_before": None,
-            }  # fmt: skip
-        case e.GatesOpened():
-            return {
-                "status": AttemptStatus.GATING, "stage": event.stage, "gate": 0, "sha256": event.sha256,
-                "tree": event.tree, "not_before": None,
-            }  # fmt: skip
-        case e.PhaseStarted():
-            return {
-                "status": AttemptStatus.RUNNING, "holder": event.holder, "started_at": event.started_at,
-                "lease_until": event.lease_until, "deadline": event.deadline,
-                "tree_at_start": attempt.tree_at_start or event.tree,
-                "head_at_start": attempt.head_at_start or event.head,
-            }  # fmt: skip
-        case e.LeaseLost():
-            running = attempt.status is AttemptStatus.RUNNING
-            return {
-                "status": AttemptStatus.READY if running else attempt.status, "holder": None, "lease_until": None,
-                "deadline": None if running else attempt.deadline,
-            }  # fmt: skip
-        case e.RevisionSubmitted():
-            return {
-                "status": AttemptStatus.GATING, "stage": Stage.AFTER, "gate": 0, "revision": event.revision,
-                "sha256": event.sha256, "tree": event.tree, "tree_changes": 0, "verdicts": (), "asked": None,
-                "reason": "", "fail_kind": None, "human_only": False, "deadline": None,
-            }  # fmt: skip
+            return replace(attempt, locks=locks)
         case e.SubmissionRefused():
-            return {"invalid": attempt.invalid + 1}
+            return replace(attempt, invalid=attempt.invalid + 1)
+        case e.PhaseReady():
+            return replace(attempt, state=Ready(), gates_before_passed=True)
+        case e.PhaseStarted():
+            return replace(
+                attempt, state=Running(Claim(event.holder, event.lease_until), event.deadline),
+                started_at=event.started_at, tree_at_start=attempt.tree_at_start or event.tree,
+                head_at_start=attempt.head_at_start or event.head,
+            )  # fmt: skip
+        case e.LeaseLost():
+            return replace(attempt, state=Ready() if isinstance(attempt.state, Running) else attempt.unclaimed)
+        case e.PhaseCompleted(held=held, judged=judged):
+            return replace(attempt, state=Completed(held, judged))
+        case e.NextJudged(rule=rule, done=done):
+            return replace(attempt, state=replace(_in(attempt, Completed), next_rule=rule + 1, judged=done))
+        case e.PhaseProceeded(judged=judged):
+            return replace(attempt, state=replace(_in(attempt, Completed), held=False, judged=judged or attempt.judged))
+        case _:
+            return _after_gate(attempt, event)
+
+
+def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
+    match event:
+        case e.GatesOpened(stage=stage, sha256=sha256, tree=tree):
+            gating = Gating(stage, claim=attempt.claim, deadline=attempt.deadline)
+            return replace(attempt, state=gating, submission=replace(attempt.submission, sha256=sha256, tree=tree))
+        case e.RevisionSubmitted(revision=revision, sha256=sha256, tree=tree):
+            gating = Gating(Stage.AFTER, claim=attempt.claim)
+            return replace(attempt, state=gating, submission=Submission(revision, sha256, tree), reason="")
         case e.GateJudged(verdict=verdict):
             return _judged(attempt, verdict)
         case e.ApprovalAwaited():
-            return {"status": AttemptStatus.AWAITING}
+            at = _in(attempt, Gating)
+            return replace(attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline))
         case e.ApprovalAsked(request=request):
-            return {"asked": request}
+            return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
-            verdict = Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, comment)
-            return _judged(attempt, verdict) | {"status": AttemptStatus.GATING}
+            return _judged(attempt, _passed(attempt, gate, sha256, comment))
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
-            verdict = Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, f"overruled: {reason}")
-            gating = {"status": AttemptStatus.GATING, "reason": "", "fail_kind": None, "human_only": False}
-            return _judged(attempt, verdict) | gating
-        case e.PhaseCompleted(held=held, judged=judged):
-            return {
-                "status": AttemptStatus.COMPLETED, "stage": None, "held": held, "judged": judged, "holder": None,
-                "lease_until": None, "deadline": None, "asked": None, "human_only": False,
-            }  # fmt: skip
-        case e.PhaseForced():
-            kept = {} if not event.revision else {"revision": event.revision, "sha256": event.sha256}
-            return {"forced": True, "reason": event.reason, "fail_kind": None, "human_only": False, **kept}
+            reopened = replace(attempt, reason="")
+            return _judged(reopened, _passed(attempt, gate, sha256, f"overruled: {reason}"))
+        case e.TreeChanged(tree=tree, by_check=by_check):
+            changes = attempt.tree_changes + 1 if by_check else 0
+            submission = replace(attempt.submission, tree=tree, verdicts=(), tree_changes=changes)
+            return replace(attempt, state=_gating(attempt, 0), submission=submission)
+        case _:
+            return _after_failure(attempt, event)
+
+
+def _after_failure(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
+    match event:
         case e.AttemptFailed(kind=kind, reason=reason):
-            return {
-                "status": AttemptStatus.FAILED, "fail_kind": kind, "reason": reason, "deadline": None, "asked": None,
-                "mending": "", "fail_rule": 0,
-            }  # fmt: skip
-        case e.MendingBegan():
-            recovery = {"recovery": event.key, "recoveries": attempt.recoveries + 1} if event.what == "recover" else {}
-            return recovery | {"mending": event.what, "fail_rule": event.rule + 1, "holder": None, "lease_until": None}
-        case e.RecoveryOpened():
-            return {}
-        case e.MendingEnded(fault=fault):
-            return {"mending": "", "reason": f"{attempt.reason}\n{fault}" if fault else attempt.reason}
-        case e.HumanAwaited():
-            return {"human_only": True, "holder": None, "lease_until": None}
+            return replace(attempt, state=failed(attempt, Failure(kind)), reason=reason)
+        case e.PhaseForced(revision=revision, sha256=sha256, reason=reason):
+            submission = (
+                replace(attempt.submission, revision=revision, sha256=sha256) if revision else attempt.submission
+            )
+            return replace(attempt, forced=True, reason=reason, submission=submission)
         case e.PhaseSkipped(reason=reason):
-            return {
-                "status": AttemptStatus.SKIPPED, "stage": None, "reason": reason, "holder": None, "deadline": None,
-                "lease_until": None, "asked": None, "human_only": False, "fail_kind": None,
-            }  # fmt: skip
-        case e.TreeChanged():
-            return {
-                "status": AttemptStatus.GATING, "gate": 0, "verdicts": (), "asked": None, "tree": event.tree,
-                "tree_changes": attempt.tree_changes + 1 if event.by_check else 0,
-            }  # fmt: skip
-        case e.PhaseProceeded(judged=judged):
-            return {"held": False, "judged": judged or attempt.judged}
+            return replace(attempt, state=Skipped(attempt.not_before), reason=reason)
+        case e.RecoveryOpened():
+            return attempt
+        case e.MendingBegan(what=what, rule=rule):
+            begun = replace(attempt, state=_then(attempt, what, claim=None, rule=rule + 1))
+            if what == "compensate":
+                return begun
+            return replace(begun, recovery=event.key, recoveries=attempt.recoveries + 1)
+        case e.MendingEnded(fault=fault):
+            reason = f"{attempt.reason}\n{fault}" if fault else attempt.reason
+            return replace(attempt, state=_then(attempt, "rules", claim=attempt.claim), reason=reason)
+        case e.HumanAwaited():
+            return replace(attempt, state=_then(attempt, "user", claim=None))
         case _:
             raise TypeError(f"no such event: {event!r}")
 
 
-def _judged(attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
+def _in(attempt: Attempt, kind: type[S]) -> S:
+    assert isinstance(attempt.state, kind), f"attempt {attempt.number} of {attempt.phase!r} is {attempt.status}"
+    return attempt.state
+
+
+def _then(attempt: Attempt, then: FailureStep, *, claim: Claim | None, rule: int | None = None) -> Failed:
+    was = _in(attempt, Failed)
+    failure = replace(was.failure, then=then, fail_rule=was.failure.fail_rule if rule is None else rule)
+    return replace(was, failure=failure, claim=claim)
+
+
+def _gating(attempt: Attempt, gate: int) -> Gating:
+    return Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
+
+
+def _passed(attempt: Attempt, gate: int, sha256: str, message: str) -> Verdict:
+    return Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, message)
+
+
+def _judged(attempt: Attempt, verdict: Verdict) -> Attempt:
     passed = verdict.kind is VerdictKind.PASS
-    status = AttemptStatus.AWAITING if verdict.kind is VerdictKind.AWAITING else attempt.status
-    return {
-        "verdicts": (*attempt.verdicts, verdict),
-        "gate": verdict.gate + 1 if passed else verdict.gate,
-        "status": status,
-        "asked": None,
-        "reason": verdict.message if not passed else attempt.reason,
-    }
+    at = _gating(attempt, verdict.gate + 1 if passed else verdict.gate)
+    waits = verdict.kind is VerdictKind.AWAITING
+    return replace(
+        attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline) if waits else at,
+        submission=replace(attempt.submission, verdicts=(*attempt.verdicts, verdict)),
+        reason=attempt.reason if passed else verdict.message,
+    )  # fmt: skip
 
 
 def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
     state = drop_items(state, event.phase)
     tries = state.attempts[event.phase]
     last = tries[-1]
+    claim = None if event.holder is None else Claim(event.holder, event.lease_until)
+    begun: dict[AttemptStatus, AttemptState] = {
+        AttemptStatus.READY: Ready(),
+        AttemptStatus.RUNNING: Running(claim, event.deadline),
+    }
     new = Attempt(
-        event.phase, event.attempt, last.iteration, last.before, event.status, holder=event.holder,
-        lease_until=event.lease_until, started_at=event.started_at, deadline=event.deadline,
-        not_before=event.not_before, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
+        event.phase, event.attempt, last.iteration, last.before, begun.get(event.status, Pending(event.not_before)),
+        started_at=event.started_at, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
         when=last.when, entered=last.entered, locks=last.locks, gates_before_passed=event.status is not AttemptStatus.PENDING,
         role=event.role,
     )  # fmt: skip
@@ -253,10 +310,11 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
 def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
     state = with_attempts(state, (taken_back(state.current(path)) for path in event.ended))
     opened = {attempt.phase: (*state.attempts[attempt.phase], attempt) for attempt in event.opened}
+    kept = tuple(path for path in state.anew if path not in opened)
     return replace(
         state, attempts={**state.attempts, **opened}, loops=event.loops, status=event.status, auto=event.auto,
         reason=event.reason, paused_by_human=event.paused_by_human, max_cost_usd=event.max_cost_usd,
-        max_tokens=event.max_tokens, going_back=None,
+        max_tokens=event.max_tokens, going_back=None, anew=(*kept, *event.anew),
     )  # fmt: skip
 
 
@@ -270,7 +328,7 @@ def _in_order(state: RunState) -> RunState:
     )  # fmt: skip
 
 
-def _end_open(state: RunState, *, pending: AttemptStatus) -> RunState:
+def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:
     return with_attempts(state, (ended(attempt, pending=pending) for attempt in state.open_attempts))
 
 
@@ -284,7 +342,7 @@ def _waits_for(state: RunState, attempt: Attempt) -> str:
     match attempt.status:
         case AttemptStatus.AWAITING:
             return "person"
-        case AttemptStatus.FAILED if attempt.phase in state.loops and attempt.mending:
+        case AttemptStatus.FAILED if attempt.phase in state.loops and attempt.repair:
             return "nobody"  # the phases of its recovery decide
         case AttemptStatus.FAILED:
             return "person" if attempt.human_only else "work"

@@ -9,6 +9,8 @@ Rules:
    to models have used. It stays tainted, and stopped where a person stopped it.
 3. An agent cannot fork from before an event where the user stopped or refused something since. The user can.
 4. Events of one decision stay together: a fork begins after the last of them.
+5. What people approved is asked about anew where the files are others (``RunState.anew``): its gates run again, and nothing
+   that needs it begins before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +19,12 @@ from datetime import datetime
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, Attempt, Channel, FailKind, RunState, RunStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.rollback import taken_up
+from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
 from wfe_mcp.core.undo import LogEntry
-
-__all__ = ["begins_as", "end_of_decision", "fork_refused", "forked", "stops_since"]
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.WhenAnswered: (e.PhaseSkipped,), e.SubmissionRefused: (e.AttemptFailed,), e.GateJudged: (e.AttemptFailed,),
@@ -52,12 +53,23 @@ def stops_since(log: Sequence[LogEntry], seq: int) -> tuple[str, ...]:
     return tuple(f"{type(entry.event).__name__} (event {entry.seq})" for entry in log[seq:] if _is_a_stop(entry))
 
 
+def approved_by_people(state: RunState) -> tuple[PhasePath, ...]:
+    """The completed phases with an approval gate for people, of a run that goes on."""
+    if state.is_over:
+        return ()
+    return tuple(path for path, tries in state.attempts.items() if is_approved_by_people(state, tries[-1]))
+
+
 def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
     """Why a fork cannot begin there, or None."""
     place = f"event {command.origin.seq} of run '{command.origin.run}'"
     if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
         return Refused("illegal_transition", f"You cannot fork from {place}: the run is {command.then.status} there.",
                        f"Fork from an earlier event: wfe-mcp log {command.origin.run}")  # fmt: skip
+    closed = [path for path in command.anew if not command.then.is_open(path)]
+    if closed and not command.by.is_human:
+        return Refused("needs_human", f"The files are not those that the user approved in {closed[0]!r}, an item that is closed.",
+                       f"Ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
     if command.people and not command.by.is_human:
         return Refused("needs_human", f"Since {place} the user stopped or refused something, or was asked to decide: {', '.join(command.people[:3])}.",
                        f"Fork from an event after that, or ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
@@ -68,13 +80,16 @@ def forked(command: c.ForkRun) -> e.RunForked:
     """The event that a fork begins with."""
     assert command.then.started_at is not None, "a run that is not pending has begun"
     taken = command.then_at - command.then.started_at  # the time that the origin has taken counts
-    then = replace(command.then, started_at=command.at - taken)
+    extended_to = command.then.extended_to
+    if extended_to is not None:
+        extended_to += command.at - command.then_at
+    then = replace(command.then, started_at=command.at - taken, extended_to=extended_to)
     attempts = {
         path: tuple(_renamed(_last(then, one, command) if one is tries[-1] else one, command.evidence) for one in tries)
         for path, tries in then.attempts.items()
     }
     status = RunStatus.RUNNING if then.status is RunStatus.WAITING else then.status
-    state = replace(then, attempts=attempts, status=status, going_back=None, origin=command.origin)
+    state = replace(then, attempts=attempts, status=status, going_back=None, origin=command.origin, anew=command.anew)
     return e.RunForked(state=state, revisions=command.revisions)
 
 
@@ -84,7 +99,9 @@ def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetim
         return False
     here = dict(_evidence(event.state))
     names = {was: here[place] for place, was in _evidence(then) if place in here}
-    again = forked(c.ForkRun(then=then, then_at=then_at, origin=event.state.origin, evidence=names, at=at))
+    again = forked(
+        c.ForkRun(then=then, then_at=then_at, origin=event.state.origin, evidence=names, anew=event.state.anew, at=at)
+    )
     return again.state == event.state
 
 
@@ -99,6 +116,11 @@ def _evidence(state: RunState) -> Iterator[tuple[tuple[PhasePath, int, int], str
 
 def _last(then: RunState, was: Attempt, command: c.ForkRun) -> Attempt:
     again = taken_up(then, was, command.at)
+    anew = frozenset(path for path in command.anew if then.is_open(path))
+    if was.phase in anew and was.status is AttemptStatus.COMPLETED:
+        again = asked_anew(again)
+    else:
+        again = behind(then, again, anew)
     return replace(again, restores=was.restores, recoveries=was.recoveries, invalid=was.invalid)
 
 
@@ -108,7 +130,7 @@ def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
         one if one.evidence is None else replace(one, evidence=names.get(one.evidence, one.evidence))
         for one in attempt.verdicts
     )
-    return replace(attempt, verdicts=verdicts, holder=None, lease_until=None)
+    return replace(attempt, submission=replace(attempt.submission, verdicts=verdicts), state=attempt.unclaimed)
 
 
 def _is_a_stop(entry: LogEntry) -> bool:

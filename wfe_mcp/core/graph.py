@@ -6,8 +6,6 @@ For paths of a run, and for those of the template outside loops. The neighbours 
 from wfe_mcp.core.paths import PhasePath, item_of, name_of, seen_from
 from wfe_mcp.core.spec import COMPLETE, RunSpec
 
-__all__ = ["downstream", "meant_by", "outwards", "upstream"]
-
 
 def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     """Every phase of the same item that ``path`` transitively needs; without itself."""
@@ -18,6 +16,12 @@ def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
         seen |= needs
         todo += needs
     return frozenset(seen)
+
+
+def around(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
+    """What ``path`` transitively needs in its item, then what each loop around it does."""
+    item, found = item_of(path), upstream(spec, path)
+    return found if item is None else found | around(spec, item[0])
 
 
 def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:

@@ -8,15 +8,12 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.graph import outwards
+from wfe_mcp.core.graph import around, outwards
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
-from wfe_mcp.core.paths import item_of, typed
+from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.questions import questions
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["GUARDS", "current_gate", "illegal", "missing", "not_of_a_loop", "stopped_phases"]
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -32,7 +29,8 @@ def missing(state: RunState, attempt: Attempt) -> str:
     """What a pending phase waits for, as a phrase."""
     if attempt.not_before is not None:
         return f"its next attempt at {attempt.not_before.isoformat(timespec='seconds')}"
-    open_needs = [need for need in state.needs(attempt.phase) if not state.current(need).is_settled]
+    needed = (*state.needs(attempt.phase), *sorted(around(state.spec, attempt.phase).intersection(state.anew)))
+    open_needs = [need for need in dict.fromkeys(needed) if not state.current(need).is_settled]
     if open_needs:
         return ", ".join(f"{need!r} ({state.current(need).status})" for need in open_needs)
     return "the paused run to be resumed" if state.status is RunStatus.PAUSED else "its condition"
@@ -46,6 +44,8 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     worked = _worked_by_server(state, command)
     if worked is not None:
         return worked
+    if state.time_is_over(command.at):
+        return time_is_over(command)
     if attempt.status is AttemptStatus.RUNNING:
         if attempt.holder == command.holder:
             return None
@@ -105,7 +105,7 @@ def _answer(state: RunState, command: c.Answer) -> Refused | None:
 
 
 def _end_compensation(state: RunState, command: c.EndCompensation) -> Refused | None:
-    if state.current(command.phase).mending == "compensate" and command.by.channel is Channel.SYSTEM:
+    if state.current(command.phase).repair == "compensate" and command.by.channel is Channel.SYSTEM:
         return None
     return illegal(f"Phase {command.phase!r} is not being compensated.", "")
 
@@ -291,7 +291,8 @@ def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
 
 def _time_out(state: RunState, command: c.TimeOut) -> Refused | None:
     attempt = state.current(command.phase)
-    if attempt.deadline is not None and command.at >= attempt.deadline:
+    by_run = state.time_is_over(command.at) and state.status is not RunStatus.PAUSED  # TimeOutRun ends it
+    if attempt.deadline is not None and command.at >= attempt.deadline and not by_run:
         return None
     return illegal(f"Phase {command.phase!r} has not timed out.", "")
 
@@ -330,13 +331,32 @@ def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
     return None
 
 
+def time_is_over(command: c.Command) -> Refused:
+    """The refusal of what cannot go on before the user extends the time of the run."""
+    code = "illegal_transition" if command.by.is_human else "needs_human"
+    return Refused(code, "The time limit of this run is over.", EXTEND)
+
+
+EXTEND = "Only the user can extend it: wfe-mcp resume RUN --timeout 1h"
+
+
+def _time_out_run(state: RunState, command: c.TimeOutRun) -> Refused | None:
+    return None if state.time_is_over(command.at) else illegal("The run has not timed out.", "")
+
+
 def _resume(state: RunState, command: c.Resume) -> Refused | None:
+    if state.status is RunStatus.BLOCKED and not state.time_is_over(command.at):
+        return illegal(f"You cannot resume while the run is blocked: {state.reason}", "")
+    if state.time_is_over(command.at) and (command.ends_at is None or not command.by.is_human):
+        return time_is_over(command)
+    if command.ends_at is not None and command.ends_at <= command.at:
+        return Refused("bad_argument", "The new time limit is over already.", "Give a longer --timeout, such as 2h.")
     if command.by.is_human:
         return None
     if state.paused_by_human:
         return _person(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
-    if command.max_cost_usd is not None or command.max_tokens is not None:
-        return _person("Only the user can raise what a run may spend.")
+    if (command.max_cost_usd, command.max_tokens, command.ends_at) != (None, None, None):
+        return _person("Only the user can raise the limits of a run.")
     return None
 
 
@@ -344,7 +364,7 @@ GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
     c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
     c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
-    c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume,
+    c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume, c.TimeOutRun: _time_out_run,
 }  # fmt: skip
 
 

@@ -10,16 +10,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, LoopState, RunState
+from wfe_mcp.core.attempt_states import Cancelled, Failed, FailKind, Failure, RolledBack, Running, Skipped, Superseded
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState
 from wfe_mcp.core.paths import PhasePath, inside
-
-__all__ = [
-    "GONE", "LoopEvent", "close_items", "drop_items", "end_recovery", "ended", "fresh", "loop_event", "open_again", "open_recovery",
-    "superseded", "taken_back", "with_attempts",
-]  # fmt: skip
 
 LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
 
+_SKIPPED = Skipped()
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
@@ -32,9 +29,8 @@ def loop_event(state: RunState, event: LoopEvent) -> RunState:
     path = event.phase
     match event:
         case e.LoopOpened():
-            opened = replace(
-                state.current(path), status=AttemptStatus.RUNNING, started_at=event.started_at, deadline=event.deadline
-            )
+            running = Running(deadline=event.deadline)
+            opened = replace(state.current(path), state=running, started_at=event.started_at)
             state = with_attempts(state, (opened,))
             return _with_loop(state, path, LoopState(event.attempt, event.keys, items=event.items))
         case e.ItemOpened(key=key):
@@ -55,7 +51,7 @@ def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunSta
     """Close items: their open attempts end; failed ones stay failed."""
     keys = tuple(keys)
     inner = tuple(state.attempts_in(loop, keys))
-    state = with_attempts(state, (ended(attempt, AttemptStatus.FAILED) for attempt in inner))
+    state = with_attempts(state, (ended(attempt) for attempt in inner if attempt.status is not AttemptStatus.FAILED))
     loops = dict(state.loops)
     for attempt in inner:
         if attempt.phase in loops:
@@ -97,7 +93,7 @@ def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> Ru
     found, attempt = state.loops[loop], state.current(loop)
     if attempt.status is not AttemptStatus.RUNNING:
         tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
-        goes_on = replace(tries[-1], status=AttemptStatus.RUNNING, started_at=attempt.started_at, locks=attempt.locks)
+        goes_on = replace(tries[-1], state=Running(), started_at=attempt.started_at, locks=attempt.locks)
         state = replace(state, attempts={**state.attempts, loop: (*tries[:-1], goes_on)})
     failed = tuple(other for other in found.failed if other != key)
     again = replace(found, attempt=state.current(loop).number, open=(*found.open, key), failed=failed, finished=False)
@@ -112,27 +108,29 @@ def fresh(state: RunState, path: PhasePath, iteration: int, told: Attempt | None
 
 def superseded(attempt: Attempt) -> Attempt:
     """``attempt`` after another one replaced it."""
-    return replace(attempt, status=AttemptStatus.SUPERSEDED, holder=None, lease_until=None, deadline=None, asked=None)
+    return replace(attempt, state=Superseded(attempt.stage, attempt.not_before, attempt.failure))
 
 
 def taken_back(attempt: Attempt) -> Attempt:
     """``attempt`` after a rollback."""
-    return replace(superseded(attempt), status=AttemptStatus.ROLLED_BACK, not_before=None, mending="")
+    failure = attempt.failure
+    if failure is not None and attempt.repair:
+        failure = replace(failure, then="rules")
+    return replace(attempt, state=RolledBack(attempt.stage, failure=failure))
 
 
-def ended(
-    attempt: Attempt,
-    failed: AttemptStatus = AttemptStatus.CANCELLED,
-    pending: AttemptStatus = AttemptStatus.SKIPPED,
-) -> Attempt:
-    """``attempt`` after its end; itself when it is over already. ``failed``: what a failed one becomes."""
+def ended(attempt: Attempt, pending: Cancelled | Skipped = _SKIPPED) -> Attempt:
+    """``attempt`` after its end; itself when it is over already. ``pending``: what a pending one becomes."""
     if attempt.status is AttemptStatus.PENDING:
-        return replace(attempt, status=pending, not_before=None)
-    left = failed if attempt.status is AttemptStatus.FAILED else attempt.status
-    left = AttemptStatus.CANCELLED if left in _OPEN else left
-    if left is attempt.status:
+        return replace(attempt, state=pending)
+    if attempt.status not in _OPEN and attempt.status is not AttemptStatus.FAILED:
         return attempt
-    return replace(attempt, status=left, holder=None, lease_until=None, deadline=None, asked=None)
+    return replace(attempt, state=Cancelled(attempt.stage, attempt.not_before, attempt.failure))
+
+
+def failed(attempt: Attempt, failure: Failure) -> Failed:
+    """The state of ``attempt`` after a failure; its holder can get the next attempt."""
+    return Failed(failure, attempt.stage, attempt.gate, attempt.claim, attempt.not_before)
 
 
 def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
@@ -148,9 +146,7 @@ def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
 def _stopped(loop: Attempt) -> Attempt:
     """A loop inside an item that failed and is closed: the user can restart it."""
     reason = "A phase in it waited for a person, and the loop around it went on."
-    return replace(
-        loop, status=AttemptStatus.FAILED, fail_kind=FailKind.ERROR, reason=reason, human_only=True, deadline=None
-    )
+    return replace(loop, state=failed(loop, Failure(FailKind.ERROR, "user", loop.fail_rule)), reason=reason)
 
 
 def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:

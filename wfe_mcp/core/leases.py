@@ -14,10 +14,7 @@ Rules:
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
-from wfe_mcp.core.paths import item_of
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["busy_phases", "holds_locks", "lock_holder", "taken", "tree_holder"]
+from wfe_mcp.core.paths import PhasePath, item_of
 
 
 def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]:
@@ -81,7 +78,7 @@ def holds_locks(state: RunState, attempt: Attempt) -> bool:
         case AttemptStatus.AWAITING:
             return attempt.stage is Stage.AFTER and (is_loop or attempt.holder is not None)
         case AttemptStatus.FAILED:  # a rule may retry with the same holder, and a compensation runs under the locks
-            return not attempt.human_only and (attempt.holder is not None or attempt.mending == "compensate")
+            return not attempt.human_only and (attempt.holder is not None or attempt.repair == "compensate")
         case _:
             return False
 

@@ -14,13 +14,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunState
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
 from wfe_mcp.core.paths import KEY
 from wfe_mcp.core.questions import items_are_over, needs_are_met
-
-__all__ = [
-    "MAX_ITEMS", "all_items_are_over", "item_events", "left_for_a_person", "loop_opened", "open_inside", "pass_judged", "passes_are_used_up",
-]  # fmt: skip
 
 MAX_ITEMS = 10_000
 """The limit of items: each change of the run carries all their keys."""

@@ -6,19 +6,16 @@ Rules:
 3. Evidence and decisions bind to (attempt, revision sha256, tree); a new revision, attempt or tree voids them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
-from wfe_mcp.core.paths import inside, item_of, seen_from
-from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath, PhaseSpec, RunSpec
-
-__all__ = [
-    "Assurance", "Attempt", "AttemptStatus", "By", "Channel", "FailKind", "Feedback", "GoingBack", "Kept", "LoopState", "Origin", "RunId",
-    "RunState", "RunStatus", "Stage", "TakesBack", "Verdict", "VerdictKind",
-]  # fmt: skip
+from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, Stage, StateValues
+from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
+from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
 
 RunId = NewType("RunId", str)
 
@@ -36,29 +33,6 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class AttemptStatus(StrEnum):
-    """The status of one attempt."""
-
-    PENDING = "pending"
-    READY = "ready"
-    RUNNING = "running"
-    GATING = "gating"
-    AWAITING = "awaiting"
-    FAILED = "failed"
-    COMPLETED = "completed"
-    SKIPPED = "skipped"
-    ROLLED_BACK = "rolled_back"
-    SUPERSEDED = "superseded"
-    CANCELLED = "cancelled"
-
-
-class Stage(StrEnum):
-    """What the gates check: the prompt before work, or the artifact after it."""
-
-    BEFORE = "before"
-    AFTER = "after"
-
-
 class VerdictKind(StrEnum):
     """The verdict of a gate. ``awaiting``: the user must decide."""
 
@@ -66,16 +40,6 @@ class VerdictKind(StrEnum):
     FAIL = "fail"
     AWAITING = "awaiting"
     ERROR = "error"
-
-
-class FailKind(StrEnum):
-    """Why an attempt failed."""
-
-    GATE = "gate"
-    ERROR = "error"
-    INVALID = "invalid"
-    TIMEOUT = "timeout"
-    REJECTED = "rejected"
 
 
 class Channel(StrEnum):
@@ -111,6 +75,26 @@ class By:
     def is_human(self) -> bool:
         """True when a secret that the agent does not know unlocked this channel."""
         return self.assurance >= Assurance.HUMAN
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signed statement: its canonical text, and the signature of the key that it names, base64url."""
+
+    statement: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person(By):
+    """A person whose key, of the fingerprint ``key``, is unlocked.
+
+    ``sign`` makes the statement of one transaction from its facts; ``sign_text`` signs a text as it is.
+    """
+
+    key: str = field(kw_only=True)
+    sign: Callable[[Mapping[str, object]], Signature] = field(kw_only=True, compare=False, repr=False)
+    sign_text: Callable[[str], str] = field(kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +134,27 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Submission:
+    """What the gates check: the prompt (revision 0) or a revision of the artifact, the tree, and their verdicts.
+
+    ``tree_changes``: how often in a row a check changed the tree.
+    """
+
+    revision: int = 0
+    sha256: str | None = None
+    tree: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    tree_changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(StateValues):
     """One attempt at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
 
+    ``state``: what its status alone can have; the rest outlives a status.
     ``before``: the number of attempts before the last jump back or restart of its loop; rules count those after them.
     ``role``: the worker of this attempt instead of the phase's own role: a configured role, or ``client``.
-    ``mending``: what a rule does about its failure; ``fail_rule``: the rule of ``on_fail`` that follows. ``recovery``: the key
-    of the last of its ``recoveries``, each a template that runs inside it.
+    ``recovery``: the key of the last of its ``recoveries``, each a template that runs inside it.
     ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
     ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
     """
@@ -165,41 +163,48 @@ class Attempt:
     number: int
     iteration: int
     before: int = 0
-    status: AttemptStatus = AttemptStatus.PENDING
-    stage: Stage | None = None
-    gate: int = 0
+    state: AttemptState = Pending()  # noqa: RUF009 - frozen
+    submission: Submission = Submission()
     gates_before_passed: bool = False
-    holder: str | None = None
-    lease_until: datetime | None = None
     started_at: datetime | None = None
-    deadline: datetime | None = None
-    not_before: datetime | None = None
-    revision: int = 0
-    sha256: str | None = None
-    tree: str | None = None
     tree_at_start: str | None = None
     head_at_start: str | None = None
-    tree_changes: int = 0
     invalid: int = 0
-    verdicts: tuple[Verdict, ...] = ()
-    asked: str | None = None
     feedback: tuple[Feedback, ...] = ()
     reason: str = ""
-    fail_kind: FailKind | None = None
-    human_only: bool = False
-    held: bool = False
     when: bool | None = None
     entered: bool = False
-    mending: Literal["", "compensate", "recover"] = ""
-    fail_rule: int = 0
     recovery: str = ""
     recoveries: int = 0
     locks: tuple[str, ...] | None = None
-    next_rule: int = 0
-    judged: bool = False
     forced: bool = False
     role: str | None = None
     restores: int = 0
+
+    @property
+    def revision(self) -> int:
+        """The number of its newest revision; 0 without one."""
+        return self.submission.revision
+
+    @property
+    def sha256(self) -> str | None:
+        """The content that its gates check."""
+        return self.submission.sha256
+
+    @property
+    def tree(self) -> str | None:
+        """The working tree that its gates check."""
+        return self.submission.tree
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of its gates."""
+        return self.submission.verdicts
+
+    @property
+    def tree_changes(self) -> int:
+        """How often in a row a check changed the tree."""
+        return self.submission.tree_changes
 
     @property
     def made_in(self) -> int:
@@ -273,7 +278,11 @@ class Origin:
 class RunState:
     """The state of a run. ``attempts``: per phase path, oldest first; the last one is the current attempt.
 
+    ``anew``: phases that people approved, and are asked about again because a fork or rollback took them to other files.
+
     ``max_cost_usd``, ``max_tokens``: caps that the user set for this run; None: those of template and configuration hold.
+    ``extended_to``: when its time ends since the user extended it; None: the template's limit holds.
+    ``gates``: how the gates differ from the template's; None in runs of older versions.
     """
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
@@ -287,10 +296,24 @@ class RunState:
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
     max_cost_usd: float | None = None
     max_tokens: int | None = None
+    extended_to: datetime | None = None
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
     loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
     going_back: GoingBack | None = None
     origin: Origin | None = None
+    gates: tuple[GateDifference, ...] | None = None
+    anew: tuple[PhasePath, ...] = ()
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the time of the run ends (``limits.timeout``, or what the user set since); None without a limit."""
+        if self.extended_to is not None or self.started_at is None or self.spec.timeout_s is None:
+            return self.extended_to
+        return self.started_at + timedelta(seconds=self.spec.timeout_s)
+
+    def time_is_over(self, at: datetime) -> bool:
+        """True once the time limit of the run has passed."""
+        return self.ends_at is not None and at >= self.ends_at
 
     def current(self, path: PhasePath) -> Attempt:
         """The newest attempt of a phase; KeyError when the phase is unknown."""

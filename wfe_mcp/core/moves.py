@@ -7,18 +7,16 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop
+from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
-from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, RUN_MOVES, Caller
-
-__all__ = ["action", "caller", "example", "legal_moves", "phase_moves", "refusal"]
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
 
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase. A loop itself has no worker."""
@@ -40,6 +38,8 @@ def refusal(state: RunState, command: c.Command) -> Refused | None:
         return going_back
     if name not in RUN_MOVES[state.status]:
         return _run_refusal(state, command, name)
+    if name in REOPENING and _is_timed_out(state, command):
+        return time_is_over(command)
     if isinstance(command, c.PhaseCommand):
         found = _phase_refusal(state, command, name)
         if found is not None:
@@ -80,6 +80,8 @@ def example(name: str, attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand
 
 
 def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
+    if _is_timed_out(state, command) and caller(command.by) != "server":
+        return time_is_over(command)
     is_open = state.status in {RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     when = f" while the run is {state.status}" if is_open else f": the run is {state.status}"
     message = f"{_cannot(name)}{when}."
@@ -88,6 +90,10 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
     again = "Only the user can reopen this run." if state.is_over and state.status is not RunStatus.CANCELLED else ""
     legal = legal_moves(state, command.by, command.at)
     return illegal(message, _possible(legal, command.by) or again or "Start a new run.")
+
+
+def _is_timed_out(state: RunState, command: c.Command) -> bool:
+    return state.status is RunStatus.BLOCKED and state.time_is_over(command.at)
 
 
 def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refused | None:
@@ -180,8 +186,9 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
 
 
 def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
+    ends_at = at + timedelta(hours=1) if state.time_is_over(at) else None
     moves = (
-        c.Proceed(by=by, at=at), c.Resume(by=by, at=at), c.SetAuto(auto=not state.auto, by=by, at=at),
+        c.Proceed(by=by, at=at), c.Resume(by=by, at=at, ends_at=ends_at), c.SetAuto(auto=not state.auto, by=by, at=at),
         c.Pause(by=by, at=at), c.Cancel(by=by, at=at),
     )  # fmt: skip
     possible = RUN_MOVES[state.status]

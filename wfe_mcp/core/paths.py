@@ -10,8 +10,6 @@ A phase of a run refers to those of its own item, and to those around its loops.
 import re
 from typing import NewType
 
-__all__ = ["KEY", "PhasePath", "beside", "declared", "inside", "item_of", "name_of", "seen_from", "typed"]
-
 PhasePath = NewType("PhasePath", str)
 """A phase in a template or in a run."""
 

@@ -12,11 +12,11 @@ same transaction; the answer is in the log, so that a replay needs no expression
 from dataclasses import dataclass
 from typing import Literal
 
+from wfe_mcp.core.graph import around
 from wfe_mcp.core.leases import lock_holder, tree_holder
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
-from wfe_mcp.core.spec import LoopSpec, PhasePath, PhaseSpec
-
-__all__ = ["Question", "is_passed_over", "is_told", "items_are_over", "needs_are_met", "pass_is_over", "questions"]
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import LoopSpec, PhaseSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,14 @@ def questions(state: RunState) -> tuple[Question, ...]:
 
 
 def needs_are_met(state: RunState, path: PhasePath) -> bool:
-    """True when every phase that ``path`` needs is settled."""
-    return all(state.current(need).is_settled for need in state.needs(path))
+    """True when every phase that ``path`` needs is settled.
+
+    Also what those need, where people are asked about it anew.
+    """
+    if not all(state.current(need).is_settled for need in state.needs(path)):
+        return False
+    anew = around(state.spec, path).intersection(state.anew) if state.anew else ()
+    return all(state.current(one).is_settled for one in anew)
 
 
 def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | None:
@@ -74,7 +80,7 @@ def _question(state: RunState, attempt: Attempt) -> Question | None:
                 return _before_it_opens(spec, attempt)
         case AttemptStatus.READY | AttemptStatus.RUNNING if spec.loop is not None:
             return _of_loop(state, attempt, spec.loop)
-        case AttemptStatus.FAILED if attempt.mending == "recover" and attempt.phase not in state.loops:
+        case AttemptStatus.FAILED if attempt.repair == "recover" and attempt.phase not in state.loops:
             return Question(
                 "recovery", attempt.phase, attempt.number, 0, "" if spec.recovery is None else spec.recovery.items or ""
             )

@@ -14,10 +14,8 @@ from wfe_mcp.core.loops import left_for_a_person
 from wfe_mcp.core.model import Attempt, Feedback, RunState
 from wfe_mcp.core.spec import FailRule
 
-__all__ = ["mending_begun", "recovery_fault", "recovery_opened"]
 
-
-def mending_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) -> list[e.Event]:
+def repair_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) -> list[e.Event]:
     """The first event of the rule; none when this iteration has used up its recoveries."""
     if rule.do == "compensate":
         return [e.MendingBegan(what="compensate", phase=attempt.phase, attempt=attempt.number, rule=index)]

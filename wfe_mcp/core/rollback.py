@@ -10,22 +10,22 @@ Rules:
    completed, skipped or failed is so again, with the revision it had.
 3. The limits never go down: iteration, jumps, attempts, invalid artifacts, recoveries. The run stays tainted.
 4. A rollback keeps what is set for the run as a whole: pause, automatic mode, caps. An undo reverses that too.
-5. A phase in a compensation waits for the user: the log does not know how far the compensation went.
+5. An approval that comes back to other files is asked about anew.
+6. A phase in a compensation waits for the user: the log does not know how far the compensation went.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import Awaiting, Failed, Gating, Pending, Ready, Running
 from wfe_mcp.core.consequences import deadline
+from wfe_mcp.core.graph import around
 from wfe_mcp.core.items import GONE
-from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Stage, Submission
 from wfe_mcp.core.paths import PhasePath
-
-__all__ = ["changed_places", "rolled_back", "same_standing", "taken_up"]
 
 _BEGINS = {AttemptStatus.READY, AttemptStatus.RUNNING}
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
@@ -43,7 +43,12 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
     """The event that leads from ``now`` back to ``command.then``."""
     then, whole = command.then, command.kind != "rollback"
     places = changed_places(now, then, files=command.files)
-    opened = tuple(_brought_back(now, path, command) for path in places if _has_place(then, path))
+    back = [path for path in places if _has_place(then, path)]
+    asked = command.changed and not then.is_over
+    anew = tuple(
+        path for path in back if asked and is_approved_by_people(then, then.current(path)) and then.is_open(path)
+    )
+    opened = tuple(_brought_back(now, path, command, anew) for path in back)
     numbers = {attempt.phase: attempt.number for attempt in opened}
     status, paused_by_human, reason = _status(now, then, whole=whole)
     settings = then if whole else now
@@ -51,7 +56,7 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
         to=command.to, kind=command.kind, opened=opened, loops=_loops(now, then, numbers), status=status,
         ended=tuple(path for path in places if now.current(path).status not in GONE),
         auto=settings.auto, max_cost_usd=settings.max_cost_usd, max_tokens=settings.max_tokens,
-        paused_by_human=paused_by_human, reason=reason, safety=command.safety, tree=command.tree,
+        paused_by_human=paused_by_human, reason=reason, safety=command.safety, tree=command.tree, anew=anew,
     )  # fmt: skip
 
 
@@ -80,11 +85,12 @@ def _stands_so(now: RunState, then: RunState, path: PhasePath, *, files: bool) -
     return counted == was
 
 
-def _brought_back(now: RunState, path: PhasePath, command: c.Rollback) -> Attempt:
+def _brought_back(now: RunState, path: PhasePath, command: c.Rollback, anew: tuple[PhasePath, ...]) -> Attempt:
     """The attempt that gives ``path`` the status of then."""
     then, last = command.then, now.current(path)
     was = then.current(path)
     again = taken_up(then, was, command.at)
+    again = asked_anew(again) if path in anew else behind(then, again, anew)
     if _begins(then, was) and not command.files:  # changes since then stay visible to ``files`` gates
         tree = was.tree_at_start or last.tree_at_start
         again = replace(again, tree_at_start=tree, head_at_start=was.head_at_start or last.head_at_start)
@@ -100,32 +106,54 @@ def _begins(state: RunState, attempt: Attempt) -> bool:
     return attempt.status in _BEGINS and attempt.phase not in state.loops
 
 
+def is_approved_by_people(state: RunState, attempt: Attempt) -> bool:
+    """True for a completed attempt whose phase has an approval gate for people."""
+    gates = state.phase(attempt.phase).gates
+    is_asked = any(gate.kind == "approval" and gate.assurance != "agent" for gate in gates)
+    return attempt.status is AttemptStatus.COMPLETED and is_asked
+
+
+def asked_anew(attempt: Attempt) -> Attempt:
+    """A completed attempt whose gates run and ask again."""
+    submission = replace(attempt.submission, verdicts=(), tree_changes=0)
+    return replace(attempt, state=Gating(Stage.AFTER), submission=submission, reason="", forced=False)
+
+
+def behind(state: RunState, attempt: Attempt, anew: Collection[PhasePath]) -> Attempt:
+    """``attempt``, without its work where it needs a phase that is asked about again: it begins after that approval."""
+    started = attempt.status in {AttemptStatus.READY, AttemptStatus.GATING} and attempt.phase not in state.loops
+    if not started or not around(state.spec, attempt.phase).intersection(anew):
+        return attempt
+    is_asked_first = bool(state.phase(attempt.phase).gates_before)
+    return replace(
+        attempt, state=Pending(), submission=Submission(), gates_before_passed=not is_asked_first, started_at=None
+    )
+
+
 def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
     """``was`` without its holder and its verdicts."""
     spec = state.phase(was.phase)
     if _begins(state, was):
         judged_first = bool(spec.gates_before)
         return Attempt(
-            was.phase, was.number, was.iteration, was.before, AttemptStatus.PENDING if judged_first else AttemptStatus.READY,
+            was.phase, was.number, was.iteration, was.before, Pending() if judged_first else Ready(),
             feedback=was.feedback, tree_at_start=was.tree_at_start, head_at_start=was.head_at_start, when=was.when,
             entered=was.entered, locks=was.locks, role=was.role, gates_before_passed=not judged_first,
         )  # fmt: skip
-    free: dict[str, Any] = {"holder": None, "lease_until": None, "deadline": None, "asked": None}
-    match was.status:
-        case AttemptStatus.PENDING:
+    match was.state:
+        case Pending():
             return was
-        case AttemptStatus.RUNNING:
-            return replace(was, deadline=deadline(state, spec, at))
-        case AttemptStatus.GATING | AttemptStatus.AWAITING:
+        case Running():
+            return replace(was, state=replace(was.state, deadline=deadline(state, spec, at)))
+        case Gating(stage=stage) | Awaiting(stage=stage):
             sha256 = was.sha256 if was.revision else None  # the outputs of a loop are collected again
-            return replace(
-                was, status=AttemptStatus.GATING, gate=0, verdicts=(), tree_changes=0, sha256=sha256, reason="",
-                restores=was.made_in, **free,
-            )  # fmt: skip
-        case AttemptStatus.FAILED if was.mending == "compensate":
-            return replace(was, mending="", human_only=True, restores=was.made_in, **free)
+            again = Submission(was.revision, sha256, was.tree)
+            return replace(was, state=Gating(stage), submission=again, reason="", restores=was.made_in)
+        case Failed(failure=failure) if was.repair == "compensate":
+            stopped = replace(was.state, failure=replace(failure, then="user"), claim=None)
+            return replace(was, state=stopped, restores=was.made_in)
         case _:
-            return replace(was, restores=was.made_in, **free)
+            return replace(was, state=was.unclaimed, restores=was.made_in)
 
 
 def _loops(now: RunState, then: RunState, numbers: Mapping[PhasePath, int]) -> dict[PhasePath, LoopState]:
@@ -145,12 +173,8 @@ def _status(now: RunState, then: RunState, *, whole: bool) -> tuple[RunStatus, b
 
 
 def _standing(state: RunState) -> tuple[object, ...]:
-    uncounted: dict[str, Any] = {
-        "number": 0, "iteration": 0, "before": 0, "invalid": 0, "recoveries": 0, "restores": 0, "started_at": None,
-        "deadline": None, "tree": None, "tree_at_start": None, "head_at_start": None,
-    }  # fmt: skip
     places = {
-        path: replace(taken_up(state, tries[-1], _ANY_TIME), **uncounted)
+        path: _uncounted(taken_up(state, tries[-1], _ANY_TIME))
         for path, tries in state.attempts.items()
         if tries[-1].status not in GONE
     }
@@ -159,4 +183,12 @@ def _standing(state: RunState) -> tuple[object, ...]:
     return (
         RunStatus.RUNNING if goes_on else state.status, state.paused_by_human, state.auto, state.max_cost_usd,
         state.max_tokens, places, loops,
+    )  # fmt: skip
+
+
+def _uncounted(attempt: Attempt) -> Attempt:
+    state = replace(attempt.state, deadline=None) if isinstance(attempt.state, Running | Gating) else attempt.state
+    return replace(
+        attempt, number=0, iteration=0, before=0, invalid=0, recoveries=0, restores=0, started_at=None, state=state,
+        submission=replace(attempt.submission, tree=None), tree_at_start=None, head_at_start=None,
     )  # fmt: skip

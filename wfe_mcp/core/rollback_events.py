@@ -6,9 +6,7 @@ from typing import Literal
 
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.model import Attempt, LoopState, RunState, RunStatus, TakesBack
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["CheckpointTaken", "RollbackAbandoned", "RollbackBegan", "RolledBack", "RunForked", "Why"]
+from wfe_mcp.core.paths import PhasePath
 
 Why = Literal["start", "completion", "manual", "safety"]
 """Why a checkpoint was taken: a phase that starts or is completed, a request, a rollback that follows."""
@@ -54,7 +52,8 @@ class RolledBack(Event):
     """The run is again as at event ``to``; what happened since stays in the log.
 
     ``ended``: phases whose newest attempt is rolled back; ``opened``: the attempts that replace them. ``safety``: the
-    commit with the files before, where files were restored; ``tree``: that of the files after.
+    commit with the files before, where files were restored; ``tree``: that of the files after. ``anew``: approved phases
+    whose approval is asked about again.
     """
 
     to: int
@@ -70,6 +69,7 @@ class RolledBack(Event):
     max_tokens: int | None = None
     safety: str | None = None
     tree: str | None = None
+    anew: tuple[PhasePath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,6 @@ from wfe_mcp.core.forking import fork_refused
 from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.rollback import changed_places
 
-__all__ = ["HISTORY_GUARDS", "is_going_back"]
-
 _SHOWN = 3
 
 

@@ -10,10 +10,6 @@ from typing import Literal
 
 from wfe_mcp.core.paths import PhasePath, declared
 
-__all__ = [
-    "CLIENT_ROLE", "COMPLETE", "FailRule", "GateSpec", "LoopSpec", "NextRule", "PhasePath", "PhaseSpec", "RunSpec", "SkipPolicy",
-]  # fmt: skip
-
 CLIENT_ROLE = "client"
 """The role of a new attempt that gives a phase to the connected client."""
 

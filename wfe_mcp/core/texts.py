@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
-__all__ = ["MAX_NAME", "MAX_TEXT", "refuse_unkept"]
-
 MAX_NAME = 2_000
 """Characters of a name, a title, a key or a path."""
 

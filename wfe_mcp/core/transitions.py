@@ -13,10 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = [
-    "ATTEMPT_MOVES", "CALLS", "EVENT_CHANGES", "RECORDING", "RUN_MOVES", "Call", "Caller", "Change",
-]  # fmt: skip
-
 _NEW = "superseded +new"
 
 ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
@@ -68,6 +64,8 @@ _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
 _LATE = ("LoseLease", "RecordVerdict", "TreeChange")
 """What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
 
+REOPENING = frozenset({*_REOPENING, "Proceed"})
+"""What makes a blocked run continue."""
 RECORDING = frozenset({*_RESULTS, "FailAttempt", "EndCompensation"}) - {"Retry", "Skip", "Edit", "ForceAccept"}
 """What jobs bring while a rollback restores the files of a run."""
 
@@ -85,10 +83,11 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
         "Cancel": "cancelled",
     },
     "running": dict.fromkeys(_WORK, "running | waiting | completed | blocked | failed | paused")
-    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "Cancel": "cancelled"}
+    | {"Proceed": "running", "SetAuto": "running", "Pause": "paused", "TimeOutRun": "blocked", "Cancel": "cancelled"}
     | _history("running"),
     "waiting": dict.fromkeys(_WORK, "running | waiting | completed | blocked | failed | paused")
     | {
+        "TimeOutRun": "blocked",
         "Proceed": "running",
         "SetAuto": "running | waiting",
         "Pause": "paused",
@@ -100,7 +99,7 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     | _history("paused"),
     "blocked": dict.fromkeys(_REOPENING, "running")
     | dict.fromkeys(_LATE, "blocked")
-    | {"Proceed": "running", "Cancel": "cancelled"}
+    | {"Proceed": "running", "Resume": "running", "Cancel": "cancelled"}
     | _history("blocked"),
     "failed": dict.fromkeys(_REOPENING, "running")
     | dict.fromkeys(_LATE, "failed")
@@ -138,7 +137,7 @@ CALLS: Mapping[str, Call] = {
     "Retry": Call("retry", "retry_phase", "retry"),
     "Skip": Call("skip", "skip_phase", "skip"),
     "ForceAccept": Call("force-accept", "", "force-accept", ("human",)),
-    "Edit": Call("edit", "", ""),
+    "Edit": Call("edit", "", "edit"),
     "Overrule": Call("overrule", "", "opinion overrule", ("human",)),
     "Proceed": Call("proceed", "control_run", "proceed", ("human",), "proceed"),
     "Resume": Call("resume", "control_run", "resume", action="resume"),
@@ -147,7 +146,7 @@ CALLS: Mapping[str, Call] = {
     "Cancel": Call("cancel", "control_run", "cancel", action="cancel"),
 }
 """Command → its names. ``start_run``, ``rollback``, ``undo`` and checkpoints need more than the state of one run (inputs,
-a moment of the log), so no list of legal moves has them. ``Edit`` has no command: a changed file in ``.wfe/runs`` gives it."""
+a moment of the log), so no list of legal moves has them. A changed file in ``.wfe/runs`` gives ``Edit`` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +222,6 @@ EVENT_CHANGES: Mapping[str, Change] = {
         | _each("pending ready running gating awaiting failed completed skipped", "rolled_back"),
         run="running | paused | blocked | failed | completed",
     ),
-    "RecordsKept": Change(),
+    "RecordsKept": Change(), "DecisionSigned": Change(),
 }  # fmt: skip
 """Event → the statuses that it changes."""

@@ -17,8 +17,6 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 
-__all__ = ["LogEntry", "UndoStep", "people_since", "redo", "undo"]
-
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -86,12 +84,12 @@ _SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
 _FOLLOWS = (
     e.PhaseReady, e.GatesOpened, e.WhenAnswered, e.LocksNamed, e.NextJudged, e.LoopOpened, e.ItemOpened, e.ItemClosed,
     e.LoopFinished, e.LeaseLost, e.ApprovalAwaited, e.ApprovalAsked, e.CheckpointTaken, e.RecoveryOpened, e.RunCompleted,
-    e.RecordsKept,
+    e.RecordsKept, e.DecisionSigned,
 )  # fmt: skip
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 
-_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned)
+_NOTES = (e.CheckpointTaken, e.RollbackBegan, e.RollbackAbandoned, e.DecisionSigned)
 """Events that change no status."""
 
 
@@ -136,6 +134,11 @@ def _began(log: Sequence[LogEntry], index: int) -> int:
     """Where the rollback that ended with ``log[index]`` began: before it restored files."""
     ends = (e.RollbackBegan, e.RolledBack, e.RollbackAbandoned)
     back = range(index - 1, -1, -1)
-    asked = (at for at in back if isinstance(log[at].event, ends) or log[at].by.channel is not Channel.SYSTEM)
+    asked = (
+        at
+        for at in back
+        if isinstance(log[at].event, ends)
+        or (log[at].by.channel is not Channel.SYSTEM and not isinstance(log[at].event, e.DecisionSigned))
+    )
     before = next(asked, index)
     return before if isinstance(log[before].event, e.RollbackBegan) else index

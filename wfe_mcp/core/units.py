@@ -1,7 +1,5 @@
 """Counts, durations and sizes as people read them."""
 
-__all__ = ["about", "duration", "plural", "size"]
-
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 

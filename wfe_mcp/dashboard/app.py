@@ -4,7 +4,8 @@
     GET  /decide/<request>     one request: its link cannot be guessed, and decides nothing
     POST /decide/<request>/approve | reject       with the PIN: a decision, once
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
-    GET  /whole/<request>      the whole content of a request, as plain text
+    GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
+    GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
     /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
 
 Rules:
@@ -15,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -27,18 +29,21 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_page import approvers_page
 from wfe_mcp.dashboard.challenges import Challenges
+from wfe_mcp.dashboard.decision_page import decision_page
+from wfe_mcp.dashboard.diff_table import unified
+from wfe_mcp.dashboard.fields import Told
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
-from wfe_mcp.dashboard.pages import Told, decision_page, login_page, plain_page, pretty, requests_page
+from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.proofs import kept
 from wfe_mcp.views.approvers import pinned_view
+from wfe_mcp.views.plain import clean
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -49,15 +54,13 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
-    from wfe_mcp.views.decision import DecisionView
-
-__all__ = ["decision_app"]
+    from wfe_mcp.views.approvals.request import DecisionView
 
 MAX_FORM_BYTES = 64_000
 _STATUS = {"wrong_pin": 403, "needs_human": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
 _STATIC = Path(__file__).parent / "static"
-_STYLE = (_STATIC / "style.css").read_text(encoding="utf-8")
-_SCRIPT = (_STATIC / "passkey.js").read_text(encoding="utf-8")
+_FILES = {"tokens.css": "text/css", "style.css": "text/css", "passkey.js": "text/javascript"}
+"""The static files and their media types."""
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -70,12 +73,12 @@ def decision_app(engines: Engines, port: int, visited: Callable[[], object] = la
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
-        Route("/style.css", page.answers(_style), methods=["GET"]),
-        Route("/passkey.js", page.answers(_script), methods=["GET"]),
+        *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
         Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
         Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
+        Route("/diff/{request}", page.answers(page.diff), methods=["GET"]),
         Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
         Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
@@ -83,14 +86,10 @@ def decision_app(engines: Engines, port: int, visited: Callable[[], object] = la
     return Guard(Starlette(routes=routes), port)
 
 
-def _style(request: Request, session: str) -> Response:
-    del request, session
-    return Response(_STYLE, media_type="text/css; charset=utf-8")
-
-
-def _script(request: Request, session: str) -> Response:
-    del request, session
-    return Response(_SCRIPT, media_type="text/javascript; charset=utf-8")
+def _static(request: Request, session: str) -> Response:
+    del session
+    name = request.url.path.removeprefix("/")
+    return Response((_STATIC / name).read_text(encoding="utf-8"), media_type=f"{_FILES[name]}; charset=utf-8")
 
 
 def _page_no(text: str, status: int) -> Response:
@@ -154,7 +153,7 @@ class _Page:
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             found = no("This is a bug in wfe-mcp; see its log.", 500)
-        if not known:
+        if not known and "set-cookie" not in found.headers:
             found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
         return found
 
@@ -176,8 +175,11 @@ class _Page:
         except Refused as refused:
             token = self._sessions.token(session, "login")
             return HTMLResponse(login_page(token, Told("no", refused.message)), _status(refused))
-        self._sessions.open(session)
-        return RedirectResponse("/", 303)
+        fresh = self._sessions.new()  # who knew the name of the session before the PIN knows nothing after it
+        self._sessions.open(fresh)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(self._cookie, fresh, httponly=True, samesite="strict")
+        return answer
 
     def decision(self, request: Request, session: str) -> Response:
         """One request."""
@@ -192,10 +194,24 @@ class _Page:
         """The whole content of a request, as text."""
         del session
         view = self._desks.view(request.path_params["request"])
-        if view is None or view.state != "open":
+        if view is None or view.shown is None:
             return _unknown()
-        text = view.prompt if view.request.stage is Stage.BEFORE else pretty(view.shown.get("content"))
-        return PlainTextResponse(text or "")
+        prompt, artifact = view.shown.prompt, view.shown.artifact
+        text = (
+            (prompt.text or "") if prompt else json.dumps(artifact and artifact.content, indent=2, ensure_ascii=False)
+        )
+        return PlainTextResponse(clean(text))
+
+    def diff(self, request: Request, session: str) -> Response:
+        """The change of a request, as text."""
+        del session
+        view, asked = self._desks.view(request.path_params["request"]), request.query_params
+        numbers = [asked.get("since", "0"), asked.get("file", "0")]
+        if view is None or view.shown is None or not all(each.isdecimal() for each in numbers):
+            return _unknown()
+        since, file = map(int, numbers)
+        files = view.shown.changes[since].files if since < len(view.shown.changes) else ()
+        return PlainTextResponse(clean(unified(files[file : file + 1] if "file" in asked else files)))
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
         """Approve or reject."""
@@ -212,7 +228,7 @@ class _Page:
         try:
             self._give(view, answer, form, session)
         except Refused as refused:
-            return self._refused(view, refused, session)
+            return self._refused(view, refused, session, form | {"answer": answer})
         return RedirectResponse(f"/decide/{asked}", 303)
 
     def sign(self, request: Request, form: Form, session: str) -> Response:
@@ -224,6 +240,7 @@ class _Page:
         if view.state != "open":
             return _json_no("This request is closed. Reload the page.", 409)
         _refuse_no_words(answer, form)
+        _refuse_unseen(view, form)
         return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
 
     def _engine(self, view: DecisionView) -> Engine:
@@ -235,19 +252,23 @@ class _Page:
     def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
         stored, engine = view.request, self._engine(view)
         _refuse_no_words(answer, form)
+        _refuse_unseen(view, form)
         if form.get("assertion"):
             self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
             return
-        if answer == "approve" and view.shown["assurance"] == "passkey":
+        if answer == "approve" and view.shown is not None and view.shown.assurance == "passkey":
             raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
         run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
+        shown = view.shown_sha256
         if answer == "approve":
             comment, phrase = form.get("comment", ""), form.get("phrase", "")
-            approvals.decide(engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=stored.id)
+            approvals.decide(
+                engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=stored.id, shown=shown
+            )
         else:
             said, to = form["feedback"].strip(), form.get("to") or None
-            approvals.reject(engine, by, run, phase, said, to=to, sha256=sha256, request=stored.id)
+            approvals.reject(engine, by, run, phase, said, to=to, sha256=sha256, request=stored.id, shown=shown)
 
     def _give_signed(
         self, engine: Engine, stored: RequestRecord, answer: Literal["approve", "reject"], form: Form, session: str
@@ -319,18 +340,22 @@ class _Page:
         page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), told)
         return HTMLResponse(page, status, headers=SCRIPTED)
 
-    def _refused(self, view: DecisionView, refused: Refused, session: str) -> Response:
+    def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
         told = Told("no", f"Nothing was decided. {refused.message}")
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now
-        return self._shown(now or view, session, told, _status(refused))
+        return self._shown(now or view, session, told, _status(refused), form)
 
-    def _shown(self, view: DecisionView, session: str, told: Told | None = None, status: int = 200) -> Response:
+    def _shown(
+        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None
+    ) -> Response:
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
-        return HTMLResponse(decision_page(view, tokens, told), status, headers=SCRIPTED if view.passkeys else None)
+        return HTMLResponse(
+            decision_page(view, tokens, told, form), status, headers=SCRIPTED if view.passkeys else None
+        )
 
     def _is_ours(self, request: Request, form: Form, name: str) -> bool:
         return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))
@@ -348,6 +373,12 @@ def _unknown() -> Response:
 def _refuse_no_words(answer: str, form: Form) -> None:
     if answer == "reject" and not form.get("feedback", "").strip():
         raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
+
+
+def _refuse_unseen(view: DecisionView, form: Form) -> None:
+    """Refuse a decision on anything but what is shown now."""
+    if form.get("shown") != view.shown_sha256:
+        raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")
 
 
 def _status(refused: Refused) -> int:

@@ -31,6 +31,7 @@ from wfe_mcp.engine.approvals.approvers import (
     by_passkey,
     change_statement,
     pin_change,
+    pin_person,
     pinned_here,
 )
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.dashboard.challenges import Challenges
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["Approvers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,12 @@ class Approvers:
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:
         """The options with which the browser creates a key."""
-        keys = _in_force(engine).keys
+        pinned = _in_force(engine)
         making = _Making(form.get("name", "").strip(), secrets.token_bytes(32))
         _key("x", making.name, "x")
-        if making.name in {key.name for key in keys.values()}:
+        if making.name in {key.name for key in pinned.keys.values()}:
             raise Refused("conflict", f"A key called {making.name!r} is pinned already.", "Choose another name.")
-        options = asking_for_key(making.name, secrets.token_bytes(16), making.once, keys)
+        options = asking_for_key(making.name, secrets.token_bytes(16), making.once, pinned.passkeys)
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
 
     def ask(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> dict[str, Any]:
@@ -98,17 +97,17 @@ class Approvers:
                               "Pin another key first: at least one must remain.")  # fmt: skip
             asked = _Asked(before, "remove", key, _now(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
-        options = asking_for_signature(asked.statement, before.keys) if before.changes else None
+        options = asking_for_signature(asked.statement, before.passkeys) if before.passkeys else None
         return {"ceremony": ceremony, "options": options}
 
     def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> Pinned:
         """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
         asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), _Asked)
-        if not asked.before.changes:
+        if not asked.before.passkeys:
             by = pins.person_at_page(engine, form.get("pin", ""), user_name())
-            return pin_change(engine, by, asked.before, ApproverChange(do="add", key=asked.key, at=asked.at))
+            return pin_person(engine, by, asked.key, asked.do)
         assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
-        signer = asked.before.keys.get(assertion.id)
+        signer = asked.before.passkeys.get(assertion.id)
         if signer is None:
             raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
         signed(assertion, asked.statement, signer.public_key, port=self._port)
@@ -118,7 +117,7 @@ class Approvers:
 
 def _in_force(engine: Engine) -> Pinned:
     """The valid pinned keys; none before the first. Refuses untrusted or broken ones."""
-    return pinned_here(engine, engine.root) if approvers_here(engine.root).changes else Pinned()
+    return pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else Pinned()
 
 
 def _key(id_: str, name: str, public_key: str) -> ApproverKey:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wfe_mcp.dashboard.html import Html, document, tag
-from wfe_mcp.dashboard.pages import SCRIPT, Told, hidden, note, passkey_button, pin_field
+from wfe_mcp.dashboard.decision_page import SCRIPT
+from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.fields import Told, hidden, note, passkey_button, pin_field
+from wfe_mcp.dashboard.html import Html, tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.views.approvers import PinnedView
-
-__all__ = ["approvers_page"]
 
 
 def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, told: Told | None = None) -> Html:
@@ -59,9 +59,9 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
 
 
 def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
-    first = not view.keys
+    first = not any(key["kind"] == "passkey" for key in view.keys)
     how = (
-        "This is the first key: your PIN pins it. After that, only a pinned key can pin another."
+        "This is the first passkey: your PIN pins it. After that, only a pinned key can pin another."
         if first
         else "Your browser creates the new key; then a pinned key signs for it."
     )

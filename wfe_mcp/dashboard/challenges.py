@@ -11,8 +11,6 @@ from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["Challenges"]
-
 T = TypeVar("T")
 
 _VALID_S = 300.0

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.decision import DecisionView, decision_view, takes_answer
+from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.approvals import RequestRecord
-
-__all__ = ["Engines"]
 
 log = logging.getLogger("wfe_mcp.dashboard")
 

@@ -8,8 +8,6 @@ from html import escape
 
 from wfe_mcp.views.plain import clean
 
-__all__ = ["Child", "Html", "document", "tag"]
-
 
 class Html(str):
     """Text that is HTML."""
@@ -27,20 +25,6 @@ def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -
     if name in _EMPTY:
         return Html(f"<{name}{given}>")
     return Html(f"<{name}{given}>{''.join(_child(each) for each in children)}</{name}>")
-
-
-def document(title: str, *body: Child, refresh_s: int = 0, script: str = "") -> Html:
-    """A whole page. ``refresh_s``: seconds until it reloads, 0: never; ``script``: the path of its script."""
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
-        tag("title", title),
-        tag("link", rel="stylesheet", href="/style.css"),
-        tag("script", src=script, defer=True) if script else None,
-    )
-    return Html("<!doctype html>\n" + tag("html", head, tag("body", tag("main", *body)), lang="en"))
 
 
 def _child(child: Child) -> str:

@@ -3,7 +3,8 @@
 Rules:
 1. It listens on 127.0.0.1 and ::1 only, and on both where both exist: ``localhost`` means either, and no other program
    may listen on the other one.
-2. One page per database: a second one finds the first in the register and exits.
+2. A page that the user opens always serves itself, on a fresh port: what the register names may be another program.
+   One that is started on demand ends where a page runs already.
 3. It has no state of its own: when it is killed, only its address is lost.
 4. Started on demand, it ends by itself: when it is idle without open requests; when it is idle without a running server;
    or when its database is removed.
@@ -24,13 +25,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.approvals.decision_page import PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.workspace.system.process import serves_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["PORT", "Page", "served"]
 
 PORT = 7333
 """The default port, so that links work after a restart; another one where it is taken."""
@@ -106,21 +106,22 @@ class Page:
 
 
 @contextlib.contextmanager
-def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
-    """The page of the database of ``engine`` while the block runs; the port of one that runs already, if any.
+def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) -> Generator[Page | int]:
+    """The page of the database of ``engine`` while the block runs; ``on_demand``: the port of one that runs, if any.
 
-    ``port``: exactly this one, 0: any; None: the usual one, else any. Refuses ``unavailable`` when it is taken.
+    ``port``: exactly this one; 0, or None: any, for one on demand the usual one if it is free. Refuses ``unavailable``
+    when it is taken.
     """
-    lives = living_page(engine)
+    lives = living_page(engine) if on_demand else None
     if lives is not None:
         yield lives
         return
-    sockets = _sockets(port)
+    sockets = _sockets(port if port is not None or on_demand else 0)
     try:
         found: int = sockets[0].getsockname()[1]
         me = engine.identity
         record = ProcessRecord(me.host, me.pid, me.started_at, PAGE, port=found)
-        other = _registered(engine, record)
+        other = _registered(engine, record, on_demand=on_demand)
         if other is not None:
             yield other
             return
@@ -136,14 +137,15 @@ def served(engine: Engine, port: int | None = None) -> Generator[Page | int]:
             each.close()
 
 
-def _registered(engine: Engine, record: ProcessRecord) -> int | None:
-    """Register this page, or return the port of the one that runs. One transaction, so there are never two."""
+def _registered(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> int | None:
+    """Register this page; ``on_demand``: or return the port of the one that runs. One transaction: never two of those."""
     with engine.store.tx() as tx:
-        others = [row for row in living(engine, tx, PAGE) if row.pid != record.pid]
-        if others:
-            return others[0].port
+        rows = [row for row in living(engine, tx, PAGE) if row.pid != record.pid]
+        others = [row for row in rows if row.port and serves_page(row.pid, row.port)]
+        if others and on_demand:
+            return others[-1].port
         for row in tx.processes(record.host):
-            if row.kind == PAGE:
+            if row.kind == PAGE and row not in others:
                 tx.forget_process(row)
         tx.register_process(record)
     return None

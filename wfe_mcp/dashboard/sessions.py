@@ -9,8 +9,6 @@ import hashlib
 import hmac
 import secrets
 
-__all__ = ["Sessions"]
-
 _MOST = 1_000
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
 
-__all__ = ["Signing", "read_json"]
-
 Answer = Literal["approve", "reject"]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
+    end_time,
     judge_inline_gate,
     seal_artifacts,
     synchronize_jobs,
@@ -20,11 +21,10 @@ from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_list
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 
-__all__ = ["COMPOSITION"]
-
 COMPOSITION = Composition(
     finish_rollback=end_interrupted,
     reactions=(
+        end_time,
         answer_condition,
         judge_inline_gate,
         wake_backoff,

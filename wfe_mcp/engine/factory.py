@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Store
     from wfe_mcp.workspace.system.location import Project
 
-__all__ = ["create_engine"]
-
 
 def _composition() -> Composition:
     # It imports every capability: a process that only looks, or only answers a handshake, does without.

@@ -13,8 +13,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
-__all__ = ["STDOUT", "Execution", "execution", "reported_argv", "written_by"]
-
 STDOUT = "-"
 """Value of ``sarif`` for a scanner that prints its report instead of writing a file."""
 

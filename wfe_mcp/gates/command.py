@@ -24,12 +24,11 @@ from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undeci
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env, run_child
+from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, run_child
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
-
-__all__ = ["run_check"]
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
@@ -137,7 +136,7 @@ def _place(evidence_dir: Path, name: str) -> _Place:
 def _missing(name: str, if_missing: Literal["fail", "note"], what: str) -> Judgement:
     data = {"check": name, "missing": True, "reason": what}
     if if_missing == "note":
-        return passed(KIND, f"{what} The template allows that.", data)
+        return passed(KIND, f"skipped: {what}", data | {"skipped": True})
     return failed(KIND, what, "ask the user to add the check with `wfe-mcp init` (or to install its program).", data)
 
 

@@ -8,8 +8,6 @@ from typing import Any, cast
 
 from wfe_mcp.gates.markup import UnreadableReport, parse_xml, read_json
 
-__all__ = ["parse_coverage"]
-
 
 def parse_coverage(content: bytes) -> float:
     """Percent of lines covered, 0 to 100, two decimals. Refuses (UnreadableReport): an unknown format."""

@@ -18,8 +18,6 @@ from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.gates.results import TestResults, is_named
 from wfe_mcp.workflow.model import Expect, duration_s
 
-__all__ = ["Expectation", "Observed", "Unmet", "unmet"]
-
 _KEYS = frozenset(Expect.model_fields)
 
 ExitCode = int | Literal["nonzero"] | None

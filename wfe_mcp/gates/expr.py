@@ -10,8 +10,6 @@ from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.model import ExprGate
 
-__all__ = ["judge_expr"]
-
 KIND = "expr"
 
 

@@ -13,8 +13,6 @@ from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
 
-__all__ = ["judge_files"]
-
 KIND = "files"
 
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-__all__ = ["Json", "ScannerFinding", "items", "number", "report_of", "text", "under"]
-
 Json = object
 """A parsed JSON value of unknown shape."""
 

@@ -17,8 +17,6 @@ from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.workflow.model import GitGate
 from wfe_mcp.workspace.git import repository as git
 
-__all__ = ["judge_git"]
-
 KIND = "git"
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from wfe_mcp.core.model import VerdictKind
 
-__all__ = ["Judgement", "failed", "passed", "shortened", "undecided"]
-
 MAX_MESSAGE_CHARS = 4_000
 
 

@@ -7,8 +7,6 @@ Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
 from wfe_mcp.gates.results import FailedTest, TestResults
 
-__all__ = ["parse_junit"]
-
 _MESSAGE_CHARS = 200
 
 

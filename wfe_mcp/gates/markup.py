@@ -11,8 +11,6 @@ from typing import cast
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-__all__ = ["Element", "UnreadableReport", "parse_xml", "read_json"]
-
 MAX_DEPTH = 64
 
 

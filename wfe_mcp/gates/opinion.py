@@ -9,13 +9,12 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import OpinionGate
-
-__all__ = ["Reviewed", "judge_opinions", "nobody_to_ask"]
 
 KIND = "opinion"
 _SHOWN_FINDINGS = 6
@@ -76,6 +75,17 @@ def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
         return passed(KIND, f"skipped: no reviewer is configured ({who})", data | {"skipped": True})
     step = "ask the user to configure the role (wfe-mcp providers add), then to retry the phase."
     return undecided(KIND, f"No role is configured for reviewer {who}.", step, data)
+
+
+def with_warning(judgement: Judgement, missing: Sequence[str]) -> Judgement:
+    """The judgement of the configured reviewers; where it is a pass, a warning names those that are not configured."""
+    if judgement.kind is not VerdictKind.PASS:
+        return judgement
+    warning = f"passed with a warning: no reviewer is configured ({shortened(list(missing))})"
+    data = judgement.data | {"warning": warning, "missing": list(missing)}
+    return replace(
+        judgement, message=f"{warning}\n{judgement.message.removeprefix('passed with a warning: ')}", data=data
+    )
 
 
 def _passes(count: int, reviews: Sequence[Reviewed]) -> str:

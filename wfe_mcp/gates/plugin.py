@@ -13,12 +13,11 @@ from typing import Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.judgement import MAX_MESSAGE_CHARS, Judgement, undecided
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, child_env
+from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import ChildStopped
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
-
-__all__ = ["GateScene", "judge_plugin"]
 
 KIND = "plugin"
 MAX_EVIDENCE_CHARS = 200_000

@@ -11,8 +11,6 @@ from typing import Literal
 
 from wfe_mcp.gates.results import FailedTest, TestResults
 
-__all__ = ["results_printed"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Runner:

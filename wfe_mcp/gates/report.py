@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from wfe_mcp.gates.judgement import Judgement, failed, passed
 from wfe_mcp.workflow.model import ReportGate
 
-__all__ = ["judge_report"]
-
 KIND = "report"
 
 

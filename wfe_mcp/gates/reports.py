@@ -19,8 +19,6 @@ from wfe_mcp.gates.results import TestResults
 from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 from wfe_mcp.workspace.files.project_files import read_file
 
-__all__ = ["Reports", "Stamps", "read_reports", "stamps"]
-
 MAX_REPORT_BYTES = 20_000_000
 
 Stamps = dict[str, tuple[int, int, int] | None]

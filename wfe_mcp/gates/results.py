@@ -7,8 +7,6 @@ which, because a printed summary is weaker evidence.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["FailedTest", "TestResults", "is_named"]
-
 MAX_LISTED = 200
 """Most failing tests listed in the evidence; the counts include all."""
 

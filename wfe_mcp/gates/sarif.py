@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, text, under
 
-__all__ = ["is_sarif", "sarif_findings", "sarif_tool"]
-
 _CVSS = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
 
 

@@ -8,11 +8,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from wfe_mcp.gates.findings import MAX_FINDINGS, Json, ScannerFinding, items, number, report_of, text, under
+from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, report_of, text, under
 from wfe_mcp.gates.markup import UnreadableReport, read_json
 from wfe_mcp.gates.sarif import is_sarif, sarif_findings, sarif_tool
-
-__all__ = ["MAX_FINDINGS", "first_json", "parse_scanner_report"]
 
 
 def parse_scanner_report(content: str, root: str = "") -> dict[str, Any]:

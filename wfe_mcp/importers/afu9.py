@@ -21,8 +21,6 @@ from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition
 from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier
 from wfe_mcp.workflow.model import Step
 
-__all__ = ["FORMAT", "from_afu9", "is_afu9"]
-
 FORMAT = "AFU-9"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -21,8 +21,6 @@ from dataclasses import dataclass, field
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.imported import identifier
 
-__all__ = ["Names", "UnreadableError", "condition", "text"]
-
 _PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
 _PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
 _TOKEN = re.compile(

@@ -17,8 +17,6 @@ from typing import Any, cast
 from wfe_mcp.core.errors import nearest, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport, free_name
 
-__all__ = ["FORMAT", "from_aiw_settings", "is_aiw_settings"]
-
 FORMAT = "aiw settings"
 TEMPLATE = "milestones"
 TASK = "milestone.task.implement"
@@ -61,7 +59,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
     },
     "agent": {
         "default_lane": ("core", "there is one lane"),
-        "default_mode": (None, "a run goes on, or waits after each task"),
+        "default_mode": (None, "a run continues, or waits after each task"),
         "auto_commit": (True, "each task is one commit, which a gate looks for"),
     },
 }  # fmt: skip

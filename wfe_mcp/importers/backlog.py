@@ -26,8 +26,6 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.imported import ImportedPlan, ImportReport
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses
 
-__all__ = ["FORMAT", "from_backlog"]
-
 FORMAT = "aiw backlog"
 
 _HEADING = re.compile(r"##\s+(BLG-\d+)\s*[-:\u2013\u2014]?\s*(.*)", re.IGNORECASE)
@@ -175,7 +173,7 @@ class _BacklogReader:
         seen: dict[str, int] = {}
         for item in self._items:
             if item.id in seen:
-                yield Weakness(f"{item.id} stands in line {seen[item.id]} already", item.line, 20, blocking=True)
+                yield Weakness(f"{item.id} is in line {seen[item.id]} already", item.line, 20, blocking=True)
             seen.setdefault(item.id, item.line)
             if item.status in _CLOSED:
                 self._found.lose(f"line {item.line}", f"{item.id} is {item.status}: a plan says what there is to do")

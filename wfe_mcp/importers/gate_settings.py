@@ -20,8 +20,6 @@ from typing import Any, cast
 from wfe_mcp.core.errors import nearest, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport
 
-__all__ = ["FORMAT", "from_gate_settings", "is_gate_settings"]
-
 FORMAT = "ai-workflow-engine"
 
 _PHASES = ("plan", "generate", "review", "revise")
@@ -96,7 +94,7 @@ def _providers(value: object, found: ImportReport) -> dict[tuple[str, str], Give
     works: dict[tuple[str, str], Given] = {}
     for key, named in given.items():
         if (key not in _ROLES and key != "default") or not isinstance(named, str):
-            found.lose(pointer("providers", key), "how a provider is reached stands in [providers] of .wfe/config.toml")
+            found.lose(pointer("providers", key), "how a provider is reached is in [providers] of .wfe/config.toml")
     for role, phase in _ROLES.items():
         key = role if isinstance(given.get(role), str) else "default"
         if isinstance(given.get(key), str):

@@ -8,8 +8,6 @@ from typing import Any
 from wfe_mcp.core.errors import Code, Detail, Refused
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
 
-__all__ = ["ImportReport", "ImportedPlan", "ImportedSettings", "ImportedTemplate", "free_name", "identifier"]
-
 
 @dataclass(frozen=True, slots=True)
 class ImportedTemplate:

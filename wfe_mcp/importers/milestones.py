@@ -27,8 +27,6 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.imported import ImportedPlan, ImportReport
 from wfe_mcp.importers.quality import Weakness, quality_of, weaknesses
 
-__all__ = ["FORMAT", "from_milestones"]
-
 FORMAT = "aiw milestones"
 
 _HEADING = re.compile(r"##\s+(?:M(\d{1,6})\s*(?:[-:\u2013\u2014]\s*|\s+|$))?(.*)")
@@ -192,9 +190,7 @@ class _MilestoneReader:
         seen: dict[int, int] = {}
         for each in self._milestones:
             if each.number is not None and each.number in seen:
-                yield Weakness(
-                    f"M{each.number} stands in line {seen[each.number]} already", each.line, 20, blocking=True
-                )
+                yield Weakness(f"M{each.number} is in line {seen[each.number]} already", each.line, 20, blocking=True)
             elif each.number is not None:
                 seen[each.number] = each.line
 

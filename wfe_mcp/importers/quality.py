@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Weakness", "quality_of", "task_weaknesses", "weaknesses"]
-
 MOST_TASKS, MOST_ACCEPTANCE, MOST_SCOPES, MOST_DOMAINS = 10, 12, 10, 2
 
 _VAGUE = re.compile(r"\b(improve|clean ?up|polish|make (it )?better|enhance|tidy( up)?)\b", re.IGNORECASE)

@@ -6,8 +6,6 @@ backend only runs them.
 
 from typing import Protocol
 
-__all__ = ["JobBackend"]
-
 
 class JobBackend(Protocol):
     """Runs the jobs of the job table. ``jobs.worker.Worker`` implements it."""

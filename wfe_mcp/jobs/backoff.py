@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["PRIORITY", "Priority", "backoff_s"]
-
 Priority = Literal["critical", "high", "normal", "low"]
 
 PRIORITY: dict[Priority, int] = {"critical": 10, "high": 50, "normal": 100, "low": 200}

@@ -21,13 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.lines import Lines
 from wfe_mcp.jobs.output import CappedLog
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.workspace.system.process import started_at
-
-__all__ = ["ChildNotStarted", "ChildResult", "RunChild", "child_env", "never", "run_child"]
 
 MAX_OUTPUT_BYTES = 10_000_000
 _TICK_S = 0.05

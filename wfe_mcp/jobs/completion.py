@@ -23,8 +23,6 @@ from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.store.records.steps import IN_DOUBT
 from wfe_mcp.workspace.system.redaction import without_hidden
 
-__all__ = ["ApplyFailed", "Completion", "GaveUp"]
-
 _LOG = logging.getLogger(__name__)
 
 GaveUp = Callable[[Tx, JobRecord, str], object]

@@ -9,8 +9,6 @@ Rules (docs/explanation, threat T4):
 import os
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ALWAYS", "MARK", "child_env"]
-
 MARK = "WFE_JOB"
 """The variable that names the job a process belongs to. Children of children inherit it."""
 

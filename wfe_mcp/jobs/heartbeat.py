@@ -17,8 +17,6 @@ from wfe_mcp.jobs.job_context import Stop
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord
 
-__all__ = ["Heartbeat", "Running"]
-
 _LOG = logging.getLogger(__name__)
 
 

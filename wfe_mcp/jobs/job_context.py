@@ -20,8 +20,6 @@ from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import JobRecord
 
-__all__ = ["ChildStopped", "Handler", "JobContext", "Outcome", "RetryLater", "Stop", "Suspended", "mark_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

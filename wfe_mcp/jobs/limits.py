@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 from wfe_mcp.store.records.jobs import ClaimLimits
 
-__all__ = ["Slots", "WorkLimits"]
-
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:

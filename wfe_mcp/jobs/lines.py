@@ -13,8 +13,6 @@ import queue
 import time
 from collections.abc import Callable
 
-__all__ = ["MAX_LINE_BYTES", "Lines"]
-
 MAX_LINE_BYTES = 4_000_000
 _MAX_WAITING = 1_000
 _TICK_S = 0.05

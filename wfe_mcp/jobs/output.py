@@ -12,8 +12,6 @@ import re
 import threading
 from pathlib import Path
 
-__all__ = ["CappedLog", "plain_text"]
-
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 _TAIL_BYTES = 65_536

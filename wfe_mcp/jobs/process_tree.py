@@ -25,8 +25,6 @@ from wfe_mcp.workspace.system.process import SAME_START_S, ancestors, same_start
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["end_process_tree", "process_tree"]
-
 _ROUNDS = 3
 
 

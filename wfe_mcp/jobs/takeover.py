@@ -22,8 +22,6 @@ from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, parse_holder
 
-__all__ = ["take_over"]
-
 _LOG = logging.getLogger(__name__)
 
 

@@ -30,8 +30,6 @@ from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
-__all__ = ["Worker"]
-
 _LOG = logging.getLogger(__name__)
 _STORE_TRIES = 5
 _STORE_PAUSE_S = 0.1

@@ -15,13 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, InstalledKind, ProviderKind
-
-__all__ = [
-    "FAULTS", "KINDS", "Answer", "Connection", "Estimate", "FaultKind", "FsAbility", "Image", "InstalledKind", "Limits",
-    "Listener", "ProviderFault", "ProviderKind", "Question", "ShouldStop", "Silent", "Task", "Tool", "ToolResult", "Usage",
-    "Worked", "never",
-]  # fmt: skip
+from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
 
 FaultKind = Literal[
     "wrong_key", "wrong_model", "no_route", "tls", "rate_limited", "overloaded", "timeout", "unparsable", "refused",

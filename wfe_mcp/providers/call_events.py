@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection, Estimate, Listener, Tool
 
-__all__ = ["CallEvents"]
-
 _GRACE_S = 5.0
 _OVER = "The work has ended."
 

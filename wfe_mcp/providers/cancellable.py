@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import ShouldStop
 
-__all__ = ["Tally", "Watch", "WorkCancelled", "finish"]
-
 T = TypeVar("T")
 _TICK_S = 0.2
 Why = Literal["stopped", "timed_out", "too_slow"]

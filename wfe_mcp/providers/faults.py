@@ -15,25 +15,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, ProviderKind, Usage
+from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, Usage
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = [
-    "VENDORS",
-    "address_of",
-    "counted",
-    "fault",
-    "in_our_words",
-    "plainly",
-    "quoted",
-    "retry_after_s",
-    "said_in_body",
-    "status_fault",
-    "transport_fault",
-]
+    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 T = TypeVar("T")
 

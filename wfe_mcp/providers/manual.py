@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Task
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
-__all__ = ["PromptFile", "answer_of", "places", "prompt_file"]
-
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:

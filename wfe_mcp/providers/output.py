@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
-__all__ = ["clear_place", "output_paragraph", "value_at", "value_in", "with_paragraph"]
-
 _PARAGRAPHS: dict[FsAbility, str] = {
     "local-write": "When the work is done, write your output as JSON into the file `{place}` (relative to the project's "
     "root), and nothing else into that file. If you cannot write it, end your answer with that JSON in one ```json block.",

@@ -11,8 +11,6 @@ from typing import Any, Protocol, cast
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Task, Worked
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 
-__all__ = ["ListingProvider", "Offered", "PackageProvider", "Work", "WorkingProvider", "offered", "offered_by"]
-
 _FACTS = ("needs_key", "needs_model")
 
 

@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Tool
     from wfe_mcp.providers.plugin import Offered, Work
 
-__all__ = ["ask_package", "models_of_package", "work_package"]
-
 _TICK_S = 0.2
 _GRACE_S = 5.0
 """Grace period for code that was asked to stop, in seconds."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wfe_mcp.providers.call import ProviderKind, Usage
-
-__all__ = ["IMAGE_TOKENS", "context_tokens", "cost_usd", "tokens_of"]
+    from wfe_mcp.providers.call import Usage
+    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 _VENDORS: dict[ProviderKind, str] = {
     "anthropic": "anthropic", "openai": "openai", "gemini": "google",

@@ -22,8 +22,6 @@ from wfe_mcp.workspace.config.provider_kinds import facts_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOCAL", "Local", "Tested", "find_local", "list_models", "try_connection"]
-
 LOCAL: Mapping[str, tuple[int, str]] = {
     "Ollama": (11434, "/v1"),
     "LM Studio": (1234, "/v1"),

@@ -8,8 +8,6 @@ from wfe_mcp.providers.faults import VENDORS, fault, plainly
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
-__all__ = ["HTTP_KINDS", "ask", "checked"]
-
 HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
 """The kinds of provider that are called over HTTP."""
 

@@ -8,8 +8,6 @@ from wfe_mcp.providers.faults import fault, plainly
 from wfe_mcp.providers.questions import checked
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
-__all__ = ["work"]
-
 
 def work(
     connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never

@@ -38,8 +38,6 @@ from wfe_mcp.views.envelope import Envelope
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-__all__ = ["INSTRUCTIONS", "WfeServer"]
-
 INSTRUCTIONS = (
     "wfe is the referee of this project's workflows. Call status first: it lists open runs and, in next, the call to "
     "make now. To start planned, tested or reviewed work: list_templates, then start_run.\n"

@@ -17,8 +17,6 @@ from pydantic_core import ErrorDetails
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.core.texts import refuse_unkept
 
-__all__ = ["checked", "unknown_tool"]
-
 _SHOWN_CHARS = 80
 
 

@@ -5,7 +5,7 @@
 
 An address is preferred: the client only opens it, and the user decides on the page. Opening it decides nothing. The form
 has a text field: a client that accepts automatically sends an empty form, which decides nothing. The functions
-``views.decisions.answer_form`` and ``answer_page`` evaluate an answer.
+``views.approvals.answers.answer_form`` and ``answer_page`` evaluate an answer.
 """
 
 from contextlib import suppress
@@ -25,19 +25,6 @@ from mcp_types import (
 
 from wfe_mcp.server.tool_request import Ctx
 from wfe_mcp.views.envelope import Envelope
-
-__all__ = [
-    "FORM_WAIT_S",
-    "KEY",
-    "PAGE_KEY",
-    "Answered",
-    "ElicitationText",
-    "answer_brought",
-    "ask_now",
-    "asked_in",
-    "later",
-    "say_decided",
-]
 
 KEY = "wfe-approval:"
 """Prefix of the id of the stored request, which outlives this process, so the client carries no state."""

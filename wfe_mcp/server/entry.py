@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from wfe_mcp.server.fast_start import CACHE, FastStart
 from wfe_mcp.server.wire import Wire
 
-__all__ = ["project_flag", "serve"]
-
 
 def project_flag(arguments: Sequence[str]) -> str | None:
     """The folder after ``--project`` (empty without one); None when the full command line must parse the arguments."""

@@ -18,8 +18,6 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.server.wire import Wire
 
-__all__ = ["CACHE", "CAPABILITIES_KEY", "LISTS", "MODERN", "VERSION_KEY", "FastStart"]
-
 CACHE = Path(__file__).with_name("front.json")
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
 scripts/generate_front.py."""

@@ -10,6 +10,7 @@ Rules:
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.worker import Worker
     from wfe_mcp.store.records.runs import ProcessRecord
 
-__all__ = ["AskRoots", "ProjectSession", "no_roots"]
-
 AskRoots = Callable[[], Awaitable[Sequence[str]]]
 T = TypeVar("T")
 
@@ -47,13 +46,16 @@ async def no_roots() -> Sequence[str]:
 class ProjectSession:
     """The project of this process, its engine and its worker.
 
-    ``starts_page``: whether the decision page may be started, which outlives this process.
+    ``starts_page``: whether the decision page may be started, which outlives this process. ``streams``: what the process
+    began with as standard input and output.
     """
 
     def __init__(
-        self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False
-    ) -> None:
+        self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False,
+        streams: tuple[os.stat_result, os.stat_result] | None = None,
+    ) -> None:  # fmt: skip
         self.starts_page = starts_page
+        self._streams = streams
         self.flag = flag
         self.environment = dict(environment)
         self.cwd = cwd
@@ -140,9 +142,10 @@ class ProjectSession:
     def _start_in(self, engine: Engine) -> None:
         from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
         from wfe_mcp.store.records.runs import ProcessRecord
-        from wfe_mcp.workspace.system.process import client_of_server, this_process
+        from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
-        me, client = this_process(), client_of_server()
+        began = None if self._streams is None else (stream(self._streams[0]), stream(self._streams[1]))
+        me, client = this_process(), client_of_server(streams=began)
         record = ProcessRecord(
             me.host, me.pid, me.started_at, "serve",
             client.pid if client else None, client.started_at if client else None, engine.project_id,

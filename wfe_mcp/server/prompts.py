@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.project_session import ProjectSession
 
-__all__ = ["add_prompts"]
-
 _LOOP = (
     "Then follow next[0] of every answer: start_phase, do the work, submit_artifact. When an answer says needs_human, "
     "show me error.hint and wait with status(wait_s=45)."

@@ -28,8 +28,6 @@ from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views import tool_answers as answers
 
-__all__ = ["add_completions", "add_resources"]
-
 JSON = "application/json"
 MANY = 100
 """A completion has at most 100 values (the protocol's limit)."""

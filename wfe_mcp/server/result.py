@@ -15,8 +15,6 @@ from mcp_types import CallToolResult, TextContent
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope
 
-__all__ = ["fitting", "tool_result"]
-
 _SHORT_CHARS = 200
 _FEW = 5
 HOW_TO_PAGE = (

@@ -28,8 +28,6 @@ from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
-__all__ = ["run"]
-
 
 def run(front: FastStart, project: str) -> int:
     """Serve until the client disconnects or a signal ends the process. The exit code is always 0."""
@@ -42,7 +40,7 @@ def run(front: FastStart, project: str) -> int:
         for number in (0, 1):
             with suppress(OSError):
                 rebind_std_handle_to_fd(number)
-    place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True)
+    place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True, streams=front.wire.streams)
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
     return 0

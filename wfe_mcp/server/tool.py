@@ -13,8 +13,6 @@ from mcp_types import ToolAnnotations
 
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 
-__all__ = ["ToolEntry", "sdk_tool", "slim"]
-
 
 @dataclass(frozen=True, slots=True)
 class ToolEntry:

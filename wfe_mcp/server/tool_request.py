@@ -17,8 +17,6 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["POLL_S", "Ctx", "ToolRequest", "by_client", "is_modern", "roots_of"]
-
 Ctx = Context[None, Any]
 
 POLL_S = 0.2

@@ -19,8 +19,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
 
-__all__ = ["INVALID_REQUEST", "MAX_FRAME_BYTES", "PARSE_ERROR", "Malformed", "Wire", "frame_of"]
-
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 
@@ -109,6 +107,8 @@ class Wire:
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
         self._sink = sink
+        self.streams = (os.fstat(source), os.fstat(sink))
+        """What the process began with as standard input and output: its client is found by them."""
         self._lock = threading.Lock()
         self.broken = False
 

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
+from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.jobs.jobs import JobRepository
 from wfe_mcp.store.jobs.model_calls import ModelCallRepository
 from wfe_mcp.store.maintenance.bundles import BundleRepository
@@ -37,12 +38,10 @@ from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.runs.runs import RunRepository
 from wfe_mcp.store.runs.steps import StepRepository
 from wfe_mcp.store.runs.timeline import TimelineRepository
-from wfe_mcp.store.schema.upgrade import HEAD, bring_to_head, stored_revision
+from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
 from wfe_mcp.store.search.find import SearchRepository
 from wfe_mcp.store.settings import SettingRepository
 from wfe_mcp.store.templates import TemplateRepository
-
-__all__ = ["Store", "Tx"]
 
 _DATA_VERSION = text("PRAGMA data_version")
 
@@ -70,7 +69,7 @@ class Store:
     def __init__(
         self, path: Path, journal_mode: str, clock: Callable[[], datetime], new_id: Callable[[], str], *, durable: bool
     ) -> None:
-        library = sqlite.driver()
+        library = driver()
         self._path = path
         self._journal_mode = journal_mode
         self._version = tuple[int, ...](library.sqlite_version_info)
@@ -102,7 +101,7 @@ class Store:
         path = sqlite.database_file(url)
         sqlite.make_file(path)
         with sqlite.refusals(path):
-            store = cls(path, sqlite.choose_journal(path, sqlite.driver()), clock, new_id, durable=durable)
+            store = cls(path, sqlite.choose_journal(path, driver()), clock, new_id, durable=durable)
             try:
                 store._bring_to_head()
                 store._look_for_fts5()
@@ -136,6 +135,7 @@ class Store:
                 with self._writer.begin():
                     made = self._of(self._writer)
                     yield made
+                    made.sign_settings()
                     made.index_noted()
             finally:
                 self._end_what_is_open(self._writer)

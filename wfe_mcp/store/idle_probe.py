@@ -9,8 +9,6 @@ from pathlib import Path
 
 from wfe_mcp.store.driver import HEAD, driver
 
-__all__ = ["nothing_is_open"]
-
 _PLAIN = "sqlite:///"
 _WAIT_S = 1.0
 _QUESTION = """

@@ -7,8 +7,6 @@ from wfe_mcp.store.repository import Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import PROCESS
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["ProcessRepository"]
-
 _NEW = insert_new(PROCESS)
 _ON_HOST = (
     select(*columns_for(ProcessRecord, PROCESS))

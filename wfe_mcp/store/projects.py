@@ -11,8 +11,6 @@ from wfe_mcp.store.repository import Repository
 from wfe_mcp.store.schema.layout import DOCUMENT, PROJECT
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["ProjectRepository"]
-
 _PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
 _ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
 _NEW_PROJECT = insert(PROJECT)

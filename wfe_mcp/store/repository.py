@@ -20,8 +20,6 @@ from wfe_mcp.store.schema.layout import RUN
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["OURS", "Caches", "Library", "Recent", "Repository", "columns_for", "is_of_ours", "record_from", "row_from"]
-
 V = TypeVar("V")
 R = TypeVar("R")
 D = TypeVar("D", bound="DataclassInstance")

@@ -4,30 +4,25 @@ Rules:
 1. Round trips are exact: ``state_of(rows_of(state)) == state``.
 2. Event payloads are canonical JSON (the chain hashes them); states are plain JSON.
 3. A field that an older row lacks takes its default: new fields of the core need no migration.
+4. An attempt is written flat: one value per name, whatever its status can have. Values that an older row has beyond its
+   status are dropped.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json, to_jsonable_python
 
+from wfe_mcp.core.attempt_states import STATES
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, Event, RunForked, RunStarted
-from wfe_mcp.core.model import Attempt, RunState
-from wfe_mcp.core.spec import PhasePath, RunSpec
+from wfe_mcp.core.events import EVENTS, Event, RolledBack, RunForked, RunStarted
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Submission
+from wfe_mcp.core.spec import RunSpec
 
-__all__ = [
-    "attempt_of",
-    "attempt_row",
-    "event_of",
-    "normal",
-    "payload_of",
-    "run_row",
-    "spec_of",
-    "spec_text",
-    "state_of",
-]
+if TYPE_CHECKING:
+    from wfe_mcp.core.paths import PhasePath
 
 T = TypeVar("T")
 
@@ -35,7 +30,21 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 _INDEX = {"index", "bodies"}
 """RunSpec builds these itself."""
-_LEFT_OUT: dict[type[Event], Any] = {RunStarted: {"spec": _INDEX}, RunForked: {"state": {"spec": _INDEX}}}
+_LEFT_OUT: dict[type[Event], Any] = {
+    RunStarted: {"spec": _INDEX},
+    RunForked: {"state": {"spec": _INDEX, "attempts": True}},
+    RolledBack: {"opened": True},
+}
+_FLAT: Mapping[str, str] = {"mending": "repair"} | {
+    name: name
+    for name in (
+        "phase", "number", "iteration", "before", "status", "stage", "gate", "gates_before_passed", "holder", "lease_until",
+        "started_at", "deadline", "not_before", "revision", "sha256", "tree", "tree_at_start", "head_at_start",
+        "tree_changes", "invalid", "verdicts", "asked", "feedback", "reason", "fail_kind", "human_only", "held", "when",
+        "entered", "fail_rule", "recovery", "recoveries", "locks", "next_rule", "judged", "forced", "role", "restores",
+    )
+}  # fmt: skip
+"""Stored name → property of ``Attempt``."""
 
 
 def spec_text(spec: RunSpec) -> str:
@@ -50,14 +59,31 @@ def spec_of(text: str) -> RunSpec:
 
 def payload_of(event: Event) -> str:
     """An event as canonical JSON, without its type."""
-    return canonical_json(_adapter(type(event)).dump_python(event, mode="json", exclude=_LEFT_OUT.get(type(event))))
+    values = _adapter(type(event)).dump_python(event, mode="json", exclude=_LEFT_OUT.get(type(event)))
+    if isinstance(event, RolledBack):
+        values["opened"] = [to_jsonable_python(attempt_values(one)) for one in event.opened]
+    elif isinstance(event, RunForked):
+        tries = event.state.attempts.items()
+        values["state"]["attempts"] = {
+            path: [to_jsonable_python(attempt_values(one)) for one in each] for path, each in tries
+        }
+    return canonical_json(values)
 
 
 def event_of(type_: str, payload: str) -> Event:
     """The event that ``payload_of`` wrote. ValueError for anything that no version of wfe-mcp wrote."""
     if type_ not in EVENTS:
         raise ValueError(f"no event is called {type_!r}")
-    return _adapter(EVENTS[type_]).validate_json(payload)
+    adapter = _adapter(EVENTS[type_])
+    if EVENTS[type_] not in {RolledBack, RunForked}:
+        return adapter.validate_json(payload)
+    values = from_json(payload)
+    if EVENTS[type_] is RolledBack:
+        values["opened"] = [_attempt(one) for one in values["opened"]]
+    else:
+        tries = values["state"]["attempts"].items()
+        values["state"]["attempts"] = {path: [_attempt(one) for one in each] for path, each in tries}
+    return adapter.validate_python(values)
 
 
 def run_row(state: RunState) -> dict[str, Any]:
@@ -67,7 +93,9 @@ def run_row(state: RunState) -> dict[str, Any]:
         "iteration": state.iteration,
         "auto": state.auto,
         "tainted": state.tainted,
-        "state": _adapter(RunState).dump_json(state, exclude={"spec", "attempts"}).decode(),
+        "state": _adapter(RunState)
+        .dump_json(state, exclude={"spec", "attempts"} | (set() if state.anew else {"anew"}))
+        .decode(),
     }
 
 
@@ -85,32 +113,53 @@ def attempt_row(run_id: str, state: RunState, attempt: Attempt) -> dict[str, Any
         "lease_until": attempt.lease_until,
         "deadline": attempt.deadline,
         "not_before": attempt.not_before,
-        "state": _adapter(Attempt).dump_json(attempt).decode(),
+        "state": _text(attempt),
     }
 
 
 def attempt_of(text: str) -> Attempt:
     """The attempt whose row has this state text."""
-    return _adapter(Attempt).validate_json(text)
+    return _attempt(from_json(text))
 
 
 def normal(column: str, text: str) -> str:
     """The state text of a ``run`` or ``attempt`` row as this version would write it."""
     if column == "run":
         return str(run_row(_adapter(RunState).validate_json(text))["state"])
-    return _adapter(Attempt).dump_json(_adapter(Attempt).validate_json(text)).decode()
+    return _text(attempt_of(text))
 
 
 def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> RunState:
     """The state whose run row and attempt rows (per phase in order of their numbers) hold these texts."""
     found: dict[PhasePath, tuple[Attempt, ...]] = {}
-    read = _adapter(Attempt).validate_json
     for text in attempt_states:
-        attempt = read(text)
+        attempt = attempt_of(text)
         found[attempt.phase] = (*found.get(attempt.phase, ()), attempt)
     declared = {phase.path: found.pop(phase.path) for phase in spec.phases if phase.path in found}
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = {**declared, **found}
     return replace(_adapter(RunState).validate_json(run_state), spec=spec, attempts=attempts)
+
+
+def attempt_values(attempt: Attempt) -> dict[str, object]:
+    """The values of an attempt by their stored names."""
+    return {name: getattr(attempt, of) for name, of in _FLAT.items()}
+
+
+def _text(attempt: Attempt) -> str:
+    return to_json(attempt_values(attempt)).decode()
+
+
+def _attempt(flat: dict[str, Any]) -> Attempt:
+    """The attempt with these stored values; each part takes its own."""
+    human = "user" if flat.get("human_only") else flat.get("mending") or "rules"
+    parts = {
+        **flat,
+        "claim": flat if flat.get("holder") is not None else None,
+        "failure": {**flat, "then": human} if flat.get("fail_kind") is not None else None,
+    }
+    state = _adapter(STATES[AttemptStatus(flat["status"])]).validate_python(parts)
+    submission = _adapter(Submission).validate_python(flat)
+    return _adapter(Attempt).validate_python({**flat, "state": state, "submission": submission})
 
 
 def _adapter(kind: type[T]) -> TypeAdapter[T]:

@@ -6,19 +6,20 @@ written directly into the database has no such row, and ``verify_settings`` repo
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.model import By
-from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, unlike_anchors
+from wfe_mcp.core.model import By, Person
+from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.repository import Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST
 
-__all__ = ["SettingRepository"]
+SIGNED = "DecisionSigned"
+"""The type of the row that signs the rows before it; its name is the JSON of a ``Signature``."""
 
 _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
@@ -49,6 +50,9 @@ _TRUST_OF = _TRUST.where(
     TRUST.c.path_key == bindparam("path_key_"),
     TRUST.c.sha256 == bindparam("sha256_"),
 )
+_TRUST_IN_ANY = _TRUST.where(TRUST.c.path_key == bindparam("path_key_"), TRUST.c.sha256 == bindparam("sha256_")).limit(
+    1
+)
 _TRUSTED = _TRUST.where(TRUST.c.project_id == bindparam("project_id_")).order_by(TRUST.c.path_key, TRUST.c.at)
 _NEW_TRUST = insert(TRUST)
 _WITHDRAW = delete(TRUST).where(
@@ -60,6 +64,7 @@ class SettingRepository(Repository):
     """Secrets, trust and their log. ``settings_changed``: this transaction has added to it."""
 
     settings_changed = False
+    _to_sign: tuple[Person, int, str, list[dict[str, object]]] | None = None
 
     def get_secret(self, name: str) -> str | None:
         """The value of a secret."""
@@ -95,6 +100,10 @@ class SettingRepository(Repository):
         key = {"project_id_": project_id, "path_key_": path_key, "sha256_": sha256}
         return self._connection.execute(_TRUST_OF, key).first() is not None
 
+    def is_trusted_anywhere(self, path_key: str, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes in a project; for files that hold in all projects."""
+        return self._connection.execute(_TRUST_IN_ANY, {"path_key_": path_key, "sha256_": sha256}).first() is not None
+
     def trusted(self, project_id: str) -> list[TrustRecord]:
         """All trust records of a project."""
         return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
@@ -102,6 +111,15 @@ class SettingRepository(Repository):
     def setting_events(self) -> list[SettingEvent]:
         """Every change, oldest first."""
         return self._all(SettingEvent, _EVENTS)
+
+    def sign_settings(self) -> None:
+        """Sign what a person changed in this transaction; called before its commit."""
+        if self._to_sign is not None:
+            by, seq, hash_, changes = self._to_sign
+            self._to_sign = None
+            facts = {"kind": "settings", "decision": changes}
+            signed = by.sign(position(facts, seq, hash_, *self.settings_tail()))
+            self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
 
     def settings_tail(self) -> tuple[int, str]:
         """The number and the hash of the last change; (0, GENESIS) before the first."""
@@ -152,13 +170,21 @@ class SettingRepository(Repository):
             for record in records
             if record.sha256 not in said.get(_trust_name(record.project_id, record.path_key), ())
         ]
-        message = "nobody gave it through wfe-mcp"
+        message = "it was not given through wfe-mcp"
         return [Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unsaid]
 
     def _log(self, type_: str, name: str, value: str | None, by: By, at: datetime) -> None:
+        hidden = value if type_.startswith("Trust") else _sha256(value)
+        if self._to_sign is not None and by is not self._to_sign[0]:
+            self.sign_settings()
+        if isinstance(by, Person):
+            self._to_sign = self._to_sign or (by, *self.settings_tail(), [])
+            self._to_sign[3].append({"do": type_, "name": name, "sha256": hidden})
+        self._add_setting(type_, name, hidden, by, at)
+
+    def _add_setting(self, type_: str, name: str, hidden: str | None, by: By, at: datetime) -> None:
         last, prev_hash = self.settings_tail()
         self.settings_changed, seq = True, last + 1
-        hidden = value if type_.startswith("Trust") else _sha256(value)
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
         self._run(_NEW_EVENT, {**row_from(event, SETTING_EVENT), "hash": _hash(event)})
 

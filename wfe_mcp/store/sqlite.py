@@ -29,12 +29,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.util import LRUCache
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.driver import driver
-
-__all__ = [
-    "BUSY_TIMEOUT_S", "FIND_TEXT", "HOLDS", "WAITING_FOR_INDEX", "append_only", "choose_journal", "database_file", "driver", "has_find_text", "has_fts5",
-    "insert_new", "make_engine", "make_file", "only_over", "refusals", "wal_is_safe",
-]  # fmt: skip
 
 BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""

@@ -17,8 +17,6 @@ from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["TemplateRepository"]
-
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))
 _SAME_VERSION = _SELECT.where(
     TEMPLATE.c.project_id == bindparam("project_id"),

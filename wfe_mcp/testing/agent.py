@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Played", "Script", "ScriptEnded", "Work", "drive", "resume"]
-
 Envelope = dict[str, Any]
 
 

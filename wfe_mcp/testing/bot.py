@@ -15,8 +15,6 @@ from wfe_mcp.testing.values import at, value_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Envelope", "Step", "follow", "next_call"]
-
 Envelope = dict[str, Any]
 """An answer as JSON (design §6)."""
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.testing.stdio_client import Era
 
-__all__ = ["Agent", "connect"]
-
 _PATIENCE_S = 60.0
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Channel, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.demo_project import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, check
 from wfe_mcp.testing.demo_stage import Stage
 from wfe_mcp.testing.playground import Playground
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.store.records.runs import EventRecord
     from wfe_mcp.testing.stdio_client import StdioClient
-
-__all__ = ["main"]
 
 _ASK_S = 60
 """How long the demo waits for an answer before it continues."""
@@ -47,7 +45,7 @@ class _Stopped(Exception):
 def main(argv: Sequence[str]) -> int:
     """Play the demo. 0 when everything worked, 1 with the reason when not, 2 for wrong arguments."""
     parser = argparse.ArgumentParser("wfe-mcp demo", description="See a bug fixed under the eyes of the referee.")
-    parser.add_argument("--yes", action="store_true", help="do not ask: the demo stands in for the person")
+    parser.add_argument("--yes", action="store_true", help="do not ask: the demo decides in place of the person")
     parser.add_argument("--folder", type=Path, help="where to play (default: a new temporary folder)")
     try:
         arguments = parser.parse_args(list(argv))
@@ -170,13 +168,13 @@ class _Play:
         self.stage.act("The real fix, and kill -9 in the middle of its test run")
         answer = _ok(agent.call("start_phase", run=self.run))
         self.project.write({"slug.py": FIXED})
-        self.stage.agent("mends slug.py, then submit_artifact fix")
+        self.stage.agent("fixes slug.py, then submit_artifact fix")
         agent.begin("submit_artifact", run=self.run, phase="fix", attempt=answer["data"]["attempt"], artifact=_CHANGE)
         child = self._test_run()
         agent.kill()
         self.orphaned = self._fix().status is AttemptStatus.GATING
         what = f"while its tests ran as process {child}" if self.orphaned else "just after its tests"
-        self.stage.kill(f"server {agent.pid} is dead, {what}; nobody got an answer")
+        self.stage.kill(f"server {agent.pid} is dead, {what}; no answer was sent")
 
     def _test_run(self) -> int | None:
         """The process of the running check; None when it has ended already."""
@@ -216,7 +214,7 @@ class _Play:
         self.stage.agent("status wait_s=45")
         fix = _ok(agent.call("status", run=self.run, detail="full"))["data"]["phases"][1]
         self.stage.server(answer, *_evidence({"data": fix}))
-        how = "One call, and the run goes on" if calls == 1 else f"After {calls} calls the run goes on"
+        how = "One call, and the run continues" if calls == 1 else f"After {calls} calls the run continues"
         tests = ", the orphaned tests were ended and ran again" if self.orphaned else ""
         self.stage.say(f"{how}: the submission was stored{tests}.", "quiet")
 
@@ -243,9 +241,9 @@ class _Play:
             self.project.approve(self.run, "fix")
             self.stage.person("yes (recorded with channel 'demo')")
         else:
-            self.project.approve(self.run, "fix", "the demo stands in for a person")
-            self.stage.person("nobody at a terminal: the demo stands in and says yes, recorded with channel 'demo'")
-        self.stage.say("In your own projects a yes takes your PIN, which the agent has never seen.", "quiet")
+            self.project.approve(self.run, "fix", "the demo decides for you")
+            self.stage.person("no one at a terminal: the demo approves in your place, recorded with channel 'demo'")
+        self.stage.say("In your own projects an approval takes your PIN, which the agent has never seen.", "quiet")
 
     def _end(self, agent: StdioClient) -> None:
         answer = _ok(agent.call("status", run=self.run))

@@ -7,8 +7,6 @@ import sys
 
 from wfe_mcp.workspace.config.checks import CheckSettings
 
-__all__ = ["ENVIRONMENT", "FAILING_TEST", "FILES", "FIXED", "PROBLEM", "TEST_NAME", "check"]
-
 PROBLEM = "slug('v1.2 final') gives 'v1.2-final'; a page name has no dots: it should give 'v1-2-final'."
 
 _SLUG = '''def slug(text):

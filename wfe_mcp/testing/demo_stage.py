@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Stage"]
-
 _WIDTH = 100
 _MARGIN = "  "
 _COLOURS = {"title": "1", "agent": "36", "server": "32", "no": "33", "kill": "31", "you": "35", "quiet": "2"}

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from wfe_mcp.testing.client import Agent
     from wfe_mcp.testing.stdio_client import Era
 
-__all__ = ["Playground"]
-
 _KEPT = (
     "PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PATHEXT", "COMSPEC",
     "APPDATA", "LOCALAPPDATA",

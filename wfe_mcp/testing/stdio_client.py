@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["HANDSHAKE", "MODERN", "Era", "NoAnswer", "Pending", "ProtocolError", "ServerGone", "StdioClient"]
-
 Era = Literal["2025-11-25", "2026-07-28"]
 HANDSHAKE: Era = "2025-11-25"
 MODERN: Era = "2026-07-28"

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["make_database", "stand_in"]
-
 _MARK = "demo"
 
 
@@ -46,7 +44,7 @@ def stand_in(engine: Engine) -> By:
         first = next(iter(tx.setting_events()), None)
     # A mark that is not the very first setting was added later, to fake an approval.
     if first is None or first.name != _MARK:
-        raise Refused("needs_human", "This database was not made to be thrown away: nobody stands in for a person here.",
+        raise Refused("needs_human", "This database was not made to be thrown away: only a person decides here.",
                       "Decide at a terminal of your own: wfe-mcp approve RUN PHASE")  # fmt: skip
     return _demo(Assurance.HUMAN)
 

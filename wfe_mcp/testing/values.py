@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-__all__ = ["at", "value_for"]
-
 Schema = dict[str, Any]
 
 _DEEPEST = 40

@@ -8,8 +8,6 @@ Rules (docs/explanation, threat T6):
 
 import ipaddress
 
-__all__ = ["is_public"]
-
 _WRAPPERS = tuple(
     ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )

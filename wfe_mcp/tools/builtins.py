@@ -13,8 +13,6 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.resources import PlugInFault, plugins
 from wfe_mcp.tools.fault import ToolFault
 
-__all__ = ["ACTIONS", "act", "installed_action"]
-
 MAX_RESULT_CHARS = 900_000
 
 _LOG = logging.getLogger(__name__)

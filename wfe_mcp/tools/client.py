@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
-__all__ = ["KEY_META", "OfferedTool", "ServerTools", "call_tool", "list_tools"]
-
 KEY_META = "wfe/idempotency-key"
 """The key of a call's ``_meta`` that holds its idempotency key."""
 

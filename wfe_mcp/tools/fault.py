@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-__all__ = ["MAX_RESULT_BYTES", "ShouldStop", "StepStopped", "ToolFault", "never"]
-
 MAX_RESULT_BYTES = 1_000_000
 """Limit on a result or response; a larger one is refused, not cut."""
 

@@ -27,8 +27,6 @@ from wfe_mcp.tools.addresses import is_public
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
 from wfe_mcp.workspace.config.origins import origin_fault, origin_of
 
-__all__ = ["Request", "Resolve", "resolve", "send"]
-
 _SAFE = frozenset({"GET", "HEAD"})
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "expect"})
 _WRITTEN = "/%:?#[]@!$&'()*+,;=~-._"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["PinnedView", "approvers_path", "data_of", "pinned_view", "signers"]
-
 
 @dataclass(frozen=True, slots=True)
 class PinnedView:
@@ -42,11 +40,11 @@ def pinned_view(engine: Engine) -> PinnedView:
     try:
         found = approvers_here(engine.root)
         if found.changes:
-            pinned_here(engine, engine.root)
+            pinned_here(engine, engine.root, needs_passkey=False)
     except Refused as refused:
         fault, waits = f"{refused.message} {refused.hint}", refused.code == "needs_trust"
     installed = passkeys_are_installed()
-    if not fault and not installed:
+    if not fault and not installed and (found.passkeys or not found.changes):
         fault = f"The package for passkeys is not installed here. {INSTALL}"
     lost = not found.changes and not fault and bool(trusted_before(engine))
     file = str(engine.root / APPROVERS)
@@ -73,7 +71,7 @@ def signers(engine: Engine, root: Path) -> tuple[tuple[str, ...], str]:
         return (), f"{refused.message} {refused.hint}"
     if not passkeys_are_installed():
         return (), f"The package for passkeys is not installed here. {INSTALL}"
-    return tuple(key.name for key in found.keys.values()), ""
+    return tuple(key.name for key in found.passkeys.values()), ""
 
 
 def _keys(found: Pinned) -> list[dict[str, Any]]:
@@ -83,6 +81,7 @@ def _keys(found: Pinned) -> list[dict[str, Any]]:
         {
             "id": id_,
             "name": key.name,
+            "kind": key.kind or "passkey",
             "added_at": added[id_].at,
             "let_in_by": names.get(added[id_].signed_by or "", "PIN"),
         }

@@ -10,33 +10,45 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.views.diff import difference
+from wfe_mcp.views.model import JsonObject, view_model
 from wfe_mcp.views.pointer_view import part_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RevisionHead, RevisionRecord
 
     PhaseOf = Callable[[Overview, str, str], PhasePath]
 
-__all__ = ["compared", "revision_of"]
-
 _OF_SAME_PHASE = re.compile(r"(attempt|iteration):([0-9]{1,9})")
 _OF_RUN = re.compile(r"([0-9a-z]+)(?::([^@]+))?(?:@([0-9]{1,9}))?")
 _FORMS = "Name a revision (2), attempt:2, iteration:1, or another run: RUN2, RUN2:PHASE, RUN2@REVISION."
 
 
+@view_model
+class DifferenceView:
+    """How a revision differs from another one; that one's run and phase where they are others."""
+
+    artifact: str
+    phase: str
+    revision: int
+    against: int
+    against_run: str = ""
+    against_phase: str = ""
+    difference: tuple[JsonObject, ...]
+
+
 def compared(
     tx: Tx, record: RevisionRecord, against: str, pointer: str, run_named: Callable[[str], Overview], phase_of: PhaseOf
-) -> dict[str, Any]:
+) -> DifferenceView:
     """``record`` and how it differs from the revision that ``against`` names; with ``pointer`` only in that part.
 
     ``run_named`` finds a run of this project, ``phase_of`` a phase of it that makes an artifact. Refuses ``bad_argument``,
@@ -44,19 +56,14 @@ def compared(
     """
     other = _other(tx, record, against, run_named, phase_of)
     changes = difference(json.loads(other.content), json.loads(record.content))
-    view: dict[str, Any] = {
-        "artifact": record.name,
-        "phase": record.phase,
-        "revision": record.revision,
-        "against": other.revision,
-    }
-    elsewhere = {"against_run": other.run_id, "against_phase": other.phase}
-    here = {"against_run": record.run_id, "against_phase": record.phase}
-    view |= {key: value for key, value in elsewhere.items() if value != here[key]}
-    told = [each for each in changes if _touches(each["path"], pointer)]
+    told = tuple(each for each in changes if _touches(each["path"], pointer))
     if not told:
         part_view(json.loads(record.content), pointer)  # refuses a pointer that leads nowhere
-    return view | {"difference": told}
+    return DifferenceView(
+        artifact=record.name, phase=record.phase, revision=record.revision, against=other.revision, difference=told,
+        against_run="" if other.run_id == record.run_id else other.run_id,
+        against_phase="" if other.phase == record.phase else other.phase,
+    )  # fmt: skip
 
 
 def revision_of(tx: Tx, run: RunId, path: PhasePath, number: int | None) -> RevisionRecord:
@@ -101,7 +108,7 @@ def _newest(heads: list[RevisionHead], what: str, number: int) -> RevisionHead:
     if number in numbers:
         return heads[len(numbers) - 1 - numbers[::-1].index(number)]
     known = ", ".join(dict.fromkeys(map(str, numbers)))
-    handed_in = "" if what == "revision" else " in which anything was handed in"
+    handed_in = "" if what == "revision" else " with a submission"
     raise Refused(
         "unknown_artifact", f"Phase {heads[0].phase!r} has no {what} {number}{handed_in}.", f"{what.capitalize()}s: {known}."
     )  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.paths import declared
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
-from wfe_mcp.views.artifact_diff import compared, revision_of
-from wfe_mcp.views.drafts import DRAFT, draft_lines, draft_view
-from wfe_mcp.views.pointer_view import part_view
-from wfe_mcp.views.tool_calls import TOOLS, tools_listed, tools_part, with_tools
+from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of
+from wfe_mcp.views.drafts import DRAFT, DraftLine, DraftView, draft_lines, draft_view
+from wfe_mcp.views.model import INLINE, JsonObject, view_model
+from wfe_mcp.views.pointer_view import PartView, part_view
+from wfe_mcp.views.run_models import HeadView
+from wfe_mcp.views.step_calls import STEPS, CallsView, steps_part
+from wfe_mcp.views.tool_calls import TOOLS, ToolsLine, ToolsPart, tools_listed, tools_part, with_tools
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -22,46 +25,91 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
-__all__ = ["gate_view", "head_view", "inputs_of", "output_view", "read", "revision_view", "warnings"]
-
 _LISTED = 15
 """So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
 _NAMED = 5
 
 
-def output_view(plan: CompiledTemplate, path: PhasePath) -> dict[str, Any]:
+@view_model
+class RevisionView:
+    """A revision and its content, or the part of it that a pointer names."""
+
+    head: HeadView = field(metadata=INLINE)
+    part: PartView = field(metadata=INLINE)
+
+
+@view_model
+class ArtifactList:
+    """The last revisions, refused drafts, and the attempts in which a model used tools; ``left_out``: how many more."""
+
+    artifacts: tuple[HeadView, ...]
+    drafts: tuple[DraftLine, ...] = ()
+    tools: tuple[ToolsLine, ...] = ()
+    left_out: int = 0
+
+
+@view_model
+class OutputView:
     """What a phase must submit: the artifact's name and its JSON Schema."""
+
+    artifact: str | None
+    schema: JsonObject
+
+
+@view_model
+class ClaimView:
+    """What a claimed phase asks for: its prompt, the schema of its artifact, its gates."""
+
+    attempt: int
+    iteration: int
+    prompt: str
+    output: OutputView
+    inputs: JsonObject
+    gates: tuple[JsonObject, ...]
+    inputs_left_out: tuple[str, ...] = ()
+    feedback: tuple[JsonObject, ...] = ()
+    deadline: str = ""
+    tools_allowed: tuple[str, ...] = ()
+
+
+ArtifactView = ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
+"""What ``read_artifact`` shows."""
+
+
+def output_view(plan: CompiledTemplate, path: PhasePath) -> OutputView:
+    """What a phase must submit."""
     from wfe_mcp.artifacts.registry import json_schema
 
-    return {"artifact": plan.artifact_name(path), "schema": json_schema(plan.schema(path))}
+    return OutputView(artifact=plan.artifact_name(path), schema=json_schema(plan.schema(path)))
 
 
-def gate_view(gate: Gate) -> dict[str, Any]:
+def gate_view(gate: Gate) -> JsonObject:
     """A gate as the template states it, without defaults."""
     return gate.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> dict[str, Any]:
+def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> JsonObject:
     """The inputs of the run; for a phase of a template that runs inside, what that one was given."""
     with engine.store.read() as tx:
         return inputs_at(tx, loaded.record, loaded.state, path)
 
 
-def warnings(found: Overview) -> list[str]:
+def warnings(found: Overview) -> tuple[str, ...]:
     """Accepted artifacts whose files differ from what was accepted."""
-    return [
+    return tuple(
         f"{one.path} differs from the accepted artifact of {one.phase}; the accepted one counts"
         for one in found.changed
-    ]
+    )
 
 
 def read(
     engine: Engine, found: Overview, *, phase: str = "", artifact: str = "", revision: int | None = None,
     pointer: str = "", against: str = "",
-) -> dict[str, Any]:  # fmt: skip
-    """The data of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
+) -> ArtifactView:  # fmt: skip
+    """The view of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
-    A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``.
+    A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
+    and the calls of a phase of steps, ``steps:1``.
     """
     run = found.loaded.record.id
     with engine.store.read() as tx:
@@ -70,11 +118,14 @@ def read(
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
             left = max(0, found.loaded.record.artifact_count - len(heads)) + max(0, len(drafts) - _LISTED)
             tools = tools_listed(with_tools(tx, found))[-_LISTED:]
-            optional = {"drafts": drafts[-_LISTED:], "tools": tools, "left_out": left}
-            listed: dict[str, Any] = {"artifacts": [head_view(head) for head in heads]}
-            return listed | {key: value for key, value in optional.items() if value}
+            return ArtifactList(
+                artifacts=tuple(head_view(head) for head in heads), drafts=tuple(drafts[-_LISTED:]), tools=tuple(tools),
+                left_out=left,
+            )  # fmt: skip
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
+        if artifact.startswith(STEPS):
+            return steps_part(found, phase, artifact, pointer)
         if artifact.startswith(TOOLS):
             return tools_part(tx, with_tools(tx, found), phase, artifact, pointer)
         path = _phase_of(found, phase, artifact)
@@ -86,9 +137,22 @@ def read(
         return revision_view(record, pointer)
 
 
-def revision_view(record: RevisionRecord, pointer: str = "") -> dict[str, Any]:
+def what_of(view: ArtifactView) -> str:
+    """The name of what was read, or how many artifacts were listed."""
+    match view:
+        case ArtifactList():
+            return f"{len(view.artifacts)} artifact(s)"
+        case RevisionView():
+            return view.head.artifact
+        case DifferenceView() | CallsView():
+            return view.artifact
+        case _:
+            return view.line.artifact
+
+
+def revision_view(record: RevisionRecord, pointer: str = "") -> RevisionView:
     """A revision with its content, or the part that ``pointer`` names; a long text is cut, saying so."""
-    return head_view(record) | part_view(json.loads(record.content), pointer)
+    return RevisionView(head=head_view(record), part=part_view(json.loads(record.content), pointer))
 
 
 def _phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
@@ -117,11 +181,10 @@ def _phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
 
 
-def head_view(head: RevisionHead) -> dict[str, Any]:
+def head_view(head: RevisionHead) -> HeadView:
     """A revision without its content."""
-    view: dict[str, Any] = {
-        "artifact": head.name, "phase": head.phase, "revision": head.revision, "attempt": head.attempt,
-        "iteration": head.iteration, "schema": head.schema_name, "sha256": head.sha256, "source": head.source,
-        "at": head.at.isoformat(timespec="seconds"),
-    }  # fmt: skip
-    return view | ({"sealed": True} if head.sealed_at else {}) | ({"note": head.note} if head.note else {})
+    return HeadView(
+        artifact=head.name, phase=head.phase, revision=head.revision, attempt=head.attempt, iteration=head.iteration,
+        schema=head.schema_name, sha256=head.sha256, source=head.source, at=head.at.isoformat(timespec="seconds"),
+        sealed=bool(head.sealed_at), note=head.note or "",
+    )  # fmt: skip

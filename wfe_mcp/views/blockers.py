@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from types import UnionType
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
-
-__all__ = ["blockers", "manual_prompt"]
 
 _STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
@@ -53,6 +51,8 @@ def _of_run(found: Overview) -> Iterator[str]:
     state = found.loaded.state
     if state.status in _STOPPED:
         yield f"The run is {state.status}: {state.reason or 'stopped'}"
+        if state.time_is_over(found.loaded.record.updated_at):
+            yield f"Extend its time: wfe-mcp resume {found.loaded.record.id} --timeout 1h"
     if state.going_back is not None:
         yield f"The run is going back to event {state.going_back.to}; its files are being restored"
 
@@ -62,11 +62,12 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
     match attempt.status:
         case AttemptStatus.AWAITING:
             return _awaiting(found, attempt)
-        case AttemptStatus.FAILED if attempt.mending:
-            now = f"{attempt.recovery} runs inside it" if attempt.mending == "recover" else "it is being undone"
+        case AttemptStatus.FAILED if attempt.repair:
+            now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
             return f"{attempt.phase} failed ({_first_line(attempt.reason)}); {now}"
         case AttemptStatus.FAILED:
-            decide = _command(found, attempt, _DECISIONS)
+            has_text = state.phase(attempt.phase).kind != "steps" and bool(attempt.revision or attempt.invalid)
+            decide = _command(found, attempt, _DECISIONS | c.Edit if has_text else _DECISIONS)
             return f"{attempt.phase} failed ({_first_line(attempt.reason)}){decide and f'; decide: {decide}'}"
         case AttemptStatus.COMPLETED if attempt.held:
             proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)

@@ -2,61 +2,112 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.views.diff import difference
+from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 from wfe_mcp.views.phase_timing import WAITS, For, tasks_of
 from wfe_mcp.views.runs import attempt_view, run_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import UsageRecord
-
-__all__ = ["comparison"]
-
-_SAME = ("state", "attempts", "iteration", "gates", "sha256")
-"""What makes two phases alike; times always differ."""
+    from wfe_mcp.views.run_models import RunRow
 
 
-def comparison(engine: Engine, one: Overview, two: Overview) -> dict[str, Any]:
-    """``two`` beside ``one``: ``runs`` [2], ``template`` and ``inputs`` as differences, ``phases`` with both sides.
+@view_model
+class RunSide:
+    """A run as a whole. Its seconds from start to end are not the sum of those of its phases."""
 
-    Of each phase: its state, attempts, iteration, the verdicts of its newest attempt, time by cause, tokens, cost, and
-    the artifact by its sha256. ``artifact`` says same, differs, or which run alone has one.
-    """
+    row: RunRow = field(metadata=INLINE)
+    version: str
+    total_s: float
+    seconds: dict[For, float]
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@view_model
+class PhaseSide:
+    """A phase in one run. ``gates``: the verdicts of its newest attempt; ``seconds``: its time by cause."""
+
+    state: str
+    attempts: int
+    iteration: int
+    seconds: dict[For, float] = field(default_factory=dict["For", float])
+    gates: tuple[str, ...] = ()
+    sha256: str = ""
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+    @property
+    def result(self) -> tuple[object, ...]:
+        """What makes two phases alike; times always differ."""
+        return self.state, self.attempts, self.iteration, self.gates, self.sha256
+
+
+@view_model
+class NoPhase:
+    """A phase that the run does not have."""
+
+    sha256 = ""
+    result = None
+
+
+@view_model
+class PhaseComparison:
+    """A phase in both runs. ``artifact``: same, differs, or which run alone has one."""
+
+    phase: str
+    same: bool
+    sides: tuple[PhaseSide | NoPhase, PhaseSide | NoPhase]
+    artifact: str = ""
+
+
+@view_model
+class ComparisonView:
+    """A run beside another one; ``template`` and ``inputs`` as differences."""
+
+    runs: tuple[RunSide, RunSide]
+    template: tuple[JsonObject, ...]
+    inputs: tuple[JsonObject, ...]
+    phases: tuple[PhaseComparison, ...]
+
+
+def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
+    """``two`` beside ``one``."""
     with engine.store.read() as tx:
-        sides = [_Side(engine, tx, found) for found in (one, two)]
+        first, second = _Side(engine, tx, one), _Side(engine, tx, two)
         told = {name: [_of(tx, found, name) for found in (one, two)] for name in ("definition", "inputs")}
     paths = dict.fromkeys([*one.loaded.state.attempts, *two.loaded.state.attempts])
-    phases = [_phase(path, [side.phase(path) for side in sides]) for path in paths]
-    return {
-        "runs": [side.run() for side in sides],
-        "template": difference(*told["definition"]),
-        "inputs": difference(*told["inputs"]),
-        "phases": phases,
-    }
+    return ComparisonView(
+        runs=(first.run(), second.run()),
+        template=tuple(difference(*told["definition"])),
+        inputs=tuple(difference(*told["inputs"])),
+        phases=tuple(_phase(path, first.phase(path), second.phase(path)) for path in paths),
+    )
 
 
-def _of(tx: Tx, found: Overview, name: str) -> Any:
+def _of(tx: Tx, found: Overview, name: str) -> Json:
     return tx.document(getattr(found.loaded.record, f"{name}_sha256"))
 
 
-def _phase(path: PhasePath, sides: list[dict[str, Any]]) -> dict[str, Any]:
-    made = [side.get("sha256") for side in sides]
+def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPhase) -> PhaseComparison:
+    made = first.sha256, second.sha256
     if not any(made):
         artifact = ""
     elif all(made):
         artifact = "same" if made[0] == made[1] else "differs"
     else:
         artifact = "only the first" if made[0] else "only the second"
-    same = all(sides[0].get(key) == sides[1].get(key) for key in _SAME)
-    return {"phase": path, "same": same, "sides": sides} | ({"artifact": artifact} if artifact else {})
+    return PhaseComparison(phase=path, same=first.result == second.result, sides=(first, second), artifact=artifact)
 
 
 class _Side:
@@ -73,36 +124,36 @@ class _Side:
         self._usage: dict[str, UsageRecord] = dict(tx.usage_by("phase", run_id=record.id))
         self._total = tx.usage(run_id=record.id)
 
-    def run(self) -> dict[str, Any]:
-        """The run as a whole. Its seconds from start to end are not the sum of those of its phases."""
+    def run(self) -> RunSide:
+        """The run as a whole."""
         record = self._found.loaded.record
         spent: dict[For, float] = {}
         for each in self._seconds.values():
             _add(spent, each)
-        took = {"total_s": round((self._until - record.created_at).total_seconds(), 3), "seconds": _told(spent)}
-        version = {"version": record.template_version}
-        return run_row(record) | version | took | _used(self._total)
+        tokens, cost_usd = _used(self._total)
+        return RunSide(
+            row=run_row(record), version=record.template_version, seconds=_told(spent), tokens=tokens, cost_usd=cost_usd,
+            total_s=round((self._until - record.created_at).total_seconds(), 3),
+        )  # fmt: skip
 
-    def phase(self, path: PhasePath) -> dict[str, Any]:
-        """One phase with all its attempts; empty where the run has no such phase."""
+    def phase(self, path: PhasePath) -> PhaseSide | NoPhase:
+        """One phase with all its attempts."""
         tries = self._found.loaded.state.attempts.get(path)
         if tries is None:
-            return {}
+            return NoPhase()
         newest = tries[-1]
-        gates = [f"{each['gate']} {each['verdict']}" for each in attempt_view(self._found, newest).get("verdicts", [])]
         worked = [each for each in tries if each.status is not AttemptStatus.SKIPPED and each.started_at is not None]
-        view: dict[str, Any] = {"state": str(newest.status), "attempts": len(worked), "iteration": newest.iteration}
-        used = self._usage.get(path)
-        optional = {
-            "seconds": _told(self._seconds.get(path, {})),
-            "gates": gates,
-            "sha256": (newest.sha256 or "")[:12] if newest.revision else "",
-        }
-        return view | {key: value for key, value in optional.items() if value} | ({} if used is None else _used(used))
+        tokens, cost_usd = _used(self._usage.get(path))
+        return PhaseSide(
+            state=str(newest.status), attempts=len(worked), iteration=newest.iteration, tokens=tokens, cost_usd=cost_usd,
+            seconds=_told(self._seconds.get(path, {})), sha256=(newest.sha256 or "")[:12] if newest.revision else "",
+            gates=tuple(f"{each.gate} {each.verdict}" for each in attempt_view(self._found, newest).verdicts),
+        )  # fmt: skip
 
 
-def _used(usage: UsageRecord) -> dict[str, Any]:
-    return {"tokens": usage.tokens, "cost_usd": round(usage.cost_usd, 6)} if usage.calls else {}
+def _used(usage: UsageRecord | None) -> tuple[int | None, float | None]:
+    """Tokens and cost; None without a call."""
+    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
 
 
 def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
@@ -110,7 +161,7 @@ def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
         total[name] = total.get(name, 0.0) + seconds
 
 
-def _told(spent: Mapping[For, float]) -> dict[str, float]:
+def _told(spent: Mapping[For, float]) -> dict[For, float]:
     """The time spent, work first, then waiting by cause."""
-    rounded = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
+    rounded: dict[For, float] = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
     return {name: seconds for name, seconds in rounded.items() if seconds}

@@ -22,8 +22,6 @@ from wfe_mcp.core.errors import pointer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["difference"]
-
 _ABSENT: Any = object()
 _NAMES = ("id", "path")
 _CONTEXT = 2

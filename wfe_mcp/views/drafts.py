@@ -7,28 +7,50 @@ A refused submission is no revision; it stays readable, also after a time-out (d
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.views.pointer_view import part_view
+from wfe_mcp.engine.phases.edit import drafts_of
+from wfe_mcp.views.model import INLINE, Json, view_model
+from wfe_mcp.views.pointer_view import PartView, part_view
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RefusedSubmission
 
-__all__ = ["DRAFT", "draft_lines", "draft_view"]
-
 DRAFT = "draft:"
 
 
-def draft_lines(tx: Tx, found: Overview, path: PhasePath) -> list[dict[str, Any]]:
+@view_model
+class DraftLine:
+    """A refused submission. ``faults``: how many it has."""
+
+    artifact: str
+    phase: str
+    attempt: int
+    faults: int
+    size_bytes: int
+    at: str
+
+
+@view_model
+class DraftView:
+    """A refused submission with its faults and its content."""
+
+    line: DraftLine = field(metadata=INLINE)
+    details: tuple[Json, ...]
+    part: PartView = field(metadata=INLINE)
+
+
+def draft_lines(tx: Tx, found: Overview, path: PhasePath) -> list[DraftLine]:
     """One line per refused submission of ``path``, oldest first."""
     return [_line(draft, number) for number, draft in enumerate(_drafts(tx, found, path), 1)]
 
 
-def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> dict[str, Any]:
+def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> DraftView:
     """The draft called ``name`` with its faults. Refuses ``unknown_artifact``."""
     known = {
         (path, f"{DRAFT}{number}"): (number, draft)
@@ -42,22 +64,19 @@ def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
         why = f"No draft is called {name!r}." if not matches else f"Several phases have a {name!r}."
         raise Refused("unknown_artifact", why, f"Name the phase too. Drafts: {listed[:500]}.")
     number, draft = matches[0]
-    view = _line(draft, number) | {"details": draft.errors[:20]}
     try:
-        value: Any = json.loads(draft.raw)
+        value: Json = json.loads(draft.raw)
     except ValueError:  # cut where it was kept
         value = draft.raw.decode(errors="replace")
-    return view | part_view(value, pointer)
+    return DraftView(line=_line(draft, number), details=tuple(draft.errors[:20]), part=part_view(value, pointer))
 
 
 def _drafts(tx: Tx, found: Overview, path: PhasePath) -> list[RefusedSubmission]:
-    run = found.loaded.record.id
-    tries = (tried for tried in found.loaded.state.attempts[path] if tried.invalid or tried.fail_kind)
-    return [draft for tried in tries for draft in tx.refused(run, path, tried.number)]
+    return drafts_of(tx, found.loaded, path)
 
 
-def _line(draft: RefusedSubmission, number: int) -> dict[str, Any]:
-    return {
-        "artifact": f"{DRAFT}{number}", "phase": draft.phase, "attempt": draft.attempt, "faults": len(draft.errors),
-        "size_bytes": draft.size_bytes, "at": draft.at.isoformat(timespec="seconds"),
-    }  # fmt: skip
+def _line(draft: RefusedSubmission, number: int) -> DraftLine:
+    return DraftLine(
+        artifact=f"{DRAFT}{number}", phase=draft.phase, attempt=draft.attempt, faults=len(draft.errors),
+        size_bytes=draft.size_bytes, at=draft.at.isoformat(timespec="seconds"),
+    )  # fmt: skip

@@ -7,13 +7,15 @@ are absent; ``ok`` never is.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wfe_mcp.views.model import plain
 
 if TYPE_CHECKING:
     from wfe_mcp.core.errors import Refused
 
-__all__ = ["ENVELOPE_SCHEMA", "LIMIT_BYTES", "Envelope", "Next"]
+V = TypeVar("V")
 
 LIMIT_BYTES = 10_000
 """Each of text and structured content stays below this (design §6); longer values are cut and linked."""
@@ -56,7 +58,8 @@ class Next:
 class Envelope:
     """An answer. ``state`` is the phase's attempt status when ``phase`` is set, else the run's.
 
-    ``ok`` is false exactly when ``error`` is set; with ``gate_failed`` the revision is stored all the same.
+    ``ok`` is false exactly when ``error`` is set; with ``gate_failed`` the revision is stored all the same. ``data`` is the
+    JSON of ``view``, the same facts typed, where there is one.
     """
 
     ok: bool
@@ -69,6 +72,20 @@ class Envelope:
     next: tuple[Next, ...] = ()
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     error: Refused | None = None
+    view: object = None
+
+    def __post_init__(self) -> None:
+        if self.view is not None and not self.data:
+            object.__setattr__(self, "data", plain(self.view))
+
+    def showing(self, view: object) -> Envelope:
+        """The same answer with another view."""
+        return replace(self, view=view, data={})
+
+    def shown(self, kind: type[V]) -> V:
+        """The view, which is of this kind."""
+        assert isinstance(self.view, kind), f"the answer shows {type(self.view).__name__}"
+        return self.view
 
     def to_dict(self) -> dict[str, Any]:
         """The structured form."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
+from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.model import plain
 from wfe_mcp.views.move_calls import submit_call
 from wfe_mcp.views.next_moves import next_moves
 
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
 
-__all__ = ["after_move", "envelope_of", "refusal", "standing_of"]
-
 
 def standing_of(engine: Engine, run: str | LoadedRun) -> Overview:
-    """The status of ``run`` as this process sees it. An interrupted rollback is ended first."""
+    """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
     with engine.store.read() as tx:
         found = overview(engine, tx, engine.load(tx, run))
+    if end_time(engine, found.loaded):
+        return standing_of(engine, found.loaded.record.id)
     if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
         return found
     with suppress(Refused):  # it cannot be ended now; the blockers name it
@@ -36,14 +38,14 @@ def standing_of(engine: Engine, run: str | LoadedRun) -> Overview:
 
 
 def envelope_of(
-    found: Overview, summary: str, data: dict[str, Any], *, phase: str | None = None, error: Refused | None = None
+    found: Overview, summary: str, view: object, *, phase: str | None = None, error: Refused | None = None
 ) -> Envelope:
     """The answer about a run as it is now, and one of its phases."""
     state = found.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
         error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
-        found.waiting_on, summary, next_moves(found), data, error,
+        found.waiting_on, summary, next_moves(found), error=error, view=view,
     )  # fmt: skip
 
 
@@ -77,7 +79,7 @@ def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:
     attempt = found.loaded.state.current(PhasePath(phase))
     if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
         return envelope
-    output = artifact_views.output_view(found.plan, attempt.phase)
+    output = plain(artifact_views.output_view(found.plan, attempt.phase))
     if len(str(output)) > 2_000:
         return envelope
     submit = submit_call(found.loaded.record.id, phase, attempt.number)

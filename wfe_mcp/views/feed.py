@@ -7,7 +7,7 @@ ended. Watchers poll; a poll costs three small queries.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.models.caps import dollars
 from wfe_mcp.store.records.calls import CallStatus
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.calls import CallRecord, ToolUse
     from wfe_mcp.store.records.opinions import OpinionRecord
-
-__all__ = ["Feed", "Happening"]
+    from wfe_mcp.views.run_models import EventView
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Happening:
     at: datetime
     phase: str = ""
     told: str = ""
-    event: dict[str, Any] | None = None
+    event: EventView | None = None
 
 
 class Feed:

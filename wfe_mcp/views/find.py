@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.search.finding import find
 from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
+from wfe_mcp.views.model import plain, second, view_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.search.finding import SearchResult
     from wfe_mcp.store.records.search import Hit
-
-__all__ = ["found", "found_everywhere", "opens"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/-]{1,120}")
 _MOST = 25
 """No more hits than these ever fit into an answer."""
 _HITS_BYTES = LIMIT_BYTES - 2_200
 """What is left for hits beside the summary, the calls to make next and the cursor."""
+
+
+@view_model
+class HitView:
+    """A search result. ``open``: the command line that shows its place; ``project``: where it is, in a search of all."""
+
+    kind: str
+    run: str = ""
+    phase: str = ""
+    attempt: int = 0
+    revision: int = 0
+    title: str = ""
+    at: str
+    link: str = ""
+    open: str = ""
+    archived: bool = False
+    text: str = ""
+    project: str | None = None
+
+
+@view_model
+class FoundView:
+    """Search results. ``cursor`` continues after the last; ``not_indexed``: how many older runs were not searched."""
+
+    hits: tuple[HitView, ...]
+    cursor: str = ""
+    not_indexed: int = 0
 
 
 def found(
@@ -34,13 +63,13 @@ def found(
     del by
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
     page = find(engine, query, kind, run, min(limit, _MOST), cursor)
-    hits = [_hit_view(hit) | {"text": _fenced(engine, hit)} for hit in page.page.hits]
+    hits = [replace(_hit_view(hit), text=_fenced(engine, hit)) for hit in page.page.hits]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
     again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
     moves = [_reads(page.page.hits[0])] if hits else []
     moves += [Next("find", again | {"cursor": more}, why="more")] if more else []
-    return Envelope(True, summary=_summary(page, query, hits), next=tuple(moves), data=_data(page, hits))
+    return Envelope(True, summary=_summary(page, query, hits), next=tuple(moves), view=_view(page, hits))
 
 
 def found_everywhere(
@@ -49,10 +78,10 @@ def found_everywhere(
     """The same for a person at a terminal: nothing is cut, and ``everywhere`` takes in their other projects."""
     page = find(engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=catch_up_s)
     hits = [
-        _hit_view(hit) | {"text": hit.text} | ({"project": page.roots.get(hit.project_id, "")} if everywhere else {})
+        replace(_hit_view(hit), text=hit.text, project=page.roots.get(hit.project_id, "") if everywhere else None)
         for hit in page.page.hits
     ]
-    return Envelope(True, summary=_summary(page, query, hits), data=_data(page, hits))
+    return Envelope(True, summary=_summary(page, query, hits), view=_view(page, hits))
 
 
 def opens(hit: Hit) -> str:
@@ -73,14 +102,13 @@ def opens(hit: Hit) -> str:
             return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
 
 
-def _hit_view(hit: Hit) -> dict[str, Any]:
+def _hit_view(hit: Hit) -> HitView:
     """A hit without its words."""
-    view: dict[str, Any] = {
-        "kind": str(hit.kind), "run": hit.run_id, "phase": hit.phase, "attempt": hit.attempt, "revision": hit.revision,
-        "title": hit.title, "at": hit.at.isoformat(timespec="seconds"), "link": _link(hit), "open": opens(hit),
-        "archived": hit.is_archived,
-    }  # fmt: skip
-    return {key: value for key, value in view.items() if value}
+    return HitView(
+        kind=str(hit.kind), run=hit.run_id or "", phase=hit.phase or "", attempt=hit.attempt or 0,
+        revision=hit.revision or 0, title=hit.title, at=second(hit.at), link=_link(hit), open=opens(hit),
+        archived=hit.is_archived,
+    )  # fmt: skip
 
 
 def _link(hit: Hit) -> str:
@@ -111,23 +139,22 @@ def _fenced(engine: Engine, hit: Hit) -> str:
     return fenced(hit.text, "found", nonce=hit.run_id or engine.project_id)
 
 
-def _fitting(hits: list[dict[str, Any]]) -> int:
+def _fitting(hits: Sequence[HitView]) -> int:
     """How many hits an answer holds; measured as text within JSON, every letter escaped. One always."""
     size = 0
     for count, hit in enumerate(hits):
-        size += len(json.dumps(json.dumps(hit, ensure_ascii=False))) + 1
+        size += len(json.dumps(json.dumps(plain(hit), ensure_ascii=False))) + 1
         if size > _HITS_BYTES and count:
             return count
     return len(hits)
 
 
-def _summary(found: SearchResult, query: str, hits: list[dict[str, Any]]) -> str:
+def _summary(found: SearchResult, query: str, hits: Sequence[HitView]) -> str:
     more = "; there are more" if found.page.cursor_after(len(hits)) else ""
     shown = f"{plural(len(hits), 'result')} for {query[:80]!r}{more}"
     waiting = f"; {plural(found.waiting, 'older run')} not indexed yet: search again" if found.waiting else ""
     return shown + waiting
 
 
-def _data(found: SearchResult, hits: list[dict[str, Any]]) -> dict[str, Any]:
-    optional = {"cursor": found.page.cursor_after(len(hits)), "not_indexed": found.waiting}
-    return {"hits": hits} | {key: value for key, value in optional.items() if value}
+def _view(found: SearchResult, hits: Sequence[HitView]) -> FoundView:
+    return FoundView(hits=tuple(hits), cursor=found.page.cursor_after(len(hits)) or "", not_indexed=found.waiting)

@@ -7,11 +7,12 @@ that its authors cannot predict; nothing in them moves a cursor or opens a headi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
@@ -19,16 +20,17 @@ from wfe_mcp.views.plain import clean
 from wfe_mcp.views.run_report import story, void_words
 from wfe_mcp.views.runs import summary
 from wfe_mcp.views.usage import usage_lines
+from wfe_mcp.views.verdict_words import verdict_reason
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord
-
-__all__ = ["MARK", "MAX_BYTES", "files", "handoff", "run_of"]
+    from wfe_mcp.views.run_models import StoryView
 
 MAX_BYTES = 8_192
 """Of a page that is read at the beginning of every session."""
@@ -71,7 +73,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     record = found.loaded.record
     start = [
         "# Start here", "", "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence.", "",
-        "1. Read [current-status.md](current-status.md): where it stands.",
+        "1. Read [current-status.md](current-status.md): the state of the run.",
         "2. Read [next-handoff.md](next-handoff.md): what was done, decided and shown, and the next call.",
         f"3. Ask the server itself before you act, these pages may be old: `status(run={record.id!r})`.",
     ]  # fmt: skip
@@ -89,7 +91,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
 
 
 def _page(
-    found: Overview, told: dict[str, Any], evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+    found: Overview, told: StoryView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
 ) -> str:
     record = found.loaded.record
     sections = {
@@ -104,6 +106,7 @@ def _page(
     head = [
         f"# Hand-off of run {record.id}", "", _said(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
+        *(f"Weakened gate: {_said(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
     ]  # fmt: skip
     body = [
         line for name, told_lines in sections.items() for line in ("", f"## {name}", "", *(told_lines or ["Nothing."]))
@@ -111,12 +114,11 @@ def _page(
     return without_hidden("\n".join([*head, *body]) + "\n")
 
 
-def _goal(found: Overview, told: dict[str, Any], chars: int) -> list[str]:
+def _goal(found: Overview, told: StoryView, chars: int) -> list[str]:
     from wfe_mcp.workflow.prompts import fenced
 
     given = "\n".join(
-        f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
-        for name, value in told["inputs"].items()
+        f"{name}: {value if isinstance(value, str) else canonical_json(value)}" for name, value in told.inputs.items()
     )
     return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
 
@@ -133,25 +135,25 @@ def _done(found: Overview) -> Iterator[str]:
             yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
 
 
-def _decided(told: dict[str, Any], chars: int) -> Iterator[str]:
-    for one in told["decisions"]:
-        said = one.get("comment") or one.get("reason") or ""
+def _decided(told: StoryView, chars: int) -> Iterator[str]:
+    for one in told.decisions:
+        said = one.comment or one.reason
         words = f": {_said(said, chars)}" if said else ""
-        yield f"{one['at'][:16]}Z {one.get('phase', 'run')} {one['decision']} by {_said(one['actor'], 60)} ({one['channel']}, assurance {one['assurance']}){void_words(one)}{words}"
+        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_said(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
 
 
-def _evidenced(told: dict[str, Any], evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
-    newest = {one["phase"]: one for one in told["attempts"]}
+def _evidenced(told: StoryView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
+    newest = {one.phase: one for one in told.attempts}
     for attempt in newest.values():
-        for verdict in attempt.get("verdicts", ()):
-            seen = evidence.get(verdict.get("evidence", ""))
+        for verdict in attempt.verdicts:
+            seen = evidence.get(verdict.evidence)
             what = "".join(_seen(seen)) if seen is not None else ""
             words = (
-                f": {_said(verdict['message'], chars)}"
-                if verdict.get("message") and verdict["verdict"] != "pass"
+                f": {_said(verdict_reason(verdict.message), chars)}"
+                if verdict.message and verdict.verdict != "pass"
                 else ""
             )
-            yield f"{attempt['phase']} (attempt {attempt['attempt']}) {verdict['gate']} {verdict['verdict']}{what}{words}"
+            yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
 def _seen(evidence: EvidenceRecord) -> Iterator[str]:
@@ -175,10 +177,10 @@ def _next(found: Overview) -> list[str]:
     return calls or ["Nothing an agent can do: see Open." if blockers(found) else "The run is over."]
 
 
-def _budget(found: Overview, told: dict[str, Any]) -> Iterator[str]:
+def _budget(found: Overview, told: StoryView) -> Iterator[str]:
     state = found.loaded.state
     yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
-    yield from usage_lines(told.get("usage")) or ["no model was called by the server"]
+    yield from usage_lines(told.usage) or ["no model was called by the server"]
 
 
 def _said(text: str, chars: int) -> str:
@@ -191,5 +193,5 @@ def _limited(lines: list[str], most: int) -> list[str]:
     return lines if len(lines) <= most else [*lines[-most:], f"- … and {len(lines) - most} earlier"]
 
 
-def _day(moment: Any) -> str:
+def _day(moment: datetime) -> str:
     return f"{moment.isoformat(timespec='minutes')[:16]}Z"

@@ -9,8 +9,6 @@ from wfe_mcp.views.envelope import Envelope, Next
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["nothing_open", "quiet_status"]
-
 
 def quiet_status(engine: Engine) -> Envelope | None:
     """The status of a project in which nothing is open; None when an idle probe cannot tell."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.views.model import INLINE, Json, second, view_model
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,46 +14,94 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.background.queues import JobStanding
     from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
 
-__all__ = ["PRIORITIES", "job_row", "job_view", "queue_view"]
-
 PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
 """The words for the numbers of ``jobs.backoff.PRIORITY``."""
 
 
-def job_row(standing: JobStanding) -> dict[str, Any]:
+@view_model
+class JobRow:
+    """One line of the list."""
+
+    job: str
+    queue: str
+    kind: str
+    state: str
+    created_at: str
+    run: str | None = None
+    phase: str | None = None
+    attempt: int | None = None
+    position: int | None = None
+    estimate_s: float | None = None
+    run_at: str = ""
+    cancelling: bool = False
+    error: str = ""
+
+
+@view_model
+class JobView:
+    """Everything about one job, its result too; ``error`` whole."""
+
+    row: JobRow = field(metadata=INLINE)
+    priority: str
+    effect: str
+    tries: int
+    max_attempts: int
+    timeout_s: float | None = None
+    limit_key: str = ""
+    holder: str = ""
+    child_pid: int | None = None
+    started_at: str = ""
+    finished_at: str = ""
+    waited_s: float | None = None
+    ran_s: float | None = None
+    cancel_reason: str = ""
+    payload: Json = None
+    result: Json = None
+    error: str = ""
+
+
+@view_model
+class QueueView:
+    """The status of one queue."""
+
+    queue: str
+    waiting: int
+    running: int
+    average_wait_s: float | None = None
+    average_run_s: float | None = None
+
+
+def job_row(standing: JobStanding) -> JobRow:
     """One line of the list."""
     job = standing.job
-    row: dict[str, Any] = {
-        "job": job.id, "queue": job.queue.partition(":")[0], "kind": job.kind, "state": str(job.status),
-        "created_at": _second(job.created_at),
-    }  # fmt: skip
-    optional = {
-        "run": job.run_id, "phase": job.phase, "attempt": job.attempt, "position": standing.position,
-        "estimate_s": standing.estimate_s, "run_at": _second(job.run_at) if _waits(standing) else "",
-        "cancelling": job.cancel_requested and job.status is JobStatus.RUNNING, "error": (job.error or "")[:300],
-    }  # fmt: skip
-    return row | {key: value for key, value in optional.items() if value not in {None, "", False}}
+    return JobRow(
+        job=job.id, queue=job.queue.partition(":")[0], kind=job.kind, state=str(job.status),
+        created_at=second(job.created_at), run=job.run_id, phase=job.phase, attempt=job.attempt or None,
+        position=standing.position or None, estimate_s=standing.estimate_s or None,
+        run_at=second(job.run_at) if _waits(standing) else "",
+        cancelling=job.cancel_requested and job.status is JobStatus.RUNNING, error=(job.error or "")[:300],
+    )  # fmt: skip
 
 
-def job_view(standing: JobStanding) -> dict[str, Any]:
-    """Everything about one job, its result too."""
+def job_view(standing: JobStanding) -> JobView:
+    """Everything about one job."""
     job = standing.job
-    optional = {
-        "priority": PRIORITIES.get(job.priority, str(job.priority)), "effect": str(job.effect), "tries": job.tries,
-        "max_attempts": job.max_attempts, "timeout_s": job.timeout_s, "limit_key": job.limit_key,
-        "holder": job.lease_owner, "child_pid": job.child_pid if job.status is JobStatus.RUNNING else None,
-        "started_at": _second(job.started_at), "finished_at": _second(job.finished_at),
-        "waited_s": _between(job.run_at, job.started_at), "ran_s": _ran(job), "cancel_reason": job.cancel_reason,
-        "payload": job.payload, "result": job.result, "error": job.error,
-    }  # fmt: skip
-    return job_row(standing) | {key: value for key, value in optional.items() if value is not None and value != ""}
+    return JobView(
+        row=job_row(standing), priority=PRIORITIES.get(job.priority, str(job.priority)), effect=str(job.effect),
+        tries=job.tries, max_attempts=job.max_attempts, timeout_s=job.timeout_s, limit_key=job.limit_key or "",
+        holder=job.lease_owner or "", child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
+        started_at=second(job.started_at), finished_at=second(job.finished_at),
+        waited_s=_between(job.run_at, job.started_at), ran_s=_ran(job), cancel_reason=job.cancel_reason or "",
+        payload=job.payload, result=job.result, error=job.error or "",
+    )  # fmt: skip
 
 
-def queue_view(queue: QueueRecord) -> dict[str, Any]:
+def queue_view(queue: QueueRecord) -> QueueView:
     """The status of one queue."""
-    view: dict[str, Any] = {"queue": queue.queue, "waiting": queue.waiting, "running": queue.running}
-    averages = {"average_wait_s": queue.average_wait_s, "average_run_s": queue.average_run_s}
-    return view | {key: value for key, value in averages.items() if value is not None}
+    return QueueView(
+        queue=queue.queue, waiting=queue.waiting, running=queue.running, average_wait_s=queue.average_wait_s,
+        average_run_s=queue.average_run_s,
+    )  # fmt: skip
 
 
 def _waits(standing: JobStanding) -> bool:
@@ -66,7 +116,3 @@ def _between(first: datetime | None, last: datetime | None) -> float | None:
     if first is None or last is None or last < first:
         return None
     return round((last - first).total_seconds(), 3)
-
-
-def _second(moment: datetime | None) -> str:
-    return "" if moment is None else moment.isoformat(timespec="seconds")

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.runs.overview import Overview
 
-__all__ = ["TOOL_COMMANDS", "USER", "button", "command_line", "submit_call", "tool_call", "user_commands", "user_moves"]
-
 USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
 

@@ -18,10 +18,8 @@ from wfe_mcp.views.move_calls import tool_call
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.overview import Overview
-
-__all__ = ["next_moves"]
 
 _WAIT_S = 45
 
@@ -62,7 +60,7 @@ def _will_move(standing: Overview, attempt: Attempt) -> bool:
         case AttemptStatus.GATING:
             return True
         case AttemptStatus.FAILED:
-            return attempt.mending == "compensate"
+            return attempt.repair == "compensate"
         case AttemptStatus.AWAITING:
             return attempt not in standing.unasked
         case AttemptStatus.PENDING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import standing_of
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.evaluation.second_opinion import OpinionRequest
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["answered", "asked", "is_done", "waited_for"]
 
 _ANSWER_BYTES = 7_500
 _SIZES = ((500, 1_000, 10_000), (500, 10, 10_000), (500, 4, 1_000), (200, 2, 200), (60, 1, 60))

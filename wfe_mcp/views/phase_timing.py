@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.spec import PhaseSpec, RunSpec
     from wfe_mcp.store.runs.timeline import Happened
 
-__all__ = ["WAITS", "For", "PhaseTiming", "tasks_of"]
-
 For = Literal["working", "human", "reviewer", "checks", "job", "agent", "paused"]
 WAITS: tuple[For, ...] = ("human", "reviewer", "checks", "job", "agent", "paused")
 """For whom a task can wait. ``job``: a phase that the server works and has not begun, a pause between tries, an undoing."""

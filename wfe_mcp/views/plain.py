@@ -6,8 +6,6 @@ change the reading direction: what the user sees is what is there.
 
 import re
 
-__all__ = ["clean"]
-
 # Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 

@@ -6,23 +6,38 @@ import json
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
-
-__all__ = ["part_view"]
+from wfe_mcp.views.model import Json, view_model
 
 _WHOLE_BYTES = 6_000
 
 
-def part_view(value: Any, pointer: str) -> dict[str, Any]:
+_NONE = object()
+
+
+@view_model
+class PartView:
+    """A part of a value: ``content`` whole, or its beginning as ``text`` with the names of its keys."""
+
+    pointer: str = ""
+    content: Json = _NONE
+    keys: tuple[str, ...] = ()
+    cut: bool = False
+    text: str = ""
+    bytes: int = 0
+    hint: str = ""
+
+
+def part_view(value: Json, pointer: str) -> PartView:
     """The part of ``value`` that ``pointer`` names, whole or cut."""
     value = _part(value, pointer)
     text = json.dumps(value, ensure_ascii=False)
-    view = {"pointer": pointer} if pointer else {}
     if len(text.encode()) <= _WHOLE_BYTES:
-        return view | {"content": value}
+        return PartView(pointer=pointer, content=value)
     shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
-    keys = list(cast("dict[str, Any]", value)) if isinstance(value, dict) else None
-    more = {"keys": keys} if keys else {}
-    return view | more | {"cut": True, "text": shown, "bytes": len(text.encode()), "hint": "name a part with pointer"}
+    keys = tuple(cast("dict[str, Any]", value)) if isinstance(value, dict) else ()
+    return PartView(
+        pointer=pointer, keys=keys, cut=True, text=shown, bytes=len(text.encode()), hint="name a part with pointer"
+    )
 
 
 def _part(value: Any, pointer: str) -> Any:

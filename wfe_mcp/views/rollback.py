@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.views import runs as run_views
-from wfe_mcp.views.checkpoints import checkpoint_view, not_kept, not_kept_words
+from wfe_mcp.views.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
 from wfe_mcp.views.envelopes import envelope_of, standing_of
+from wfe_mcp.views.run_models import FilesRestored, RollbackView
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.envelope import Envelope
-
-__all__ = ["checkpoint", "checkpoints_told", "go_back", "redo", "undo"]
 
 _PATHS = 20
 _TOLD = 5
@@ -43,13 +42,10 @@ def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
     standing_of(engine, run)  # an interrupted rollback is completed first
     taken = checkpoints.take_checkpoint(engine, run, by, note)
     found = standing_of(engine, run)
-    data = checkpoint_view(taken)
     told = f"{taken.name}: {'state and files' if taken.commit else taken.note}"
-    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else []
-    if left:
-        data["not_kept"] = left
-        told += f"; {not_kept_words(left[:_TOLD], taken.skipped)}"
-    return envelope_of(found, told, {"checkpoint": data})
+    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else ()
+    told += f"; {not_kept_words(left[:_TOLD], taken.skipped)}" if left else ""
+    return envelope_of(found, told, {"checkpoint": checkpoint_view(taken, not_kept=left)})
 
 
 def checkpoints_told(engine: Engine, run: str) -> Envelope:
@@ -61,26 +57,28 @@ def checkpoints_told(engine: Engine, run: str) -> Envelope:
     with engine.store.read() as tx:
         taken = checkpoints.checkpoints_of(tx, record.id)
     commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
-    rows = [checkpoint_view(one) | {"files": one.commit in commits} for one in reversed(taken)]
+    rows = tuple(checkpoint_view(one, files=one.commit in commits) for one in reversed(taken))
     told = plural(len(rows), "checkpoint")
     if not engine.project.is_git:
         told += "; without git a rollback restores the state alone"
-    return envelope_of(found, told, {"checkpoints": rows})
+    return envelope_of(found, told, CheckpointList(checkpoints=rows))
 
 
 def _told(engine: Engine, went: rollback.Went, how: str) -> Envelope:
     found = standing_of(engine, went.loaded.record.id)
-    data: dict[str, Any] = {"to": went.to, "changed": list(went.places[:_PATHS]), **run_views.brief(found)}
+    files = None
     told = f"{how} {went.what}"
     if went.restored is not None:
         paths = [change.path for change in went.restored.changes]
-        data["files"] = {"restored": len(paths), "paths": paths[:_PATHS], "before": went.safety}
-        if went.restored.left:
-            data["files"]["left"] = [each.path for each in went.restored.left[:_PATHS]]
+        files = FilesRestored(
+            restored=len(paths), paths=tuple(paths[:_PATHS]), before=went.safety,
+            left=tuple(each.path for each in went.restored.left[:_PATHS]),
+        )  # fmt: skip
         told += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
     else:
         told += f"; {went.note}" if went.note else ""
-    if went.effects:
-        data["effects"] = list(went.effects)
-        told += f"; not undone: {', '.join(went.effects)}"
-    return envelope_of(found, told, data)
+    told += f"; not undone: {', '.join(went.effects)}" if went.effects else ""
+    view = RollbackView(
+        to=went.to, changed=went.places[:_PATHS], run=run_views.brief(found), files=files, effects=went.effects
+    )
+    return envelope_of(found, told, view)

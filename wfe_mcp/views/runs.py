@@ -1,39 +1,46 @@
 """Views of a run: brief, full, list row, log line.
 
-Plain JSON values, made once; the tools, the command line and later the dashboard show the same.
+The tools, the command line and the pages show the same.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.model import AttemptStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.blockers import blockers
+from wfe_mcp.views.model import plain, second
+from wfe_mcp.views.run_models import (
+    BundleView,
+    EventView,
+    ForkView,
+    GateView,
+    LastVerdict,
+    NotCarried,
+    OriginView,
+    PhaseView,
+    RunRow,
+    RunView,
+    StepView,
+    VerdictView,
+)
+from wfe_mcp.views.step_calls import STEPS, clipped_json, has_failed, took
 from wfe_mcp.views.tool_calls import tools_of
 from wfe_mcp.views.usage import spent_line, usage_view
+from wfe_mcp.views.verdict_words import gate_kind, last_verdict, verdict_word
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from wfe_mcp.core.model import Attempt, LoopState, Verdict
+    from wfe_mcp.core.gate_difference import GateDifference
+    from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
-
-__all__ = [
-    "attempt_view",
-    "brief",
-    "context_view",
-    "event_view",
-    "full",
-    "origin_view",
-    "run_row",
-    "step_view",
-    "summary",
-]
+    from wfe_mcp.views.model import JsonObject
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -55,45 +62,41 @@ def summary(standing: Overview) -> str:
     text += "".join(f", {attempt.phase} {_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
+    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(standing.loaded)) else ""
     text += ", IMPORTED" if standing.origin is not None else ""
     return text + (", TAINTED (a gate was forced)" if state.tainted else "")
 
 
-def brief(standing: Overview) -> dict[str, Any]:
+def brief(standing: Overview) -> RunView:
     """What fits in 400 tokens: open phases, blockers, the last verdict.
 
     The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
     """
     stops = blockers(standing)
     views = (_brief(standing, stops, *room) for room in _ROOMS)
-    fits = (view for view in views if len(canonical_json(view)) <= _BRIEF_CHARS)
+    fits = (view for view in views if len(canonical_json(plain(view))) <= _BRIEF_CHARS)
     return next(fits, _brief(standing, stops, *_ROOMS[-1]))
 
 
-def _brief(
-    standing: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int
-) -> dict[str, Any]:  # fmt: skip
+def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int) -> RunView:
     state = standing.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
     shown.sort(key=lambda attempt: attempt.phase in state.loops)
-    optional = {
-        "more_phases": max(0, len(shown) - phases),
-        "blockers": [_clipped(text, chars) for text in stops[:shown_stops]],
-        "more_blockers": max(0, len(stops) - shown_stops),
-        "tainted": state.tainted,
-        "imported": standing.origin is not None,
-        "spent": spent_line(standing.spending),
-    }
-    view: dict[str, Any] = {
-        "template": standing.loaded.record.template,
-        "iteration": state.iteration,
-        "phases": [_short(standing, attempt) for attempt in shown[:phases]],
-    } | {key: value for key, value in optional.items() if value}
-    last = _last_verdict(standing)
-    if last:
-        view["last_verdict"] = last | {"message": _clipped(last.get("message", ""), chars)}
-    return view if state.auto else view | {"auto": False}
+    return RunView(
+        template=standing.loaded.record.template,
+        iteration=state.iteration,
+        phases=tuple(_short(standing, attempt) for attempt in shown[:phases]),
+        more_phases=max(0, len(shown) - phases),
+        blockers=tuple(_clipped(text, chars) for text in stops[:shown_stops]),
+        more_blockers=max(0, len(stops) - shown_stops),
+        tainted=state.tainted,
+        gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(standing.loaded)[:shown_stops]),
+        imported=standing.origin is not None,
+        spent=spent_line(standing.spending),
+        last_verdict=_last_verdict(standing, chars),
+        auto=state.auto,
+    )
 
 
 def _clipped(text: str, chars: int) -> str:
@@ -101,140 +104,130 @@ def _clipped(text: str, chars: int) -> str:
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
-def full(standing: Overview) -> dict[str, Any]:
+def full(standing: Overview) -> RunView:
     """Every phase with its newest attempt and verdicts; the more there are, the shorter their messages."""
-    run, state = standing.loaded.record, standing.loaded.state
-    about = brief(standing) | {
-        "title": run.title,
-        "version": run.template_version,
-        "worktree": run.worktree,
-        "started_at": run.created_at.isoformat(timespec="seconds"),
-        "updated_at": run.updated_at.isoformat(timespec="seconds"),
-        **_told_of(run),
-    }
-    if state.origin is not None:
-        about["forked_from"] = {"run": state.origin.run, "event": state.origin.seq, "hash": state.origin.hash}
-    if standing.origin is not None:
-        about["imported"] = _shortened(origin_view(standing.origin))
-    if standing.spending is not None:
-        about["usage"] = usage_view(standing.spending.usage)
-    if standing.context:
-        about["context"] = [context_view(bundle) for bundle in standing.context[:_BUNDLES]]
-    about.pop("more_phases", None)
+    run, state, origin = standing.loaded.record, standing.loaded.state, standing.origin
+    about = replace(
+        brief(standing),
+        more_phases=0, title=run.title, version=run.template_version, worktree=run.worktree,
+        started_at=second(run.created_at), updated_at=second(run.updated_at),
+        triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
+        gates=None if state.gates is None else tuple(gate_view(one) for one in state.gates),
+        gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
+        forked_from=None if state.origin is None else fork_view(state.origin),
+        imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
+        usage=None if standing.spending is None else usage_view(standing.spending.usage),
+        context=tuple(context_view(bundle) for bundle in standing.context[:_BUNDLES]),
+    )  # fmt: skip
     views = (
-        about | {"phases": [attempt_view(standing, attempt, chars) for attempt in state.open_attempts]}
+        replace(about, phases=tuple(attempt_view(standing, attempt, chars) for attempt in state.open_attempts))
         for chars in (1_000, 300, 100)
     )
-    smallest = about | {"phases": [_short(standing, attempt) for attempt in state.open_attempts]}
-    return next((view for view in views if len(canonical_json(view)) <= _FULL_CHARS), smallest)
+    smallest = replace(about, phases=tuple(_short(standing, attempt) for attempt in state.open_attempts))
+    return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
 
 
-def context_view(bundle: Mapping[str, Any], *, files: bool = False) -> dict[str, Any]:
+def gate_view(one: GateDifference) -> GateView:
+    """One difference between the run's gates and its template's."""
+    return GateView(
+        phase=one.phase, gate=one.gate, what=one.what, weakens=one.weakens, was=one.was, now=one.now, key=one.key,
+        source=one.source, sha256=one.sha256[:12],
+    )  # fmt: skip
+
+
+def fork_view(origin: Origin) -> ForkView:
+    """Where a fork comes from."""
+    return ForkView(run=origin.run, event=origin.seq, hash=origin.hash)
+
+
+def context_view(bundle: JsonObject, *, files: bool = False) -> BundleView:
     """A bundle that the run has frozen: which bytes, and with ``files`` made of what."""
-    told = {"bundle": bundle["name"], "scope": bundle.get("scope", ""), "sha256": bundle["sha256"]}
-    more = {"files": bundle["files"], "rules": bundle.get("rules", [])} if files else {}
-    return {key: value for key, value in (told | more).items() if value}
+    view = BundleView(bundle=bundle["name"], scope=bundle.get("scope", ""), sha256=bundle["sha256"])
+    return replace(view, files=tuple(bundle["files"]), rules=tuple(bundle.get("rules", ()))) if files else view
 
 
-def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> dict[str, Any]:
+def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> PhaseView:
     """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
-    view: dict[str, Any] = _short(standing, attempt) | {"iteration": attempt.iteration}
-    verdicts = [_verdict(standing, attempt, verdict) for verdict in attempt.verdicts]
+    rows = [row for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
+    shows = has_failed(rows)
     told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
-    optional = {
-        "reason": "" if told else _clipped(attempt.reason, chars), "revision": attempt.revision,
-        "sha256": (attempt.sha256 or "")[:12], "artifact": standing.plan.artifact_name(attempt.phase),
-        "holder": attempt.holder, "invalid": attempt.invalid,
-        "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
-        "verdicts": [
-            said | ({"message": _clipped(said["message"], chars)} if "message" in said else {}) for said in verdicts
-        ],
-        "forced": attempt.forced,
-        "steps": [
-            step_view(row) for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)
-        ],
-        "tools": tools_of(standing.tools, attempt), "role": attempt.role,
-    }  # fmt: skip
-    return view | {key: value for key, value in optional.items() if value}
+    return replace(
+        _short(standing, attempt),
+        iteration=attempt.iteration, reason="" if told else _clipped(attempt.reason, chars), revision=attempt.revision,
+        sha256=(attempt.sha256 or "")[:12], artifact=standing.plan.artifact_name(attempt.phase) or "",
+        holder=attempt.holder or "", invalid=attempt.invalid, deadline=second(attempt.deadline),
+        verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts), forced=attempt.forced,
+        steps=tuple(step_view(row, chars if shows else 0) for row in rows),
+        step_calls=f"{STEPS}{attempt.made_in}" if shows else "",
+        tools=tools_of(standing.tools, attempt), role=attempt.role or "",
+    )  # fmt: skip
 
 
-def step_view(row: StepRecord) -> dict[str, Any]:
-    """One step that the server works; what it answered is in the phase's artifact."""
-    view: dict[str, Any] = {"step": row.step, "does": row.does, "state": str(row.status)}
-    optional = {
-        "tries": row.tries if row.tries > 1 else 0, "error": row.error[:300], "carried_from": row.carried,
-        "not_before": _second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
-        "started_at": _second(row.started_at), "finished_at": _second(row.finished_at),
-    }  # fmt: skip
-    return view | {key: value for key, value in optional.items() if value}
+def step_view(row: StepRecord, chars: int = 0) -> StepView:
+    """One step that the server works; with ``chars`` so much of its input and its answer."""
+    return StepView(
+        step=row.step, does=row.does, state=str(row.status), tries=row.tries if row.tries > 1 else 0,
+        error=row.error[:300], carried_from=row.carried,
+        not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
+        started_at=second(row.started_at), finished_at=second(row.finished_at),
+        input=clipped_json(row.input, chars), output=clipped_json(row.output, chars), took=took(row) if chars else "",
+    )  # fmt: skip
 
 
-def _second(moment: datetime | None) -> str:
-    return "" if moment is None else moment.isoformat(timespec="seconds")
-
-
-def run_row(run: RunRecord, *, stale: bool = False) -> dict[str, Any]:
+def run_row(run: RunRecord, *, stale: bool = False, waiting_on: str = "") -> RunRow:
     """One line of a list of runs."""
-    row: dict[str, Any] = {
-        "run": run.id, "title": run.title, "template": run.template, "state": str(run.status),
-        "iteration": run.iteration, "tainted": run.tainted,
-        "started_at": run.created_at.isoformat(timespec="seconds"),
-        "updated_at": run.updated_at.isoformat(timespec="seconds"),
-    }  # fmt: skip
-    return row | _told_of(run) | ({"stale": True} if stale else {})
+    return RunRow(
+        run=run.id, title=run.title, template=run.template, state=str(run.status), iteration=run.iteration,
+        tainted=run.tainted, started_at=second(run.created_at), updated_at=second(run.updated_at),
+        triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
+        imported=run.origin_sha256 is not None, stale=stale, waiting_on=waiting_on,
+    )  # fmt: skip
 
 
-def origin_view(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Where an imported run comes from. What was decided in it was decided there."""
+def origin_view(origin: JsonObject) -> OriginView:
+    """Where an imported run comes from."""
     place = origin["place"]
-    told = {
-        "from": origin["kind"], "at": origin["at"], "by": origin["by"], "channel": origin["channel"],
-        "project": place.get("root") or place.get("project"), "worktree": place.get("worktree"), "sha256": origin["sha256"],
-        "statements": origin.get("statements"), "not_carried": origin.get("not_carried"),
-    }  # fmt: skip
-    return {key: value for key, value in told.items() if value}
+    return OriginView(
+        from_=origin["kind"], at=origin["at"], by=origin["by"], channel=origin["channel"],
+        project=place.get("root") or place.get("project") or "", worktree=place.get("worktree") or "",
+        sha256=origin["sha256"], statements=tuple(origin.get("statements") or ()),
+        not_carried=tuple(
+            NotCarried(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
+        ),
+    )  # fmt: skip
 
 
-def _shortened(origin: dict[str, Any]) -> dict[str, Any]:
+def _shortened(origin: OriginView) -> OriginView:
     """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
-    lists = {key: origin[key] for key in ("statements", "not_carried") if key in origin}
-    few = {key: [_few(one) for one in values[:_CLAIMS]] for key, values in lists.items()}
-    more = {f"more_{key}": len(values) - _CLAIMS for key, values in lists.items() if len(values) > _CLAIMS}
-    return origin | few | more
+    return replace(
+        origin,
+        statements=tuple(_clipped(one, 200) for one in origin.statements[:_CLAIMS]),
+        not_carried=tuple(
+            NotCarried(path=_clipped(one.path, 200), message=_clipped(one.message, 200))
+            for one in origin.not_carried[:_CLAIMS]
+        ),
+        more_statements=max(0, len(origin.statements) - _CLAIMS),
+        more_not_carried=max(0, len(origin.not_carried) - _CLAIMS),
+    )
 
 
-def _few(one: str | dict[str, str]) -> str | dict[str, str]:
-    return _clipped(one, 200) if isinstance(one, str) else {key: _clipped(text, 200) for key, text in one.items()}
-
-
-def _told_of(run: RunRecord) -> dict[str, Any]:
-    """Rare facts of a run: its trigger, archived, imported."""
-    told = {
-        "triggered_by": run.triggered_by, "external_id": run.external_id, "archived": run.archived_at is not None,
-        "imported": run.origin_sha256 is not None,
-    }  # fmt: skip
-    return {key: value for key, value in told.items() if value}
-
-
-def event_view(event: EventRecord) -> dict[str, Any]:
+def event_view(event: EventRecord) -> EventView:
     """One line of the log."""
-    return {
-        "seq": event.seq, "at": event.at.isoformat(timespec="milliseconds"), "type": event.type, "actor": event.actor,
-        "channel": str(event.channel), "assurance": event.assurance.name.lower(), "payload": event.payload,
-        "hash": event.hash,
-    }  # fmt: skip
+    return EventView(
+        seq=event.seq, at=event.at.isoformat(timespec="milliseconds"), type=event.type, actor=event.actor,
+        channel=str(event.channel), assurance=event.assurance.name.lower(), payload=event.payload, hash=event.hash,
+    )  # fmt: skip
 
 
-def _short(standing: Overview, attempt: Attempt) -> dict[str, Any]:
-    view: dict[str, Any] = {"phase": attempt.phase, "state": str(attempt.status), "attempt": attempt.number}
+def _short(standing: Overview, attempt: Attempt) -> PhaseView:
     loop = standing.loaded.state.loops.get(attempt.phase)
-    if loop is not None and loop.attempt == attempt.number and _walks(standing, attempt):
-        view["items"] = _progress(loop)
-    if attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}:
-        view["stage"] = str(attempt.stage)
-    if attempt.mending:
-        view["mending"] = attempt.recovery if attempt.mending == "recover" else "compensate"
-    return view | ({"held": True} if attempt.held else {})
+    walks = loop is not None and loop.attempt == attempt.number and _walks(standing, attempt)
+    staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
+    return PhaseView(
+        phase=attempt.phase, state=str(attempt.status), attempt=attempt.number,
+        items=_progress(loop) if loop is not None and walks else "", stage=str(attempt.stage) if staged else "",
+        mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "", held=attempt.held,
+    )  # fmt: skip
 
 
 def _walks(standing: Overview, attempt: Attempt) -> bool:
@@ -248,21 +241,20 @@ def _progress(loop: LoopState) -> str:
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
-def _last_verdict(standing: Overview) -> dict[str, Any]:
-    """The newest verdict that did not pass, of an open phase or of its previous attempt."""
-    for attempt in standing.loaded.state.open_attempts:
-        if attempt.status is AttemptStatus.PENDING or attempt.is_settled:
-            continue
-        for tried in reversed(standing.loaded.state.attempts[attempt.phase][-2:]):
-            if tried.verdicts and tried.verdicts[-1].kind is not VerdictKind.PASS:
-                found = _verdict(standing, tried, tried.verdicts[-1])
-                return {"phase": attempt.phase, "attempt": tried.number} | found
-    return {}
+def _last_verdict(standing: Overview, chars: int) -> LastVerdict | None:
+    """The verdict that was given last; of one that is a pass the message is left out."""
+    found = last_verdict(standing.loaded.state, standing.last_judged)
+    if found is None:
+        return None
+    attempt, verdict = found
+    view = _verdict(standing, attempt, verdict, chars)
+    if view.verdict == "pass":
+        view = replace(view, message="", evidence="")
+    return LastVerdict(phase=attempt.phase, attempt=attempt.number, verdict=view, message=view.message)
 
 
-def _verdict(standing: Overview, attempt: Attempt, verdict: Verdict) -> dict[str, Any]:
-    spec = standing.loaded.state.phase(attempt.phase)
-    gates = spec.gates_before if verdict.stage == "before" else spec.gates
-    view: dict[str, Any] = {"gate": gates[verdict.gate].kind, "verdict": str(verdict.kind)}
-    optional = {"message": verdict.message, "evidence": verdict.evidence}
-    return view | {key: value for key, value in optional.items() if value}
+def _verdict(standing: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
+    return VerdictView(
+        gate=gate_kind(standing.loaded.state, attempt, verdict), verdict=verdict_word(verdict.kind, verdict.message),
+        message=_clipped(verdict.message, chars), evidence=verdict.evidence or "",
+    )  # fmt: skip

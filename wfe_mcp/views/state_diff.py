@@ -15,16 +15,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import RunState
+from wfe_mcp.core.model import Attempt, RunState
+from wfe_mcp.store.serialization import attempt_values
 from wfe_mcp.views.diff import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wfe_mcp.core.events import Event
-    from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["changes_by", "state_view", "stepped"]
+    from wfe_mcp.core.paths import PhasePath
 
 _ELSEWHERE = {"spec", "attempts", "loops"}
 _CALLED = {"number": "attempt", "status": "state"}
@@ -51,17 +50,23 @@ def state_view(state: RunState, paths: Iterable[PhasePath], loops: Iterable[Phas
     """The state of a run with these phases and loops of it."""
     return {
         "run": {item.name: _plain(getattr(state, item.name)) for item in fields(state) if item.name not in _ELSEWHERE},
-        "phases": {path: _told(state.current(path)) for path in paths if path in state.attempts},
+        "phases": {path: _attempt(state.current(path)) for path in paths if path in state.attempts},
         "loops": {path: _told(state.loops[path]) for path in sorted(loops) if path in state.loops},
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    blank = attempt_values(Attempt(attempt.phase, 0, 0))
+    return {
+        _CALLED.get(name, name): _plain(given)
+        for name, given in attempt_values(attempt).items()
+        if name not in _SAID_ALREADY and (given != blank[name] or name == "status")
     }
 
 
 def _told(value: Any) -> dict[str, Any]:
     return {
-        _CALLED.get(item.name, item.name): _plain(given)
-        for item in fields(value)
-        if item.name not in _SAID_ALREADY
-        and ((given := getattr(value, item.name)) != _default(item) or item.name == "status")
+        item.name: _plain(given) for item in fields(value) if (given := getattr(value, item.name)) != _default(item)
     }
 
 

@@ -8,10 +8,12 @@ more than all others in a mean. docs/reference/stats.md defines each figure.
 from __future__ import annotations
 
 import math
+from dataclasses import field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.views.model import INLINE, view_model
 from wfe_mcp.views.phase_timing import WAITS, For, PhaseTiming, tasks_of
 
 if TYPE_CHECKING:
@@ -20,17 +22,61 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["phases", "spread"]
+    from wfe_mcp.views.usage import UsageStats
 
 _PASSED = {"completed"}
 _OVER = {"completed", "forced", "failed"}
 
 
+@view_model
+class Spread:
+    """How many values, their sum, median and 90th percentile (the value that nine of ten do not exceed), in seconds."""
+
+    tasks: int
+    total_s: float
+    median_s: float
+    p90_s: float
+
+
+@view_model
+class Rate:
+    """How many of how many passed; ``rate`` is None of none."""
+
+    passed: int
+    of: int
+    rate: float | None
+
+
+@view_model
+class PhaseStats:
+    """The tasks of one phase of one template. ``working``: None where none was worked on."""
+
+    template: str
+    phase: str
+    runs: int
+    tasks: int
+    attempts: int
+    first_try: Rate
+    in_the_end: Rate
+    forced: int = 0
+    working: Spread | None
+    waiting: dict[For, Spread]
+    tokens: int
+    cost_usd: float
+
+
+@view_model
+class StatsView:
+    """What models used, and the phases by template."""
+
+    usage: UsageStats = field(metadata=INLINE)
+    phases: tuple[PhaseStats, ...]
+
+
 def phases(
     engine: Engine, *, template: str | None = None, since: datetime | None = None, everywhere: bool = False,
     run: RunId | None = None,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> tuple[PhaseStats, ...]:  # fmt: skip
     """A line for each template and phase that has begun, templates by name, phases as they began."""
     project = None if everywhere else engine.project_id
     found: dict[tuple[str, PhasePath], list[PhaseTiming]] = {}
@@ -47,45 +93,41 @@ def phases(
         key = (name, declared(PhasePath(path)))
         before = spent.get(key, (0, 0.0))
         spent[key] = before[0] + tokens, before[1] + cost
-    return [
+    return tuple(
         _line(key[0], key[1], len(runs[key]), found[key], spent.get(key))
         for key in sorted(found, key=lambda key: key[0])
-    ]
+    )
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """How many values, their sum, median and 90th percentile (the value that nine of ten do not exceed), in seconds."""
+def spread(values: Sequence[float]) -> Spread:
+    """The spread of some seconds."""
     ordered = sorted(values)
     p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
-    return {"tasks": len(ordered), "total_s": round(sum(ordered), 3), "median_s": round(median(ordered), 3),
-            "p90_s": round(p90, 3)}  # fmt: skip
+    return Spread(
+        tasks=len(ordered), total_s=round(sum(ordered), 3), median_s=round(median(ordered), 3), p90_s=round(p90, 3)
+    )
 
 
 def _line(
     template: str, phase: str, runs: int, tasks: list[PhaseTiming], spent: tuple[int, float] | None
-) -> dict[str, Any]:
+) -> PhaseStats:
     judged = [task for task in tasks if task.first in _OVER]
     over = [task for task in tasks if task.last in _OVER]
-    line: dict[str, Any] = {
-        "template": template, "phase": phase, "runs": runs, "tasks": len(tasks),
-        "attempts": sum(len(task.tries) for task in tasks),
-        "first_try": _rate(task.first in _PASSED for task in judged),
-        "in_the_end": _rate(task.last in _PASSED for task in over),
-    }  # fmt: skip
-    forced = sum(task.last == "forced" for task in over)
-    line |= {"forced": forced} if forced else {}
-    line["working"] = _spread_of(tasks, "working")
-    waiting = {whom: _spread_of(tasks, whom) for whom in WAITS}
-    line["waiting"] = {whom: found for whom, found in waiting.items() if found is not None}
     tokens, cost = spent or (0, 0.0)
-    return line | {"tokens": tokens, "cost_usd": round(cost, 6)}
+    return PhaseStats(
+        template=template, phase=phase, runs=runs, tasks=len(tasks), attempts=sum(len(task.tries) for task in tasks),
+        first_try=_rate(task.first in _PASSED for task in judged), in_the_end=_rate(task.last in _PASSED for task in over),
+        forced=sum(task.last == "forced" for task in over), working=_spread_of(tasks, "working"),
+        waiting={whom: found for whom in WAITS if (found := _spread_of(tasks, whom)) is not None},
+        tokens=tokens, cost_usd=round(cost, 6),
+    )  # fmt: skip
 
 
-def _rate(passed: Iterable[bool]) -> dict[str, Any]:
+def _rate(passed: Iterable[bool]) -> Rate:
     known = list(passed)
-    return {"passed": sum(known), "of": len(known), "rate": round(sum(known) / len(known), 3) if known else None}
+    return Rate(passed=sum(known), of=len(known), rate=round(sum(known) / len(known), 3) if known else None)
 
 
-def _spread_of(tasks: Iterable[PhaseTiming], to: For) -> dict[str, Any] | None:
+def _spread_of(tasks: Iterable[PhaseTiming], to: For) -> Spread | None:
     values = [seconds for task in tasks if (seconds := task.seconds.get(to, 0.0)) > 0]
     return spread(values) if values else None

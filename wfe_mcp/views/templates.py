@@ -3,50 +3,122 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.views.model import JsonObject, plain, second, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
     from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
-__all__ = ["inputs_schema", "kept_view", "requires_view", "template_lines", "template_view", "version_row"]
-
 _MANY_BYTES = 7_500
 """What the lines of all templates may take; an answer has 10 kB."""
 
 
-def template_lines(offers: Sequence[Offer]) -> list[dict[str, Any]]:
+@view_model
+class TemplateLine:
+    """A template: what it is for, and what to give it. ``source``: empty where it comes with the server."""
+
+    name: str
+    title: str
+    version: str
+    default: bool = False
+    state: str = ""
+    description: str = ""
+    source: str = ""
+    inputs: JsonObject
+
+
+@view_model
+class TemplateList:
+    """Templates, the default first."""
+
+    templates: tuple[TemplateLine, ...]
+
+
+@view_model
+class VersionRow:
+    """One kept version: where it came from and when."""
+
+    version: str
+    sha256: str
+    source: str
+    kept_at: str
+    parent: str = ""
+
+
+@view_model
+class TemplateView:
+    """The whole definition of a template."""
+
+    template: JsonObject
+    source: str
+    state: str = ""
+    versions: tuple[VersionRow, ...] = ()
+
+
+@view_model
+class RequiresView:
+    """What a template needs of configuration."""
+
+    checks: tuple[str, ...]
+    roles: tuple[str, ...]
+    servers: tuple[str, ...]
+    context: tuple[str, ...]
+    plugins: tuple[str, ...]
+    templates: tuple[str, ...]
+
+
+@view_model
+class NotYet:
+    """A part of a template that keeps it from starting yet."""
+
+    path: str
+    message: str
+
+
+@view_model
+class KeptView:
+    """A version that was kept: what it needs of configuration, what keeps it from starting yet."""
+
+    template: str
+    version: str
+    sha256: str
+    requires: RequiresView
+    not_yet: tuple[NotYet, ...] = ()
+    warnings: tuple[str, ...] = ()
+    shadowed_by: str = ""
+
+
+def template_lines(offers: Sequence[Offer]) -> tuple[TemplateLine, ...]:
     """A line each. Where all are too many for one answer, only the first says everything about its inputs."""
-    lines = [_line(offer) for offer in offers]
-    if len(json.dumps(lines)) <= _MANY_BYTES:
+    lines = tuple(_line(offer) for offer in offers)
+    if len(json.dumps(plain(lines))) <= _MANY_BYTES:
         return lines
-    return [*lines[:1], *(line | {"inputs": _named(line["inputs"])} for line in lines[1:])]
+    return *lines[:1], *(replace(line, inputs=_named(line.inputs)) for line in lines[1:])
 
 
-def _line(offer: Offer) -> dict[str, Any]:
-    """One line: name, title, what to give it."""
-    line: dict[str, Any] = {"name": offer.name, "title": offer.title, "version": offer.version}
-    extra = {
-        "default": offer.default, "state": offer.state, "description": offer.description,
-        "source": "" if offer.source == "shipped" else _source(offer),
-    }  # fmt: skip
-    return line | {key: value for key, value in extra.items() if value} | {"inputs": inputs_schema(offer)}
+def _line(offer: Offer) -> TemplateLine:
+    return TemplateLine(
+        name=offer.name, title=offer.title, version=offer.version, default=offer.default, state=offer.state or "",
+        description=offer.description, source="" if offer.source == "shipped" else _source(offer), inputs=inputs_schema(offer),
+    )  # fmt: skip
 
 
-def _named(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _named(inputs: JsonObject) -> JsonObject:
     """Which inputs there are, without what they must look like."""
     kinds = {name: {"type": one["type"]} if "type" in one else {} for name, one in inputs.get("properties", {}).items()}
     return {"type": "object", "required": inputs.get("required", []), "properties": kinds}
 
 
-def template_view(offer: Offer) -> dict[str, Any]:
+def template_view(offer: Offer) -> TemplateView:
     """The whole definition with its inputs first."""
-    found = {"template": offer.definition, "source": _source(offer)}
-    return found | ({"state": offer.state} if offer.state else {})
+    return TemplateView(template=offer.definition, source=_source(offer), state=offer.state or "")
 
 
 def _source(offer: Offer) -> str:
@@ -54,37 +126,31 @@ def _source(offer: Offer) -> str:
     return f"{offer.source} {offer.package}".strip()
 
 
-def kept_view(kept: KeptVersion) -> dict[str, Any]:
-    """A version that was kept: its name, what it needs of configuration, what keeps it from starting yet."""
-    found: dict[str, Any] = {
-        "template": kept.name,
-        "version": kept.version,
-        "sha256": kept.sha256,
-        "requires": requires_view(kept.requires),
-    }
-    optional = {
-        "not_yet": [{"path": detail.path, "message": detail.message} for detail in kept.not_yet],
-        "warnings": [f"{detail.path}: {detail.message}" for detail in kept.warnings],
-        "shadowed_by": kept.shadowed,
-    }
-    return found | {key: value for key, value in optional.items() if value}
+def kept_view(kept: KeptVersion) -> KeptView:
+    """A version that was kept."""
+    return KeptView(
+        template=kept.name, version=kept.version, sha256=kept.sha256, requires=requires_view(kept.requires),
+        not_yet=tuple(NotYet(path=detail.path, message=detail.message) for detail in kept.not_yet),
+        warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings), shadowed_by=kept.shadowed or "",
+    )  # fmt: skip
 
 
-def requires_view(requires: Requires) -> dict[str, list[str]]:
+def requires_view(requires: Requires) -> RequiresView:
     """What a template needs of configuration."""
-    return {
-        "checks": list(requires.checks), "roles": list(requires.roles), "servers": list(requires.servers),
-        "context": list(requires.context), "plugins": list(requires.plugins), "templates": list(requires.templates),
-    }  # fmt: skip
+    return RequiresView(
+        checks=tuple(requires.checks), roles=tuple(requires.roles), servers=tuple(requires.servers),
+        context=tuple(requires.context), plugins=tuple(requires.plugins), templates=tuple(requires.templates),
+    )  # fmt: skip
 
 
-def version_row(record: TemplateRecord) -> dict[str, Any]:
-    """One kept version: where it came from and when."""
-    row = {"version": record.version, "sha256": record.sha256[:16], "source": record.source,
-           "kept_at": record.created_at.isoformat(timespec="seconds")}  # fmt: skip
-    return row | ({"parent": record.parent_sha256[:16]} if record.parent_sha256 else {})
+def version_row(record: TemplateRecord) -> VersionRow:
+    """One kept version."""
+    return VersionRow(
+        version=record.version, sha256=record.sha256[:16], source=record.source, kept_at=second(record.created_at),
+        parent=(record.parent_sha256 or "")[:16],
+    )  # fmt: skip
 
 
-def inputs_schema(offer: Offer) -> dict[str, Any]:
+def inputs_schema(offer: Offer) -> JsonObject:
     """The JSON Schema of the inputs."""
     return offer.definition.get("inputs", {"type": "object"})

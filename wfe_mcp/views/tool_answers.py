@@ -6,17 +6,19 @@ One function for each tool calls the engine, reads the run again and puts both i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs import start as runs
 from wfe_mcp.engine.runs.archive import stale_of
+from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
@@ -26,20 +28,18 @@ from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 from wfe_mcp.views.idle_status import nothing_open, quiet_status
+from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call
 from wfe_mcp.views.next_moves import next_moves
-from wfe_mcp.views.templates import inputs_schema, kept_view, template_lines, template_view
+from wfe_mcp.views.run_models import RunList, SubmittedView
+from wfe_mcp.views.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
 from wfe_mcp.views.tool_calls import with_tools
+from wfe_mcp.views.verdict_words import unproved
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = [
-    "control_run", "list_templates", "read_artifact", "retry_phase", "save_template", "skip_phase", "start_phase",
-    "start_run", "status", "submit_artifact", "submitted",
-]  # fmt: skip
 
 _SHOWN = 20
 _PROMPT_CHARS = 4_500
@@ -57,17 +57,17 @@ def list_templates(
         start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
         return Envelope(
             True, summary=f"Template {offer.name} {offer.version}: {offer.title}", next=() if offer.state else (start,),
-            data=template_view(offer),
+            view=template_view(offer),
         )  # fmt: skip
     found = templates.offers(engine, query, all_states=all_states)
     lines = template_lines(found[:_SHOWN])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        if lines[index]["inputs"] == inputs_schema(offer) else Next("list_templates", {"name": offer.name})
+        if lines[index].inputs == inputs_schema(offer) else Next("list_templates", {"name": offer.name})
         for index, offer in enumerate(found[:3]) if not offer.state
     )  # fmt: skip
     what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
-    return Envelope(True, summary=what, next=starts, data={"templates": lines})
+    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
 
 
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
@@ -76,10 +76,11 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
     kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
     what = f"{kept.name} {kept.version}"
     if dry_run:
-        return Envelope(True, summary=f"{what} is valid; nothing was stored.", data=kept_view(kept))
-    summary = f"{what} is stored. A run can start from it once the user trusts it: wfe-mcp trust {kept.name}"
+        return Envelope(True, summary=f"{what} is valid; nothing was stored.", view=kept_view(kept))
+    named = f"{kept.name}@{kept.version}"
+    summary = f"{what} is stored. A run can start from {named} once the user trusts it: wfe-mcp trust {named}"
     look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="the stored version")
-    return Envelope(True, summary=summary, next=(look,), data=kept_view(kept))
+    return Envelope(True, summary=summary, next=(look,), view=kept_view(kept))
 
 
 def start_run(
@@ -102,12 +103,17 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     view = run_views.brief(found)
     if detail == "full":
         with engine.store.read() as tx:
-            view = run_views.full(with_tools(tx, found)) | newest_checkpoints(tx, found)
-    warnings = artifact_views.warnings(found)
+            view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
     summary = run_views.summary(found)
-    if stale_of(engine, (found.loaded.record,)):
-        view, summary = view | {"stale": True}, f"{summary}, STALE (untouched since {_day(found)})"
-    return envelope_of(found, summary, view | ({"warnings": warnings} if warnings else {}))
+    stale = bool(stale_of(engine, (found.loaded.record,)))
+    summary += f", STALE (untouched since {_day(found)})" if stale else ""
+    return envelope_of(
+        found,
+        summary,
+        replace(
+            view, stale=stale, warnings=artifact_views.warnings(found), unproved=tuple(unproved(found.loaded.state))
+        ),
+    )
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -118,7 +124,7 @@ def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     return Envelope(
         True, claim.loaded.record.id, attempt.phase, str(attempt.status), str(claim.loaded.state.status), "agent",
         f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact", (submit,),
-        _claim_view(engine, claim),
+        view=_claim_view(engine, claim),
     )  # fmt: skip
 
 
@@ -142,22 +148,21 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
     found = standing_of(engine, run)
     tries = found.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
-    data: dict[str, Any] = {"attempt": attempt, "revision": revision, "sha256": (tried.sha256 or "")[:16]}
-    verdicts = run_views.attempt_view(found, tried).get("verdicts", [])
-    data |= {"verdicts": verdicts} if verdicts else {}
+    verdicts = run_views.attempt_view(found, tried).verdicts
+    view = SubmittedView(attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts)
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
         hint = (
             f"Fix it and resubmit. Attempt {newest.number} is already assigned to you." if newest.status is AttemptStatus.RUNNING
-            else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.mending
+            else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.repair
             else "No automatic retry is left; the user decides." if newest.status is AttemptStatus.FAILED
             else f"Call start_phase to work on attempt {newest.number}."
         )  # fmt: skip
         refused = Refused("gate_failed", message[:2500], hint)
-        data["verdicts"] = [{key: said[key] for key in said if key != "message"} for said in verdicts]
-        return envelope_of(found, f"{phase}: gate failed", data, phase=phase, error=refused)
-    return envelope_of(found, f"{phase}: {newest.status}", data, phase=phase)
+        view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
+        return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
+    return envelope_of(found, f"{phase}: {newest.status}", view, phase=phase)
 
 
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
@@ -174,11 +179,19 @@ def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Env
 
 def control_run(
     engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = "", *,
-    max_cost_usd: float | None = None, max_tokens: int | None = None,
+    max_cost_usd: float | None = None, max_tokens: int | None = None, timeout_s: float | None = None,
 ) -> Envelope:  # fmt: skip
-    """Pause, resume, cancel, proceed, automatic mode. A person who resumes can raise what the run may spend."""
+    """Pause, resume, cancel, proceed, automatic mode. A person who resumes can raise its limits."""
     loaded = control.control(
-        engine, by, run, action, phase=phase or None, reason=reason, max_cost_usd=max_cost_usd, max_tokens=max_tokens
+        engine,
+        by,
+        run,
+        action,
+        phase=phase or None,
+        reason=reason,
+        max_cost_usd=max_cost_usd,
+        max_tokens=max_tokens,
+        timeout_s=timeout_s,
     )
     found = standing_of(engine, loaded)
     return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
@@ -191,11 +204,10 @@ def read_artifact(
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
     del by
     found = standing_of(engine, run)
-    data = artifact_views.read(
+    view = artifact_views.read(
         engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
     )
-    what = data.get("artifact") or f"{len(data.get('artifacts', []))} artifact(s)"
-    return envelope_of(found, f"read {what}", data)
+    return envelope_of(found, f"read {artifact_views.what_of(view)}", view)
 
 
 def _open_runs(engine: Engine, by: By) -> Envelope:
@@ -204,45 +216,44 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=_SHOWN + 1)
         found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:_SHOWN]]
+    if any(end_time(engine, one.loaded) for one in found):
+        return _open_runs(engine, by)
     if not found:
         return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded)
     are_stale = stale_of(engine, (one.loaded.record for one in found))
-    lines = [
-        run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale) | {"waiting_on": one.waiting_on}
+    rows = (
+        run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale, waiting_on=one.waiting_on)
         for one in found
-    ]
+    )
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
     what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    return Envelope(True, summary=what, next=tuple(moves[:3]), data={"runs": lines})
+    return Envelope(True, summary=what, next=tuple(moves[:3]), view=RunList(runs=tuple(rows)))
 
 
 def _day(found: Overview) -> str:
     return found.loaded.record.updated_at.date().isoformat()
 
 
-def _claim_view(engine: Engine, claim: Claim) -> dict[str, Any]:
+def _claim_view(engine: Engine, claim: Claim) -> artifact_views.ClaimView:
     attempt, plan = claim.attempt, claim.plan
     phase = plan.phase(attempt.phase)
     inputs = artifact_views.inputs_of(engine, claim.loaded, claim.attempt.phase)
     small = {name: value for name, value in inputs.items() if len(canonical_json(value)) <= _INPUT_CHARS}
-    view: dict[str, Any] = {
-        "attempt": attempt.number,
-        "iteration": attempt.iteration,
-        "prompt": _prompt_view(claim),
-        "output": artifact_views.output_view(plan, attempt.phase),
-        "inputs": small,
-        "gates": [artifact_views.gate_view(gate) for gate in phase.gates],
-    }
-    optional = {
-        "inputs_left_out": sorted(set(inputs) - set(small)),
-        "feedback": claim.feedback,
-        "deadline": attempt.deadline.isoformat(timespec="seconds") if attempt.deadline else "",
-        "tools_allowed": list(phase.tools_allowed),
-    }
-    return view | {key: value for key, value in optional.items() if value}
+    return artifact_views.ClaimView(
+        attempt=attempt.number,
+        iteration=attempt.iteration,
+        prompt=_prompt_view(claim),
+        output=artifact_views.output_view(plan, attempt.phase),
+        inputs=small,
+        gates=tuple(artifact_views.gate_view(gate) for gate in phase.gates),
+        inputs_left_out=tuple(sorted(set(inputs) - set(small))),
+        feedback=tuple(claim.feedback),
+        deadline=second(attempt.deadline),
+        tools_allowed=tuple(phase.tools_allowed),
+    )
 
 
 def _prompt_view(claim: Claim) -> str:

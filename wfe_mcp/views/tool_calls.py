@@ -7,13 +7,14 @@ whole. No artifact can have such a name.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.pointer_view import part_view
+from wfe_mcp.views.model import INLINE, JsonObject, plain, view_model
+from wfe_mcp.views.pointer_view import PartView, part_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +24,55 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolCallRecord, ToolTotal
 
-__all__ = ["TOOLS", "given_words", "tool_call_view", "tools_listed", "tools_of", "tools_part", "tools_words", "with_tools"]  # fmt: skip
-
 TOOLS = "tools:"
 _WORD_CHARS = 80
 _LISTED = 60
+
+
+@view_model
+class ToolsView:
+    """The tools of one attempt: how often each, how many calls failed, how long they took."""
+
+    artifact: str
+    calls: int
+    seconds: float
+    names: dict[str, int]
+    failed: int = 0
+
+
+@view_model
+class ToolsLine:
+    """An attempt in which a model used tools."""
+
+    artifact: str
+    phase: str
+    attempt: int
+    calls: int
+
+
+@view_model
+class ToolsPart:
+    """The tool calls of an attempt: as lines, or the part of them that a pointer names."""
+
+    line: ToolsLine = field(metadata=INLINE)
+    part: PartView | None = field(default=None, metadata=INLINE)
+    content: tuple[str, ...] | None = None
+    hint: str = ""
+    left_out: int = 0
+
+
+@view_model
+class ToolCallView:
+    """One use of a tool, whole. ``ok`` absent: it never ended."""
+
+    tool: str
+    input: JsonObject | None
+    ok: bool | None = None
+    ms: int | None = None
+    at: str
+    output: str | None = None
+    output_bytes: int | None = None
+    output_sha256: str | None = None
 
 
 def with_tools(tx: Tx, found: Overview) -> Overview:
@@ -37,38 +82,36 @@ def with_tools(tx: Tx, found: Overview) -> Overview:
     return replace(found, tools=tuple(tx.tool_totals(found.loaded.record.id)))
 
 
-def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> dict[str, Any]:
-    """The tools of one attempt: how often each, how many failed, how long; empty without any."""
+def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
+    """The tools of one attempt; None without any."""
     own = [one for one in totals if (one.phase, one.attempt) == (attempt.phase, attempt.number)]
     if not own:
-        return {}
-    view: dict[str, Any] = {
-        "artifact": f"{TOOLS}{attempt.number}", "calls": sum(one.calls for one in own),
-        "seconds": round(sum(one.duration_ms for one in own) / 1000, 1), "names": {one.name: one.calls for one in own},
-    }  # fmt: skip
-    failed = sum(one.failed for one in own)
-    return view | ({"failed": failed} if failed else {})
+        return None
+    return ToolsView(
+        artifact=f"{TOOLS}{attempt.number}", calls=sum(one.calls for one in own), failed=sum(one.failed for one in own),
+        seconds=round(sum(one.duration_ms for one in own) / 1000, 1), names={one.name: one.calls for one in own},
+    )  # fmt: skip
 
 
-def tools_words(view: dict[str, Any]) -> str:
+def tools_words(view: ToolsView) -> str:
     """``tools_of`` in words."""
-    names = ", ".join(f"{name} {number}" for name, number in view["names"].items())
-    failed = f", {view['failed']} failed" if "failed" in view else ""
-    return f"{plural(view['calls'], 'tool call')}{failed}, {view['seconds']:g} s: {names}"
+    names = ", ".join(f"{name} {number}" for name, number in view.names.items())
+    failed = f", {view.failed} failed" if view.failed else ""
+    return f"{plural(view.calls, 'tool call')}{failed}, {view.seconds:g} s: {names}"
 
 
-def tools_listed(found: Overview) -> list[dict[str, Any]]:
+def tools_listed(found: Overview) -> list[ToolsLine]:
     """One line for each attempt in which a model used tools, oldest first."""
     lines: dict[tuple[PhasePath, int], int] = {}
     for one in found.tools:
         lines[one.phase, one.attempt] = lines.get((one.phase, one.attempt), 0) + one.calls
     return [
-        {"artifact": f"{TOOLS}{attempt}", "phase": phase, "attempt": attempt, "calls": calls}
+        ToolsLine(artifact=f"{TOOLS}{attempt}", phase=phase, attempt=attempt, calls=calls)
         for (phase, attempt), calls in lines.items()
     ]
 
 
-def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> dict[str, Any]:
+def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> ToolsPart:
     """The tool calls called ``name`` (``tools:2``) of ``phase``: a list of lines, or what ``pointer`` names, whole.
 
     Refuses ``unknown_artifact``.
@@ -76,26 +119,26 @@ def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
     number = name.removeprefix(TOOLS)
     path, attempt = PhasePath(phase), int(number) if number.isdecimal() else 0
     if path not in found.loaded.state.attempts or not 0 < attempt <= len(found.loaded.state.attempts[path]):
-        lines = ", ".join(f"{line['artifact']} of {line['phase']}" for line in tools_listed(found)) or "there are none"
+        lines = ", ".join(f"{line.artifact} of {line.phase}" for line in tools_listed(found)) or "there are none"
         raise Refused("unknown_artifact", f"No tool calls are called {name!r} in phase {phase!r}.",
                       f"Name the phase and its attempt. Tool calls: {lines[:500]}.")  # fmt: skip
     calls = tx.tool_calls(found.loaded.record.id, path, attempt)
-    about: dict[str, Any] = {"artifact": name, "phase": phase, "attempt": attempt, "calls": len(calls)}
+    about = ToolsLine(artifact=name, phase=phase, attempt=attempt, calls=len(calls))
     if pointer:
-        return about | part_view([tool_call_view(call) for call in calls], pointer)
-    more = {"left_out": len(calls) - _LISTED} if len(calls) > _LISTED else {}
-    hint = "one whole: pointer /0, its output: /0/output"
-    return about | {"content": [_line(call) for call in calls[:_LISTED]], "hint": hint} | more
+        return ToolsPart(line=about, part=part_view(plain([tool_call_view(call) for call in calls]), pointer))
+    return ToolsPart(
+        line=about, content=tuple(_line(call) for call in calls[:_LISTED]), left_out=max(0, len(calls) - _LISTED),
+        hint="one whole: pointer /0, its output: /0/output",
+    )  # fmt: skip
 
 
-def tool_call_view(call: ToolCallRecord) -> dict[str, Any]:
-    """One use of a tool, whole. ``ok`` absent: it never ended."""
-    view: dict[str, Any] = {"tool": call.name, "input": call.input}
-    optional = {
-        "ok": call.ok, "ms": call.duration_ms, "at": call.started_at.isoformat(timespec="milliseconds"),
-        "output": call.output, "output_bytes": call.output_bytes, "output_sha256": call.output_sha256,
-    }  # fmt: skip
-    return view | {key: value for key, value in optional.items() if value is not None}
+def tool_call_view(call: ToolCallRecord) -> ToolCallView:
+    """One use of a tool."""
+    return ToolCallView(
+        tool=call.name, input=call.input, ok=call.ok, ms=call.duration_ms,
+        at=call.started_at.isoformat(timespec="milliseconds"), output=call.output, output_bytes=call.output_bytes,
+        output_sha256=call.output_sha256,
+    )  # fmt: skip
 
 
 def given_words(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.models.caps import dollars
+from wfe_mcp.views.model import INLINE, view_model
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,53 +19,131 @@ if TYPE_CHECKING:
     from wfe_mcp.store.jobs.model_calls import UsageBy
     from wfe_mcp.store.records.calls import UsageRecord
 
-__all__ = ["GROUPS", "spent_line", "stats", "usage_lines", "usage_of_run", "usage_view"]
-
 GROUPS: tuple[UsageBy, ...] = ("template", "role", "model", "day")
 """By what ``stats`` adds up."""
 
 
-def usage_view(usage: UsageRecord) -> dict[str, Any]:
-    """What some calls used together; what is zero is left out, but for the cost."""
-    view: dict[str, Any] = {"calls": usage.calls, "cost_usd": round(usage.cost_usd, 6)}
-    optional = {
-        "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens,
-        "in_flight": usage.in_flight, "failed": usage.failed, "lost": usage.lost, "unpriced": usage.unpriced,
-        "reserved_usd": round(usage.reserved_usd, 6), "reserved_tokens": usage.reserved_tokens,
-    }  # fmt: skip
-    return view | {key: value for key, value in optional.items() if value}
+@view_model
+class UsageView:
+    """What some calls used together."""
+
+    calls: int
+    cost_usd: float
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    in_flight: int = 0
+    failed: int = 0
+    lost: int = 0
+    unpriced: int = 0
+    reserved_usd: float = 0.0
+    reserved_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def is_open(self) -> int:
+        """Calls whose cost is not known yet."""
+        return self.in_flight + self.lost
 
 
-def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> dict[str, Any]:
+@view_model
+class CapView:
+    """A cap and what is spent of it."""
+
+    cap: str
+    limit: float
+    unit: str
+    spent: float
+
+
+@view_model
+class PhaseUsage:
+    """What the calls of one phase used; ``phase`` is empty for calls of the run itself."""
+
+    phase: str
+    used: UsageView = field(metadata=INLINE)
+
+
+@view_model
+class RunUsage:
+    """What a run has used, phase by phase, and its caps."""
+
+    total: UsageView = field(metadata=INLINE)
+    by_phase: tuple[PhaseUsage, ...]
+    caps: tuple[CapView, ...] = ()
+
+
+@view_model
+class UsageLine:
+    """What the calls for one template, by one role, to one model or on one day used; its name is empty for the others."""
+
+    template: str | None = None
+    role: str | None = None
+    model: str | None = None
+    day: str | None = None
+    used: UsageView = field(metadata=INLINE)
+
+    @property
+    def name(self) -> str:
+        """The template, role, model or day."""
+        return self.template or self.role or self.model or self.day or ""
+
+
+@view_model
+class UsageStats:
+    """What calls to models used, in all and by template, role, model, day."""
+
+    total: UsageView
+    by_template: tuple[UsageLine, ...]
+    by_role: tuple[UsageLine, ...]
+    by_model: tuple[UsageLine, ...]
+    by_day: tuple[UsageLine, ...]
+
+
+def usage_view(usage: UsageRecord) -> UsageView:
+    """What some calls used together."""
+    return UsageView(
+        calls=usage.calls, cost_usd=round(usage.cost_usd, 6), input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens,
+        in_flight=usage.in_flight, failed=usage.failed, lost=usage.lost, unpriced=usage.unpriced,
+        reserved_usd=round(usage.reserved_usd, 6), reserved_tokens=usage.reserved_tokens,
+    )  # fmt: skip
+
+
+def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
     """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
     assert found.spending is not None, "asked where a model was called"
     with engine.store.read() as tx:
         by_phase = tx.usage_by("phase", run_id=found.loaded.record.id, until=until)
-    caps = [{"cap": cap.name, "limit": cap.limit, "unit": cap.unit, "spent": round(cap.spent(found.spending.usage), 6)} for cap in found.spending.caps]  # fmt: skip
-    phases = [{"phase": phase, **usage_view(used)} for phase, used in by_phase]
-    return usage_view(found.spending.usage) | {"by_phase": phases} | ({"caps": caps} if caps else {})
+    usage = found.spending.usage
+    caps = (
+        CapView(cap=cap.name, limit=cap.limit, unit=cap.unit, spent=round(cap.spent(usage), 6))
+        for cap in found.spending.caps
+    )
+    phases = (PhaseUsage(phase=phase, used=usage_view(used)) for phase, used in by_phase)
+    return RunUsage(total=usage_view(usage), by_phase=tuple(phases), caps=tuple(caps))
 
 
-def usage_lines(view: dict[str, Any] | None) -> list[str]:
+def usage_lines(view: RunUsage | None) -> list[str]:
     """``usage_of_run`` in words."""
     if view is None:
         return []
-    caps = [f"cap {cap['cap']}: {cap['spent']:g} of {cap['limit']:g} {cap['unit']}" for cap in view.get("caps", [])]
     return [
-        f"models: {_words(view)}",
-        *caps,
-        *(f"{line['phase'] or 'the run'}: {_words(line)}" for line in view["by_phase"]),
+        f"models: {_words(view.total)}",
+        *(f"cap {cap.cap}: {cap.spent:g} of {cap.limit:g} {cap.unit}" for cap in view.caps),
+        *(f"{line.phase or 'the run'}: {_words(line.used)}" for line in view.by_phase),
     ]
 
 
-def _words(view: dict[str, Any]) -> str:
-    tokens = view.get("input_tokens", 0) + view.get("output_tokens", 0)
-    told = f"{dollars(view['cost_usd'])}, {tokens:,} tokens, {plural(view['calls'], 'call')}"
-    reserved = view.get("reserved_usd", 0.0)
-    open_ = view.get("in_flight", 0) + view.get("lost", 0)
-    told += f", {open_} in flight or lost (up to {dollars(reserved)} more)" if open_ else ""
-    return told + (f", {view['unpriced']} without a known price" if "unpriced" in view else "")
+def _words(view: UsageView) -> str:
+    told = f"{dollars(view.cost_usd)}, {view.tokens:,} tokens, {plural(view.calls, 'call')}"
+    told += f", {view.is_open} in flight or lost (up to {dollars(view.reserved_usd)} more)" if view.is_open else ""
+    return told + (f", {view.unpriced} without a known price" if view.unpriced else "")
 
 
 def spent_line(spending: Spending | None) -> str:
@@ -82,7 +162,7 @@ def spent_line(spending: Spending | None) -> str:
 def stats(
     engine: Engine, *, since: datetime | None = None, everywhere: bool = False, template: str | None = None,
     run: RunId | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> UsageStats:  # fmt: skip
     """What this project's calls to models used (all projects': ``everywhere``), in all and by template, role, model, day.
 
     ``template``, ``run``: only those of its runs, or of one.
@@ -91,5 +171,10 @@ def stats(
     with engine.store.read() as tx:
         total = tx.usage(project_id=project, since=since, template=template, run_id=run)
         groups = {by: tx.usage_by(by, project_id=project, since=since, template=template, run_id=run) for by in GROUPS}
-    lines = {f"by_{by}": [{by: key, **usage_view(used)} for key, used in found] for by, found in groups.items()}
-    return {"total": usage_view(total), **lines}
+    lines = {
+        by: tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found) for by, found in groups.items()
+    }
+    return UsageStats(
+        total=usage_view(total), by_template=lines["template"], by_role=lines["role"], by_model=lines["model"],
+        by_day=lines["day"],
+    )  # fmt: skip

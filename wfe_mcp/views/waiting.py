@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["gates_are_done", "has_moved", "moment", "sleeps"]
 
 
 def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:

@@ -10,6 +10,7 @@ Only ``read`` opens files, and it parses JSON only. ``lint`` checks a definition
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -17,11 +18,6 @@ from typing import Any, Literal, cast
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins, shipped
 from wfe_mcp.workflow.load import digest, load_definition
-
-__all__ = [
-    "CatalogueEntry", "Definition", "Origin", "PackageTemplate", "package_templates", "project_templates",
-    "shipped_templates",
-]  # fmt: skip
 
 Origin = Literal["shipped", "package", "project"]
 
@@ -44,7 +40,7 @@ class CatalogueEntry:
 
     def read(self) -> Definition:
         """The current definition. Refuses: invalid_template, also when it has another name; too_large."""
-        return _named(self.name, self.path)
+        return (_shipped if self.origin == "shipped" else _named)(self.name, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +99,12 @@ def _named(name: str, path: Path) -> Definition:
             ),
         )
     return Definition(value, digest(value))
+
+
+@cache
+def _shipped(name: str, path: Path) -> Definition:
+    """Read once: a process keeps to the files of the version that it runs. All of them take 0.2 s to read."""
+    return _named(name, path)
 
 
 def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:

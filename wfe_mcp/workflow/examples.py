@@ -7,8 +7,6 @@ template; a test lints them all, so that no example becomes invalid.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["EXAMPLES", "whole"]
-
 Part = dict[str, Any]
 
 _PLAN: Part = {"id": "plan", "prompt": "Plan ${inputs.goal}", "output": {"artifact": "plan", "schema": "plan@1"}}

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
 
-__all__ = ["ExpressionError", "Expressions", "Part", "as_text", "scan", "source_of"]
-
 
 @dataclass(slots=True)
 class ExpressionError(Exception):

@@ -12,8 +12,6 @@ from pydantic import BaseModel, Tag, ValidationError
 from wfe_mcp.core.errors import Detail, nearest, pointer
 from wfe_mcp.workflow.model import Template
 
-__all__ = ["Fault", "did_you_mean", "faults_of", "short"]
-
 Fault = tuple[tuple[str | int, ...], Detail]
 """The place in the definition (keys and indexes), and the error."""
 

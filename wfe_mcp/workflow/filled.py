@@ -14,8 +14,6 @@ from wfe_mcp.workflow.faults import faults_of
 from wfe_mcp.workflow.model import Shape
 from wfe_mcp.workflow.model.base import takes
 
-__all__ = ["filled"]
-
 S = TypeVar("S", bound=Shape)
 
 

@@ -21,8 +21,6 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
-__all__ = ["MAX_DEPTH", "Whole", "held_template", "inputs_of", "whole"]
-
 MAX_DEPTH = 5
 """Levels of nested templates, the outermost not counted."""
 

@@ -13,8 +13,6 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.workflow.faults import Fault, faults_of
 from wfe_mcp.workflow.model import Defaults, Template
 
-__all__ = ["place_of", "read_form"]
-
 _PHASE_KEY = re.compile(r"((?:/phases/\d+)+)/([A-Za-z_]+)(?=/|$)")
 
 

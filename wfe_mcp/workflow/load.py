@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.workflow.model import Template
 
-__all__ = ["MAX_BYTES", "digest", "load_definition", "parse", "read_json", "read_text"]
-
 MAX_BYTES = 1_000_000
 """Largest template.json, and largest prompt file."""
 

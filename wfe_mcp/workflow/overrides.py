@@ -19,8 +19,6 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 
-__all__ = ["PhaseOverride", "overridden"]
-
 _RETRIES = ("retry", "backoff")
 
 

@@ -12,8 +12,6 @@ from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.resources import PlugIn
 
-__all__ = ["judge_of", "with_faults"]
-
 _ANYTHING: dict[str, Any] = {"type": "object"}
 
 

@@ -16,16 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.spec import (
-    DEFAULT_ON_FAIL,
-    FailRule,
-    GateSpec,
-    LoopSpec,
-    NextRule,
-    PhasePath,
-    PhaseSpec,
-    RunSpec,
-)
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.model import (
@@ -45,8 +37,6 @@ from wfe_mcp.workflow.model import (
     Template,
     duration_s,
 )
-
-__all__ = ["project"]
 
 _BINDS_TREE = frozenset({"command", "git", "files", "plugin"})
 _EXCLUSIVE = frozenset({"command", "git", "plugin"})

@@ -18,11 +18,6 @@ from wfe_mcp.workflow.expressions import Expressions, as_text, scan
 if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Phase
 
-__all__ = [
-    "MAX_BUNDLE", "MAX_TOTAL", "MAX_VALUE", "bundle_text", "default_prompt", "fenced", "prompt_text", "render",
-    "render_bundle", "render_context",
-]  # fmt: skip
-
 MAX_INLINE = 200
 """Most characters of an inline value."""
 

@@ -54,8 +54,6 @@ from wfe_mcp.workflow.model.base import takes
 from wfe_mcp.workflow.model.phases import PhaseBase
 from wfe_mcp.workflow.schema import template_schema
 
-__all__ = ["ReferenceKey", "Section", "reference"]
-
 
 @dataclass(frozen=True, slots=True)
 class ReferenceKey:

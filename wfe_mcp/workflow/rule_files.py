@@ -17,8 +17,6 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["Rule", "rules_of"]
-
 _ID = r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-[0-9]+"
 _HEADING = re.compile(r"(#{1,6})\s+(.*)")
 _RULE_HEADING = re.compile(rf"\W{{0,4}}({_ID})(?![A-Za-z0-9-])")

@@ -8,8 +8,6 @@ from typing import Any, cast
 
 from wfe_mcp.workflow.model import Template
 
-__all__ = ["template_schema"]
-
 
 def template_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of ``template.json``."""

@@ -16,8 +16,6 @@ from typing import Any
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workflow.load import MAX_BYTES, read_text
 
-__all__ = ["MAX_DEPTH", "Lines", "read_yaml", "yaml_value"]
-
 MAX_DEPTH = 20
 """Most levels of nested lists and maps."""
 

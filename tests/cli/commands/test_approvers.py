@@ -54,7 +54,7 @@ def test_a_given_pin_is_checked_before_the_page_opens(cli: Terminal, page: Page)
 
 
 def test_list_says_who_let_each_key_in(cli: Terminal, page: Page) -> None:
-    assert "0 passkeys" in cli("approvers", "list").out
+    assert "0 keys" in cli("approvers", "list").out
     pinned(cli, page, "laptop", "phone")
     keys = cli.json("approvers", "list").data["keys"]
     assert [(key["name"], key["let_in_by"]) for key in keys] == [("laptop", "PIN"), ("phone", "laptop")]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.store.driver import driver
 
 
 @pytest.fixture
@@ -135,10 +136,9 @@ def test_what_is_no_backup_is_refused(cli: Terminal, worked: str) -> None:
 
 
 def test_a_backup_of_a_newer_version_is_refused(cli: Terminal, worked: str) -> None:
-    from wfe_mcp.store import sqlite
 
     copy = the_backup(cli)
-    connection = sqlite.driver().connect(copy, isolation_level=None)
+    connection = driver().connect(copy, isolation_level=None)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     said = cli.json("restore", copy, pin=PIN)
@@ -160,7 +160,6 @@ def as_written_at(revision: str, database: Path, file: Path) -> None:
     from alembic.config import Config
     from sqlalchemy import create_engine
 
-    from wfe_mcp.store import sqlite
     from wfe_mcp.store.schema import upgrade as schema
 
     config = Config()
@@ -170,7 +169,7 @@ def as_written_at(revision: str, database: Path, file: Path) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     engine.dispose()
-    old = sqlite.driver().connect(str(file), isolation_level=None)
+    old = driver().connect(str(file), isolation_level=None)
     old.execute("ATTACH ? AS now", (str(database),))
     tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
     for table in tables:
@@ -187,7 +186,6 @@ def as_written_at(revision: str, database: Path, file: Path) -> None:
 def test_a_backup_of_an_older_version_comes_back_with_the_tables_of_this_one(
     cli: Terminal, worked: str, revision: str
 ) -> None:
-    from wfe_mcp.store import sqlite
     from wfe_mcp.store.maintenance import copies
     from wfe_mcp.store.schema import upgrade as schema
 
@@ -208,7 +206,7 @@ def test_a_backup_of_an_older_version_comes_back_with_the_tables_of_this_one(
     assert cli.json("find", "first").data["hits"][0]["run"] == worked
     cli.hand_in(cli.start("note"), "draft", "after")
     assert cli.json("verify").code == 0
-    connection = sqlite.driver().connect(str(cli.database))
+    connection = driver().connect(str(cli.database))
     assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schema.HEAD,)
     connection.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.core.model import By, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
-from wfe_mcp.store import sqlite
+from wfe_mcp.store.driver import driver
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def three(cli: Terminal) -> list[str]:
 
 def everything_of(cli: Terminal, run: str) -> dict[str, int]:
     """How many rows of each table hold the run's id anywhere."""
-    connection = sqlite.driver().connect(str(cli.database))
+    connection = driver().connect(str(cli.database))
     # find_text cannot be read, only asked; its words live in the tables beside it, find_entry names their runs.
     named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'find_text%'"
     tables = [name for (name,) in connection.execute(named)]
@@ -129,7 +129,7 @@ def test_documents_go_with_the_last_run_that_names_them(cli: Terminal) -> None:
 
 
 def test_events_are_still_not_deleted_by_accident(cli: Terminal, three: list[str]) -> None:
-    connection = sqlite.driver().connect(str(cli.database), isolation_level=None)
+    connection = driver().connect(str(cli.database), isolation_level=None)
     for statement in (
         "DELETE FROM event",
         "UPDATE pruned_run SET at = at",
@@ -138,7 +138,7 @@ def test_events_are_still_not_deleted_by_accident(cli: Terminal, three: list[str
     ):
         if "pruned_run SET" in statement:
             assert cli.json("prune", three[0], pin=PIN).code == 0
-        with pytest.raises(sqlite.driver().IntegrityError):
+        with pytest.raises(driver().IntegrityError):
             connection.execute(statement)
     connection.close()
 
@@ -176,7 +176,7 @@ def test_a_prune_that_is_killed_leaves_each_run_whole_or_gone_and_can_be_done_ag
     for run in three[:2]:
         assert cli.json("show", run).code == 0
     cli.clock.now = datetime.now(UTC) - timedelta(minutes=1)
-    connection = sqlite.driver().connect(str(cli.database), isolation_level=None)
+    connection = driver().connect(str(cli.database), isolation_level=None)
     connection.execute("UPDATE run SET ended_at = '2026-01-01 00:00:00.000000' WHERE ended_at IS NOT NULL")
     connection.close()
     died = subprocess.run([sys.executable, "-c", DIES, str(at)], input=PIN, text=True, capture_output=True, check=False)

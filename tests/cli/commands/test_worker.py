@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.model import By, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.templates.trust import give_trust

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.cli.terminal import health as care
-from wfe_mcp.store import sqlite
+from wfe_mcp.store.driver import driver
 
 
 def lines(cli: Terminal, *words: str) -> dict[str, list[tuple[str, str]]]:
@@ -33,7 +33,7 @@ def test_a_database_in_order_is_told_with_its_size_room_and_copies(cli: Terminal
 
 
 def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> None:
-    raw = sqlite.driver().connect(str(cli.database), isolation_level=None)
+    raw = driver().connect(str(cli.database), isolation_level=None)
     raw.execute("INSERT INTO kept_run VALUES ('nobody', '2026-01-01 00:00:00', 'eve')")
     raw.close()
     assert lines(cli)["database content"][0][0] == "ok", "references are read with --deep"
@@ -72,7 +72,7 @@ def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(c
     left = cli.database.parent / ".wfe.db.0123.new"
     left.write_text("")
     os.utime(left, (time.time() - 7200, time.time() - 7200))
-    raw = sqlite.driver().connect(str(cli.database), isolation_level=None)
+    raw = driver().connect(str(cli.database), isolation_level=None)
     raw.execute("CREATE TABLE ballast AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT randomblob(60000) FROM n")  # fmt: skip
     raw.execute("DROP TABLE ballast")
     raw.close()

@@ -8,8 +8,8 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.views import decisions
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]
 

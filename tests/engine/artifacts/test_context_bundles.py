@@ -254,7 +254,7 @@ def test_an_input_that_the_scope_needs_must_be_given(scene: Scene) -> None:
 
     no = refused(start, scene, {"bundle": "standards", "scope": "${inputs.goal}"})
 
-    assert (no.code, "cannot be told from the inputs" in no.message) == ("bad_argument", True)
+    assert (no.code, "does not follow from the inputs" in no.message) == ("bad_argument", True)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_one_rule_in_two_files_is_refused(scene: Scene) -> None:
 
     no = refused(start, scene, "standards")
 
-    assert "the rule 'SEC-1' stands in docs/rules.yaml and in docs/more.md" in no.message
+    assert "the rule 'SEC-1' is defined in docs/rules.yaml and in docs/more.md" in no.message
 
 
 def test_a_scope_that_chooses_nothing_is_refused(scene: Scene) -> None:

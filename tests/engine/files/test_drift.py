@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.phases import claim as phases
@@ -75,10 +75,12 @@ def test_a_template_may_have_a_policy_of_its_own(scene: Scene, all_of_them: str,
 @pytest.mark.usefixtures("home")
 @pytest.mark.requirement("S0-19")
 def test_a_project_that_nobody_trusts_makes_it_stricter_and_no_looser(scene: Scene) -> None:
+    from wfe_mcp.engine.templates.trust import give_trust
     from wfe_mcp.workspace.system.location import user_config_file
 
     user_config_file().parent.mkdir(parents=True, exist_ok=True)
     user_config_file().write_text("[artifacts]\non_mismatch = 'warn'\n", encoding="utf-8")
+    give_trust(scene.engine, HUMAN, [])
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")
     change(scene, run)

@@ -11,8 +11,9 @@ from tests.engine.models.test_budgets import over, spend
 from tests.engine.scene import AGENT, HUMAN, LONG_ENOUGH, Scene, approval, command, phase, refused
 from tests.engine.step_scene import configure, steps
 from wfe_mcp.core.model import By, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.history import rollback
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.records.steps import StepStatus
@@ -197,3 +198,95 @@ def test_a_fork_whose_origin_is_gone_verifies_and_shows_what_it_has(scene: Scene
     with scene.store.read() as tx:
         assert tx.revision(RunId(made), PhasePath("plan"), 1) is not None
     assert problems(scene, made) == []
+
+
+# -- decisions, and other files ----------------------------------------------------------------------------------------
+
+
+def released(scene: Scene) -> str:
+    """A run whose release a person has approved; packaging is done, and the deployment is ready."""
+    run = scene.start(
+        phase("release", approval()), phase("package", needs=["release"]), phase("deploy", needs=["package"])
+    )
+    scene.do(run, "release")
+    approvals.decide(scene.engine, HUMAN, run, "release", comment="go")
+    scene.do(run, "package")
+    assert scene.attempt(run, "deploy").status == "ready"
+    return run
+
+
+@pytest.mark.attack("a decision is taken to other files by a fork", "held", "T1")
+def test_deploying_from_a_fork_with_changed_files_asks_the_person_again(scene: Scene) -> None:
+    run = released(scene)
+    scene.write("app.py", "VALUE = 666\n")
+    made = fork(scene, run)
+    scene.work()
+    assert [(scene.attempt(made, name).status, name) for name in ("release", "package", "deploy")] == [
+        ("awaiting", "release"), ("completed", "package"), ("pending", "deploy"),
+    ]  # fmt: skip
+    no = refused(scene.begin, made, "deploy")
+    assert (no.code, "'release' (awaiting)" in no.message) == ("not_ready", True)
+    with scene.store.read() as tx:
+        assert tx.requests(RunId(made)) == [], "the answer did not come along"
+    approvals.decide(scene.engine, HUMAN, made, "release", comment="with these files too")
+    assert scene.do(made, "deploy").run_state == "completed"
+    assert problems(scene, run, made) == []
+
+
+def test_work_that_was_submitted_begins_again_once_the_release_of_the_fork_is_approved(scene: Scene) -> None:
+    run = scene.start(phase("release", approval()), phase("deploy", approval()))
+    scene.do(run, "release")
+    approvals.decide(scene.engine, HUMAN, run, "release", comment="go")
+    scene.do(run, "deploy")
+    assert scene.attempt(run, "deploy").status == "awaiting"
+    scene.write("app.py", "VALUE = 666\n")
+    made = fork(scene, run)
+    scene.work()
+    assert [scene.attempt(made, name).status for name in ("release", "deploy")] == ["awaiting", "pending"]
+    approvals.decide(scene.engine, HUMAN, made, "release", comment="with these files too")
+    scene.do(made, "deploy")
+    assert scene.attempt(made, "deploy").status == "awaiting"
+    assert problems(scene, run, made) == []
+
+
+def test_a_rejected_release_of_a_fork_keeps_the_deployment_closed(scene: Scene) -> None:
+    run = released(scene)
+    scene.write("app.py", "VALUE = 666\n")
+    made = fork(scene, run)
+    scene.work()
+    approvals.reject(scene.engine, HUMAN, made, "release", "not these files")
+    assert scene.attempt(made, "deploy").status == "pending"
+
+
+def test_a_fork_with_the_same_files_carries_the_decision_and_says_so(scene: Scene) -> None:
+    run = released(scene)
+    made = fork(scene, run)
+    assert scene.attempt(made, "deploy").status == "ready"
+    with scene.store.read() as tx:
+        (asked,) = tx.requests(RunId(made))
+    assert (asked.status, asked.data["origin"]["run"]) == ("approved", run)
+
+
+def test_an_approval_that_comes_back_to_other_files_is_asked_about_anew(scene: Scene) -> None:
+    run = released(scene)
+    rollback.rollback(scene.engine, HUMAN, run, "release", files=False)
+    assert scene.attempt(run, "release").status == "ready"
+    scene.write("app.py", "VALUE = 666\n")
+    rollback.undo(scene.engine, HUMAN, run)
+    scene.work()
+    assert [scene.attempt(run, name).status for name in ("release", "package", "deploy")] == [
+        "awaiting",
+        "completed",
+        "pending",
+    ]
+    assert refused(scene.begin, run, "deploy").code == "not_ready"
+    approvals.decide(scene.engine, HUMAN, run, "release")
+    assert scene.attempt(run, "deploy").status == "ready"
+    assert problems(scene, run) == []
+
+
+def test_an_approval_that_comes_back_to_the_same_files_counts(scene: Scene) -> None:
+    run = released(scene)
+    rollback.rollback(scene.engine, HUMAN, run, "release", files=False)
+    rollback.undo(scene.engine, HUMAN, run)
+    assert (scene.attempt(run, "release").status, scene.attempt(run, "deploy").status) == ("completed", "ready")

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import steps, tool, with_child
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.checkpoints import checkpoints_of, keep_again, prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot
+    from wfe_mcp.workspace.git.snapshot import Snapshot
+    from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 
 def names(scene: Scene, run: str) -> list[tuple[str, str, str | None]]:

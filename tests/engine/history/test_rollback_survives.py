@@ -15,7 +15,7 @@ from tests.engine.history.test_rollback import files, statuses
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.job_handlers import tend_open_runs
 from wfe_mcp.engine.files.checkpoints import at_start, checkpoints_of, prune
 from wfe_mcp.engine.history import rollback as going

@@ -41,7 +41,7 @@ def test_a_run_is_paused_before_the_call_that_would_overspend(scene: Scene) -> N
     assert (state.status, state.paused_by_human, state.reason) == (RunStatus.PAUSED, True, reason)
     assert reason == (
         "The next call of openai gpt-4o may use up to $1.00, $1.80 of $2.50 (limits.max_cost) are spent. "
-        f"A person raises it and goes on: wfe-mcp resume {run} --max-cost N"
+        f"Raise it and continue: wfe-mcp resume {run} --max-cost N"
     )
     assert len(calls(scene, run)) == 2, "the call was not made"
     assert scene.events(run)[-1] == "RunPaused"

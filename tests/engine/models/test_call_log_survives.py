@@ -12,7 +12,7 @@ from tests.engine.call_scene import calls, resume, usage
 from tests.engine.scene import Scene, phase
 from tests.engine.step_scene import until
 from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.queues import queue_names
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob

@@ -19,11 +19,11 @@ from tests.engine.step_scene import steps, tool
 from tests.tools.stub import STUB, Stub, running_stub
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
 from wfe_mcp.engine.maintenance.pruning import prunable
-from wfe_mcp.engine.models.providers import connection_of, connections_of
-from wfe_mcp.workspace.config.settings import Settings
+from wfe_mcp.engine.models.connections import connection_of, connections_of
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

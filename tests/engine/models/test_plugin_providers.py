@@ -12,7 +12,7 @@ from tests.engine.model_scene import ROLES, gate
 from tests.engine.scene import AGENT, GOOD, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.models import providers
+from wfe_mcp.engine.models import discovery, providers
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
@@ -186,7 +186,7 @@ def test_it_is_listed_with_its_package_and_tried_like_every_other(scene: Scene) 
     configure()
 
     line = providers.line_of(scene.engine, "mine")
-    tried = providers.try_out(scene.engine, "first")
+    tried = discovery.try_out(scene.engine, "first")
 
     assert (line.kind, line.where, line.is_usable) == ("acme.models", "acme-wfe 1.0.0", True)
     assert (tried.ok, tried.models, tried.message.startswith("It answered in ")) == (True, ("least",), True)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, Scene, phase, refused
-from wfe_mcp.engine.models.providers import connection_of, connections_of
+from wfe_mcp.engine.models.connections import connection_of, connections_of
+from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.views import tool_answers as answers
 
 KEY = "sk-canary-0123456789"
@@ -37,6 +38,17 @@ def with_key(scene: Scene, variable: str = "OPENAI_API_KEY") -> None:
 
 def reviewed(**more: Any) -> dict[str, Any]:
     return {"roles": {"reviewer": {"provider": "second"}}, **more}
+
+
+def trusted_own(scene: Scene, mine: Path, text: str) -> None:
+    """The user's own configuration, trusted: what fills a template's role counts only then."""
+    mine.write_text(text)
+    give_trust(scene.engine, scene.human, [])
+
+
+def plan_of(*reviewers: str) -> Any:
+    """A phase whose gate names these roles: a role that no phase uses is not filled."""
+    return phase("plan", gates=[{"kind": "opinion", "reviewers": [*reviewers], "quorum": 1}])
 
 
 def kept(scene: Scene, run: str) -> dict[str, Any]:
@@ -116,7 +128,7 @@ def test_what_nobody_trusts_does_not_count(scene: Scene) -> None:
 def test_a_run_keeps_its_roles_as_they_were_and_no_key(scene: Scene, mine: Path) -> None:
     with_key(scene)
     mine.write_text(f'{SECOND}fallback = ["anthropic/claude-x", "third"]\n[roles.third]\nprovider = "codex"\n')
-    run = scene.start(phase("plan"), **reviewed())
+    run = scene.start(plan_of("reviewer"), **reviewed())
     mine.write_text('[roles.second]\nprovider = "gemini"\nmodel = "other"\n')
     frozen = kept(scene, run)
     assert connection_of(scene.engine, "second", frozen=frozen).model == "gpt-5.5"
@@ -131,7 +143,7 @@ def test_trust_that_lapses_stops_a_role_of_the_project_and_no_other(scene: Scene
     with_key(scene)
     mine.write_text('[roles.mine]\nprovider = "codex"\n')
     configure(scene, SECOND)
-    run = scene.start(phase("plan"), roles={"a": {"provider": "second"}, "b": {"provider": "mine"}})
+    run = scene.start(plan_of("a", "b"), roles={"a": {"provider": "second"}, "b": {"provider": "mine"}})
     frozen = kept(scene, run)
     assert connection_of(scene.engine, "second", frozen=frozen).model == "gpt-5.5"
     configure(scene, f"{SECOND}# changed\n", trusted=False)
@@ -142,7 +154,7 @@ def test_trust_that_lapses_stops_a_role_of_the_project_and_no_other(scene: Scene
 @pytest.mark.requirement("S0-44")
 def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\nmodel = "m"\n')
-    run = scene.start(phase("plan"), **reviewed())
+    run = scene.start(plan_of("reviewer"), **reviewed())
     assert connection_of(scene.engine, "second", frozen=kept(scene, run)).model == "m"
     assert connection_of(scene.engine, "second", declared=True).kind == "codex"
     assert refused(connection_of, scene.engine, "second").code == "bad_argument", "a name that a person mistyped"
@@ -150,14 +162,14 @@ def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, min
 
 def test_the_default_role_fills_no_name_that_means_somebody(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\n')
-    run = scene.start(phase("plan"), roles={"a": {"provider": "claude-code"}})
+    run = scene.start(plan_of("a"), roles={"a": {"provider": "claude-code"}})
     assert connection_of(scene.engine, "claude-code", frozen=kept(scene, run), declared=True).kind == "claude-code"
     assert connection_of(scene.engine, "gemini-cli", declared=True).kind == "gemini-cli"
 
 
 def test_a_role_that_nobody_fills_is_refused_where_the_project_is_configured(scene: Scene, mine: Path) -> None:
     configure(scene, "")
-    scene.define(phase("plan"), **reviewed())
+    scene.define(plan_of("reviewer"), **reviewed())
     no = refused(answers.start_run, scene.engine, AGENT, "drill")
     assert (no.code, no.details[0].path) == ("invalid_template", "/roles/reviewer/provider")
     for text in (
@@ -165,7 +177,7 @@ def test_a_role_that_nobody_fills_is_refused_where_the_project_is_configured(sce
         '[roles.default]\nprovider = "codex"\n',
         '[templates.drill.roles.reviewer]\nprovider = "codex"\n',
     ):
-        mine.write_text(text)
+        trusted_own(scene, mine, text)
         assert answers.start_run(scene.engine, AGENT, "drill").ok, text
 
 
@@ -182,15 +194,17 @@ def test_fallbacks_come_in_order_without_those_that_cannot_be_used(scene: Scene,
 @pytest.mark.requirement("S1-05")
 def test_a_template_and_a_phase_get_their_own_provider_and_model(scene: Scene, mine: Path) -> None:
     with_key(scene)
-    mine.write_text(
+    trusted_own(
+        scene,
+        mine,
         f"{SECOND}"
         '[templates.drill.roles.reviewer]\nprovider = "codex"\nmodel = "template"\n'
         '[templates.drill.phases.plan]\nprovider = "claude-code"\nmodel = "phase"\n'
         '[templates.drill.phases.build]\nmodel = "gpt-5.5-mini"\n'
-        '[templates.drill.phases.check]\nrole = "second"\n'
+        '[templates.drill.phases.check]\nrole = "second"\n',
     )
     roles = {"reviewer": {"provider": "other"}, "maker": {"provider": "second"}}
-    run = scene.start(phase("plan"), phase("build", role="maker"), phase("check"), phase("look"), roles=roles)
+    run = scene.start(plan_of("reviewer"), phase("build", role="maker"), phase("check"), phase("look"), roles=roles)
     frozen = kept(scene, run)
     with scene.store.read() as tx:
         plan = scene.engine.plans.of_run(tx, scene.engine.load(tx, run).record)
@@ -209,8 +223,8 @@ def test_a_template_and_a_phase_get_their_own_provider_and_model(scene: Scene, m
 
 
 def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path) -> None:
-    mine.write_text('[templates.drill.roles.reviewer]\nprovider = "codex"\nfallback = ["claude-code"]\n')
-    run = scene.start(phase("plan"), **reviewed())
+    trusted_own(scene, mine, '[templates.drill.roles.reviewer]\nprovider = "codex"\nfallback = ["claude-code"]\n')
+    run = scene.start(plan_of("reviewer"), **reviewed())
     frozen = kept(scene, run)
     name = next(each for each in frozen["roles"] if each not in {"codex", "claude-code"})
     mine.write_text("")
@@ -226,7 +240,7 @@ def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path)
     ],
 )  # fmt: skip
 def test_a_role_that_would_change_nothing_is_refused(scene: Scene, mine: Path, text: str, path: str, said: str) -> None:
-    mine.write_text(text)
-    scene.define(phase("plan"), phase("ask", kind="human"), **reviewed())
+    trusted_own(scene, mine, text)
+    scene.define(plan_of("reviewer"), phase("ask", kind="human"), **reviewed())
     no = refused(answers.start_run, scene.engine, AGENT, "drill")
     assert (no.code, no.details[0].path, said in no.details[0].message) == ("invalid_template", path, True)

@@ -58,7 +58,7 @@ def test_a_deploy_that_fails_is_rolled_back_and_then_the_next_rule_applies(scene
 def test_while_it_is_undone_status_waits_for_a_job_and_show_tells_the_steps(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[UNDO], on_fail=THEN_STOP))
     for _ in range(20):
-        if scene.attempt(run, "deploy").mending:
+        if scene.attempt(run, "deploy").repair:
             break
         assert scene.work_one()
     found = scene.status(run)
@@ -111,7 +111,7 @@ def test_an_undoing_that_fails_waits_for_a_person(scene: Scene) -> None:
 def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub: Stub) -> None:
     skipped = UNDO | {"id": "other", "if": "${phase.attempt > 1}"}
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[skipped, UNDO], on_fail=THEN_STOP))
-    while not scene.attempt(run, "deploy").mending:
+    while not scene.attempt(run, "deploy").repair:
         assert scene.work_one()
     answers.control_run(scene.engine, AGENT, run, "pause")
     scene.work()
@@ -125,7 +125,7 @@ def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub
 
 def test_a_person_who_goes_on_meanwhile_ends_the_undoing(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[UNDO], on_fail=THEN_STOP))
-    while not scene.attempt(run, "deploy").mending:
+    while not scene.attempt(run, "deploy").repair:
         assert scene.work_one()
     assert refused(control.retry, scene.engine, AGENT, run, "deploy").code == "needs_human"
     control.skip(scene.engine, HUMAN, run, "deploy", "by hand")
@@ -151,7 +151,7 @@ def test_a_call_that_was_killed_with_kill_9_while_undoing_is_never_made_again_by
     server = psutil.Process(calls_in(calls)[0]["pid"])
     scene.work()
     tried = scene.attempt(run, "deploy")
-    assert (tried.number, tried.human_only, tried.mending) == (1, True, "")
+    assert (tried.number, tried.human_only, tried.repair) == (1, True, "")
     assert "Step 'compensate.undo' (tool stub.hang) may have completed" in tried.reason
     assert told(scene, run, "deploy")["compensate.undo"] == "unknown"
     assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
@@ -165,4 +165,4 @@ def test_an_undoing_that_waits_for_trust_goes_on_with_it(scene: Scene) -> None:
     assert told(scene, run, "deploy")["compensate.undo"] == "waiting"
     assert scene.status(run).waiting_on == "human"
     configure(scene)
-    assert scene.attempt(run, "deploy").mending == "compensate"
+    assert scene.attempt(run, "deploy").repair == "compensate"

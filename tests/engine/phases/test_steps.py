@@ -9,7 +9,8 @@ from tests.engine.scene import AGENT, Scene, expr, phase, refused
 from tests.engine.scene import told as moves
 from tests.engine.step_scene import artifact, rows, steps, told, tool, with_stub
 from tests.tools.stub import Stub, running_stub
-from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control

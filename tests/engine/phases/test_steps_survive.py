@@ -14,7 +14,8 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import configure, reopen, rows, steps, told, tool, until, with_child, with_stub
 from tests.tools.stub import Stub, calls_in, running_stub
-from wfe_mcp.core.model import AttemptStatus, FailKind, RunStatus
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
 from wfe_mcp.engine.factory import create_engine

@@ -55,7 +55,7 @@ def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene:
         reason = next(event.payload["reason"] for event in tx.events(records[0].id) if event.type == "RunCancelled")
         assert tx.verify_run(records[0].id) == []
     assert reason == "untouched since 2026-03-01T12:00:00+00:00: spring cleaning"
-    assert [run_row(record).get("archived", False) for record in records] == [True, False]
+    assert [run_row(record).archived for record in records] == [True, False]
     assert answers.read_artifact(scene.engine, AGENT, other, "plan").data["content"]["title"] == "A good title"
     assert refused(answers.start_phase, scene.engine, AGENT, old).code == "illegal_transition"
     assert stale.put_away(scene.engine, HUMAN) == []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, approval, expr, phase, refused
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import start as runs
 from wfe_mcp.views import tool_answers as answers
 

@@ -15,7 +15,7 @@ from tests.docs.test_extend import CONFIGURATION
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.templates.plugins import plugins_seen
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views import tool_answers as answers

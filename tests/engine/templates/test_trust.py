@@ -8,8 +8,8 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.versions import keep_version
-from wfe_mcp.views import decisions
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 
 
 def test_without_configuration_work_starts_and_its_check_waits_for_trust(scene: Scene) -> None:

@@ -22,8 +22,13 @@ def save(scene: Scene, version: str = "1.0.0", *, trusted: bool = True, **keys: 
     """Save a version as an agent does; trusted by a person unless told otherwise."""
     saved = answers.save_template(scene.engine, AGENT, definition(version, **keys))
     if trusted:
-        give_trust(scene.engine, HUMAN, [saved.data["template"]])
+        give_trust(scene.engine, HUMAN, [f"{saved.data['template']}@{version}"])
+        make_default(scene, saved.data["template"], version)
     return saved
+
+
+def make_default(scene: Scene, name: str, version: str) -> None:
+    versions.make_default(scene.engine, HUMAN, f"{name}@{version}")
 
 
 def start(scene: Scene, name: str = "tiny") -> str:
@@ -140,11 +145,11 @@ def test_a_version_of_a_template_that_is_not_kept_can_be_named_when_it_is_that_o
 def test_each_version_is_trusted_by_itself(scene: Scene) -> None:
     save(scene, "1")
     save(scene, "2", trusted=False)
-    assert refused(answers.start_run, scene.engine, AGENT, "tiny").code == "needs_trust"
+    assert refused(answers.start_run, scene.engine, AGENT, "tiny@2").code == "needs_trust"
     assert start(scene, "tiny@1")
 
     save(scene, "3")
-    assert pending_trust(scene.engine) == []
+    assert [one.name for one in pending_trust(scene.engine)] == ["tiny@2"]
     assert refused(answers.start_run, scene.engine, AGENT, "tiny@2").code == "needs_trust"
     give_trust(scene.engine, HUMAN, ["tiny@2"])
     assert start(scene, "tiny@2")
@@ -253,10 +258,11 @@ def test_a_shipped_template_can_be_put_out_of_use_in_one_project(scene: Scene) -
 def test_putting_one_version_away_brings_back_what_it_shadowed(scene: Scene) -> None:
     shipped = template_definition(scene.engine, "quick_fix")
     save(scene, "6.6.6", name="quick_fix", trusted=False)
+    make_default(scene, "quick_fix", "6.6.6")
     assert refused(answers.start_run, scene.engine, AGENT, "quick_fix", {"bug": "x"}).code == "needs_trust"
 
     assert versions.archive(scene.engine, HUMAN, "quick_fix@6.6.6") == "quick_fix@6.6.6"
-    assert template_definition(scene.engine, "quick_fix") == shipped
+    assert template_definition(scene.engine, "quick_fix").definition == shipped.definition
     assert refused(answers.start_run, scene.engine, AGENT, "quick_fix@6.6.6").code == "unavailable"
     versions.enable(scene.engine, HUMAN, "quick_fix@6.6.6")
     assert template_definition(scene.engine, "quick_fix").version == "6.6.6"
@@ -267,3 +273,28 @@ def test_a_template_that_cannot_be_read_can_be_put_away(scene: Scene) -> None:
     scene.write(".wfe/templates/broken.json", "{")
     assert versions.archive(scene.engine, HUMAN, "broken") == "broken"
     assert "broken" not in names(scene, all_states=True)
+
+
+@pytest.mark.attack("an agent saves a looser version of a template that you trust", "held", "design §7")
+def test_a_version_that_an_agent_saves_is_started_by_its_version_until_the_user_makes_it_the_default(
+    scene: Scene,
+) -> None:
+    save(scene, "1.0.0")
+    saved = answers.save_template(scene.engine, AGENT, definition("2.0.0"))
+    assert "wfe-mcp trust tiny@2.0.0" in saved.summary
+    assert [one.name for one in pending_trust(scene.engine)] == ["tiny@2.0.0"]
+    give_trust(scene.engine, HUMAN, [])
+    assert template_definition(scene.engine, "tiny").version == "1.0.0"
+    run = answers.start_run(scene.engine, AGENT, "tiny@2.0.0")
+    assert run.ok
+    assert refused(versions.make_default, scene.engine, AGENT, "tiny@2.0.0").code == "needs_human"
+    make_default(scene, "tiny", "2.0.0")
+    assert template_definition(scene.engine, "tiny").version == "2.0.0"
+
+
+def test_a_role_that_no_phase_uses_does_not_stop_a_run(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    made = scene.define(phase("plan"), roles={"left": {"provider": "nobody_configured"}})
+    assert answers.start_run(scene.engine, AGENT, made["name"]).ok
+    scene.define(phase("plan", role="left"), name="other", roles={"left": {"provider": "nobody_configured"}})
+    assert refused(answers.start_run, scene.engine, AGENT, "other").code == "invalid_template"

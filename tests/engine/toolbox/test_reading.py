@@ -39,7 +39,7 @@ def test_following_the_pages_of_a_big_file_shows_every_line_once(worker: Worker)
 def test_a_line_of_a_megabyte_is_cut(worker: Worker) -> None:
     write(worker.root, {"min.js": "x" * 1_000_000 + "\nend\n"})
     said = worker.says("read", path="min.js")
-    assert len(said) < 3_000 and "[the line goes on]" in said and said.endswith("end")
+    assert len(said) < 3_000 and "[line truncated]" in said and said.endswith("end")
 
 
 def test_a_file_beyond_the_limit_is_refused(worker: Worker) -> None:

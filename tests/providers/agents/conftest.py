@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.jobs.child import child_env, run_child
+from wfe_mcp.jobs.child import run_child
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.agents import Surroundings
-from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, ProviderKind, Task, ToolResult, Usage
+from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, Task, ToolResult, Usage
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 RECORDED = Path(__file__).parent / "recorded"
 PLACE = ".wfe/runs/r1/build/1/output.json"

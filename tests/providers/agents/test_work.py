@@ -19,7 +19,6 @@ from wfe_mcp.providers.call import (
     Estimate,
     Image,
     ProviderFault,
-    ProviderKind,
     Question,
     Silent,
     Tool,
@@ -27,6 +26,7 @@ from wfe_mcp.providers.call import (
     Usage,
     Worked,
 )
+from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 kinds = pytest.mark.parametrize("kind", AGENT_KINDS)
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and executable scripts are POSIX")

@@ -12,6 +12,7 @@ from tests.store import writers
 from tests.store.scene import Clock, create
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, sqlite
+from wfe_mcp.store.driver import driver
 from wfe_mcp.store.maintenance import copies
 from wfe_mcp.store.records.jobs import Effect, NewJob
 
@@ -112,7 +113,7 @@ def test_a_database_that_somebody_keeps_locked_is_busy_and_not_changed(
 ) -> None:
     copies.copy(store.path, tmp_path / "copy.db")
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0)
-    other = sqlite.driver().connect(str(store.path), isolation_level=None)
+    other = driver().connect(str(store.path), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(Refused) as no:
         copies.write_over(tmp_path / "copy.db", store.path)
@@ -122,7 +123,7 @@ def test_a_database_that_somebody_keeps_locked_is_busy_and_not_changed(
 
 
 def test_rows_that_name_what_is_not_there_are_faults(store: Store) -> None:
-    raw = sqlite.driver().connect(str(store.path), isolation_level=None)
+    raw = driver().connect(str(store.path), isolation_level=None)
     raw.execute("INSERT INTO idempotency VALUES ('p-none', 'k', 'x', 'r-none', '2026-01-01 00:00:00')")
     raw.close()
     assert [fault.split(" row ")[0] for fault in copies.faults_of(store.path)] == ["idempotency", "idempotency"]
@@ -140,7 +141,7 @@ def test_vacuum_gives_back_what_nothing_uses(store: Store, clock: Clock) -> None
     with store.tx() as tx:
         for number in range(50):
             create(tx, f"r-{number}")
-    raw = sqlite.driver().connect(str(store.path), isolation_level=None)
+    raw = driver().connect(str(store.path), isolation_level=None)
     raw.execute("CREATE TABLE ballast AS SELECT randomblob(4000) FROM event LIMIT 100")
     raw.execute("DROP TABLE ballast")
     raw.close()

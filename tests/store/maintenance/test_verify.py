@@ -9,7 +9,8 @@ from tests.store.scene import AGENT, NOW, PLAN, add_plan, create, raw, step, tam
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId, Stage
-from wfe_mcp.store import Store, sqlite
+from wfe_mcp.store import Store
+from wfe_mcp.store.driver import driver
 from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash
 from wfe_mcp.store.records.runs import EvidenceRecord, Problem
 
@@ -147,7 +148,7 @@ def test_an_unknown_run_is_a_problem(store: Store) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE event SET actor = 'eve'", "DELETE FROM event"])
 def test_the_database_itself_refuses_to_change_events(url: str, statement: str) -> None:
     connection = raw(url)
-    with pytest.raises(sqlite.driver().IntegrityError, match="append-only"):
+    with pytest.raises(driver().IntegrityError, match="append-only"):
         connection.execute(statement)
     connection.close()
 

@@ -7,7 +7,7 @@ import pytest
 from tests.store.scene import BUILD, NOW, PLAN, add_plan, create
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId, Stage
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.runs.artifacts import MAX_REFUSED_BYTES

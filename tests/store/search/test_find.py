@@ -27,9 +27,10 @@ from tests.store.scene import (
     tamper,
 )  # fmt: skip
 from wfe_mcp.core import events as e
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, FailKind, Feedback, RunId, Stage
+from wfe_mcp.core.model import Assurance, Feedback, RunId, Stage
 from wfe_mcp.store import Store, database
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
 from wfe_mcp.store.records.opinions import OpinionRecord

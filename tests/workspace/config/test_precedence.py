@@ -14,7 +14,7 @@ WARN, BLOCK = "[artifacts]\non_mismatch = 'warn'\n", "[artifacts]\non_mismatch =
     ("user", "project", "variable", "of_drill", "of_others"),
     [
         ("", "", "", "block", "block"),
-        ("", "", "warn", "warn", "warn"),
+        ("", "", "warn", "block", "block"),
         (WARN, "", "", "warn", "warn"),
         (BLOCK, WARN, "", "warn", "warn"),  # a trusted project says so for itself
         (WARN, BLOCK, "", "block", "block"),
@@ -23,7 +23,7 @@ WARN, BLOCK = "[artifacts]\non_mismatch = 'warn'\n", "[artifacts]\non_mismatch =
         ("", BLOCK + "[templates.drill]\non_mismatch = 'warn'\n", "", "warn", "block"),
         ("[templates.drill]\non_mismatch = 'warn'\n", BLOCK, "", "block", "block"),  # nor does the user's own word
         ("[templates.drill]\non_mismatch = 'warn'\n", "", "", "warn", "block"),
-        ("", "[templates.drill]\non_mismatch = 'block'\n", "warn", "block", "warn"),
+        ("", "[templates.drill]\non_mismatch = 'block'\n", "warn", "block", "block"),
     ],
 )
 def test_a_changed_file_is_judged_by_the_strictest_who_may_say_so(

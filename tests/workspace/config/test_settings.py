@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.workspace.config.settings import FrozenCheck, FrozenServer, LoadedSettings, load_settings, seconds
+from wfe_mcp.workspace.config.checks import FrozenCheck, seconds
+from wfe_mcp.workspace.config.settings import LoadedSettings, load_settings
+from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
 
 def load(
@@ -175,7 +177,7 @@ def test_a_configuration_that_is_a_link_does_not_count(root: Path, tmp_path: Pat
 
 def test_a_faulty_variable_or_flag_is_named(root: Path) -> None:
     assert "WFE_AUTO" in problem(load(root, env={"WFE_AUTO": "perhaps"})).message
-    assert load(root, env={"WFE_ARTIFACTS_ON_MISMATCH": "warn"}).settings.artifacts.on_mismatch == "warn"
+    assert load(root, env={"WFE_ARTIFACTS_ON_MISMATCH": "warn"}).settings.artifacts.on_mismatch == "block"
     assert "command line" in problem(load(root, flags={"runs.stale_after": "x"})).message
     loaded = load(root, flags={"runs.stale_after": "2d", "runs.stale": "x"})
     assert loaded.origins["runs.stale_after"].where == "--runs.stale_after"

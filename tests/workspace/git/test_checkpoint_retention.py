@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.workspace.config.test_settings import load, problem
+from wfe_mcp.workspace.config.checks import seconds
 from wfe_mcp.workspace.config.limit_tables import size_bytes
-from wfe_mcp.workspace.config.settings import seconds
 from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint, to_drop
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, chosen
 

@@ -22,21 +22,10 @@ from tests.workspace.checkpoint_scene import (
 )
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import restore as restoring
-from wfe_mcp.workspace.git.checkpoints import (
-    Limits,
-    available,
-    changes,
-    content,
-    diff,
-    diffstat,
-    drop,
-    keep,
-    kept,
-    kept_at,
-    read_snapshot,
-    take,
-)
+from wfe_mcp.workspace.git.checkpoints import changes, content, diff, diffstat, drop, keep, kept, kept_at
 from wfe_mcp.workspace.git.restore import prepare, restore
+from wfe_mcp.workspace.git.snapshot import available, read_snapshot, take
+from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 
 @pytest.mark.requirement("S1-08", "S1-22")

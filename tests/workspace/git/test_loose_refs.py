@@ -10,7 +10,8 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
-from wfe_mcp.workspace.git.checkpoints import REFS, keep, kept, take
+from wfe_mcp.workspace.git.checkpoints import REFS, keep, kept
+from wfe_mcp.workspace.git.snapshot import take
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows every ref is left to git")
 

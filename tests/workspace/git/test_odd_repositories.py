@@ -8,8 +8,10 @@ import pytest
 
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, back, files_of, saved, taken, user_state, wreck, write
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.checkpoints import Limits, content, keep, take
+from wfe_mcp.workspace.git.checkpoints import content, keep
 from wfe_mcp.workspace.git.restore import restore
+from wfe_mcp.workspace.git.snapshot import take
+from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 MIXED = b"one\r\ntwo\nthree\r\n"
 

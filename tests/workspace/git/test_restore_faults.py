@@ -15,9 +15,10 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, back, files_of, taken, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import restore as restoring
-from wfe_mcp.workspace.git.checkpoints import content, drop, keep, kept, read_snapshot, take
+from wfe_mcp.workspace.git.checkpoints import content, drop, keep, kept
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.restore import restore
+from wfe_mcp.workspace.git.snapshot import read_snapshot, take
 
 is_linux_root = sys.platform == "linux" and os.geteuid() == 0
 mounting = pytest.mark.skipif(not is_linux_root, reason="only root mounts, and only Linux has tmpfs")
@@ -224,7 +225,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.workspace.files import staging
-from wfe_mcp.workspace.git.checkpoints import Limits
+from wfe_mcp.workspace.git.snapshot_limits import Limits
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.restore import restore
 

@@ -184,7 +184,7 @@ def test_a_client_and_an_interactive_shell_are_no_launchers(each: ProcessInfo) -
 
 
 @posix
-def test_the_client_is_the_first_ancestor_that_is_no_launcher(tmp_path: Path, start: Start) -> None:
+def test_the_client_is_the_first_ancestor_with_streams_of_its_own(tmp_path: Path, start: Start) -> None:
     # agent (a Python under another name) -> sh -c -> python -c: the shape of a real client starting the server.
     agent = tmp_path / "agent"
     agent.symlink_to(Path(sys.executable).resolve())
@@ -192,7 +192,8 @@ def test_the_client_is_the_first_ancestor_that_is_no_launcher(tmp_path: Path, st
         "import sys; sys.path[:] = eval(sys.argv[1]);"
         "from wfe_mcp.workspace.system.process import client_of_server; print(client_of_server().name, flush=True)"
     )
-    run = f"import subprocess, sys; subprocess.run(['sh', '-c', '\"$@\"; :', 'sh', {sys.executable!r}, '-c', *sys.argv[1:]])"
+    words = f"['sh', '-c', '\"$@\"; :', 'sh', {sys.executable!r}, '-c', *sys.argv[1:]]"
+    run = f"import subprocess, sys; print(subprocess.run({words}, input='', text=True, stdout=subprocess.PIPE).stdout)"
     done = subprocess.run([agent, "-c", run, ask, repr(sys.path)], capture_output=True, text=True)
     assert done.stdout.strip() == "agent", done.stderr
 
@@ -202,6 +203,15 @@ def stand_under(monkeypatch: pytest.MonkeyPatch, chain: list[ProcessInfo]) -> No
         return chain
 
     monkeypatch.setattr(process, "ancestors", above)
+
+
+def test_names_decide_where_the_streams_of_a_process_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = [info("uv"), info("claude"), info("zsh")]
+    stand_under(monkeypatch, chain)
+    own = ((1, 7), (1, 8))
+    assert client_of_server(streams=own, of=lambda _: None) == chain[1]
+    assert client_of_server(streams=own, of=lambda _: own) is None, "all of them pass the streams on"
+    assert client_of_server(streams=(None, None), of=lambda _: own) == chain[1], "a terminal tells nothing"
 
 
 @pytest.mark.parametrize("each", [info("systemd"), replace(info("anything"), pid=1), info("explorer.exe")])

@@ -17,8 +17,6 @@ from wfe_mcp.artifacts.explain import ID_PATTERN, NOT_BLANK
 from wfe_mcp.artifacts.paths import normal_path
 from wfe_mcp.core.errors import Detail
 
-__all__ = ["SEVERITIES", "Artifact", "BundlePath", "Count", "Finding", "Id", "Part", "Severity", "Text", "example"]
-
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """A key that is valid in loops, paths and file names (design §5)."""
 

@@ -4,8 +4,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Text, example
 
-__all__ = ["Change"]
-
 
 class Change(Artifact):
     """What was done to the files, as described by its author; gates check the files themselves."""

@@ -4,8 +4,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Text, example
 
-__all__ = ["FailingTest"]
-
 
 class FailingTest(Artifact):
     """A test that fails now because of the bug, and passes once it is fixed."""

@@ -10,8 +10,6 @@ from wfe_mcp.artifacts.models.base import Artifact, BundlePath, Part, example
 from wfe_mcp.artifacts.paths import clash_key
 from wfe_mcp.core.errors import Detail, pointer
 
-__all__ = ["FileBundle"]
-
 
 class BundleFile(Part):
     """One text file of any language."""

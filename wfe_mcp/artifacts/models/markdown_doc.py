@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Text, example
 
-__all__ = ["MarkdownDoc"]
-
 
 class MarkdownDoc(Artifact):
     """A Markdown document with its front matter."""

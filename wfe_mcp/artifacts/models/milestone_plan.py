@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Count, Id, Part, Text, example
 
-__all__ = ["MilestonePlan"]
-
 
 class MilestoneTask(Part):
     """One task: one commit."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Finding, example
 
-__all__ = ["Opinion"]
-
 
 class Opinion(Artifact):
     """A second model's review."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Part, Text, example
 
-__all__ = ["Release"]
-
 
 class ReleaseNote(Part):
     """One line of the changelog."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Finding, Text, example
 
-__all__ = ["Review"]
-
 
 class Review(Artifact):
     """A verdict with its findings."""

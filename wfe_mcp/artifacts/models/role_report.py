@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Count, Finding, Id, Part, Text, example
 
-__all__ = ["RoleReport"]
-
 
 class RoleDetails(Part):
     """What was run, and its results."""

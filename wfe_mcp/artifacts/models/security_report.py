@@ -9,8 +9,6 @@ from wfe_mcp.artifacts.consistency import select
 from wfe_mcp.artifacts.models.base import SEVERITIES, Artifact, Count, Part, Severity, Text, example
 from wfe_mcp.core.errors import Detail, pointer
 
-__all__ = ["SecurityReport"]
-
 
 class SecurityFinding(Part):
     """One weakness."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Id, Part, Text, example
 
-__all__ = ["TaskList"]
-
 
 class Task(Part):
     """One task: one commit's worth of work."""

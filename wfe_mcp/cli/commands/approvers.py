@@ -1,4 +1,4 @@
-"""``wfe-mcp approvers``: list, add and remove the passkeys that may sign in a project."""
+"""``wfe-mcp approvers``: list, add and remove the keys that may sign in a project."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,56 +8,90 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.envelope import Envelope
+
+APPROVERS = ".wfe/approvers.json"
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["add", "list_all", "remove"]
-
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key.")]
+Key = Annotated[
+    str,
+    typer.Option("--key", metavar="KEY", help="Pin a person's signing key: mine, or another's public key."),
+]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 
 
 def list_all(invocation: Invocation) -> None:
-    """List the pinned passkeys of this project, and who pinned each."""
+    """List the pinned keys of this project, and who pinned each."""
     from wfe_mcp.views.approvers import data_of, pinned_view
-    from wfe_mcp.views.envelope import Envelope
 
     view = pinned_view(invocation.engine)
     data = data_of(view)
 
     def tell(screen: "Screen") -> None:
-        rows = [(key["name"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
-        screen.table(("name", "since", "pinned by", "id"), rows)
-        screen.line(f"{plural(len(rows), 'passkey')} in {view.file}")
+        rows = [(key["name"], key["kind"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
+        screen.table(("name", "kind", "since", "pinned by", "id"), rows)
+        screen.line(f"{plural(len(rows), 'key')} in {view.file}")
         if view.fault:
             screen.line(view.fault, "yellow")
 
-    invocation.render(Envelope(True, summary=plural(len(view.keys), "passkey"), data=data), tell)
+    invocation.render(Envelope(True, summary=plural(len(view.keys), "key"), data=data), tell)
 
 
-def add(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
-    """Open the page that pins a passkey.
+def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
+    """Pin a passkey on a page, or a signing key with --key.
 
-    The first needs your PIN there, each further one a pinned key.
+    The first key needs your PIN, each further one the signature of a pinned key.
     """
+    if key:
+        _add_person(invocation, name, key, pin_fd)
+        return
     _open(invocation, name, no_browser, pin_fd, f"pin the passkey {name!r}")
 
 
 def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
-    """Open the page that removes a passkey.
+    """Remove a pinned key.
 
-    It needs a pinned key; the last one cannot be removed.
+    Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
+    removed.
     """
     from wfe_mcp.core.errors import nearest
-    from wfe_mcp.engine.approvals.approvers import approvers_here
+    from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
+    from wfe_mcp.engine.approvals.pin import own_key
 
-    names = [key.name for key in approvers_here(invocation.engine.root).keys.values()]
+    engine = invocation.engine
+    pinned = approvers_here(engine.root).keys
+    names = [key.name for key in pinned.values()]
     if name not in names:
         near = nearest(name, names)
-        raise Refused("bad_argument", f"No passkey called {name!r} is pinned here.",
+        raise Refused("bad_argument", f"No key called {name!r} is pinned here.",
                       f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
-    _open(invocation, "", no_browser, pin_fd, f"remove the passkey {name!r}")
+    mine = own_key(engine)
+    if mine is not None and mine.key in pinned:
+        by = invocation.person(pin_fd, f"remove the key {name!r}")
+        pin_person(engine, by, next(key for key in pinned.values() if key.name == name), "remove")
+        invocation.render(Envelope(True, summary=f"Removed the key {name!r}; commit {APPROVERS}"))
+        return
+    _open(invocation, "", no_browser, pin_fd, f"remove the key {name!r}")
+
+
+def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None) -> None:
+    from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
+    from wfe_mcp.engine.approvals.pin import own_key, person_key
+
+    engine = invocation.engine
+    pinned = approvers_here(engine.root).keys
+    by = invocation.person(pin_fd, f"pin the key {name!r}")
+    mine = own_key(engine)
+    assert mine is not None, "it has just been unlocked"
+    added = person_key(name, mine.public_key if key == "mine" else key)
+    if added.id in pinned or name in {one.name for one in pinned.values()}:
+        raise Refused("conflict", f"A key called {name!r}, or this key, is pinned already.", "wfe-mcp approvers list")
+    pin_person(engine, by, added)
+    told = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
+    invocation.render(Envelope(True, summary=told, data={"id": added.id, "public_key": added.public_key}))
 
 
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
@@ -65,7 +99,6 @@ def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | Non
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
     from wfe_mcp.views.approvers import approvers_path
-    from wfe_mcp.views.envelope import Envelope
 
     if not passkeys_are_installed():
         raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)

@@ -7,8 +7,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
-__all__ = ["archive", "unarchive"]
-
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
 
 
@@ -19,17 +17,19 @@ def archive(invocation: Invocation, runs: Runs) -> None:
     """
     from wfe_mcp.engine.runs import archive as stale
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
-    rows = [run_row(stale.archive(invocation.engine, run)) for run in runs]
-    invocation.render(Envelope(True, summary=f"Archived {plural(len(rows), 'run')}", data={"runs": rows}))
+    rows = tuple(run_row(stale.archive(invocation.engine, run)) for run in runs)
+    invocation.render(Envelope(True, summary=f"Archived {plural(len(rows), 'run')}", view=RunList(runs=rows)))
 
 
 def unarchive(invocation: Invocation, runs: Runs) -> None:
     """Show archived runs in list again."""
     from wfe_mcp.engine.runs import archive as stale
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
-    rows = [run_row(stale.unarchive(invocation.engine, run)) for run in runs]
-    invocation.render(Envelope(True, summary=f"Unarchived {plural(len(rows), 'run')}", data={"runs": rows}))
+    rows = tuple(run_row(stale.unarchive(invocation.engine, run)) for run in runs)
+    invocation.render(Envelope(True, summary=f"Unarchived {plural(len(rows), 'run')}", view=RunList(runs=rows)))

@@ -9,14 +9,19 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
+    from collections.abc import Sequence
 
-__all__ = ["accept", "diff", "restore", "show"]
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.run_models import HeadView
 
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact or its phase; without it the list.")]
 Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
 Restored = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it every changed file.")]
 Revision = Annotated[int | None, typer.Option("--revision", metavar="N", help="This revision instead of the newest.")]
+Draft = Annotated[
+    int | None, typer.Option("--draft", metavar="N", help="Draft N, a refused submission of the phase NAME.")
+]
 At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
 Against = Annotated[
@@ -29,33 +34,41 @@ Against = Annotated[
 
 
 def show(
-    invocation: Invocation, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = ""
-) -> None:
-    """Print an artifact of a run; the newest revision, or an earlier one."""
+    invocation: Invocation, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "",
+    draft: Draft = None,
+) -> None:  # fmt: skip
+    """Print an artifact of a run, or a refused draft of it."""
     from dataclasses import replace
 
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.artifacts import ArtifactList, RevisionView
+    from wfe_mcp.views.pointer_view import PartView
 
     engine, run = invocation.engine, invocation.at(run)
     phase, artifact = _named(invocation, run, name)
+    if draft is not None:
+        if revision is not None or at or artifact.startswith("draft:"):
+            raise typer.BadParameter("takes a phase, and neither --revision nor --at", param_hint="--draft")
+        artifact = f"draft:{draft}"
     if at and name:
-        newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).data
+        newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).shown(RevisionView).head
         revision = _revision_then(invocation, run, newest, at, revision)
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision, pointer)
     if at and not name:
-        answer = replace(answer, data={"artifacts": _listed_then(invocation, run, at)})
-    if answer.data.get("cut"):  # only models pay for what they read
-        head = answer.data
+        answer = answer.showing(ArtifactList(artifacts=_listed_then(invocation, run, at)))
+    view = answer.view
+    if isinstance(view, RevisionView) and view.part.cut:  # only models pay for what they read
         with engine.store.read() as tx:
-            found = tx.revision(tx.find_run(engine.project_id, run).id, head["phase"], head["revision"])
+            found = tx.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
         assert found is not None, "it has just been read"
         whole: Any = json.loads(found.content)
         for key in pointer.split("/")[1:] if pointer else []:
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]
-        kept = {key: value for key, value in head.items() if key not in {"cut", "text", "bytes", "hint", "keys"}}
-        answer = replace(answer, data=kept | {"content": whole})
-    invocation.render(answer, lambda screen: _tell(screen, answer.data))
+        answer = answer.showing(replace(view, part=PartView(pointer=pointer, content=whole)))
+    invocation.render(answer, lambda screen: _tell(screen, answer.view))
 
 
 def diff(
@@ -70,22 +83,25 @@ def diff(
     from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.artifact_diff import DifferenceView
+    from wfe_mcp.views.artifacts import RevisionView
 
     engine, run = invocation.engine, invocation.at(run)
     phase, artifact = _named(invocation, run, name)
-    newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).data
-    if not against and newest["revision"] == 1:
-        raise Refused("unknown_artifact", f"{newest['artifact']} has no revision before 1.",
+    newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).shown(RevisionView).head
+    if not against and newest.revision == 1:
+        raise Refused("unknown_artifact", f"{newest.artifact} has no revision before 1.",
                       "Name another run to compare with: --against RUN2")  # fmt: skip
-    other = against or str(newest["revision"] - 1)
-    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest["revision"], pointer, other)
+    other = against or str(newest.revision - 1)
+    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest.revision, pointer, other)
 
     def tell(screen: "Screen") -> None:
-        data = answer.data
-        elsewhere = [f"{what} {data[key]}, " for what, key in (("run", "against_run"), ("phase", "against_phase")) if key in data]  # fmt: skip
-        screen.line(f"{data['artifact']} {''.join(elsewhere)}revision {data['against']} -> {data['revision']}", "bold")
-        render_changes(screen, data["difference"])
-        if not data["difference"]:
+        view = answer.shown(DifferenceView)
+        elsewhere = f"run {view.against_run}, " if view.against_run else ""
+        elsewhere += f"phase {view.against_phase}, " if view.against_phase else ""
+        screen.line(f"{view.artifact} {elsewhere}revision {view.against} -> {view.revision}", "bold")
+        render_changes(screen, view.difference)
+        if not view.difference:
             screen.line("No difference.")
 
     invocation.render(answer, tell)
@@ -110,7 +126,7 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
     PHASE restarts with it and its gates run. Asks for your PIN.
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
     from wfe_mcp.views import tool_answers as answers
 
@@ -121,29 +137,30 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
     invocation.render(answers.submitted(invocation.engine, run, phase, receipt.attempt, receipt.revision))
 
 
-def _revision_then(invocation: Invocation, run: str, newest: dict[str, Any], at: str, wanted: int | None) -> int:
+def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str, wanted: int | None) -> int:
     """The revision of the artifact ``newest`` at event ``at``: the newest one then, or ``wanted``.
 
     Refuses ``unknown_artifact``.
     """
     from wfe_mcp.core.errors import Refused
 
-    there = [each["revision"] for each in _listed_then(invocation, run, at) if each["phase"] == newest["phase"]]
+    there = [each.revision for each in _listed_then(invocation, run, at) if each.phase == newest.phase]
     if not there:
-        raise Refused("unknown_artifact", f"{newest['artifact']} did not exist at event {at}.",
+        raise Refused("unknown_artifact", f"{newest.artifact} did not exist at event {at}.",
                       f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
     if wanted is not None and wanted > max(there):
-        raise Refused("unknown_artifact", f"{newest['artifact']} had no revision {wanted} at event {at}.",
+        raise Refused("unknown_artifact", f"{newest.artifact} had no revision {wanted} at event {at}.",
                       f"Its newest one then was {max(there)}.")  # fmt: skip
     return max(there) if wanted is None else wanted
 
 
-def _listed_then(invocation: Invocation, run: str, at: str) -> list[dict[str, Any]]:
+def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, ...]":
     from wfe_mcp.engine.history.as_of import moment, revisions_then
     from wfe_mcp.views.artifacts import head_view
 
     with invocation.engine.store.read() as tx:
-        return [head_view(head) for head in revisions_then(tx, moment(invocation.engine, tx, run, at).found.loaded)]
+        then = moment(invocation.engine, tx, run, at)
+        return tuple(head_view(head) for head in revisions_then(tx, then.found.loaded))
 
 
 def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
@@ -154,15 +171,34 @@ def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     return (name, "") if is_phase else ("", name)
 
 
-def _tell(screen: "Screen", data: dict[str, Any]) -> None:
-    if "artifacts" in data:
+def _tell(screen: "Screen", view: object) -> None:
+    from wfe_mcp.views.artifacts import ArtifactList, RevisionView
+    from wfe_mcp.views.drafts import DraftView
+    from wfe_mcp.views.model import plain
+
+    if isinstance(view, ArtifactList):
         screen.table(
             ("artifact", "phase", "revision", "attempt", "schema", "sha256", "sealed"),
             [
-                (each["artifact"], each["phase"], each["revision"], each["attempt"], each["schema"], each["sha256"][:12], "sealed" if each.get("sealed") else "")
-                for each in data["artifacts"]
+                (each.artifact, each.phase, each.revision, each.attempt, each.schema, each.sha256[:12], "sealed" if each.sealed else "")
+                for each in view.artifacts
             ],
         )  # fmt: skip
+        drafts_table(screen, view.drafts)
         return
-    content = data["content"]
+    part = view.part if isinstance(view, RevisionView | DraftView) else None
+    for error in view.details if isinstance(view, DraftView) else ():
+        screen.line(f"! {error['path'] or '(whole)'}: {error['message']}", "yellow")
+    if part is None:  # calls of tools and steps: a list of their own
+        shown = plain(view)
+        content = shown.get("content", shown)
+    else:
+        content = part.text if part.cut else part.content
     screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:
+    """Refused submissions, one a row; nothing for none."""
+    if drafts:
+        rows = [(one.artifact, one.phase, one.attempt, one.faults, one.at) for one in drafts]
+        screen.table(("draft", "phase", "attempt", "errors", "refused"), rows)

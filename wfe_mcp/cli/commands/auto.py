@@ -7,8 +7,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 
-__all__ = ["auto"]
-
 First = Annotated[str, typer.Argument(metavar="on|off", help="on: continue after each phase; off: wait for proceed.")]
 Second = Annotated[str, typer.Argument(metavar="RUN", help="The run, or the first characters of its id.")]
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.maintenance.copies import Held
 
-__all__ = ["backup", "restore"]
-
 To = Annotated[
     str, typer.Argument(metavar="[FILE]", help="The file; without it a new one in the folder backups beside the database.")
 ]  # fmt: skip

@@ -1,14 +1,13 @@
 """``wfe-mcp cancel``: end a run permanently, or every stale run."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Reason
+from wfe_mcp.cli.terminal.options import Reason, Yes
 from wfe_mcp.core.units import plural
-
-__all__ = ["cancel"]
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run, or the first characters of its id.")]
 Stale = Annotated[
@@ -16,10 +15,10 @@ Stale = Annotated[
 ]
 
 
-def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: Reason = "") -> None:
+def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: Reason = "", yes: Yes = False) -> None:
     """End a run permanently.
 
-    Its log stays.
+    Its log stays. At a terminal it asks first.
     """
     if bool(run) == stale:
         raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
@@ -30,6 +29,12 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
+    if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        from wfe_mcp.cli.terminal.confirm import confirmed
+
+        record = invocation.record(run)
+        title = record.title if record is not None else ""
+        confirmed(f'Cancel {run} "{title}"? It cannot be resumed.')
     invocation.render(
         controlled(invocation, control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
     )
@@ -38,9 +43,10 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
 def _put_away(invocation: Invocation, reason: str) -> None:
     from wfe_mcp.engine.runs.archive import put_away
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
-    gone = [run_row(record) for record in put_away(invocation.engine, invocation.by, reason)]
+    gone = tuple(run_row(record) for record in put_away(invocation.engine, invocation.by, reason))
     invocation.render(
-        Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", data={"runs": gone})
+        Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))
     )

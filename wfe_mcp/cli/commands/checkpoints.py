@@ -1,6 +1,6 @@
 """``wfe-mcp checkpoint`` and ``checkpoints``: take a checkpoint of a run, and list them."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.cli.terminal.screen import Screen
-
-__all__ = ["checkpoint", "checkpoints"]
+    from wfe_mcp.views.checkpoints import CheckpointView
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove files that need not be kept ([checkpoints]).")]
@@ -33,40 +32,36 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
 
     from wfe_mcp.engine.files import checkpoints as engine_checkpoints
     from wfe_mcp.views import rollback as history
+    from wfe_mcp.views.checkpoints import CheckpointList
 
     run = invocation.at(run)
     engine_checkpoints.keep_again(invocation.engine, run)
     gone = engine_checkpoints.prune(invocation.engine, run) if prune else None
     answer = history.checkpoints_told(invocation.engine, run)
+    view = answer.shown(CheckpointList)
     if gone is not None:
         told = f"{answer.summary}; removed the files of {len(gone)}"
-        answer = replace(answer, summary=told, data=answer.data | {"pruned": gone})
+        answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=told)
 
     def tell(screen: "Screen") -> None:
         now = invocation.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
             ("checkpoint", "taken at", "phase", "time", "holds"),
-            [_row(screen, each, now) for each in answer.data["checkpoints"]],
+            [_row(screen, each, now) for each in view.checkpoints],
         )
 
-        without = next((each for each in answer.data["checkpoints"] if each["files"] and "skipped" in each), None)
+        without = next((each for each in view.checkpoints if each.files and each.skipped), None)
         if without is not None:
-            at = without["checkpoint"]
-            screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {at} --files", "dim")
+            screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {without.checkpoint} --files", "dim")
 
     invocation.render(answer, tell)
 
 
-def _row(screen: "Screen", each: dict[str, Any], now: "datetime") -> tuple[str, ...]:
-    place = f"{each['phase']} #{each['attempt']}" if "phase" in each else ""
-    holds = "state and files" if each["files"] else "state"
-    if "skipped" in each:
-        holds += f", without {plural(each['skipped'], 'file')}"
-    return (
-        each["checkpoint"],
-        each["why"],
-        place,
-        screen.time(each["at"], now),
-        f"{holds} ({each['note']})" if "note" in each else holds,
-    )
+def _row(screen: "Screen", each: "CheckpointView", now: "datetime") -> tuple[str, ...]:
+    place = f"{each.phase} #{each.attempt}" if each.phase else ""
+    holds = "state and files" if each.files else "state"
+    if each.skipped:
+        holds += f", without {plural(each.skipped, 'file')}"
+    holds += f" ({each.note})" if each.note else ""
+    return each.checkpoint, each.why, place, screen.time(each.at, now), holds

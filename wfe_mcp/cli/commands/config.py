@@ -9,8 +9,6 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["show"]
-
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 

@@ -9,8 +9,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 
-__all__ = ["demo"]
-
 Folder = Annotated[str, typer.Option("--folder", metavar="DIR", help="The folder to use; else a new temporary one.")]
 
 

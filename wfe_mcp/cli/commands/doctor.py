@@ -16,8 +16,7 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
-
-__all__ = ["doctor"]
+    from wfe_mcp.engine.templates.pending import PendingTrust
 
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -144,10 +143,19 @@ def _configuration(invocation: Invocation) -> Iterator[HealthFinding]:
     for problem in loaded.problems:
         yield HealthFinding("configuration", "problem", problem.message)
     waiting = pending_trust(invocation.engine)
-    if waiting:
-        yield HealthFinding(
-            "trust", "note", f"needs your review: {', '.join(each.name for each in waiting)}; fix: wfe-mcp trust"
-        )
+    for each in waiting:
+        yield HealthFinding("trust", "note", _pending(invocation, each))
+
+
+def _pending(invocation: Invocation, one: "PendingTrust") -> str:
+    """What needs trust: how many effects are new or changed, and each that weakens a gate."""
+    from wfe_mcp.engine.templates.trust_listing import trust_listing
+
+    listing = trust_listing(invocation.engine, one)
+    new = sum(1 for each in listing.changes if each.mark != "same")
+    weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
+    told = f"{one.name} needs your review: {plural(new, 'effect')} new or changed"
+    return told + (f"; WEAKENS GATES: {weaker}" if weaker else "") + "; fix: wfe-mcp trust"
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
@@ -233,12 +241,9 @@ def _plugins() -> Iterator[HealthFinding]:
 
 
 def _people(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.approvals.pin import pin_is_set
+    from wfe_mcp.engine.approvals.pin import key_health
 
-    if pin_is_set(invocation.engine):
-        yield HealthFinding("PIN", "ok", "set")
-    else:
-        yield HealthFinding("PIN", "note", "not set; set one before you decide: wfe-mcp init")
+    yield HealthFinding("PIN", *key_health(invocation.engine))
 
 
 def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -16,8 +16,6 @@ from wfe_mcp.core.units import plural, size
 if TYPE_CHECKING:
     from wfe_mcp.engine.transfer.exporting import Exported
 
-__all__ = ["export"]
-
 Target = Annotated[
     str, typer.Argument(metavar="[FILE|-]", help="Where to write it, - for standard output; else RUN.wfe.json here.")
 ]

@@ -1,7 +1,7 @@
 """``wfe-mcp find``: full-text search over runs, artifacts, events, decisions and findings."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +10,7 @@ from wfe_mcp.core.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
-
-__all__ = ["find"]
+    from wfe_mcp.views.find import HitView
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", a beginning*; OR and NOT in capitals.')]
 OfKind = Annotated[str, typer.Option("--kind", metavar="KIND", help="run, artifact, event, decision or finding.")]
@@ -29,7 +28,7 @@ def find(
 ) -> None:  # fmt: skip
     """Search runs, artifacts, events, decisions and findings."""
     from wfe_mcp.store.records.search import Kind
-    from wfe_mcp.views.find import found_everywhere
+    from wfe_mcp.views.find import FoundView, found_everywhere
 
     if kind and kind not in set(Kind):
         near = nearest(kind, set(Kind))
@@ -40,19 +39,21 @@ def find(
             invocation.engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=_CATCH_UP_S
         )
 
+    view = answer.shown(FoundView)
+
     def show(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
-        screen.table((), [_row(hit) for hit in answer.data["hits"]])
-        if "cursor" in answer.data:
-            screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {answer.data['cursor']}")
+        screen.table((), [_row(hit) for hit in view.hits])
+        if view.cursor:
+            screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {view.cursor}")
 
     invocation.render(answer, show)
 
 
-def _row(hit: dict[str, Any]) -> tuple[str, ...]:
+def _row(hit: "HitView") -> tuple[str, ...]:
     """Where a result is, what it is, and its text."""
-    where = " ".join(filter(None, (hit.get("project"), hit.get("run"), hit.get("phase"))))
-    revision = f" r{hit['revision']}" if "revision" in hit else ""
-    archived = " (archived)" if hit.get("archived") else ""
-    what = hit["title"] if hit["kind"] in {"run", "finding"} else hit["kind"]
-    return where, f"{what}{revision}{archived}", hit["text"]
+    where = " ".join(filter(None, (hit.project, hit.run, hit.phase)))
+    revision = f" r{hit.revision}" if hit.revision else ""
+    archived = " (archived)" if hit.archived else ""
+    what = hit.title if hit.kind in {"run", "finding"} else hit.kind
+    return where, f"{what}{revision}{archived}", hit.text

@@ -3,8 +3,6 @@
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 
-__all__ = ["force_accept"]
-
 
 def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
     """Accept a phase although its gates fail.

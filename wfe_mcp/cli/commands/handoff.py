@@ -11,8 +11,6 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["handoff"]
-
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
 Write = Annotated[
     str,

@@ -11,8 +11,6 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["import_run"]
-
 Source = Annotated[
     str,
     typer.Argument(
@@ -30,7 +28,7 @@ def import_run(invocation: Invocation, source: Source, dry_run: DryRun = False) 
     from wfe_mcp.engine.transfer.importing import import_foreign
     from wfe_mcp.engine.transfer.importing import import_run as come_in
     from wfe_mcp.engine.transfer.sources import read_foreign
-    from wfe_mcp.views.bundles import imported_answer
+    from wfe_mcp.views.bundles import ImportedView, imported_answer
 
     try:
         foreign = read_foreign(Path(source))
@@ -45,7 +43,7 @@ def import_run(invocation: Invocation, source: Source, dry_run: DryRun = False) 
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
-        for line in origin_lines(answer.data):
+        for line in origin_lines(answer.shown(ImportedView).imported):
             screen.line(line)
         if not dry_run:
             screen.next(f"wfe-mcp show {found.run}")

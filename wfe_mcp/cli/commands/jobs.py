@@ -11,8 +11,7 @@ from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
-
-__all__ = ["cancel", "list_all", "show", "wait"]
+    from wfe_mcp.views.jobs import JobRow
 
 _LOOK_S = 0.5
 
@@ -45,7 +44,7 @@ def list_all(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
     rows, queues = [job_row(each) for each in found], [queue_view(each) for each in queues_now(invocation.engine)]
-    answer = Envelope(True, summary=plural(len(rows), "job"), data={"jobs": rows, "queues": queues})
+    answer = Envelope(True, summary=plural(len(rows), "job"), view={"jobs": rows, "queues": queues})
 
     def tell(screen: "Screen") -> None:
         screen.table(("job", "kind", "state", "run", "phase", "queue", "position"), [_line(row) for row in rows])
@@ -53,7 +52,7 @@ def list_all(
             screen.line("No jobs.")
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
-            [(each["queue"], each["waiting"], each["running"], _average(each.get("average_wait_s")), _average(each.get("average_run_s"))) for each in queues],
+            [(each.queue, each.waiting, each.running, _average(each.average_wait_s), _average(each.average_run_s)) for each in queues],
         )  # fmt: skip
 
     invocation.render(answer, tell)
@@ -66,11 +65,11 @@ def show(invocation: Invocation, job: Job) -> None:
     from wfe_mcp.views.jobs import job_view
 
     view = job_view(find_job(invocation.engine, job))
-    answer = Envelope(True, summary=f"Job {view['job']} ({view['kind']}): {view['state']}", data=view)
+    answer = Envelope(True, summary=f"Job {view.row.job} ({view.row.kind}): {view.row.state}", view=view)
 
     def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, view["state"])
-        for key, value in view.items():
+        screen.line(answer.summary, view.row.state)
+        for key, value in answer.data.items():
             if key not in {"job", "kind", "state"}:
                 screen.line(f"  {key}: {value}")
 
@@ -95,8 +94,8 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
                 break
             time.sleep(_LOOK_S)
     view = job_view(found)
-    told = f"Job {view['job']} ({view['kind']}): {view['state']}" + (f": {view['error']}" if "error" in view else "")
-    invocation.render(Envelope(found.job.status is JobStatus.DONE, summary=told, data=view))
+    told = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
+    invocation.render(Envelope(found.job.status is JobStatus.DONE, summary=told, view=view))
 
 
 def cancel(
@@ -151,10 +150,10 @@ def _statuses(given: list[str] | None) -> list[Any]:
     return [JobStatus(name) for name in names]
 
 
-def _line(row: dict[str, Any]) -> tuple[object, ...]:
-    position = str(row["position"]) if "position" in row else f"at {row['run_at'][11:19]}Z" if "run_at" in row else "-"
-    position += f", about {duration(row['estimate_s'])}" if "estimate_s" in row else ""
-    return row["job"], row["kind"], row["state"], row.get("run", ""), row.get("phase", ""), row["queue"], position
+def _line(row: "JobRow") -> tuple[object, ...]:
+    position = str(row.position) if row.position else f"at {row.run_at[11:19]}Z" if row.run_at else "-"
+    position += "" if row.estimate_s is None else f", about {duration(row.estimate_s)}"
+    return row.job, row.kind, row.state, row.run or "", row.phase or "", row.queue, position
 
 
 def _average(seconds: float | None) -> str:

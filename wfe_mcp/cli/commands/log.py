@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,10 +15,11 @@ from wfe_mcp.cli.terminal.times import exact
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.events import Event
-
-__all__ = ["event_line", "log"]
+    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.views.run_models import EventView, StepView
 
 _VALUE_CHARS = 160
+_CALL_CHARS = 400
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
@@ -41,19 +43,20 @@ def log(
         record = tx.find_run(invocation.engine.project_id, run)
         then = moment(invocation.engine, tx, run, at) if at else None
         upto = record.last_seq if then is None else then.event.seq
-        events: list[dict[str, Any]] = [
+        events = [
             event_view(event)
             for event in tx.events(record.id, after=min(after, upto), limit=min(limit, max(0, upto - after)))
         ]
+        events = _with_calls(events, tx.steps(record.id))
         if step and events:
-            changes = list(_changes(tx.happened(record.id, events[-1]["seq"]), after))
-            events = [event | {"changes": made} for event, made in zip(events, changes, strict=True)]
-    last: int = events[-1]["seq"] if events else after
+            changes = list(_changes(tx.happened(record.id, events[-1].seq), after))
+            events = [replace(event, changes=tuple(made)) for event, made in zip(events, changes, strict=True)]
+    last = events[-1].seq if events else after
     more = {"after": last} if last < upto else {}
     state = str(record.status if then is None else then.found.loaded.state.status)
     as_of = {} if then is None else {"as_of": {"event": upto, "of": then.of, "state": moment_line(then)}}
     answer = Envelope(True, run=run, run_state=state, state=state, summary=f"{len(events)} of {record.last_seq} events",
-                      data={"events": events, **as_of, **more})  # fmt: skip
+                      view={"events": events, **as_of, **more})  # fmt: skip
 
     def show(screen: "Screen") -> None:
         if step and sys.stdin.isatty() and sys.stdout.isatty():
@@ -67,7 +70,8 @@ def log(
                 screen.line(event_line(event))
                 _tell_changes(screen, event)
         else:
-            screen.table(("seq", "time", "event", "phase", "by", "detail"), [_row(event) for event in events])
+            rows = [row for event in events for row in (_row(event), *_call_rows(event))]
+            screen.table(("seq", "time", "event", "phase", "by", "detail"), rows)
         if then is not None:
             screen.line(moment_line(then), "bold")
         if more:
@@ -76,6 +80,29 @@ def log(
             )
 
     invocation.render(answer, show)
+
+
+def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[EventView]":
+    """The events, with the calls of a phase of steps at the event of its failure."""
+    from wfe_mcp.views.runs import step_view
+    from wfe_mcp.views.step_calls import has_failed
+
+    def calls_of(event: "EventView") -> "tuple[StepView, ...]":
+        on = (event.payload.get("phase"), event.payload.get("attempt"))
+        rows = [row for row in steps if (row.phase, row.attempt) == on] if event.type == "AttemptFailed" else []
+        return tuple(step_view(row, _CALL_CHARS) for row in rows) if has_failed(rows) else ()
+
+    return [replace(event, steps=calls_of(event)) for event in events] if steps else events
+
+
+def _call_rows(event: "EventView") -> Iterator[tuple[str, ...]]:
+    from wfe_mcp.views.step_calls import call_lines
+
+    for step in event.steps:
+        took = f", {step.took}" if step.took else ""
+        error = f": {step.error}" if step.error else ""
+        yield "", "", f"  step {step.step}", step.state, "", shortened(f"{step.does}{took}{error}", _CALL_CHARS)
+        yield from (("", "", "", "", "", shortened(line, _CALL_CHARS)) for line in call_lines(step))
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
@@ -87,14 +114,14 @@ def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str,
             yield made
 
 
-def _tell_changes(screen: "Screen", event: dict[str, Any]) -> None:
-    if "changes" in event:
+def _tell_changes(screen: "Screen", event: "EventView") -> None:
+    if event.changes is not None:
         from wfe_mcp.cli.terminal.changes import render_changes
 
-        render_changes(screen, event["changes"], _VALUE_CHARS, "        ")
+        render_changes(screen, event.changes, _VALUE_CHARS, "        ")
 
 
-def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
+def _walk(screen: "Screen", events: "list[EventView]") -> None:
     """Step through events: Enter or n is the next one, p the one before, a number that event, q ends."""
     place = 0
     while place < len(events):
@@ -106,7 +133,7 @@ def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
         except EOFError:
             return
         if said.isdecimal():
-            numbers = [event["seq"] for event in events]
+            numbers = [event.seq for event in events]
             place = numbers.index(int(said)) if int(said) in numbers else place
         elif said in {"", "n", "p"}:
             place = max(0, place - 1) if said == "p" else place + 1
@@ -114,28 +141,31 @@ def _walk(screen: "Screen", events: list[dict[str, Any]]) -> None:
             return
 
 
-def event_line(event: dict[str, Any]) -> str:
+def event_line(event: "EventView") -> str:
     """One event in a line: number, time, type, phase, actor, detail."""
     return "  ".join(filter(None, _row(event)))
 
 
-def _row(event: dict[str, Any]) -> tuple[str, ...]:
+def _row(event: "EventView") -> tuple[str, ...]:
     """Number, time, type, phase with attempt, actor with channel and assurance, detail."""
-    payload: dict[str, Any] = event["payload"]
+    payload = event.payload
     phase = str(payload.get("phase") or "")
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
     said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
-    if event["type"] == "RunForked":
+    if event.type == "RunForked":
         said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
-    if event["type"] in {"RollbackBegan", "RolledBack"}:
+    if event.type in {"RollbackBegan", "RolledBack"}:
         said = f"{payload['kind']}: to event {payload['to']}"
-    if event["type"] == "WentTo":
+    if event.type == "WentTo":
         said = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
-    if event["type"] == "CheckpointTaken":
+    if event.type == "CheckpointTaken":
         said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
     if "verdict" in payload:
-        said = f"{payload['verdict']['kind']}: {payload['verdict'].get('message', '')}"
+        from wfe_mcp.views.verdict_words import verdict_reason, verdict_word
+
+        message = payload["verdict"].get("message", "")
+        said = f"{verdict_word(payload['verdict']['kind'], message)}: {verdict_reason(message)}"
     if "records" in payload:
         said = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
-    by = f"{event['actor']} ({event['channel']}, {event['assurance']})" if event["channel"] != "system" else ""
-    return f"{event['seq']:>3}", exact(event["at"]), event["type"], f"{phase}{attempt}", by, shortened(said, 100)
+    by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""
+    return f"{event.seq:>3}", exact(event.at), event.type, f"{phase}{attempt}", by, shortened(said, 100)

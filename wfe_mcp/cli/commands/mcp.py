@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.phases.mcp_servers import ServerReply
 
-__all__ = ["list_all", "try_out"]
-
 Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; without it all trusted ones.")]
 
 

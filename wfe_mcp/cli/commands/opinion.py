@@ -11,8 +11,6 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["ask", "overrule", "show"]
-
 SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it only the question is asked.")]
 SomePhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="One of its phases.")]
 Question = Annotated[
@@ -72,7 +70,7 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Overrule
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)

@@ -5,9 +5,7 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd, Reason, Run
-
-__all__ = ["pause", "resume"]
+from wfe_mcp.cli.terminal.options import PinFd, Reason, Run, seconds_of
 
 MaxCost = Annotated[
     float | None,
@@ -15,6 +13,9 @@ MaxCost = Annotated[
 ]
 MaxTokens = Annotated[
     int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens that this run may use in all.")
+]
+Timeout = Annotated[
+    str, typer.Option("--timeout", metavar="TIME", help="How long the run may take from now on, such as 2h.")
 ]
 
 
@@ -32,16 +33,21 @@ def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd =
 
 
 def resume(
-    invocation: Invocation, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens = None, pin_fd: PinFd = None
-) -> None:
-    """Continue a paused run.
+    invocation: Invocation, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens = None, timeout: Timeout = "",
+    pin_fd: PinFd = None,
+) -> None:  # fmt: skip
+    """Continue a paused run, or one whose time limit is over.
 
-    It asks for your PIN. --max-cost and --max-tokens replace the limits of the template and the configuration for this run.
+    It asks for your PIN. --max-cost, --max-tokens and --timeout replace the limits of the template and the
+    configuration for this run.
     """
     from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
+    timeout_s = seconds_of(timeout)
     by = invocation.person(pin_fd, "resume the run")
-    answer = control_run(invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens)
+    answer = control_run(
+        invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
+    )
     invocation.render(controlled(invocation, answer, "Resumed"))

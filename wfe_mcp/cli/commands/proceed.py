@@ -7,8 +7,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
 
-__all__ = ["proceed"]
-
 Phase = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all held phases.")]
 
 

@@ -11,9 +11,8 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
-    from wfe_mcp.engine.models.providers import ProviderLine, RoleLine, Tried
-
-__all__ = ["add", "disable", "enable", "key", "list_all", "remove", "role", "try_out"]
+    from wfe_mcp.engine.models.discovery import Tried
+    from wfe_mcp.engine.models.providers import ProviderLine, RoleLine
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The provider.")]
 NewName = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without it this machine is searched.")]
@@ -84,8 +83,8 @@ def add(
 
     The file never has the key.
     """
+    from wfe_mcp.engine.models.discovery import models_of
     from wfe_mcp.engine.models.providers import add as add_provider
-    from wfe_mcp.engine.models.providers import models_of
     from wfe_mcp.views.envelope import Envelope
 
     if not name:
@@ -115,7 +114,7 @@ def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
 
     Exit code 1 says what is wrong.
     """
-    from wfe_mcp.engine.models.providers import try_out as try_provider
+    from wfe_mcp.engine.models.discovery import try_out as try_provider
     from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy(f"Asking {name}"):

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["keep", "prune", "vacuum"]
-
 Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")]
 Named = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")]
@@ -81,6 +79,7 @@ def keep(invocation: Invocation, runs: Named, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
     found = [
@@ -90,9 +89,7 @@ def keep(invocation: Invocation, runs: Named, off: Off = False) -> None:
     told = (
         f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    invocation.render(
-        Envelope(True, summary=told, data={"runs": [run_row(record) for record in found], "kept": not off})
-    )
+    invocation.render(Envelope(True, summary=told, view=RunList(runs=tuple(map(run_row, found)), kept=not off)))
 
 
 def vacuum(invocation: Invocation) -> None:
@@ -117,7 +114,7 @@ def _row(record: "RunRecord") -> dict[str, Any]:
 
 
 def _refuse_no_duration(text: str) -> None:
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     try:
         seconds(text)

@@ -10,8 +10,6 @@ from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["reject"]
-
 Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
 To = Annotated[str, typer.Option("--to", metavar="PHASE", help="Go back to this earlier phase.")]
 Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject only this revision.")]
@@ -28,12 +26,14 @@ def reject(
 ) -> None:
     """Send a phase back with feedback.
 
-    It asks for your PIN where PHASE awaits your approval; a submission whose gates still run is withdrawn without one.
+    Where PHASE awaits your approval it shows what waits, and asks for your PIN; a submission whose gates still run is withdrawn without one.
     """
+    from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.model import AttemptStatus
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.approvals import decide as approvals
+    from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.envelopes import standing_of
 
     engine, run = invocation.engine, invocation.at(run, phase)
@@ -46,8 +46,12 @@ def reject(
             run_outcome(engine, run, phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
         )
         return
+    view = open_approval(engine, standing_of(engine, run), phase)
+    if view is not None:
+        show_first(invocation, view, Detail(), asks=pin_fd is None)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
-    approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None)
+    shown = "" if view is None else shown_sha256(view)
+    approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None, shown=shown)
     invocation.render(
         run_outcome(
             engine,
@@ -61,7 +65,7 @@ def reject(
 
 def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
     """The number of the phase's newest attempt."""
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.envelopes import standing_of
 
     return standing_of(engine, run).loaded.state.current(PhasePath(phase)).number

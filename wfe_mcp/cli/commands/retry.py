@@ -7,8 +7,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
-__all__ = ["retry"]
-
 Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
 
 
@@ -27,7 +25,7 @@ def retry(
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)

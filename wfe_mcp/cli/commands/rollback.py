@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["redo", "rollback", "undo"]
-
 To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: its last start.")]
 MaybeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the only open one.")]
 NoFiles = Annotated[bool, typer.Option("--no-files", help="Leave the files as they are.")]

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
 
-__all__ = ["INTERRUPTED", "run"]
-
 INTERRUPTED = 130
 
 Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]

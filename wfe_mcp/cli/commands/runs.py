@@ -1,7 +1,7 @@
 """``wfe-mcp list``: the runs of a project, newest first."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["list_runs", "moment"]
+_WAITS_SHOWN = 200
+"""Of so many runs the list says who is waited for: it reads each of them."""
 
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
 Status = Annotated[
@@ -48,6 +49,7 @@ def list_runs(
     from wfe_mcp.core.model import RunStatus
     from wfe_mcp.engine.runs.archive import MAY_BE_STALE, stale_before, stale_of
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
     names = [name for given in status or [] for name in given.split(",")]
@@ -69,17 +71,19 @@ def list_runs(
             external_id=external_id or None, archived=archived,
         )  # fmt: skip
     are_stale = stale_of(invocation.engine, page.runs)
-    rows = [run_row(record, stale=record.id in are_stale) for record in page.runs]
-    data = {"runs": rows} | ({"cursor": page.cursor} if page.cursor else {})
-    answer = Envelope(True, summary=plural(len(rows), "run"), data=data)
+    rows = tuple(
+        run_row(
+            record, stale=record.id in are_stale,
+            waiting_on=_waits_for(invocation, record) if place < _WAITS_SHOWN else "",
+        )
+        for place, record in enumerate(page.runs)
+    )  # fmt: skip
+    answer = Envelope(True, summary=plural(len(rows), "run"), view=RunList(runs=rows, cursor=page.cursor or ""))
 
     def tell(screen: "Screen") -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        shown = [
-            row | {"waiting_on": _waits_for(invocation, record)} for row, record in zip(rows, page.runs, strict=True)
-        ]
-        runs_table(screen, shown, invocation.engine.clock())
+        runs_table(screen, rows, invocation.engine.clock())
         if not rows:
             screen.line("No runs.")
         if page.cursor:
@@ -88,7 +92,7 @@ def list_runs(
     invocation.render(answer, tell)
 
 
-def _waits_for(invocation: Invocation, record: "RunRecord") -> Any:
+def _waits_for(invocation: Invocation, record: "RunRecord") -> str:
     """Who an open run waits for."""
     from wfe_mcp.views.envelopes import standing_of
 
@@ -99,7 +103,7 @@ def _waits_for(invocation: Invocation, record: "RunRecord") -> Any:
 
 def moment(text: str, now: datetime) -> datetime:
     """A time, or a duration before ``now``. A date without a zone is in this machine's zone."""
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     try:
         return now - timedelta(seconds=seconds(text))

@@ -10,8 +10,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["serve"]
-
 Hooks = Annotated[bool, typer.Option("--hooks", help="List the tool hook_event too (not built yet).")]
 
 

@@ -3,8 +3,6 @@
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
 
-__all__ = ["skip"]
-
 
 def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
     """Leave out a phase.
@@ -14,7 +12,7 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Skip
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)

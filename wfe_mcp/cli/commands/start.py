@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["Auto", "Driver", "Inputs", "Key", "Pairs", "Title", "begin", "fork", "start"]
-
 Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
 From = Annotated[
     str,
@@ -71,13 +69,14 @@ def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
     from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.run_models import RunView
 
     record = invocation.record(answer.run)
     if record is None or answer.run is None:
         screen.line(answer.summary, "bold")
         return
-    forked = answer.data.get("forked_from")
-    how = f", forked from {forked['run']} at event {forked['event']}" if forked else ""
+    forked = answer.shown(RunView).forked_from
+    how = f", forked from {forked.run} at event {forked.event}" if forked else ""
     screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
     found = standing_of(invocation.engine, answer.run)
     phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
@@ -109,6 +108,8 @@ def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: i
 
     from wfe_mcp.engine.history.forks import fork_run
     from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.run_models import RunView
+    from wfe_mcp.views.runs import fork_view
 
     run, _, at = origin.partition("@")
     run = invocation.at(run)
@@ -122,8 +123,8 @@ def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: i
     answer = answers.status(invocation.engine, invocation.by, made.record.id)
     invocation.run = made.record.id
     begun = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
-    data = answer.data | {"forked_from": {"run": found.run, "event": found.seq, "hash": found.hash}}
-    return replace(answer, summary=f"{begun}. {answer.summary}", data=data)
+    view = replace(answer.shown(RunView), forked_from=fork_view(found))
+    return replace(answer.showing(view), summary=f"{begun}. {answer.summary}")
 
 
 def _refuse_beside(given: Mapping[str, object]) -> None:

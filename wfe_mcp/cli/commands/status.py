@@ -10,8 +10,6 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["status"]
-
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the open runs of this project.")]
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
 
@@ -26,6 +24,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.run_models import RunList, RunView
 
     wanted = invocation.at(run) if run else ""
     answer = answers.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
@@ -33,7 +32,8 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         answer = answers.status(invocation.engine, invocation.by, answer.run, "full")
     page = page_at(invocation.engine, may_start=False)
     if page:
-        answer = replace(answer, data=answer.data | {"page": page})
+        shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())
+        answer = answer.showing(replace(shown, page=page))
 
     def show(screen: "Screen") -> None:
         from wfe_mcp.cli.terminal.render import render_status, runs_table
@@ -41,9 +41,9 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         record = invocation.record(answer.run)
         if record is not None:
             render_status(screen, answer, record, invocation.engine.clock())
-        elif answer.data.get("runs"):
-            runs_table(screen, answer.data["runs"], invocation.engine.clock())
-            yours = [run["run"] for run in answer.data["runs"] if run.get("waiting_on") == "human"]
+        elif isinstance(answer.view, RunList) and answer.view.runs:
+            runs_table(screen, answer.view.runs, invocation.engine.clock())
+            yours = (run.run for run in answer.view.runs if run.waiting_on == "human")
             screen.next(*(f"wfe-mcp status {run}" for run in yours))
         else:
             _nothing_open(invocation, screen)

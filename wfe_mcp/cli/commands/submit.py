@@ -9,8 +9,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 
-__all__ = ["submit"]
-
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
 Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
@@ -30,9 +28,10 @@ def submit(
     A free phase is claimed first.
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.run_models import SubmittedView
 
     engine, run = invocation.engine, invocation.at(run, phase)
     found = answering.standing_of(engine, run).loaded
@@ -40,8 +39,9 @@ def submit(
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
     file = _in_project(path, Path(found.record.worktree))
     answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
-    wait_for_gates(invocation, run, phase, answer.data["attempt"])
-    invocation.render(answers.submitted(engine, run, phase, answer.data["attempt"], answer.data["revision"]))
+    made = answer.shown(SubmittedView)
+    wait_for_gates(invocation, run, phase, made.attempt)
+    invocation.render(answers.submitted(engine, run, phase, made.attempt, made.revision))
 
 
 def _in_project(path: str, root: Path) -> str:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.importers import ImportedPlan, ImportedSettings
 
-__all__ = ["import_file"]
-
 Source = Annotated[
     str,
     typer.Argument(

@@ -1,9 +1,6 @@
 """``wfe-mcp templates clone``, ``edit``, ``diff``, ``default``, ``enable``, ``disable`` and ``archive``."""
 
 import json
-import os
-import shlex
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
-
-__all__ = ["archive", "clone", "default", "diff", "disable", "edit", "enable", "tell_kept"]
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 NewName = Annotated[str, typer.Argument(metavar="NEW_NAME", help="The name of the copy.")]
@@ -77,12 +73,19 @@ def diff(invocation: Invocation, name: Name, other: Other = "") -> None:
     invocation.render(answer, tell)
 
 
-def default(invocation: Invocation, name: Name) -> None:
-    """Make a template the first one in lists of this project."""
+def default(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
+    """Make a template the first one in lists of this project.
+
+    With NAME@VERSION, NAME starts that version from now on; that needs your PIN.
+    """
     from wfe_mcp.engine.templates.versions import make_default
 
-    offer = make_default(invocation.engine, invocation.by, name)
-    _say(invocation, offer.name, f"{offer.name} is now the default.", "default")
+    if "@" not in name:
+        offer = make_default(invocation.engine, invocation.by, name)
+        _say(invocation, offer.name, f"{offer.name} is now the default.", "default")
+        return
+    offer = make_default(invocation.engine, invocation.person(pin_fd, f"make {name} the default"), name)
+    _say(invocation, name, f"{offer.name} is now the default, and starts version {offer.version}.", "default")
 
 
 def enable(invocation: Invocation, name: Name) -> None:
@@ -118,19 +121,20 @@ def archive(invocation: Invocation, name: Name) -> None:
 def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.model import plain
     from wfe_mcp.views.templates import kept_view
 
-    data = kept_view(kept) | (more or {})
-    answer = Envelope(True, summary=summary, data=data)
+    view = kept_view(kept)
+    answer = Envelope(True, summary=summary, data=plain(view) | (more or {}))
 
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
-        needs = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in data["requires"].items() if names)
+        needs = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in plain(view.requires).items() if names)
         if needs:
             screen.line(f"Needs {needs}.")
-        for text in data.get("warnings", []):
+        for text in view.warnings:
             screen.line(f"! {text}", "yellow")
-        for text in data.get("not_carried", []):
+        for text in (more or {}).get("not_carried", []):
             screen.line(f"! not carried: {text['path'] or '(whole)'}: {text['message']}", "yellow")
         if kept.not_yet:
             screen.line("Stored, but no run can start from it: this version of wfe-mcp does not support", "yellow")
@@ -151,27 +155,17 @@ def _say(invocation: Invocation, name: str, summary: str, state: str) -> None:
 
 def _edited(base: "Offer") -> dict[str, Any]:
     """The template as saved in the user's editor, which opens it with the next version number."""
+    from wfe_mcp.cli.terminal.editor import edit_file
     from wfe_mcp.engine.templates.versions import next_version
     from wfe_mcp.workflow.load import load_definition
 
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    if not words:
-        raise Refused("bad_argument", "No editor is set.",
-                      f"Set EDITOR, or edit a file: wfe-mcp templates export {base.name} FILE, "
-                      f"then wfe-mcp templates edit {base.name} --file FILE")  # fmt: skip
     opened = {**base.definition, "version": next_version(base.version)}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"{base.name}.json")
         file.write_text(json.dumps(opened, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-        try:
-            ended = subprocess.run([*words, str(file)], check=False).returncode
-        except OSError as error:
-            raise Refused("bad_argument", f"The editor {words[0]!r} cannot be started: {error.strerror}.",
-                          "Set EDITOR to an installed program.") from None  # fmt: skip
-        if ended != 0:
-            raise Refused(
-                "bad_argument", f"The editor ended with exit code {ended}. Nothing was stored.", "Edit again."
-            )
+        edit_file(
+            file, f"wfe-mcp templates export {base.name} FILE, then wfe-mcp templates edit {base.name} --file FILE"
+        )
         edited = load_definition(file)
     if edited == opened:
         raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")

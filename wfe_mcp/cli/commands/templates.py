@@ -13,9 +13,8 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.model import JsonObject
     from wfe_mcp.workflow.lint import ProjectNames
-
-__all__ = ["export", "lint", "list_all", "show"]
 
 Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates with these words.")]
 Everything = Annotated[bool, typer.Option("--all", help="Disabled and archived templates too.")]
@@ -27,14 +26,21 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
     """List the templates of this project, the default first."""
+    from wfe_mcp.views.templates import TemplateList
     from wfe_mcp.views.tool_answers import list_templates
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
 
     def tell(screen: "Screen") -> None:
         rows = [
-            (each["name"], each["version"], each.get("source", "shipped"), _mark(each), each["title"])
-            for each in answer.data["templates"]
+            (
+                each.name,
+                each.version,
+                each.source or "shipped",
+                each.state or ("default" if each.default else ""),
+                each.title,
+            )
+            for each in answer.shown(TemplateList).templates
         ]
         marked = any(row[3] for row in rows)
         header = ("name", "version", "from", "state", "title")
@@ -48,17 +54,20 @@ def show(invocation: Invocation, name: Name) -> None:
     from dataclasses import replace
 
     from wfe_mcp.engine.templates.versions import versions
-    from wfe_mcp.views.templates import version_row
+    from wfe_mcp.views.templates import TemplateView, version_row
     from wfe_mcp.views.tool_answers import list_templates
 
     answer = list_templates(invocation.engine, invocation.by, name=name)
-    rows = [version_row(record) for record in versions(invocation.engine, answer.data["template"]["name"])]
-    answer = replace(answer, data=answer.data | ({"versions": rows} if rows else {}))
+    view = answer.shown(TemplateView)
+    rows = tuple(version_row(record) for record in versions(invocation.engine, view.template["name"]))
+    answer = answer.showing(replace(view, versions=rows))
 
     def tell(screen: "Screen") -> None:
-        _tell(screen, answer.data["template"], answer.data["source"], answer.data.get("state", ""))
-        screen.table(("version", "sha256", "from", "kept", "made from"),
-                     [(row["version"], row["sha256"], row["source"], row["kept_at"], row.get("parent", "")) for row in rows])  # fmt: skip
+        _tell(screen, view.template, view.source, view.state)
+        screen.table(
+            ("version", "sha256", "from", "kept", "made from"),
+            [(row.version, row.sha256, row.source, row.kept_at, row.parent) for row in rows],
+        )
 
     invocation.render(answer, tell)
 
@@ -151,13 +160,13 @@ def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tu
     return replace(names, tools=tools)
 
 
-def _tell_faults(
-    invocation: Invocation, source: str, faults: list[tuple[str, str]], requires: dict[str, list[str]]
-) -> None:
+def _tell_faults(invocation: Invocation, source: str, faults: list[tuple[str, str]], requires: object) -> None:
     invocation.exit_code = 1 if faults else 0
     errors = [{"path": path, "message": message} for path, message in faults]
     if invocation.screen.as_json:
-        invocation.screen.document({"ok": not errors, "errors": errors, "requires": requires})
+        from wfe_mcp.views.model import plain
+
+        invocation.screen.document({"ok": not errors, "errors": errors, "requires": plain(requires)})
         return
     if faults:
         invocation.screen.line(f"{source}: {plural(len(faults), 'error')}", "red")
@@ -165,11 +174,7 @@ def _tell_faults(
         invocation.screen.line(f"  {path or '(whole)'}: {message}")
 
 
-def _mark(line: dict[str, Any]) -> str:
-    return str(line.get("state") or ("default" if line.get("default") else ""))
-
-
-def _tell(screen: "Screen", definition: dict[str, Any], source: str, state: str) -> None:
+def _tell(screen: "Screen", definition: "JsonObject", source: str, state: str) -> None:
     where = f"{source}, {state}" if state else source
     screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):

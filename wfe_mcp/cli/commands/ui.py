@@ -6,14 +6,12 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import seconds_of
 from wfe_mcp.cli.terminal.signals import stop_requested
-from wfe_mcp.core.errors import Refused
-
-__all__ = ["browse", "ui"]
 
 Port = Annotated[
     int | None,
-    typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else 7333, or a free one."),
+    typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else a free one."),
 ]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 Idle = Annotated[
@@ -22,24 +20,34 @@ Idle = Annotated[
 ]
 
 
-def ui(invocation: Invocation, port: Port = None, no_browser: NoBrowser = False, idle: Idle = "") -> None:
+OnDemand = Annotated[bool, typer.Option("--on-demand", hidden=True, help="End where a page runs already.")]
+
+
+def ui(
+    invocation: Invocation,
+    port: Port = None,
+    no_browser: NoBrowser = False,
+    idle: Idle = "",
+    on_demand: OnDemand = False,
+) -> None:
     """Serve the decision page on this machine until Ctrl-C.
 
-    You approve or reject there with your PIN. One page serves all projects of the database.
+    You approve or reject there with your PIN. One page serves all projects of the database. It always serves itself, on
+    a port of its own: enter your PIN only on a page that you opened by this command.
     """
     import gc
 
     from wfe_mcp.dashboard.serving import served
     from wfe_mcp.engine.approvals.decision_page import address
 
-    idle_s = _seconds(idle) if idle else None
+    idle_s = seconds_of(idle)
     # Not the engine of the invocation: that one acts for a terminal.
     from wfe_mcp.engine.factory import create_engine
 
     engine = create_engine(invocation.engine.project, clock=invocation.engine.clock)
     try:
         gc.enable()  # main() turned it off; this process may now run for days
-        with served(engine, port) as page:
+        with served(engine, port, on_demand=on_demand) as page:
             if isinstance(page, int):
                 _tell(invocation, address(page), "is already running")
                 browse(invocation, address(page), no_browser)
@@ -66,12 +74,3 @@ def browse(invocation: Invocation, url: str, no_browser: bool) -> None:
     import webbrowser
 
     webbrowser.open(url)
-
-
-def _seconds(duration: str) -> float:
-    from wfe_mcp.workspace.config.settings import seconds
-
-    try:
-        return seconds(duration)
-    except ValueError:
-        raise Refused("bad_argument", f"{duration!r} is not a duration.", 'Examples: "90s", "30m", "2h".') from None

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.maintenance.backups import SetBack
     from wfe_mcp.store.records.runs import SettingEvent
 
-__all__ = ["verify"]
-
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
 Anchors = Annotated[
     str,
@@ -27,12 +25,16 @@ Approvals = Annotated[
     bool,
     typer.Option(
         "--approvals",
-        help="Instead: check that pinned passkeys signed the approvals in the repository. Needs no database.",
+        help="Instead: check that pinned keys signed the approvals in the repository. Needs no database.",
     ),
 ]
 Require = Annotated[
     list[str] | None,
-    typer.Option("--require", metavar="PATH", help="With --approvals: this file must be approved; repeatable."),
+    typer.Option(
+        "--require",
+        metavar="PATH",
+        help="With --approvals: this file must be approved, or . for the code as it is now; repeatable.",
+    ),
 ]
 Base = Annotated[
     str,
@@ -44,10 +46,17 @@ Base = Annotated[
 ]
 
 
+Approver = Annotated[
+    str,
+    typer.Option("--approver", metavar="FINGERPRINT", help="Only this person's key counts; 16 characters are enough."),
+]
+
+
 def verify(
     invocation: Invocation,
     run: Run = "",
     anchors: Anchors = "",
+    approver: Approver = "",
     approvals: Approvals = False,
     require: Require = None,
     base: Base = "",
@@ -57,6 +66,7 @@ def verify(
     Exit code 1 names what differs. It also lists who set or changed a PIN or the key of a provider, and when.
     """
     from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.engine.integrity.verification import verify as verified
     from wfe_mcp.views.envelope import Envelope
 
@@ -67,7 +77,10 @@ def verify(
         return
     if require or base:
         raise Refused("bad_argument", "--require and --base need --approvals.", "Add --approvals.")
-    found = verified(invocation.engine, run, anchors)
+    if approver and len(approver) < SHORTEST_FINGERPRINT:
+        raise Refused("bad_argument", f"A fingerprint is named by {SHORTEST_FINGERPRINT} characters or more; got {len(approver)}.",
+                      "wfe-mcp verify prints the fingerprint of your key.")  # fmt: skip
+    found = verified(invocation.engine, run, anchors, approver.lower())
     problems = [_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
     keys = [
@@ -83,6 +96,7 @@ def verify(
         "runs": len(found.runs),
         "problems": problems,
         "anchors": _anchors(found),
+        "decisions": _decisions(found),
         "pin": pins,
         "keys": keys,
         "own_configuration": _own(invocation),
@@ -95,6 +109,15 @@ def verify(
         not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
     )
     invocation.render(envelope, lambda screen: _show(screen, told, data))
+
+
+def _decisions(found: "Verified") -> dict[str, Any]:
+    """How many decisions which key signed, and how many were made before signed decisions."""
+    said = found.decisions
+    signed = [{"key": key, "count": count} for key, count in sorted(said.signed.items())]
+    foreign = [{"key": key, "count": count} for key, count in sorted(said.foreign.items())]
+    told: dict[str, Any] = {"pinned": sorted(said.pinned), "signed": signed, "unsigned": said.unsigned}
+    return told | ({"imported": foreign} if foreign else {})
 
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
@@ -143,6 +166,15 @@ def _view(found: "Discrepancy") -> dict[str, Any]:
     return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
 
 
+def _show_decisions(screen: "Screen", said: dict[str, Any]) -> None:
+    for one in said["signed"]:
+        screen.line(f"Signed by {one['key']}: {plural(one['count'], 'decision')}")
+    for one in said.get("imported", ()):
+        screen.line(f"Imported, signed by {one['key']}, which is not pinned here: {plural(one['count'], 'decision')}")
+    if said["unsigned"]:
+        screen.line(f"Unsigned (before signed decisions): {plural(said['unsigned'], 'event')}")
+
+
 def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
     screen.line(told, "red" if data["problems"] else "green")
     for one in data["problems"]:
@@ -153,6 +185,7 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         f"; newer events of {plural(len(anchors['behind']), 'run')} are not anchored yet" if anchors["behind"] else ""
     )
     screen.line(f"Last anchor: {anchors['last'] or 'none'}{behind}")
+    _show_decisions(screen, data["decisions"])
     own = data["own_configuration"]
     if own["changed"]:
         changed = f"Your own configuration has changed since you reviewed it {own['looked_at']}: {own['file']}"

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.integrity.proof_verification import Proven
 
-__all__ = ["verify_approvals"]
-
 
 def verify_approvals(invocation: Invocation, run: str, require: list[str], base: str) -> None:
     """Report which approvals are proven; exit code 1 names each that is not."""
@@ -32,9 +30,10 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
                         "Have it approved again, or restore what was approved.")  # fmt: skip
     data: dict[str, Any] = {
         "approvals": [_view(one) for one in found.approvals],
-        "keys": [{"id": key.id, "name": key.name} for key in found.keys],
+        "keys": [{"id": key.id, "name": key.name, "kind": key.kind or "passkey"} for key in found.keys],
         "problems": problems,
     }
+    data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
     data |= {"notes": list(found.notes)} if found.notes else {}
     invocation.render(
         Envelope(not problems, summary=told, error=error, data=data), lambda screen: _show(screen, told, data)
@@ -42,10 +41,9 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
 
 
 def _view(one: "Proven") -> dict[str, Any]:
-    said = one.proof.statement
     return {
-        "run": said.run, "phase": said.phase, "attempt": said.attempt, "sha256": said.sha256, "key": one.key.name,
-        "at": said.at, "files": sorted(said.files), "proof": one.file,
+        "run": one.run, "phase": one.phase, "attempt": one.attempt, "sha256": one.sha256, "key": one.key.name,
+        "kind": one.key.kind or "passkey", "at": one.at, "files": sorted(one.files), "tree": one.tree, "proof": one.file,
     }  # fmt: skip
 
 
@@ -56,6 +54,9 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")
     for one in data["problems"]:
         screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    if data["code"]["tree"] and data["approvals"]:
+        proof = data["code"]["proof"]
+        screen.line(f"The code as it is now: {f'approved in {proof}' if proof else 'not approved as it is'}")
     screen.line(f"Keys: {', '.join(key['name'] for key in data['keys']) or 'none'}")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.feed import Happening
 
-__all__ = ["follow", "watch"]
-
 _LOOKS = 10
 
 

@@ -7,8 +7,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
-__all__ = ["worker"]
-
 Queues = Annotated[
     str, typer.Option("--queues", metavar="NAMES", help="Only these, separated by commas: llm,agent,command,step.")
 ]

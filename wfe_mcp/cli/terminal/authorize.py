@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.commands import Command
     from wfe_mcp.core.model import By
 
-__all__ = ["authorize"]
-
 
 def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
     """The caller of ``probe``, a command by ``door.by``: without a proof where any caller may give it, else the user.

@@ -1,21 +1,21 @@
 """Structural differences as lines of text."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import shortened
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
+    from collections.abc import Sequence
 
-__all__ = ["render_changes"]
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.model import JsonObject
 
 _SIGNS = (("-", "old", "red"), ("+", "new", "green"))
 
 
 def render_changes(
-    screen: "Screen", changes: Sequence[dict[str, Any]], chars: int | None = None, before: str = ""
+    screen: "Screen", changes: "Sequence[JsonObject]", chars: int | None = None, before: str = ""
 ) -> None:
     """Each change in a line, the diff of a text below it. ``chars``: the most of each value that is shown."""
     for one in changes:

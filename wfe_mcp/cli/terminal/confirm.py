@@ -5,21 +5,19 @@ from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["confirmed"]
 
-
-def confirmed(question: str) -> None:
-    """Return when the user confirms; No is the default. Refuses without a terminal."""
+def confirmed(question: str, word: str = "") -> None:
+    """Return when the user confirms; No is the default. ``word``: it must be typed. Refuses without a terminal."""
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     if not at_terminal():
         raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")  # fmt: skip
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} [{f'type {word}' if word else 'y'}/N] ", end="", file=sys.stderr, flush=True)
     # Standard input may be a pipe with other content.
     if sys.platform == "win32" or sys.stdin.isatty():
         said = sys.stdin.readline()
     else:
         with Path("/dev/tty").open(encoding="utf-8") as terminal:
             said = terminal.readline()
-    if said.strip().lower() not in {"y", "yes"}:
+    if said.strip().lower() not in ({word} if word else {"y", "yes"}):
         raise Refused("needs_human", "Cancelled. Nothing changed.")

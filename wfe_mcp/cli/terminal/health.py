@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["HealthFinding", "health_findings"]
-
 QUICKLY_READ_BYTES = 200_000_000
 """A larger database is read completely with ``--deep`` only."""
 

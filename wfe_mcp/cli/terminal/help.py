@@ -10,8 +10,6 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Command", "Group", "grouped_help"]
-
 _WIDTH = 80
 
 

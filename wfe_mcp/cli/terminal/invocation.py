@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from wfe_mcp.core.model import By
+    from wfe_mcp.core.model import By, Person
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.system.location import Project
-
-__all__ = ["Invocation", "World", "command"]
 
 DONE, REFUSED = 0, 1
 T = TypeVar("T")
@@ -89,7 +87,7 @@ class Invocation:
 
         return By(user_name(), Channel.CLI, Assurance.AGENT)
 
-    def person(self, pin_fd: int | None, what: str) -> By:
+    def person(self, pin_fd: int | None, what: str) -> Person:
         """The user, proven by the PIN. Refuses without a terminal to ask at, and in a terminal of the agent's client."""
         from wfe_mcp.cli.terminal.pin import person
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "InProject", "Phase", "PinFd", "Reason", "Run", "Yes"]
+from wfe_mcp.core.errors import Refused
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 InProject = Annotated[str, typer.Option("--project", metavar="DIR", help="The project, instead of the current one.")]
@@ -16,3 +16,18 @@ PinFd = Annotated[
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; kept in the log.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Stat = Annotated[bool, typer.Option("--stat", help="Of the change only the files, without their lines.")]
+Full = Annotated[bool, typer.Option("--full", help="Every line, also of long files and texts.")]
+Raw = Annotated[bool, typer.Option("--raw", help="The artifact as JSON.")]
+
+
+def seconds_of(duration: str) -> float | None:
+    """The seconds of a duration that was typed; None for an empty one. Refuses ``bad_argument`` for anything else."""
+    from wfe_mcp.workspace.config.checks import seconds
+
+    if not duration:
+        return None
+    try:
+        return seconds(duration)
+    except ValueError:
+        raise Refused("bad_argument", f"{duration!r} is not a duration.", 'Examples: "90s", "30m", "2h".') from None

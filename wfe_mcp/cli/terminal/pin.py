@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import By, Channel, Person
+from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["at_terminal", "person", "read_key", "read_pin", "settle_pin"]
-
 _MOST_BYTES = 16_384
 
 
-def person(engine: Engine, pin_fd: int | None, what: str) -> By:
+def person(engine: Engine, pin_fd: int | None, what: str) -> Person:
     """The user, proven by the PIN that they enter for ``what``. Refuses before it asks where a decision would not count."""
     from wfe_mcp.engine.approvals import pin as pins
 
@@ -35,18 +34,22 @@ def person(engine: Engine, pin_fd: int | None, what: str) -> By:
     return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name())
 
 
-def settle_pin(engine: Engine, pin_fd: int | None) -> By:
+def settle_pin(engine: Engine, pin_fd: int | None) -> Person:
     """The user: by the PIN that is set, else by the one that they choose now."""
     from wfe_mcp.engine.approvals import pin as pins
 
     if pins.pin_is_set(engine):
         return person(engine, pin_fd, "trust")
     pins.refuse_clients_terminal(engine)
-    pin = read_pin(pin_fd, "Choose a PIN (4 to 128 characters, unknown to your agent): ")
+    return pins.set_pin(engine, new_pin(pin_fd), By(user_name(), Channel.CLI))
+
+
+def new_pin(pin_fd: int | None) -> str:
+    """A PIN that the user chooses; at a terminal it is asked for twice."""
+    pin = read_pin(pin_fd, f"Choose a PIN ({SHORTEST} to {LONGEST} characters, unknown to your agent): ")
     if pin_fd is None and read_pin(None, "Repeat it: ") != pin:
         raise Refused("bad_argument", "The two PINs differ.", "Run the command again; no PIN was set.")
-    pins.set_pin(engine, pin, By(user_name(), Channel.CLI, Assurance.HUMAN))
-    return pins.person(engine, pin, user_name())
+    return pin
 
 
 def read_pin(pin_fd: int | None, prompt: str) -> str:

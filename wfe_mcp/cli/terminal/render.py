@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.cli.terminal.times import exact
-from wfe_mcp.core.units import about, duration
+from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.views.envelope import Next
 from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
+from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
+from wfe_mcp.views.verdict_words import verdict_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
-
-__all__ = [
-    "headline",
-    "next_lines",
-    "origin_lines",
-    "refusal_lines",
-    "render",
-    "render_status",
-    "run_is",
-    "runs_table",
-    "unusual",
-    "verdict_row",
-]  # fmt: skip
+    from wfe_mcp.views.run_models import OriginView, PhaseView, RunRow, VerdictView
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
@@ -38,7 +28,7 @@ _WAITING = {
     "agent": "waiting for the agent", "human": "waiting for you", "job": "gates running", "reviewer": "waiting for a reviewer",
 }  # fmt: skip
 
-_APPROVE = re.compile(r"wfe-mcp approve \S+ \S+$")
+_YOURS = re.compile(r"wfe-mcp (?:approve \S+ \S+|resume \S+ --timeout \S+)$")
 _ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
 _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
@@ -47,19 +37,19 @@ _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
     """Show any answer: its result, the run it is about, and what comes next."""
     if answer.error is not None:
-        blockers = [f"  ! {text}" for text in answer.data.get("blockers", [])]
+        blockers = [f"  ! {text}" for text in _blockers(answer)]
         first, *rest = refusal_lines(answer)
         screen.talk("\n".join([first, *blockers, *rest]))
         return
-    data = answer.data
-    screen.line(answer.summary if record is None or "revision" not in data else _submitted(answer), "bold")
-    if "runs" in data:
-        runs_table(screen, data["runs"], now)
-    screen.table((), [verdict_row(verdict) for verdict in data.get("verdicts", [])], "  ")
+    made = answer.view if isinstance(answer.view, SubmittedView) else None
+    screen.line(answer.summary if record is None or made is None else _submitted(answer, made), "bold")
+    if isinstance(answer.view, RunList):
+        runs_table(screen, answer.view.runs, now)
+    screen.table((), [verdict_row(verdict) for verdict in (() if made is None else made.verdicts)], "  ")
     if record is None:
         screen.next(*next_lines(answer))
         return
-    if "revision" in data:
+    if made is not None:
         screen.line(f"{_quoted(record.title)} {run_is(answer)}.")
     unusual(screen, answer)
     screen.next(*next_lines(answer))
@@ -69,9 +59,12 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     """Show where a run is: who acts next, its phases, and what you can do."""
     screen.line(f"{record.id} {_quoted(record.title)}: {headline(answer, record, now)}", "bold")
     unusual(screen, answer)
-    screen.table((), [_phase_row(phase) for phase in answer.data.get("phases", [])], "  ")
-    if "spent" in answer.data:
-        screen.line(f"  models: {answer.data['spent']}")
+    view = answer.shown(RunView)
+    for text in view.unproved:
+        screen.line(f"  ! {text}", "yellow")
+    screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
+    if view.spent:
+        screen.line(f"  models: {view.spent}")
     if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
         screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
@@ -107,14 +100,20 @@ def _acts(answer: Envelope) -> str:
 
 
 def _is_worked(answer: Envelope) -> bool:
-    return any(phase["state"] in {"running", "gating"} for phase in answer.data.get("phases", []))
+    view = run_view(answer.view)
+    return view is not None and any(phase.state in {"running", "gating"} for phase in view.phases)
+
+
+def _blockers(answer: Envelope) -> tuple[str, ...]:
+    view = run_view(answer.view)
+    return () if view is None else view.blockers
 
 
 def next_lines(answer: Envelope) -> list[str]:
     """The commands that make sense now, best first."""
     # An agent waits for the user with status; the user decides instead.
     moves = [move for move in answer.next if not (move.tool == "status" and answer.waiting_on == "human")]
-    asked = [found[0] for text in answer.data.get("blockers", []) if (found := _APPROVE.search(text))]
+    asked = [found[0] for text in _blockers(answer) if (found := _YOURS.search(text))]
     return list(dict.fromkeys([*(command_line(move) for move in moves), *asked]))
 
 
@@ -142,36 +141,29 @@ def _lower_first(hint: str) -> str:
     return hint[:1].lower() + hint[1:] if hint[1:2].islower() else hint
 
 
-def origin_lines(data: dict[str, Any]) -> Iterator[str]:
-    """Where a forked or imported run comes from."""
-    if "forked_from" in data:
-        yield f"forked from {data['forked_from']['run']} at event {data['forked_from']['event']}"
-    origin = data.get("imported")
+def origin_lines(origin: OriginView | None) -> Iterator[str]:
+    """Where an imported run comes from."""
     if origin is None:
         return
-    place = f"; its project there: {origin['worktree']}" if "worktree" in origin else ""
-    yield f"imported {exact(origin['at'])} by {origin['by']} ({origin['channel']}) from {origin['from']}{place}; its decisions were made there"
-    for one in origin.get("statements", ()):
-        yield f"  its statement: {one}"
-    for one in origin.get("not_carried", ()):
-        yield f"  not carried: {one['path']}: {one['message']}"
+    place = f"; its project there: {origin.worktree}" if origin.worktree else ""
+    yield f"imported {exact(origin.at)} by {origin.by} ({origin.channel}) from {origin.from_}{place}; its decisions were made there"
+    yield from (f"  its statement: {one}" for one in origin.statements)
+    yield from (f"  not carried: {one.path}: {one.message}" for one in origin.not_carried)
 
 
-def verdict_row(verdict: dict[str, Any]) -> tuple[str, str, str]:
+def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
     """A gate, its verdict, and why."""
-    message = shortened(verdict.get("message", ""), 300)
-    if verdict["verdict"] == "pass" and message.startswith("skipped: "):
-        return verdict.get("gate", "gate"), "skipped", message.removeprefix("skipped: ")
-    return verdict.get("gate", "gate"), verdict["verdict"], message
+    message = shortened(verdict_reason(verdict.message), 300)
+    return verdict.gate, verdict.verdict, message
 
 
-def runs_table(screen: Screen, runs: list[dict[str, Any]], now: datetime) -> None:
+def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime) -> None:
     """Runs, one a row."""
     screen.table(
         ("run", "state", "waits for", "updated", "template", "title"),
         [
-            (run["run"], run["state"] + _marks(run), _WAITS.get(run.get("waiting_on", ""), "-"), screen.time(run["updated_at"], now),
-             run["template"], run["title"])
+            (run.run, run.state + _marks(run), _WAITS.get(run.waiting_on, "-"), screen.time(run.updated_at, now),
+             run.template, run.title)
             for run in runs
         ],
     )  # fmt: skip
@@ -180,9 +172,9 @@ def runs_table(screen: Screen, runs: list[dict[str, Any]], now: datetime) -> Non
 _WAITS = {"agent": "agent", "human": "you", "job": "gates", "reviewer": "reviewer"}
 
 
-def _submitted(answer: Envelope) -> str:
+def _submitted(answer: Envelope, made: SubmittedView) -> str:
     state = _STATES.get(answer.state or "", answer.state)
-    return f"Submitted {answer.phase}, revision {answer.data['revision']} of attempt {answer.data['attempt']}: {state}"
+    return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
 
 
 def _quoted(title: str) -> str:
@@ -192,32 +184,30 @@ def _quoted(title: str) -> str:
 def unusual(screen: Screen, answer: Envelope) -> None:
     """Show what keeps the run from going on, and warnings; what ``Next:`` says is left out."""
     commands = next_lines(answer)
-    blockers = [text for text in answer.data.get("blockers", []) if not any(text.endswith(each) for each in commands)]
-    for text in (*blockers, *answer.data.get("warnings", [])):
+    view = run_view(answer.view)
+    weaker = () if view is None else view.gates_weakened
+    if weaker:
+        screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
+    blockers = (text for text in _blockers(answer) if not any(text.endswith(each) for each in commands))
+    for text in (*blockers, *(() if view is None else view.warnings)):
         screen.line(f"  ! {text}", "yellow")
 
 
-def _phase_row(phase: dict[str, Any]) -> tuple[str, str, str]:
-    state = str(_STATES.get(phase["state"], phase["state"])) + (
-        " before work" if phase.get("stage") == "before" else ""
-    )
-    if phase["state"] in {"pending", "ready"} and phase["attempt"] == 1:
-        return phase["phase"], state, _flags(phase).strip(", ")
-    verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.get("verdicts", []))]
-    shown = f": {', '.join(verdicts)}" if verdicts and phase["state"] != "completed" else ""
-    reason = shortened(str(phase.get("reason", "")), 200)
-    return (
-        phase["phase"],
-        state,
-        f"attempt {phase['attempt']}{_flags(phase)}{shown}" + (f" ({reason})" if reason else ""),
-    )
+def _phase_row(phase: PhaseView) -> tuple[str, str, str]:
+    state = _STATES.get(phase.state, phase.state) + (" before work" if phase.stage == "before" else "")
+    if phase.state in {"pending", "ready"} and phase.attempt == 1:
+        return phase.phase, state, _flags(phase).strip(", ")
+    verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.verdicts)]
+    shown = f": {', '.join(verdicts)}" if verdicts and phase.state != "completed" else ""
+    reason = f" ({shortened(phase.reason, 200)})" if phase.reason else ""
+    return phase.phase, state, f"attempt {phase.attempt}{_flags(phase)}{shown}{reason}"
 
 
-def _flags(phase: dict[str, Any]) -> str:
-    items = f", {phase['items']} items" if "items" in phase else ""
-    return items + (", held for you" if phase.get("held") else "") + (", FORCED" if phase.get("forced") else "")
+def _flags(phase: PhaseView) -> str:
+    items = f", {phase.items} items" if phase.items else ""
+    return items + (", held for you" if phase.held else "") + (", FORCED" if phase.forced else "")
 
 
-def _marks(run: dict[str, Any]) -> str:
-    marks = {"stale": " (stale)", "archived": " (archived)", "imported": " (imported)"}
-    return "".join(mark for name, mark in marks.items() if run.get(name))
+def _marks(run: RunRow) -> str:
+    marks = {" (stale)": run.stale, " (archived)": run.archived, " (imported)": run.imported}
+    return "".join(mark for mark, is_so in marks.items() if is_so)

@@ -18,15 +18,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.table import laid_out
-from wfe_mcp.cli.terminal.text import clean
 from wfe_mcp.cli.terminal.times import ago, clock_time, exact
 from wfe_mcp.core.units import duration
+from wfe_mcp.views.plain import clean
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from datetime import datetime
-
-__all__ = ["Screen"]
 
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _COLOURS = {"green": _GREEN, "red": _RED, "yellow": _YELLOW, "dim": _DIM, "bold": "1", "cyan": "36"}

@@ -10,8 +10,6 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
-__all__ = ["show_files"]
-
 _LINK, _REPOSITORY = "120000", "160000"
 
 

@@ -5,8 +5,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["stop_requested"]
-
 
 @contextmanager
 def stop_requested() -> Generator[list[int]]:

@@ -9,8 +9,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["laid_out", "width_of"]
-
 NARROW = 60
 _LEAST = 20
 _GAP = "  "

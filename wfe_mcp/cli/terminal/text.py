@@ -1,9 +1,5 @@
 """Short forms of text for a terminal."""
 
-from wfe_mcp.views.plain import clean
-
-__all__ = ["clean", "indented", "shortened"]
-
 
 def shortened(text: str, most: int) -> str:
     """The first line of ``text``, at most ``most`` characters."""

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-__all__ = ["ago", "clock_time", "exact"]
-
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.terminal.invocation import Invocation
 
-__all__ = ["at_work", "wait_for_gates", "wait_for_opinions"]
-
 POLL_S = 0.2
 
 

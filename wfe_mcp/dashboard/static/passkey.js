@@ -13,8 +13,8 @@ async function ask(path, form) {
   return said.options;
 }
 
-async function sign(form, told) {
-  told.textContent = "";
+async function sign(form, report) {
+  report.textContent = "";
   const pin = form.elements.pin;
   const optional = pin && !form.dataset.pin;
   if (optional) pin.required = false;
@@ -22,11 +22,11 @@ async function sign(form, told) {
   if (optional) pin.required = true;
   if (!complete) return;
   if (location.hostname !== "localhost") {
-    told.textContent = `Passkeys know this page as localhost only: open http://localhost:${location.port}${location.pathname}`;
+    report.textContent = `Passkeys know this page as localhost only: open http://localhost:${location.port}${location.pathname}`;
     return;
   }
   if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) {
-    told.textContent = "This browser has no passkeys, or is too old for this page.";
+    report.textContent = "This browser has no passkeys, or is too old for this page.";
     return;
   }
   try {
@@ -41,13 +41,13 @@ async function sign(form, told) {
     }
     form.submit();
   } catch (error) {
-    told.textContent = `Nothing was done. ${error.message}`;
+    report.textContent = `Nothing was done. ${error.message}`;
   }
 }
 
 for (const form of document.querySelectorAll("form[data-sign]")) {
   const button = form.querySelector("button.passkey");
-  const told = form.querySelector("p.told");
+  const report = form.querySelector("p.report");
   button.hidden = false;
-  button.addEventListener("click", () => sign(form, told));
+  button.addEventListener("click", () => sign(form, report));
 }

@@ -19,34 +19,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
-from wfe_mcp.core.canonical import sha256_hex, sha256_of
+from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.approvals.keys import fingerprint, signature_holds
 from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict, signed
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = [
-    "APPROVERS",
-    "FORMAT",
-    "ApproverChange",
-    "ApproverKey",
-    "Pinned",
-    "approvers_file",
-    "approvers_here",
-    "chain_of",
-    "change_statement",
-    "continues",
-    "pending_approvers",
-    "pin_change",
-    "pinned_here",
-    "trust_key",
-    "trusted_before",
-]  # fmt: skip
 
 APPROVERS = ".wfe/approvers.json"
 FORMAT = "wfe-approvers/1"
@@ -54,21 +38,30 @@ _MAX_BYTES = 1_000_000
 
 
 class ApproverKey(Strict):
-    """A passkey: its id, its display name and its public key (COSE)."""
+    """A pinned key: its id, its display name and its public half.
+
+    ``kind`` None: a passkey, with the authenticator's id and a COSE key. ``person``: the key that a PIN unlocks; its id
+    is the fingerprint, its public half 32 bytes.
+    """
 
     id: str = Base64
     name: str = Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
     public_key: str = Base64
+    kind: Literal["person"] | None = None
 
 
 class ApproverChange(Strict):
-    """A key that was added or removed. ``signed_by`` None: the first key, trusted on first use."""
+    """A key that was added or removed. ``signed_by`` None: the first key, trusted on first use.
+
+    ``assertion``: the signature of a passkey; ``signature``: that of a person's key.
+    """
 
     do: Literal["add", "remove"]
     key: ApproverKey
     at: str
     signed_by: str | None = None
     assertion: Assertion | None = None
+    signature: str | None = None
 
 
 class _File(Strict):
@@ -98,6 +91,11 @@ class Pinned:
                 del found[change.key.id]
         return found
 
+    @property
+    def passkeys(self) -> dict[str, ApproverKey]:
+        """The passkeys in force, by id."""
+        return {id_: key for id_, key in self.keys.items() if key.kind is None}
+
     def at(self, head: str) -> Pinned | None:
         """The chain as it was when ``head`` named it; None when it never was."""
         cuts = (Pinned(self.changes[:length]) for length in range(1, len(self.changes) + 1))
@@ -115,10 +113,23 @@ class Pinned:
         return sha256_hex(self.text)
 
 
+def person_keys(chain: Pinned) -> dict[str, str]:
+    """The people's keys that were ever pinned: fingerprint to public half."""
+    added = (change.key for change in chain.changes if change.do == "add")
+    return {key.id: key.public_key for key in added if key.kind == "person"}
+
+
 def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict[str, Any]:
     """The statement signed to add or remove ``key``: this change and, by its head, the chain before it."""
     number = len(before.changes) + 1
-    return {"format": FORMAT, "change": number, "before": before.head, "do": do, "key": key.model_dump(), "at": at}
+    return {
+        "format": FORMAT,
+        "change": number,
+        "before": before.head,
+        "do": do,
+        "key": key.model_dump(exclude_none=True),
+        "at": at,
+    }
 
 
 def chain_of(raw: bytes) -> Pinned:
@@ -149,15 +160,38 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
         )
     if change.do == "remove" and (len(keys) == 1 or keys[change.key.id] != change.key):
         raise _broken(f"{what} would leave no key, or names another one")
+    _refuse_misnamed(change.key, what)
     if not before.changes:
-        if change.signed_by is not None or change.assertion is not None:
-            raise _broken(f"{what} is the first and signed by nobody before it")
+        if change.signed_by is not None or change.assertion is not None or change.signature is not None:
+            raise _broken(f"{what} is the first, and no earlier key signed it")
         return
     signer = keys.get(change.signed_by or "")
-    if signer is None or change.assertion is None or change.assertion.id != signer.id:
+    is_persons = signer is not None and signer.kind == "person"
+    named = None if change.assertion is None else change.assertion.id
+    if signer is None or (change.signature is None) == is_persons or named != (None if is_persons else signer.id):
         raise _broken(f"{what} is not signed by a key that was pinned before it")
+    _refuse_wrong_signature(change_statement(before, change.do, change.key, change.at), change, signer, what)
+
+
+def _refuse_misnamed(key: ApproverKey, what: str) -> None:
+    if key.kind == "person":
+        try:
+            if fingerprint(key.public_key) == key.id:
+                return
+        except ValueError:
+            pass
+        raise _broken(f"{what} names a key by another fingerprint")
+
+
+def _refuse_wrong_signature(
+    statement: dict[str, Any], change: ApproverChange, signer: ApproverKey, what: str
+) -> None:  # fmt: skip
+    if change.assertion is None:
+        if not signature_holds(signer.public_key, change.signature or "", canonical_json(statement)):
+            raise _broken(f"{what} is not signed by {signer.name!r}")
+        return
     try:
-        signed(change.assertion, change_statement(before, change.do, change.key, change.at), signer.public_key)
+        signed(change.assertion, statement, signer.public_key)
     except Refused as refused:
         if refused.code == "unavailable":
             raise
@@ -187,14 +221,14 @@ def approvers_here(root: Path) -> Pinned:
     return Pinned() if raw is None else chain_of(raw)
 
 
-def pinned_here(engine: Engine, root: Path) -> Pinned:
-    """The keys that count in ``root``. Refuses: none, ``needs_trust``, ``conflict``, ``unavailable`` without the extra."""
+def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pinned:
+    """The keys that count in ``root``. Refuses: no passkey, ``needs_trust``, ``conflict``, ``unavailable`` without the extra."""
     found = approvers_here(root)
-    if not found.changes:
+    if not (found.passkeys if needs_passkey else found.changes):
         raise Refused("unavailable", "No passkey is pinned in this project.", "Pin one: wfe-mcp approvers add NAME")
     with engine.store.read() as tx:
         if not tx.is_trusted(engine.project_id, trust_key(), found.sha256):
-            raise Refused("needs_trust", f"{APPROVERS} has changed, and nobody trusts it as it is.",
+            raise Refused("needs_trust", f"{APPROVERS} has changed and is not trusted.",
                           "Look at it and trust it: wfe-mcp trust approvers")  # fmt: skip
     return found
 
@@ -242,6 +276,23 @@ def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -
         tx.trust(engine.project_id, trust_key(), made.sha256, by, engine.clock())
     write_atomic(engine.root, APPROVERS, made.text)
     return made
+
+
+def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", "remove"] = "add") -> Pinned:
+    """Add or remove ``key`` with the signature of the person's own key; the first key needs none.
+
+    Refuses ``needs_human`` where other keys are pinned and theirs is not.
+    """
+    raw = approvers_here(engine.root)
+    before = pinned_here(engine, engine.root, needs_passkey=False) if raw.changes else raw
+    at = engine.clock().isoformat(timespec="seconds")
+    if not before.changes and do == "add":
+        return pin_change(engine, by, before, ApproverChange(do="add", key=key, at=at))
+    if by.key not in before.keys:
+        raise Refused("needs_human", f"Your key {by.key[:16]} is not pinned in this project, so it cannot change the pinned keys.",
+                      "Ask one whose key is pinned: wfe-mcp approvers list")  # fmt: skip
+    signature = by.sign_text(canonical_json(change_statement(before, do, key, at)))
+    return pin_change(engine, by, before, ApproverChange(do=do, key=key, at=at, signed_by=by.key, signature=signature))
 
 
 def by_passkey(key: ApproverKey) -> By:

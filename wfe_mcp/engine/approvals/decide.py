@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -17,13 +18,13 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.guards import current_gate
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import request_of
-from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
+from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.files.mirrors import edited_artifact
-from wfe_mcp.engine.files.tree_binding import bound_tree
+from wfe_mcp.engine.files.tree_binding import bound_tree, code_tree
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["ApprovalRequest", "ask", "decide", "reject", "withdraw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,15 @@ def ask(
 
 def decide(
     engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = "",
-    request: str | None = None, proof: Proof | None = None,
+    request: str | None = None, proof: Proof | None = None, shown: str = "",
 ) -> LoadedRun:  # fmt: skip
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
 
     ``request``: the stored request that is answered, where the answer comes from a form. ``proof``: what a passkey signed.
+    ``shown``: the sha256 of what the user saw.
     """
     path = PhasePath(phase)
-    tree = bound_tree(engine, run_id, path)
+    tree, code = bound_tree(engine, run_id, path), _code(engine, by, run_id)
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)
@@ -93,16 +93,21 @@ def decide(
                     "Type it exactly so; at a terminal it is given with --phrase.",
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
+            _note_facts(current, path, stored.id, shown, code)
             _give_decision(current, path, stored, comment, proof)
+    if isinstance(by, Person):
+        from wfe_mcp.engine.approvals.person_proofs import write_proofs
+
+        write_proofs(engine, current.loaded)
     return current.loaded
 
 
 def reject(
     engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
-    request: str | None = None, proof: Proof | None = None,
+    request: str | None = None, proof: Proof | None = None, shown: str = "",
 ) -> LoadedRun:  # fmt: skip
-    """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``."""
-    path = PhasePath(phase)
+    """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
+    path, code = PhasePath(phase), _code(engine, by, run_id)
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
         command = c.Reject(
@@ -116,6 +121,7 @@ def reject(
         _match_request(current, path, request)
         if _gate_is_approval(current, path):
             stored, _ = request_of(current, path)
+            _note_facts(current, path, stored.id, shown, code)
             _close(current, stored, feedback, _keep(current, proof), approved=False, to=command.to)
         current.give(command)
     return current.loaded
@@ -173,6 +179,33 @@ def _give_decision(
         c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=said, by=current.by, at=current.at)
     )
     _close(current, request, comment, said, approved=True)
+
+
+def _code(engine: Engine, by: By, run_id: str) -> str:
+    """The tree of the code that a person decides on; read only where their key signs it."""
+    return code_tree(engine, run_id) if isinstance(by, Person) else ""
+
+
+def _note_facts(current: RunChange, path: PhasePath, request: str, shown: str, code: str) -> None:
+    """What the signed statement says besides the command: the request, what was shown, the files of the revision and the code."""
+    if not isinstance(current.by, Person):
+        return
+    revision = current.attempt(path).revision
+    stored = current.tx.revision(current.run.id, path, revision) if revision else None
+    files = {} if stored is None else outputs_of(current, path, stored.content)
+    hashes = {file: sha256_hex(content) for file, content in files.items()}
+    current.facts |= {"request": request, "shown": shown, "files": hashes, "tree": code} | _pinned(current)
+
+
+def _pinned(current: RunChange) -> dict[str, object]:
+    """The head of the chain of keys that the project pins; a void one pins none."""
+    from wfe_mcp.engine.approvals.approvers import approvers_here
+
+    try:
+        chain = approvers_here(Path(current.run.worktree))
+    except Refused:
+        return {}
+    return {"approvers": chain.head} if chain.changes else {}
 
 
 def _keep(current: RunChange, proof: Proof | None) -> str:

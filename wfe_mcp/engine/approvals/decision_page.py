@@ -1,7 +1,7 @@
 """The local page where the user decides in a browser: found when it runs, started when it does not.
 
     no page runs ──► one is started, detached ──► it records its port in the process register
-    a page runs  ──► that one is used: one page per database
+    a page runs  ──► that one is used, where it is verifiably ours
 
 Rules:
 1. The address decides nothing: the page asks for the PIN.
@@ -18,14 +18,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
+from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, serves_page
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import ProcessRecord
-
-__all__ = ["PAGE", "address", "living", "living_page", "page_at", "page_for"]
 
 PAGE = "ui"
 """The kind of a page process in the register."""
@@ -54,10 +52,13 @@ def living(engine: Engine, tx: Tx, kind: str) -> list[ProcessRecord]:
 
 
 def living_page(engine: Engine) -> int | None:
-    """The port of the running page, if any."""
+    """The port of the newest running page that is verifiably ours, if any.
+
+    A row of the register proves nothing: the process must be this user's, our program, and listen on that port.
+    """
     with engine.store.read() as tx:
         found = living(engine, tx, PAGE)
-    return found[0].port if found else None
+    return next((row.port for row in reversed(found) if row.port and serves_page(row.pid, row.port)), None)
 
 
 def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
@@ -104,7 +105,19 @@ def _start(engine: Engine) -> int | None:
 
 def _detached(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
     # Without -P the folder it starts in could bring modules of its own.
-    argv = [sys.executable, "-P", "-m", "wfe_mcp", "ui", "--no-browser", "--idle", IDLE, "--project", str(engine.root)]
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "wfe_mcp",
+        "ui",
+        "--on-demand",
+        "--no-browser",
+        "--idle",
+        IDLE,
+        "--project",
+        str(engine.root),
+    ]
     # Its working directory differs from ours: a relative path would name another file.
     env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
     if sys.platform == "win32":

@@ -23,11 +23,6 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "INSTALL", "Assertion", "Base64", "Created", "Strict", "asking_for_key", "asking_for_signature", "challenge", "created_key",
-    "passkeys_are_installed", "signed",
-]  # fmt: skip
-
 INSTALL = "Install it beside wfe-mcp: uv tool install 'wfe-mcp[passkey]', or pip install 'wfe-mcp[passkey]'."
 
 _PARTY = "localhost"

@@ -1,7 +1,9 @@
-"""Proof of the user by a PIN (scrypt).
+"""The PIN: it unlocks the person's key, and nothing else proves the person.
 
-The user sets it once. After five wrong PINs in a row every PIN is refused for 60 s, then 120, 240 …;
+The first PIN makes the key (``keys.py``). After five wrong PINs in a row every PIN is refused for 60 s, then 120, 240 …;
 the count is in the database, so that it holds over processes (design §7).
+
+A PIN of before keys is a hash in the database. It counts until its next correct use, which makes the key in its place.
 """
 
 from __future__ import annotations
@@ -9,92 +11,245 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.model import Channel
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from wfe_mcp.core.model import By, Person
+    from wfe_mcp.engine.approvals.approvers import ApproverKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 
-__all__ = ["person", "person_at_page", "pin_is_set", "refuse_clients_terminal", "set_pin"]
-
-_PIN, _WRONG = "pin", "pin_wrong"
+PIN = "pin"
+"""The secret that names the person's key: its public half and fingerprint; of before keys, salt and hash of the PIN."""
+BEGAN = "signing"
+"""The secret with the ends of the logs when signing began: what a person decided before that is not signed."""
+_WRONG = "pin_wrong"
+_PUBLIC_CHARS = 43
 _FREE_TRIES = 5
 _FIRST_WAIT_S = 60
-_COST = {"n": 2**14, "r": 8, "p": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedKey:
+    """The person's key in this database."""
+
+    key: str
+    public_key: str
 
 
 def pin_is_set(engine: Engine) -> bool:
     """True once the user has set a PIN for this database."""
     with engine.store.read() as tx:
-        return tx.get_secret(_PIN) is not None
+        return tx.get_secret(PIN) is not None
 
 
-def set_pin(engine: Engine, pin: str, by: By) -> None:
-    """Store a new PIN. Refuses a length outside 4–128, a PIN that is already set, and the client's own terminal."""
+def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
+    """Whether the PIN and the key that it unlocks are as they should be; for ``doctor``."""
+    from wfe_mcp.engine.approvals import keys
+
+    with engine.store.read() as tx:
+        is_set, pinned = tx.get_secret(PIN) is not None, pinned_key(tx)
+    if not is_set:
+        return "note", "not set; set one before you decide: wfe-mcp init"
+    if pinned is None:
+        return "note", "of before signed decisions; its next use makes your signing key"
+    try:
+        file = keys.read_key(engine.store.path, pinned.key)
+    except Refused as refused:
+        return "problem", f"{refused.message} {refused.hint}"
+    faults: list[str] = []
+    if file.derivation.pin_is_short:
+        faults.append(f"shorter than {keys.SHORTEST} characters")
+    if file.is_cheap:
+        faults.append(
+            f"its key is cheaper to guess than {keys.COST.memory_kib >> 10} MiB and {keys.COST.seconds} s a try"
+        )
+    if keys.is_readable_by_others(engine.store.path, pinned.key):
+        faults.append("other users can read the file of its key")
+    if faults:
+        return "problem", f"{'; '.join(faults)}. Change it: wfe-mcp pin set"
+    return "ok", f"set; it unlocks the key {pinned.key}"
+
+
+def pinned_key(tx: Tx) -> PinnedKey | None:
+    """The key that the database pins; None before the first PIN, and for a PIN of before keys."""
+    from wfe_mcp.engine.approvals import keys
+
+    try:
+        kept: dict[str, Any] = json.loads(tx.get_secret(PIN) or "{}")
+        return PinnedKey(keys.fingerprint(str(kept["public_key"])), str(kept["public_key"]))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+
+
+def set_pin(engine: Engine, pin: str, by: By) -> Person:
+    """Make the person's key under a new PIN. Refuses a wrong length, a PIN that is already set, the client's own terminal."""
+    from wfe_mcp.engine.approvals import keys
+
     refuse_clients_terminal(engine)
     pin = _line(pin)
-    if not 4 <= len(pin) <= 128:
-        raise Refused("bad_argument", f"A PIN has 4 to 128 characters; this one has {len(pin)}.", "Choose another.")
-    salt = secrets.token_bytes(16)
+    keys.refuse_pin_length(pin)
+    if pin_is_set(engine):
+        raise _is_set()
+    return _begin(engine, pin, keys.new_key(), by.actor, Channel.CLI)
+
+
+def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
+    """Wrap the person's key by another PIN; the key stays. Refuses ``wrong_pin`` and a wrong length."""
+    from wfe_mcp.engine.approvals import keys
+    from wfe_mcp.engine.approvals.statements import person_with
+
+    refuse_clients_terminal(engine)
+    keys.refuse_pin_length(_line(new))
+    key = _unlocked(engine, old, actor, Channel.CLI)
+    keys.write_key(engine.store.path, key, _line(new))
+    by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
-        if tx.get_secret(_PIN) is not None:
-            raise Refused(
-                "conflict", "A PIN is set already.", "Use it; it is asked for as the old one when it is replaced."
-            )
-        # With its cost, so that a later version may ask for more without locking users out.
-        value = json.dumps({"salt": salt.hex(), "hash": _hash(pin, salt, _COST).hex(), "cost": _COST})
-        tx.set_secret(_PIN, value, by, engine.clock())
+        tx.note_setting("PinChanged", by.key, by, engine.clock())
+    return by
 
 
-def person(engine: Engine, pin: str, actor: str) -> By:
+def person(engine: Engine, pin: str, actor: str) -> Person:
     """The user at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
+    from wfe_mcp.engine.approvals.statements import person_with
     from wfe_mcp.workspace.system.process import ancestors
 
     refuse_clients_terminal(engine)
-    _prove(engine, pin)
+    key = _unlocked(engine, pin, actor, Channel.CLI)
     engine.ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
-    return By(actor, Channel.CLI, Assurance.HUMAN)
+    return person_with(engine, key, actor, Channel.CLI)
 
 
-def person_at_page(engine: Engine, pin: str, actor: str) -> By:
+def person_at_page(engine: Engine, pin: str, actor: str) -> Person:
     """The user at the decision page, proven by the PIN typed there. Refuses ``wrong_pin``.
 
     Which process started the page or the browser does not matter: usually the client did.
     """
-    _prove(engine, pin)
-    return By(actor, Channel.DASHBOARD, Assurance.HUMAN)
+    from wfe_mcp.engine.approvals.statements import person_with
+
+    return person_with(engine, _unlocked(engine, pin, actor, Channel.DASHBOARD), actor, Channel.DASHBOARD)
 
 
-def _prove(engine: Engine, pin: str) -> None:
+def own_key(engine: Engine) -> PinnedKey | None:
+    """The key that this database pins."""
+    with engine.store.read() as tx:
+        return pinned_key(tx)
+
+
+def person_key(name: str, public_key: str) -> ApproverKey:
+    """A person's key for the pinned keys of a project. Refuses ``bad_argument``: no public key, or no name for one."""
+    from pydantic import ValidationError
+
+    from wfe_mcp.engine.approvals import keys
+    from wfe_mcp.engine.approvals.approvers import ApproverKey
+
+    try:
+        is_key = keys.as_text(keys.unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
+        id_ = keys.fingerprint(public_key) if is_key else ""
+        return ApproverKey(id=id_, name=name, public_key=public_key, kind="person")
+    except (ValueError, ValidationError) as error:
+        raise Refused("bad_argument", f"{public_key[:60]!r} is no public key, or {name[:60]!r} is no name for one.",
+                      "A public key has 43 characters: approvers add --key mine prints yours.") from error  # fmt: skip
+
+
+def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:
+    """Pin the key in the database of ``tx``, with the ends of its logs: what people decide from here on is signed."""
+    from wfe_mcp.engine.approvals import keys
+
+    now = engine.clock()
+    ends = {run: list(end) for run, end in tx.human_tails().items()}
+    told = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_tail())}
+    tx.set_secret(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
+    tx.set_secret(BEGAN, canonical_json(told), by, now)
+
+
+def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel: Channel) -> Person:
+    """The file first: a crash in between leaves a file that nothing names."""
+    from wfe_mcp.engine.approvals import keys
+    from wfe_mcp.engine.approvals.statements import person_with
+    from wfe_mcp.workspace.system.pinned_keys import pin_beside
+
+    made = keys.write_key(engine.store.path, key, pin)
+    pin_beside(engine.store.path, made.public_key, engine.clock())
+    by = person_with(engine, key, actor, channel)
     with engine.store.tx() as tx:
-        refused = _check(tx, _line(pin), engine.clock())
+        if pinned_key(tx) is not None:  # another process was faster
+            raise _is_set()
+        begin_signing(engine, tx, by, made.public_key)
+    return by
+
+
+def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519PrivateKey:
+    """The private half. Refuses ``wrong_pin``; counts the wrong ones."""
+    from wfe_mcp.engine.approvals import keys
+
+    pin = _line(pin)
+    with engine.store.read() as tx:
+        _refuse_locked(tx, engine.clock())
+        kept, pinned = tx.get_secret(PIN), pinned_key(tx)
+    if kept is None:
+        raise Refused("wrong_pin", "No PIN is set yet.", "Run: wfe-mcp init")
+    # Outside a transaction: it takes half a second.
+    if pinned is not None:
+        key = keys.unwrapped(keys.read_key(engine.store.path, pinned.key), pin)
+    else:
+        key = keys.new_key() if _is_old_pin(kept, pin) else None
+    refused: Refused | None = None
+    with engine.store.read() as tx:
+        has_count = tx.get_secret(_WRONG) not in {None, "{}"}
+    if key is None or has_count:
+        with engine.store.tx() as tx:
+            refused = _counted(tx, engine.clock(), is_right=key is not None)
     if refused is not None:
         raise refused
+    assert key is not None, "a wrong PIN is refused"
+    if pinned is None:
+        _begin(engine, pin, key, actor, channel)
+    return key
 
 
-def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
-    kept = tx.get_secret(_PIN)
-    if kept is None:
-        return Refused("wrong_pin", "No PIN is set yet.", "Run: wfe-mcp init")
+def _is_old_pin(kept: str, pin: str) -> bool:
+    """Whether ``pin`` is the one whose hash of before keys is ``kept``."""
+    try:
+        stored = json.loads(kept)
+        n, r, p = (int(stored["cost"][name]) for name in ("n", "r", "p"))
+        made = hashlib.scrypt(pin.encode(), salt=bytes.fromhex(stored["salt"]), n=n, r=r, p=p)
+        return hmac.compare_digest(made.hex(), stored["hash"])
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
+    """Refuse every PIN while too many were wrong; returns the count."""
     wrong: dict[str, Any] = json.loads(tx.get_secret(_WRONG) or "{}")
     until = wrong.get("until")
     if until is not None and now < datetime.fromisoformat(until):
-        return Refused(
+        raise Refused(
             "wrong_pin",
             f"After {_FREE_TRIES} wrong PINs every PIN is refused until {until}.",
             "Wait, then run the command again.",
         )
-    stored = json.loads(kept)
-    if hmac.compare_digest(_hash(pin, bytes.fromhex(stored["salt"]), stored["cost"]).hex(), stored["hash"]):
-        if wrong:
-            tx.set_secret(_WRONG, "{}", SYSTEM, now)
+    return wrong
+
+
+def _counted(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
+    """Count a wrong PIN, or forget the count after a right one. One that waited behind five wrong ones is refused too."""
+    try:
+        wrong = _refuse_locked(tx, now)
+    except Refused as refused:
+        return refused
+    if is_right:
+        tx.set_secret(_WRONG, "{}", SYSTEM, now)
         return None
     count = int(wrong.get("count", 0)) + 1
     entry: dict[str, Any] = {"count": count}
@@ -107,6 +262,10 @@ def _check(tx: Tx, pin: str, now: datetime) -> Refused | None:
     return Refused("wrong_pin", f"Wrong PIN; {now_what}.", "Nothing changed; run the command again.")
 
 
+def _is_set() -> Refused:
+    return Refused("conflict", "A PIN is set already.", "To change it: wfe-mcp pin set")
+
+
 def refuse_clients_terminal(engine: Engine) -> None:
     """A terminal is not proof: a decision must not come from a process that the agent's client started (design §7)."""
     from wfe_mcp.workspace.system.process import ProcessIdentity, client_above, is_alive
@@ -117,16 +276,12 @@ def refuse_clients_terminal(engine: Engine) -> None:
     clients = [(row.client_pid, row.client_started_at or 0.0) for row in alive if row.client_pid is not None]
     # A command-line agent that we drive is a child of our server or worker.
     clients += [(row.pid, row.started_at) for row in alive]
-    if client_above(clients) is not None:
+    if (found := client_above(clients)) is not None:
         raise Refused(
             "needs_human",
-            "This terminal was started by the agent's client, or by wfe-mcp for an agent, so a decision here does not count.",
-            "Open another terminal that the client did not start, and run the command there.",
+            f"This terminal was started by the agent's client, or by wfe-mcp for an agent: {found.name} (process {found.pid}). A decision here does not count.",
+            "Run the command in a terminal that this process did not start, or decide on the page that wfe-mcp ui serves there.",
         )
-
-
-def _hash(pin: str, salt: bytes, cost: dict[str, int]) -> bytes:
-    return hashlib.scrypt(pin.encode(), salt=salt, **cost)
 
 
 def _line(pin: str) -> str:

@@ -28,6 +28,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
 from wfe_mcp.engine.approvals.passkeys import Assertion, Strict, signed
 from wfe_mcp.engine.artifacts.revisions import outputs_of
+from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.approvals.approvers import ApproverKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
-
-__all__ = ["APPROVALS", "Given", "Proof", "Statement", "kept", "proof_file", "prove", "statement_of", "worktree_of"]
 
 APPROVALS = ".wfe/approvals"
 _SHA256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -114,6 +113,7 @@ def statement_of(
     Refuses what ``pinned_here`` refuses, and ``bad_argument`` for text that cannot be stored.
     """
     pinned = pinned_here(engine, worktree_of(engine, request))
+    code = code_tree(engine, request.run_id) or None
     with engine.store.read() as tx, change_run_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
         attempt, run = current.attempt(request.phase), current.run
         revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
@@ -121,7 +121,7 @@ def statement_of(
         made = Statement(
             format="wfe-approval/1", answer=answer, run=run.id, phase=request.phase, attempt=request.attempt,
             stage=str(request.stage), gate=request.gate, request=request.id, revision=attempt.revision,
-            sha256=request.sha256, tree=request.tree,
+            sha256=request.sha256, tree=request.tree or code,
             template=_Template(name=run.template, version=run.template_version, sha256=run.template_sha256),
             files={path: sha256_hex(content) for path, content in files.items()}, comment=comment, to=to,
             approvers=pinned.head, nonce=secrets.token_urlsafe(16), at=engine.clock().isoformat(timespec="seconds"),
@@ -130,7 +130,7 @@ def statement_of(
         canonical_json(made.model_dump())
     except ValueError as error:
         raise Refused("bad_argument", f"This cannot be signed: {error}.", "Say it in other words.") from error
-    return made, list(pinned.keys.values())
+    return made, list(pinned.passkeys.values())
 
 
 def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int) -> Given:
@@ -139,7 +139,7 @@ def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int)
         request = tx.request_by_id(statement.request)
     assert request is not None, "the statement was made from it"
     pinned = pinned_here(engine, worktree_of(engine, request))
-    key = pinned.keys.get(assertion.id)
+    key = pinned.passkeys.get(assertion.id)
     if key is None or pinned.head != statement.approvers:
         raise Refused("needs_human", "This passkey is not pinned in the project, or the pinned keys have changed meanwhile.",
                       "Load the page and sign with one of them.")  # fmt: skip

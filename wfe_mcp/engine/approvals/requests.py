@@ -15,12 +15,10 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
 from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.workflow.model import ApprovalGate
-
-__all__ = ["reissue_requests", "request_of"]
 
 
 def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.workspace.config.context_bundles import files_matching
 from wfe_mcp.workspace.files.project_files import read_file
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import BundleRef
     from wfe_mcp.workspace.config.context_bundles import ContextSettings
     from wfe_mcp.workspace.config.settings import LoadedSettings
-
-__all__ = ["Bundle", "SeenBundle", "artifact_names", "bundles_here", "bundles_of", "cut_bundles", "handed_bundle"]
 
 MAX_FILE_BYTES = 200_000
 MAX_BUNDLE_BYTES = 1_000_000
@@ -138,8 +136,8 @@ def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSetting
     if ref.bundle in known:
         return known[ref.bundle]
     if settings.pending is not None and ref.bundle in settings.pending.context:
-        raise Refused("needs_trust", f"Template {plan.template.name!r} hands over the context bundle {ref.bundle!r}, and nobody trusts "
-                      "this project's configuration yet.", "Ask the user to look at .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+        raise Refused("needs_trust", f"Template {plan.template.name!r} hands over the context bundle {ref.bundle!r}, and "
+                      "this project's configuration is not trusted yet.", "Ask the user to look at .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
     if ref.optional:
         return None
     near = nearest(ref.bundle, known, 1)
@@ -157,7 +155,7 @@ def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inp
     try:
         scope = _asked_scope(ref, plan, inputs)
     except ExpressionError as exc:
-        raise Refused("bad_argument", f"The scope of the context bundle {ref.bundle!r} cannot be told from the inputs: {exc}.",
+        raise Refused("bad_argument", f"The scope of the context bundle {ref.bundle!r} does not follow from the inputs: {exc}.",
                       "Give the inputs that it names.") from exc  # fmt: skip
     if scope and scope not in told.scope_names:
         raise Refused("bad_argument", f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(told.scope_names)}.",
@@ -188,7 +186,7 @@ def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> B
         kept: tuple[Code, ...] = ("path_outside_project", "too_large")
         code: Code = refused.code if refused.code in kept else "unavailable"
         raise Refused(code, f"The context bundle {name!r} cannot be put together: {refused.message}",
-                      f"Ask the user to mend the file, or [context.{name}] in .wfe/config.toml.", refused.details) from refused  # fmt: skip
+                      f"Ask the user to fix the file, or [context.{name}] in .wfe/config.toml.", refused.details) from refused  # fmt: skip
 
 
 def _bundle(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
@@ -201,7 +199,7 @@ def _bundle(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
         chosen = [rule for rule in rules_of(path, text) if told.wants_rule(rule.id, scope)]
         for rule in chosen:
             if rule.id in rules:
-                raise Refused("conflict", f"the rule {rule.id!r:.80} stands in {rules[rule.id]} and in {path}.", "")
+                raise Refused("conflict", f"the rule {rule.id!r:.80} is defined in {rules[rule.id]} and in {path}.", "")
             rules[rule.id] = path
         if chosen:
             parts.append({"path": path, "text": "\n".join(rule.text for rule in chosen) + "\n"})

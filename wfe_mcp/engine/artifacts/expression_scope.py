@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
-
-__all__ = ["feedback_of", "inputs_at", "inside_roots", "item_roots", "roots"]
 
 
 def roots(

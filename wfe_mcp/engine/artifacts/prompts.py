@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, StepsPhase
 
-__all__ = ["fenced_feedback", "prompt_of"]
-
-
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
 
 
@@ -39,7 +36,7 @@ def prompt_of(change: RunChange, attempt: Attempt) -> str:
         text = render(written, values, change.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
         raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
-                      "Ask the user to mend the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
+                      "Ask the user to fix the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
     listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""
     return "\n\n".join(
         part for part in (text, listed, *_handed_over(change, attempt, phase, values["artifacts"])) if part

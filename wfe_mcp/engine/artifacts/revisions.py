@@ -18,11 +18,9 @@ from wfe_mcp.engine.artifacts.expression_scope import roots
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.render import TextFile
     from wfe_mcp.core.model import By
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["Receipt", "outputs_of", "store_revision", "write_output"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
 
-__all__ = ["Workers"]
-
 log = logging.getLogger("wfe_mcp.engine")
 
 LOOK_S = 2.0

@@ -7,12 +7,12 @@ waits for its gates has one for that long.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.jobs import JobRecord
 
 log = logging.getLogger("wfe_mcp.engine")
-
-__all__ = ["gave_up_of", "new_worker", "start_worker", "tend_open_runs"]
 
 _FILES_KEPT_AGAIN = 3
 
@@ -130,15 +128,10 @@ class _Timers:
                 outages.go_on(self._engine, tx, job)
                 return
             with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
-                on: dict[str, Any] = {
-                    "phase": PhasePath(job.phase or ""),
-                    "attempt": job.attempt,
-                    "by": SYSTEM,
-                    "at": current.at,
-                }
-                if job.payload["timer"] in {"locks", "seals"}:
+                if job.payload["timer"] in {"locks", "seals", "run"}:
                     return  # the change itself checks again
-                command = c.TimeOut(**on) if job.payload["timer"] == "timeout" else c.Wake(**on)
+                due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
+                command = due(phase=PhasePath(job.phase or ""), attempt=job.attempt, by=SYSTEM, at=current.at)
                 try:
                     current.give(command)
                 except Refused:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.completion import GaveUp
     from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.settings import LoadedSettings
-
-__all__ = ["QUEUES", "SLOTS", "JobStanding", "cancel_job", "end_for_person", "find_job", "job_standings", "queue_names", "queues_now", "work_limits"]  # fmt: skip
 
 SLOTS = {"timer": 1, "command": 2, "step": 2, "webhook": 2, "llm": 4, "vision": 2, "agent": 2, "manual": 16}
 """Every queue, and how many of its jobs one process works at a time."""
@@ -150,7 +148,7 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     settings = loaded.settings
     queues = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, ignored_globs
 from wfe_mcp.engine.kernel.actors import SYSTEM
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
-
-__all__ = ["Judged", "judge", "judged_attempt", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
             return _judge_plugin(gate, scene, context.run_child)
         return Judged(_judge_quickly(gate, scene), scene.tree_now())
     except ExpressionError as exc:
-        step = "ask the user to mend the template, or to skip the phase."
+        step = "ask the user to fix the template, or to skip the phase."
         return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
 
 
@@ -94,7 +92,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
         attempt = judged_attempt(current, job)
         if attempt is None:
             return
-        on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
+        on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
         alive = engine.is_alive(attempt.holder, attempt.lease_until)
         judgement = judged.judgement
         evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
@@ -160,9 +158,7 @@ def _review(
     try:
         subject = about_gate(current, attempt, gate, values)
     except ExpressionError as exc:
-        told = undecided(
-            "opinion", f"The criteria could not be filled in: {exc}.", "ask the user to mend the template."
-        )
+        told = undecided("opinion", f"The criteria could not be filled in: {exc}.", "ask the user to fix the template.")
         return lambda _context: told
     schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
 

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.models.ask import answer
-from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask
+from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.store.records.calls import CallPurpose
@@ -31,14 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.providers.call import Connection, Question
     from wfe_mcp.store.records.opinions import AskedBy
     from wfe_mcp.workflow.model import OpinionGate
-
-__all__ = ["About", "Outage", "Reviewer", "ask_all", "judge_by_opinions", "reviewers_of"]
 
 MOST_AT_ONCE = 8
 
@@ -77,7 +75,7 @@ class Reviewer:
 
 def reviewers_of(engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None) -> list[Reviewer]:
     """The reviewers with their connections. ``names``: reviewer → configured role."""
-    from wfe_mcp.engine.models.providers import connections_of
+    from wfe_mcp.engine.models.connections import connections_of
 
     found: list[Reviewer] = []
     for reviewer, role in names.items():
@@ -99,6 +97,13 @@ def judge_by_opinions(
         return nobody_to_ask(gate, missing)
     if missing:  # only configured reviewers are asked
         gate = gate.model_copy(update={"quorum": min(gate.quorum, len(there))})
+        return with_warning(_asked(engine, context, gate, there, about), missing)
+    return _asked(engine, context, gate, there, about)
+
+
+def _asked(
+    engine: Engine, context: JobContext, gate: OpinionGate, there: Sequence[Reviewer], about: About
+) -> Judgement:
     is_last = context.job.tries >= gate.max_attempts
     reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
     strict = judge_opinions(gate.model_copy(update={"on_provider_error": "block"}), reviews)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_of
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.opinion_gate import About, ask_all, reviewers_of
 from wfe_mcp.engine.evaluation.reviews import about_text, question_of
 from wfe_mcp.engine.evaluation.second_opinion import TRIES
@@ -13,8 +13,6 @@ from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["OpinionJobs"]
 
 
 class OpinionJobs:

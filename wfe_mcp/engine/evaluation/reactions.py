@@ -9,7 +9,8 @@ Only what needs no IO beyond the database runs here; everything else is a durabl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -25,16 +26,7 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
-
-__all__ = [
-    "answer_condition",
-    "enqueue_gate",
-    "judge_inline_gate",
-    "keep_times",
-    "seal_artifacts",
-    "synchronize_jobs",
-    "wake_backoff",
-]
+    from wfe_mcp.store.records.jobs import NewJobValues
 
 _QUICK = {"expr", "report"}
 _IN_JOBS = {"files": "command", "git": "command", "command": "command", "plugin": "command", "opinion": "llm"}
@@ -68,26 +60,26 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
-    on: dict[str, Any] = {
-        "phase": question.phase, "attempt": question.attempt, "kind": question.kind, "rule": question.rule,
-        "by": SYSTEM, "at": change.at,
-    }  # fmt: skip
+    due = c.Answer(
+        phase=question.phase, attempt=question.attempt, kind=question.kind, rule=question.rule, by=SYSTEM, at=change.at
+    )
     last = change.state.loops[question.phase].keys[-1] if question.kind == "until" else ""
     try:
         if question.kind == "items":
             keys, document = evaluated_items(change, attempt)
-            return c.Answer(keys=keys, items=document, **on)
+            return replace(due, keys=keys, items=document)
         if question.kind == "recovery":
             inputs = {attempt.recovery: {"index": 0, "value": recovery_inputs(change, attempt)}}
-            return c.Answer(items=change.tx.keep_document(inputs), **on)
+            return replace(due, items=change.tx.keep_document(inputs))
         if question.kind == "outputs":
-            return c.Answer(**hand_in_outputs(change, attempt), **on)
+            kept = hand_in_outputs(change, attempt)
+            return replace(due, revision=kept.revision, sha256=kept.sha256)
         if question.kind == "locks":
-            return c.Answer(keys=lock_names(change, attempt), **on)
+            return replace(due, keys=lock_names(change, attempt))
         seen = roots(change, attempt, question.text, own=question.kind == "next", item=last)
-        return c.Answer(value=change.plan.expressions.is_true(question.text, seen), **on)
+        return replace(due, value=change.plan.expressions.is_true(question.text, seen))
     except ExpressionError as exc:
-        return c.Answer(error=str(exc), **on)
+        return replace(due, error=str(exc))
 
 
 def judge_inline_gate(change: RunChange) -> bool:
@@ -97,7 +89,7 @@ def judge_inline_gate(change: RunChange) -> bool:
     for attempt in change.state.open_attempts:
         if attempt.status is not AttemptStatus.GATING:
             continue
-        on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
+        on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
         if attempt.sha256 is None and change.state.status is RunStatus.PAUSED:
             continue
         if attempt.sha256 is None:
@@ -117,6 +109,15 @@ def judge_inline_gate(change: RunChange) -> bool:
     return False
 
 
+def end_time(change: RunChange) -> bool:
+    """Block a run whose time limit is over."""
+    command = c.TimeOutRun(by=SYSTEM, at=change.at)
+    if not change.state.time_is_over(change.at) or refusal(change.state, command) is not None:
+        return False
+    change.give(command)
+    return True
+
+
 def wake_backoff(change: RunChange) -> bool:
     """End the first back-off whose time has come, also where its timer fired while the run was paused."""
     for attempt in change.state.open_attempts:
@@ -128,7 +129,7 @@ def wake_backoff(change: RunChange) -> bool:
     return False
 
 
-def _open_gates(change: RunChange, attempt: Attempt, on: dict[str, Any]) -> None:
+def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
     """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command.
 
     The gates of a loop judge all artifacts made in it.
@@ -165,8 +166,13 @@ def _quick(change: RunChange, attempt: Attempt, index: int) -> Judgement:
 
 def synchronize_jobs(change: RunChange) -> None:
     """Enqueue a job for each gate that reads the world and each deadline; cancel those of attempts that left their gate."""
-    before = change.loaded.state
-    if before.status is RunStatus.PAUSED and change.state.status is not RunStatus.PAUSED:
+    before, ends_at = change.loaded.state, change.state.ends_at
+    if ends_at is not None and not change.state.is_over:
+        change.enqueue(
+            "timer", payload={"timer": "run"}, run_at=ends_at, queue="timer",
+            dedupe_key=f"timer:run:{change.run.id}:{ends_at.isoformat()}",
+        )  # fmt: skip
+    if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
         for attempt in change.state.open_attempts:
             if attempt.status is AttemptStatus.GATING:
                 enqueue_gate(change, attempt)  # its job may have been suspended with the run
@@ -176,7 +182,7 @@ def synchronize_jobs(change: RunChange) -> None:
             was is not None
             and was.status is AttemptStatus.GATING
             and (was.number != now.number or now.status is not AttemptStatus.GATING)
-            and now.mending != "compensate"  # its steps are jobs of the same attempt; a late verdict is ignored
+            and now.repair != "compensate"  # its steps are jobs of the same attempt; a late verdict is ignored
         ):
             _cancel_judging(change, was)
         if now == was:
@@ -201,8 +207,7 @@ def _cancel_judging(change: RunChange, was: Attempt) -> None:
     """Cancel the jobs of a verdict that is no longer needed; jobs enqueued in this change stay."""
     from wfe_mcp.store.records.jobs import JobStatus
 
-    on: dict[str, Any] = {"phase": was.phase, "attempt": was.number}
-    for job in change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on):
+    for job in change.tx.jobs(change.run.id, was.phase, was.number, (JobStatus.QUEUED, JobStatus.RUNNING)):
         if job.kind == "gate" or job.payload.get("timer") in {"timeout", "wake"}:
             change.tx.request_cancel(job.id)
 
@@ -234,11 +239,12 @@ def enqueue_gate(change: RunChange, attempt: Attempt) -> None:
         "sha256": attempt.sha256,
         "tree": attempt.tree,
     }
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    alive = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
         judge = change.plan.gates(attempt)[attempt.gate]
         asked = getattr(judge, "max_attempts", None)
-        tries = {} if asked is None else {"max_attempts": asked}
+        job: NewJobValues = {"payload": payload, "phase": attempt.phase, "attempt": attempt.number}
+        if asked is not None:
+            job["max_attempts"] = asked
         queue = "vision" if getattr(judge, "images", ()) else _IN_JOBS[gate[0]]
-        change.enqueue("gate", queue=queue, payload=payload, **tries, **on)
+        change.enqueue("gate", queue=queue, **job)

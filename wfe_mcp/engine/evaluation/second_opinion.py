@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.reviews import changed_files
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.config.settings import Settings
-
-__all__ = ["JOB", "STANDS_S", "TRIES", "OpinionRequest", "ask", "known", "look"]
+    from wfe_mcp.workspace.config.settings_tables import Settings
 
 JOB = "opinion"
 TRIES = 3
@@ -72,7 +70,7 @@ def ask(
 ) -> str:
     """Enqueue the question; returns the id of its job. Refuses ``bad_argument``, ``unknown_phase``, ``unavailable``."""
     if phase and not run:
-        raise Refused("bad_argument", "A phase stands in a run.", "Give run as well.")
+        raise Refused("bad_argument", "A phase belongs to a run.", "Give run as well.")
     if not run and not question.strip():
         raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
     from wfe_mcp.store.records.jobs import NewJob
@@ -195,7 +193,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
         parts = [["What the phase asks for", text] for text in (_asked_in(current, attempt),) if text]
         revision = tx.revision(record.id, path, attempt.revision) if attempt.revision else None
     if revision is not None:
-        parts.append([f"What was handed in: {revision.name} ({revision.schema_name})", revision.content])
+        parts.append([f"What was submitted: {revision.name} ({revision.schema_name})", revision.content])
         # Outside that time the files belong to other work: each change would make another question.
         is_judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
         changes = changed_files(Path(record.worktree), attempt, revision.schema_name) if is_judged else ""

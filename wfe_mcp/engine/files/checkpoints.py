@@ -29,32 +29,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import Attempt, By
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.rollback_events import Why
-    from wfe_mcp.core.spec import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
     from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
-    from wfe_mcp.workspace.git.checkpoints import Limits, Snapshot
-
-__all__ = [
-    "TAKEN",
-    "Checkpoint",
-    "Saved",
-    "at_start",
-    "checkpoints_of",
-    "is_saved_at_start",
-    "keep_again",
-    "limits_of",
-    "name_of",
-    "note_taken",
-    "prune",
-    "ref_of",
-    "save",
-    "save_completed_files",
-    "take_checkpoint",
-]  # fmt: skip
+    from wfe_mcp.workspace.git.snapshot import Snapshot
+    from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3

@@ -30,16 +30,12 @@ from wfe_mcp.engine.kernel.leases import BUSY_S
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
-__all__ = [
-    "ChangedFile", "Signature", "blocks", "changed_artifacts", "changed_files", "kept_back", "prompt_hash", "refuse_changed",
-]  # fmt: skip
 
 _FRESH_NS = 50_000_000
 """A file that changed less than this before it was read is read again: the clock of file systems is coarse."""
@@ -57,7 +53,7 @@ class ChangedFile:
     def mend(self, run: str) -> str:
         """The commands that repair it."""
         place = f"{run} {typed(self.phase)}"
-        return f"Put it back: wfe-mcp artifact restore {place}. Or a person accepts the edit, and {self.phase} begins anew with it: wfe-mcp artifact accept {place}"
+        return f"Restore it: wfe-mcp artifact restore {place}. Or accept the edit, which restarts {self.phase} with it: wfe-mcp artifact accept {place}"
 
 
 def changed_artifacts(
@@ -104,12 +100,11 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    queued = current.tx.jobs(current.run.id, statuses=(JobStatus.QUEUED,), **on)
+    queued = current.tx.jobs(current.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
     if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
         later = current.at + timedelta(seconds=BUSY_S)
         current.enqueue(
-            "timer", payload={"timer": "seals"}, run_at=later, queue="timer", **on,
+            "timer", payload={"timer": "seals"}, run_at=later, queue="timer", phase=attempt.phase, attempt=attempt.number,
             dedupe_key=f"timer:seals:{current.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
         )  # fmt: skip
     return True
@@ -194,7 +189,7 @@ def _signature(path: Path) -> Signature:
 
 
 def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 

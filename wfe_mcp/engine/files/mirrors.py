@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.workspace.files.mirror import Rendered
 
-__all__ = ["changed_on_disk", "edited_artifact", "mirror_again", "rendered_artifact", "write_mirrors"]
-
 
 def write_mirrors(change: RunChange) -> None:
     """Write the files of the attempts of the change."""

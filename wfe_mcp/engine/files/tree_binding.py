@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["FilesAtStart", "bound_tree", "files_at_start", "ignored_globs", "tree_later"]
 
 FilesAtStart = tuple[str | None, str | None]
 """The tree and the commit when a phase was claimed."""
@@ -29,6 +27,13 @@ def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
     with engine.store.read() as tx:
         look = tree_later(engine, tx, engine.load(tx, run_id), path)
     return look()
+
+
+def code_tree(engine: Engine, run_id: str) -> str:
+    """The tree of everything in the working folder of a run, for a decision of a person; empty without git."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+    return _tree(loaded, ()) or ""
 
 
 def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], str | None]:

@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wfe_mcp.core.model import RunId, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import EventRecord, RevisionHead, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
-
-__all__ = ["Moment", "checkpoint_before", "event_named", "is_event_name", "moment", "requests_then", "revisions_then"]
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}

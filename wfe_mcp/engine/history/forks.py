@@ -7,7 +7,8 @@ Rules:
    that were done; each says where it was made. Its own log begins with the origin's event, by number and hash.
 2. A fork bypasses nothing: what ``start_run`` refuses is refused here (policy, trust, use), limits hold, and after a
    stop by a person only a person forks (``core/forking.py``).
-3. A call that a step was making may have had its effect: in the fork too only a person allows it again.
+3. What people approved is asked about anew unless the files are as the run recorded them there.
+4. A call that a step was making may have had its effect: in the fork too only a person allows it again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from wfe_mcp.core.commands import ForkRun
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.forking import end_of_decision, stops_since
+from wfe_mcp.core.forking import approved_by_people, end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
@@ -36,16 +37,15 @@ from wfe_mcp.engine.templates.catalogue import find_template, template_definitio
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, RevisionHead, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
-
-__all__ = ["fork_run"]
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -77,13 +77,14 @@ def fork_run(
         event_named(tx, record, at or str(record.last_seq))
     _refuse_unfit(engine, by, record, at)
     args = sha256_of({"from": record.id, "at": at, "title": title})
+    code = tree_hash(engine.root)
     with engine.store.tx() as tx:
         known = tx.run_for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
         if known is not None:
             return engine.load(tx, known)
         place = _place(tx, engine.load(tx, record.id).record, at)
         new_id = new_run_id()
-        command = _command(tx, place, by, engine, new_id)
+        command = _command(tx, place, by, engine, new_id, _anew(tx, place, code))
         state = RunState()
         events = decide(state, command)
         for event in events:
@@ -95,7 +96,8 @@ def fork_run(
             inputs=tx.document(record.inputs_sha256), frozen=tx.document(record.frozen_sha256), driver=record.driver,
             idempotency_key=idempotency_key, args_sha256=args,
         )  # fmt: skip
-        tx.create_run(new, state, events, by, command.at)
+        made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
+        tx.create_run(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
         _take_along(engine, tx, place, new_id, command)
         with change_run_in(engine, tx, new_id, by) as change:
@@ -109,7 +111,7 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     """Refuse the fork for any reason that stops a run of this template from starting."""
     name = record.template
     if record.origin_sha256 is not None:
-        raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: nobody here trusts what it may call.",
+        raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: what it may call is not trusted here.",
                       f"Start a run of your own: wfe-mcp start {name}")  # fmt: skip
     if not by.is_human and is_for_people(engine, engine.settings(), name):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
@@ -123,7 +125,7 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     with engine.store.read() as tx:
         trusted = tx.is_trusted(engine.project_id, trust_key(name), record.template_sha256)
     if not trusted and not (offer.is_installed and by.is_human):
-        raise Refused("needs_trust", f"Template {name!r} is another one now, and nobody trusts the one that run '{record.id}' follows.",
+        raise Refused("needs_trust", f"Template {name!r} has changed, and the version that run '{record.id}' follows is not trusted.",
                       f"Start from the one of today: wfe-mcp start {name}")  # fmt: skip
 
 
@@ -144,7 +146,33 @@ def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
     return _Place(record, event, state, stops_since(log, seq), revisions, evidence)
 
 
-def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId) -> ForkRun:
+def _anew(tx: Tx, place: _Place, code: str | None) -> tuple[PhasePath, ...]:
+    """What people are asked about again: everything that they approved, unless the files are as they were there."""
+    asking = tuple(path for path in place.state.anew if not place.state.current(path).is_settled)
+    if code is not None and code in _trees(tx, place):
+        return asking
+    return tuple(dict.fromkeys((*asking, *approved_by_people(place.state))))
+
+
+def _trees(tx: Tx, place: _Place) -> set[str]:
+    """The files as the run recorded them there: by its newest checkpoint, and by what a person signed last."""
+    seq, found = place.event.seq, set[str]()
+    rows = tx.events(place.record.id, limit=place.record.last_seq)
+    for row in reversed(rows[:seq]):
+        if row.payload.get("tree") and row.type in {"CheckpointTaken", "RolledBack"}:
+            found.add(str(row.payload["tree"]))
+            break
+    for row in rows[seq:]:  # taken after the commit of what it marks
+        if row.type == "CheckpointTaken" and row.payload.get("why") == "completion" and row.payload.get("tree"):
+            found.add(str(row.payload["tree"]))
+        if row.type not in {"CheckpointTaken", "RecordsKept", "DecisionSigned"}:
+            break
+    return found
+
+
+def _command(
+    tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]
+) -> ForkRun:  # fmt: skip
     used = tx.usage(run_id=place.record.id, until=place.event.at)
     before = place.state.origin or Origin(place.record.id, 0, "")
     return ForkRun(
@@ -153,7 +181,7 @@ def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId) -> Fo
             place.record.id, place.event.seq, place.event.hash, before.spent_usd + used.spent_usd,
             before.spent_tokens + used.tokens,
         ),
-        evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
+        anew=anew, evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
         revisions=tuple((head.phase, head.revision, head.sha256) for head in place.revisions),
     )  # fmt: skip
 
@@ -170,6 +198,8 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
         log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
         tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=told, log_path=log))
     for asked in tx.requests(old):
+        if asked.phase in command.anew and command.then.is_open(asked.phase):
+            continue
         answer = tx.decision(asked.id) if asked.status in _ANSWERED else None
         if answer is not None and answer.at <= place.event.at:
             told = asked.data | {"origin": {"run": old, "request": asked.id}}

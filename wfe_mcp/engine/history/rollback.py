@@ -24,12 +24,11 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.rollback import changed_places
-from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
-from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, log_of, unrecorded
+from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, known_tree, log_of, unrecorded
 from wfe_mcp.engine.history.rollback_recovery import abandon, alone, judge_again, safety_ref
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
@@ -41,9 +40,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.git.restore import Restored
-
-__all__ = ["Went", "redo", "rollback", "undo"]
+    from wfe_mcp.workspace.git.restore import Restored, RestoreValues
 
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."
@@ -156,21 +153,18 @@ def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
     return next((event.commit for event in taken if event.commit), None)
 
 
-def _known_tree(log: Sequence[LogEntry]) -> str | None:
-    """The files as the run last recorded them."""
-    events = (entry.event for entry in reversed(log))
-    return next(
-        (event.tree for event in events if isinstance(event, e.CheckpointTaken | e.RolledBack) and event.tree), None
-    )
-
-
 def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
     if discard and not by.is_human:
         raise Refused("needs_human", "Only the user can discard changes since the last checkpoint.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
     if aim.commit is None:
+        from wfe_mcp.workspace.git.working_tree import tree_hash
+
+        with engine.store.read() as tx:
+            root = Path(engine.load(tx, run).record.worktree)
+        code = tree_hash(root)
         with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
-            current.give(command_back(current, aim.to, aim.kind, files=False))
+            current.give(command_back(current, aim.to, aim.kind, files=False, code=code))
         return Went(
             current.loaded, aim.to, aim.what, changed_places(before, current.state), note=aim.note, effects=effects
         )
@@ -178,8 +172,9 @@ def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
 
 
 def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, discard: bool) -> Went:
-    from wfe_mcp.workspace.git.checkpoints import drop, keep, read_snapshot
+    from wfe_mcp.workspace.git.checkpoints import drop, keep
     from wfe_mcp.workspace.git.restore import prepare, restore
+    from wfe_mcp.workspace.git.snapshot import read_snapshot
 
     with change_run(engine, run, by) as current:  # refuses before git has done anything
         judge(current, aim)
@@ -190,15 +185,15 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
-    told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    told: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     try:
-        found = prepare(root, commit, expect=None if discard else _known_tree(log), **told)
+        found = prepare(root, commit, expect=None if discard else known_tree(log), **told)
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
     with alone(engine, run) as is_first:
         if not is_first:
-            raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it goes on by itself.", run=run)  # fmt: skip
+            raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it continues by itself.", run=run)  # fmt: skip
         with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
@@ -21,13 +22,11 @@ from wfe_mcp.core.rollback import changed_places
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.undo import LogEntry
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
-
-__all__ = ["Aim", "command_back", "judge", "log_of", "unrecorded"]
 
 _WRITES = {"gate", "step", "work", "files"}
 _PATHS = 50
@@ -57,7 +56,7 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
     _refuse_others(current, places, files=files)
     effects = _effects(current, places)
     if effects and not current.by.is_human:
-        raise _told(Refused("needs_human", f"What {effects[0]} has done outside is not taken back, and might be done twice."), aim)  # fmt: skip
+        raise _told(Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim)  # fmt: skip
     return effects
 
 
@@ -145,12 +144,36 @@ def log_of(tx: Tx, run: str) -> list[LogEntry]:
 
 
 def command_back(
-    current: RunChange, to: int, kind: TakesBack, *, files: bool, safety: str | None = None, tree: str | None = None
+    current: RunChange,
+    to: int,
+    kind: TakesBack,
+    *,
+    files: bool,
+    safety: str | None = None,
+    tree: str | None = None,
+    code: str | None = None,
 ) -> c.Rollback:
-    """The command for the log as of this transaction."""
+    """The command for the log as of this transaction. ``code``: the tree of the files, where they stay as they are."""
     log = log_of(current.tx, current.run.id)
     then = current.tx.replay(current.run.id, until=to)
     people = steps_back.people_since(log, to, whole=kind != "rollback", files=files)
     return c.Rollback(
-        to=to, then=then, kind=kind, people=people, files=files, safety=safety, tree=tree, by=current.by, at=current.at
+        to=to,
+        then=then,
+        kind=kind,
+        people=people,
+        files=files,
+        safety=safety,
+        tree=tree,
+        by=current.by,
+        at=current.at,
+        changed=not files and code is not None and code != known_tree(log[:to]),
+    )
+
+
+def known_tree(log: Sequence[LogEntry]) -> str | None:
+    """The files as the run last recorded them."""
+    events = (entry.event for entry in reversed(log))
+    return next(
+        (event.tree for event in events if isinstance(event, e.CheckpointTaken | e.RolledBack) and event.tree), None
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.git.restore import Restored
-
-__all__ = ["abandon", "alone", "end_interrupted", "is_interrupted", "judge_again", "safety_ref"]
+    from wfe_mcp.workspace.git.restore import Restored, RestoreValues
 
 _NAMED = 5
 
@@ -61,8 +59,9 @@ def end_interrupted(engine: Engine, run_id: str) -> None:
 
 
 def _end(engine: Engine, run: RunId) -> None:
-    from wfe_mcp.workspace.git.checkpoints import available, drop, keep, read_snapshot
+    from wfe_mcp.workspace.git.checkpoints import drop, keep
     from wfe_mcp.workspace.git.restore import restore
+    from wfe_mcp.workspace.git.snapshot import available, read_snapshot
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
@@ -76,7 +75,7 @@ def _end(engine: Engine, run: RunId) -> None:
     if fault is not None:
         abandon(engine, run, going, fault)
         return
-    told: dict[str, Any] = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    told: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     meanwhile: Restored | None = None
     note = ""
     try:

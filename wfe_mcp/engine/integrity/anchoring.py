@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.events import Event
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
     from wfe_mcp.workspace.system.anchors import Head
-
-__all__ = ["SOON", "Anchoring", "start_anchoring"]
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -148,10 +148,10 @@ class Anchoring:
         engine = self._engine
         self._begin()
         with engine.store.read() as tx:
-            tails, settings = tx.tails(runs), tx.settings_tail()
+            tails, settings, key = tx.tails(runs), tx.settings_tail(), _pinned(tx)
         if not tails and settings == self._settings:
             return
-        anchor = Anchor(engine.project_id, engine.clock(), tails, settings)
+        anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key)
         if engine.project.is_git:
             try:
                 anchor = replace(anchor, commit=add_commit(engine.root, anchor))
@@ -177,3 +177,11 @@ class Anchoring:
             with engine.store.tx() as tx:
                 tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())
             self._is_begun = True
+
+
+def _pinned(tx: Tx) -> str:
+    """The fingerprint of the person's key; empty where there is none."""
+    try:
+        return str(json.loads(tx.get_secret("pin") or "{}").get("key", ""))
+    except (ValueError, AttributeError):
+        return ""

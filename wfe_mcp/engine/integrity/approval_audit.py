@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.approvers import approvers_here
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed, signed
 from wfe_mcp.engine.approvals.proofs import Proof
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun
-
-__all__ = ["unproven"]
 
 
 def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
@@ -69,7 +67,7 @@ def _fault(event: EventRecord, proof: Proof | None, run: RunId, pinned: Pinned) 
     if (said.run, said.answer, said.phase, said.attempt, said.gate, said.sha256) != (run, "approve", *named):
         return "what was signed is another decision"
     then = pinned.at(said.approvers)
-    key = None if then is None else then.keys.get(proof.assertion.id)
+    key = None if then is None else then.passkeys.get(proof.assertion.id)
     if key is None:
         return "the key that signed it is not pinned in the project"
     try:

@@ -1,14 +1,15 @@
 """Verification of approval proofs from the repository alone.
 
     .wfe/approvers.json            each key was added by an older one; the first is trusted as is
-    .wfe/approvals/…/*.json        each proof is signed by a key that was pinned then, for a person who was verified
-    what the proofs name           each file matches its newest proof
+    .wfe/approvals/…/*.json        each proof is signed by a key that was pinned then: a passkey, or a person's key
+    what the proofs name           each file matches its newest proof; the code as it is now is approved, or it is not
 
 Rules:
 1. Files and git only: neither the database nor this machine's keys are asked, so it works in CI and on any machine.
 2. ``base`` is a trusted commit, such as the branch to merge into: its key chain must be extended, its proofs kept,
    and no key that it removed signs anything new.
-3. A missing proof is found only for files named in ``require``.
+3. A missing proof is found only for what ``require`` names: files, or ``.`` for the code as it is now. The code is
+   the tree of all files that are neither ignored nor in ``.wfe/``, read from the bytes on disk.
 """
 
 from __future__ import annotations
@@ -18,43 +19,64 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_file, approvers_here, chain_of
 from wfe_mcp.engine.approvals.passkeys import signed
+from wfe_mcp.engine.approvals.person_proofs import file_of, read_proof, text_of
 from wfe_mcp.engine.approvals.proofs import APPROVALS, Proof
+from wfe_mcp.engine.approvals.statements import signature_fault
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
-from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.command import run_git
+from wfe_mcp.workspace.git.command import text_of as output_of
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from wfe_mcp.core.model import Signature
     from wfe_mcp.engine.approvals.approvers import ApproverKey
+    from wfe_mcp.engine.approvals.statements import Said
 
-__all__ = ["Proven", "VerifiedProofs", "verify_approvals"]
+CODE = "."
+"""What ``require`` names for the code as it is now."""
 
 _MOST_BYTES, _MOST_FILES, _FILE_BYTES = 500_000_000, 100_000, 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A valid proof and its signer."""
+    """A valid proof and its signer. ``files``: path to sha256; ``tree``: of the code that was approved."""
 
     file: str
-    proof: Proof
+    run: str
+    phase: str
+    attempt: int
+    sha256: str
+    at: str
+    files: Mapping[str, str]
+    tree: str
     key: ApproverKey
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedProofs:
-    """Valid and invalid proofs. ``keys``: those in force now."""
+    """Valid and invalid proofs. ``keys``: those in force now. ``code``: the tree of the code as it is now; "" without git."""
 
     approvals: tuple[Proven, ...]
     findings: tuple[Discrepancy, ...]
     keys: tuple[ApproverKey, ...]
     notes: tuple[str, ...] = ()
+    code: str = ""
+
+    @property
+    def of_code(self) -> Proven | None:
+        """The newest approval of the code as it is now."""
+        ours = [one for one in self.approvals if self.code and one.tree == self.code]
+        return max(ours, key=lambda one: (one.at, one.file), default=None)
 
 
 @dataclass(slots=True)
@@ -83,7 +105,7 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
             held.append(found)
         else:
             findings.append(found)
-    ours = [one for one in held if one.proof.statement.run.startswith(run)]
+    ours = [one for one in held if one.run.startswith(run)]
     theirs = [one for one in findings if one.run.startswith(run) or not one.run]
     if run and not ours and not any(one.run for one in theirs):
         raise Refused(
@@ -91,13 +113,17 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
         )
     newest = _newest(held)
     theirs += [one for path, proven in newest.items() if proven in ours for one in _unlike_file(root, path, proven)]
-    theirs += [
-        Discrepancy("proof_missing", path, "it needs an approval by a passkey, and no proof that holds names it")
-        for path in require
-        if path not in newest
-    ]
+    code = tree_hash(root) or ""
+    is_approved = code and any(one.tree == code for one in held)
+    for path in require:
+        if path == CODE and not is_approved:
+            message = "the code as it is now needs an approval by a pinned key, and no proof that holds is about it"
+            theirs.append(Discrepancy("proof_missing", path, message))
+        elif path != CODE and path not in newest:
+            message = "it needs an approval by a pinned key, and no proof that holds names it"
+            theirs.append(Discrepancy("proof_missing", path, message))
     notes = ("No key is pinned and nothing is approved by one.",) if not pinned.changes and not held else ()
-    return VerifiedProofs(tuple(ours), tuple(theirs), tuple(pinned.keys.values()), notes)
+    return VerifiedProofs(tuple(ours), tuple(theirs), tuple(pinned.keys.values()), notes, code)
 
 
 def _pinned(root: Path, findings: list[Discrepancy]) -> Pinned:
@@ -120,65 +146,102 @@ def _proofs(root: Path) -> Iterator[tuple[str, bytes]]:
 def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
     """A valid proof, or its fault."""
     try:
+        value = parse_json(raw, max_bytes=_FILE_BYTES)
+    except Refused:
+        value = None
+    signed_by_person = read_proof(value)
+    if signed_by_person is not None:
+        return _judged_person(file, raw, *signed_by_person, pinned, before)
+    try:
         proof = Proof.model_validate_json(raw)
     except ValidationError:
         return Discrepancy("proof_unreadable", file, "it is no proof of an approval")
     said = proof.statement
     if proof.file != file or proof.text.encode() != raw.replace(b"\r\n", b"\n") or said.answer != "approve":
-        return Discrepancy(
-            "proof_unreadable", file, "it is not the file that wfe-mcp writes for this approval", said.run
-        )
-    then = pinned.at(said.approvers)
-    if then is None:
-        return Discrepancy(
-            "key_unknown", file, f"it was signed under keys that {APPROVERS} does not go on from", said.run
-        )
-    key = then.keys.get(proof.assertion.id)
-    if key is None:
-        return Discrepancy("key_unknown", file, "the key that signed it was not pinned then", said.run)
-    known = before.pinned.keys | pinned.keys
-    if before.is_given and file not in before.proofs and key.id not in known:
-        return Discrepancy("key_removed", file, f"{key.name!r}, which signed it, had been taken out before", said.run)
+        return _not_ours(file, said.run)
+    key = _key_then(file, said.run, said.approvers, proof.assertion.id, pinned, before)
+    if isinstance(key, Discrepancy):
+        return key
     try:
         signed(proof.assertion, said.model_dump(), key.public_key)
     except Refused as refused:
         if refused.code == "unavailable":
             raise
         return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {refused.message}", said.run)
-    return Proven(file, proof, key)
+    return Proven(file, said.run, said.phase, said.attempt, said.sha256, said.at, said.files, said.tree or "", key)
+
+
+def _judged_person(
+    file: str, raw: bytes, said: Said, signature: Signature, pinned: Pinned, before: _Base
+) -> Proven | Discrepancy:
+    told = said.values
+    run = str(told["run"])
+    text = text_of(said, signature.signature).encode()
+    if file_of(said) != file or text != raw.replace(b"\r\n", b"\n") or told["kind"] != "approve":
+        return _not_ours(file, run)
+    key = _key_then(file, run, str(told["approvers"]), said.key, pinned, before)
+    if isinstance(key, Discrepancy):
+        return key
+    fault = signature_fault(said, signature, key.public_key)
+    if fault:
+        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", run)
+    decision = told["decision"][0]
+    return Proven(
+        file, run, str(decision["phase"]), int(decision["attempt"]), str(told["artifact"]), str(told["time"]),
+        {str(path): str(sha256) for path, sha256 in told["files"].items()}, str(told["tree"]), key,
+    )  # fmt: skip
+
+
+def _not_ours(file: str, run: str) -> Discrepancy:
+    return Discrepancy("proof_unreadable", file, "it is not the file that wfe-mcp writes for this approval", run)
+
+
+def _key_then(
+    file: str, run: str, approvers: str, key_id: str, pinned: Pinned, before: _Base
+) -> ApproverKey | Discrepancy:
+    """The key that was pinned when the approval was signed, or why none was."""
+    then = pinned.at(approvers)
+    if then is None:
+        return Discrepancy("key_unknown", file, f"it was signed under keys that {APPROVERS} does not continue", run)
+    key = then.keys.get(key_id)
+    if key is None:
+        return Discrepancy("key_unknown", file, "the key that signed it was not pinned then", run)
+    known = before.pinned.keys | pinned.keys
+    if before.is_given and file not in before.proofs and key.id not in known:
+        return Discrepancy("key_removed", file, f"{key.name!r}, which signed it, had been taken out before", run)
+    return key
 
 
 def _newest(held: Iterable[Proven]) -> dict[str, Proven]:
     """Each approved file with its newest proof."""
-    ordered = sorted(held, key=lambda one: (one.proof.statement.at, one.file))
-    return {path: one for one in ordered for path in one.proof.statement.files}
+    ordered = sorted(held, key=lambda one: (one.at, one.file))
+    return {path: one for one in ordered for path in one.files}
 
 
 def _unlike_file(root: Path, path: str, proven: Proven) -> Iterator[Discrepancy]:
-    said = proven.proof.statement
     by = f"{proven.key.name!r} approved in {proven.file}"
     try:
         raw = read_if_there(root, path, _FILE_BYTES)
     except Refused as refused:
-        yield Discrepancy("artifact_changed", path, f"it is not what {by}: {refused.message}", said.run)
+        yield Discrepancy("artifact_changed", path, f"it is not what {by}: {refused.message}", proven.run)
         return
     if raw is None:
-        yield Discrepancy("artifact_missing", path, f"{by} is not there", said.run)
+        yield Discrepancy("artifact_missing", path, f"{by} is not there", proven.run)
     # Git may have given it the line ends of the system.
-    elif said.files[path] not in {sha256_hex(raw), sha256_hex(raw.replace(b"\r\n", b"\n"))}:
-        yield Discrepancy("artifact_changed", path, f"it is not what {by}", said.run)
+    elif proven.files[path] not in {sha256_hex(raw), sha256_hex(raw.replace(b"\r\n", b"\n"))}:
+        yield Discrepancy("artifact_changed", path, f"it is not what {by}", proven.run)
 
 
 def _base(root: Path, ref: str) -> _Base:
     """Keys and proofs as ``ref`` has them. Refuses ``bad_argument``: no such commit."""
-    commit = text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
+    commit = output_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
     if not commit:
         raise Refused(
             "bad_argument", f"There is no commit {ref!r} in this repository.", "Fetch it first: git fetch origin"
         )
     shown = run_git(root, "show", f"{commit}:./{APPROVERS}", ok=None)
     pinned = chain_of(shown.stdout) if shown is not None and shown.returncode == 0 else Pinned()
-    listed = text_of(run_git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", APPROVALS))
+    listed = output_of(run_git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", APPROVALS))
     return _Base(pinned, frozenset(name for name in listed.split("\0") if name), is_given=True)
 
 
@@ -186,7 +249,7 @@ def _unlike_base(root: Path, pinned: Pinned, before: _Base) -> Iterator[Discrepa
     if before.pinned.changes and pinned.at(before.pinned.head) is None and approvers_file(root) is None:
         yield Discrepancy("approvers_rewritten", APPROVERS, "the keys that were pinned are gone")
     elif before.pinned.changes and pinned.at(before.pinned.head) is None:
-        yield Discrepancy("approvers_rewritten", APPROVERS, "it does not go on from the keys that were pinned")
+        yield Discrepancy("approvers_rewritten", APPROVERS, "it does not continue the keys that were pinned")
     for file in sorted(before.proofs):
         if not (root / file).is_file():
             yield Discrepancy("proof_deleted", file, "the proof was there, and is gone", file.split("/")[2])

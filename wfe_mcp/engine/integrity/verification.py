@@ -3,6 +3,7 @@
     log       each run's chain and that of the settings, followed from nothing; state rows against a replay
     origins   runs that were imported still say so, and from where
     anchors   refs/wfe/audit, the file beside the database, commits that a run made: each names events that must be there
+    gates     how they differ from the template's, and that the user had trusted each difference
     files     mirrors of sealed artifacts, prompts whose hash was asked for, logs of checks
 
 Rules:
@@ -23,7 +24,9 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.files.drift import changed_files
+from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_decisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.integrity.gate_audit import weaker_gates
 from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name
 from wfe_mcp.engine.maintenance.backups import SetBack, set_backs
 from wfe_mcp.workspace.files.project_files import read_if_there
@@ -47,8 +50,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.integrity.chain import Anchored
     from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
 
-__all__ = ["Verified", "verify"]
-
 _PAGE = 500
 _MOST_LOG_BYTES = 50_000_000
 
@@ -66,6 +67,7 @@ class Verified:
     notes: tuple[str, ...] = field(default=())
     set_backs: tuple[SetBack, ...] = ()
     pruned: int = 0
+    decisions: SignedDecisions = field(default_factory=SignedDecisions)
 
 
 @dataclass(slots=True)
@@ -91,8 +93,11 @@ class _Anchors:
         return sorted(ours, key=lambda one: one.at)
 
 
-def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
-    """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with."""
+def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "") -> Verified:
+    """Compare everything of ``run``, else of all runs of the project. ``anchors``: one more ref to compare with.
+
+    ``approver``: the only person's key that counts, by the first characters of its fingerprint.
+    """
     outside = _read(engine, anchors)
     project = engine.project_id
     with engine.store.read() as tx:
@@ -119,14 +124,19 @@ def verify(engine: Engine, run: str = "", anchors: str = "") -> Verified:
             for one in tx.pruned_runs(project)
             if pruned.get(one.run_id) != (one.events, one.last_hash)
         ]
+        decisions = audit_decisions(engine, tx, runs, {one.key for one in ours}, approver)
+        findings += decisions.findings
         begun = tx.first_noted(BEGUN, project)
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
     findings += [finding for each in runs for finding in (*_files(engine, each), *_unproven(engine, each))]
+    findings += weaker_gates(engine, runs, changes)
     last = ours[-1].at if ours else None
     notes = tuple(_notes(outside, project))
-    return Verified(tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned))
+    return Verified(
+        tuple(runs), tuple(findings), changes, len(ours), last, behind, notes, tuple(restores), len(pruned), decisions
+    )
 
 
 def _read(engine: Engine, ref: str) -> _Anchors:
@@ -187,7 +197,7 @@ def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> 
             yield Discrepancy("origin_edited", "origin", told, run, since=max(imports.values()))
         elif origin is not None and imported_name(run, origin) not in imports:
             yield Discrepancy(
-                "origin_edited", "origin", "it says where it was imported from, and nobody imported it so", run
+                "origin_edited", "origin", "it says where it was imported from, and no import was recorded", run
             )
 
 

@@ -2,7 +2,5 @@
 
 from wfe_mcp.core.model import Assurance, By, Channel
 
-__all__ = ["SYSTEM"]
-
 SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
 """The server itself: conditions, gates, timers, approval requests that are issued again."""

@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.snapshot import Snapshots
     from wfe_mcp.workspace.system.location import Project
 
-__all__ = ["CLI_HOLDER", "LEASE", "Engine", "utc_now"]
-
 CLI_HOLDER = "cli"
 """The holder of phases claimed at a terminal: its lease ends by time-out or from the CLI."""
 
 LEASE = timedelta(hours=1)
 """The lease time of a holder on another host (or ``cli``)."""
+
+
+def own_key(file: Path) -> str:
+    """The name under which trust in the user's configuration is kept."""
+    return f"own:{file}"
 
 
 @contextmanager
@@ -161,7 +164,13 @@ class Engine:
         def trusted(path: Path, sha256: str) -> bool:
             return self.is_trusted(path, sha256) if tx is None else tx.is_trusted(self.project_id, str(path), sha256)
 
-        return load_settings(self.root, trusted, self.environment, self.overrides)
+        def own_trusted(path: Path, sha256: str) -> bool:
+            if tx is not None:
+                return tx.is_trusted_anywhere(own_key(path), sha256)
+            with self.store.read() as reading:
+                return reading.is_trusted_anywhere(own_key(path), sha256)
+
+        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted)
 
     def is_trusted(self, path: Path, sha256: str) -> bool:
         """True when the user trusts exactly these bytes at this path."""

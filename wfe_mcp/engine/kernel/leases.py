@@ -15,12 +15,10 @@ from wfe_mcp.core.model import AttemptStatus
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
-
-__all__ = ["BUSY_S", "held_elsewhere", "lock_elsewhere"]
 
 BUSY_S = 5.0
 """The delay before a phase checks again for a lease of another run."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
 
-__all__ = ["Composition", "Reaction", "anchor_log", "composition_of", "notify_listeners"]
-
 log = logging.getLogger("wfe_mcp.engine")
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["IMPORTED", "imported_name", "origin_of", "refuse_change", "way_on"]
-
 IMPORTED = "RunImported"
 """The settings event of each import: without it a run would accept commands."""
 
@@ -41,7 +39,7 @@ def refuse_change(record: RunRecord) -> None:
     if record.origin_sha256 is not None:
         raise Refused(
             "illegal_transition", f"Run {record.id} was imported: it is history, and takes no commands.",
-            f"Go on in a new run, where everything is asked again: {way_on(record)}", run=record.id,
+            f"Continue in a new run, where everything is asked again: {way_on(record)}", run=record.id,
         )  # fmt: skip
 
 

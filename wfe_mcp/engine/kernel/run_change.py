@@ -7,7 +7,7 @@ something for a run (conditions, prompts, gates, steps) reads it here; ``transac
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt, By, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
-__all__ = ["RunChange", "queue_name"]
 
 
 @dataclass(slots=True)
@@ -42,6 +41,10 @@ class RunChange:
     loaded_before: LoadedRun = field(init=False)
     events: list[Event] = field(default_factory=list["Event"])
     refusal: Refused | None = None
+    commands: list[Command] = field(default_factory=list["Command"])
+    """What the caller commanded; what the engine gave by itself is not here."""
+    facts: dict[str, object] = field(default_factory=dict[str, object])
+    """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
 
     def __post_init__(self) -> None:
         self.state = self.loaded.state
@@ -72,7 +75,7 @@ class RunChange:
         """Checks, roles, servers, context bundles and allowed environment as they were when the run started."""
         return self.tx.document(self.loaded.record.frozen_sha256)
 
-    def enqueue(self, kind: str, queue: str, **job: Any) -> str:
+    def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
         """Put a job of this run into a queue of its project; the worker is woken after the commit."""
         from wfe_mcp.store.records.jobs import NewJob
 
@@ -90,6 +93,8 @@ class RunChange:
         for event in events:
             self.state = evolve(self.state, event)
         self.events += events
+        if command.by is self.by:
+            self.commands.append(command)
         return events
 
 

@@ -5,7 +5,7 @@ A run keeps its frozen version: the definition is looked up by its sha256, parse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.spec import PhasePath, RunSpec
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workflow.expressions import Expressions
     from wfe_mcp.workflow.lint import LintReport
     from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, SubflowRule, Template
-
-__all__ = ["STEPS_REPORT", "CompiledTemplate", "TemplateCache", "compile_template", "linted", "recovery_of"]
-
 
 STEPS_REPORT: dict[str, Any] = {
     "type": "object",
@@ -39,6 +37,7 @@ class CompiledTemplate:
     """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
 
     ``phases``: with those of the templates that it holds; ``held``: these, by the phase that holds them.
+    ``own``: the definition without them, where the template was looked up to start a run.
     """
 
     definition: dict[str, Any]
@@ -48,6 +47,7 @@ class CompiledTemplate:
     expressions: Expressions
     phases: Mapping[str, Phase]
     held: Mapping[str, Template]
+    own: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def phase(self, path: PhasePath) -> Phase:
         """The definition of a phase of the run."""

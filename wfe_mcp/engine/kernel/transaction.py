@@ -15,19 +15,19 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import Person
+from wfe_mcp.engine.kernel.decision_facts import facts_of
 from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import RunChange
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["change_run", "change_run_in"]
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -62,7 +62,7 @@ def change_run_in(
     if settles:
         _react(current)
     if current.events or tx.has_unnamed(current.run.id):
-        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at)
+        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at, _facts(current))
         tx.after_commit(lambda: _announce(current))
 
 
@@ -75,6 +75,11 @@ def _react(change: RunChange) -> None:
         pass
     for finish in composition.before_save:
         finish(change)
+
+
+def _facts(change: RunChange) -> Mapping[str, object]:
+    """What a person's key signs for; nothing where no key is unlocked."""
+    return facts_of(change) if isinstance(change.by, Person) else {}
 
 
 def _announce(change: RunChange) -> None:

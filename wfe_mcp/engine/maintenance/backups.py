@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.core.model import By
+    from wfe_mcp.engine.approvals.pin import PinnedKey
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Store
     from wfe_mcp.store.maintenance.copies import Held
     from wfe_mcp.store.records.runs import SettingEvent
-
-__all__ = ["RESTORED", "RestoreResult", "SetBack", "backup", "backups_folder", "restore", "set_backs", "tell_set_backs"]
 
 RESTORED = "DatabaseRestored"
 """Noted among the settings: the database was set back to an older copy."""
@@ -135,7 +135,7 @@ def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force:
             by, own_pin = _person(engine, current, copied, prove)
             kept_aside = _keep_aside(engine, path, known=current is not None)
             before = copies.heads_of(path)
-            set_back = _note(engine, copied, file, held, before, by)
+            set_back = _note(engine, copied, file, held, before, by, None if current is None else _key(current))
         finally:
             copied.close()
         _put_in_place(new, path)
@@ -302,8 +302,19 @@ def _keep_aside(engine: Engine, path: Path, *, known: bool) -> Path | None:
     return aside if aside.exists() else None
 
 
-def _note(engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By) -> SetBack:
-    """Record the restore in the copy, so that both take effect together."""
+def _key(store: Store) -> PinnedKey | None:
+    """The person's key that ``store`` pins."""
+    from wfe_mcp.engine.approvals.pin import pinned_key
+
+    with store.read() as tx:
+        return pinned_key(tx)
+
+
+def _note(
+    engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By, key: PinnedKey | None
+) -> SetBack:  # fmt: skip
+    """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
+    from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
     from wfe_mcp.workspace.system.anchors import lines_of
 
     was = dict(before)
@@ -324,6 +335,8 @@ def _note(engine: Engine, copied: Store, file: Path, held: Held, before: Mapping
         tx.forget_all_processes()
         tx.hold_unrepeatable_jobs(at)
         tx.note_setting(RESTORED, canonical_json(told), by, at)
+        if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
+            begin_signing(engine, tx, by, key.public_key)
     return SetBack(at, by.actor, to, file.name, named, len(lost), events)
 
 

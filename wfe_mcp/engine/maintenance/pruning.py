@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["Pruned", "keep", "let_go", "prunable", "prune", "remove_leftovers"]
-
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
@@ -51,7 +49,7 @@ def prunable(
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     with engine.store.read() as tx:
         over = tx.runs_over(engine.project_id)

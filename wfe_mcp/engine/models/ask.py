@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.providers.agents import Surroundings
 
-__all__ = ["answer", "surroundings"]
-
 
 def answer(
     engine: Engine, context: JobContext, connection: Connection, question: Question, listener: Listener

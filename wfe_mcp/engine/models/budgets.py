@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Estimate, Usage
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import NewCall
-
-__all__ = ["OverBudget", "Overspend", "overspend", "pause_over_budget", "used", "worst_case"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Overspend:
             return f"{about}. A person raises it in {cap.where}."
         if cap.since is None:
             option = "--max-cost" if cap.unit == "usd" else "--max-tokens"
-            return f"{about}. A person raises it and goes on: wfe-mcp resume {run} {option} N"
+            return f"{about}. Raise it and continue: wfe-mcp resume {run} {option} N"
         return f"{about}. A person raises it in {cap.where}, or waits for tomorrow (UTC); then: wfe-mcp resume {run}"
 
 
@@ -86,10 +84,9 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
         estimate = call.reserved_usd if cap.unit == "usd" else call.reserved_tokens
         if estimate is None:
             continue
-        of: dict[str, Any] = (
-            {"run_id": call.run_id} if cap.since is None else {"project_id": cap.project_id, "since": cap.since}
-        )
-        spent = cap.spent(tx.usage(**of))
+        of_run = cap.since is None
+        usage = tx.usage(run_id=call.run_id) if of_run else tx.usage(project_id=cap.project_id, since=cap.since)
+        spent = cap.spent(usage)
         # A call without an estimate is refused too once nothing is left.
         if spent + estimate > cap.limit or spent >= cap.limit:
             return Overspend(cap, spent, estimate)

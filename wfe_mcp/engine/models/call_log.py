@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, ToolResult, Usage
     from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.settings import ProviderSettings
-
-__all__ = ["Recording", "recording"]
+    from wfe_mcp.workspace.config.provider_tables import ProviderSettings
 
 log = logging.getLogger("wfe_mcp.engine")
 

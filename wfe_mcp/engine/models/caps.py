@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
-__all__ = ["Cap", "Spending", "caps", "dollars", "spending"]
-
 
 @dataclass(frozen=True, slots=True)
 class Cap:

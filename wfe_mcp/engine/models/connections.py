@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.provider_kinds import ProviderKind
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
-__all__ = ["connected", "connection_of", "connections_of", "needs_key", "needs_model"]
-
 
 def connection_of(
     engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False

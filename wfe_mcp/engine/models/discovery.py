@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.probing import Local
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
-__all__ = ["InstalledAgent", "Tried", "installed_agents", "local_servers", "models_of", "try_out"]
-
 _VERSION_S = 20.0
 
 
@@ -141,7 +139,8 @@ def _listed(connection: Connection) -> Tried:
 
 
 def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> Tried:
-    from wfe_mcp.jobs.child import child_env, run_child
+    from wfe_mcp.jobs.child import run_child
+    from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.providers.agents import Surroundings, ask_agent
     from wfe_mcp.providers.call import ProviderFault, Question
 
@@ -172,7 +171,8 @@ def _tried(
 
 def _version(engine: Engine, program: str) -> str:
     """The first number that the program says of itself; empty when it says none, or fails."""
-    from wfe_mcp.jobs.child import ChildNotStarted, child_env, run_child
+    from wfe_mcp.jobs.child import ChildNotStarted, run_child
+    from wfe_mcp.jobs.environment import child_env
 
     try:
         done = run_child([program, "--version"], cwd=engine.root, env=child_env((), engine.environment), timeout_s=_VERSION_S)  # fmt: skip

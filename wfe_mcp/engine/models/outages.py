@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord
 
-__all__ = ["ends_alone", "go_on", "pause"]
-
 
 def ends_alone(tx: Tx, run_id: RunId) -> bool:
     """True while a timer is set that resumes the paused run."""
@@ -33,11 +31,11 @@ def ends_alone(tx: Tx, run_id: RunId) -> bool:
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
     assert job.run_id is not None
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
-        told = f"A provider does not answer: {reason} The run goes on by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
+        told = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
         command = c.Pause(reason=told, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.engine.models.connections import connection_of, connections_of, needs_model
-from wfe_mcp.engine.models.discovery import Tried, models_of, try_out
+from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now
 from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
 from wfe_mcp.workspace.config.provider_kinds import facts_of
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.provider_kinds import ProviderKind
     from wfe_mcp.workspace.config.provider_tables import FrozenProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
-
-__all__ = [
-    "ProviderLine", "Removed", "RoleLine", "Tried", "add", "connection_of", "connections_of", "disable", "enable",
-    "give_key", "listed", "models_of", "remove", "roles", "set_role", "try_out",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +263,7 @@ def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
 
 def _refuse_projects(line: ProviderLine) -> None:
     if line.layer != "built in" and "user" not in line.layer.split(", "):
-        raise Refused("bad_argument", f"Provider '{line.name}' stands in the project's configuration.",
+        raise Refused("bad_argument", f"Provider '{line.name}' is defined in the project's configuration.",
                       "Change it in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
 
 

@@ -17,11 +17,8 @@ from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wfe_mcp.workspace.config.settings import LoadedSettings, Settings
-
-__all__ = [
-    "DEFAULT", "Filled", "fallbacks", "filled", "freeze_roles", "known_names", "provider_names", "provider_now",
-]  # fmt: skip
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.config.settings_tables import Settings
 
 DEFAULT = "default"
 """The role whose settings hold for the roles of templates that have none (S0-44)."""
@@ -150,7 +147,7 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
     if loaded.pending is not None and role.provider in loaded.pending.providers:
         raise _untrusted(f"Provider '{role.provider}'")
     near = nearest(role.provider, provider_names(loaded.settings))
-    hint = f"Did you mean '{near[0]}'? Mend [roles.{role.name}], or add it" if near else "Add it"
+    hint = f"Did you mean '{near[0]}'? Fix [roles.{role.name}], or add it" if near else "Add it"
     raise Refused("unavailable", f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
                   f"{hint}: wfe-mcp providers add {role.provider}")  # fmt: skip
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["KEY_FILE", "KeptIn", "forget_key", "is_there", "keep_key", "key_of"]
-
 KeptIn = Literal["keyring", "stored"]
 
 KEY_FILE = "secret.key"
@@ -143,7 +141,7 @@ def _opened(provider: str, sealed: str) -> str:
         return _fernet().decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise Refused("unavailable", f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
-                      f"Put the right key file back, or keep the key anew: wfe-mcp providers key {provider}") from None  # fmt: skip
+                      f"Put the right key file back, or store the key again: wfe-mcp providers key {provider}") from None  # fmt: skip
 
 
 def _fernet(*, make: bool = False) -> Fernet:
@@ -158,13 +156,13 @@ def _fernet(*, make: bool = False) -> Fernet:
         mode = path.stat().st_mode
     except OSError as error:
         raise Refused("unavailable", f"The key file {path} cannot be read: {error.strerror}.",
-                      "Put it back from a backup, or keep the key anew: wfe-mcp providers key NAME") from None  # fmt: skip
+                      "Put it back from a backup, or store the key again: wfe-mcp providers key NAME") from None  # fmt: skip
     if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
         raise Refused("unavailable", f"Others may read the key file {path}.", f"Run: chmod 600 '{path}'")
     try:
         return Fernet(content)
     except ValueError:
-        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and keep the keys anew: wfe-mcp providers key NAME") from None  # fmt: skip
+        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and store the keys again: wfe-mcp providers key NAME") from None  # fmt: skip
 
 
 def _make_key_file(path: Path, content: bytes) -> None:

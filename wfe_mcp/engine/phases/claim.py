@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.guards import time_is_over
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_taken, save
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["Claim", "claim", "claimable", "free_dead_leases", "start_phase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,17 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
 
 def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, head: str | None = None) -> None:
     """Give StartPhase for ``holder`` in this change. Refuses ``conflict`` over a changed file of a sealed artifact."""
-    on: dict[str, Any] = {"phase": path, "by": current.by, "at": current.at}
     attempt = current.state.attempts.get(path, (None,))[-1]
     prompt = None
     if attempt is not None and attempt.status is AttemptStatus.READY:
         refuse_changed(current, path)
         prompt = prompt_hash(current, attempt)
-    on |= {"tree": tree, "head": head, "prompt_sha256": prompt}
-    current.give(c.StartPhase(holder=holder, lease_until=current.at + LEASE, **on))
+    current.give(
+        c.StartPhase(
+            phase=path, holder=holder, lease_until=current.at + LEASE, tree=tree, head=head, prompt_sha256=prompt,
+            by=current.by, at=current.at,
+        )
+    )  # fmt: skip
 
 
 def free_dead_leases(current: RunChange) -> None:
@@ -111,6 +113,8 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
             first = first or refused
     if first is not None:
         raise first
+    if state.status is RunStatus.BLOCKED and state.time_is_over(engine.clock()):
+        raise time_is_over(c.StartPhase(phase=PhasePath(""), holder=holder, by=by, at=engine.clock()))
     if state.is_over or state.status is RunStatus.PAUSED:
         raise Refused("illegal_transition", f"The run is {state.status}: no phase can start.", "Call status.")
     raise Refused("not_ready", "No phase is ready now.", "Call status to see what is waited for.")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
 
-__all__ = ["lock_names", "waits_for_lock"]
-
 
 def lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:
     """The names with their values filled in; an entry that is a list names several. Raises ExpressionError."""

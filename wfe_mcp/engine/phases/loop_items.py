@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wfe_mcp.core.model import Attempt
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import ForEach
-
-__all__ = ["evaluated_items", "loop_sha256"]
 
 ONLY = "1"
 """The key of what a flow runs, and of the first pass of a loop that repeats."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.tools.client import ServerTools
 
-__all__ = ["ServerLine", "ServerReply", "ask", "ask_each", "servers"]
-
 ASK_TIMEOUT_S = 20.0
 """How long a server may take to start and to list its tools."""
 
@@ -70,7 +68,7 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
         hint = f"Did you mean {near[0]!r}?" if near else f"Configured: {', '.join(found) or 'none'}."
         raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
     if not found[name].trusted:
-        raise Refused("needs_trust", f"MCP server {name!r} stands in configuration that nobody trusts yet.",
+        raise Refused("needs_trust", f"MCP server {name!r} is defined in configuration that is not trusted yet.",
                       "Ask the user to look at it and run: wfe-mcp trust")  # fmt: skip
     server = engine.settings().settings.mcp_servers[name].frozen(name)
     try:

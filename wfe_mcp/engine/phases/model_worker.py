@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import Attempt, RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.workspace.config.provider_tables import FrozenProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
-
-__all__ = ["JOB", "TRIES", "is_cli_agent", "is_driven", "role_of", "start_model_work", "worker_of"]
 
 JOB = "work"
 TRIES = 3
@@ -97,8 +95,7 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
     """One job per attempt; another only where a pause ended it."""
     from wfe_mcp.store.records.jobs import Effect
 
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    jobs = [job for job in change.tx.jobs(change.run.id, **on) if job.kind == JOB]
+    jobs = [job for job in change.tx.jobs(change.run.id, attempt.phase, attempt.number) if job.kind == JOB]
     if any(not was_suspended(job) for job in jobs):
         return
     role = role_of(change, attempt)
@@ -106,7 +103,8 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
     change.enqueue(
         JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
         timeout_s=None if queue == "manual" else _LIMIT_S, limit_key=limit_key,
-        dedupe_key=f"{JOB}:{change.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}", **on,
+        dedupe_key=f"{JOB}:{change.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}",
+        phase=attempt.phase, attempt=attempt.number,
     )  # fmt: skip
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.workflow.model import Step
 
-__all__ = ["StepCall", "StepResult", "make"]
-
 TOOL_TIMEOUT_S = 300.0
 HTTP_TIMEOUT_S = 10.0
 LLM_TRIES = 3
@@ -101,7 +99,7 @@ def _made(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 
 def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.tools.client import call_tool
-    from wfe_mcp.workspace.config.settings import FrozenServer
+    from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
     name, _, tool = (call.step.tool or "").partition(".")
     found = _configured(engine, call, "servers", name)
@@ -123,7 +121,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> Step
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.engine.models.ask import answer
     from wfe_mcp.engine.models.call_log import recording
-    from wfe_mcp.engine.models.providers import connections_of
+    from wfe_mcp.engine.models.connections import connections_of
     from wfe_mcp.providers.call import ProviderFault, Question
     from wfe_mcp.store.records.calls import CallPurpose
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.actors import SYSTEM
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import EvidenceRecord
     from wfe_mcp.workflow.model import Step, StepRetry
-
-__all__ = ["FileJobs", "StepJobs", "step_gave_up", "wait_s"]
 
 
 class StepJobs:
@@ -126,8 +124,9 @@ class FileJobs:
                 begin_phase(current, attempt, tree, head)
                 return
             later = current.at + timedelta(seconds=BUSY_S)
-            on = {"phase": attempt.phase, "attempt": attempt.number}
-            current.enqueue("files", queue="step", payload=job.payload, run_at=later, **on)
+            current.enqueue(
+                "files", queue="step", payload=job.payload, run_at=later, phase=attempt.phase, attempt=attempt.number
+            )
 
     def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
         assert job.run_id is not None
@@ -169,12 +168,12 @@ def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> Evidence
     """What a check that ran as a step showed, as a command gate keeps it."""
     from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
 
-    seen = {name: found.data.get(name, {}).get("after") for name in ("tree", "head")}
+    tree, head = (found.data.get(name, {}).get("after") for name in ("tree", "head"))
     return EvidenceRecord(
         id=f"ev-{uuid.uuid4().hex[:16]}", run_id=row.run_id, phase=row.phase, attempt=row.attempt,
         iteration=current.attempt(row.phase).iteration, stage=Stage.BEFORE, gate=NO_GATE, kind=found.evidence_kind or "command",
         sha256=None, data=found.data | {"step": row.step, "verdict": str(found.kind)}, log_path=found.log_path,
-        at=current.at, **seen,
+        at=current.at, tree=tree, head=head,
     )  # fmt: skip
 
 

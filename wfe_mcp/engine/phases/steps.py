@@ -19,9 +19,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, FailKind, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
@@ -29,14 +30,10 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.spec import PhasePath, RunSpec
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, Step, StepsPhase
-
-__all__ = [
-    "SERVER", "begin_phase", "claim_by_server", "does", "hand_in", "has_steps", "is_repeatable", "is_undone", "is_worked",
-    "leave", "passed", "start_compensation", "start_steps", "step_of", "trust_given", "undoing_steps",
-]  # fmt: skip
 
 SERVER = "server"
 """The holder of phases that the server works: every live process works on them, so it never dies."""
@@ -84,7 +81,7 @@ def has_steps(spec: RunSpec) -> bool:
 
 def is_undone(attempt: Attempt) -> bool:
     """True while the steps of ``compensate`` undo the failed ``attempt``."""
-    return attempt.status is AttemptStatus.FAILED and attempt.mending == "compensate"
+    return attempt.status is AttemptStatus.FAILED and attempt.repair == "compensate"
 
 
 def is_worked(attempt: Attempt) -> bool:
@@ -192,10 +189,9 @@ def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
     """A job reads tree and HEAD outside the transaction, then continues with ``what``."""
     from wfe_mcp.store.records.jobs import JobStatus
 
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number}
-    alive = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING), **on)
+    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and not job.cancel_requested for job in alive):
-        change.enqueue("files", queue="step", payload={"then": what}, **on)
+        change.enqueue("files", queue="step", payload={"then": what}, phase=attempt.phase, attempt=attempt.number)
 
 
 def _go_on(change: RunChange, attempt: Attempt) -> bool:
@@ -221,7 +217,7 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
     rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
-    on: dict[str, Any] = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
+    on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
     phase = change.plan.phase(attempt.phase)
     for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
         row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step, own=True))
@@ -331,7 +327,7 @@ def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
 
 
 def _fail(change: RunChange, row: StepRecord) -> bool:
-    on: dict[str, Any] = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
+    on: c.OnAttempt = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
     named = f"Step {row.step!r} ({row.does})"
     if row.status is StepStatus.FAILED:
         change.give(c.FailAttempt(reason=f"{named} failed: {row.error}", **on))

@@ -20,9 +20,8 @@ from wfe_mcp.workflow.flows import held_template, inputs_of
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store.records.runs import RevisionHead
     from wfe_mcp.workflow.model import FlowPhase, SubflowRule
-
-__all__ = ["flow_inputs", "hand_in_outputs", "recovery_inputs"]
 
 
 def flow_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def recovery_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     Raises ExpressionError.
     """
     rule = recovery_of(change.plan.phase(attempt.phase))
-    assert rule is not None, "only a phase with such a rule is mended"
+    assert rule is not None, "only a phase with such a rule is repaired"
     seen = roots(change, attempt, canonical_json(rule.with_), own=True)
     failed = {"from": attempt.phase, "attempt": attempt.number, "message": attempt.reason}
     made = {"artifact": change.plan.artifact_name(attempt.phase)} if attempt.revision else {}
@@ -55,8 +54,8 @@ def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, A
     return inputs
 
 
-def hand_in_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
-    """Store the outputs of the inner template; the ``revision`` and its ``sha256``. Raises ExpressionError."""
+def hand_in_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
+    """Store the outputs of the inner template; their revision. Raises ExpressionError."""
     from wfe_mcp.artifacts.validate import validate
 
     phase = change.plan.flow(attempt.phase)
@@ -74,8 +73,7 @@ def hand_in_outputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
         write_output(change, attempt.phase, content)
     except Refused as refused:
         raise ExpressionError("outputs", f"they could not be written: {refused.message}") from refused
-    kept = change.tx.add_revision(
+    return change.tx.add_revision(
         change.run.id, attempt.phase, attempt.number, attempt.iteration, phase.output.artifact,
         change.plan.schema_name(attempt.phase), content, sha256_hex(content), "submit", "made by the phases inside", change.at,
     )  # fmt: skip
-    return {"revision": kept.revision, "sha256": kept.sha256}

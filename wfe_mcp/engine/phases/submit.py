@@ -10,13 +10,13 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
@@ -28,8 +28,7 @@ from wfe_mcp.engine.phases.model_worker import is_driven
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["read_submission", "submit"]
+    from wfe_mcp.workflow.model import Phase
 
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
@@ -69,7 +68,8 @@ def submit(
     try:
         value = read_submission(engine, loaded, schema, path) if path else artifact
         checked = validate(schema, value)
-        faults, content = checked.faults, canonical_json(checked.value)
+        faults = checked.faults or role_faults(plan.phase(spot), checked.value)
+        content = canonical_json(checked.value)
     except Refused as refused:
         if refused.code != "invalid_artifact":
             raise
@@ -87,6 +87,16 @@ def submit(
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
+
+
+def role_faults(phase: Phase, value: object) -> tuple[Detail, ...]:
+    """The fault of a report that comes from another role than its ``report`` gate requires."""
+    for gate in phase.gates:
+        wanted = gate.role or phase.role if gate.kind == "report" else None
+        role: object = cast("dict[str, object]", value).get("role") if isinstance(value, dict) else None
+        if wanted is not None and isinstance(role, str) and role != wanted:
+            return (Detail("/role", f"the report comes from role {role!r}", wanted, role),)
+    return ()
 
 
 def _take_hold(

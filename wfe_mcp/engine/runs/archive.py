@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = ["MAY_BE_STALE", "archive", "put_away", "stale_before", "stale_of", "unarchive"]
-
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
 
 _SURELY_FRESH = timedelta(minutes=1)
@@ -31,7 +29,7 @@ _SURELY_FRESH = timedelta(minutes=1)
 
 def stale_before(engine: Engine) -> datetime:
     """An open run whose last change is older is stale."""
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stale_after))
 

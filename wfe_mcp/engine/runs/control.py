@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.spec import CLIENT_ROLE, PhasePath
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import CLIENT_ROLE
+from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.roles import filled
 from wfe_mcp.engine.phases.claim import free_dead_leases
@@ -19,8 +23,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["Action", "control", "force_accept", "overrule", "retry", "skip"]
 
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
 
@@ -63,19 +65,21 @@ def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> Lo
 
 def control(
     engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = "",
-    max_cost_usd: float | None = None, max_tokens: int | None = None,
+    max_cost_usd: float | None = None, max_tokens: int | None = None, timeout_s: float | None = None,
 ) -> LoadedRun:  # fmt: skip
     """Pause, resume, cancel, proceed, or switch automatic mode.
 
     ``max_cost_usd``, ``max_tokens``: what a person who resumes lets the run spend in all from now on.
+    ``timeout_s``: how long it may take from now on.
     """
     if any(raised is not None and not 0 < raised < float("inf") for raised in (max_cost_usd, max_tokens)):
         raise Refused("bad_argument", "What a run may spend is more than nothing.", "Give an amount above zero.")
     with change_run(engine, run_id, by) as current:
-        on: dict[str, Any] = {"by": by, "at": current.at}
+        on: c.Given = {"by": by, "at": current.at}
+        ends_at = None if timeout_s is None else current.at + timedelta(seconds=timeout_s)
         commands: dict[Action, c.Command] = {
             "pause": c.Pause(reason=reason, **on),
-            "resume": c.Resume(max_cost_usd=max_cost_usd, max_tokens=max_tokens, **on),
+            "resume": c.Resume(max_cost_usd=max_cost_usd, max_tokens=max_tokens, ends_at=ends_at, **on),
             "cancel": c.Cancel(reason=reason, **on),
             "proceed": c.Proceed(phase=PhasePath(phase) if phase else None, **on),
             "auto_on": c.SetAuto(auto=True, **on),
@@ -83,6 +87,18 @@ def control(
         }
         current.give(commands[action])
     return current.loaded
+
+
+def end_time(engine: Engine, loaded: LoadedRun) -> bool:
+    """Block the run when its time limit is over; True when that changed it."""
+    command = c.TimeOutRun(by=SYSTEM, at=engine.clock())
+    if loaded.record.origin_sha256 is not None or not loaded.state.time_is_over(command.at):
+        return False
+    if refusal(loaded.state, command) is not None:
+        return False
+    with change_run(engine, loaded.record.id, SYSTEM):
+        pass  # its reactions do it
+    return True
 
 
 def _refuse_others_work(current: RunChange, path: PhasePath) -> None:

@@ -25,14 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import RunState
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolTotal
     from wfe_mcp.store.records.runs import LoadedRun
-
-__all__ = ["Overview", "WaitingOn", "overview"]
 
 _OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
 
@@ -48,7 +46,8 @@ class Overview:
     frozen. ``spending``: what its calls to models have used; None before the first. ``tools``: the tools that models used,
     where the caller wants them. ``origin``: where an imported run comes from. ``by_hand``: phases that a person works in
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
-    ``changed``: mirrors of sealed artifacts that differ from them.
+    ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
+    verdict.
     """
 
     loaded: LoadedRun
@@ -64,6 +63,7 @@ class Overview:
     goes_on: bool = False
     changed: tuple[ChangedFile, ...] = ()
     origin: Mapping[str, Any] | None = None
+    last_judged: tuple[PhasePath, int] | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -122,6 +122,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         goes_on=goes_on,
         changed=changed,
         origin=origin_of(tx, loaded.record),
+        last_judged=tx.last_judged(loaded.record.id),
     )
 
 

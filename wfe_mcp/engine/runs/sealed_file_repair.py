@@ -20,12 +20,10 @@ from wfe_mcp.engine.runs import control
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.core.spec import PhasePath
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.artifacts.revisions import Receipt
     from wfe_mcp.engine.files.drift import ChangedFile
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["accept_edit", "put_back"]
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
@@ -66,7 +64,7 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
             raise Refused("illegal_transition", f"The artifact of {phase!r} is as it was accepted: there is no edit.",
                           "Call status to see which files differ.", run=loaded.record.id)  # fmt: skip
         if loaded.state.phase(phase).kind == "steps":
-            raise Refused("illegal_transition", f"The artifact of {phase!r} is what the server's steps gave; nobody hands it in.",
+            raise Refused("illegal_transition", f"The artifact of {phase!r} is the result of the server's steps; it is not submitted.",
                           f"Put it back: wfe-mcp artifact restore {loaded.record.id} {typed(phase)}")  # fmt: skip
         value = changed_on_disk(tx, loaded.record, plan, loaded.state.current(phase))
     checked = validate(plan.schema(phase), value)
@@ -74,5 +72,5 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
         raise Refused("invalid_artifact", f"The edited artifact of {phase!r} does not match its schema.",
                       f"Correct {found.path}, or put it back.", checked.faults)  # fmt: skip
     run = loaded.record.id
-    control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is handed in.")
+    control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is submitted.")
     return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {found.path}", holder=CLI_HOLDER)

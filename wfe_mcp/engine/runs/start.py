@@ -23,6 +23,7 @@ from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import configured
 from wfe_mcp.engine.templates.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.templates.trust import trusted_policy
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.templates.overrides import MadeRoles
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
-
-__all__ = ["is_for_people", "new_run_id", "start_run"]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ORIGIN_CHARS = 200
@@ -78,6 +77,7 @@ def start_run(
                       f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
     chosen = find_template(engine, template)
     plan, made = configured(engine, chosen, settings)
+    gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine, made)
     bundles = bundles_of(engine.root, plan, settings, given)
@@ -94,10 +94,11 @@ def start_run(
             if known is not None:
                 return engine.load(tx, known)
         document = tx.keep_document(plan.definition)
+        tx.keep_document(chosen.own)  # verify compares the run's gates with it
         for bundle in bundles:
             tx.keep_document(bundle.parts)
         state = RunState()
-        events = decide(state, StartRun(spec=spec, auto=goes_on, by=by, at=engine.clock()))
+        events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, by=by, at=engine.clock()))
         for event in events:
             state = evolve(state, event)
         new = NewRun(
@@ -107,7 +108,11 @@ def start_run(
             title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
             idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
         )  # fmt: skip
-        record = tx.create_run(new, state, events, by, engine.clock())
+        facts = {
+            "kind": "start",
+            "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.sha256}],
+        }
+        record = tx.create_run(new, state, events, by, engine.clock(), facts)
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             pass
@@ -127,7 +132,7 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bo
     """
     name = template.partition("@")[0]
     lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
-    if settings.untrusted or settings.project_file is None:
+    if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         lists.append(trusted_policy(engine))
     return any(allowed is not None and name not in allowed for allowed in lists)
 

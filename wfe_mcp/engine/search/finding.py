@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.search import FindHealth, FindPage
 
-__all__ = ["CaughtUp", "SearchResult", "catch_up", "find", "health"]
-
 CATCH_UP_S = 3.0
 """How long a search waits for runs that are not indexed yet."""
 

@@ -1,8 +1,9 @@
 """The templates that this project can start.
 
-    .wfe/templates  >  saved or imported, the newest version  >  shipped, or of an installed package
+    .wfe/templates  >  imported or edited, the newest version  >  shipped, or of an installed package
 
-The first found by name wins. A name that is neither shipped nor installed needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
+The first found by name wins. A version that an agent saved is started as NAME@VERSION only, until the user makes it the
+default; where nothing else has its name, the name starts the first one. A name that is neither shipped nor installed needs a person's trust in its bytes before a run starts from it (design §6, §7). People can
 put a template out of use by its name, whichever of the three it is, or one kept version as ``NAME@VERSION``: what it
 shadowed counts again.
 """
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.catalogue import CatalogueEntry, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
-
-__all__ = [
-    "Offer", "find_template", "known_templates", "linted", "offers", "template_definition", "trust_key", "whole_definition",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ def find_template(engine: Engine, name: str) -> CompiledTemplate:
     made = whole_definition(engine, offer.definition, ready=True)
     engine.plans.report(made.definition)
     _trusted(engine, offer, name)
-    return replace(engine.plans.of(made.definition), sha256=digest(offer.definition))
+    return replace(engine.plans.of(made.definition), sha256=digest(offer.definition), own=offer.definition)
 
 
 def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
@@ -143,6 +140,14 @@ def _in_use(engine: Engine, name: str) -> Offer:
     return offer
 
 
+def unused_versions(engine: Engine) -> list[str]:
+    """Versions that an agent saved and no name starts, as ``NAME@VERSION``, which need trust of their own."""
+    with engine.store.read() as tx:
+        saved = [one for one in tx.templates(engine.project_id) if one.source == "saved"]
+    starts = {offer.name: offer.version for offer in offers(engine, all_states=True)}
+    return [f"{one.name}@{one.version}" for one in saved if starts.get(one.name) != one.version]
+
+
 def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
     from wfe_mcp.workflow.load import digest
 
@@ -162,6 +167,7 @@ def trust_key(name: str) -> str:
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     """How to read each template, by name; what the project has shadows what is shipped."""
+    from wfe_mcp.store.records.templates import TemplateMark
     from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
     found: dict[str, Callable[[], Offer]] = {}
@@ -172,7 +178,13 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     with engine.store.read() as tx:
         marks = tx.template_marks(engine.project_id)
         for record in reversed(tx.templates(engine.project_id)):  # the newest comes last, and stays
-            if not _state(marks, f"{record.name}@{record.version}"):
+            # What an agent saved takes no name that is in use until the user makes it the default.
+            takes = record.source != "saved" or record.name not in found
+            if takes and not _state(marks, f"{record.name}@{record.version}"):
+                found[record.name] = partial(_stored, engine, record)
+        for record in tx.templates(engine.project_id):
+            key = f"{record.name}@{record.version}"
+            if TemplateMark.CURRENT in marks.get(key, ()) and not _state(marks, key):
                 found[record.name] = partial(_stored, engine, record)
     for entry in project_templates(engine.root):
         found[entry.name] = partial(_read, "project", entry)
@@ -239,3 +251,10 @@ def _offer(source: str, definition: dict[str, Any]) -> Offer:
 
 def _origin(offer: Offer) -> str:
     return "repository" if offer.source == "project" else "project's saved templates"
+
+
+def installed_definition(name: str) -> dict[str, Any] | None:
+    """The definition of the shipped or package template called ``name``, whatever the project has under that name."""
+    from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
+
+    return next((one.read().value for one in (*shipped_templates(), *package_templates()) if one.name == name), None)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wfe_mcp.engine.kernel.engine import own_key
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -20,11 +22,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
 
-__all__ = [
-    "OwnConfiguration", "note_own_configuration", "note_template", "own_configuration", "template_changes", "templates_enabled",
-]  # fmt: skip
-
-_GONE = "0" * 64
 _SEEN = "TemplatesSeen"
 
 
@@ -41,7 +38,7 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
     """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
-        seen = [one for one in tx.trusted(engine.project_id) if one.path_key == _key(file)]
+        seen = [one for one in tx.trusted(engine.project_id) if one.path_key == own_key(file)]
     last = max(seen, key=lambda one: one.at, default=None)
     return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {one.sha256 for one in seen})
 
@@ -49,7 +46,7 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
 def note_own_configuration(engine: Engine, tx: Tx, by: By) -> None:
     """Record a review: these bytes and the enabled templates are now known."""
     file, now = _now()
-    tx.trust(engine.project_id, _key(file), now, by, engine.clock())
+    tx.trust(engine.project_id, own_key(file), now, by, engine.clock())
     tx.note_setting(_SEEN, _template(engine, ""), by, engine.clock())
 
 
@@ -77,16 +74,13 @@ def _template(engine: Engine, name: str) -> str:
     return f"template:{engine.project_id}:{name}"
 
 
-def _key(file: Path) -> str:
-    return f"own:{file}"
-
-
 def _now() -> tuple[Path, str]:
     from wfe_mcp.core.canonical import sha256_hex
+    from wfe_mcp.workspace.config.settings import NO_FILE
     from wfe_mcp.workspace.system.location import user_config_file
 
     file = user_config_file()
     try:
         return file, sha256_hex(file.read_bytes())
     except OSError:
-        return file, _GONE
+        return file, NO_FILE

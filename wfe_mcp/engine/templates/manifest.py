@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
 
-__all__ = ["manifest"]
-
 _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
 _COMPARED = 200
 

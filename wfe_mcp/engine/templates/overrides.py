@@ -19,9 +19,8 @@ from wfe_mcp.workspace.config.provider_tables import FrozenRole
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.workspace.config.settings import LoadedSettings, PhaseSettings
-
-__all__ = ["MadeRoles", "configured"]
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.config.settings_tables import PhaseSettings
 
 MadeRoles = dict[str, FrozenRole]
 
@@ -75,7 +74,7 @@ def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: P
     at = pointer("templates", plan.template.name, "phases", name, "model")
     message = f"phase {name!r} has no role whose model could change; name its 'provider' too"
     raise Refused("invalid_template", f"The configuration changes what template {plan.template.name!r} does not have: {message}.",
-                  "Mend the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
+                  "Fix the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
                   (Detail(at, message, got=phase.model),))  # fmt: skip
 
 
@@ -94,6 +93,6 @@ def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wante
 
 def _whole(duration: str | None) -> str | None:
     """The duration as templates write it: configuration takes ``1.5h`` too."""
-    from wfe_mcp.workspace.config.settings import seconds
+    from wfe_mcp.workspace.config.checks import seconds
 
     return f"{round(seconds(duration) * 1000)}ms" if duration and "." in duration else duration

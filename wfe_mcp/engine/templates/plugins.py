@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.resources import Group, PlugIn
 
-__all__ = ["SeenPlugIn", "plugins_seen", "refuse_absent", "versions_of"]
-
 _WORDS: dict[Group, str] = {
     "artifact_schemas": "schema",
     "gates": "gate",

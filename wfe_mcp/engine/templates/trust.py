@@ -7,7 +7,6 @@ the project's configuration, the keys that may sign, and templates from the repo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -16,31 +15,24 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
-from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key
+from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key, unused_versions
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
+from wfe_mcp.engine.templates.pending import PendingTrust
+from wfe_mcp.engine.templates.trust_listing import keep_trusted, trusted_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["PendingTrust", "give_trust", "pending_trust", "trusted_policy"]
+OWN = "own"
+"""The name of the user's own configuration."""
 
 _POLICY = "policy:"
 """Followed by the project's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingTrust:
-    """Something that needs trust. ``name`` is what ``wfe-mcp trust NAME`` takes."""
-
-    name: str
-    kind: str
-    key: str
-    sha256: str
-    where: str
 
 
 def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrust]:
@@ -58,24 +50,40 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
     if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
         found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+    if settings.unsigned:
+        found.append(own_pending(engine))
     approvers = pending_approvers(engine)
     if approvers is not None:
         where = str(engine.root / APPROVERS)
         found.append(PendingTrust("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
     templates = {offer.name: offer for offer in offers(engine)}
-    templates |= {name: template_definition(engine, name) for name in names if "@" in name}
+    versions = dict.fromkeys((*unused_versions(engine), *(name for name in names if "@" in name)))
+    templates |= {name: template_definition(engine, name) for name in versions}
     with engine.store.read() as tx:
         for name, offer in templates.items():
             sha256 = digest(offer.definition)
+            if offer.state and name not in names:
+                continue
             if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
                 found.append(PendingTrust(name, "template", trust_key(offer.name), sha256, offer.source))
     return found
 
 
-def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None) -> list[PendingTrust]:
+def own_pending(engine: Engine) -> PendingTrust:
+    """The user's own configuration as it is now, whether or not it needs trust."""
+    settings = engine.settings()
+    assert settings.user_file is not None, "every load names it"
+    file = settings.user_file
+    return PendingTrust(OWN, "own configuration", own_key(file), settings.user_sha256, str(file))
+
+
+def give_trust(
+    engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None, *, own: bool | None = None
+) -> list[PendingTrust]:
     """Trust everything pending, or what is named. Work that waited for it continues. Refuses agents, unknown names.
 
     ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
+    ``own``: whether that includes the user's own configuration; None: where everything or it is named.
     """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
@@ -84,17 +92,23 @@ def give_trust(engine: Engine, by: By, names: list[str], shown: list[PendingTrus
     for name in names:
         if name not in known:
             near = nearest(name, known)
-            raise Refused("bad_argument", f"Nothing called {name!r} waits for trust.",
+            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
                           f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
         raise Refused("stale_revision", f"{', '.join(changed)} changed during your review.",
                       "Nothing is trusted yet: run wfe-mcp trust again and look once more.")  # fmt: skip
+    is_own = own is True or (own is None and (not names or OWN in names))
+    kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
+    texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
     with engine.store.tx() as tx:
         for one in given:
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
-        note_own_configuration(engine, tx, by)
+        for one, text in texts:
+            keep_trusted(engine, tx, one, text, by)
+        if is_own:
+            note_own_configuration(engine, tx, by)
     if any(one.kind == "configuration" for one in given):
         _keep_policy(engine, by)
     _go_on(engine)

@@ -5,7 +5,8 @@ Rules:
 2. Every new version knows its parent: the one it was cloned or edited from, else the one of its name until now.
 3. A version is kept when its form and names are right. What it needs that is not built yet keeps it from starting,
    not from being kept: it starts once this program can do it.
-4. Whatever is kept here needs a person's trust before a run starts from it (design §7).
+4. A version that an agent saved takes no name that is in use, until the user makes it the default.
+5. Whatever is kept here needs a person's trust before a run starts from it (design §7).
 """
 
 from __future__ import annotations
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.catalogue import Offer
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.lint import Requires
-
-__all__ = [
-    "KeptVersion", "archive", "clone", "disable", "edit", "enable", "keep_version", "make_default", "next_version", "parent_of",
-    "versions",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,8 @@ def keep_version(
     if not dry_run or held is not None:  # what is held already is only compared
         with engine.store.tx() as tx:
             tx.save_template(new)
+            if source != "saved":  # the user brought it: its name starts it
+                _clear_current(engine, tx, new.name)
     shadowed = "project" if before is not None and before.name == new.name and before.source == "project" else ""
     return KeptVersion(new.name, new.version, sha256, report.requires, report.not_yet, report.warnings, shadowed)
 
@@ -125,17 +124,36 @@ def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
 
 
 def make_default(engine: Engine, by: By, name: str) -> Offer:
-    """List ``name`` first in this project from now on. Refuses what is out of use."""
+    """List ``name`` first in this project from now on; of NAME@VERSION, let the name start that version, too.
+
+    Refuses what is out of use, and a version from anyone but the user.
+    """
     from wfe_mcp.store.records.templates import TemplateMark
 
     offer = template_definition(engine, name)
+    version = f"{offer.name}@{offer.version}" if "@" in name else ""
+    if version and not by.is_human:
+        raise Refused("needs_human", f"Only the user decides which version the name {offer.name!r} starts.",
+                      f"Ask the user to run: wfe-mcp templates default {version}")  # fmt: skip
     if offer.state:
         raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project.",
                       f"Run first: wfe-mcp templates enable {offer.name}")  # fmt: skip
     with engine.store.tx() as tx:
+        if version:
+            _clear_current(engine, tx, offer.name)
+        if version and offer.source == "stored":
+            tx.mark_template(engine.project_id, version, TemplateMark.CURRENT, by)
         tx.mark_template(engine.project_id, offer.name, TemplateMark.DEFAULT, by)
-        note_template(engine, tx, by, "TemplateDefault", offer.name)
+        note_template(engine, tx, by, "TemplateDefault", version or offer.name)
     return offer
+
+
+def _clear_current(engine: Engine, tx: Tx, name: str) -> None:
+    from wfe_mcp.store.records.templates import TemplateMark
+
+    for key, given in tx.template_marks(engine.project_id).items():
+        if TemplateMark.CURRENT in given and key.partition("@")[0] == name:
+            tx.unmark_template(engine.project_id, key, (TemplateMark.CURRENT,))
 
 
 def enable(engine: Engine, by: By, name: str) -> str:

@@ -20,8 +20,6 @@ from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.providers.call import Tool
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
-__all__ = ["EVERYDAY", "TOOLS", "toolbox"]
-
 _MAKERS: dict[str, Callable[[Reach], Tool | None]] = {
     "read": read_tool,
     "list": list_tool,

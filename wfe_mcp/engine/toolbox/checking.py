@@ -7,8 +7,6 @@ from wfe_mcp.engine.toolbox.reach import Given, Reach, tool, whole_log
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.providers.call import Tool, ToolResult
 
-__all__ = ["check_tool"]
-
 
 def check_tool(reach: Reach) -> Tool | None:
     """``run_check``: a check that the run froze, by name. None where there is none."""

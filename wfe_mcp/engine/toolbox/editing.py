@@ -6,8 +6,6 @@ from wfe_mcp.providers.call import Tool
 from wfe_mcp.workspace.files.paths import reserved_as
 from wfe_mcp.workspace.files.project_files import read_file, read_if_there, write_atomic
 
-__all__ = ["edit_tool", "write_tool"]
-
 MAX_WRITTEN_BYTES = 1_000_000
 _AROUND = 3
 _SHOWN_LINES = 40

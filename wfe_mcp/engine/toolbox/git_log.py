@@ -16,8 +16,6 @@ from wfe_mcp.providers.call import Tool
 from wfe_mcp.workspace.git.command import quiet_filters, require_repository, run_git
 from wfe_mcp.workspace.git.repository import head
 
-__all__ = ["commit_tool", "git_tool"]
-
 _QUIET = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--ignore-submodules=dirty")
 _LINES = 400
 _REVISION = {

@@ -19,8 +19,6 @@ from wfe_mcp.providers.call import Tool, ToolResult
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.paths import parts_of, reserved_as
 
-__all__ = ["PATH", "Given", "Reach", "Reply", "page", "place", "relative", "text_in", "tool", "whole_log"]
-
 MAX_RESULT_BYTES = 20_000
 _PAGE_BYTES = 18_000
 _LINE_CHARACTERS = 2_000
@@ -71,7 +69,7 @@ def tool(
             return _bounded(ToolResult(_shown(no), False))
         except OSError as exc:
             reason = exc.strerror or exc
-            return ToolResult(f"'{name}' could not be done: {reason}. Try another path, or go on without it.", False)
+            return ToolResult(f"'{name}' could not be done: {reason}. Try another path, or continue without it.", False)
         return _bounded(reply if isinstance(reply, ToolResult) else ToolResult(reply))
 
     return Tool(name, description, schema, answer)
@@ -126,7 +124,7 @@ def page(lines: Sequence[str], first: int, count: int, call: Callable[[int], str
     shown: list[str] = []
     room = _PAGE_BYTES
     for line in lines[first - 1 : first - 1 + count]:
-        cut = line if len(line) <= _LINE_CHARACTERS else f"{line[:_LINE_CHARACTERS]}… [the line goes on]"
+        cut = line if len(line) <= _LINE_CHARACTERS else f"{line[:_LINE_CHARACTERS]}… [line truncated]"
         room -= len(cut.encode(errors="replace")) + 1
         if room < 0:
             break

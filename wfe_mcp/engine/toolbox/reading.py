@@ -12,8 +12,6 @@ from wfe_mcp.workspace.files.paths import match_globs, path_fault, reserved_as
 from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.command import repository, run_git
 
-__all__ = ["list_tool", "project_files", "read_tool"]
-
 MAX_READ_BYTES = 10_000_000
 MAX_FILES = 50_000
 MAX_DEPTH = 40

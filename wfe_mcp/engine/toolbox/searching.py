@@ -20,8 +20,6 @@ from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.project_files import read_file
 
-__all__ = ["search_tool"]
-
 SEARCH_S = 20.0
 MAX_SEARCHED_BYTES = 2_000_000
 MAX_MATCHES = 2_000

@@ -11,10 +11,9 @@ import uuid
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.toolbox.reach import Given, Reach, tool, whole_log
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, child_env
+from wfe_mcp.jobs.child import ChildNotStarted, ChildResult
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.call import Tool, ToolResult
-
-__all__ = ["bash_tool"]
 
 MAX_OUTPUT_BYTES = 5_000_000
 _TAIL_CHARACTERS = 8_000
@@ -38,7 +37,7 @@ def bash_tool(reach: Reach) -> Tool:
                 log_path=log.absolute(),
             )
         except ChildNotStarted as exc:
-            raise Refused("unavailable", str(exc), "Go on with the other tools.") from exc
+            raise Refused("unavailable", str(exc), "Continue with the other tools.") from exc
         tail = result.output_tail
         is_cut = len(tail) > _TAIL_CHARACTERS or result.output_bytes > len(tail.encode())
         more = whole_log(reach, log) if is_cut else ""

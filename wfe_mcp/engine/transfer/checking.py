@@ -20,7 +20,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
 from wfe_mcp.engine.transfer.rows import PLACE, validated
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-
-__all__ = ["Checked", "check"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LOG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -271,7 +269,7 @@ def _attempt(state: RunState, at: str, row: dict[str, Any]) -> None:
 
 def _once(known: dict[str, str], name: str, at: str) -> None:
     if name in known:
-        refuse(f"{at}/id", f"stands at {known[name]} already", "an id used once", name)
+        refuse(f"{at}/id", f"is at {known[name]} already", "an id used once", name)
     known[name] = at
 
 

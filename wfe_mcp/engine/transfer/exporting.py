@@ -33,16 +33,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
 
-__all__ = [
-    "Exported",
-    "export_run",
-    "head_of",
-    "is_whole",
-    "named_documents",
-    "place_of",
-    "printed_sha256",
-]
-
 MAX_LOG = 256_000
 """Bytes of one check's log that go along, its end: there it says what failed."""
 

@@ -24,7 +24,7 @@ from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, read_lines, written
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.commands import Command
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.events import Event
-
-__all__ = ["Foreign", "Worked", "lines_of", "utc"]
 
 _VERSION = "1.0.0"
 
@@ -113,7 +111,7 @@ def _refuse_unkept(phase: Worked) -> None:
     if faults:
         first = faults[0]
         raise Refused("invalid_artifact", f"{phase.source} is refused at {first.path}: {first.message}",
-                      "Nothing was stored. Mend the file, then import it again.", tuple(faults))  # fmt: skip
+                      "Nothing was stored. Fix the file, then import it again.", tuple(faults))  # fmt: skip
 
 
 class _Bundle:

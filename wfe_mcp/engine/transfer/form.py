@@ -25,19 +25,6 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.store.records.bundles import SECTIONS
 
-__all__ = [
-    "FORMAT",
-    "LOGS",
-    "MAX_BYTES",
-    "MAX_LINE",
-    "PARTS",
-    "BundleLines",
-    "read_lines",
-    "refuse",
-    "value_at",
-    "written",
-]
-
 FORMAT = "wfe-run/1"
 LOGS = "logs"
 PARTS = (*SECTIONS, LOGS)
@@ -179,7 +166,7 @@ class _Reader:
             refuse("/checksums", f"is not there (line {self._number})", '"checksums":{…}}', _shown(line))
         told = value_at(line.removeprefix(b'"checksums":')[:-1], "/checksums")
         if self._file.read(1):
-            refuse("", "goes on after its end", "nothing", f"more after line {self._number}")
+            refuse("", "continues after its end", "nothing", f"more after line {self._number}")
         return told
 
     def _member(self, name: str) -> bytes:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.transfer.form import BundleLines
     from wfe_mcp.store import Tx
 
-__all__ = ["Imported", "import_foreign", "import_run"]
-
 KIND = "bundle"
 
 
@@ -66,7 +64,7 @@ def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = Fa
 def _come_in(engine: Engine, by: By, lines: BundleLines, told: dict[str, Any], *, dry_run: bool) -> Imported:
     found = check(lines)
     rows = found.lines.rows
-    counts: dict[str, Any] = {"events": len(rows["events"]), "revisions": len(rows["revisions"])}
+    events, revisions = len(rows["events"]), len(rows["revisions"])
     origin = told | _brought(by, engine, found.place)
     here = _here(engine, found)
     if here is None:
@@ -74,7 +72,9 @@ def _come_in(engine: Engine, by: By, lines: BundleLines, told: dict[str, Any], *
             _keep(engine, by, found, origin, dry_run=dry_run)
     is_here = here is not None
     files = 0 if dry_run else _mirrored(engine, found, only_missing=is_here)
-    return Imported(found.run, is_here, origin=origin if here is None else here, mirrors=files, **counts)
+    return Imported(
+        found.run, is_here, origin=origin if here is None else here, mirrors=files, events=events, revisions=revisions
+    )
 
 
 class _OnlyTried(Exception):
@@ -134,9 +134,10 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry
 def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]) -> None:  # fmt: skip
     from wfe_mcp.core.canonical import sha256_of
     from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.store.repository import record_from
 
-    record = RunRecord(**found.head, project_id=engine.project_id, worktree=str(engine.root), archived_at=None,
-                       origin_sha256=sha256_of(origin))  # fmt: skip
+    here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}
+    record = record_from(RunRecord, found.head | here | {"origin_sha256": sha256_of(origin)})
     tx.import_run(record, found.state, rows, origin)
     tx.note_setting(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
     tx.after_commit(partial(engine.has_changed, (record.id,)))

@@ -27,8 +27,6 @@ from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MAX_REPORTS", "read_reports"]
-
 KIND = "workflow-hub"
 MAX_REPORTS = 1_000
 """Reports in one file."""
@@ -62,7 +60,7 @@ def read_reports(content: bytes, place: Path) -> Foreign:
         reading.take(pointer(index) if isinstance(value, list) else "", index + 1, one)
     phases = reading.phases
     if all(phase.at == _NO_TIME for phase in phases):
-        reading.said.append(f"the reports name no times ({_TIME}): all of it stands at {_NO_TIME.date()}")
+        reading.said.append(f"the reports name no times ({_TIME}): all of it is dated {_NO_TIME.date()}")
     roles = ", ".join(dict.fromkeys(phase.id.rpartition("_report")[0] for phase in phases))
     return Foreign(
         KIND, "hub_reports", f"Role reports of Workflow Hub: {roles}"[:200], "hub", str(place.resolve().parent),
@@ -123,7 +121,7 @@ class _ReportReader:
         self._times[name] = count = self._times.get(name, 0) + 1
         when = max(_time(at, told), self.phases[-1].at if self.phases else _NO_TIME)
         self.phases.append(Worked(f"{name}_report{'' if count == 1 else f'_{count}'}", f"Report of {role}",
-                                  "Imported: what the role was told is in the inputs.", at or "the report", when, schema,
+                                  "Imported: the role's instructions are in the inputs.", at or "the report", when, schema,
                                   content, is_accepted))  # fmt: skip
 
     def _report(self, at: str, told: dict[str, Any], *, handed: bool) -> tuple[dict[str, Any] | None, str]:

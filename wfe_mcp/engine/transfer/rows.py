@@ -19,8 +19,6 @@ from wfe_mcp.engine.transfer.form import LOGS, refuse, value_at
 if TYPE_CHECKING:
     from wfe_mcp.store.records.bundles import ColumnOf
 
-__all__ = ["PLACE", "parsed", "validated"]
-
 PLACE = "place"
 
 _PLAIN: dict[str, Any] = {

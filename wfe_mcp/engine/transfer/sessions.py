@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["SESSION", "read_session"]
-
 SESSION = "session.json"
 KIND = "ai-workflow-engine"
 MAX_INPUTS = 8_000_000
@@ -165,7 +163,7 @@ class _SessionReader:
     def _refuse_missing(self, place: tuple[int, str]) -> None:
         path, said = _answer(*place), self._session
         raise Refused("invalid_artifact", f"The session is refused: {path} is missing or empty, and session.json says that "
-                      f"it went on from there (phase {said.phase}, iteration {said.current_iteration}).", _HINT,
+                      f"it continued from there (phase {said.phase}, iteration {said.current_iteration}).", _HINT,
                       (Detail(path, "is missing or empty", "the answer of the phase", None),))  # fmt: skip
 
     def _worked(self, places: list[tuple[int, str]]) -> list[Worked]:
@@ -206,7 +204,7 @@ class _SessionReader:
         yield f"phase {said.phase}{stage}, status {said.status}, iteration {said.current_iteration}"
         for name in ("plan_approved", "review_approved", "pending_approval"):
             if getattr(said, name):
-                yield f"{name} is true (said by session.json; nobody decided it here)"
+                yield f"{name} is true (according to session.json; not decided here)"
         if said.ai_providers:
             yield "worked by " + ", ".join(f"{role} {name}" for role, name in sorted(said.ai_providers.items()))
         for name in ("last_error", "approval_feedback", "suggested_content"):

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.transfer.foreign import Foreign
 
-__all__ = ["read_foreign"]
-
 _NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
 
 

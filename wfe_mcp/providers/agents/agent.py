@@ -13,25 +13,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
-__all__ = [
-    "NETWORK",
-    "Agent",
-    "AgentResult",
-    "AgentUsage",
-    "Heard",
-    "Said",
-    "Speaks",
-    "ToolBegan",
-    "ToolDone",
-    "Trouble",
-    "content_text",
-    "given",
-    "listed",
-    "records",
-    "word",
-    "words_of",
-]  # fmt: skip
-
 Given = dict[str, Any]
 
 NETWORK = (

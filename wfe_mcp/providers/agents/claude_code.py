@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection, FaultKind, Task
 
-__all__ = ["CLAUDE_CODE"]
-
 _READING = ("Read", "Grep", "Glob")
 _OURS: dict[str, tuple[str, ...]] = {
     "read": ("Read",), "list": ("Glob",), "search": ("Grep",), "write": ("Write",), "edit": ("Edit",), "bash": ("Bash",),

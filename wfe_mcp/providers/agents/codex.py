@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection, Task
 
-__all__ = ["CODEX"]
-
 
 def _arguments(connection: Connection, _task: Task) -> list[str]:
     options = connection.options

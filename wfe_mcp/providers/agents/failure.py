@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.agents.agent import Agent, Trouble
     from wfe_mcp.providers.call import Connection, FaultKind
 
-__all__ = ["fault", "trouble_fault"]
-
 _TEST = "Then test it: wfe-mcp providers test {provider}"
 
 _ROWS: dict[FaultKind, tuple[str, str]] = {

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection, Task
 
-__all__ = ["GEMINI_CLI"]
-
 _NO_SERVER = "none"
 """No MCP server has this name, so none is allowed: this server would offer the agent the very run that it works for."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.agents.agent import Agent, Heard
     from wfe_mcp.providers.call import Listener
 
-__all__ = ["Hearing"]
-
 MAX_RESULT_CHARACTERS = 20_000
 _MAX_SAID_CHARACTERS = 2_000_000
 

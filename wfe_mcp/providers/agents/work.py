@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.providers.agents.agent import Agent
-    from wfe_mcp.providers.call import Connection, ProviderKind, Question, ShouldStop
-
-__all__ = ["AGENTS", "AGENT_KINDS", "Ran", "RunProgram", "Surroundings", "ask_agent", "run_agent"]
+    from wfe_mcp.providers.call import Connection, Question, ShouldStop
+    from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 AGENTS: dict[ProviderKind, Agent] = {"claude-code": CLAUDE_CODE, "codex": CODEX, "gemini-cli": GEMINI_CLI}
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Listener
     from wfe_mcp.providers.cancellable import Tally, Watch
 
-__all__ = ["Counted", "said_in", "usage_of"]
-
 _FRAME_TOKENS = 350
 """Tokens that vendors add to a request with tools; Anthropic states 346."""
 _PART_TOKENS = 10

@@ -12,8 +12,6 @@ from wfe_mcp.providers.faults import fault, said_in_body, status_fault, transpor
 if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, ProviderFault, Usage
 
-__all__ = ["failure"]
-
 
 def failure(error: BaseException, connection: Connection, usage: Usage) -> ProviderFault | None:
     """The fault for ``error``; None when it comes from elsewhere (a listener, a tool, a bug in wfe-mcp)."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Connection
 
-__all__ = ["model_of", "settings_of"]
-
 _NO_KEY = "none"
 
 

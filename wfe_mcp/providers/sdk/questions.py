@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Listener, Question, Usage
     from wfe_mcp.providers.cancellable import Tally, Watch
 
-__all__ = ["answer"]
-
 _TOOL = "answer"
 _IN_PROMPT = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n{schema}"
 

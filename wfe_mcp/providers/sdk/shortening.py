@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pydantic_ai.messages import ModelMessage
 
-__all__ = ["shortened"]
-
 _LEFT_OUT = (
     "[Left out to save space: {name} returned {size:,} characters, starting: {begin}… Call it again if you need it.]"
 )

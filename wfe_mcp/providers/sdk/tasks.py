@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Listener, Task
     from wfe_mcp.providers.cancellable import Tally, Watch
 
-__all__ = ["worked"]
-
 _OUTPUT = "hand_in"
 _HOW = "Submit the whole output. Call it once, when the task is done."
 _NO_OUTPUT = f"The task ends when you call {_OUTPUT} with the whole output. Continue, or call it."

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.providers.call import Listener, Tool
 
-__all__ = ["TooManyTools", "Workbench"]
-
 _GRACE_S = 5.0
 
 

@@ -9,8 +9,7 @@ from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
-
-__all__ = ["GATES_WAIT_S", "read_artifact", "submit_artifact"]
+from wfe_mcp.views.run_models import SubmittedView
 
 GATES_WAIT_S = 20.0
 """How long a submission waits for its gates, which saves a call per phase."""
@@ -33,10 +32,12 @@ async def submit_artifact(
     )
     if found.run is None or found.state != "gating":
         return found
-    tried, revision = found.data["attempt"], found.data["revision"]
-    done = partial(waiting.gates_are_done, call.engine, found.run, phase, tried)
+    made = found.shown(SubmittedView)
+    done = partial(waiting.gates_are_done, call.engine, found.run, phase, made.attempt)
     await call.until(done, GATES_WAIT_S)
-    return await call.place.in_thread(partial(answers.submitted, call.engine, found.run, phase, tried, revision))
+    return await call.place.in_thread(
+        partial(answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)
+    )
 
 
 async def read_artifact(

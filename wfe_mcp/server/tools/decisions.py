@@ -16,10 +16,8 @@ from mcp_types import InputRequiredResult
 
 from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import decisions
+from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.envelope import Envelope
-
-__all__ = ["approve", "reject"]
 
 WATCH_S = 3600.0
 """How long a handshake client is notified of the decision on a page that it opened."""

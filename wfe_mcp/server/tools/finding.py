@@ -9,9 +9,7 @@ from pydantic import Field
 from wfe_mcp.engine.search.finding import catch_up
 from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.find import found
-
-__all__ = ["find"]
+from wfe_mcp.views.find import FoundView, found
 
 STEP_S, PAUSE_S = 0.2, 0.1
 
@@ -26,7 +24,7 @@ async def find(
 ) -> Envelope:
     """Full-text search of this project's history: runs, artifacts, events, decisions, findings."""
     answer = await call.answer(found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
-    if "not_indexed" in answer.data:
+    if isinstance(answer.view, FoundView) and answer.view.not_indexed:
         call.background(partial(_index_the_rest, call))
     return answer
 

@@ -9,8 +9,6 @@ from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import opinions
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["second_opinion"]
-
 
 async def second_opinion(
     call: ToolRequest,

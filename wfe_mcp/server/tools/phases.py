@@ -8,8 +8,6 @@ from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["retry_phase", "skip_phase", "start_phase"]
-
 
 async def start_phase(call: ToolRequest, run: str, phase: str = "") -> Envelope:
     """Claim the next ready phase before working on it. Returns prompt, output schema, inputs, gates, feedback,

@@ -8,8 +8,6 @@ from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import rollback as history
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["rollback"]
-
 
 async def rollback(
     call: ToolRequest,

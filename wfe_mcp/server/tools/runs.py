@@ -11,8 +11,6 @@ from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["control_run", "start_run", "status"]
-
 
 async def start_run(
     call: ToolRequest,

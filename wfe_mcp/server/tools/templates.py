@@ -8,8 +8,6 @@ from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 
-__all__ = ["list_templates", "save_template"]
-
 
 async def list_templates(call: ToolRequest, query: str = "", name: str = "") -> Envelope:
     """List workflow templates with one line and the inputs of each. Use before start_run to choose one; with name: the

@@ -7,7 +7,7 @@ UTC. Only an anchor reveals a rewritten chain: a (seq, hash) kept outside the da
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,6 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import By
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.schema.columns import instant
-
-__all__ = ["GENESIS", "Anchored", "Link", "link_hash", "unlike_anchors"]
 
 GENESIS = "0" * 64
 
@@ -51,6 +49,17 @@ def link_hash(prev_hash: str, link: Link) -> str:
         f'"run":{_text(link.run)},"seq":{link.seq},"type":"{link.type}"}}'
     )
     return sha256_hex(prev_hash + text)
+
+
+Facts = Mapping[str, object]
+"""What a person decided, as part of the statement that their key signs."""
+NO_FACTS: Facts = {}
+
+
+def position(facts: Facts, seq: int, hash_: str, last_seq: int, last_hash: str) -> dict[str, object]:
+    """``facts`` with the log's position and hash before the decision (``request``) and after it (``log``)."""
+    request: dict[str, object] = {"id": facts.get("request", ""), "seq": seq, "hash": hash_}
+    return {**facts, "request": request, "log": {"seq": last_seq, "hash": last_hash}}
 
 
 def _text(value: str) -> str:

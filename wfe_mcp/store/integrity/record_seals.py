@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Kept, RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Repository
@@ -36,8 +36,6 @@ from wfe_mcp.store.schema.layout import (
     STEP_RUN,
     TOOL_CALL,
 )
-
-__all__ = ["KINDS", "SealedRepository"]
 
 _MOST_FIELDS = 40
 """A JSON value with more keys is one field: it is a tool's answer, and its keys belong to no schema."""

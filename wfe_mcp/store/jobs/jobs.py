@@ -20,14 +20,12 @@ from typing import Any
 from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.jobs.queues import QueueRepository
 from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import JOB
-
-__all__ = ["JobRepository"]
 
 _COLUMNS = columns_for(JobRecord, JOB)
 _SELECT = select(*_COLUMNS)

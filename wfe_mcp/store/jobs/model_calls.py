@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import (
     CallRecord,
     CallStatus,
@@ -44,8 +44,6 @@ from wfe_mcp.store.records.calls import (
 from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
 from wfe_mcp.store.schema.layout import MODEL_CALL, RUN, TOOL_CALL
 
-__all__ = ["LOSE_CALLS", "ModelCallRepository", "UsageBy"]
-
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 
 MAX_OUTPUT_CHARS = 200_000
@@ -59,11 +57,9 @@ _NEW = insert(MODEL_CALL)
 _END = (
     update(MODEL_CALL)
     .where(_CALL.id == bindparam("id_"), _CALL.status.in_(_OPEN))
-    .values(
-        status=bindparam("status_"), finished_at=bindparam("at"), fault=bindparam("fault_"),
-        **{item.name: bindparam(f"{item.name}_") for item in fields(Used)},
-    )
-)  # fmt: skip
+    .values({item.name: bindparam(f"{item.name}_") for item in fields(Used)})
+    .values(status=bindparam("status_"), finished_at=bindparam("at"), fault=bindparam("fault_"))
+)
 LOSE_CALLS = (
     update(MODEL_CALL)
     .where(_CALL.job_id == bindparam("job"), _CALL.status == CallStatus.STARTED)

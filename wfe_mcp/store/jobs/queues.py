@@ -16,8 +16,6 @@ from wfe_mcp.store.records.jobs import TREE_KEYS, ClaimLimits, JobRecord, JobSta
 from wfe_mcp.store.repository import Repository
 from wfe_mcp.store.schema.layout import JOB, MODEL_CALL
 
-__all__ = ["QueueRepository"]
-
 _MINUTE = timedelta(minutes=1)
 _AVERAGED = 50
 

@@ -57,8 +57,6 @@ from wfe_mcp.store.schema.layout import (
 )
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["RUN_COLUMNS", "BundleRepository", "columns_of", "row_of", "values_of"]
-
 _AT_A_TIME = {"documents": 2, "revisions": 2}
 """Rows per write: few for sections whose rows may hold a megabyte; else ``_MANY``."""
 

@@ -23,22 +23,7 @@ from typing import Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
-from wfe_mcp.store.schema.upgrade import HEAD
-
-__all__ = [
-    "Held",
-    "copy",
-    "faults_of",
-    "heads_of",
-    "held_in",
-    "is_ours",
-    "room_in",
-    "size_of",
-    "sync",
-    "tables_by_size",
-    "vacuum",
-    "write_over",
-]
+from wfe_mcp.store.driver import HEAD, driver
 
 _STEP_PAGES = 1024
 _MOST_FAULTS = 10
@@ -97,14 +82,14 @@ def faults_of(path: Path, *, deep: bool = True) -> list[str]:
                     f"{table} row {row}: what it names in {parent} is not there" for table, row, parent, _ in rows
                 ]
             return faults
-    except sqlite.driver().DatabaseError as error:
+    except driver().DatabaseError as error:
         return [str(error)]
 
 
 def _pages(connection: Any, check: str) -> list[str]:
     try:
         rows = connection.execute(f"PRAGMA {check}({_MOST_FAULTS})").fetchall()
-    except sqlite.driver().DatabaseError as error:
+    except driver().DatabaseError as error:
         # SQLite gave up without a location: check one table after the other.
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         hurt = [name for (name,) in tables if not _is_whole(connection, check, name)]
@@ -116,7 +101,7 @@ def _pages(connection: Any, check: str) -> list[str]:
 def _is_whole(connection: Any, check: str, table: str) -> bool:
     try:
         return connection.execute(f"PRAGMA {check}('{table}')").fetchall() == [("ok",)]
-    except sqlite.driver().DatabaseError:
+    except driver().DatabaseError:
         return False
 
 
@@ -126,7 +111,7 @@ def is_ours(path: Path) -> bool:
         with closing(_open(path, reads_only=True)) as connection:
             query = "SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'setting_event')"
             return connection.execute(query).fetchone()[0] == 2
-    except sqlite.driver().DatabaseError:
+    except driver().DatabaseError:
         return False
 
 
@@ -155,7 +140,7 @@ def heads_of(path: Path) -> dict[str, int]:
     try:
         with closing(_open(path, reads_only=True)) as connection:
             return {str(run): int(seq) for run, seq in connection.execute("SELECT id, last_seq FROM run")}
-    except sqlite.driver().DatabaseError:
+    except driver().DatabaseError:
         return {}
 
 
@@ -168,7 +153,7 @@ def tables_by_size(path: Path) -> list[tuple[str, int]]:
     try:
         with closing(_open(path, reads_only=True)) as connection:
             return [(str(name), int(size)) for name, size in connection.execute(query)]
-    except sqlite.driver().DatabaseError:  # built without dbstat, or damaged
+    except driver().DatabaseError:  # built without dbstat, or damaged
         return []
 
 
@@ -191,7 +176,7 @@ def vacuum(path: Path) -> tuple[int, int]:
     with sqlite.refusals(path), closing(_open(path)) as connection:
         before = _on_disk(path)
         _refuse_where_no_room(path, 2 * size_of(connection))
-        with contextlib.suppress(sqlite.driver().OperationalError):  # no full-text index, or a library without FTS5
+        with contextlib.suppress(driver().OperationalError):  # no full-text index, or a library without FTS5
             connection.execute("INSERT INTO find_text (find_text) VALUES ('optimize')")
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -226,7 +211,7 @@ def _on_disk(path: Path) -> int:
 
 def _open(path: Path, *, reads_only: bool = False) -> Any:
     # A read-only URI refuses a write-ahead log that must be recovered first; query_only also prevents writes.
-    connection = sqlite.driver().connect(str(path), timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
+    connection = driver().connect(str(path), timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
     if reads_only:
         connection.execute("PRAGMA query_only=ON")
     return connection

@@ -26,8 +26,6 @@ from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
 from wfe_mcp.store.settings import SettingRepository
 from wfe_mcp.store.sqlite import insert_new
 
-__all__ = ["PRUNED", "PrunedRun", "RetentionRepository"]
-
 PRUNED = "RunPruned"
 """Recorded in the settings log: [project, run, number of its last event, that event's hash]."""
 
@@ -136,7 +134,14 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
 
     def documents_of(self, run: RunRecord) -> set[str]:
         """The documents that a run names, in columns or in JSON texts."""
-        found = {run.definition_sha256, run.spec_sha256, run.inputs_sha256, run.frozen_sha256, run.origin_sha256 or ""}
+        found = {
+            run.template_sha256,
+            run.definition_sha256,
+            run.spec_sha256,
+            run.inputs_sha256,
+            run.frozen_sha256,
+            run.origin_sha256 or "",
+        }
         query = select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
         frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
         for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):

@@ -27,8 +27,6 @@ from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 
-__all__ = ["VerifyRepository"]
-
 _EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))
 _ATTEMPTS = select(ATTEMPT).where(ATTEMPT.c.run_id == bindparam("run_id"))

@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from wfe_mcp.core.model import Assurance, Channel, RunId, Stage
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["DecisionRecord", "NewRequest", "RequestRecord", "RequestStatus"]
+from wfe_mcp.core.paths import PhasePath
 
 
 class RequestStatus(StrEnum):

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-__all__ = ["SECTIONS", "ColumnKind", "ColumnOf"]
-
 ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time", "json", "bytes"]
 
 SECTIONS = (

@@ -10,12 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = [
-    "CallPurpose", "CallRecord", "CallStatus", "NewCall", "NewToolCall", "ToolCallRecord", "ToolTotal", "ToolUse",
-    "UsageRecord", "Used",
-]  # fmt: skip
+from wfe_mcp.core.paths import PhasePath
 
 
 class CallPurpose(StrEnum):

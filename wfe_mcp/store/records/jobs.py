@@ -4,15 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = [
-    "TREE_KEYS", "ClaimLimits", "Effect", "JobRecord", "JobStatus", "Limit", "NewJob", "QueueRecord", "provider_key",
-    "tree_key",
-]  # fmt: skip
+from wfe_mcp.core.paths import PhasePath
 
 TREE_KEYS = "tree:"
 """Prefix of the keys of ``tree_key``."""
@@ -60,6 +55,20 @@ class NewJob:
     attempt: int | None = None
 
     run_at: datetime | None = None
+
+
+class NewJobValues(TypedDict, total=False):
+    """The values of a new job of a run."""
+
+    payload: Required[Mapping[str, Any]]
+    limit_key: str | None
+    max_attempts: int
+    effect: Effect
+    timeout_s: float | None
+    dedupe_key: str | None
+    phase: PhasePath | None
+    attempt: int | None
+    run_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["AskedBy", "OpinionRecord"]
+from wfe_mcp.core.paths import PhasePath
 
 AskedBy = Literal["gate", "call"]
 """Requested by a gate of the template, or by a call. A gate counts only the opinions that it requested."""

@@ -11,12 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, RunStatus, Stage
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = [
-    "EventRecord", "EvidenceRecord", "Health", "LoadedRun", "NewRun", "OpenAttempt", "Problem", "ProcessRecord",
-    "RefusedSubmission", "RevisionHead", "RevisionRecord", "RunPage", "RunRecord", "SettingEvent", "TrustRecord",
-]  # fmt: skip
+from wfe_mcp.core.paths import PhasePath
 
 
 @dataclass(frozen=True, slots=True)

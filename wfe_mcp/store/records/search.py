@@ -5,9 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["FindHealth", "FindPage", "Hit", "Kind"]
+from wfe_mcp.core.paths import PhasePath
 
 
 class Kind(StrEnum):

@@ -11,9 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
-
-__all__ = ["IN_DOUBT", "StepRecord", "StepStatus"]
+from wfe_mcp.core.paths import PhasePath
 
 IN_DOUBT = "It may have had its effect: "
 """Prefix of a parked job's error."""

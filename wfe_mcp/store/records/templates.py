@@ -6,13 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["NewTemplate", "TemplateMark", "TemplateRecord"]
-
 
 class TemplateMark(StrEnum):
-    """A user's mark on a template: the default, disabled, or archived."""
+    """A user's mark on a template: the default, disabled, archived; on a version: the one that its name starts."""
 
     DEFAULT = "default"
+    CURRENT = "current"
     DISABLED = "disabled"
     ARCHIVED = "archived"
 

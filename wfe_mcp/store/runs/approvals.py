@@ -13,15 +13,13 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
 from wfe_mcp.store.schema.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.search.entries import of_decision
 from wfe_mcp.store.search.index import SearchIndexRepository
-
-__all__ = ["ApprovalRepository"]
 
 _SELECT = select(*columns_for(RequestRecord, REQUEST))
 _OF_ATTEMPT = (

@@ -14,15 +14,13 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
 from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.search.entries import of_revision
 from wfe_mcp.store.search.index import SearchIndexRepository
-
-__all__ = ["MAX_REFUSED_BYTES", "ArtifactRepository"]
 
 MAX_REFUSED_BYTES = 100_000
 
@@ -155,12 +153,13 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
         full = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
         # ASCII and str(): the errors may contain values unfit for JSON too.
         text = json.dumps([asdict(error) for error in errors], default=str)
-        values: dict[str, Any] = {"run_id": run_id, "phase": phase, "attempt": attempt, "at": at}
-        values |= {"raw": full[:MAX_REFUSED_BYTES], "size_bytes": len(full)}
-        made = self._connection.execute(_NEW_REFUSED, {**values, "errors": text}).inserted_primary_key
+        kept = RefusedSubmission(run_id, phase, attempt, len(full), at, full[:MAX_REFUSED_BYTES], json.loads(text))
+        made = self._connection.execute(
+            _NEW_REFUSED, row_from(kept, REFUSED_SUBMISSION) | {"errors": text}
+        ).inserted_primary_key
         assert made is not None  # one row was inserted
         self._keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
-        return RefusedSubmission(**values, errors=json.loads(text))
+        return kept
 
     def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
         """The invalid submissions of an attempt, oldest first."""

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, exists, insert, select
 
-from wfe_mcp.core.events import Event
+from wfe_mcp.core.events import DecisionSigned, Event
 from wfe_mcp.core.evolve import replay
-from wfe_mcp.core.model import By, RunId, RunState
+from wfe_mcp.core.model import Assurance, By, Person, RunId, RunState
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.integrity.chain import GENESIS, Facts, Link, link_hash, position
 from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import columns_for
 from wfe_mcp.store.schema.layout import EVENT, RUN
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchIndexRepository
-
-__all__ = ["EventRepository", "Tail"]
 
 _COLUMNS = columns_for(EventRecord, EVENT)
 _EVENTS = (
@@ -39,7 +38,16 @@ _OF_TYPE = (
     .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type == bindparam("type"))
     .order_by(EVENT.c.seq)
 )
+_LAST_JUDGED = (
+    select(EVENT.c.payload)
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(("GateJudged", "ApprovalGiven", "OpinionOverruled")))
+    .order_by(EVENT.c.seq.desc())
+    .limit(1)
+)
 _TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
+_HUMAN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(
+    exists().where(EVENT.c.run_id == RUN.c.id, EVENT.c.assurance >= Assurance.HUMAN)
+)
 _BEGINS = select(EVENT.c.seq).where(
     EVENT.c.run_id == bindparam("run_id"), EVENT.c.hash.startswith(bindparam("begins"), autoescape=False)
 )
@@ -71,6 +79,14 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         """The events of one type, oldest first."""
         return self._all(_record, _OF_TYPE, {"run_id": run_id, "type": type_})
 
+    def last_judged(self, run_id: RunId) -> tuple[PhasePath, int] | None:
+        """The phase and the attempt of the newest verdict in the log; None before the first."""
+        found = self._connection.execute(_LAST_JUDGED, {"run_id": run_id}).scalar()
+        if found is None:
+            return None
+        payload: dict[str, Any] = json.loads(found)
+        return PhasePath(payload["phase"]), int(payload["attempt"])
+
     def has_hash(self, run_id: RunId, begins: str) -> bool:
         """True when the hash of an event of the run starts with ``begins``."""
         return self._connection.execute(_BEGINS, {"run_id": run_id, "begins": begins}).first() is not None
@@ -79,6 +95,10 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         """The number and the hash of the last event of each run; unknown ids are left out."""
         rows = self._connection.execute(_TAILS, {"ids": list(run_ids)}) if run_ids else ()
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
+
+    def human_tails(self) -> dict[str, tuple[int, str]]:
+        """The number and the hash of the last event of each run in which a person decided something."""
+        return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in self._connection.execute(_HUMAN_TAILS)}
 
     def replay(self, run_id: RunId, until: int | None = None) -> RunState:
         """The state of a run, replayed from its log; with ``until``, as it was after that event."""
@@ -89,8 +109,22 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
         return (codec.event_of(type_, payload) for type_, payload in rows)
 
-    def _links(self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime) -> list[dict[str, Any]]:
-        """The rows that continue the chain of a run after ``tail``."""
+    def _links(
+        self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime, facts: Facts
+    ) -> list[dict[str, Any]]:
+        """The rows that continue the chain of a run after ``tail``; those of a person end with their signature."""
+        rows, last = self._chained(run_id, tail, events, by, at)
+        if isinstance(by, Person):
+            signed = by.sign(position(facts, tail.seq, tail.hash, last.seq, last.hash) | {"run": run_id})
+            rows += self._chained(
+                run_id, last, [DecisionSigned(statement=signed.statement, signature=signed.signature)], by, at
+            )[0]
+        return rows
+
+    @staticmethod
+    def _chained(
+        run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime
+    ) -> tuple[list[dict[str, Any]], Tail]:
         rows: list[dict[str, Any]] = []
         for event in events:
             link = Link(run_id, tail.seq + 1, type(event).__name__, at, by, codec.payload_of(event))
@@ -110,7 +144,7 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
                 }
             )
             tail = Tail(link.seq, hash_)
-        return rows
+        return rows, tail
 
     def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         self._run(_NEW, rows)

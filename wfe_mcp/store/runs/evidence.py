@@ -5,15 +5,13 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.repository import OURS, columns_for, row_from
 from wfe_mcp.store.schema.layout import EVIDENCE, RUN
 from wfe_mcp.store.search.entries import of_evidence
 from wfe_mcp.store.search.index import SearchIndexRepository
-
-__all__ = ["EvidenceRepository"]
 
 _NEW = insert(EVIDENCE)
 _SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))

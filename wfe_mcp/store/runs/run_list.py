@@ -15,8 +15,6 @@ from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import OURS, Repository, columns_for
 from wfe_mcp.store.schema.layout import ATTEMPT, PRUNED_RUN, RUN
 
-__all__ = ["OPEN_RUNS", "RunListRepository"]
-
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still change by itself or by a decision."""
 

@@ -21,14 +21,13 @@ from wfe_mcp.core.events import Event, RecordsKept
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.integrity.chain import NO_FACTS, Facts
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.layout import ATTEMPT, HOLD, IDEMPOTENCY, RUN
 from wfe_mcp.store.search.entries import of_run
-
-__all__ = ["OPEN_ATTEMPTS", "RunRepository"]
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 _COARSE = timedelta(seconds=1)
@@ -88,12 +87,17 @@ _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 class RunRepository(EventRepository, SealedRepository):
     """Runs and their attempts."""
 
-    def create_run(self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime) -> RunRecord:
-        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``keep_document``)."""
+    def create_run(
+        self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS
+    ) -> RunRecord:
+        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``keep_document``).
+
+        ``facts``: what a person decided, for the statement that their key signs.
+        """
         spec, inputs, frozen = self._keep_texts(
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )
-        links = self._links(new.id, Tail(), events, by, at)
+        links = self._links(new.id, Tail(), events, by, at, facts)
         row = row_from(new, RUN) | codec.run_row(state)
         row |= {"spec_sha256": spec, "inputs_sha256": inputs, "frozen_sha256": frozen, "origin_sha256": None}
         row |= {"revision": 1, "last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"], "artifact_count": 0}
@@ -124,8 +128,13 @@ class RunRepository(EventRepository, SealedRepository):
 
         return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
 
-    def save_run(self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime) -> LoadedRun:
-        """Write the change that ``events`` made; the updated run. Refuses ``conflict`` when the run changed meanwhile."""
+    def save_run(
+        self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS
+    ) -> LoadedRun:
+        """Write the change that ``events`` made; the updated run. Refuses ``conflict`` when the run changed meanwhile.
+
+        ``facts``: what a person decided, for the statement that their key signs.
+        """
         before = loaded.record
         if not events and after != loaded.state:
             raise ValueError("a state changes by events only")
@@ -135,7 +144,7 @@ class RunRepository(EventRepository, SealedRepository):
             return loaded
         if timedelta(0) <= before.updated_at - at < _COARSE:  # each change has its own timestamp: undo relies on it
             at = before.updated_at + timedelta(microseconds=1)
-        links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at)
+        links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at, facts)
         record = replace(
             before,
             status=after.status,

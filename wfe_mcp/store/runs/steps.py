@@ -3,13 +3,11 @@
 from sqlalchemy import bindparam, delete, insert, select
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import STEP_RUN
-
-__all__ = ["StepRepository"]
 
 _SELECT = select(*columns_for(StepRecord, STEP_RUN))
 _ORDER = (STEP_RUN.c.phase, STEP_RUN.c.attempt, STEP_RUN.c.position)

@@ -14,10 +14,8 @@ from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.runs.runs import RunRepository
 from wfe_mcp.store.schema.layout import EVENT, MODEL_CALL, RUN
 
-__all__ = ["Happened", "Timeline", "TimelineRepository"]
-
 _SILENT = (
-    "RunStarted", "WhenAnswered", "LocksNamed", "NextJudged", "RecordsKept", "CheckpointTaken", "AutoSwitched",
+    "RunStarted", "WhenAnswered", "LocksNamed", "NextJudged", "RecordsKept", "DecisionSigned", "CheckpointTaken", "AutoSwitched",
     "LoopOpened", "LoopFinished", "ItemClosed", "RollbackBegan", "RollbackAbandoned",
 )  # fmt: skip
 _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")

@@ -6,8 +6,6 @@ from sqlmodel import Field, SQLModel
 
 from wfe_mcp.store.schema.columns import NAMING
 
-__all__ = ["METADATA", "Filled", "Row"]
-
 METADATA = MetaData(naming_convention=NAMING)
 
 Filled = Field

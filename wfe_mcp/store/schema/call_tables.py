@@ -12,13 +12,11 @@ from sqlalchemy import Column, Index, String, Text
 from sqlmodel import Field
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import CallPurpose, CallStatus
 from wfe_mcp.store.records.opinions import AskedBy
 from wfe_mcp.store.schema.base_table import Filled, Row
 from wfe_mcp.store.schema.columns import JsonText, UtcDateTime, Word
-
-__all__ = ["ModelCall", "Opinion", "ToolCall"]
 
 
 class ModelCall(Row, table=True):

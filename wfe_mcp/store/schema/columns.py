@@ -17,9 +17,6 @@ from sqlalchemy.types import TypeDecorator
 
 from wfe_mcp.core.canonical import canonical_json
 
-__all__ = ["NAMING", "JsonText", "Number", "UtcDateTime", "Word", "instant"]
-
-
 NAMING = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",

@@ -20,7 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunStatus, Stage
+from wfe_mcp.core.attempt_states import AttemptStatus, Stage
+from wfe_mcp.core.model import Assurance, Channel, RunStatus
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.calls import CallPurpose, CallStatus
 from wfe_mcp.store.records.jobs import Effect, JobStatus

@@ -9,8 +9,6 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.store.schema.base_table import Row
 from wfe_mcp.store.schema.columns import UtcDateTime
 
-__all__ = ["KeptRun", "PrunedRun"]
-
 
 class PrunedRun(Row, table=True):
     """The record of a run that a person removed. It is written before the removal; the trigger on events requires it."""

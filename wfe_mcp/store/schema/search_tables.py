@@ -10,8 +10,6 @@ from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.schema.base_table import Row
 from wfe_mcp.store.schema.columns import Word
 
-__all__ = ["FindEntry", "FindRun", "FindWaiting"]
-
 
 class FindRun(Row, table=True):
     """A run that is indexed up to its event ``last_seq``; not a foreign key, see ``search/index.py`` (``NO_RUN``)."""

@@ -19,8 +19,6 @@ from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.schema import layout as tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
-__all__ = ["HEAD", "bring_to_head", "stored_revision"]
-
 _VERSION = Table(
     "alembic_version",
     MetaData(),

@@ -17,16 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.words import Said, said
-
-__all__ = [
-    "VERSION", "SearchEntry", "of_decision", "of_event", "of_evidence", "of_opinion", "of_revision", "of_run",
-]  # fmt: skip
 
 VERSION = 2
 

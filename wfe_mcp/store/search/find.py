@@ -28,8 +28,6 @@ from wfe_mcp.store.search.query import Query
 from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
 from wfe_mcp.store.search.words import snippet
 
-__all__ = ["SearchRepository"]
-
 _WINDOW = 200
 _NEWEST = (1 << 63) - 1
 _ALL = -1

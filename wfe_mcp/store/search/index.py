@@ -27,8 +27,6 @@ from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.words import folded
 
-__all__ = ["NO_RUN", "Noted", "SearchIndexRepository", "token"]
-
 NO_RUN = RunId("")
 """In ``find_run``: the opinions requested outside of any run."""
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.search.words import matcher, words
 
-__all__ = ["MAX_QUERY_CHARS", "MAX_TERMS", "Query", "Term", "parse_query"]
-
 MAX_QUERY_CHARS = 1_000
 MAX_TERMS = 32
 _SHORTEST_PREFIX = 3

@@ -17,8 +17,6 @@ from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
 
-__all__ = ["SearchSourceRepository"]
-
 _RUN = select(*columns_for(RunRecord, RUN)).where(RUN.c.id == bindparam("run_id_"))
 _DECISIONS = select(REQUEST.c.id, REQUEST.c.phase, REQUEST.c.attempt, *columns_for(DecisionRecord, DECISION)).join(
     REQUEST, REQUEST.c.id == DECISION.c.request_id

@@ -17,8 +17,6 @@ from wfe_mcp.store.search.index import NO_RUN
 from wfe_mcp.store.search.sources import SearchSourceRepository
 from wfe_mcp.store.sqlite import FIND_TEXT
 
-__all__ = ["SearchUpkeepRepository"]
-
 _OF_RUN = FIND_ENTRY.c.run_id == bindparam("run_id_")
 _OUTSIDE = FIND_ENTRY.c.run_id.is_(None)
 _ENTRIES = select(FIND_ENTRY.c.id, FIND_ENTRY.c.project_id, FIND_ENTRY.c.source, FIND_ENTRY.c.ref, FIND_ENTRY.c.part)

@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import cast
 
-__all__ = ["Said", "folded", "matcher", "said", "snippet", "words"]
-
 Said = tuple[str, str]
 """The JSON pointer of a text in a value, and the text."""
 

@@ -17,8 +17,6 @@ from wfe_mcp.testing.models.server import ModelServer
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["main"]
-
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until interrupted or terminated. The first line on stdout is JSON: ``{"origin": …, "v1": …}``."""

@@ -14,8 +14,6 @@ from wfe_mcp.testing.models.words import part, pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failed", "frames", "wanted", "whole"]
-
 _STOPS = {"end": "end_turn", "length": "max_tokens", "refusal": "refusal"}
 _ERRORS = {400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
            404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 504: "timeout_error",

@@ -10,8 +10,6 @@ from wfe_mcp.testing.models.words import part, pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failed", "frames", "wanted", "whole"]
-
 _STOPS = {"end": "stop", "length": "length", "refusal": "content_filter"}
 _ERRORS = {401: ("invalid_request_error", "invalid_api_key"), 404: ("invalid_request_error", "model_not_found"),
            429: ("requests", "rate_limit_exceeded")}  # fmt: skip

@@ -14,8 +14,6 @@ from wfe_mcp.testing.models.words import part, pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failed", "frames", "wanted", "whole"]
-
 _STOPS = {"end": "STOP", "length": "MAX_TOKENS", "refusal": "SAFETY"}
 _ERRORS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
            429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 529: "UNAVAILABLE"}  # fmt: skip

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-__all__ = ["ModelProcess", "models_running"]
-
 _ANSWER_S = 30.0
 
 

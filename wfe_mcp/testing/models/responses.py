@@ -15,8 +15,6 @@ from wfe_mcp.testing.models.words import part, pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failed", "frames", "wanted", "whole"]
-
 failed = chat.failed
 
 

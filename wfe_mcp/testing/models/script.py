@@ -17,8 +17,6 @@ from wfe_mcp.testing.values import value_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AUTO", "Call", "Reply", "Stop", "Turn", "Wanted", "reply_to", "turns_of"]
-
 Stop = Literal["end", "length", "refusal"]
 
 

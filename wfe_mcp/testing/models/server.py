@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType, TracebackType
 
-__all__ = ["ModelServer", "RecordedRequest"]
-
 _APIS: dict[str, tuple[str, ModuleType]] = {
     "/v1/messages": ("anthropic", anthropic),
     "/v1/responses": ("responses", responses),

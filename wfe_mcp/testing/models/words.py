@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["part", "pieces"]
-
 _MOST = 8
 
 

@@ -13,8 +13,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BundleRef
 
-__all__ = ["context_rules"]
-
 
 def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on ``context``, over all phases."""

@@ -27,8 +27,6 @@ from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesK
 if TYPE_CHECKING:
     import cel_expr_python.cel as cel
 
-__all__ = ["expression_faults"]
-
 MAX_SOURCE = 10_000
 """Most characters of one expression."""
 

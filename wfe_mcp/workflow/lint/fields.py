@@ -8,8 +8,6 @@ from wfe_mcp.core.errors import pointer
 from wfe_mcp.workflow.model import Shape
 from wfe_mcp.workflow.model.base import TakesKind, takes
 
-__all__ = ["SetField", "set_fields", "texts"]
-
 
 @dataclass(frozen=True, slots=True)
 class SetField:

@@ -16,8 +16,6 @@ from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
 
-__all__ = ["flow_rules", "held_views"]
-
 
 def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """All rules on embedded templates, over all phases."""

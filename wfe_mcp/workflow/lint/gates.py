@@ -9,8 +9,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate, ReportGate, Template
 
-__all__ = ["gate_rules"]
-
 
 def gate_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """All rules on gates, before and after work."""

@@ -15,8 +15,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BlockRule, FailureRule, GotoRule, PauseRule, WaitHumanRule
 
-__all__ = ["jump_rules"]
-
 
 def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on jumps, over all phases."""

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-__all__ = ["OPEN", "Fields", "Known", "MapOf", "SchemaNode"]
-
 
 class Known(Protocol):
     """What is known of a value."""

@@ -21,8 +21,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule
 
-__all__ = ["lock_rules"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Order:

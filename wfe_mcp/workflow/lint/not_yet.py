@@ -14,8 +14,6 @@ from wfe_mcp.workflow.model import (
     Template,
 )
 
-__all__ = ["NOT_YET", "not_yet"]
-
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (Template, "webhooks"): None,
 }

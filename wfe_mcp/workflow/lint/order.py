@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 from wfe_mcp.workflow.model import Phase
 
-__all__ = ["Order"]
-
 
 class Order:
     """The phases of one list by index. Names that are unknown are left out; a cycle ends where it closes."""

@@ -26,12 +26,11 @@ from wfe_mcp.workflow.model import (
     LlmPhase,
     LoopPhase,
     OpinionGate,
+    StepsPhase,
     Template,
     all_phases,
 )
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
-
-__all__ = ["phase_rules"]
 
 _DEFAULT_ROLE = "default"
 """The configured role that fills template roles without a table of their own (``engine.roles``)."""
@@ -79,9 +78,9 @@ def _inputs(template: Template, found: LintFindings) -> None:
 
 
 def _roles(template: Template, found: LintFindings) -> None:
-    optional = _optional_reviewers(template)
+    optional, used = _optional_reviewers(template), _used_roles(template)
     for name, role in template.roles.items():
-        if role.provider is None:
+        if role.provider is None or name not in used:
             continue
         found.roles.add(role.provider)
         if not found.project or name in optional or _DEFAULT_ROLE in found.project.roles:
@@ -94,6 +93,17 @@ def _roles(template: Template, found: LintFindings) -> None:
                 list(valid),
                 role.provider,
             )
+
+
+def _used_roles(template: Template) -> set[str]:
+    """Roles that work in a phase, review, or answer a step. What no phase uses needs no provider."""
+    used: set[str] = set()
+    for phase in all_phases(template.phases):
+        steps = (*phase.compensate, *(phase.steps if isinstance(phase, StepsPhase) else ()))
+        used |= {phase.role or ""} | {step.llm.role for step in steps if step.llm is not None}
+        for gate in (*phase.prompt_gates, *phase.gates):
+            used |= set(gate.reviewers) if isinstance(gate, OpinionGate) else set()
+    return used
 
 
 def _optional_reviewers(template: Template) -> set[str]:

@@ -14,8 +14,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.model import BUILTINS, PluginGate
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 
-__all__ = ["builtin_is_known", "plugin_gate", "schema_is_usable"]
-
 
 def schema_is_usable(schema: str | dict[str, Any], at: str, found: LintFindings) -> None:
     """Check that the schema is shipped, of a package, or a valid inline one."""

@@ -13,8 +13,6 @@ from wfe_mcp.workflow.faults import Fault
 from wfe_mcp.workflow.form import read_form
 from wfe_mcp.workflow.model import Template, all_phases
 
-__all__ = ["MENDED_TEMPLATE", "Mended", "mended"]
-
 MENDED_TEMPLATE = "mended"
 """The template that an invalid phase is replaced with, so that the others keep their index."""
 

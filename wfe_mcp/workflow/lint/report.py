@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from wfe_mcp.core.errors import Detail
 
-__all__ = ["LintFindings", "LintReport", "ProjectNames", "Requires"]
-
 
 @dataclass(frozen=True, slots=True)
 class ProjectNames:

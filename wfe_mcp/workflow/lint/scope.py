@@ -18,8 +18,6 @@ from wfe_mcp.workflow.lint.order import Order
 from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import LoopPhase, Phase, Step, StepsPhase, Template, all_phases
 
-__all__ = ["PhaseView", "Scope", "outputs_scope", "views", "with_step"]
-
 Scope = Mapping[str, Known]
 """Root name → what is known below it."""
 

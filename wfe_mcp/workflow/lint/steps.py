@@ -9,8 +9,6 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
 
-__all__ = ["step_rules"]
-
 _DOES = ("tool", "check", "http", "builtin", "wait", "llm")
 
 

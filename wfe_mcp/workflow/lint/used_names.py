@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 from wfe_mcp.workflow.lint.known import OPEN, Fields, Known
 
-__all__ = ["Unknown", "Used", "used_names"]
-
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
       | (?P<text>(?:[bB]?[rR]|[rR][bB])(?:'''.*?'''|\"\"\".*?\"\"\"|'[^'\n]*'|"[^"\n]*")

@@ -15,12 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-__all__ = [
-    "CEL_TYPES", "LOOP_KEY", "RESERVED_WORDS", "ROOTS", "Condition", "Duration", "Expression", "Ident", "Json", "Label",
-    "Many", "PhaseId", "Prompt", "SchemaRef", "Shape", "Takes", "TakesKind", "Text", "choice", "duration_s", "fault",
-    "tagged", "takes",
-]  # fmt: skip
-
 T = TypeVar("T")
 
 ROOTS = ("inputs", "vars", "artifacts", "run", "phase", "item", "env")

@@ -6,11 +6,6 @@ from pydantic import Field, Tag
 
 from wfe_mcp.workflow.model.base import Condition, Duration, Json, Label, Many, Prompt, Shape, Text, choice, tagged
 
-__all__ = [
-    "ApprovalGate", "CommandGate", "Expect", "ExprGate", "FilesGate", "Gate", "GitGate", "OpinionGate", "PluginGate",
-    "ReportGate",
-]  # fmt: skip
-
 
 def _is_exit_code(value: object) -> bool:
     return value == "nonzero" or (isinstance(value, int) and not isinstance(value, bool))

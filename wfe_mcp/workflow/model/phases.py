@@ -25,30 +25,6 @@ from wfe_mcp.workflow.model.base import (
 from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
 
-__all__ = [
-    "BUILTINS",
-    "SERVER_TOOLS",
-    "AgentPhase",
-    "BundleRef",
-    "Defaults",
-    "FlowPhase",
-    "ForEach",
-    "Handed",
-    "HttpCall",
-    "HumanPhase",
-    "LlmCall",
-    "LlmPhase",
-    "LoopPhase",
-    "Output",
-    "Phase",
-    "PhaseBase",
-    "PhaseKeys",
-    "Step",
-    "StepOutput",
-    "StepsPhase",
-    "Until",
-]  # fmt: skip
-
 
 class Output(Shape):
     """The artifact a phase produces."""

@@ -6,11 +6,6 @@ from pydantic import Field, Tag
 
 from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, tagged
 
-__all__ = [
-    "BackoffRule", "BlockRule", "CompensateRule", "FailureRule", "GotoRule", "NextStep", "OnFail", "PauseRule",
-    "Retry", "RetryRule", "StepRetry", "SubflowRule", "WaitHumanRule",
-]  # fmt: skip
-
 
 class Retry(Shape):
     """Attempts before the rules of ``on_fail``."""

@@ -8,8 +8,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from wfe_mcp.workflow.model.base import Duration, Ident, Json, Label, Many, Shape, fault
 from wfe_mcp.workflow.model.phases import Defaults, LoopPhase, Phase
 
-__all__ = ["Limits", "Role", "Template", "Webhook", "all_phases"]
-
 
 def _version(value: str) -> str:
     if not 0 < len(value) <= 64 or set(value) & set(" \t\r\n/\\@"):

@@ -21,8 +21,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.paths import path_fault
 
-__all__ = ["CheckSettings", "Duration", "FrozenCheck", "Name", "Variable", "find_checks", "seconds"]
-
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 

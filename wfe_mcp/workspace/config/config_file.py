@@ -11,8 +11,6 @@ from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
-__all__ = ["CONFIG_FILE", "ConfigWritten", "write_config"]
-
 CONFIG_FILE = ".wfe/config.toml"
 
 _HEAD = """\
@@ -36,18 +34,28 @@ def write_config(root: Path, checks: Mapping[str, CheckSettings]) -> ConfigWritt
     """
     path = root / CONFIG_FILE
     content = read_if_there(root, CONFIG_FILE)
-    before = _parsed(content or b"")
-    held: object = before.get("checks")
-    missing = {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
+    missing = _missing(content, checks)
     write_gitignore(root)
     if content is not None and not missing:
         return ConfigWritten(path, ())
+    write_atomic(root, CONFIG_FILE, with_checks(root, checks))
+    return ConfigWritten(path, tuple(missing))
+
+
+def with_checks(root: Path, checks: Mapping[str, CheckSettings]) -> bytes:
+    """The bytes that ``write_config`` would write. Refuses as it does."""
+    content = read_if_there(root, CONFIG_FILE)
+    missing = _missing(content, checks)
     text = _HEAD.encode() if content is None else content
     if missing:
         text = b"\n".join([text if text.endswith(b"\n") or not text else text + b"\n", _tables(missing)])
     _parsed(text)
-    write_atomic(root, CONFIG_FILE, text)
-    return ConfigWritten(path, tuple(missing))
+    return text
+
+
+def _missing(content: bytes | None, checks: Mapping[str, CheckSettings]) -> dict[str, CheckSettings]:
+    held: object = _parsed(content or b"").get("checks")
+    return {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
 
 
 def _tables(checks: Mapping[str, CheckSettings]) -> bytes:
@@ -65,5 +73,5 @@ def _parsed(text: bytes) -> dict[str, Any]:
         raise Refused(
             "conflict",
             f"{CONFIG_FILE} cannot be extended: {exc}. It was left as it is.",
-            "Mend the file by hand (write each check as its own [checks.<name>] table), then try again.",
+            "Fix the file in an editor (write each check as its own [checks.<name>] table), then try again.",
         ) from exc

@@ -19,8 +19,6 @@ from wfe_mcp.workspace.config.checks import Name
 from wfe_mcp.workspace.files.folders import Folder, walk
 from wfe_mcp.workspace.files.paths import match_globs, parts_of, path_fault
 
-__all__ = ["UNIVERSAL", "ContextSettings", "files_matching"]
-
 UNIVERSAL = "_universal"
 """The name of the layer and of the prefixes that apply in every scope."""
 

@@ -12,8 +12,6 @@ from wfe_mcp.workspace.config.checks import Duration
 from wfe_mcp.workspace.config.provider_tables import Count
 from wfe_mcp.workspace.git.snapshot_limits import Limits
 
-__all__ = ["BudgetSettings", "CheckpointSettings", "LimitedQueue", "OutageSettings", "QueueSettings", "size_bytes"]
-
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
 """The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
 

@@ -8,8 +8,6 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "origin_fault", "origin_of"]
-
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -1,16 +1,14 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          allowed by every layer that sets it
-    artifacts.on_mismatch,                    the project's value, else the user's, else the others'; a variable or a flag
-    templates.<t>.on_mismatch                 may only turn ``warn`` into ``block``
+    artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
+    templates.<t>.on_mismatch                 may only say ``block``
 
 An agent's shell can set variables and write files, so neither may loosen a restriction on the agent.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-__all__ = ["narrow"]
 
 Layer = tuple[str, Mapping[str, Any]]
 """Its name and its values."""
@@ -49,4 +47,4 @@ def _said(layer: Mapping[str, Any], template: str = "") -> str | None:
 def _strictest(said: Sequence[tuple[str, str | None]]) -> str:
     files = [word for layer, word in said if word is not None and layer in _FILES]
     others = [word for layer, word in said if word is not None and layer not in _FILES]
-    return "block" if "block" in others else (files or others)[-1]
+    return "block" if "block" in others or not files else files[-1]

@@ -7,11 +7,6 @@ from typing import Literal, NewType
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.resources import is_name_of
 
-__all__ = [
-    "FS_ABILITIES", "KINDS", "KIND_FACTS", "FsAbility", "InstalledKind", "KindFacts", "ProviderKind", "ShippedKind",
-    "as_kind", "facts_of", "installed_kind", "shipped_kind",
-]  # fmt: skip
-
 ShippedKind = Literal[
     "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
 ]

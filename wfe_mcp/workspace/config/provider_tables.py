@@ -15,8 +15,6 @@ from wfe_mcp.workspace.config.checks import Duration, Name, Word, seconds
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
 
-__all__ = ["FrozenProvider", "FrozenRole", "ProviderSettings", "RoleSettings", "builtin_provider", "kind_of"]
-
 _SECRET_OPTION = re.compile(r"(?i)(api_?key|secret|password|authorization|(^|_)token)$")
 
 

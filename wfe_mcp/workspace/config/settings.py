@@ -20,34 +20,18 @@ from pydantic_core import ErrorDetails
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
-from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck, find_checks, seconds
-from wfe_mcp.workspace.config.config_file import CONFIG_FILE, ConfigWritten, write_config
+from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+from wfe_mcp.workspace.config.expected import EXPECTED
+from wfe_mcp.workspace.config.gate_keys import weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
-from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings, kind_of
-from wfe_mcp.workspace.config.settings_tables import FrozenServer, McpServerSettings, PhaseSettings, Settings
+from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
+from wfe_mcp.workspace.config.settings_tables import Settings
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file
 
-__all__ = [
-    "FROM_ENVIRONMENT",
-    "CheckSettings",
-    "ConfigWritten",
-    "FrozenCheck",
-    "FrozenServer",
-    "LoadedSettings",
-    "McpServerSettings",
-    "PhaseSettings",
-    "ProviderSettings",
-    "RoleSettings",
-    "SettingSource",
-    "Settings",
-    "find_checks",
-    "load_settings",
-    "seconds",
-    "table_faults",
-    "write_config",
-]  # fmt: skip
+NO_FILE = "0" * 64
+"""Takes the place of the sha256 of a file that does not exist."""
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
 Document = dict[str, Any]
@@ -67,6 +51,8 @@ class LoadedSettings:
 
     ``untrusted``: files that need trust. ``pending``: the settings if they were trusted, else None; gates use it to
     report that an unknown check is only untrusted. ``project_file``, ``project_sha256``: the file and the bytes read.
+    ``user_file``, ``user_sha256``, ``user_is_trusted``: the same of the user's configuration. ``unsigned``: its keys that
+    weaken a gate and do not count, because the user has not trusted these bytes.
     """
 
     settings: Settings
@@ -76,6 +62,14 @@ class LoadedSettings:
     pending: Settings | None = None
     project_file: Path | None = None
     project_sha256: str | None = None
+    user_file: Path | None = None
+    user_sha256: str = NO_FILE
+    user_is_trusted: bool = True
+    unsigned: tuple[str, ...] = ()
+
+    def sha256_of(self, layer: LayerName) -> str:
+        """The sha256 of the file of a layer; empty for one without a file."""
+        return {"project": self.project_sha256 or "", "user": self.user_sha256}.get(layer, "")
 
     def values(self) -> dict[str, object]:
         """Every value by its dotted key, in order; the keys are those of ``origins``."""
@@ -88,11 +82,19 @@ def load_settings(
     env: Mapping[str, str],
     flags: Mapping[str, object],
     user_file: Path | None = None,
+    own_trusted: Callable[[Path, str], bool] | None = None,
 ) -> LoadedSettings:
-    """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None."""
+    """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None.
+
+    ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is.
+    """
     problems: list[Detail] = []
     user_path = user_config_file() if user_file is None else user_file
-    user = _layer("user", str(user_path), _read(user_path.parent, user_path.name, problems), problems)
+    own = _read(user_path.parent, user_path.name, problems)
+    user_sha256 = NO_FILE if own is None else sha256_hex(own)
+    user = _layer("user", str(user_path), own, problems)
+    is_signed = own_trusted is None or own_trusted(user_path, user_sha256)
+    unsigned = () if is_signed else _without_weakening(user.values)
     project_path = (project_root / CONFIG_FILE).resolve()
     content = _read(project_root, CONFIG_FILE, problems)
     sha256 = None if content is None else sha256_hex(content)
@@ -108,7 +110,38 @@ def load_settings(
         pending=None if is_trusted else _merged([user, project, *above], [])[0],
         project_file=None if sha256 is None else project_path,
         project_sha256=sha256,
+        user_file=user_path,
+        user_sha256=user_sha256,
+        user_is_trusted=is_signed,
+        unsigned=unsigned,
     )
+
+
+def _without_weakening(values: Document) -> tuple[str, ...]:
+    """Remove what weakens a gate from ``values``; the dotted keys removed."""
+    found = list(weakening_keys(values))
+    for path in found:
+        _remove(values, list(path))
+    return tuple(".".join(map(_shown_key, path)) for path in found)
+
+
+def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list[Detail]]:
+    """What the bytes of one file say: the settings, the tables that count only with another layer, and the faults."""
+    problems: list[Detail] = []
+    values = _layer("project", where, content, problems).values
+    rest: Document = {}
+    while True:
+        try:
+            return Settings.model_validate(values), rest, problems
+        except ValidationError as exc:
+            for error in exc.errors(include_url=False, include_input=False):
+                path = [str(part) for part in error["loc"]][:-1]
+                found: Any = values
+                for part in path:
+                    found = found.get(part, {})
+                if found:
+                    rest[".".join(path)] = found
+                _remove(values, path)
 
 
 def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
@@ -284,20 +317,6 @@ def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
     return values
 
 
-_EXPECTED = {
-    "string_type": "a text in quotes",
-    "list_type": 'a list, for example ["a", "b"]',
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "greater_than_equal": "a number that is not negative",
-    "too_short": "at least one entry",
-}
-
-
 def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
     shown = ".".join(str(part) for part in path)
     context = error.get("ctx", {})
@@ -307,7 +326,7 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
     said = context.get("error") or context.get("expected") or error["msg"]
-    expected = _EXPECTED.get(error["type"], str(said))
+    expected = EXPECTED.get(error["type"], str(said))
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)

@@ -19,11 +19,6 @@ from wfe_mcp.workspace.config.limit_tables import (
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
 
-__all__ = [
-    "ArtifactSettings", "EnvSettings", "FrozenServer", "HttpSettings", "McpServerSettings", "PhaseSettings", "PolicySettings",
-    "ProviderSettings", "RetentionSettings", "RoleSettings", "RunSettings", "Settings", "TemplateSettings", "ToolSettings", "UiSettings",
-]  # fmt: skip
-
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -18,8 +18,6 @@ from typing import Any, cast
 
 from wfe_mcp.workspace.config.toml_text import read_toml
 
-__all__ = ["NotEditable", "with_table", "with_value", "without_table", "without_value"]
-
 Path = tuple[str, ...]
 Document = dict[str, Any]
 

@@ -7,8 +7,6 @@ repository must not stop the server with its configuration.
 import tomllib
 from typing import Any, cast
 
-__all__ = ["MAX_DEPTH", "read_toml"]
-
 MAX_DEPTH = 32
 """Deepest nesting of tables and lists."""
 

@@ -8,8 +8,6 @@ from wfe_mcp.workspace.config.toml_tables import NotEditable
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.system.location import user_config_file
 
-__all__ = ["change_user_config"]
-
 _HEAD = "# What holds in all your projects; see: wfe-mcp config show --origin\n"
 
 

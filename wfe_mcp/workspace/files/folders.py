@@ -19,8 +19,6 @@ from typing import Literal, Protocol, Self
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = ["FdFolder", "Folder", "PathFolder", "new_name", "open_root", "plain_folder", "walk"]
-
 Kind = Literal["file", "folder", "link", "other"]
 _REPARSE_POINT = 0x400
 _GROWTH_BYTES = 1_000_000

@@ -19,11 +19,6 @@ from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import MAX_FILE_BYTES, read_folder, read_if_there, write_atomic, write_bundle
 from wfe_mcp.workspace.files.staging import remove_tree
 
-__all__ = [
-    "Rendered", "artifact_path", "attempt_folder", "evidence_folder", "log_place", "read_artifact_file", "read_edited", "remove_run",
-    "runs_with_files", "write_artifact", "write_context", "write_feedback", "write_gitignore", "write_prompt",
-]  # fmt: skip
-
 Rendered = tuple[str, str] | Mapping[str, str]
 """An artifact as files: (suffix, text), or a bundle's path to content. The result of ``artifacts.render``."""
 

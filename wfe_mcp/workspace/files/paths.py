@@ -14,8 +14,6 @@ from functools import lru_cache
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
-__all__ = ["bundle_faults", "folder_parts", "match_globs", "parts_of", "path_fault", "reserved_as", "written_fault"]
-
 MAX_PATH_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

@@ -16,8 +16,6 @@ from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
 from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, match_globs, parts_of
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults
 
-__all__ = ["match_globs", "read_file", "read_folder", "read_if_there", "write_atomic", "write_bundle"]
-
 MAX_FILE_BYTES = 1_000_000
 MAX_FOLDER_BYTES = 10_000_000
 MAX_FOLDER_FILES = 2_000

@@ -17,8 +17,6 @@ from typing import Self
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import Folder, new_name, walk
 
-__all__ = ["Staging", "refusing_faults", "remove_tree"]
-
 _WFE = ".wfe"
 Parts = tuple[str, ...]
 

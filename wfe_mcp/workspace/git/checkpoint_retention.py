@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-__all__ = ["KeptCheckpoint", "to_drop"]
-
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:

@@ -14,13 +14,7 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import run_git, text_of
-from wfe_mcp.workspace.git.snapshot import Snapshot, available, read_snapshot, saying_why, take
-from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
-
-__all__ = [
-    "REFS", "FileChange", "Limits", "Skipped", "Snapshot", "available", "changes", "content", "diff", "diffstat", "drop", "files", "keep",
-    "kept", "kept_at", "read_snapshot", "take",
-]  # fmt: skip
+from wfe_mcp.workspace.git.snapshot import saying_why
 
 REFS = "refs/wfe/checkpoints"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9][A-Za-z0-9_-]*)*")
@@ -153,6 +147,6 @@ def _diff_tree(root: Path, *words: str) -> bytes:
         raise Refused(
             "unavailable",
             f"The files of {words[-2][:12]} or {words[-1][:12]} are no longer known here, so they cannot be compared.",
-            "Was the checkpoint dropped, or the repository cloned anew?",
+            "Was the checkpoint dropped, or the repository cloned again?",
         )
     return done.stdout

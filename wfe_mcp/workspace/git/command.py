@@ -16,10 +16,6 @@ from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 
-__all__ = [
-    "Repository", "Setting", "is_true", "quiet_filters", "repository", "require_repository", "run_git", "setting", "settings_of", "text_of", "user_files",
-]  # fmt: skip
-
 GIT_TIMEOUT_S = 120.0
 
 _SAFE = tuple(

@@ -10,8 +10,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Head", "commit_at", "create", "head_of", "is_absent"]
-
 _MOST_PACKED_BYTES = 1_000_000
 _NOT_PLAIN = (b"refstorage", b"sharedrepository")
 """Configuration keys that mean another ref store, or other permissions."""

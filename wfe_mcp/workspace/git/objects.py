@@ -20,8 +20,6 @@ from typing import Literal, NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, run_git
 
-__all__ = ["DURABLE", "MANY", "Kind", "Node", "Outbox", "commit_content", "entries_in", "hash_file", "object_id", "read_loose", "trees_of", "write_loose"]  # fmt: skip
-
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
 MANY = 64
 """From this number on, loose files cost more than a git process: each is synced by itself."""

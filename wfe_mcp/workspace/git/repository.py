@@ -13,8 +13,6 @@ from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.command import quiet_filters, repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.loose_refs import Head, head_of
 
-__all__ = ["branch", "commit_message", "commits_between", "diff_since", "head", "is_ancestor", "is_clean"]
-
 NOT_OURS = ":(exclude,glob)**/.wfe/**"
 """A pathspec that excludes our own folders."""
 

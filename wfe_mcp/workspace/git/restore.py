@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workspace.files.folders import walk
@@ -30,8 +30,6 @@ from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, is_skipped, places_of
 from wfe_mcp.workspace.git.working_tree import facts_of
-
-__all__ = ["Restored", "prepare", "restore"]
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000
@@ -50,6 +48,14 @@ class Restored:
     safety_name: str
     changes: tuple[FileChange, ...]
     left: tuple[Skipped, ...]
+
+
+class RestoreValues(TypedDict):
+    """What every restore of a run needs: the ref of its safety snapshot, the limits, the time."""
+
+    safety: str
+    limits: Limits
+    at: datetime
 
 
 def restore(
@@ -133,7 +139,7 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
             raise Refused(
                 "path_outside_project",
                 f"The checkpoint {want.commit[:12]} names {path!r:.200}, where no checkpoint writes.",
-                "Somebody else made this commit. Choose another checkpoint.",
+                "wfe-mcp did not make this commit. Choose another checkpoint.",
             )
         fine |= names
         found[path] = _File(mode, oid)

@@ -41,8 +41,6 @@ from wfe_mcp.workspace.git.snapshot_files import Gathered, gather
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
 from wfe_mcp.workspace.git.working_tree import working_tree
 
-__all__ = ["Modes", "Snapshot", "Snapshots", "available", "read_snapshot", "require_available", "saying_why", "take"]
-
 _SUBJECT = "wfe-mcp: checkpoint of the files"
 _HUGE_BYTES = 32_000_000
 """Larger files go through git, which does not load them into memory."""

@@ -15,8 +15,6 @@ from wfe_mcp.workspace.git.repository import NOT_OURS
 from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, chosen
 from wfe_mcp.workspace.git.working_tree import Look, WorkingTree, facts_of, left_out
 
-__all__ = ["Gathered", "gather"]
-
 
 @dataclass(frozen=True, slots=True)
 class Gathered:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["Limits", "Skipped", "Why", "chosen", "is_skipped", "places_of"]
-
 Why = Literal["large", "too many", "nested repository", "submodule", "unreadable", "not saved", "sparse"]
 
 

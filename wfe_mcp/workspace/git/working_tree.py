@@ -31,10 +31,6 @@ from wfe_mcp.workspace.git.command import Repository, is_true, repository, requi
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose, trees_of, write_loose
 from wfe_mcp.workspace.git.repository import NOT_OURS, head
 
-__all__ = [
-    "Look", "Tracked", "WorkingTree", "changed_paths", "facts_of", "is_ours", "left_out", "tree_hash", "working_tree",
-]  # fmt: skip
-
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
 

@@ -27,8 +27,6 @@ from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Outbox, commit_content
 
-__all__ = ["AUDIT_REF", "TRAILER", "Anchor", "Head", "Signed", "add_commit", "add_line", "anchor_file", "commits_of", "lines_of", "signed_commits"]  # fmt: skip
-
 AUDIT_REF = "refs/wfe/audit"
 
 BEGUN = "AnchorsBegun"
@@ -50,7 +48,8 @@ _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other com
 class Anchor:
     """The ends of the logs at one moment. ``commit``: its commit in the repository, if any.
 
-    ``set_back``: the database has just been restored to this moment (ISO 8601); empty otherwise.
+    ``set_back``: the database has just been restored to this moment (ISO 8601); empty otherwise. ``key``: the
+    fingerprint of the person's key that the database pins.
     """
 
     project: str
@@ -59,6 +58,7 @@ class Anchor:
     settings: Head | None = None
     commit: str = ""
     set_back: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
     value |= {"runs": {run: list(head) for run, head in anchor.runs.items()}} if anchor.runs else {}
     value |= {"settings": list(anchor.settings)} if anchor.settings else {}
     value |= {"set_back": anchor.set_back} if anchor.set_back else {}
+    value |= {"key": anchor.key} if anchor.key else {}
     return canonical_json(value | {key: given for key, given in more.items() if given})
 
 
@@ -166,7 +167,7 @@ def _anchor(value: dict[str, Any]) -> Anchor:
     at = datetime.fromisoformat(value["at"])
     if at.tzinfo is None:
         raise ValueError("a time without a zone")
-    words = [str(value.get(name, "")) for name in ("commit", "set_back")]
+    words = [str(value.get(name, "")) for name in ("commit", "set_back", "key")]
     return Anchor(str(value["project"]), at, runs, settings, *words)
 
 

@@ -12,8 +12,6 @@ from urllib.request import url2pathname
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, repository
 
-__all__ = ["Project", "data_dir", "database_url", "find_project", "project_at", "user_config_file"]
-
 
 @dataclass(frozen=True, slots=True)
 class Project:

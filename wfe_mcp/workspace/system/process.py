@@ -10,7 +10,8 @@ import math
 import os
 import re
 import socket
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import psutil
-
-__all__ = [
-    "ProcessIdentity", "ProcessInfo", "ancestors", "client_above", "client_of_server", "holder_id",
-    "is_alive", "is_launcher", "parse_holder", "same_start", "started_at", "this_process",
-]  # fmt: skip
 
 SAME_START_S = 2.0
 """Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
@@ -110,14 +106,64 @@ def ancestors(pid: int | None = None) -> list[ProcessInfo]:
     return [found for parent in parents if (found := _info(parent)) is not None]
 
 
-def client_of_server(pid: int | None = None) -> ProcessInfo | None:
-    """The client that a server runs for: its first ancestor that is not a launcher (design §7), or None.
+Streams = tuple[tuple[int, int] | None, tuple[int, int] | None]
+"""Which pipes or sockets standard input and output are: device and number of each; None for anything else."""
 
-    The first process of the system and session roots such as ``systemd`` are never clients: every orphan and every
+
+def streams_of(pid: int) -> Streams | None:
+    """The standard streams of a process; None where the system does not show them."""
+    try:
+        return stream(Path(f"/proc/{pid}/fd/0").stat()), stream(Path(f"/proc/{pid}/fd/1").stat())
+    except OSError:
+        return None
+
+
+def stream(facts: os.stat_result) -> tuple[int, int] | None:
+    """The identity of a pipe or socket. A terminal and a file are None: unrelated processes share those."""
+    is_channel = stat.S_ISFIFO(facts.st_mode) or stat.S_ISSOCK(facts.st_mode)
+    return (facts.st_dev, facts.st_ino) if is_channel else None
+
+
+def client_of_server(
+    pid: int | None = None, streams: Streams | None = None, of: Callable[[int], Streams | None] = streams_of
+) -> ProcessInfo | None:
+    """The client that a server runs for, or None: its nearest ancestor that does not have the server's standard input or
+    output as its own (design §7). A wrapper passes them on, whatever it is called.
+
+    ``streams``: those that the server began with. Where the system does not show them (``of``), names decide: the
+    client is the first ancestor that is not a launcher. The first process of the system and session roots such as ``systemd`` are never clients: every orphan and every
     terminal descends from them, so treating them as clients would refuse every user.
     """
-    found = next((each for each in ancestors(pid) if not is_launcher(each)), None)
+    own = streams or of(pid or os.getpid()) or (None, None)
+
+    def passes_on(each: ProcessInfo) -> bool:
+        its = of(each.pid) if own != (None, None) else None
+        if its is None:
+            return is_launcher(each)
+        return any(mine is not None and mine == other for mine, other in zip(own, its, strict=True))
+
+    found = next((each for each in ancestors(pid) if not passes_on(each)), None)
     return None if found is None or _is_root(found) else found
+
+
+def serves_page(pid: int, port: int) -> bool:
+    """True when the process is this user's, runs wfe-mcp, and listens on ``port``."""
+    import psutil  # 25 ms: not loaded before tools/list
+
+    try:
+        process = psutil.Process(pid)
+        is_ours = pid == os.getpid() or _runs_wfe(process.cmdline())
+        if not is_ours or process.username() != psutil.Process().username():
+            return False
+        listens = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return False
+    return any(one.laddr and one.laddr.port == port for one in listens)
+
+
+def _runs_wfe(argv: list[str]) -> bool:
+    """True for ``python -m wfe_mcp`` and for the program ``wfe-mcp``."""
+    return "wfe_mcp" in argv[1:5] or any(_word(word) == "wfe-mcp" for word in argv[:2])
 
 
 def client_above(clients: Iterable[tuple[int, float]], pid: int | None = None) -> ProcessInfo | None:

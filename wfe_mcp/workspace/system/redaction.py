@@ -8,8 +8,6 @@ import base64
 import logging
 from urllib.parse import quote, quote_plus
 
-__all__ = ["SHOWN", "HidingFormatter", "hide", "without_hidden"]
-
 SHOWN = "[hidden]"
 """The replacement for a hidden value."""
 

@@ -2,8 +2,6 @@
 
 import getpass
 
-__all__ = ["user_name"]
-
 
 def user_name() -> str:
     """The system's name of the user; ``user`` where it has none. It is no proof of identity."""

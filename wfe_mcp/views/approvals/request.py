@@ -10,21 +10,19 @@ Made for the decision page, by the request's id alone; plain values, made once.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.views.approval import open_approval
+from wfe_mcp.views.approvals.model import shown_sha256
+from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.approvers import signers
-from wfe_mcp.views.diff import difference
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.move_calls import button, user_moves
 
@@ -32,20 +30,16 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
-    from wfe_mcp.store.records.runs import EvidenceRecord
-
-__all__ = ["DecisionView", "RequestState", "decision_view", "takes_answer"]
+    from wfe_mcp.views.approvals.model import ApprovalView
 
 RequestState = Literal["open", "answered", "expired", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """A request as shown to the user. ``shown``: from ``open_approval``, only while the request is open.
+    """A request as shown to the user. ``shown``: what it asks, only while it is open.
 
-    ``prompt``: the text that is asked about before work begins; None when its file is not what the gates judged.
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
     the decisions that are legal now, ``Approve`` and ``Reject``.
@@ -60,16 +54,16 @@ class DecisionView:
     gating: bool = False
     newer: str | None = None
     answer: DecisionRecord | None = None
-    shown: dict[str, Any] = field(default_factory=dict[str, Any])
-    prompt: str | None = None
-    evidence: tuple[dict[str, Any], ...] = ()
-    opinions: tuple[dict[str, Any], ...] = ()
-    against: int = 0
-    changes: tuple[dict[str, Any], ...] = ()
+    shown: ApprovalView | None = None
     back_to: tuple[str, ...] = ()
     passkeys: tuple[str, ...] = ()
     no_passkey: str = ""
     buttons: tuple[str, ...] = ()
+
+    @property
+    def shown_sha256(self) -> str:
+        """The sha256 of what is shown; empty when nothing is asked."""
+        return "" if self.shown is None else shown_sha256(self.shown)
 
     @property
     def command(self) -> str:
@@ -84,7 +78,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         answer = None if request is None else tx.decision(request_id)
     if request is None:
         raise Refused(
-            "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again: it asks anew."
+            "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
         )
     found = standing_of(engine, request.run_id)
     attempt = found.loaded.state.current(request.phase)
@@ -122,64 +116,13 @@ def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | No
 
 
 def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
-    request = base.request
-    shown = open_approval(engine, found, request.phase)
+    shown = open_approval(engine, found, base.request.phase)
     assert shown is not None, "the request is open"
-    with engine.store.read() as tx:
-        evidence = tuple(_evidence(each) for each in _of_revision(tx, request))
-        opinions = tuple(
-            {"reviewer": each.reviewer, "model": each.model, "opinion": each.value}
-            for each in tx.opinions(request.run_id, request.phase)
-            if each.artifact_sha256 == request.sha256
-        )
-        against, changes = _changes(tx, request, attempt)
     passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
     return replace(
-        base, passkeys=passkeys, no_passkey=no_passkey, shown=shown.data, prompt=_prompt(engine, request) if request.stage is Stage.BEFORE else None,
-        evidence=evidence, opinions=opinions, against=against, changes=changes, back_to=_back_to(found, request),
+        base, passkeys=passkeys, no_passkey=no_passkey, shown=shown, back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )  # fmt: skip
-
-
-def _of_revision(tx: Tx, request: RequestRecord) -> list[EvidenceRecord]:
-    """The last evidence of each gate about exactly what is asked."""
-    seen = [
-        each for each in tx.evidence(request.run_id, request.phase, request.attempt)
-        if each.stage is request.stage and each.sha256 in {request.sha256, None}
-    ]  # fmt: skip
-    return list({each.gate: each for each in seen}.values())
-
-
-def _evidence(found: EvidenceRecord) -> dict[str, Any]:
-    return {
-        "gate": found.kind,
-        "at": found.at.isoformat(timespec="seconds"),
-        "tree": (found.tree or "")[:12],
-        **found.data,
-    }
-
-
-def _changes(tx: Tx, request: RequestRecord, attempt: Attempt) -> tuple[int, tuple[dict[str, Any], ...]]:
-    """The revision before the one that is asked about, and what differs; (0, ()) where there is none."""
-    if not attempt.revision:
-        return 0, ()
-    earlier = [
-        head.revision for head in tx.revisions(request.run_id, request.phase) if head.revision < attempt.revision
-    ]
-    old = tx.revision(request.run_id, request.phase, earlier[-1]) if earlier else None
-    new = tx.revision(request.run_id, request.phase, attempt.revision)
-    if old is None or new is None:
-        return 0, ()
-    return old.revision, tuple(difference(json.loads(old.content), json.loads(new.content)))
-
-
-def _prompt(engine: Engine, request: RequestRecord) -> str | None:
-    from wfe_mcp.workspace.files.mirror import attempt_folder
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
-    raw = read_if_there(engine.root, f"{attempt_folder(request.run_id, request.phase, request.attempt)}/prompt.md")
-    # The file lies where an agent can write: it counts only while it is what the gates judged.
-    return raw.decode() if raw is not None and sha256_hex(raw) == request.sha256 else None
 
 
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:

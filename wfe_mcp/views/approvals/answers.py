@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.core.paths import typed
-from wfe_mcp.core.spec import PhasePath
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
@@ -17,8 +16,6 @@ from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-
-__all__ = ["answer_form", "answer_page", "ask_approval", "is_closed", "reject"]
 
 _TYPED_CHARS = 4
 

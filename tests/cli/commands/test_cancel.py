@@ -1,0 +1,57 @@
+"""``cancel`` asks before it ends a run at a terminal; ``list`` says who is waited for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from tests.security.machine import typist
+
+needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
+
+
+def at_terminal(cli: Terminal, typed: str, *words: str) -> str:
+    """What ``wfe-mcp`` with these words says at a terminal where ``typed`` is the answer."""
+    argv = typist("[y/N]", typed, sys.executable, "-m", "wfe_mcp", *words)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(argv, cwd=cli.root, env=env, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@needs_pty
+def test_cancel_asks_at_a_terminal_and_does_nothing_without_a_yes(cli: Terminal) -> None:
+    run = cli.start("note")
+    said = at_terminal(cli, "n", "cancel", run)
+    assert f'Cancel {run} "A note"? It cannot be resumed. [y/N]' in said
+    assert "Cancelled. Nothing changed." in said
+    assert cli.state(run) == "running"
+    at_terminal(cli, "y", "cancel", run)
+    assert cli.state(run) == "cancelled"
+
+
+@needs_pty
+def test_cancel_does_not_ask_with_yes(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert "[y/N]" not in at_terminal(cli, "", "cancel", run, "--yes")
+    assert cli.state(run) == "cancelled"
+
+
+def test_cancel_through_a_pipe_does_not_ask(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli("cancel", run).code == 0
+    assert cli.state(run) == "cancelled"
+
+
+def test_list_says_who_is_waited_for(cli: Terminal) -> None:
+    done, yours, theirs = cli.start("note"), cli.start("letter"), cli.start("note")
+    cli.hand_in(done, "draft")
+    for name in ("draft", "send"):
+        cli.hand_in(yours, name)
+    rows = {row["run"]: row["waiting_on"] for row in cli.json("list").data["runs"]}
+    assert rows == {done: "none", yours: "human", theirs: "agent"}
+    heading, *lines = cli("list").out.splitlines()
+    assert "waits for" in heading.lower()
+    assert any(line.startswith(yours) and "you" in line.split() for line in lines)
+    assert cli.json("approve", yours, "send", pin=PIN).code == 0

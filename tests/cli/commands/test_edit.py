@@ -1,0 +1,98 @@
+"""``edit``: a person corrects an artifact, also after its attempt failed; refused drafts are listed and readable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.cli.scene import Terminal
+
+
+def write(cli: Terminal, value: object) -> str:
+    (cli.root / "mine.json").write_text(json.dumps(value))
+    return "mine.json"
+
+
+def refused_twice(cli: Terminal) -> str:
+    """A run with a refused draft in each of two phases; the second phase failed by it."""
+    cli.save(template("pair", phase("one"), phase("two"), limits={"max_invalid": 2}))
+    run = cli.start("pair")
+    bad = write(cli, {"text": 1})
+    assert cli.json("submit", run, "one", "--path", bad).refusal == "invalid_artifact"
+    assert cli.hand_in(run, "one").code == 0
+    for value in ({"text": 2}, {"text": 3}):
+        assert cli.json("submit", run, "two", "--path", write(cli, value)).refusal == "invalid_artifact"
+    return run
+
+
+def test_an_attempt_that_failed_by_a_gate_is_edited_and_its_gates_run_again(cli: Terminal):
+    run = cli.start("code")
+    cli.hand_in(run, "build")
+    assert f"wfe-mcp retry|skip|force-accept|edit {run} build" in cli.json("status", run).data["blockers"][0]
+    assert cli.json("edit", run, "build", "--path", write(cli, {"text": "better"})).refusal == "needs_human"
+    (cli.root / "ok").touch()
+    done = cli.json("edit", run, "build", "--path", write(cli, {"text": "better"}), pin=PIN)
+    assert (done.document["run_state"], done.data["revision"]) == ("completed", 2)
+    assert cli.json("artifact", "show", run, "build").data["content"] == {"text": "better"}
+
+
+def test_an_attempt_that_failed_by_invalid_artifacts_is_edited_from_a_draft(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+):
+    run = refused_twice(cli)
+    program = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(p.read_text().replace('2', '\"two\"'))"
+    (cli.root / "editor.py").write_text(program)
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {cli.root / 'editor.py'}")
+    assert cli.json("edit", run, "two", "--draft", "1", pin=PIN).document["run_state"] == "completed"
+    assert cli.json("artifact", "show", run, "two").data["content"] == {"text": "two"}
+
+
+def test_an_edit_that_is_invalid_or_changes_nothing_is_refused_and_changes_nothing(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+):
+    run = refused_twice(cli)
+    before = cli.json("log", run).data["events"]
+    bad = cli.json("edit", run, "two", "--path", write(cli, {"text": 4}), pin=PIN)
+    assert (bad.refusal, bad.document["error"]["details"][0]["path"]) == ("invalid_artifact", "/text")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} -c 0")
+    assert "You changed nothing" in cli.json("edit", run, "two", pin=PIN).document["error"]["message"]
+    monkeypatch.delenv("VISUAL")
+    monkeypatch.delenv("EDITOR", raising=False)
+    assert cli.json("edit", run, "two", pin=PIN).document["error"]["message"] == "No editor is set."
+    assert cli.json("edit", run, "two", "--draft", "9", pin=PIN).refusal == "unknown_artifact"
+    assert cli.json("log", run).data["events"] == before
+
+
+def test_an_artifact_that_awaits_approval_is_edited(cli: Terminal):
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    cli.hand_in(run, "send")
+    done = cli.json("edit", run, "send", "--path", write(cli, {"text": "mine"}), pin=PIN)
+    assert (done.document["state"], done.data["revision"]) == ("awaiting", 2)
+
+
+def test_refused_drafts_are_listed_and_each_can_be_read(cli: Terminal):
+    run = refused_twice(cli)
+    for words in (("show", run), ("artifact", "show", run)):
+        drafts = [line.split()[:4] for line in cli(*words).out.splitlines() if line.startswith("draft:")]
+        assert drafts == [["draft:1", "one", "1", "1"], ["draft:1", "two", "1", "1"], ["draft:2", "two", "1", "1"]]
+    assert [one["phase"] for one in cli.json("show", run).data["drafts"]] == ["one", "two", "two"]
+    for name, number, text in (("one", 1, 1), ("two", 1, 2), ("two", 2, 3)):
+        seen = cli.json("artifact", "show", run, name, "--draft", str(number))
+        assert seen.data["content"] == {"text": text}
+    shown = cli("artifact", "show", run, "two", "--draft", "2").out
+    assert "! /text: " in shown
+    assert '"text": 3' in shown
+
+
+def test_what_the_server_makes_itself_is_not_edited(cli: Terminal):
+    steps = {"id": "go", "kind": "steps", "steps": [{"id": "a", "check": "test"}], "on_fail": [{"do": "wait_human"}]}
+    cli.save(template("worked", steps, phase("end", CHECK)))
+    run = cli.start("worked")
+    assert cli.json("edit", run, "go", "--path", write(cli, {}), pin=PIN).refusal == "illegal_transition"

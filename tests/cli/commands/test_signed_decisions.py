@@ -1,0 +1,169 @@
+"""Signed decisions at the terminal: pin set, verify, verify --approvals."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import HUMAN, PIN, Said, Terminal, phase, template
+from wfe_mcp.cli.app import main
+
+NOTE = template("memo", phase("draft", HUMAN, output={"artifact": "memo", "write_to": "docs/memo.json", "schema": {"type": "object"}}))  # fmt: skip
+
+
+def approved(cli: Terminal, name: str = "letter", last: str = "send") -> str:
+    run = cli.start(name)
+    if name == "letter":
+        assert cli.hand_in(run, "draft").code == 0
+    assert cli.hand_in(run, last).code == 0
+    said = cli.json("approve", run, last, pin=PIN)
+    assert said.code == 0, said.out
+    return run
+
+
+def fingerprint(cli: Terminal) -> str:
+    (key,) = cli.json("verify").data["decisions"]["pinned"]
+    return str(key)
+
+
+def test_verify_prints_the_fingerprint_of_the_key_that_signed(cli: Terminal) -> None:
+    approved(cli)
+    said = cli("verify")
+    key = fingerprint(cli)
+    assert (said.code, f"Signed by {key}: " in said.out) == (0, True)
+    assert cli("verify", "--approver", key[:16]).code == 0
+    other = cli.json("verify", "--approver", "0" * 16)
+    assert other.code == 1
+    assert {one["code"] for one in other.data["problems"]} >= {"approver_unknown", "signature_wrong"}
+    assert cli.json("verify", "--approver", key[:8]).refusal == "bad_argument"
+
+
+def test_every_command_of_a_person_is_signed(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    commands: tuple[tuple[str, ...], ...] = (
+        ("reject", run, "send", "--feedback", "Shorter."), ("pause", run), ("resume", run), ("auto", run, "off"),
+        ("auto", run, "on"), ("skip", run, "send", "--reason", "x"), ("retry", run, "send"), ("rollback", run, "draft", "--discard"),
+    )  # fmt: skip
+    for words in commands:
+        said = cli.json(*words, pin=PIN)
+        assert said.code == 0, said.out
+    found = cli.json("verify")
+    assert found.code == 0, found.out
+    (signed,) = found.data["decisions"]["signed"]
+    assert signed["count"] >= len(commands)
+    assert found.data["decisions"]["unsigned"] == 0
+
+
+def change_pin(cli: Terminal, old: str, new: str) -> Said:
+    readable, writable = os.pipe()
+    os.write(writable, new.encode())
+    os.close(writable)
+    try:
+        return cli.json("pin", "set", "--new-pin-fd", str(readable), pin=old)
+    finally:
+        os.close(readable)
+
+
+def test_the_pin_is_changed_and_signs_with_the_same_key(cli: Terminal) -> None:
+    before = fingerprint(cli)
+    assert change_pin(cli, "wrong", "another horse").refusal == "wrong_pin"
+    assert change_pin(cli, PIN, "short").refusal == "bad_argument"
+    said = change_pin(cli, PIN, "another horse")
+    assert (said.code, said.data["key"]) == (0, before)
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    assert cli.json("approve", run, "send", pin=PIN).refusal == "wrong_pin"
+    assert cli.json("approve", run, "send", pin="another horse").code == 0
+    assert cli("verify").code == 0
+
+
+def test_pin_set_makes_the_key_where_no_pin_is_set(empty: Terminal) -> None:
+    said = empty.json("pin", "set", pin="correct horse")
+    assert (said.code, Path(said.data["file"]).is_file()) == (0, True)
+    assert empty.json("pin", "set", pin="wrong horse").refusal in {"needs_human", "wrong_pin"}
+
+
+# proofs in the repository
+
+
+@pytest.fixture
+def pinned(in_git: None, cli: Terminal) -> Terminal:
+    """A project under git that pins the person's key."""
+    cli.save(NOTE)
+    said = cli.json("approvers", "add", "ada", "--key", "mine", pin=PIN)
+    assert said.code == 0, said.out
+    return cli
+
+
+def clone(cli: Terminal, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone on a machine without the database; the next commands run in it."""
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "work")
+    subprocess.run(["git", "clone", "-q", str(cli.root), str(to)], check=True)
+    monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{(to / 'none.db').as_posix()}")
+    monkeypatch.chdir(to)
+
+
+def test_a_clone_without_the_database_proves_who_approved_the_code(
+    pinned: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pinned.root / "app.py").write_text("VALUE = 1\n")
+    run = approved(pinned, "memo", "draft")
+    assert pinned("verify").code == 0
+    there = tmp_path / "clone"
+    clone(pinned, there, monkeypatch)
+    said = pinned.json("verify", "--approvals", "--require", ".", "--require", "docs/memo.json")
+    assert said.code == 0, said.out
+    (one,) = said.data["approvals"]
+    assert (one["run"], one["phase"], one["key"], one["kind"]) == (run, "draft", "ada", "person")
+    assert said.data["code"]["proof"] == one["proof"]
+    assert not (there / "none.db").exists()
+    (there / "app.py").write_text("VALUE = 2\n")
+    said = pinned.json("verify", "--approvals", "--require", ".")
+    assert [(one["code"], one["where"]) for one in said.data["problems"]] == [("proof_missing", ".")]
+    assert "not approved as it is" in pinned("verify", "--approvals").out
+
+
+@pytest.mark.attack("a proof of a person's approval in the repository is edited", "detected", "T1; T11")
+def test_an_edited_proof_of_a_person_is_found(pinned: Terminal) -> None:
+    approved(pinned, "memo", "draft")
+    (file,) = (pinned.root / ".wfe" / "approvals").rglob("*.json")
+    told = json.loads(file.read_text())
+    told["statement"]["comment"] = "ship it"
+    file.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    said = pinned.json("verify", "--approvals")
+    assert [one["code"] for one in said.data["problems"]] == ["signature_wrong"]
+
+
+@pytest.mark.attack("a key of another is pinned in the project without a pinned key's signature", "held", "T1")
+def test_a_second_persons_key_needs_the_signature_of_the_first(pinned: Terminal) -> None:
+    other = "A" * 43
+    said = pinned.json("approvers", "add", "mallory", "--key", other, pin="wrong")
+    assert said.refusal == "wrong_pin"
+    said = pinned.json("approvers", "add", "grace", "--key", other, pin=PIN)
+    assert said.code == 0, said.out
+    assert pinned("verify").code == 0
+    keys = pinned.json("approvers", "list").data["keys"]
+    assert [(key["name"], key["kind"], key["let_in_by"]) for key in keys] == [("ada", "person", "PIN"), ("grace", "person", "ada")]  # fmt: skip
+    file = pinned.root / ".wfe" / "approvers.json"
+    told = json.loads(file.read_text())
+    told["changes"][1]["key"]["name"] = "mallory"
+    file.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    assert "is not signed by 'ada'" in pinned("approvers", "list").out
+    file.write_text(
+        json.dumps(told | {"changes": told["changes"][:1]}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    )
+    assert pinned.json("approvers", "add", "x", "--key", "short", pin=PIN).refusal == "bad_argument"
+
+
+def test_a_persons_key_is_removed_with_ones_own(pinned: Terminal) -> None:
+    assert pinned.json("approvers", "add", "grace", "--key", "A" * 43, pin=PIN).code == 0
+    assert pinned.json("approvers", "remove", "grace", pin=PIN).code == 0
+    assert [key["name"] for key in pinned.json("approvers", "list").data["keys"]] == ["ada"]
+    assert pinned.json("approvers", "remove", "ada", pin=PIN).code == 1
+    assert main(["verify"], clock=pinned.clock) == 0

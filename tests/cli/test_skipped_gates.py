@@ -1,0 +1,63 @@
+"""What a gate let through without judging it never reads as a pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.cli.scene import HUMAN, PIN, phase, template
+
+if TYPE_CHECKING:
+    from tests.cli.scene import Terminal
+
+UNREVIEWED = {"kind": "opinion", "reviewers": ["reviewer"], "if_missing": "note"}
+UNCHECKED = {"kind": "command", "check": "lint", "if_missing": "note"}
+WHY = "no reviewer is configured"
+
+
+def unreviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
+    """A run whose opinion gate had no reviewer to ask."""
+    roles = {} if gates else {"roles": {"reviewer": {"provider": "second"}}}
+    cli.save(template("reviewed", phase("draft", *(gates or (UNREVIEWED, HUMAN))), **roles))
+    run = cli.start("reviewed")
+    assert cli.hand_in(run, "draft").code == 0
+    return run
+
+
+def test_a_skipped_opinion_is_called_skipped_wherever_a_run_is_shown(cli: Terminal):
+    run = unreviewed(cli)
+    seen = [
+        cli.json("show", run).data["attempts"][0]["verdicts"][0],
+        cli.json("status", run, "--full").data["phases"][0]["verdicts"][0],
+        cli.json("status", run).data["last_verdict"],
+    ]
+    assert [(one["gate"], one["verdict"]) for one in seen] == [("opinion", "skipped")] * 3
+    assert any(line.split()[:2] == ["opinion", "skipped"] for line in cli("show", run).out.splitlines())
+    assert f"! draft: opinion gate skipped: {WHY}" in cli("status", run).out
+    assert any("GateJudged" in line and f"skipped: {WHY}" in line for line in cli("log", run).out.splitlines())
+    assert "opinion skipped" in cli("handoff", run).out
+    assert "opinion pass" not in cli("handoff", run).out
+
+
+def test_a_completed_run_still_shows_what_was_skipped(cli: Terminal):
+    run = unreviewed(cli)
+    assert cli.json("approve", run, "draft", pin=PIN).document["run_state"] == "completed"
+    assert f"! draft: opinion gate skipped: {WHY}" in cli("status", run).out
+    assert any("draft: opinion gate skipped" in one for one in cli.json("status", run).data["unproved"])
+
+
+def test_a_command_gate_without_its_check_is_called_skipped_too(cli: Terminal):
+    run = unreviewed(cli, UNCHECKED)
+    (verdict,) = cli.json("show", run).data["attempts"][0]["verdicts"]
+    assert (verdict["verdict"], verdict["message"]) == ("skipped", "skipped: The project has no check 'lint'.")
+
+
+def test_the_last_verdict_is_the_one_given_last(cli: Terminal):
+    cli.save(template("two", phase("build", {"kind": "command", "check": "test"}, HUMAN)))
+    run = cli.start("two")
+    cli.hand_in(run, "build")
+    assert cli.json("status", run).data["last_verdict"]["verdict"] == "fail"
+    (cli.root / "ok").touch()
+    cli.hand_in(run, "build")
+    assert cli.json("status", run).data["last_verdict"] == {
+        "phase": "build", "attempt": 2, "gate": "command", "verdict": "pass",
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+"""The page of each kind of decision in a real browser: readable on a phone and on a desk, dark and light, without a script."""
+
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+
+from tests.dashboard.chromium import Tab, launched
+from tests.decision_scenes import SCENES, playground
+from wfe_mcp.core.model import By
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine.approvals import decide as approvals
+
+SEEN = {
+    "quick_fix": ("problem", "slug.py", "test_dots_become_dashes", "opinion: skipped", "failing_test", "2 passed"),
+    "spec_driven": ("Alternatives considered", "specs/accents/design.md", "definitions are shown", "not a script here"),
+    "plan_generate_review": ("You generate the planned files", "exactly as the agent gets it"),
+    "role_pipeline": ("failed, as this gate requires", "Tests of the dots", "breakdown"),
+    "fork": ("A decision was carried over", "It was made in run"),
+}
+"""What a person reads on each page."""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with launched(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@dataclass
+class Asked:
+    """A scene whose decision page is open."""
+
+    name: str
+    url: str
+    engine_page: Page
+
+
+@pytest.fixture(scope="module", params=SCENES)
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Asked]:
+    with playground(tmp_path_factory.mktemp(str(request.param))) as project:
+        run, phase = SCENES[request.param](project)
+        stored = approvals.ask(project.engine, By(), run, phase).request.id
+        with served(project.engine, 0) as page:
+            assert isinstance(page, Page)
+            yield Asked(str(request.param), f"{page.url}decide/{stored}", page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width: int, scheme: str) -> None:
+    tab = Tab.open(chromium, width)
+    tab.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    tab.page.goto(asked.url)
+    words = tab.page.evaluate("() => document.body.textContent")
+    missing = [each for each in SEEN[asked.name] if each not in words]
+    hidden_form = tab.page.locator("#pin-approve").is_visible()
+    overflow = tab.overflow
+    shot(tab, f"{asked.name}-{width}-{scheme}")
+    tab.page.check("#c-yes")
+    chosen = tab.page.locator("#pin-approve").is_visible(), tab.page.locator("#pin-reject").is_visible()
+    shot(tab, f"{asked.name}-{width}-{scheme}-approve", whole=False)
+    console = tab.console
+    tab.close()
+    assert (missing, hidden_form, chosen, overflow, console) == ([], False, (True, False), 0, [])
+
+
+def test_the_whole_change_is_one_step_away(asked: Asked, chromium: Chromium) -> None:
+    tab = Tab.open(chromium)
+    tab.page.goto(asked.url)
+    links = tab.page.locator("#change a", has_text="As text")
+    if links.count():
+        links.first.click()
+        assert "+++ " in tab.words
+    else:
+        assert "unknown" in tab.page.locator("#change").inner_text()
+    tab.close()
+
+
+def shot(tab: Tab, name: str, *, whole: bool = True) -> None:
+    """A picture for people, where they ask for one."""
+    folder = os.environ.get("WFE_SCREENSHOTS")
+    if folder:
+        tab.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)

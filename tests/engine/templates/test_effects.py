@@ -1,0 +1,107 @@
+"""Every key of configuration and templates is an effect, or is listed with the reason why it is none."""
+
+from collections.abc import Iterator
+from typing import Any, cast, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from wfe_mcp.engine.templates.effect_tables import EFFECTS, KINDS, NO_EFFECT
+from wfe_mcp.engine.templates.effects import Effect, changed_effects, effects_of, weakens_gates
+from wfe_mcp.workflow.load import parse
+from wfe_mcp.workflow.model import Template
+from wfe_mcp.workspace.config.settings_tables import Settings
+
+
+def models(kind: Any, seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    """Every Pydantic model that a value of ``kind`` can hold, however deep."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+        seen.add(kind)
+        for field in kind.model_fields.values():
+            models(field.annotation, seen)
+    marks: tuple[Any, ...] = getattr(cast("object", kind), "__metadata__", ())
+    for part in (*get_args(kind), *marks):
+        models(part, seen)
+    return seen
+
+
+def leaves(root: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """Each key whose value holds no further model, with the class that declares it."""
+    for model in models(root, set()):
+        for name, field in model.model_fields.items():
+            if not models(field.annotation, set()):
+                owner = next(base for base in reversed(model.__mro__) if name in getattr(base, "__annotations__", {}))
+                yield owner.__name__, name
+
+
+@pytest.mark.parametrize("root", [Settings, Template])
+def test_no_key_is_forgotten(root: type[BaseModel]) -> None:
+    known = {*EFFECTS, *NO_EFFECT, ("LoopPhase", "phases")}  # its body is walked; the annotation names itself
+    assert sorted(set(leaves(root)) - known) == []
+    assert len(set(leaves(root))) > 30, "the walk must find the keys"
+
+
+def test_no_key_is_both_an_effect_and_none_and_every_reason_is_given() -> None:
+    assert set(EFFECTS) & set(NO_EFFECT) == set()
+    assert all(NO_EFFECT.values())
+    assert set(EFFECTS.values()) <= set(KINDS)
+    real = {*leaves(Settings), *leaves(Template), ("PhaseKeys", "context")}
+    assert {*EFFECTS, *NO_EFFECT} - real == set()
+
+
+STEP = {"id": "write", "tool": "github.push_files", "params": {"branch": "main"}}
+INNER: dict[str, Any] = {
+    "format": "wfe/1", "name": "inner", "version": "1",
+    "phases": [{"id": "call", "kind": "steps", "steps": [{"id": "post", "http": {"url": "https://evil.example/x"}}]}],
+}  # fmt: skip
+
+
+def test_what_is_inside_loops_flows_recoveries_and_compensation_is_listed() -> None:
+    template = parse({
+        "format": "wfe/1", "name": "outer", "version": "1",
+        "phases": [
+            {"id": "each", "kind": "loop", "for_each": {"in": "${inputs.all}"}, "phases": [{"id": "ship", "kind": "steps", "steps": [STEP]}]},
+            {"id": "sub", "kind": "flow", "template": "inner", "definition": INNER},
+            {
+                "id": "code", "output": {"artifact": "a", "schema": {"type": "object"}, "write_to": "docs"},
+                "tools_allowed": ["read", "bash"], "compensate": [{"id": "undo", "check": "clean"}],
+                "on_fail": [{"do": "subflow", "template": "inner", "definition": INNER}],
+            },
+        ],
+    })  # fmt: skip
+    found = {(one.kind, one.subject): one.detail for one in effects_of(template)}
+    assert found["calls", "each[*].ship, step write"] == "github.push_files"
+    assert found["passes", "each[*].ship, step write"] == 'params: {"branch": "main"}'
+    assert found["calls", "sub, inside: call, step post, http"] == "https://evil.example/x"
+    assert found["calls", "code, recovery 1, inside: call, step post, http"] == "https://evil.example/x"
+    assert found["runs", "code, undo step undo"] == "clean"
+    assert found["tools", "code"] == "tools_allowed: read, bash"
+    assert found["writes", "code, output"] == "write_to: docs"
+
+
+def effect(kind: Any, detail: str, *, weakens: bool = False) -> Effect:
+    return Effect(kind, "it", detail, weakens, "")
+
+
+def test_a_listing_says_what_is_new_changed_gone_and_the_same() -> None:
+    old = [effect("runs", "pytest"), effect("calls", "a"), effect("writes", "x")]
+    new = [effect("runs", "evil"), effect("calls", "a"), effect("passes", "TOKEN")]
+    found = {(one.effect.kind, one.mark): one.was for one in changed_effects(old, new)}
+    assert found == {
+        ("runs", "changed"): "pytest",
+        ("calls", "same"): "",
+        ("passes", "new"): "",
+        ("writes", "gone"): "x",
+    }
+
+
+@pytest.mark.parametrize("kind", ["gates", "policy"])
+def test_a_gate_or_policy_that_is_gone_or_changed_weakens_and_comes_first(kind: Any) -> None:
+    strict, loose = (
+        [effect(kind, "strict"), effect("runs", "pytest")],
+        [effect(kind, "loose"), effect("runs", "pytest")],
+    )
+    assert weakens_gates(changed_effects(strict, strict)) == []
+    for new in (loose, [effect("runs", "pytest")]):
+        changes = changed_effects(strict, new)
+        assert (changes[0].effect.kind, len(weakens_gates(changes))) == (kind, 1)

@@ -1,0 +1,71 @@
+"""Values reach commands, events and records with their types."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "wfe_mcp"
+MODULES = sorted(path for area in ("core", "engine", "store") for path in (PACKAGE / area).rglob("*.py"))
+BY_NAME = {
+    "store/repository.py": {"record"},  # columns of a record by their names
+    "engine/transfer/rows.py": {"create_model"},  # pydantic builds a model from columns
+}
+"""Module → what it may call with values whose types are known only when it runs."""
+
+
+def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()) -> list[int]:
+    """The lines of calls with ``**values`` where ``values`` is declared with ``Any``, or is no plain name."""
+    found: list[int] = []
+    for scope in ast.walk(ast.parse(source)):
+        if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
+            continue
+        untyped = {
+            node.target.id
+            for node in ast.walk(scope)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and _has_any(node.annotation)
+        }
+        if not isinstance(scope, ast.Module):
+            given = [*scope.args.args, *scope.args.kwonlyargs, *([scope.args.kwarg] if scope.args.kwarg else ())]
+            untyped |= {one.arg for one in given if one.annotation is not None and _has_any(one.annotation)}
+        for call in ast.walk(scope):
+            if not isinstance(call, ast.Call) or ast.unparse(call.func) in allowed:
+                continue
+            splats = [keyword.value for keyword in call.keywords if keyword.arg is None]
+            if any(not isinstance(value, ast.Name) or value.id in untyped for value in splats):
+                found.append(call.lineno)
+    return sorted(set(found))
+
+
+def _has_any(annotation: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(annotation))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def give(path):\n    on: dict[str, Any] = {'phase': path}\n    return Ready(**on)",
+        "def give(on: Any):\n    return Ready(**on)",
+        "def give(**on: Any):\n    return Ready(**on)",
+        "row = Record(**found.head)",
+        "row = Record(**outputs(run))",
+    ],
+)
+def test_the_rule_finds_values_without_types(source: str) -> None:
+    assert untyped_splats(source)
+
+
+def test_the_rule_accepts_typed_values() -> None:
+    assert not untyped_splats("def give(on: OfAttempt):\n    return Ready(**on)")
+
+
+def test_core_engine_and_store_splat_no_untyped_values_into_calls() -> None:
+    found = {
+        name: lines
+        for path in MODULES
+        if (lines := untyped_splats(path.read_text(), BY_NAME.get(name := str(path.relative_to(PACKAGE)), set())))
+    }
+    assert len(MODULES) > 150
+    assert not found, f"name the arguments, or pass a typed value (core/commands.py: OnAttempt): {found}"

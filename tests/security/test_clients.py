@@ -1,0 +1,153 @@
+"""Whoever the agent's client is and however it was started, its own children decide nothing; a terminal beside it does."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs.conftest import until
+from tests.security.machine import PIN, Machine, typist
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not show standard streams")
+PATIENCE_S = 120
+FRAMES: list[dict[str, Any]] = [
+    {"id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}},
+    {"method": "notifications/initialized"},
+    {"id": 2, "method": "tools/call", "params": {"name": "status", "arguments": {}}},
+]  # fmt: skip
+GREETING = "".join(json.dumps({"jsonrpc": "2.0", **frame}) + "\n" for frame in FRAMES)
+"""What a client says first; then its server is registered."""
+
+PYTHON = """
+import os, subprocess, sys, time
+serve = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+serve.stdin.write(open(sys.argv[1] + "/greeting", "rb").read()); serve.stdin.flush()
+while not os.path.exists(sys.argv[1] + "/go.sh"):
+    time.sleep(0.1)
+subprocess.run(["sh", sys.argv[1] + "/go.sh"], stdin=subprocess.DEVNULL)
+serve.stdin.close(); serve.wait()
+"""
+NODE = """
+const { spawn, spawnSync } = require("child_process"), fs = require("fs");
+const [place, ...command] = process.argv.slice(2);
+const serve = spawn(command[0], command.slice(1), { stdio: ["pipe", "pipe", "ignore"] });
+serve.stdin.write(fs.readFileSync(place + "/greeting"));
+serve.stdout.resume();
+const look = setInterval(() => {
+  if (!fs.existsSync(place + "/go.sh")) return;
+  clearInterval(look);
+  spawnSync("sh", [place + "/go.sh"], { stdio: ["ignore", "ignore", "ignore"] });
+  serve.stdin.end();
+}, 100);
+"""
+SHELL = """
+place=$1; shift
+mkfifo "$place/in" "$place/out"
+"$@" < "$place/in" > "$place/out" &
+exec 3> "$place/in" 4< "$place/out"
+cat "$place/greeting" >&3
+until [ -e "$place/go.sh" ]; do sleep 0.1; done
+sh "$place/go.sh" < /dev/null
+exec 3>&- 4<&-
+wait
+"""
+WRAPPER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+"""What uvx and npx do: start another program, which has their standard streams."""
+
+LANGUAGES = {"python": (PYTHON, sys.executable), "node": (NODE, "node"), "shell": (SHELL, "sh")}
+WAYS = ("direct", "tmux", "nohup", "wrapper")
+CASES = [(language, way) for language in LANGUAGES for way in WAYS]
+
+
+class Client:
+    """A client in ``language``, started the ``way`` that is named; what it must run comes by a file."""
+
+    def __init__(self, machine: Machine, language: str, way: str) -> None:
+        self.machine, self.way, self.place = machine, way, machine.place / "client"
+        self.place.mkdir()
+        (self.place / "greeting").write_text(GREETING)
+        text, program = LANGUAGES[language]
+        script = self.place / "client"
+        script.write_text(text)
+        serve = [*([sys.executable, "-c", WRAPPER] if way == "wrapper" else []), *machine.wfe("serve")]
+        self.argv = [program, str(script), str(self.place), *serve]
+        self.process = self._start()
+        until(lambda: bool(machine.clients()), PATIENCE_S)
+
+    @property
+    def tmux(self) -> list[str]:
+        """The command of a tmux server of this test alone."""
+        return ["tmux", "-f", "/dev/null", "-S", str(self.place / "tmux")]
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        nothing, where, env = subprocess.DEVNULL, self.machine.project, self.machine.env
+        if self.way == "tmux":
+            subprocess.run([*self.tmux, "new-session", "-d", shlex.join(self.argv)], check=True, cwd=where, env=env)
+        elif self.way == "nohup":  # its own parents are gone at once
+            line = f"nohup {shlex.join(self.argv)} > /dev/null 2>&1 &"
+            subprocess.run(
+                ["sh", "-c", line], check=True, stdin=nothing, stdout=nothing, stderr=nothing, cwd=where, env=env
+            )
+        else:
+            return subprocess.Popen(self.argv, stdin=nothing, stdout=nothing, stderr=nothing, cwd=where, env=env)
+        return None
+
+    def child_says(self, *argv: str) -> str:
+        """What ``argv`` says when the client runs it; then the client ends."""
+        said, ended = self.place / "said", self.place / "ended"
+        line = f"cd {shlex.quote(str(self.machine.project))}\n{shlex.join(argv)} > {said} 2>&1\ntouch {ended}\n"
+        (self.place / "ready").write_text(line)
+        (self.place / "ready").rename(self.place / "go.sh")
+        until(ended.exists, PATIENCE_S)
+        return said.read_text()
+
+    def beside(self, *argv: str) -> None:
+        """Run ``argv`` in a terminal beside the client: for tmux, in another window of the same one."""
+        if self.way != "tmux":
+            self.machine.run(*argv)
+            return
+        done = self.place / "beside"
+        line = f"{shlex.join(argv)} > {self.place / 'heard'} 2>&1; touch {done}"
+        subprocess.run(
+            [*self.tmux, "new-window", "-d", line], check=True, cwd=self.machine.project, env=self.machine.env
+        )
+        until(done.exists, PATIENCE_S)
+
+    def close(self) -> None:
+        """The client ends, and tmux with it."""
+        if not (self.place / "go.sh").exists():
+            self.child_says("true")
+        if self.process is not None:
+            self.process.wait(PATIENCE_S)
+        if self.way == "tmux":
+            subprocess.run([*self.tmux, "kill-server"], check=False, capture_output=True)
+        until(lambda: not self.machine.clients(), PATIENCE_S)
+
+
+@pytest.mark.parametrize(("language", "way"), CASES, ids=[f"{way}-{language}" for language, way in CASES])
+@pytest.mark.attack("a client in any language, however it was started, approves from its own child", "held", "T1")
+def test_a_clients_child_decides_nothing_and_a_terminal_beside_it_does(
+    machine: Machine, language: str, way: str
+) -> None:
+    for program in (LANGUAGES[language][1], *(["tmux"] if way == "tmux" else [])):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} here")
+    machine.person()
+    mine, yours = machine.letter(), machine.letter()
+    client = Client(machine, language, way)
+    try:
+        (pid,) = machine.clients()
+        client.beside(*typist("PIN to sign", PIN, *machine.wfe("approve", mine, "write")))
+        assert machine.state(mine) == "completed"
+        said = client.child_says(*typist("PIN to sign", PIN, *machine.wfe("approve", yours, "write")))
+        name = Path(f"/proc/{pid}/comm").read_text().strip() if Path(f"/proc/{pid}").exists() else ""
+        assert f"{name} (process {pid}). A decision here does not count." in " ".join(said.split()), said
+        assert "wfe-mcp ui" in said
+        assert machine.state(yours) == "awaiting"
+    finally:
+        client.close()

@@ -1,0 +1,110 @@
+"""A weakened gate is visible wherever a run is shown, and verify finds one that the user never trusted."""
+
+import hashlib
+import sqlite3
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from tests.engine.scene import AGENT, Scene, approval, phase
+from wfe_mcp.core.commands import StartRun
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.model import RunState
+from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.runs.start import new_run_id
+from wfe_mcp.store.records.runs import NewRun
+
+SKIP = '\n[templates.deed.phases.sign]\napprover = "skip"\n[artifacts]\non_mismatch = "warn"\n'
+SAID = "your approval is no longer required"
+
+
+@pytest.fixture
+def loosened(cli: Terminal) -> Terminal:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + SKIP)
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    return cli
+
+
+def test_a_weakened_gate_is_shown_in_status_show_the_approval_and_the_hand_off(loosened: Terminal) -> None:
+    cli, config = loosened, str(loosened.root / ".wfe" / "config.toml")
+    run = cli.start("deed")
+    status = cli("status", run).out
+    assert "WEAKENED (2 gates)" in status
+    (line,) = [each for each in status.splitlines() if "gates weakened:" in each]
+    assert f"sign: {SAID} (templates.deed.phases.sign.approver in {config})" in line
+    assert any(SAID in each for each in cli.json("status", run).data["gates_weakened"])
+    assert f"weakened gate: sign: {SAID} (templates.deed.phases.sign.approver in {config})" in cli("show", run).out
+    (first, _) = cli.json("show", run).data["gates"]
+    assert (first["phase"], first["weakens"], first["source"]) == ("sign", True, config)
+    assert SAID in cli("handoff", run).out
+    letter = cli.start("letter")
+    cli.hand_in(letter, "draft")
+    cli.hand_in(letter, "send")
+    asked = cli("approve", letter, "send", pin="wrong")
+    assert "UNUSUAL" in asked.out
+    assert "weakened: a changed file of an accepted artifact" in asked.out
+    unusual = cli.json("approve", letter, "send", pin="wrong").data["asked"]["unusual"]
+    (weaker,) = [one["text"] for one in unusual if one["weight"] == "weakened"]
+    assert "a changed file of an accepted artifact" in weaker
+
+
+def test_a_run_as_its_template_says_so(cli: Terminal) -> None:
+    run = cli.start("deed")
+    assert "Gates as in the template." in cli("show", run).out
+    assert "gates_weakened" not in cli.json("status", run).data
+    assert "WEAKENED" not in cli("status", run).out
+
+
+def test_verify_accepts_what_you_trusted(loosened: Terminal) -> None:
+    loosened.start("deed")
+    assert loosened("verify").code == 0
+
+
+@pytest.mark.attack("trust in a weaker gate is written into the database", "detected", "design §7")
+def test_verify_fails_where_the_weaker_gate_was_never_trusted(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + SKIP)
+    with sqlite3.connect(cli.database) as database:
+        row = database.execute("select * from trust where path_key = ?", [str(config)]).fetchone()
+        names = [each[1] for each in database.execute("pragma table_info(trust)")]
+        given = dict(zip(names, row, strict=True)) | {"sha256": hashlib.sha256(config.read_bytes()).hexdigest()}
+        database.execute(
+            f"insert into trust ({','.join(names)}) values ({','.join('?' * len(names))})", [*given.values()]
+        )
+    database.close()
+    run = cli.start("deed")
+    said = cli.json("verify", run)
+    assert said.code == 1
+    weaker = [one for one in said.data["problems"] if one["code"] == "gates_weakened"]
+    assert {one["where"] for one in weaker} == {"approval gate of sign", "artifact gate of every phase"}
+    assert all("not trusted when the run started" in one["message"] for one in weaker)
+
+
+@pytest.mark.attack(
+    "a run is started through the project's own code with fewer gates than its template", "detected", "design §7"
+)
+@pytest.mark.parametrize("gates", [(), None, (GateDifference("plan", "approval", SAID, True),)])
+def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
+    scene: Scene, gates: tuple[GateDifference, ...] | None
+) -> None:
+    scene.start(phase("plan", approval()))
+    assert verify(scene.engine).findings == ()
+    scene.clock.advance(minutes=1)
+    made = scene.define(phase("plan", approval()))
+    loose = {**made, "phases": [phase("plan")]}
+    plan = scene.engine.plans.of(loose)
+    state = RunState()
+    events = decide(state, StartRun(spec=plan.spec, gates=gates, by=AGENT, at=scene.clock()))
+    for event in events:
+        state = evolve(state, event)
+    with scene.store.tx() as tx:
+        new = NewRun(
+            id=new_run_id(), project_id=scene.engine.project_id, worktree=str(scene.root), template="drill",
+            template_version="1.0.0", template_sha256=tx.keep_document(made), definition_sha256=tx.keep_document(loose),
+            title="x", inputs={}, frozen={}, idempotency_key=None, args_sha256="", driver=None,
+        )  # fmt: skip
+        tx.create_run(new, state, events, AGENT, scene.clock())
+    assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}

@@ -1,0 +1,116 @@
+"""The bar at the bottom of a decision: the choices, and below the chosen one its form.
+
+The choices are radio buttons, so the form of one appears without a script. Where the browser does not support that, both
+forms are there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.paths import typed
+from wfe_mcp.dashboard.fields import hidden, passkey_button, pin_field, text_field
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.icons import icon
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.request import DecisionView
+
+
+def decision_bar(view: DecisionView, shown: ApprovalView, tokens: Mapping[str, str], given: Mapping[str, str]) -> Html:
+    """The forms of the decisions that are legal now. ``given``: what the person typed before an error."""
+    panes = {
+        "Approve": _approve(view, shown, tokens["approve"], given),
+        "Reject": _reject(view, tokens["reject"], given),
+    }
+    legal = [name for name in panes if name in view.buttons]
+    if not legal:
+        stopped = tag("p", "The run is stopped, so no decision is possible now.", class_="note warn")
+        return tag("div", stopped, class_="decide", aria_label="Your decision")
+    choices = [_choice(name, is_chosen=given.get("answer") == name.lower()) for name in legal]
+    facts = tag(
+        "span",
+        tag(
+            "span",
+            "signs ",
+            tag("code", view.shown_sha256[:12]),
+            title=f"sha256 of everything on this page: {view.shown_sha256}",
+        ),
+        class_="facts",
+    )
+    run, phase = view.request.run_id, typed(view.request.phase)
+    lines = {
+        "Approve": ("yes", f"wfe-mcp approve {run} {phase}"),
+        "Reject": ("back", f"wfe-mcp reject {run} {phase} --feedback TEXT"),
+    }
+    commands = [
+        tag("span", tag("code", line), class_=f"cli {class_}") for name in legal for class_, line in [lines[name]]
+    ]
+    rest = tag(
+        "div", tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"), facts,
+        tag("span", *commands, class_="end"), class_="rest",
+    )  # fmt: skip
+    return tag("div", *(panes[name] for name in legal), rest, class_="decide", role="group", aria_label="Your decision")
+
+
+def _choice(name: str, *, is_chosen: bool) -> Html:
+    where, image, label = {"Approve": ("c-yes", "passed", "Approve"), "Reject": ("c-back", "back", "Send back")}[name]
+    return tag(
+        "label", tag("input", type="radio", id=where, name="decision", value=name, checked=is_chosen), icon(image), label,
+        class_="btn",
+    )  # fmt: skip
+
+
+def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str]) -> Html:
+    asked = (
+        [text_field(f"Type the phrase: {shown.phrase}", "phrase", given.get("phrase", ""), required=True)]
+        if shown.phrase
+        else []
+    )
+    takes_pin = shown.assurance != "passkey"
+    pin = [pin_field("pin-approve")] if takes_pin else []
+    sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin else []
+    return _form(
+        view, "approve", "pane yes", token,
+        tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"), *asked,
+        text_field("Comment (stored with the decision)", "comment", given.get("comment", "")), *pin,
+        tag("span", *sign, *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin), class_="row wrap"),
+    )  # fmt: skip
+
+
+def _reject(view: DecisionView, token: str, given: Mapping[str, str]) -> Html:
+    places = [("", "the same phase again"), *((path, path) for path in view.back_to)]
+    back = [
+        tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
+    ]
+    return _form(
+        view, "reject", "pane back", token,
+        tag("p", "The next attempt gets your text.", class_="then"),
+        tag("div", tag("label", "What should change", for_="feedback"),
+            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=True, rows="3"), class_="field"),
+        tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
+        pin_field("pin-reject"),
+        tag("span", tag("button", "Sign and send back", type="submit", class_="btn solid"),
+            *_by_passkey(view, "Reject with a passkey", ""), class_="row wrap"),
+    )  # fmt: skip
+
+
+def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Html) -> Html:
+    path = f"/decide/{view.request.id}/{answer}"
+    kept = [hidden("token", token), hidden("sha256", view.request.sha256), hidden("shown", view.shown_sha256)]
+    sign = {"data_sign": f"{path}/sign"} if view.passkeys else {}
+    return tag(
+        "form", *kept, tag("div", *fields, class_=class_), method="post", action=path, autocomplete="off", **sign
+    )
+
+
+def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> Sequence[Html]:
+    """The passkey button, or with ``told`` the reason why there is none."""
+    if view.passkeys:
+        keys = [tag("p", f"This gate needs the signature of a passkey: {', '.join(view.passkeys)}.")] if told else []
+        return [*keys, *passkey_button(label, class_)]
+    missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
+    return [tag("p", missing, class_="note warn")] if told else []

@@ -1,0 +1,25 @@
+"""A whole page: its head, the bar at the top, and what it shows."""
+
+from wfe_mcp.dashboard.html import Child, Html, tag
+from wfe_mcp.dashboard.icons import brand
+
+
+def document(
+    title: str, *body: Child, refresh_s: int = 0, script: str = "", class_: str = "plain-page", bar: Child = None
+) -> Html:
+    """A whole page. ``refresh_s``: seconds until it reloads, 0: never; ``script``: the path of its script; ``bar``: below all."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
+        tag("title", title),
+        tag("link", rel="stylesheet", href="/tokens.css"),
+        tag("link", rel="stylesheet", href="/style.css"),
+        tag("script", src=script, defer=True) if script else None,
+    )
+    top = tag("header", tag("a", brand(), "wfe", class_="brand", href="/"), class_="topbar")
+    return Html(
+        "<!doctype html>\n"
+        + tag("html", head, tag("body", top, tag("main", *body, class_=class_ or None), bar), lang="en")
+    )

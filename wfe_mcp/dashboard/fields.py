@@ -1,0 +1,57 @@
+"""The fields and notices that forms of several pages share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.dashboard.html import Html, tag
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The result of the user's last action. ``kind``: its CSS class."""
+
+    kind: Literal["yes", "no", "warn"]
+    text: str
+
+
+def note(told: Told | None) -> Html | None:
+    """The notice of the last action's result, if any."""
+    return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
+
+
+def pin_field(where: str) -> Html:
+    """The field for the PIN."""
+    field = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
+    return tag("div", tag("label", "Your PIN", for_=where), field, class_="field")
+
+
+def text_field(label: str, where: str, value: str = "", *, required: bool = False) -> Html:
+    """A field for one line."""
+    field = tag("input", type="text", id=where, name=where, value=value, required=required, autocomplete="off")
+    return tag("div", tag("label", label, for_=where), field, class_="field")
+
+
+def hidden(name: str, value: str) -> Html:
+    """A hidden field."""
+    return tag("input", type="hidden", name=name, value=value)
+
+
+def passkey_button(label: str, class_: str = "") -> list[Html]:
+    """The button, fields and status line of the passkey script, hidden without it."""
+    return [
+        hidden("ceremony", ""),
+        hidden("assertion", ""),
+        tag("button", label, type="button", class_=f"btn passkey {class_}".strip(), hidden=True),
+        tag("noscript", tag("p", "A passkey needs JavaScript on this page.", class_="quiet")),
+        tag("p", "", class_="report no", role="status"),
+    ]
+
+
+def second(moment: datetime) -> str:
+    """A time to the second, in UTC."""
+    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")

@@ -1,0 +1,95 @@
+"""Artifacts and Markdown as HTML: text, lists and tables; nothing in them is active."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.views import markdown as md
+from wfe_mcp.views.approvals import content
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHOWN_CHARS = 20_000
+CUT = "… (shortened)"
+
+
+def parts_html(parts: Sequence[content.Part]) -> list[Html]:
+    """The parts of an artifact; neighbouring fields share a list."""
+    found: list[Html] = []
+    fields: list[content.FieldShown] = []
+    for part in (*parts, None):
+        if isinstance(part, content.FieldShown):
+            fields.append(part)
+            continue
+        if fields:
+            found.append(_fields(fields))
+            fields = []
+        if part is not None:
+            found.append(_part(part))
+    return found
+
+
+def _fields(fields: Sequence[content.FieldShown]) -> Html:
+    rows = [row for each in fields for row in (tag("dt", each.name), tag("dd", *parts_html(each.parts)))]
+    return tag("dl", *rows, class_="kv")
+
+
+def _part(part: content.Part) -> Html:
+    match part:
+        case content.Words():
+            return tag("p", shortened(part.text), class_="words")
+        case content.Document():
+            return tag("article", *map(_block, md.parsed(shortened(part.text))), class_="prose")
+        case content.Listing():
+            return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
+        case content.Records():
+            head = tag("thead", tag("tr", *(tag("th", each) for each in part.header)))
+            rows = [
+                tag("tr", *(tag("td", cell, data_label=name) for name, cell in zip(part.header, row, strict=True)))
+                for row in part.rows
+            ]
+            return tag("table", head, tag("tbody", *rows), class_="records")
+        case content.FileShown():
+            shown = tag("pre", shortened(part.text), class_="block diff-text")
+            return tag("details", tag("summary", tag("code", part.path), class_="fold row"), shown)
+        case content.FieldShown():
+            return _fields([part])
+
+
+def shortened(text: str) -> str:
+    """``text``, or its beginning with a note that there is more."""
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n{CUT}"
+
+
+def _block(block: md.Block) -> Html:
+    match block:
+        case md.Heading():
+            return tag(f"h{min(6, block.level + 1)}", *_spans(block.spans))
+        case md.Paragraph():
+            return tag("p", *_spans(block.spans))
+        case md.Code():
+            about = tag("p", block.info, class_="muted small") if block.info else None
+            return tag("div", about, tag("pre", block.text, class_="block"))
+        case md.Bullets():
+            items = [tag("li", *(_block(each) for each in item)) for item in block.items]
+            return tag("ul", *items) if block.start is None else tag("ol", *items, start=block.start)
+        case md.Quote():
+            return tag("blockquote", *map(_block, block.blocks))
+        case md.Grid():
+            head = tag("thead", tag("tr", *(tag("th", *_spans(cell)) for cell in block.header)))
+            rows = [tag("tr", *(tag("td", *_spans(cell)) for cell in row)) for row in block.rows]
+            return tag("table", head, tag("tbody", *rows))
+        case md.Rule():
+            return tag("hr")
+
+
+def _spans(spans: Sequence[md.Span]) -> list[str]:
+    found: list[str] = []
+    for span in spans:
+        lines = span.text.split("\n")
+        for number, line in enumerate(lines):
+            found += [tag("br")] if number else []
+            found.append(tag(span.style, line) if span.style else line)
+    return found

@@ -1,0 +1,332 @@
+"""Audit of decisions: what the logs ascribe to a person and no key of that person signed.
+
+    keys      the key that the database pins, against the file beside it, the anchors, and ``approvers.json``
+    run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
+    settings  the same for trust, PIN, policy and approvers
+
+Rules:
+1. Signing began at a recorded position of every log. What lies before it is not signed, and is counted as such; a
+   signature that is missing after it was removed or never made.
+2. A decision counts by its place: run, position, hash of the log. The same signature anywhere else proves nothing.
+3. A run that was imported is signed with its author's key. Where that is not pinned here, a note says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import events as e
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
+from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key
+from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
+from wfe_mcp.engine.approvals.statements import read_statement, signature_fault
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.store.settings import SIGNED
+from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from wfe_mcp.core.model import RunId, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import GateSpec
+    from wfe_mcp.engine.approvals.approvers import Pinned
+    from wfe_mcp.engine.approvals.statements import Said
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import SettingEvent
+
+_PERSONS_SETTINGS = {"TrustGiven", "PinChanged", "TemplateDefault"}
+_PERSONS_SECRETS = {PIN, BEGAN}
+SHORTEST_FINGERPRINT = 16
+"""The fewest characters of a fingerprint that name a key."""
+
+
+@dataclass(slots=True)
+class SignedDecisions:
+    """What was found. ``signed``: valid statements by fingerprint; ``unsigned``: decisions of before signing began."""
+
+    findings: list[Discrepancy] = field(default_factory=list["Discrepancy"])
+    signed: Counter[str] = field(default_factory=Counter[str])
+    unsigned: int = 0
+    foreign: Counter[str] = field(default_factory=Counter[str])
+    pinned: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Began:
+    """The ends of the logs when signing began. ``is_known``: it did."""
+
+    is_known: bool = False
+    key: str = ""
+    runs: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    settings: tuple[int, str] = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An event of either log."""
+
+    seq: int
+    type: str
+    hash: str
+    assurance: Assurance
+    source: Any
+    where: str
+    needs_person: bool
+
+
+def audit_decisions(
+    engine: Engine, tx: Tx, runs: Iterable[RunId], anchored: Iterable[str] = (), approver: str = ""
+) -> SignedDecisions:
+    """Judge every decision of a person in ``runs`` and in the settings.
+
+    ``anchored``: fingerprints in anchors outside the database. ``approver``: the only key that counts, by the first
+    characters of its fingerprint.
+    """
+    found = SignedDecisions()
+    began = _began(tx)
+    chain = _chain(engine)
+    found.pinned = _pinned(engine, tx, chain)
+    found.findings += _keys_differ(engine, tx, began, anchored)
+    if approver:
+        found.findings += _named(found.pinned, began, approver)
+        found.pinned = _only(found.pinned, approver)
+    for run in runs:
+        imported = tx.origin_sha256(run) is not None
+        before = began.runs.get(run, (0, "")) if began.is_known else None
+        rows = list(_run_rows(tx, run, before))
+        found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
+    rows = list(_setting_rows(tx.setting_events()))
+    # The settings are those of the whole database, whatever keys this project pins.
+    found.findings += _judge(
+        rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)
+    )
+    found.findings += _by_passkey(engine, tx, chain, began)
+    return found
+
+
+# the keys
+
+
+def _began(tx: Tx) -> _Began:
+    try:
+        told: dict[str, Any] = json.loads(tx.get_secret(BEGAN) or "{}")
+        runs = {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in told["runs"].items()}
+        seq, hash_ = told["settings"]
+        return _Began(True, str(told["key"]), runs, (int(seq), str(hash_)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _Began()
+
+
+def _chain(engine: Engine) -> Pinned | None:
+    """The keys of ``approvers.json``; None when it is void, which ``verify`` reports for what depends on it."""
+    try:
+        return approvers_here(engine.root)
+    except Refused:
+        return None
+
+
+def _pinned(engine: Engine, tx: Tx, chain: Pinned | None) -> dict[str, str]:
+    """The keys that count, by fingerprint: those of the project where it pins any, else the one of the database."""
+    of_project = person_keys(chain) if chain is not None else {}
+    return of_project or _of_database(tx)
+
+
+def _of_database(tx: Tx) -> dict[str, str]:
+    here = pinned_key(tx)
+    return {} if here is None else {here.key: here.public_key}
+
+
+def _only(pinned: dict[str, str], approver: str) -> dict[str, str]:
+    return {key: public for key, public in pinned.items() if key.startswith(approver)}
+
+
+def _keys_differ(engine: Engine, tx: Tx, began: _Began, anchored: Iterable[str]) -> Iterator[Discrepancy]:
+    here, beside = pinned_key(tx), pinned_beside(engine.store.path)
+    where = str(pin_file(engine.store.path))
+    if beside and (here is None or not began.is_known):
+        yield Discrepancy(
+            "signing_denied", where, "a key is pinned beside the database, and the database knows of no signing"
+        )
+    elif here is not None and beside and here.public_key not in beside:
+        yield Discrepancy(
+            "key_swapped", where, f"the database pins the key {here.key[:16]}, which is not pinned beside it"
+        )
+    if here is not None and began.is_known and began.key != here.key:
+        yield Discrepancy(
+            "key_swapped", "secret 'pin'", f"signing began with the key {began.key[:16]}, and {here.key[:16]} is pinned"
+        )
+    for key in sorted({key for key in anchored if key} - ({here.key} if here is not None else set())):
+        yield Discrepancy(
+            "key_swapped", "anchors", f"the key {key[:16]} is anchored, and another one or none is pinned"
+        )
+
+
+def _named(pinned: dict[str, str], began: _Began, approver: str) -> Iterator[Discrepancy]:
+    if not began.is_known:
+        yield Discrepancy("signing_denied", "secret 'signing'", "no key has ever signed in this database")
+    if not any(key.startswith(approver) for key in pinned):
+        known = ", ".join(key[:16] for key in pinned) or "none"
+        yield Discrepancy("approver_unknown", "pinned keys", f"the key {approver[:16]} is not pinned; pinned: {known}")
+
+
+# the rows
+
+
+def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
+    """The events of a run, each with whether what it does needs a person."""
+    from wfe_mcp.core.evolve import evolve
+    from wfe_mcp.core.model import RunState
+
+    state = RunState()
+    rows = list(tx.all_events(run))
+    told: Iterator[Any] = iter(()) if before is None else tx.happened(run)
+    for row in rows:
+        needs = False
+        if before is not None:
+            try:
+                event = next(told)
+                needs = row.assurance < Assurance.HUMAN and row.seq > before[0] and _needs_person(state, event)
+                state = evolve(state, event)
+            except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
+                told, before = iter(()), None
+        where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
+        yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
+
+
+def _needs_person(state: RunState, event: e.Event) -> bool:
+    """Whether only a person can cause ``event`` in ``state``, whoever the row names."""
+    match event:
+        case e.PhaseForced() | e.OpinionOverruled() | e.PhaseProceeded():
+            return True
+        case e.ApprovalGiven(phase=path, gate=number):
+            return _asks_person(_gates(state, path)[number:][:1])
+        case e.PhaseReady(phase=path) | e.PhaseCompleted(phase=path):
+            # The gates that it has not passed: it may not go on without them.
+            attempt, spec = state.current(path), state.phase(path)
+            is_ready = isinstance(event, e.PhaseReady)
+            at = attempt.gate if attempt.stage is (Stage.BEFORE if is_ready else Stage.AFTER) else 0
+            return _asks_person((spec.gates_before if is_ready else spec.gates)[at:])
+        case e.AttemptOpened(phase=path):
+            return state.current(path).human_only
+        case e.PhaseSkipped(phase=path):
+            attempt = state.current(path)
+            is_kept = state.phase(path).skip in {"human", "never"}
+            return attempt.human_only or (is_kept and attempt.status is not AttemptStatus.PENDING)
+        case e.RunResumed():
+            return state.paused_by_human
+        case e.AutoSwitched(auto=auto):
+            return auto and not state.auto
+        case _:
+            return False
+
+
+def _gates(state: RunState, path: PhasePath) -> tuple[GateSpec, ...]:
+    spec = state.phase(path)
+    return spec.gates_before if state.current(path).stage is Stage.BEFORE else spec.gates
+
+
+def _asks_person(gates: Iterable[GateSpec]) -> bool:
+    return any(gate.kind == "approval" and gate.assurance in {"human", "passkey"} for gate in gates)
+
+
+def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
+    for event in events:
+        needs = event.type in _PERSONS_SETTINGS or (event.type == "SecretSet" and event.name in _PERSONS_SECRETS)
+        where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
+        yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
+
+
+def _judge(
+    rows: Sequence[_Row], began: tuple[int, str] | None, run: str, found: SignedDecisions, pinned: dict[str, str], *,
+    is_ours: bool = True,
+) -> Iterator[Discrepancy]:  # fmt: skip
+    """The decisions in one log that no key proves. ``began``: where signing began in it; None: it never did."""
+    by_seq = {row.seq: row for row in rows}
+    proven: set[int] = set()
+    for row in rows:
+        if row.type != SIGNED:
+            continue
+        said, fault = _signed(row, by_seq, run, pinned)
+        if said is not None and not is_ours and fault.endswith("not pinned"):
+            found.foreign[said.key] += 1
+        elif said is None or fault or (began is None and is_ours):
+            told = fault or "it is signed, and the database knows of no signing"
+            yield Discrepancy("signature_wrong", row.where, told, run, row.seq, row.source.at)
+            continue
+        else:
+            found.signed[said.key] += 1
+        proven.update(range(said.position("request")[0] + 1, row.seq + 1))
+    if began is not None and began[0] and (began[0] not in by_seq or by_seq[began[0]].hash != began[1]):
+        message = f"event {began[0]} is not the one at which signing began"
+        yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, began[0])
+    yield from _unproven(rows, began if is_ours else None, proven, run, found)
+
+
+def _unproven(
+    rows: Iterable[_Row], began: tuple[int, str] | None, proven: set[int], run: str, found: SignedDecisions
+) -> Iterator[Discrepancy]:
+    for row in rows:
+        is_passkey = row.assurance is Assurance.PASSKEY and not row.needs_person
+        if is_passkey or row.seq in proven or not (row.assurance >= Assurance.HUMAN or row.needs_person):
+            continue
+        if began is None or row.seq <= began[0]:
+            found.unsigned += row.assurance >= Assurance.HUMAN
+            continue
+        message = "it counts as decided by a person, and no key of a person signed it"
+        yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
+
+
+def _signed(
+    row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
+) -> tuple[Said | None, str]:  # fmt: skip
+    """The statement in ``row``, and why it does not count."""
+    signature = _signature(row)
+    said = None if signature is None else read_statement(signature.statement)
+    if signature is None or said is None:
+        return None, "it holds no statement"
+    seq, hash_ = said.position("request")
+    last, last_hash = said.position("log")
+    if said.values["run"] != run:
+        return said, f"its statement is about run {said.values['run'] or 'none'}"
+    before = by_seq[seq].hash if seq in by_seq else ""
+    if (seq and before != hash_) or last != row.seq - 1 or by_seq[last].hash != last_hash or seq >= last:
+        return said, "its statement is about another place of the log"
+    return said, signature_fault(said, signature, pinned.get(said.key))
+
+
+def _signature(row: _Row) -> Signature | None:
+    try:
+        told = row.source.payload if hasattr(row.source, "payload") else json.loads(row.source.name)
+        return Signature(str(told["statement"]), str(told["signature"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+# what passkeys decided besides approvals
+
+
+def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: _Began) -> Iterator[Discrepancy]:
+    """Settings in a passkey's name. It may only continue a chain of approvers that was trusted before."""
+    if chain is None or not chain.changes or not began.is_known:
+        return
+    texts = [type(chain)(chain.changes[:length]).sha256 for length in range(1, len(chain.changes) + 1)]
+    before = dict(zip(texts[1:], texts, strict=False))
+    name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
+    trusted = set[str]()
+    for event in tx.setting_events():
+        is_change = event.type == "TrustGiven" and event.name.endswith(ending)
+        goes_on = event.name != name or before.get(event.value_sha256 or "") in trusted
+        is_count = event.type == "SecretSet" and event.name.startswith("passkey:")
+        if is_change and event.name == name:
+            trusted.add(event.value_sha256 or "")
+        if event.assurance is not Assurance.PASSKEY or event.seq <= began.settings[0]:
+            continue
+        if not is_count and not (is_change and event.channel is Channel.PASSKEY and goes_on):
+            message = "a passkey is said to have decided it, and no signed change of the approvers says so"
+            yield Discrepancy("decision_unsigned", f"{event.type} '{event.name}'", message, "", event.seq, event.at)

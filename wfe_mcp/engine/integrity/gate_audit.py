@@ -1,0 +1,155 @@
+"""Audit of gates: runs whose gates were weaker at their start than what the user had trusted.
+
+    recorded      each weakened gate names a file and bytes that the user had trusted before the run started
+    unrecorded    the run's gates equal its template's, apart from what it recorded
+    the template  is shipped, installed, or was trusted before the run started
+
+Runs from before gates were recorded are not judged; a later one that lacks the record is a fault.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp import __version__
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance
+from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
+
+CODE = "gates_weakened"
+
+
+def weaker_gates(engine: Engine, runs: Sequence[RunId], changes: Sequence[SettingEvent]) -> list[Discrepancy]:
+    """The gates of ``runs`` that were weaker than what was trusted. ``changes``: the log of settings."""
+    found: list[Discrepancy] = []
+    with engine.store.read() as tx:
+        loaded = [one for run in runs if (one := _loaded(engine, tx, run)) is not None]
+        since = min((one.record.created_at for one in loaded if one.state.gates is not None), default=None)
+        for one in loaded:
+            try:
+                found += _of_run(engine, tx, one, changes, since)
+            except (Refused, KeyError, ValueError):  # what is not readable was named already
+                continue
+    return found
+
+
+def _loaded(engine: Engine, tx: Tx, run: RunId) -> LoadedRun | None:
+    """The run; None for an imported one, which was judged where it was made, and for one that cannot be read."""
+    try:
+        loaded = engine.load(tx, run)
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return None
+    return loaded if loaded.record.origin_sha256 is None else None
+
+
+def _of_run(
+    engine: Engine, tx: Tx, loaded: LoadedRun, changes: Sequence[SettingEvent], since: datetime | None
+) -> Iterator[Discrepancy]:
+    record, state = loaded.record, loaded.state
+    if state.gates is None:
+        if since is not None and since < record.created_at:
+            yield _fault(loaded, "gates", "the run does not say how its gates differ from its template's")
+        return
+    trusted = _Trusted(engine.project_id, changes, record.created_at)
+    for one in weakened(loaded):
+        keys = () if not one.key else (one.source, own_key_of(one.source))
+        if not any(trusted.holds(key, one.sha256) for key in keys):
+            why = f"weaker than what you trusted: {one.sentence}; these bytes were not trusted when the run started"
+            yield _fault(loaded, f"{one.gate} gate of {one.phase or 'every phase'}", why)
+    effective = engine.plans.of_run(tx, record)
+    spec = {phase.path: (phase.gates_before, phase.gates) for phase in effective.spec.phases}
+    for phase in state.spec.phases:
+        if spec.get(phase.path) != (phase.gates_before, phase.gates):
+            yield _fault(loaded, f"gates of {phase.path}", "the run's gates are not those of its frozen definition")
+    template = _template(engine, tx, loaded, effective)
+    if template is None or not _is_known(engine, tx, loaded, trusted):
+        yield _fault(loaded, f"template {record.template}", "the run's template was not trusted when it started")
+        return
+    recorded = {(one.phase, one.gate, one.what) for one in state.gates}
+    for one in changed_gates(template, effective):
+        if one.weakens and (one.phase, one.gate, one.what) not in recorded:
+            why = f"weaker than in the template, and the run does not say why: {one.sentence}"
+            yield _fault(loaded, f"{one.gate} gate of {one.phase}", why)
+
+
+def own_key_of(source: str) -> str:
+    """The name of trust in the user's configuration at ``source``."""
+    from pathlib import Path
+
+    return own_key(Path(source))
+
+
+class _Trusted:
+    """What the user had trusted before ``until``, by the log of settings."""
+
+    def __init__(self, project: str, changes: Sequence[SettingEvent], until: datetime) -> None:
+        self._given: set[tuple[str, str, str]] = set()
+        for event in changes:
+            if event.type == "TrustGiven" and event.at <= until and event.assurance >= Assurance.HUMAN:
+                of, key = json.loads(event.name)
+                self._given.add((str(of), str(key), event.value_sha256 or ""))
+        self._project = project
+
+    def holds(self, key: str, sha256: str) -> bool:
+        """True when these bytes were trusted: in this project, or for the user's own file in any."""
+        return any(
+            name == key and value == sha256 and (of == self._project or key.startswith("own:"))
+            for of, name, value in self._given
+        )
+
+
+def _template(engine: Engine, tx: Tx, loaded: LoadedRun, effective: CompiledTemplate) -> CompiledTemplate | None:
+    """The template that the run was started from, with the templates that the run embedded; None when it is not kept."""
+    from wfe_mcp.workflow.flows import whole
+
+    try:
+        definition = tx.document(loaded.record.template_sha256)
+    except KeyError:
+        return None
+    embedded = dict(_embedded(effective.definition))
+    return engine.plans.of(whole(definition, lambda name: embedded[name]).definition)
+
+
+def _embedded(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The embedded definitions, by the name that the flow or rule gives."""
+    if isinstance(value, dict):
+        table: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - JSON
+        if isinstance(table.get("definition"), dict) and isinstance(table.get("template"), str):
+            yield table["template"], table["definition"]
+        for inner in table.values():
+            yield from _embedded(inner)
+    elif isinstance(value, list):
+        for inner in value:  # pyright: ignore[reportUnknownVariableType] - JSON
+            yield from _embedded(inner)  # pyright: ignore[reportUnknownArgumentType] - JSON
+
+
+def _is_known(engine: Engine, tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
+    """True when the template was trusted, or is shipped. One that an older version shipped cannot be compared."""
+    from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
+    from wfe_mcp.workflow.load import digest
+
+    record = loaded.record
+    if trusted.holds(trust_key(record.template), record.template_sha256):
+        return True
+    installed = [one for one in (*shipped_templates(), *package_templates()) if one.name == record.template]
+    if any(digest(one.read().value) == record.template_sha256 for one in installed):
+        return True
+    return bool(installed) and tx.document(record.frozen_sha256).get("engine") != f"wfe-mcp {__version__}"
+
+
+def _fault(loaded: LoadedRun, where: str, message: str) -> Discrepancy:
+    return Discrepancy(CODE, where, message, loaded.record.id, 1, loaded.record.created_at)

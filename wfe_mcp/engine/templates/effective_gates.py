@@ -1,0 +1,170 @@
+"""The effective gates of a run: every difference to the gates of its template, and the configuration key it comes from.
+
+    approval    removed, replaced by a role's opinion, added, another assurance
+    opinion     removed, added, a rewrite allowed, a reviewer filled by another role
+    artifact    ``on_mismatch = "warn"``: a changed file of an accepted artifact no longer blocks
+
+A run records its differences when it starts (``RunStarted.gates``). What weakens a gate counts only from bytes that the
+user trusts, so each recorded difference names a file and the sha256 of the trusted bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.gate_difference import GateDifference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+
+Gate = dict[str, Any]
+
+WeakenedGate = GateDifference
+"""A difference that weakens a gate."""
+
+_ASSURANCES = ("agent", "client", "human", "passkey")
+
+
+def weakened(loaded: LoadedRun) -> tuple[WeakenedGate, ...]:
+    """The gates of a run that ask for less than its template, as recorded when it started."""
+    return tuple(one for one in loaded.state.gates or () if one.weakens)
+
+
+def gate_differences(
+    template: CompiledTemplate, effective: CompiledTemplate, settings: LoadedSettings
+) -> tuple[GateDifference, ...]:
+    """Every difference between the gates of ``template`` and those of ``effective``, what weakens first, with its source."""
+    name = template.template.name
+    found = [_sourced(one, settings, name) for one in changed_gates(template, effective)]
+    if settings.settings.on_mismatch(name) == "warn":
+        own = f"templates.{name}.on_mismatch"
+        key = own if own in settings.origins else "artifacts.on_mismatch"
+        what = "a changed file of an accepted artifact is reported and no longer blocks"
+        found.append(_placed(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
+    return tuple(sorted(found, key=lambda one: not one.weakens))
+
+
+def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
+    """Every difference between the gates of two definitions of one template, without sources."""
+    for path, phase in template.phases.items():
+        other = effective.phases.get(path)
+        if other is None:
+            yield GateDifference(path, "phase", "the phase is gone, with its gates", True)
+            continue
+        for before, after in ((phase.prompt_gates, other.prompt_gates), (phase.gates, other.gates)):
+            old, new = ([gate.model_dump(mode="json", by_alias=True) for gate in gates] for gates in (before, after))
+            yield from _of_phase(path, old, new)
+        yield from _reviewers(path, template, effective)
+
+
+def _of_phase(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDifference]:
+    def of_kind(gates: list[Gate], kind: str) -> list[Gate]:
+        return [gate for gate in gates if gate["kind"] == kind]
+
+    opinions = list(_opinions(path, of_kind(old, "opinion"), of_kind(new, "opinion")))
+    added = [one for one in opinions if one.now and not one.was]
+    yield from _approvals(path, of_kind(old, "approval"), of_kind(new, "approval"), added)
+    yield from opinions
+    for gate in old:
+        if gate["kind"] not in {"approval", "opinion"} and gate not in new:
+            yield GateDifference(
+                path, gate["kind"], f"the {gate['kind']} gate is gone or asks for something else", True, str(gate)
+            )
+    for gate in new:
+        if gate["kind"] not in {"approval", "opinion"} and gate not in old:
+            yield GateDifference(path, gate["kind"], f"a {gate['kind']} gate is added", False, "", str(gate))
+
+
+def _approvals(path: str, old: list[Gate], new: list[Gate], opinions: list[GateDifference]) -> Iterator[GateDifference]:
+    if len(new) < len(old):
+        instead = f"; an opinion of {opinions[0].now} decides instead" if opinions else ""
+        was, now = old[-1]["assurance"], opinions[0].now if opinions else "none"
+        yield GateDifference(path, "approval", f"your approval is no longer required{instead}", True, was, now)
+        return
+    for before, after in zip(old, new, strict=False):
+        was, now = before["assurance"], after["assurance"]
+        if was != now:
+            is_less = _ASSURANCES.index(now) < _ASSURANCES.index(was)
+            yield GateDifference(
+                path, "approval", f"the approval asks for assurance {now} instead of {was}", is_less, was, now
+            )
+        elif before != after:
+            yield GateDifference(path, "approval", "the approval has other conditions", True, str(before), str(after))
+    if len(new) > len(old):
+        yield GateDifference(path, "approval", "your approval is required too", False, "none", new[-1]["assurance"])
+
+
+_LAXER = {
+    "allow_rewrite": (True, "a reviewer may change the artifact"),
+    "if_missing": ("note", "a missing reviewer no longer stops the phase"),
+    "on_provider_error": ("warn", "a reviewer who cannot be reached no longer stops the phase"),
+}  # fmt: skip
+"""The lax value of a key of an opinion gate, and what it means."""
+
+
+def _opinions(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDifference]:
+    after = {tuple(gate["reviewers"]): gate for gate in new}
+    before = {tuple(gate["reviewers"]): gate for gate in old}
+    for reviewers, gate in before.items():
+        names, now = ", ".join(reviewers), after.get(reviewers)
+        if now is None:
+            yield GateDifference(path, "opinion", f"the opinion of {names} is no longer asked for", True, names)
+            continue
+        for key in sorted(gate):
+            if gate[key] == now[key]:
+                continue
+            lax, what = _LAXER.get(key, (None, f"the opinion gate has another {key}"))
+            weakens = lax is None or now[key] == lax
+            text = what if weakens else f"the opinion gate is stricter: {key}"
+            yield GateDifference(path, "opinion", text, weakens, str(gate[key]), str(now[key]))
+    for reviewers in after.keys() - before.keys():
+        names = ", ".join(reviewers)
+        yield GateDifference(path, "opinion", f"an opinion of {names} is required", False, "", names)
+
+
+def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
+    from wfe_mcp.core.paths import PhasePath
+
+    old, new = (each.template_of(PhasePath(path)).roles for each in (template, effective))
+    phase = effective.phases[path]
+    for name in dict.fromkeys(_reviewing((*phase.prompt_gates, *phase.gates))):
+        if name in old and name in new and old[name].provider != new[name].provider:
+            was, now = old[name].provider or "the client", new[name].provider or "the client"
+            yield GateDifference(
+                path, "opinion", f"reviewer {name} is filled by {now} instead of {was}", True, was, now
+            )
+
+
+def _reviewing(gates: Iterable[Any]) -> Iterator[str]:
+    for gate in gates:
+        if gate.kind == "opinion":
+            yield from gate.reviewers
+
+
+def _sourced(one: GateDifference, settings: LoadedSettings, template: str) -> GateDifference:
+    """``one`` with the key that causes it."""
+    at = f"templates.{template}.phases.{one.phase}."
+    quoted = f'templates.{template}.phases."{one.phase}".'
+    roles = f"templates.{template}.roles."
+    candidates = {
+        "approval": (f"{at}approver", f"{quoted}approver"),
+        "opinion": (f"{at}allow_rewrite", f"{quoted}allow_rewrite", f"{at}approver", f"{quoted}approver"),
+    }.get(one.gate, ())  # fmt: skip
+    if one.what.startswith("reviewer "):
+        candidates = tuple(key for key in settings.origins if key.startswith(roles + one.what.split()[1]))
+    elif one.gate == "opinion" and one.now not in {"True", "False"}:
+        candidates = candidates[2:]
+    key = next((key for key in candidates if key in settings.origins), "")
+    return _placed(one, settings, key) if key else one
+
+
+def _placed(one: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:
+    origin = settings.origins.get(key)
+    if origin is None:
+        return one
+    return replace(one, key=key, source=origin.where, sha256=settings.sha256_of(origin.layer))

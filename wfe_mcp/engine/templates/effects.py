@@ -1,0 +1,194 @@
+"""The effects of a configuration or a template: everything that trust in its bytes allows.
+
+    EFFECTS     (model, key) → the kind of its effect
+    NO_EFFECT   (model, key) → why it has none
+
+One function walks the Pydantic models, templates inside templates too. Each key of each model is in one of the tables,
+and a key that is in neither is shown as a setting: nothing is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import BaseModel
+
+from wfe_mcp.engine.templates.effect_tables import EFFECTS, KINDS, NAMED_BY, NO_EFFECT, WEAKENS, Kind
+from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
+from wfe_mcp.workflow.model.rules import SubflowRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wfe_mcp.workflow.model import Template
+    from wfe_mcp.workspace.config.settings_tables import Settings
+
+Mark = Literal["new", "changed", "gone", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect. ``source``: the JSON pointer of the first key it comes from. ``weakens``: it removes or weakens a gate."""
+
+    kind: Kind
+    subject: str
+    detail: str
+    weakens: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class EffectChange:
+    """An effect compared with the bytes trusted last. ``was``: its detail there."""
+
+    mark: Mark
+    effect: Effect
+    was: str = ""
+
+
+def effects_of(model: Settings | Template) -> tuple[Effect, ...]:
+    """Every effect of a configuration (the keys that it sets) or of a template; what weakens a gate comes first."""
+    merged: dict[tuple[str, str], Effect] = {}
+    for one in _walk(model, "", ""):
+        known = merged.get((one.kind, one.subject))
+        if known is not None:
+            one = replace(known, detail=f"{known.detail}; {one.detail}", weakens=known.weakens or one.weakens)
+        merged[one.kind, one.subject] = one
+    return tuple(sorted(merged.values(), key=_order))
+
+
+def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tuple[EffectChange, ...]:
+    """``new`` compared with the effects trusted last (None: nothing was), what weakens a gate first.
+
+    A gate or a policy that is gone or changed weakens.
+    """
+    before = {(one.kind, one.subject): one for one in old or ()}
+    found: list[EffectChange] = []
+    for one in new:
+        was = before.pop((one.kind, one.subject), None)
+        if was is None or was.detail == one.detail:
+            found.append(EffectChange("new" if was is None else "same", one))
+        else:
+            found.append(EffectChange("changed", replace(one, weakens=one.weakens or _restricts(one)), was.detail))
+    found += [EffectChange("gone", replace(one, weakens=_restricts(one)), one.detail) for one in before.values()]
+    return tuple(sorted(found, key=lambda each: _order(each.effect)))
+
+
+def weakens_gates(changes: Iterable[EffectChange]) -> list[EffectChange]:
+    """The changes that remove or weaken a gate, those not trusted yet."""
+    return [one for one in changes if one.effect.weakens and one.mark != "same"]
+
+
+def _restricts(one: Effect) -> bool:
+    """Whether the effect is a gate or a policy, whose loss allows more."""
+    return one.kind in {"gates", "policy"}
+
+
+def _order(one: Effect) -> tuple[bool, int]:
+    return not one.weakens, KINDS.index(one.kind)
+
+
+def _walk(model: BaseModel, subject: str, at: str) -> Iterator[Effect]:
+    """The effects of ``model`` and of the models in it. ``subject``: what it belongs to, for a reader."""
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        is_set = name in model.model_fields_set or isinstance(value, BaseModel) or name in _ALWAYS
+        if value is None or not is_set:
+            continue
+        key = f"{at}/{field.alias or name}"
+        if isinstance(model, FlowPhase | SubflowRule) and name == "definition":
+            yield from _inside(model, subject, key)
+            continue
+        inner = list(_models(value, subject, key, _owner(model, name), name))
+        for each, inner_subject, inner_at in inner:
+            effects = _walk(each, inner_subject, inner_at)
+            replaces_reviewers = (_owner(model, name), name) == ("TemplateSettings", "roles")
+            yield from (replace(one, weakens=one.weakens or replaces_reviewers) for one in effects)
+        if not inner:
+            yield from _leaf(model, name, value, subject, key)
+
+
+_ALWAYS = frozenset({"kind", "assurance"})
+"""Keys that count without being written."""
+
+
+def _inside(model: FlowPhase | SubflowRule, subject: str, at: str) -> Iterator[Effect]:
+    """The effects of the template that a phase or a recovery runs inside."""
+    from wfe_mcp.workflow.flows import held_template
+
+    yield from _walk(held_template(model), f"{subject}, inside: " if subject else "", at)
+
+
+def _leaf(model: BaseModel, name: str, value: Any, subject: str, at: str) -> Iterator[Effect]:
+    owner = _owner(model, name)
+    if (owner, name) in NO_EFFECT:
+        return
+    if value in ((), [], {}, ""):
+        if (owner, name) == ("PolicySettings", "templates"):
+            yield Effect("policy", subject or "policy", "templates: none", False, at)
+        return
+    kind = EFFECTS.get((owner, name), "sets")
+    is_weaker = WEAKENS.get((owner, name), lambda _value: False)(value)
+    yield Effect(kind, subject.strip() or name, _detail(name, value), is_weaker, at)
+
+
+def _owner(model: BaseModel, name: str) -> str:
+    """The class that declares the key: phases of every kind share those of ``PhaseKeys``."""
+    for base in reversed(type(model).__mro__):
+        if name in getattr(base, "__annotations__", {}):
+            return base.__name__
+    return type(model).__name__
+
+
+def _models(value: Any, subject: str, at: str, owner: str, name: str) -> Iterator[tuple[BaseModel, str, str]]:
+    """The models in ``value``, each with its subject and its pointer."""
+    if isinstance(value, BaseModel):
+        yield value, _subject(subject, owner, name, _id(value), value), at
+    elif isinstance(value, dict):
+        for key, inner in cast("Mapping[str, Any]", value).items():
+            if isinstance(inner, BaseModel):
+                yield inner, _subject(subject, owner, name, key, inner), f"{at}/{key}"
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(cast("list[Any]", value)):
+            if isinstance(inner, BaseModel):
+                yield inner, _subject(subject, owner, name, _id(inner) or str(index + 1), inner), f"{at}/{index}"
+
+
+def _id(model: BaseModel) -> str:
+    return str(getattr(model, "id", ""))
+
+
+def _subject(subject: str, owner: str, name: str, key: str, model: BaseModel) -> str:
+    """``check test``, ``drill, plan``, ``build[*].ship, step write``."""
+    if isinstance(model, PhaseBase):
+        joined = f"{subject}." if subject and not subject.endswith(": ") else subject
+        return f"{joined}{key}{'[*]' if isinstance(model, LoopPhase) else ''}"
+    noun = NAMED_BY.get((owner, name), name)
+    if noun == "gate":
+        noun = f"{getattr(model, 'kind', '')} gate"
+    label = f"{noun} {key}".strip() if noun else key
+    return f"{subject}, {label}" if subject and label else subject or label
+
+
+def _detail(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        words = [each if isinstance(each, str) else _json(each) for each in cast("list[Any]", value)]
+        return shlex.join(words) if name in {"argv", "args"} else f"{_label(name)}{', '.join(words)}"
+    text = value if isinstance(value, str) else _json(value)
+    return f"{_label(name)}{' '.join(text.split())}"
+
+
+_UNLABELLED = frozenset({"command", "tool", "url", "base_url", "check", "provider", "kind", "prompt"})
+
+
+def _label(name: str) -> str:
+    return "" if name in _UNLABELLED else f"{name.rstrip('_')}: "
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

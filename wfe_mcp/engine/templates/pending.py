@@ -1,0 +1,17 @@
+"""Something that needs the user's trust."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTrust:
+    """Something that needs trust. ``name`` is what ``wfe-mcp trust NAME`` takes.
+
+    ``kind``: configuration, own configuration, approvers or template. ``key`` and ``sha256``: what trust is kept under.
+    """
+
+    name: str
+    kind: str
+    key: str
+    sha256: str
+    where: str

@@ -1,0 +1,138 @@
+"""An artifact as its type wants to be read: Markdown as Markdown, a list of objects as a table, a bundle file by file.
+
+The parts are neutral; each interface renders them. Only empty values have no part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+_MOST_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Plain text of one or more lines."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Markdown text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of texts."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Objects with the same few keys, one a row."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileShown:
+    """One file of a bundle."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShown:
+    """A named part."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+Part: TypeAlias = Words | Document | Listing | Records | FileShown | FieldShown
+
+
+def parts_of(schema: str, content: object) -> tuple[Part, ...]:
+    """The parts of an artifact of ``schema``, in the order of its keys."""
+    if schema == "markdown_doc@1" and isinstance(content, Mapping):
+        document = cast("Mapping[str, Any]", content)
+        front = cast("Mapping[str, Any]", document.get("front") or {})
+        return (*_fields(front), Document(str(document.get("body", ""))))
+    if schema == "file_bundle@1" and isinstance(content, Mapping):
+        bundle = cast("Mapping[str, Any]", content)
+        rest = {key: value for key, value in bundle.items() if key != "files"}
+        return (*_fields(rest), *(FileShown(each["path"], each["content"]) for each in bundle.get("files", ())))
+    if isinstance(content, Mapping):
+        return _fields(cast("Mapping[str, Any]", content))
+    return _value(content)
+
+
+def label(key: str) -> str:
+    """A key as a label: ``follow_ups`` is ``follow ups``."""
+    return key.replace("_", " ")
+
+
+def _fields(content: Mapping[str, Any]) -> tuple[Part, ...]:
+    return tuple(FieldShown(label(key), _value(value)) for key, value in content.items() if value not in ("", [], {}))
+
+
+def _value(value: object) -> tuple[Part, ...]:
+    if isinstance(value, str):
+        return (Words(value),)
+    if isinstance(value, Mapping):
+        return _fields(cast("Mapping[str, Any]", value))
+    if isinstance(value, list):
+        return _list(cast("list[Any]", value))
+    return (Words(_scalar(value)),)
+
+
+def _list(items: list[Any]) -> tuple[Part, ...]:
+    if not any(isinstance(each, Mapping | list) for each in items):
+        return (Listing(tuple(_scalar(each) for each in items)),)
+    if all(isinstance(each, Mapping) for each in items):
+        rows = cast("list[Mapping[str, Any]]", items)
+        keys = list(
+            dict.fromkeys(
+                key for row in rows for key in row if any(each.get(key) not in ("", [], None) for each in rows)
+            )
+        )
+        if len(keys) <= _MOST_COLUMNS and all(_is_short(row.get(key)) for row in rows for key in keys):
+            return (
+                Records(tuple(map(label, keys)), tuple(tuple(_cell(row.get(key)) for key in keys) for row in rows)),
+            )
+        return tuple(FieldShown(_name(row, number), _fields(row)) for number, row in enumerate(rows, 1))
+    return tuple(FieldShown(str(number), _value(each)) for number, each in enumerate(items, 1))
+
+
+def _name(row: Mapping[str, Any], number: int) -> str:
+    return next((str(row[key]) for key in ("id", "key", "path", "name") if isinstance(row.get(key), str)), str(number))
+
+
+def _is_short(value: object) -> bool:
+    """True for what fits into a cell: one line, or a list of such."""
+    if isinstance(value, list):
+        return all(isinstance(each, str | int | float) for each in cast("list[object]", value))
+    return not isinstance(value, Mapping) and "\n" not in str(value)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_scalar(each) for each in cast("list[object]", value))
+    return "" if value is None else _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return (
+        {True: "yes", False: "no"}.get(value, "") if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
+    )

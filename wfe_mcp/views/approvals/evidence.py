@@ -1,0 +1,174 @@
+"""Evidence of an attempt as a person reads it: one line per gate with its own state, and what reviewers say.
+
+1. Only a gate that ran and passed is ``pass``. A gate that was left out is ``skipped``; one that passed although something
+   was missing or overruled is ``warning``; one that is not reached yet is ``not run``.
+2. Details are the facts of the stored evidence, in a fixed order; nothing is computed again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.model import Stage, VerdictKind
+from wfe_mcp.core.units import duration, plural
+from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wfe_mcp.core.model import Attempt, Verdict
+    from wfe_mcp.store.records.opinions import OpinionRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.views.approvals.model import GateState
+    from wfe_mcp.workflow.model import Gate
+
+_SKIPPED, _OVERRULED, _WARNED = "skipped: ", "overruled: ", "passed with a warning: "
+_OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
+_DETAILS = (
+    ("command", "argv_run"), ("exit code", "exit_code"), ("must not change", "unchanged"), ("changed", "changed"),
+    ("condition", "assert"), ("coverage", "coverage_percent"), ("ignored files that may matter", "ignored"),
+    ("notes", "notes"),
+)  # fmt: skip
+
+
+def gate_lines(
+    attempt: Attempt, stage: Stage, gates: Sequence[Gate], evidence: Sequence[EvidenceRecord]
+) -> tuple[GateEvidence, ...]:
+    """A line for each of ``gates``, in their order, about the open revision of ``attempt``."""
+    verdicts = {each.gate: each for each in attempt.verdicts if each.stage == stage and each.sha256 == attempt.sha256}
+    found = {each.gate: each for each in evidence if each.stage == stage and each.sha256 in {attempt.sha256, None}}
+    return tuple(
+        _line(gate, verdicts.get(number), found.get(number), is_open=number == attempt.gate)
+        for number, gate in enumerate(gates)
+    )
+
+
+def gate_name(gate: Gate) -> str:
+    """What a gate is called: its check's name, else its kind."""
+    return gate.check if gate.kind == "command" else gate.kind
+
+
+def state_of(verdict: Verdict, data: Mapping[str, Any]) -> GateState:
+    """The state of a judged gate. Rule 1."""
+    if verdict.kind is not VerdictKind.PASS:
+        return "fail" if verdict.kind is VerdictKind.FAIL else "not run"
+    if verdict.message.startswith(_SKIPPED) or data.get("skipped") is True or data.get("missing") is True:
+        return "skipped"
+    warned = verdict.message.startswith((_OVERRULED, _WARNED)) or bool(data.get("warning"))
+    return "warning" if warned else "pass"
+
+
+def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
+    if verdict is None:
+        waits = gate.kind == "approval" and is_open
+        return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
+    data: Mapping[str, Any] = {} if found is None else found.data
+    return GateEvidence(
+        gate_name(gate), state_of(verdict, data), _text(gate, verdict, data),
+        "" if found is None else found.at.isoformat(timespec="seconds"), tuple(_details(gate, found)),
+    )  # fmt: skip
+
+
+def _asks(gate: Gate) -> str:
+    names = {"agent": "by anyone", "client": "by you, in the client", "human": "by you, with your PIN"}
+    return names.get(getattr(gate, "assurance", ""), "by you, with a passkey")
+
+
+def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
+    """The result in one line; of a command its tests, of others the gate's message."""
+    message = verdict.message.removeprefix(_SKIPPED).strip()
+    if gate.kind == "command" and verdict.kind is VerdictKind.PASS and data.get("exit_code") is not None:
+        code = data["exit_code"]
+        outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
+        return f"{outcome}{_counted(data)}"
+    if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
+        return "The condition is true."
+    if data.get("skipped") is True and data.get("missing"):
+        return message.partition(" (")[0]  # who is missing, and why, is said of each reviewer
+    return message.partition("\n")[0]
+
+
+def _counted(data: Mapping[str, Any]) -> str:
+    tests, took = data.get("tests"), duration(float(data.get("duration_s") or 0))
+    if not tests:
+        return f"exit {data['exit_code']} after {took}"
+    counts = ", ".join(f"{tests[key]} {key}" for key in ("passed", "failed", "errors", "skipped") if tests.get(key))
+    return f"{counts or 'no tests'} in {took}, in the worktree"
+
+
+def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
+    data: Mapping[str, Any] = {} if found is None else found.data
+    stated = gate.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    for name, key in _DETAILS:
+        value = data.get(key, stated.get(key))
+        if value not in (None, "", [], {}):
+            yield Named(name, " ".join(value) if key == "argv_run" else value)
+    tests: dict[str, Any] = data.get("tests") or {}
+    if tests.get("failing"):
+        yield Named("failing tests", [each["id"] for each in tests["failing"]])
+    if tests.get("source"):
+        yield Named("counted from", tests["source"])
+    output: dict[str, Any] = data.get("output") or {}
+    if output.get("tail"):
+        yield Named("output", str(output["tail"]).partition("Last lines of its output:\n")[2] or output["tail"])
+    if found is not None and found.log_path:
+        yield Named("log", found.log_path)
+    if found is not None and found.tree:
+        yield Named("tree", found.tree)
+
+
+def opinions_shown(
+    lines: Sequence[GateEvidence], gates: Sequence[Gate], attempt: Attempt, evidence: Sequence[EvidenceRecord],
+    asked: Sequence[OpinionRecord],
+) -> tuple[OpinionShown, ...]:  # fmt: skip
+    """What each reviewer says of the open revision: those of the gates, also who was not asked, then those asked by a call."""
+    found: list[OpinionShown] = []
+    seen: set[str] = set()
+    for number, (line, gate) in enumerate(zip(lines, gates, strict=True)):
+        record = [each for each in evidence if each.gate == number and each.sha256 == attempt.sha256][-1:]
+        if gate.kind != "opinion" or not record:
+            continue
+        data = record[0].data
+        found += [
+            OpinionShown(_reviewer(each), "", "skipped", _reviewer_fault(each)) for each in data.get("missing", ())
+        ]
+        for each in data.get("opinions", ()):
+            seen.add(str(each.get("id", "")))
+            found.append(
+                _shown(
+                    each["reviewer"], each.get("model", ""), each["verdict"], each.get("opinion"), each.get("fault", "")
+                )
+            )
+        if line.state == "skipped" and not data.get("missing"):
+            found += [OpinionShown(each, "", "skipped", line.text) for each in gate.reviewers]
+    more = [each for each in asked if each.artifact_sha256 == attempt.sha256 and each.id not in seen]
+    return (*found, *(_shown(each.reviewer, each.model, each.verdict, each.value, "") for each in more))
+
+
+def _reviewer(missing: str) -> str:
+    return missing.partition(": ")[0]
+
+
+def _reviewer_fault(missing: str) -> str:
+    return missing.partition(": ")[2] or missing
+
+
+def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | None, fault: str) -> OpinionShown:
+    if value is None:
+        return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
+    findings = tuple(
+        Finding(
+            str(each.get("severity", "")), str(each.get("title", "")), _place(each), str(each.get("detail", "")),
+            str(each.get("recommendation", "")),
+        )
+        for each in value.get("findings", ())
+    )  # fmt: skip
+    summary = str(value.get("summary") or (f"{plural(len(findings), 'finding')}" if findings else "no summary"))
+    return OpinionShown(
+        reviewer, model, _OPINIONS.get(verdict, "not run"), summary, findings, str(value.get("suggestion", ""))
+    )
+
+
+def _place(finding: Mapping[str, Any]) -> str:
+    line = f":{finding['line']}" if finding.get("line") else ""
+    return f"{finding['file']}{line}" if finding.get("file") else ""

@@ -1,0 +1,190 @@
+"""What a person is about to decide, as one value: every interface renders it, and its sha256 names what was shown.
+
+    question, goal     what is asked, of which run, with which inputs
+    unusual            what removes, weakens or goes round a gate, worst first
+    change             the files that differ since the run began, and since the last approval
+    prompt, artifact   the exact bytes that the decision is about
+    earlier            artifacts that the run made before
+    evidence           one line per gate, opinions, earlier attempts
+
+Fields are facts: no widths, colours, relative times or cuts. So the same decision has the same sha256 in every interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.core.canonical import sha256_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.workspace.git.file_diffs import FileDiff
+
+GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
+Weight = Literal["weakened", "failed", "warning", "skipped"]
+"""How unusual something is, worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A fact with its name: an input of the run, a detail of a gate."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """One sentence about what is not as the template or the person would expect. ``why``: where it comes from."""
+
+    weight: Weight
+    text: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The files that differ between tree ``before`` and what is decided. ``since``: the moment of ``before``.
+
+    ``note``: why the files cannot be compared.
+    """
+
+    since: str
+    before: str = ""
+    after: str = ""
+    files: tuple[FileDiff, ...] = ()
+    note: str = ""
+
+    @property
+    def added(self) -> int:
+        """New lines, over all files."""
+        return sum(each.added for each in self.files)
+
+    @property
+    def removed(self) -> int:
+        """Removed lines, over all files."""
+        return sum(each.removed for each in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text that the agent gets. ``text`` None: ``file`` no longer holds what the gates judged."""
+
+    sha256: str
+    file: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactShown:
+    """An artifact. ``schema``: a shipped name, or ``inline``. ``file``: the copy that may be edited, if the template allows it.
+
+    ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/diff.py``). ``approved``: the
+    decision that accepted it, empty without one. ``written``: changed files with exactly its text.
+    """
+
+    name: str
+    phase: str
+    attempt: int
+    revision: int
+    schema: str
+    sha256: str
+    content: Any
+    file: str = ""
+    against: int = 0
+    changes: tuple[Mapping[str, Any], ...] = ()
+    approved: str = ""
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateEvidence:
+    """One gate and what it found. ``details``: facts of its evidence, for who wants them."""
+
+    gate: str
+    state: GateState
+    text: str = ""
+    at: str = ""
+    details: tuple[Named, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding of a reviewer. ``place``: file and line, empty if none."""
+
+    severity: str
+    title: str
+    place: str = ""
+    detail: str = ""
+    recommendation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionShown:
+    """What a reviewer says. A reviewer who was not asked, or did not answer, has no verdict."""
+
+    reviewer: str
+    model: str
+    state: GateState
+    summary: str = ""
+    findings: tuple[Finding, ...] = ()
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptShown:
+    """An earlier attempt at the phase, and how it ended."""
+
+    number: int
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """What ``phase`` asks the person to decide. ``stage``: before (the work) or after (the artifact).
+
+    ``assurance`` and ``phrase`` are what the gate asks for; ``sha256`` and ``tree`` what an approval binds.
+    """
+
+    run: str
+    title: str
+    template: str
+    phase: str
+    attempt: int
+    stage: str
+    question: str
+    effect: str
+    assurance: str
+    sha256: str
+    phrase: str = ""
+    tree: str = ""
+    inputs: tuple[Named, ...] = ()
+    unusual: tuple[Unusual, ...] = ()
+    changes: tuple[Change, ...] = ()
+    prompt: Prompt | None = None
+    artifact: ArtifactShown | None = None
+    earlier: tuple[ArtifactShown, ...] = ()
+    evidence: tuple[GateEvidence, ...] = ()
+    opinions: tuple[OpinionShown, ...] = ()
+    attempts: tuple[AttemptShown, ...] = ()
+
+
+def as_json(value: object) -> Any:
+    """A value of this module as JSON; fields that have their default are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        given = {
+            each.name: getattr(value, each.name) for each in fields(value) if getattr(value, each.name) != each.default
+        }
+        return {name: as_json(part) for name, part in given.items()}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(part) for key, part in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in cast("list[object]", value)]
+    return value
+
+
+def shown_sha256(view: ApprovalView) -> str:
+    """The sha256 that names what the person saw: of the canonical JSON of ``view``."""
+    return sha256_of(as_json(view))

@@ -1,0 +1,171 @@
+"""Makes the view of an open approval from the stored run: everything that a person needs to decide it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.model import Stage
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.views.approvals.change import changes_of
+from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
+from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttemptShown, Named, Prompt
+from wfe_mcp.views.approvals.unusual import unusual_things
+from wfe_mcp.views.diff import difference
+from wfe_mcp.views.run_report import decisions_of, void_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RevisionRecord
+    from wfe_mcp.views.approvals.model import Change
+    from wfe_mcp.views.run_models import DecisionLine
+    from wfe_mcp.workflow.model import ApprovalGate
+
+_EARLIER = 40
+_ENDED = {"failed", "superseded", "rolled_back", "cancelled", "skipped", "completed"}
+
+
+def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView | None:
+    """What ``phase`` asks the user to approve; None when nothing awaits approval."""
+    from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+    from wfe_mcp.engine.files.tree_binding import ignored_globs
+
+    path, record, state = PhasePath(phase), found.loaded.record, found.loaded.state
+    attempt = state.current(path) if path in state.attempts else None
+    gate = None if attempt is None else current_gate(state, attempt)
+    if attempt is None or attempt.status != "awaiting" or gate is None or gate[0] != "approval":
+        return None
+    gates = found.plan.gates(attempt)
+    wanted: ApprovalGate = gates[gate[1]]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
+    with engine.store.read() as tx:
+        decisions = decisions_of(tx, found)
+        evidence = [
+            each for number in dict.fromkeys((attempt.made_in, attempt.number))
+            for each in tx.evidence(record.id, path, number)
+        ]  # fmt: skip
+        asked = tx.opinions(record.id, path)
+        inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
+        ignored = ignored_globs(engine, tx, found.loaded, path)
+        artifact = _artifact(tx, found, attempt, decisions, is_open=True)
+        earlier = _earlier(tx, found, path, decisions)
+    stage = attempt.stage or Stage.AFTER
+    changes = changes_of(Path(record.worktree), state, attempt, ignored)
+    lines = gate_lines(attempt, stage, gates, evidence)
+    opinions = opinions_shown(lines, gates, attempt, evidence, asked)
+    artifact = None if artifact is None else _with_files(found, artifact, changes)
+    earlier = tuple(_with_files(found, each, changes) for each in earlier)
+    return ApprovalView(
+        run=record.id, title=record.title, template=f"{record.template}@{record.template_version}", phase=phase,
+        attempt=attempt.number, stage=str(stage), question=_question(found, attempt), effect=_effect(found, attempt),
+        assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or "",
+        inputs=tuple(Named(name, value) for name, value in inputs.items()),
+        unusual=unusual_things(engine, found, changes, lines, opinions, decisions), changes=changes,
+        prompt=_prompt(record.worktree, attempt, record.id) if stage is Stage.BEFORE else None, artifact=artifact,
+        earlier=earlier, evidence=lines, opinions=opinions,
+        attempts=tuple(
+            AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each)) for each in state.attempts[path]
+            if each is not attempt and str(each.status) in _ENDED
+        ),
+    )  # fmt: skip
+
+
+def _question(found: Overview, attempt: Attempt) -> str:
+    of = f'of "{found.loaded.record.title}"'
+    if attempt.stage is Stage.BEFORE:
+        works = "the server" if found.plan.phase(attempt.phase).kind == "steps" else "the agent"
+        return f"Let {works} start {attempt.phase} {of}?"
+    return f"Approve {attempt.phase} {of}?"
+
+
+def _effect(found: Overview, attempt: Attempt) -> str:
+    """What an approval leads to."""
+    if attempt.stage is Stage.BEFORE:
+        return "If you approve, work starts with exactly this prompt."
+    state = found.loaded.state
+    later = [each.phase for each in state.open_attempts if each.phase != attempt.phase and not each.is_settled]
+    return f"If you approve, the run continues with {later[0]}." if later else "If you approve, the run completes."
+
+
+def _reason(attempt: Attempt) -> str:
+    failed = [each.message for each in attempt.verdicts if str(each.kind) != "pass"]
+    text = attempt.reason or (failed[-1] if failed else "")
+    return text.strip().partition("\n")[0][:300]
+
+
+def _prompt(worktree: str, attempt: Attempt, run: str) -> Prompt:
+    from wfe_mcp.workspace.files.mirror import attempt_folder
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    file = f"{attempt_folder(run, attempt.phase, attempt.number)}/prompt.md"
+    raw = read_if_there(Path(worktree), file)
+    # The file lies where an agent can write: it counts only while it is what the gates judged.
+    text = raw.decode() if raw is not None and sha256_hex(raw) == attempt.sha256 else None
+    return Prompt(attempt.sha256 or "", file, text)
+
+
+def _artifact(
+    tx: Tx, found: Overview, attempt: Attempt, decisions: Sequence[DecisionLine], *, is_open: bool
+) -> ArtifactShown | None:
+    """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workspace.files.mirror import artifact_path
+
+    run, path = found.loaded.record.id, attempt.phase
+    record = tx.revision(run, path, attempt.revision) if attempt.revision else None
+    if record is None:
+        return None
+    content, against, file = json.loads(record.content), 0, ""
+    changes: tuple[Mapping[str, Any], ...] = ()
+    if is_open:
+        earlier = [each.revision for each in tx.revisions(run, path) if each.revision < record.revision]
+        old = tx.revision(run, path, earlier[-1]) if earlier else None
+        if old is not None:
+            against, changes = old.revision, tuple(difference(json.loads(old.content), content))
+        output = found.plan.phase(path).output
+        if output is not None and output.editable and output.seal != "on_submit":
+            file = artifact_path(run, path, attempt.number, to_file(found.plan.schema(path), content))
+    return ArtifactShown(
+        record.name or "report", path, attempt.number, record.revision, record.schema_name, record.sha256, content, file,
+        against, changes, _approved(record, decisions),
+    )  # fmt: skip
+
+
+def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
+    """``artifact`` with the changed files that hold exactly its text."""
+    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.workspace.git.objects import object_id
+
+    rendered = to_file(found.plan.schema(PhasePath(artifact.phase)), artifact.content)
+    texts = [rendered.text] if isinstance(rendered, tuple) else list(rendered.values())
+    oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
+    return replace(
+        artifact, written=tuple(file.path for each in changes[:1] for file in each.files if file.new_oid in oids)
+    )
+
+
+def _approved(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> str:
+    said = [
+        each for each in decisions
+        if each.phase == record.phase and each.decision != "rejected" and each.sha256 == record.sha256
+    ]  # fmt: skip
+    if not said:
+        return ""
+    one = said[-1]
+    where = f" in run {one.run}" if one.run else ""
+    return f"{one.decision} by {one.actor} at {one.at[:19]}Z{where}{void_words(one)}"
+
+
+def _earlier(tx: Tx, found: Overview, path: PhasePath, decisions: Sequence[DecisionLine]) -> tuple[ArtifactShown, ...]:
+    """The accepted artifacts of other phases, in the order of the template."""
+    settled = [each for each in found.loaded.state.open_attempts if each.phase != path and each.revision]
+    made = (_artifact(tx, found, each, decisions, is_open=False) for each in settled[-_EARLIER:])
+    return tuple(each for each in made if each is not None)

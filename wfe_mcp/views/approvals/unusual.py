@@ -1,0 +1,136 @@
+"""What is unusual about a decision, worst first: weakened gates, failures, warnings, then what was skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.units import plural
+from wfe_mcp.views.approvals.model import Unusual, Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
+    from wfe_mcp.views.run_models import DecisionLine
+
+DEFINES_CHECKS = (
+    ".wfe/config.toml", "**/package.json", "**/pyproject.toml", "**/setup.cfg", "**/tox.ini", "**/pytest.ini",
+    "**/noxfile.py", "**/Makefile", "**/makefile", "**/GNUmakefile", "**/conftest.py", "**/tests/**", "**/test/**",
+    "**/__tests__/**", "**/test_*.py", "**/*_test.*", "**/*.test.*", "**/*.spec.*", "**/Cargo.toml", "**/go.mod",
+    "**/.github/workflows/**",
+)  # fmt: skip
+"""Files that say what a check runs or what it looks at."""
+
+_NAMED = 5
+_ORDER = get_args(Weight)
+
+
+def unusual_things(
+    engine: Engine, found: Overview, changes: Sequence[Change], evidence: Sequence[GateEvidence],
+    opinions: Sequence[OpinionShown], decisions: Sequence[DecisionLine],
+) -> tuple[Unusual, ...]:  # fmt: skip
+    """Everything that is not as the template, or the person, would expect."""
+    listed = [
+        *_weakened(found),
+        *_of_run(found),
+        *_of_gates(evidence),
+        *_of_opinions(opinions),
+        *_of_files(changes),
+        *_of_configuration(engine),
+        *_of_decisions(engine, found, decisions),
+    ]
+    return tuple(sorted(listed, key=lambda each: _ORDER.index(each.weight)))
+
+
+def _weakened(found: Overview) -> Iterator[Unusual]:
+    """Gates that configuration removes or weakens, as the run recorded them."""
+    from wfe_mcp.engine.templates.effective_gates import weakened
+
+    for each in weakened(found.loaded):
+        yield Unusual("weakened", each.sentence)
+
+
+def _of_run(found: Overview) -> Iterator[Unusual]:
+    forced = [
+        f"{attempt.phase} (attempt {attempt.number})"
+        for tries in found.loaded.state.attempts.values() for attempt in tries if attempt.forced
+    ]  # fmt: skip
+    if found.loaded.state.tainted:
+        where = f": {', '.join(forced)}" if forced else ""
+        yield Unusual("weakened", f"A gate of this run was overruled by force{where}.")
+    if found.origin is not None:
+        yield Unusual("warning", "This run was imported: what was decided in it was decided elsewhere.")
+    for each in found.changed:
+        yield Unusual("warning", f"{each.path} differs from the accepted artifact of {each.phase}.", "The accepted one counts.")  # fmt: skip
+
+
+def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
+    for line in evidence:
+        if line.state == "fail":
+            yield Unusual("failed", f"Gate {line.gate} failed.", line.text)
+        elif line.state == "skipped":
+            yield Unusual("skipped", f"Gate {line.gate} was skipped: {line.text}")
+        elif line.state == "warning":
+            yield Unusual("warning", f"Gate {line.gate} passed with a warning: {line.text}")
+        ignored = next((each.value for each in line.details if each.name == "ignored files that may matter"), ())
+        if ignored:
+            yield Unusual("warning", f"Check {line.gate} may have read {plural(len(ignored), 'file')} that git ignores.",
+                          ", ".join(map(str, ignored[:_NAMED])))  # fmt: skip
+
+
+def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
+    for each in opinions:
+        if each.state == "fail":
+            yield Unusual("warning", f"Reviewer {each.reviewer} says fail.", each.summary)
+        elif each.state == "not run":
+            yield Unusual("warning", f"Reviewer {each.reviewer} did not answer.", each.summary)
+
+
+def _of_files(changes: Sequence[Change]) -> Iterator[Unusual]:
+    from wfe_mcp.workspace.files.paths import match_globs
+
+    for change in changes[:1]:
+        paths = [path for each in change.files for path in (each.path, each.old_path) if path]
+        touched = [path for path in paths if match_globs(path, DEFINES_CHECKS)]
+        if touched:
+            more = f" and {len(touched) - _NAMED} more" if len(touched) > _NAMED else ""
+            verb = "defines" if len(touched) == 1 else "define"
+            yield Unusual("warning", f"{', '.join(touched[:_NAMED])}{more} changed since the run began.",
+                          f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.")  # fmt: skip
+
+
+def _of_configuration(engine: Engine) -> Iterator[Unusual]:
+    from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
+
+    own = own_configuration(engine)
+    if own.changed:
+        yield Unusual("warning", f"Your user configuration changed since your last wfe-mcp trust: {own.file}")
+    enabled = templates_enabled(engine)
+    if enabled:
+        yield Unusual("warning", f"Templates re-enabled since your last wfe-mcp trust: {', '.join(enabled)}")
+
+
+def _of_decisions(engine: Engine, found: Overview, decisions: Sequence[DecisionLine]) -> Iterator[Unusual]:
+    for each in decisions:
+        who = f"{each.phase or 'run'}, {each.decision} by {each.actor} at {each.at[:19]}Z"
+        if each.void:
+            yield Unusual(
+                "warning", f"An approval no longer counts: {who}.", f"Its attempt is {each.void.replace('_', ' ')}."
+            )
+        elif each.run and each.decision != "rejected":
+            yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
+    cancelled = cancelled_before(engine, found)
+    if cancelled:
+        yield Unusual("warning", f"Cancelled before this run: {', '.join(cancelled)}")
+
+
+def cancelled_before(engine: Engine, found: Overview) -> list[RunId]:
+    """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
+    run = found.loaded.record
+    with engine.store.read() as tx:
+        page = tx.list_runs(run.project_id, status=[RunStatus.CANCELLED], limit=100)
+    return [other.id for other in page.runs if other.created_at < run.created_at][:5]

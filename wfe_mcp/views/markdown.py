@@ -1,0 +1,151 @@
+"""Markdown as blocks of text, which each interface renders with its own means.
+
+Rules:
+1. Nothing that an agent wrote is hidden: HTML is text, link definitions and titles are text, entities stay as written,
+   and a link or an image shows its address.
+2. Nothing is active: there are no links, images or HTML, only text with a style.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markdown_it.tree import SyntaxTreeNode
+
+Style = Literal["", "code", "strong", "em", "s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a line."""
+
+    text: str
+    style: Style = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A title of level 1 to 6."""
+
+    level: int
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Lines that flow together; a line break in a span is a hard one."""
+
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines that are shown as they are. ``info``: the language, or whatever else the author wrote there."""
+
+    text: str
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list; ``start`` is the first number of a numbered one, None for bullets."""
+
+    items: tuple[tuple[Block, ...], ...]
+    start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Quoted blocks."""
+
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with a header row."""
+
+    header: tuple[tuple[Span, ...], ...]
+    rows: tuple[tuple[tuple[Span, ...], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A horizontal line."""
+
+
+Block: TypeAlias = Heading | Paragraph | Code | Bullets | Quote | Grid | Rule
+
+
+def parsed(text: str) -> tuple[Block, ...]:
+    """The blocks of ``text``, as CommonMark with tables."""
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
+
+    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    made.disable(["reference", "entity", "html_block", "html_inline"])
+    return _blocks(SyntaxTreeNode(made.parse(text)).children)
+
+
+def _blocks(nodes: Sequence[SyntaxTreeNode]) -> tuple[Block, ...]:
+    return tuple(_block(each) for each in nodes)
+
+
+def _block(node: SyntaxTreeNode) -> Block:
+    match node.type:
+        case "heading":
+            return Heading(int(node.tag[1:]), _spans(node.children))
+        case "fence" | "code_block":
+            return Code(node.content.rstrip("\n"), node.info.strip() if node.type == "fence" else "")
+        case "bullet_list" | "ordered_list":
+            start = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
+            return Bullets(tuple(_blocks(item.children) for item in node.children), start)
+        case "blockquote":
+            return Quote(_blocks(node.children))
+        case "table":
+            rows = [
+                tuple(_spans(cell.children) for cell in row.children) for part in node.children for row in part.children
+            ]
+            return Grid(rows[0], tuple(rows[1:]))
+        case "hr":
+            return Rule()
+        case "paragraph":
+            return Paragraph(_spans(node.children))
+        case _:  # whatever a later parser adds is shown as it was written
+            return Paragraph((Span(node.content or ""),))
+
+
+def _spans(nodes: Sequence[SyntaxTreeNode], style: Style = "") -> tuple[Span, ...]:
+    found: list[Span] = []
+    for node in nodes:
+        match node.type:
+            case "inline":
+                found += _spans(node.children, style)
+            case "text":
+                found.append(Span(node.content, style))
+            case "code_inline":
+                found.append(Span(node.content, "code"))
+            case "softbreak":
+                found.append(Span(" ", style))
+            case "hardbreak":
+                found.append(Span("\n", style))
+            case "strong" | "em" | "s":
+                found += _spans(node.children, node.type)
+            case "image":
+                found.append(Span(f"[image: {node.content}] {_address(node, 'src')}", style))
+            case "link":
+                said = _spans(node.children, style)
+                is_bare = "".join(span.text for span in said) == node.attrs.get("href") and "title" not in node.attrs
+                found += said if is_bare else [*said, Span(f" {_address(node, 'href')}", style)]
+            case _:
+                found.append(Span(node.content or "", style))
+    return tuple(span for span in found if span.text)
+
+
+def _address(node: SyntaxTreeNode, key: str) -> str:
+    title = f' "{node.attrs["title"]}"' if node.attrs.get("title") else ""
+    return f"<{node.attrs.get(key, '')}{title}>"

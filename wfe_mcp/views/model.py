@@ -1,0 +1,68 @@
+"""The form of a view: a frozen dataclass made by ``view_model``, and its JSON, made by ``plain``.
+
+1. The fields are the keys, in this order; the underscore at the end of ``from_`` is not part of the key.
+2. A field without a default is always there. One with a default is left out while it has that default.
+3. The fields of an ``inline`` view take its place; a later field of the same key replaces the value, not the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, dataclass_transform
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+T = TypeVar("T")
+
+Json: TypeAlias = Any
+"""A value that is JSON already: an artifact, a part of one, an input."""
+JsonObject: TypeAlias = Mapping[str, Json]
+"""An object that is JSON already: a schema, the payload of an event, a bundle's record."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def view_model(kind: type[T]) -> type[T]:
+    """``kind`` as a view: a frozen dataclass of named fields."""
+    return dataclass(frozen=True, slots=True, kw_only=True)(kind)
+
+
+INLINE = {"inline": True}
+"""``metadata`` of a field whose own fields are keys of the view that has it."""
+
+
+def second(moment: datetime | None) -> str:
+    """A time to the second; empty for None."""
+    return "" if moment is None else moment.isoformat(timespec="seconds")
+
+
+def plain(value: object) -> Any:
+    """``value`` as JSON values; what is JSON already is copied."""
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in cast("list[object]", value)]
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    found: dict[str, Any] = {}
+    for name, key, default, inline in _keys(type(value)):
+        part = getattr(value, name)
+        if part != default:
+            found |= plain(part) if inline else {key: plain(part)}
+    return found
+
+
+@cache
+def _keys(kind: Any) -> tuple[tuple[str, str, object, bool], ...]:
+    """Of each field: its name, its key, the default that leaves it out, and whether it is inline."""
+    return tuple(
+        (
+            each.name,
+            each.name.removesuffix("_"),
+            each.default if each.default_factory is MISSING else each.default_factory(),
+            bool(each.metadata),
+        )
+        for each in fields(kind)
+    )

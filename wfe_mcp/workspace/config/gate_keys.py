@@ -1,0 +1,39 @@
+"""The keys of a configuration that remove or weaken a gate.
+
+    templates.<t>.phases.<p>.approver      skip, or a role's opinion in place of the user's approval
+    templates.<t>.phases.<p>.allow_rewrite true: a reviewer may change the artifact
+    templates.<t>.roles.<r>                another reviewer than the template's
+    templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
+
+They count only from bytes that the user trusts, whichever folder names the file. What restricts counts from any bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+Path = tuple[str, ...]
+
+
+def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
+    """The paths of the keys in ``values``, one layer or all of them, that remove or weaken a gate."""
+    for name, template in _tables(values, "templates"):
+        for phase, keys in _tables(template, "phases"):
+            at = ("templates", name, "phases", phase)
+            if keys.get("approver") not in {None, "human"}:
+                yield (*at, "approver")
+            if keys.get("allow_rewrite") is True:
+                yield (*at, "allow_rewrite")
+        for role, _ in _tables(template, "roles"):
+            yield ("templates", name, "roles", role)
+        if template.get("on_mismatch") == "warn":
+            yield ("templates", name, "on_mismatch")
+    artifacts = values.get("artifacts")
+    if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
+        yield ("artifacts", "on_mismatch")
+
+
+def _tables(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    found = values.get(key)
+    for name, table in cast("dict[str, Any]", found).items() if isinstance(found, dict) else ():
+        if isinstance(table, dict):
+            yield name, cast("dict[str, Any]", table)

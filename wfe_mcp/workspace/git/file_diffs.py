@@ -1,0 +1,290 @@
+"""The differences between two trees of ``tree_hash`` as a person reviews them: files, and the lines that differ.
+
+    names, modes, ids   the stored trees (git diff-tree on trees)
+    content             git's objects, else the project's file while its bytes have that id
+    lines               compared here
+
+Rules:
+1. No configuration, attribute, filter, external diff, textconv or replace ref has an effect: git only lists trees and
+   prints objects.
+2. A deleted and a new file with the same bytes, or with mostly the same lines, are one renamed file.
+3. Content that is binary, too large or no longer stored is named, never left out silently.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import Repository, require_repository, run_git
+from wfe_mcp.workspace.git.objects import object_id
+from wfe_mcp.workspace.git.working_tree import is_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MOST_BYTES = 1_000_000
+"""Files above this size are compared by their id alone."""
+MOST_FILES = 400
+"""Beyond this number, files are listed without their lines."""
+_CONTEXT = 3
+_MOST_PAIRS = 16_000_000
+"""Comparing takes time in the product of the lines; beyond this all old lines are removed, all new ones added."""
+_ALIKE = 0.6
+_MOST_RENAMES = 40
+_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
+
+Status = Literal["added", "deleted", "modified", "renamed", "mode"]
+Kind = Literal["text", "binary", "large", "submodule", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """Lines that differ, with context. Each line begins with a space, ``+`` or ``-``; line numbers count from 1."""
+
+    old_start: int
+    new_start: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One file that differs. ``old_path``: where it was, if renamed. Ids and modes are git's, empty where there is no file.
+
+    ``kind`` other than ``text``: why there are no lines. ``unknown``: the content is not stored any more.
+    """
+
+    path: str
+    status: Status
+    kind: Kind = "text"
+    old_path: str = ""
+    added: int = 0
+    removed: int = 0
+    old_mode: str = ""
+    new_mode: str = ""
+    old_oid: str = ""
+    new_oid: str = ""
+    hunks: tuple[Hunk, ...] = ()
+
+
+class _Change(NamedTuple):
+    path: str
+    old_mode: str
+    new_mode: str
+    old_oid: str
+    new_oid: str
+
+
+def file_diffs(root: Path, old: str, new: str) -> tuple[FileDiff, ...]:
+    """The files below ``root`` that differ between two trees, by path. Refuses trees that are no longer stored."""
+    if old == new:
+        return ()
+    repo = require_repository(root)
+    changes = _changes(repo, old, new)
+    contents = _Contents(repo, changes[:MOST_FILES])
+    renames = _renames(changes[:MOST_FILES], contents)
+    gone = {each.path for each in renames.values()}
+    found = [
+        _diff(each, renames.get(each.path), contents, is_read=number < MOST_FILES)
+        for number, each in enumerate(changes)
+        if each.path not in gone
+    ]
+    return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _changes(repo: Repository, old: str, new: str) -> list[_Change]:
+    stored = (repo.common / "wfe" / "objects").as_posix().replace("\\", "\\\\").replace('"', '\\"')
+    words = (
+        "-r", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative", "--ignore-submodules=none", "--no-ext-diff",
+        "--no-textconv", "--end-of-options", old, new,
+    )  # fmt: skip
+    done = run_git(
+        repo.root, "diff-tree", *words, env=_READING | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{stored}"'}, ok=None
+    )
+    if done is None or done.returncode:
+        raise Refused(
+            "unavailable",
+            f"The files of tree {old[:12]} or {new[:12]} are no longer stored, so they cannot be compared.",
+            "Retry the phase: it records the files afresh.",
+        )
+    parts = os.fsdecode(done.stdout).split("\0")
+    found: list[_Change] = []
+    for facts, path in zip(parts[0::2], parts[1::2], strict=False):
+        old_mode, new_mode, old_oid, new_oid, _ = facts.removeprefix(":").split(" ")
+        if not is_ours(path):
+            found.append(_Change(path, *(_there(each) for each in (old_mode, new_mode, old_oid, new_oid))))
+    return found
+
+
+def _there(field: str) -> str:
+    """A mode or id; empty for git's zeros."""
+    return field if field.strip("0") else ""
+
+
+class _Contents:
+    """The bytes of the files of ``changes``, by blob id; None for what is too large. Ids that are missing are unknown."""
+
+    def __init__(self, repo: Repository, changes: Sequence[_Change]) -> None:
+        self._repo = repo
+        self.by_oid: dict[str, bytes | None] = {}
+        for each in changes:
+            if each.new_oid and each.new_mode != "160000":
+                self._from_disk(each.path, each.new_oid)
+        sides = ((each.old_oid, each.old_mode) for each in changes)
+        more = ((each.new_oid, each.new_mode) for each in changes)
+        self._from_git(
+            sorted({oid for oid, mode in (*sides, *more) if oid and mode != "160000" and oid not in self.by_oid})
+        )
+
+    def _from_disk(self, path: str, oid: str) -> None:
+        place = f"{self._repo.root}/{path}"
+        try:
+            if os.lstat(place).st_size > MOST_BYTES:
+                return
+            is_link = os.path.islink(place)  # noqa: PTH114
+            content = os.readlink(os.fsencode(place)) if is_link else Path(place).read_bytes()  # noqa: PTH115
+        except OSError:
+            return
+        if object_id("blob", content, self._repo.hash_name) == oid:
+            self.by_oid[oid] = content
+
+    def _from_git(self, oids: Sequence[str]) -> None:
+        sizes = self._ask("--batch-check", oids).decode().splitlines() if oids else []
+        small: list[str] = []
+        for line in sizes:
+            oid, _, rest = line.partition(" ")
+            kind, _, size = rest.partition(" ")
+            if kind == "blob" and int(size) > MOST_BYTES:
+                self.by_oid[oid] = None
+            elif kind == "blob":
+                small.append(oid)
+        out, at = self._ask("--batch", small) if small else b"", 0
+        while at < len(out):
+            end = out.index(b"\n", at)
+            oid, _, size = out[at:end].decode().split(" ")
+            at = end + 1 + int(size) + 1
+            self.by_oid[oid] = out[end + 1 : at - 1]
+
+    def _ask(self, how: str, oids: Iterable[str]) -> bytes:
+        asked = "".join(f"{oid}\n" for oid in oids).encode()
+        done = run_git(self._repo.root, "cat-file", how, stdin=asked, env=_READING, ok=None)
+        return b"" if done is None or done.returncode else done.stdout
+
+    def text(self, oid: str) -> list[str] | None:
+        """The lines of a text file, none for no file; None for anything else. Bytes that are not UTF-8 are written out."""
+        content = self.by_oid.get(oid, None) if oid else b""
+        if content is None or b"\0" in content:
+            return None
+        return content.decode(errors="backslashreplace").split("\n")
+
+    def kind(self, change: _Change) -> Kind:
+        """Whether the lines of both sides can be compared, or why not."""
+        if "160000" in {change.old_mode, change.new_mode}:
+            return "submodule"
+        sides = [oid for oid in (change.old_oid, change.new_oid) if oid]
+        if any(oid not in self.by_oid for oid in sides):
+            return "unknown"
+        found = [self.by_oid[oid] for oid in sides]
+        if any(each is None for each in found):
+            return "large"
+        return "binary" if any(b"\0" in (each or b"") for each in found) else "text"
+
+
+def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Change]:
+    """New path → the deleted file that it was."""
+    gone = [each for each in changes if not each.new_oid and each.old_mode != "160000"]
+    new = [each for each in changes if not each.old_oid and each.new_mode != "160000"]
+    found: dict[str, _Change] = {}
+    for each in new:
+        same = next((one for one in gone if one.old_oid == each.new_oid), None)
+        if same is not None:
+            found[each.path] = same
+            gone.remove(same)
+    if len(gone) * len(new) > _MOST_RENAMES * _MOST_RENAMES:
+        return found
+    for each in new:
+        lines = None if each.path in found else contents.text(each.new_oid)
+        scores = [(_likeness(contents.text(one.old_oid), lines), one) for one in gone]
+        best = max(scores, key=lambda each: each[0], default=(0.0, None))
+        if best[1] is not None and best[0] >= _ALIKE:
+            found[each.path] = best[1]
+            gone.remove(best[1])
+    return found
+
+
+def _likeness(old: list[str] | None, new: list[str] | None) -> float:
+    """The share of lines, without empty ones, that both have: 0 to 1."""
+    if old is None or new is None:
+        return 0.0
+    one, other = (Counter(line for line in lines if line.strip()) for lines in (old, new))
+    both = one.total() + other.total()
+    return 2 * (one & other).total() / both if both else 0.0
+
+
+def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read: bool) -> FileDiff:
+    if was is not None:
+        change = change._replace(old_mode=was.old_mode, old_oid=was.old_oid)
+    status: Status = (
+        "renamed" if was is not None
+        else "added" if not change.old_oid
+        else "deleted" if not change.new_oid
+        else "mode" if change.old_oid == change.new_oid
+        else "modified"
+    )  # fmt: skip
+    facts = FileDiff(
+        _readable(change.path), status, old_path="" if was is None else _readable(was.path), old_mode=change.old_mode,
+        new_mode=change.new_mode, old_oid=change.old_oid, new_oid=change.new_oid,
+    )  # fmt: skip
+    if change.old_oid == change.new_oid:
+        return facts
+    kind = contents.kind(change) if is_read else "large"
+    if kind != "text":
+        return replace(facts, kind=kind)
+    hunks = _hunks(contents.text(change.old_oid) or [], contents.text(change.new_oid) or [], change)
+    lines = [line for hunk in hunks for line in hunk.lines]
+    return replace(
+        facts, hunks=hunks, added=sum(line.startswith("+") for line in lines),
+        removed=sum(line.startswith("-") for line in lines),
+    )  # fmt: skip
+
+
+def _readable(path: str) -> str:
+    """A file name as text: bytes that are not UTF-8 are written out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
+    """The groups of lines that differ; a last line without a line break is marked as git marks it."""
+    old, new = _ended(old, has_file=bool(change.old_oid)), _ended(new, has_file=bool(change.new_oid))
+    first = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+    first = min(len(old), len(new)) if first is None else first
+    same = 0
+    while same < min(len(old), len(new)) - first and old[-1 - same] == new[-1 - same]:
+        same += 1
+    begin, end = max(0, first - _CONTEXT), max(0, same - _CONTEXT)
+    one, other = old[begin : len(old) - end], new[begin : len(new) - end]
+    if len(one) * len(other) > _MOST_PAIRS:
+        return (Hunk(begin + 1, begin + 1, (*(f"-{line}" for line in one), *(f"+{line}" for line in other))),)
+    found: list[Hunk] = []
+    for group in difflib.SequenceMatcher(None, one, other, autojunk=False).get_grouped_opcodes(_CONTEXT):
+        lines: list[str] = []
+        for tag, i1, i2, j1, j2 in group:
+            if tag == "equal":
+                lines += [f" {line}" for line in one[i1:i2]]
+            else:
+                lines += [*(f"-{line}" for line in one[i1:i2]), *(f"+{line}" for line in other[j1:j2])]
+        found.append(Hunk(begin + group[0][1] + 1, begin + group[0][3] + 1, tuple(lines)))
+    return tuple(found)
+
+
+def _ended(lines: list[str], *, has_file: bool) -> list[str]:
+    if not has_file:
+        return []
+    if lines[-1] == "":
+        return lines[:-1]
+    return [*lines[:-1], f"{lines[-1]}\n\\ no line break at the end"]
