@@ -116,10 +116,9 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     if not by.is_human and is_for_people(engine, engine.settings(), name):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
                       f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}")  # fmt: skip
-    from wfe_mcp.workflow.load import digest
 
     offer = template_definition(engine, name)
-    if offer.state or digest(offer.definition) == record.template_sha256:
+    if offer.state or offer.sha256 == record.template_sha256:
         find_template(engine, name)
         return
     with engine.store.read() as tx:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
-    from wfe_mcp.workflow.catalogue import CatalogueEntry, PackageTemplate
+    from wfe_mcp.workflow.catalogue import CatalogueEntry, Definition, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Offer:
     """A template that can be named: where it comes from and its definition.
 
-    ``source``: shipped, package, project or stored. ``package``: the installed package and its version.
+    ``sha256``: of the definition, as it is named in runs and trust. ``source``: shipped, package, project or stored. ``package``: the installed package and its version.
     ``state``: empty, or why it does not start here: ``disabled`` or ``archived``.
     """
 
@@ -42,6 +42,7 @@ class Offer:
     description: str
     source: str
     definition: dict[str, Any]
+    sha256: str
     default: bool = False
     state: str = ""
     package: str = ""
@@ -96,13 +97,11 @@ def find_template(engine: Engine, name: str) -> CompiledTemplate:
 
     Refuses disabled and untrusted templates, inside too.
     """
-    from wfe_mcp.workflow.load import digest
-
     offer = _in_use(engine, name)
     made = whole_definition(engine, offer.definition, ready=True)
     engine.plans.report(made.definition)
     _trusted(engine, offer, name)
-    return replace(engine.plans.of(made.definition), sha256=digest(offer.definition), own=offer.definition)
+    return replace(engine.plans.of(made.definition), sha256=offer.sha256, own=offer.definition)
 
 
 def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool = False) -> Whole:
@@ -149,11 +148,9 @@ def unused_versions(engine: Engine) -> list[str]:
 
 
 def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
-    from wfe_mcp.workflow.load import digest
-
     if not offer.is_installed:
         with engine.store.read() as tx:
-            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), digest(offer.definition))
+            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), offer.sha256)
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
                           f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
@@ -230,22 +227,28 @@ def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
 
 
 def _read(source: str, entry: CatalogueEntry) -> Offer:
-    return _offer(source, entry.read().value)
+    return _offer(source, entry.read())
 
 
 def _brought(template: PackageTemplate) -> Offer:
-    return replace(_offer("package", template.read().value), package=template.plugin.package)
+    return replace(_offer("package", template.read()), package=template.plugin.package)
 
 
 def _stored(engine: Engine, record: TemplateRecord) -> Offer:
+    from wfe_mcp.workflow.catalogue import Definition
+    from wfe_mcp.workflow.load import digest
+
     with engine.store.read() as tx:
-        return _offer("stored", tx.document(record.sha256))
+        definition = tx.document(record.sha256)
+    # Trust is in bytes: what a row of the database says they are does not count.
+    return _offer("stored", Definition(definition, digest(definition)))
 
 
-def _offer(source: str, definition: dict[str, Any]) -> Offer:
+def _offer(source: str, found: Definition) -> Offer:
+    definition = found.value
     return Offer(
         str(definition.get("name", "")), str(definition.get("version", "")), str(definition.get("title", "")),
-        str(definition.get("description", "")), source, definition, bool(definition.get("default", False)),
+        str(definition.get("description", "")), source, definition, found.sha256, bool(definition.get("default", False)),
     )  # fmt: skip
 
 

@@ -43,7 +43,6 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
     # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
     from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers
     from wfe_mcp.engine.approvals.approvers import trust_key as trusted_approvers
-    from wfe_mcp.workflow.load import digest
 
     found: list[PendingTrust] = []
     settings = engine.settings()
@@ -61,11 +60,10 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
     templates |= {name: template_definition(engine, name) for name in versions}
     with engine.store.read() as tx:
         for name, offer in templates.items():
-            sha256 = digest(offer.definition)
             if offer.state and name not in names:
                 continue
-            if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), sha256):
-                found.append(PendingTrust(name, "template", trust_key(offer.name), sha256, offer.source))
+            if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), offer.sha256):
+                found.append(PendingTrust(name, "template", trust_key(offer.name), offer.sha256, offer.source))
     return found
 
 

@@ -120,10 +120,8 @@ def trusted_text(engine: Engine, one: PendingTrust) -> str:
         return content.decode(errors="replace")
     if one.kind != "template":
         return ""
-    from wfe_mcp.workflow.load import digest
-
     offer = template_definition(engine, one.name)
-    if digest(offer.definition) != one.sha256:
+    if offer.sha256 != one.sha256:
         raise Refused("stale_revision", f"{one.name} changed during your review.", "Run the command again.")
     return canonical_json(whole_definition(engine, offer.definition).definition)
 

@@ -110,12 +110,9 @@ def versions(engine: Engine, name: str) -> list[TemplateRecord]:
 
 def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
     """The definition that ``offer`` was made from; for one in the repository, what it shadows. None when there is none."""
-    from wfe_mcp.workflow.load import digest
-
-    sha256 = digest(offer.definition)
     with engine.store.read() as tx:
         kept = tx.template_versions(engine.project_id, offer.name)
-        own = next((record for record in kept if record.sha256 == sha256), None)
+        own = next((record for record in kept if record.sha256 == offer.sha256), None)
         if own is not None:
             return None if own.parent_sha256 is None else tx.document(own.parent_sha256)
         if offer.source == "project" and kept:
