@@ -39,7 +39,7 @@ def test_what_has_a_place_here_takes_effect() -> None:
     imported = from_aiw_settings({
         "git": {"base_branch": "develop", "branch_prefix": "bot/"},
         "recovery": {"max_attempts_per_task": 1},
-        "agent": {"checks": ["pytest -q"], "command_prefix": "uv run", "stop_after_each_task": True},
+        "agent": {"checks": ["uv run pytest -q"], "stop_after_each_task": True},
     })  # fmt: skip
 
     assert imported.not_carried == ()
@@ -52,6 +52,45 @@ def test_what_has_a_place_here_takes_effect() -> None:
     milestones = overridden(load_definition(shipped("templates") / "milestones"), {TASK: override})
     assert lint(milestones).errors == ()
     assert milestones["phases"][0]["phases"][0]["phases"][0]["on_fail"][0] == {"do": "retry", "max_attempts": 2}
+
+
+AS_AIW_WRITES_IT: dict[str, Any] = {
+    "version": 1, "workspace_dir": ".ai-workflow", "plan_dir": "plans", "history": {"enabled": True},
+    "git": {
+        "enabled": True, "base_branch": "main", "integration_branch": "main", "branch_prefix": "ai/", "milestone_branch": True,
+        "task_commit": True, "closeout_mode": "pull_request", "pr_per_milestone": True, "pr_provider": "github",
+        "use_gh_cli": True, "merge_strategy": "squash",
+    },
+    "parallel": {"enabled": False, "worktrees": False, "worktrees_dir": "../worktrees", "max_lanes": 1},
+    "ai": {"entrypoint": "START_HERE.md", "prompt_dir": "prompts", "default_actor": "agent"},
+    "adr": {"required": True, "dir": "adr"},
+    "reports": {"dir": "reports", "auto_generate": True, "active_file_max_bytes": 8192},
+    "recovery": {
+        "enabled": True, "max_attempts_per_task": 2, "max_attempts_per_blocker": 1, "auto_for_failed_checks": True,
+        "branch_per_recovery": False,
+    },
+    "agent": {
+        "enabled": True, "auto_report": True, "default_lane": "core", "default_mode": "single", "stop_after_each_task": False,
+        "auto_commit": True, "checks": ["uv run python -m pytest"], "command_prefix": "uv run",
+        "next_prompt_path": "prompts/next-core.md", "queue_prompt_path": "prompts/queue.md",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.requirement("S3-28")
+def test_the_file_that_aiw_writes_is_taken_whole_each_key_carried_or_named() -> None:
+    imported = from_aiw_settings(AS_AIW_WRITES_IT)
+    assert imported.checks == {"test": {"argv": ["uv", "run", "python", "-m", "pytest"]}}
+    assert imported.inputs == {"base": "main", "branch_prefix": "ai/"}
+    named = {detail.path for detail in imported.not_carried}
+    assert {"/agent/auto_report", "/agent/command_prefix", "/agent/next_prompt_path", "/git/closeout_mode"} <= named
+
+
+@pytest.mark.requirement("S3-28")
+def test_the_prefix_of_its_own_commands_is_put_before_no_check() -> None:
+    document = {"agent": {"checks": ["python -m pytest"], "command_prefix": "uv run"}}
+    assert from_aiw_settings(document).checks["test"]["argv"] == ["python", "-m", "pytest"]
+    assert "checks run as they are written" in lost(document)["/agent/command_prefix"]
 
 
 def test_what_the_template_does_anyhow_is_no_loss() -> None:

@@ -37,7 +37,7 @@ def refusal(text: str) -> dict[str, str]:
     with pytest.raises(Refused) as refused:
         from_backlog(text)
     assert refused.value.code == "invalid_artifact"
-    return {detail.path: detail.message for detail in refused.value.details}
+    return {detail.path: detail.message for detail in reversed(refused.value.details)}
 
 
 def item(*lines: str) -> str:
@@ -96,7 +96,7 @@ def test_a_line_that_is_not_understood_is_an_error_with_its_number(text: str, li
 
 
 def test_a_backlog_with_nothing_to_do_is_refused() -> None:
-    assert refusal("- [x] Export a whole run") == {"": "no item is open"}
+    assert refusal("- [x] Export a whole run") == {"line 1": "no item is open"}
 
 
 def test_an_idea_without_acceptance_lowers_the_score_and_is_imported() -> None:

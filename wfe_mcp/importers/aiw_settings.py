@@ -1,6 +1,6 @@
 """Converts the ``.ai-workflow.yaml`` of aiw to configuration and inputs of the template ``milestones``.
 
-    agent.checks, agent.command_prefix        [checks.test], run without a shell; further ones under their own names
+    agent.checks                              [checks.test], run without a shell; further ones under their own names
     agent.stop_after_each_task                auto_proceed of the task's phase
     recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
     git.base_branch, git.branch_prefix        the inputs ``base`` and ``branch_prefix``
@@ -60,6 +60,9 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
     "agent": {
         "default_lane": ("core", "there is one lane"),
         "default_mode": (None, "a run continues, or waits after each task"),
+        "enabled": (True, "an agent works every phase of this template"),
+        "auto_report": (None, _HISTORY),
+        "command_prefix": (None, "it stood before that system's own commands in prompts; checks run as they are written"),
         "auto_commit": (True, "each task is one commit, which a gate looks for"),
     },
 }  # fmt: skip
@@ -68,7 +71,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
 _USED = {
     "git": ("base_branch", "branch_prefix"),
     "recovery": ("enabled", "max_attempts_per_task", "auto_for_failed_checks"),
-    "agent": ("stop_after_each_task", "checks", "command_prefix"),
+    "agent": ("stop_after_each_task", "checks"),
 }
 _TOP = {"workspace_dir": _FOLDERS, "plan_dir": _FOLDERS, "history": _HISTORY}
 _SECTIONS = tuple(_SAME)
@@ -185,15 +188,13 @@ class _SettingsReader:
         def is_words(each: Any) -> bool:
             return isinstance(each, str) and bool(each.strip()) and _words(each) is not None
 
-        prefix = self._take("agent", agent, "command_prefix", "a command", lambda each: each == "" or is_words(each))
         given: Any = self._take("agent", agent, "checks", "a list of commands", lambda each: isinstance(each, list))
         for index, text in enumerate(given or []):
             at = pointer("agent", "checks", index)
             if not is_words(text):
                 self.found.error(at, "must be a command", "pytest -q", text)
                 continue
-            command = f"{prefix} {text}" if prefix else text
-            argv = ["sh", "-c", command] if _SHELL.search(command) else _words(command)
+            argv = ["sh", "-c", text] if _SHELL.search(text) else _words(text)
             name = "test" if not self.checks else free_name(_name(text), self.checks)
             self.checks[name] = {"argv": argv}
             if name != "test":

@@ -19,12 +19,12 @@ Rules:
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.importers.imported import ImportedPlan, ImportReport
-from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses
+from wfe_mcp.importers.imported import ImportedPlan, ImportReport, PlanReading
+from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
 FORMAT = "aiw backlog"
 
@@ -55,6 +55,11 @@ class _Item:
 
 def from_backlog(text: str) -> ImportedPlan:
     """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
+    return read_backlog(text).imported()
+
+
+def read_backlog(text: str) -> PlanReading:
+    """What the file holds, errors and weaknesses included."""
     reading = _BacklogReader()
     for number, line in enumerate(text.split("\n"), 1):
         reading.read(line.rstrip(), number)
@@ -88,25 +93,17 @@ class _BacklogReader:
         else:
             self._found.lose(f"line {number}", f"introduction: {_short(line)}")
 
-    def plan(self) -> ImportedPlan:
-        """The plan. Refuses when a line was unknown."""
+    def plan(self) -> PlanReading:
+        """The plan as far as it was understood."""
         taken = {item.id for item in self._items}
         free = (name for number in itertools.count(1) if (name := f"BLG-{number:03}") not in taken)
         for item in self._items:
             item.id = item.id or next(free)
-        found = list(self._weaknesses())
-        for each in found:
-            if each.blocking:
-                self._found.error(f"line {each.line}" if each.line else "", each.message)
-        self._found.refuse(FORMAT, "invalid_artifact")
+        quality = quality_of(list(self._weaknesses()))
         tasks = [_task(item) for item in self._work()]
         milestone = {"id": "M1", "title": "Backlog", "slug": "backlog", "tasks": tasks}
-        plan: dict[str, Any] = {
-            "title": self._title or "Backlog",
-            "milestones": [milestone],
-            "quality": quality_of(found),
-        }
-        return ImportedPlan(FORMAT, plan, tuple(self._found.not_carried))
+        plan: dict[str, Any] = {"title": self._title or "Backlog", "milestones": [milestone], "quality": quality}
+        return PlanReading(FORMAT, plan, self._found)
 
     def _heading(self, line: str, number: int) -> None:
         self._section = ""
@@ -173,16 +170,16 @@ class _BacklogReader:
         seen: dict[str, int] = {}
         for item in self._items:
             if item.id in seen:
-                yield Weakness(f"{item.id} is in line {seen[item.id]} already", item.line, 20, blocking=True)
+                yield weakness("duplicate_id", f"{item.id} is in line {seen[item.id]} already", item.line)
             seen.setdefault(item.id, item.line)
             if item.status in _CLOSED:
                 self._found.lose(f"line {item.line}", f"{item.id} is {item.status}: a plan says what there is to do")
         for item in self._work():
             # An idea without acceptance is valid: it is written when the idea is selected.
             for each in task_weaknesses(_task(item), item.line):
-                yield Weakness(each.message, each.line, each.penalty)
+                yield replace(each, blocking=False)
         if not self._work():
-            yield Weakness("no item is open", 0, 30, blocking=True)
+            yield weakness("no_milestones", "no item is open", 1)
 
 
 def _task(item: _Item) -> dict[str, Any]:

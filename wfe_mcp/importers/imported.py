@@ -82,6 +82,23 @@ class ImportReport:
                           "Fix each place in details and import it again.", tuple(self.errors))  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class PlanReading:
+    """A plan as far as it was understood, with its errors. ``plan["quality"]``: its weaknesses, blocking ones included."""
+
+    format: str
+    plan: dict[str, Any]
+    report: ImportReport
+
+    def imported(self) -> ImportedPlan:
+        """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""
+        for each in self.plan["quality"]["problems"]:
+            if each["blocking"]:
+                self.report.error(f"line {each['line']}", each["message"])
+        self.report.refuse(self.format, "invalid_artifact")
+        return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
+
+
 def _quoted(key: str) -> str:
     """A TOML key; one with dots is quoted."""
     return json.dumps(key) if "." in key else key

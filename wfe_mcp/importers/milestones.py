@@ -13,19 +13,20 @@
 Rules:
 1. Every unknown line is an error with its number (B-19); text before the first ``##`` is an introduction, and is
    reported as not carried.
-2. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
+2. Ids keep their spelling: ``M01`` is M01, and its branch begins so. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
 3. Blocking weaknesses (no tasks, no acceptance, vague titles…) refuse the import; others lower the score (``quality.py``).
 """
 
 import graphlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.importers.imported import ImportedPlan, ImportReport
-from wfe_mcp.importers.quality import Weakness, quality_of, weaknesses
+from wfe_mcp.importers.imported import ImportedPlan, ImportReport, PlanReading
+from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
 FORMAT = "aiw milestones"
 
@@ -50,7 +51,8 @@ class _Task:
 
 @dataclass(slots=True)
 class _Milestone:
-    number: int | None
+    number: str
+    """As written, without the M; empty: none."""
     title: str
     line: int
     goal: str = ""
@@ -60,6 +62,11 @@ class _Milestone:
 
 def from_milestones(text: str) -> ImportedPlan:
     """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
+    return read_milestones(text).imported()
+
+
+def read_milestones(text: str) -> PlanReading:
+    """What the file holds, errors and weaknesses included."""
     reading = _MilestoneReader()
     for number, line in enumerate(text.split("\n"), 1):
         reading.read(line.rstrip(), number)
@@ -85,8 +92,8 @@ class _MilestoneReader:
         elif not self._key(line, number) and not self._task(line, number):
             self._found.error(f"line {number}", f"{_short(line)} is not understood", _expected(self._milestones[-1]))
 
-    def plan(self) -> ImportedPlan:
-        """The plan. Refuses when a line was unknown, and when the plan is too weak."""
+    def plan(self) -> PlanReading:
+        """The plan as far as it was understood."""
         ids = self._ids()
         lines = {ids[index]: each.line for index, each in enumerate(self._milestones)}
         lines |= {task.id: task.line for task in self._tasks}
@@ -96,15 +103,9 @@ class _MilestoneReader:
             self._known.setdefault(task.title.lower(), []).append(task.id)
         milestones = [self._milestone(milestone, ids[index]) for index, milestone in enumerate(self._milestones)]
         self._cycle(milestones)
-        found = [*self._duplicates(), *weaknesses(milestones, lines)]
-        for each in found:
-            if each.blocking:
-                self._found.error(f"line {each.line}" if each.line else "", each.message)
-        self._found.refuse(FORMAT, "invalid_artifact")
-        plan: dict[str, Any] = {"milestones": milestones, "quality": quality_of(found)}
-        return ImportedPlan(
-            FORMAT, plan | ({"title": self._title} if self._title else {}), tuple(self._found.not_carried)
-        )
+        quality = quality_of([*self._duplicates(), *weaknesses(milestones, lines)])
+        plan: dict[str, Any] = {"milestones": milestones, "quality": quality}
+        return PlanReading(FORMAT, plan | ({"title": self._title} if self._title else {}), self._found)
 
     # lines
 
@@ -113,7 +114,7 @@ class _MilestoneReader:
         assert found is not None, "every line that begins so has this form"
         if not found[2].strip():
             self._found.error(f"line {number}", "the milestone has no title", "## M1 - Title")
-        self._milestones.append(_Milestone(int(found[1]) if found[1] else None, found[2].strip() or "?", number))
+        self._milestones.append(_Milestone(found[1] or "", found[2].strip() or "?", number))
 
     def _introduction(self, line: str, number: int) -> None:
         if line.startswith("# ") and not self._title:
@@ -181,18 +182,21 @@ class _MilestoneReader:
     # the whole plan
 
     def _ids(self) -> list[str]:
-        """M-numbers as written; the others get the next free one."""
-        taken = {milestone.number for milestone in self._milestones}
-        free = (number for number in range(1, len(taken) + len(self._milestones) + 1) if number not in taken)
-        return [f"M{next(free) if each.number is None else each.number}" for each in self._milestones]
+        """M-numbers as they are written (``M01``); the others get the next free one, as wide as the widest written."""
+        taken = {int(each.number) for each in self._milestones if each.number}
+        width = max((len(each.number) for each in self._milestones if each.number.startswith("0")), default=1)
+        free = (number for number in itertools.count(1) if number not in taken)
+        return [f"M{each.number or f'{next(free):0{width}}'}" for each in self._milestones]
 
     def _duplicates(self) -> Iterator[Weakness]:
         seen: dict[int, int] = {}
         for each in self._milestones:
-            if each.number is not None and each.number in seen:
-                yield Weakness(f"M{each.number} is in line {seen[each.number]} already", each.line, 20, blocking=True)
-            elif each.number is not None:
-                seen[each.number] = each.line
+            if not each.number:
+                continue
+            if int(each.number) in seen:
+                message = f"M{each.number} is in line {seen[int(each.number)]} already"
+                yield weakness("duplicate_id", message, each.line)
+            seen.setdefault(int(each.number), each.line)
 
     def _milestone(self, milestone: _Milestone, name: str) -> dict[str, Any]:
         slug = re.sub(r"[^a-z0-9]+", "-", f"{name} {milestone.title}".lower()).strip("-")[:64].rstrip("-")

@@ -1,16 +1,47 @@
-"""The quality score of an imported plan, 0 to 100.
+"""The quality score of a plan: one hundred minus the penalty of each weakness, at least 0 (S3-07).
 
-One hundred, minus a penalty for each weakness. A blocking weakness refuses the import.
+``RULES`` is the whole list. A blocking weakness refuses the import.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST_TASKS, MOST_ACCEPTANCE, MOST_SCOPES, MOST_DOMAINS = 10, 12, 10, 2
 
-_VAGUE = re.compile(r"\b(improve|clean ?up|polish|make (it )?better|enhance|tidy( up)?)\b", re.IGNORECASE)
+
+class Rule(NamedTuple):
+    """A rule of the score. ``penalty``: points of 100, taken off each time."""
+
+    penalty: int
+    blocking: bool
+    meaning: str
+
+
+RULES = {
+    "no_milestones": Rule(30, True, "the file has no milestone"),
+    "no_tasks": Rule(25, True, "a milestone has no task"),
+    "duplicate_id": Rule(20, True, "two milestones have the same number"),
+    "too_many_tasks": Rule(15, True, f"a milestone has more than {MOST_TASKS} tasks"),
+    "no_acceptance": Rule(12, True, "a task has no acceptance"),
+    "vague_title": Rule(10, True, "a title, or a phrase of it, begins with improve, clean up, polish or make … better"),
+    "mixed_domains": Rule(10, False, f"the tasks of a milestone are of more than {MOST_DOMAINS} domains"),
+    "consumer_first": Rule(8, False, "a task uses something before another sets it up"),
+    "generic_acceptance": Rule(6, False, "an acceptance fits any task: works, done, implemented, complete"),
+    "short_title": Rule(6, False, "a task's title has fewer than three words"),
+    "much_acceptance": Rule(6, False, f"a milestone has more than {MOST_ACCEPTANCE} lines of acceptance"),
+    "many_scopes": Rule(6, False, f"a milestone has more than {MOST_SCOPES} conflict scopes"),
+    "repeated_verb": Rule(5, False, "more than two tasks of a milestone begin with the same verb"),
+    "no_scope": Rule(4, False, "a milestone has no conflict scope"),
+}
+
+# A verb at the beginning: "Clean up the parser". A noun is fine: "Write down what the cleanup removes", "Parser cleanup".
+_VAGUE = re.compile(
+    r"(?:^|[,;:]\s*|\b(?:and|then|to)\s+)"
+    r"(improve\b|clean[ -]up\b|polish\b|make\b(?:\s+\S+){0,6}?\s+better(?=$|[,;:.]|\s+(?:and|for|in|than|then)\b))",
+    re.IGNORECASE,
+)
 _GENERIC = re.compile(
     r"(it |this |that |everything )?((is|are) )?(works?|done|implemented|completed?|finished|ok(ay)?|good|fine)( as expected)?\W*",
     re.IGNORECASE,
@@ -30,19 +61,30 @@ _DOMAINS = {
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """One weakness of the plan, with its line and penalty."""
+    """One weakness of the plan: the rule that it breaks, what breaks it, its line, and whether it refuses the import."""
 
+    rule: str
     message: str
     line: int
-    penalty: int
-    blocking: bool = False
+    blocking: bool
+
+
+def weakness(rule: str, message: str, line: int) -> Weakness:
+    """A weakness as its rule has it."""
+    return Weakness(rule, message, line, RULES[rule].blocking)
 
 
 def quality_of(found: list[Weakness]) -> dict[str, Any]:
     """``quality`` of ``milestone_plan@1``."""
-    problems = [{"message": each.message, "line": each.line, "blocking": each.blocking} for each in found]
+    problems = [
+        {
+            "rule": each.rule, "message": each.message, "line": each.line, "penalty": RULES[each.rule].penalty,
+            "blocking": each.blocking,
+        }
+        for each in found
+    ]  # fmt: skip
     return {
-        "score": max(0, 100 - sum(each.penalty for each in found)),
+        "score": max(0, 100 - sum(each["penalty"] for each in problems)),
         "blocking": sum(each.blocking for each in found),
         "problems": problems,
     }
@@ -51,7 +93,7 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
 def weaknesses(milestones: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterator[Weakness]:
     """The weaknesses of a plan. ``lines``: the line of each milestone and task, by id."""
     if not milestones:
-        yield Weakness("no milestone was found", 0, 30, blocking=True)
+        yield weakness("no_milestones", "no milestone was found", 1)
     for milestone in milestones:
         yield from _milestone_weaknesses(milestone, lines)
 
@@ -60,41 +102,59 @@ def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
     """The weaknesses of one task."""
     title: str = task["title"]
     if not task["acceptance"]:
-        yield Weakness(f"task {title!r} has no acceptance", line, 12, blocking=True)
-    if found := _VAGUE.search(title):
-        yield Weakness(f"task {title!r} is vague: {found[0]!r} says not what will be there", line, 10, blocking=True)
+        yield weakness("no_acceptance", f"task {title!r} has no acceptance", line)
+    yield from _vague(f"task {title!r}", title, line)
     if any(_GENERIC.fullmatch(text.strip()) for text in task["acceptance"]):
-        yield Weakness(f"task {title!r} has an acceptance that fits any task", line, 6)
+        yield weakness("generic_acceptance", f"task {title!r} has an acceptance that fits any task", line)
     if len(title.split()) < 3:
-        yield Weakness(f"task {title!r} has a title of fewer than three words", line, 6)
+        yield weakness("short_title", f"task {title!r} has a title of fewer than three words", line)
+
+
+def is_vague(title: str) -> bool:
+    """Whether the title, or a phrase of it, begins with a verb that does not say what will be there."""
+    return _VAGUE.search(title) is not None
+
+
+def domains_of(title: str) -> set[str]:
+    """The domains that the words of a title belong to."""
+    words = set(re.findall(r"[a-z]+", title.lower()))
+    return {domain for domain, known in _DOMAINS.items() if words & set(known)}
+
+
+def order_of(title: str) -> int:
+    """0: it sets something up, 2: it uses something, 1: neither, by the first word."""
+    verb = title.split()[0].lower()
+    return 0 if verb in _SETUP else 2 if verb in _CONSUMER else 1
+
+
+def _vague(what: str, title: str, line: int) -> Iterator[Weakness]:
+    if found := _VAGUE.search(title):
+        yield weakness("vague_title", f"{what} is vague: {found[1]!r} does not say what will be there", line)
 
 
 def _milestone_weaknesses(milestone: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Weakness]:
     name, line, tasks = milestone["id"], lines[milestone["id"]], milestone["tasks"]
+    yield from _vague(f"milestone {name}, {milestone['title']!r},", milestone["title"], line)
     if not tasks:
-        yield Weakness(f"milestone {name} has no tasks", line, 25, blocking=True)
+        yield weakness("no_tasks", f"milestone {name} has no tasks", line)
     if len(tasks) > MOST_TASKS:
-        yield Weakness(f"milestone {name} has {len(tasks)} tasks, more than {MOST_TASKS}", line, 15, blocking=True)
+        yield weakness("too_many_tasks", f"milestone {name} has {len(tasks)} tasks, more than {MOST_TASKS}", line)
     for task in tasks:
         yield from task_weaknesses(task, lines[task["id"]])
-    domains = sorted({domain for task in tasks for domain in _domains(task["title"])})
+    domains = sorted({domain for task in tasks for domain in domains_of(task["title"])})
     if len(domains) > MOST_DOMAINS:
-        yield Weakness(f"milestone {name} mixes {', '.join(domains)}", line, 10)
+        yield weakness("mixed_domains", f"milestone {name} mixes {', '.join(domains)}", line)
+    orders = [order_of(task["title"]) for task in tasks]
+    if 2 in orders and 0 in orders[orders.index(2) :]:
+        verb = tasks[orders.index(2)]["title"].split()[0].lower()
+        yield weakness("consumer_first", f"milestone {name} uses something ({verb}) before it sets something up", line)
     verbs = [task["title"].split()[0].lower() for task in tasks]
-    consumer = next((index for index, verb in enumerate(verbs) if verb in _CONSUMER), len(verbs))
-    if any(verb in _SETUP for verb in verbs[consumer:]):
-        yield Weakness(f"milestone {name} uses something ({verbs[consumer]}) before it sets something up", line, 8)
     if repeated := sorted({verb for verb in verbs if verbs.count(verb) > 2}):
-        yield Weakness(f"milestone {name} says {repeated[0]!r} in more than two tasks", line, 5)
+        yield weakness("repeated_verb", f"milestone {name} says {repeated[0]!r} in more than two tasks", line)
     if sum(len(task["acceptance"]) for task in tasks) > MOST_ACCEPTANCE:
-        yield Weakness(f"milestone {name} has more than {MOST_ACCEPTANCE} lines of acceptance", line, 6)
+        yield weakness("much_acceptance", f"milestone {name} has more than {MOST_ACCEPTANCE} lines of acceptance", line)
     scopes = {scope for task in tasks for scope in task["conflict_scopes"]}
     if len(scopes) > MOST_SCOPES:
-        yield Weakness(f"milestone {name} touches more than {MOST_SCOPES} scopes", line, 6)
+        yield weakness("many_scopes", f"milestone {name} touches more than {MOST_SCOPES} scopes", line)
     if tasks and not scopes:
-        yield Weakness(f"milestone {name} names no conflict scope", line, 4)
-
-
-def _domains(title: str) -> set[str]:
-    words = set(re.findall(r"[a-z]+", title.lower()))
-    return {domain for domain, known in _DOMAINS.items() if words & set(known)}
+        yield weakness("no_scope", f"milestone {name} names no conflict scope", line)

@@ -35,6 +35,8 @@ class Problem(Part):
     message: Text
     line: Count = 0
     blocking: bool = False
+    rule: str = Field(default="", description="The rule of the score that it breaks")
+    penalty: Count = Field(default=0, description="Points taken off the score")
 
 
 class Quality(Part):
