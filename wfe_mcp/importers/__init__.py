@@ -18,14 +18,12 @@ from typing import Any, cast
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
 from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
-from wfe_mcp.importers.backlog import from_backlog
+from wfe_mcp.importers.backlog import read_backlog
 from wfe_mcp.importers.gate_settings import from_gate_settings, is_gate_settings
-from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate
-from wfe_mcp.importers.milestones import from_milestones
+from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, PlanReading
+from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.workflow.load import load_definition, read_json, read_text
 from wfe_mcp.workflow.yaml_lines import read_yaml
-
-__all__ = ["ImportedPlan", "ImportedSettings", "ImportedTemplate", "read_workflow"]
 
 _BACKLOG = re.compile(r"^##\s+BLG-\d", re.MULTILINE | re.IGNORECASE)
 _MILESTONES = re.compile(r"^#\s+Milestones\b|^##\s+M\d", re.MULTILINE | re.IGNORECASE)
@@ -35,7 +33,7 @@ _YAML = frozenset({".yaml", ".yml"})
 def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSettings:
     """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format."""
     if source.suffix.lower() == ".md" and not source.is_dir():
-        return _markdown(source)
+        return read_plan(source).imported()
     if source.suffix.lower() in _YAML and not source.is_dir():
         return _yaml(source)
     if source.is_dir():
@@ -74,11 +72,12 @@ def _yaml(source: Path) -> ImportedSettings:
     return dataclasses.replace(imported, not_carried=tuple(lines.told(lost) for lost in imported.not_carried))
 
 
-def _markdown(source: Path) -> ImportedPlan:
+def read_plan(source: Path) -> PlanReading:
+    """The plan in a milestones.md or backlog.md, errors and weaknesses included. Refuses a file in another format."""
     text = read_text(source)
     if _BACKLOG.search(text):
-        return from_backlog(text)
+        return read_backlog(text)
     if _MILESTONES.search(text):
-        return from_milestones(text)
+        return read_milestones(text)
     raise Refused("invalid_artifact", f"{source} has neither milestones (## M1 - Title) nor backlog items (## BLG-001 - Title).",
                   "Write its headings so and import it again.")  # fmt: skip

@@ -39,9 +39,7 @@ def import_file(invocation: Invocation, source: Source, version: Version = "", t
     path = Path(source)
     imported = read_workflow(path)
     if isinstance(imported, ImportedPlan):
-        _write(
-            invocation, imported, Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{path.stem}.json"
-        )
+        write_plan(invocation, imported, path, to)
         return
     if isinstance(imported, ImportedSettings):
         _tell_settings(invocation, imported)
@@ -53,10 +51,11 @@ def import_file(invocation: Invocation, source: Source, version: Version = "", t
     tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
 
-def _write(invocation: Invocation, imported: "ImportedPlan", target: Path) -> None:
+def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, to: str) -> None:
     """Write the plan where a phase or a start can read it. A file with other content is not replaced."""
     from wfe_mcp.views.envelope import Envelope
 
+    target = Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{source.stem}.json"
     text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
     try:
         if target.is_file():

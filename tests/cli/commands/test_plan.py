@@ -1,0 +1,133 @@
+"""``wfe-mcp plan``: check, score, prompt, optimize and import."""
+
+import json
+
+import pytest
+
+from tests.cli.scene import Terminal
+from wfe_mcp.importers.milestones import from_milestones
+from wfe_mcp.importers.quality import RULES
+
+PLAN = """\
+# Milestones
+## M01 - Write the archive
+Goal: A run becomes one file
+Tasks:
+- Use the archive twice
+  Acceptance: Both runs are in it
+  Conflict: archive
+- Add a second archive
+  Acceptance: There are two
+  Depends: none
+"""
+WEAK = "## M1 - Export\nTasks:\n- Improve it\n"
+BACKLOG = "## BLG-001 - Export a run\nAcceptance:\n- It is one file\n"
+
+
+@pytest.fixture
+def written(cli: Terminal) -> Terminal:
+    for name, text in (("good.md", PLAN), ("weak.md", WEAK), ("backlog.md", BACKLOG), ("prose.md", "Only prose.\n")):
+        (cli.root / name).write_text(text)
+    return cli
+
+
+@pytest.mark.requirement("S3-07", "S3-27")
+def test_check_says_what_can_be_imported_and_what_costs_points(written: Terminal) -> None:
+    said = written("plan", "check", "good.md")
+    assert said.code == 0
+    assert "1 milestone with 2 tasks, score 92" in said.out
+    assert "line 2: milestone M01 uses something (use) before it sets something up (−8)" in said.out
+
+
+@pytest.mark.requirement("S3-07", "B-19")
+def test_check_refuses_a_weak_plan_with_every_fault_and_its_line(written: Terminal) -> None:
+    said = written.json("plan", "check", "weak.md")
+    assert (said.code, said.refusal) == (1, "invalid_artifact")
+    faults = {(each["path"], each["message"]) for each in said.document["error"]["details"]}
+    assert ("line 3", "task 'Improve it' has no acceptance") in faults
+    assert ("line 3", "task 'Improve it' is vague: 'Improve' does not say what will be there") in faults
+
+
+@pytest.mark.requirement("S3-07")
+def test_score_names_each_penalty_of_a_plan_that_cannot_be_imported_too(written: Terminal) -> None:
+    said = written.json("plan", "score", "weak.md")
+    quality = said.data["quality"]
+    assert (said.code, quality["score"]) == (0, 100 - sum(each["penalty"] for each in quality["problems"]))
+    assert {each["rule"] for each in quality["problems"]} == {"no_acceptance", "vague_title", "short_title", "no_scope"}
+    assert "(−12, stops an import)" in written("plan", "score", "weak.md").out
+
+
+def test_score_says_what_it_could_not_read(written: Terminal) -> None:
+    (written.root / "odd.md").write_text(PLAN + "Owner: ada\n")
+    assert "1 line not read, so not scored: wfe-mcp plan check odd.md" in written("plan", "score", "odd.md").out
+    assert written.json("plan", "score", "odd.md").data["errors"] == [
+        {"path": "line 11", "message": "'Owner: ada' is not understood"}
+    ]
+
+
+@pytest.mark.requirement("S3-30")
+def test_prompt_has_the_goal_the_context_the_format_and_every_rule(written: Terminal) -> None:
+    (written.root / "about.txt").write_text("A tool for archives.\n")
+    said = written("plan", "prompt", "Archives that anyone can read", "--context", "about.txt")
+    assert said.code == 0
+    for part in (
+        "Archives that anyone can read",
+        "A tool for archives.",
+        "## M1 - Title",
+        *(r.meaning for r in RULES.values()),
+    ):
+        assert part in said.out
+    assert "## The project" not in written.json("plan", "prompt", "Archives").data["prompt"]
+
+
+@pytest.mark.requirement("S3-08")
+def test_optimize_shows_changes_and_writes_nothing_on_a_dry_run(written: Terminal) -> None:
+    before = sorted(path.name for path in written.root.iterdir())
+    said = written("plan", "optimize", "good.md", "--dry-run")
+    assert (said.code, sorted(path.name for path in written.root.iterdir())) == (0, before)
+    assert "1 change, score 92 → 100" in said.out
+    assert "M01: order is now TASK-002, TASK-001" in said.out
+
+
+@pytest.mark.requirement("S3-08")
+def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
+    said = written.json("plan", "optimize", "good.md", "--to", "better.md")
+    assert (said.code, said.data["score"]) == (0, {"before": 92, "after": 100})
+    made = from_milestones((written.root / "better.md").read_text()).plan
+    assert [task["title"] for task in made["milestones"][0]["tasks"]] == [
+        "Add a second archive",
+        "Use the archive twice",
+    ]
+    assert made["milestones"][0]["id"] == "M01"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("optimize", "good.md"), "bad_argument", "--dry-run"),
+        (("optimize", "good.md", "--to", "weak.md"), "conflict", "exists already"),
+        (("optimize", "good.md", "--to", "no/such/folder.md"), "bad_argument", "cannot be written"),
+        (("optimize", "backlog.md", "--dry-run"), "bad_argument", "is a backlog"),
+        (("check", "prose.md"), "invalid_artifact", "neither milestones"),
+        (("check", "nowhere.md"), "unknown_template", "nowhere.md"),
+        (("prompt", " "), "bad_argument", "The goal is empty"),
+        (("prompt", "Archives", "--context", "nowhere.txt"), "unknown_template", "nowhere.txt"),
+    ],
+)
+def test_a_wrong_call_is_refused_and_changes_nothing(
+    written: Terminal, words: tuple[str, ...], code: str, part: str
+) -> None:
+    said = written.json("plan", *words)
+    assert (said.code, said.refusal) == (1, code)
+    assert part in json.dumps(said.document["error"])
+    assert (written.root / "weak.md").read_text() == WEAK
+
+
+@pytest.mark.requirement("S3-27")
+@pytest.mark.parametrize("name", ["good", "backlog"])
+def test_import_writes_the_artifact_and_once_more_changes_nothing(written: Terminal, name: str) -> None:
+    first = written.json("plan", "import", f"{name}.md")
+    assert (first.code, first.data["schema"]) == (0, "milestone_plan@1")
+    path = written.root / ".wfe" / "plans" / f"{name}.json"
+    assert json.loads(path.read_text()) == first.data["artifact"]
+    assert written.json("plan", "import", f"{name}.md").data == first.data

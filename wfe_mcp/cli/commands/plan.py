@@ -1,0 +1,134 @@
+"""``wfe-mcp plan``: check, score, improve and import a plan of milestones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.commands.template_import import Target, write_plan
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+Source = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md or backlog.md.")]
+Milestones = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md.")]
+Goal = Annotated[str, typer.Argument(metavar="GOAL", help="What the plan is to reach.")]
+Context = Annotated[str, typer.Option("--context", metavar="FILE", help="Text about the project, put into the prompt.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes and write nothing.")]
+Written = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write the result.")]
+
+
+def check(invocation: Invocation, source: Source) -> None:
+    """List every fault of a plan, by line; exit 1 if it cannot be imported."""
+    from wfe_mcp.importers import read_plan
+    from wfe_mcp.views.envelope import Envelope
+
+    imported = read_plan(Path(source)).imported()
+    milestones, quality = imported.plan["milestones"], imported.plan["quality"]
+    tasks = sum(len(milestone["tasks"]) for milestone in milestones)
+    summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
+    lost = [{"path": each.path, "message": each.message} for each in imported.not_carried]
+    answer = Envelope(True, summary=summary, data={"format": imported.format, "quality": quality, "not_carried": lost})
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        _tell_problems(screen, quality)
+        for each in lost:
+            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+
+    invocation.render(answer, tell)
+
+
+def score(invocation: Invocation, source: Source) -> None:
+    """Score a plan: 100 minus each penalty."""
+    from wfe_mcp.importers import read_plan
+    from wfe_mcp.views.envelope import Envelope
+
+    reading = read_plan(Path(source))
+    quality = reading.plan["quality"]
+    errors = [{"path": each.path, "message": each.message} for each in reading.report.errors]
+    summary = f"{source}: score {quality['score']} of 100"
+    data: dict[str, Any] = {"format": reading.format, "quality": quality} | ({"errors": errors} if errors else {})
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        _tell_problems(screen, quality)
+        if errors:
+            screen.line(
+                f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {source}", "yellow"
+            )
+
+    invocation.render(Envelope(True, summary=summary, data=data), tell)
+
+
+def prompt(invocation: Invocation, goal: Goal, about: Context = "") -> None:
+    """Print a prompt with which any chat model writes a milestones.md."""
+    from wfe_mcp.importers.plan_prompt import plan_prompt
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.workflow.load import read_text
+
+    if not goal.strip():
+        raise Refused("bad_argument", "The goal is empty.", 'Say what the plan is to reach: wfe-mcp plan prompt "…"')
+    text = plan_prompt(goal.strip(), read_text(Path(about), "context").strip() if about else "")
+    invocation.render(
+        Envelope(True, summary="A prompt for a plan", data={"prompt": text}), lambda screen: screen.line(text)
+    )
+
+
+def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False, to: Written = "") -> None:
+    """Propose a better order and size of the tasks of a milestones.md."""
+    from wfe_mcp.importers import read_plan
+    from wfe_mcp.importers.milestones import FORMAT, read_milestones
+    from wfe_mcp.importers.optimise import as_markdown, optimised
+    from wfe_mcp.views.envelope import Envelope
+
+    if not dry_run and not to:
+        raise Refused("bad_argument", "Where the result goes is not said.",
+                      f"To only look: wfe-mcp plan optimize {source} --dry-run. To write it: --to FILE")  # fmt: skip
+    reading = read_plan(Path(source))
+    if reading.format != FORMAT:
+        raise Refused("bad_argument", f"{source} is a backlog; its items have no order yet.", "Name a milestones.md.")
+    reading.report.refuse(FORMAT, "invalid_artifact")
+    before, made = reading.plan["quality"]["score"], optimised(reading.plan)
+    text = as_markdown(made.plan)
+    after = read_milestones(text).plan["quality"]["score"]
+    summary = f"{source}: {plural(len(made.changes), 'change')}, score {before} → {after}"
+    if not dry_run:
+        _write(Path(to), text)
+        summary += f"; written to {to}"
+    data = {"changes": made.changes, "score": {"before": before, "after": after}, "milestones_md": text}
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        for change in made.changes:
+            screen.line(f"  {change}")
+        if dry_run and made.changes:
+            screen.line(f"To write it: wfe-mcp plan optimize {source} --to FILE")
+
+    invocation.render(Envelope(True, summary=summary, data=data), tell)
+
+
+def import_plan(invocation: Invocation, source: Source, to: Target = "") -> None:
+    """Turn a plan into an artifact that a phase takes."""
+    from wfe_mcp.importers import read_plan
+
+    write_plan(invocation, read_plan(Path(source)).imported(), Path(source), to)
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        with target.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Refused("conflict", f"{target} exists already.", "Name another file with --to.") from None
+    except OSError as error:
+        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
+
+
+def _tell_problems(screen: "Screen", quality: dict[str, Any]) -> None:
+    for problem in quality["problems"]:
+        stops = ", stops an import" if problem["blocking"] else ""
+        screen.line(f"! line {problem['line']}: {problem['message']} (−{problem['penalty']}{stops})", "yellow")
