@@ -84,7 +84,7 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
         for each in found
     ]  # fmt: skip
     return {
-        "score": max(0, 100 - sum(each["penalty"] for each in problems)),
+        "score": max(0, 100 - sum(RULES[each.rule].penalty for each in found)),
         "blocking": sum(each.blocking for each in found),
         "problems": problems,
     }
