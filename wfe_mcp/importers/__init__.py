@@ -30,8 +30,11 @@ _MILESTONES = re.compile(r"^#\s+Milestones\b|^##\s+M\d", re.MULTILINE | re.IGNOR
 _YAML = frozenset({".yaml", ".yml"})
 
 
-def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSettings:
-    """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format."""
+def read_workflow(source: Path, name: str = "") -> ImportedTemplate | ImportedPlan | ImportedSettings:
+    """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format.
+
+    ``name``: of a workflow whose definition was stored without one.
+    """
     if source.suffix.lower() == ".md" and not source.is_dir():
         return read_plan(source).imported()
     if source.suffix.lower() in _YAML and not source.is_dir():
@@ -40,7 +43,7 @@ def read_workflow(source: Path) -> ImportedTemplate | ImportedPlan | ImportedSet
         return ImportedTemplate("wfe/1", load_definition(source))
     value: Any = read_json(source)
     if is_afu9(value):
-        return from_afu9(cast("dict[str, Any]", value))
+        return from_afu9({**({"name": name} if name else {}), **cast("dict[str, Any]", value)})
     if is_gate_settings(value):
         return from_gate_settings(cast("dict[str, Any]", value))
     if isinstance(value, dict) and "format" not in value and "phases" not in value:

@@ -73,6 +73,11 @@ class _WorkflowReader:
 
     def _name(self) -> str:
         name = self._document.get("name")
+        if name is None:
+            self._found.error(
+                "/name", "the name is missing; a workflow that was stored without it takes one: --name NAME"
+            )
+            return "workflow"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             self._found.error(
                 "/name", "a name begins with a small letter, then small letters, digits and _", None, name

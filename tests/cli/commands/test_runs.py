@@ -30,6 +30,19 @@ def test_inputs_come_one_by_one_as_json_or_from_a_file(cli: Terminal) -> None:
     assert cli.json("show", run).data["inputs"] == {"n": 7, "s": "b"}
 
 
+@pytest.mark.requirement("S0-52")
+def test_an_input_may_be_named_with_dashes(cli: Terminal) -> None:
+    cli.save(
+        template(
+            "ask",
+            phase("say"),
+            inputs={"type": "object", "properties": {"bounded_context": {"type": "string"}}},
+        )
+    )
+    run = cli.start("ask", "-i", "bounded-context=billing")
+    assert cli.json("show", run).data["inputs"] == {"bounded_context": "billing"}
+
+
 @pytest.mark.parametrize(
     "words", [["--inputs", "{"], ["--inputs", "[1]"], ["--inputs", "@none.json"], ["-i", "alone"], ["-i", "=1"]], ids=str
 )  # fmt: skip

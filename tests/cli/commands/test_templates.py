@@ -171,6 +171,16 @@ def test_an_afu9_workflow_is_stored_with_what_could_not_be_carried(cli: Terminal
     assert cli.json("start", "say_hello").code == 1, "nobody trusts it yet"
 
 
+@pytest.mark.requirement("S2-22")
+def test_a_workflow_that_was_stored_without_its_name_takes_one(cli: Terminal) -> None:
+    put(cli, "row.json", {key: value for key, value in AFU9.items() if key != "name"})
+    said = cli.json("templates", "import", "row.json")
+    assert said.refusal == "invalid_template"
+    assert "the name is missing" in said.document["error"]["details"][0]["message"]
+    assert "--name NAME" in said.document["error"]["details"][0]["message"]
+    assert cli.json("templates", "import", "row.json", "--name", "say_hello").data["template"] == "say_hello"
+
+
 def test_a_template_ahead_of_this_version_is_stored_and_says_what_it_waits_for(cli: Terminal) -> None:
     ahead = template("ahead", phase("draft"), webhooks=[{"url": "https://example.org"}])
     said = cli("templates", "import", put(cli, "ahead.json", ahead))

@@ -179,12 +179,14 @@ def _pairs(invocation: Invocation, template: str, pairs: Sequence[str]) -> dict[
     from wfe_mcp.engine.templates.catalogue import template_definition
 
     schema: dict[str, Any] = template_definition(invocation.engine, template).definition.get("inputs", {})
+    known = schema.get("properties", {})
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"NAME=VALUE is expected, not {pair!r}", param_hint="--input")
-        found[name] = _value(text, schema.get("properties", {}).get(name, {}).get("type"))
+        name = name.replace("-", "_")  # no input has a dash; many people type one
+        found[name] = _value(text, known.get(name, {}).get("type"))
     return found
 
 

@@ -28,16 +28,21 @@ Source = Annotated[
 Version = Annotated[
     str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the one in the file.")
 ]
+Name = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="The name of a workflow that was stored without one.")
+]
 Target = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write a plan; else .wfe/plans/NAME.json.")]
 
 
-def import_file(invocation: Invocation, source: Source, version: Version = "", to: Target = "") -> None:
+def import_file(
+    invocation: Invocation, source: Source, version: Version = "", name: Name = "", to: Target = ""
+) -> None:
     """Store a template, or turn a plan into an artifact."""
     from wfe_mcp.engine.templates.versions import keep_version
     from wfe_mcp.importers import ImportedPlan, ImportedSettings, read_workflow
 
     path = Path(source)
-    imported = read_workflow(path)
+    imported = read_workflow(path, name)
     if isinstance(imported, ImportedPlan):
         write_plan(invocation, imported, path, to)
         return
