@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RevisionHead, RevisionRecord
     from wfe_mcp.workflow.model import Gate
 
+OUTPUTS = "outputs"
+"""The name under which the outputs of a run are read."""
 _LISTED = 15
 """So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
 _NAMED = 5
@@ -72,7 +74,15 @@ class ClaimView:
     tools_allowed: tuple[str, ...] = ()
 
 
-ArtifactView = ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
+@view_model
+class OutputsPart:
+    """The outputs of a completed run, or the part of them that a pointer names."""
+
+    artifact: str
+    part: PartView = field(metadata=INLINE)
+
+
+ArtifactView = OutputsPart | ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
 """What ``read_artifact`` shows."""
 
 
@@ -109,7 +119,7 @@ def read(
     """The view of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
-    and the calls of a phase of steps, ``steps:1``.
+    and the calls of a phase of steps, ``steps:1``. ``outputs`` are those of a completed run whose template names some.
     """
     run = found.loaded.record.id
     with engine.store.read() as tx:
@@ -122,6 +132,8 @@ def read(
                 artifacts=tuple(head_view(head) for head in heads), drafts=tuple(drafts[-_LISTED:]), tools=tuple(tools),
                 left_out=left,
             )  # fmt: skip
+        if artifact == OUTPUTS and not phase and found.outputs is not None:
+            return OutputsPart(artifact=OUTPUTS, part=part_view(found.outputs.values, pointer))
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
         if artifact.startswith(STEPS):
@@ -144,7 +156,7 @@ def what_of(view: ArtifactView) -> str:
             return f"{len(view.artifacts)} artifact(s)"
         case RevisionView():
             return view.head.artifact
-        case DifferenceView() | CallsView():
+        case DifferenceView() | CallsView() | OutputsPart():
             return view.artifact
         case _:
             return view.line.artifact

@@ -171,11 +171,21 @@ class GateView:
 
 
 @view_model
+class OutputsView:
+    """The outputs of a run by name. ``left_out``: too long for this answer. ``unknown``: without a value, with the reason."""
+
+    values: JsonObject
+    left_out: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@view_model
 class RunView:
     """A run. ``title`` and what follows it: in the full form, which names every phase.
     ``gates``: how they differ from the template's; None in runs of older versions. ``gates_weakened``: those that ask for less.
 
-    ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page.
+    ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
+    completed run whose template names some.
     """
 
     template: str
@@ -190,6 +200,7 @@ class RunView:
     spent: str = ""
     last_verdict: LastVerdict | None = None
     auto: bool = True
+    outputs: OutputsView | None = None
     title: str = ""
     version: str = ""
     worktree: str = ""

@@ -23,6 +23,7 @@ from wfe_mcp.views.run_models import (
     LastVerdict,
     NotCarried,
     OriginView,
+    OutputsView,
     PhaseView,
     RunRow,
     RunView,
@@ -37,10 +38,12 @@ from wfe_mcp.views.verdict_words import gate_kind, last_verdict, verdict_word
 if TYPE_CHECKING:
     from wfe_mcp.core.gate_difference import GateDifference
     from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
+    from wfe_mcp.engine.runs.outputs import RunOutputs
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.views.model import JsonObject
+
 
 _QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
@@ -96,7 +99,21 @@ def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops:
         spent=spent_line(standing.spending),
         last_verdict=_last_verdict(standing, chars),
         auto=state.auto,
+        outputs=_outputs(standing.outputs, chars),
     )
+
+
+def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
+    """The outputs of a run that fit into ``chars`` characters; the others by name."""
+    if found is None:
+        return None
+    shown: JsonObject = {}
+    for name, value in found.values.items():
+        if len(canonical_json({**shown, name: value})) <= chars:
+            shown[name] = value
+    left = tuple(name for name in found.values if name not in shown)
+    unknown = tuple(f"{name}: {why}" for name, why in found.faults.items())
+    return OutputsView(values=shown, left_out=left, unknown=unknown)
 
 
 def _clipped(text: str, chars: int) -> str:

@@ -172,7 +172,7 @@ def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
 
 
 def _tell(screen: "Screen", view: object) -> None:
-    from wfe_mcp.views.artifacts import ArtifactList, RevisionView
+    from wfe_mcp.views.artifacts import ArtifactList, OutputsPart, RevisionView
     from wfe_mcp.views.drafts import DraftView
     from wfe_mcp.views.model import plain
 
@@ -186,7 +186,7 @@ def _tell(screen: "Screen", view: object) -> None:
         )  # fmt: skip
         drafts_table(screen, view.drafts)
         return
-    part = view.part if isinstance(view, RevisionView | DraftView) else None
+    part = view.part if isinstance(view, RevisionView | DraftView | OutputsPart) else None
     for error in view.details if isinstance(view, DraftView) else ():
         screen.line(f"! {error['path'] or '(whole)'}: {error['message']}", "yellow")
     if part is None:  # calls of tools and steps: a list of their own

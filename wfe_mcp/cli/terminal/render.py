@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.run_models import OriginView, PhaseView, RunRow, VerdictView
+    from wfe_mcp.views.run_models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
@@ -65,12 +66,25 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
     if view.spent:
         screen.line(f"  models: {view.spent}")
+    outputs_lines(screen, view.outputs, record.id)
     if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
         screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
         screen.next(AGENT_GOES_ON)
     elif answer.waiting_on != "none":
         screen.next(*next_lines(answer))
+
+
+def outputs_lines(screen: Screen, outputs: OutputsView | None, run: str) -> None:
+    """The outputs of a completed run, a line each."""
+    if outputs is None:
+        return
+    for name, value in outputs.values.items():
+        screen.line(f"  output {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    for name in outputs.left_out:
+        screen.line(f"  output {name}: wfe-mcp artifact show {run} outputs --pointer /{name}")
+    for text in outputs.unknown:
+        screen.line(f"  ! output {text}", "yellow")
 
 
 def headline(answer: Envelope, record: RunRecord, now: datetime) -> str:

@@ -65,6 +65,15 @@ def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, An
     }  # fmt: skip
 
 
+def run_roots(change: RunChange, text: str) -> dict[str, Any]:
+    """The values for the ``outputs`` of the run's own template: all artifacts made at its top."""
+    seen, body = _Seen(change, text), [phase.path for phase in change.state.spec.body(None)]
+    return {
+        "inputs": change.inputs, "run": _run(change), "env": change.frozen.get("env", {}), "artifacts": seen.made_by(body),
+        "vars": seen.assigned_by(body),
+    }  # fmt: skip
+
+
 def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
     """The inputs of the template that contains the phase at ``path``."""
     flow = _flow_around(state, path)

@@ -18,6 +18,7 @@ from wfe_mcp.engine.models.caps import Spending, spending
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_undone, is_worked
+from wfe_mcp.engine.runs.outputs import RunOutputs, run_outputs
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
@@ -47,7 +48,7 @@ class Overview:
     where the caller wants them. ``origin``: where an imported run comes from. ``by_hand``: phases that a person works in
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
     ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
-    verdict.
+    verdict. ``outputs``: those that the template names, of a completed run.
     """
 
     loaded: LoadedRun
@@ -64,6 +65,7 @@ class Overview:
     changed: tuple[ChangedFile, ...] = ()
     origin: Mapping[str, Any] | None = None
     last_judged: tuple[PhasePath, int] | None = None
+    outputs: RunOutputs | None = None
 
     @property
     def sleeps(self) -> bool:
@@ -123,6 +125,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         changed=changed,
         origin=origin_of(tx, loaded.record),
         last_judged=tx.last_judged(loaded.record.id),
+        outputs=run_outputs(engine, tx, loaded, plan),
     )
 
 
