@@ -321,6 +321,7 @@ def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> Non
     assert "set `junit` or `coverage`" in judgement.message
 
 
+@pytest.mark.attack("change a file while a check runs, and change it back", "held", "T15")
 def test_a_file_that_is_changed_and_changed_back_while_the_check_runs_is_named(project: Project) -> None:
     """The check judged bytes that nobody can name: the tree is the same before and after."""
     project.write("money.py", "RATE = 1\n")
@@ -341,6 +342,7 @@ def test_what_a_check_may_write_is_not_named_when_it_is_written_again(project: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shim without an extension is no program there")
+@pytest.mark.attack("put another program on the PATH of a check", "detected", "T15")
 def test_evidence_names_the_program_that_ran_and_not_the_one_that_was_meant(project: Project, tmp_path: Path) -> None:
     shims = tmp_path / "shims"
     shims.mkdir()

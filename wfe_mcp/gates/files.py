@@ -35,6 +35,7 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
         files, watched = changes_between(root, tree_at_start, tree)
         ignored_paths = {each.path for each in watched} - {each.path for each in files}
         changed = sorted({each.path for each in files} | ignored_paths)
+        changed = [path for path in changed if not match_globs(path, ignored)]
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
     bounded = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
@@ -42,7 +43,7 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     data = {
         "exist": {glob: glob not in absent for glob in gate.exist},
         "changed": changed,
-        "changed_and_ignored_by_git": sorted(ignored_paths),
+        "changed_and_ignored_by_git": [path for path in changed or () if path in ignored_paths],
         "touched": touched,
         "outside": strayed,
         "tree": {"before": tree_at_start, "after": tree},

@@ -129,6 +129,7 @@ def test_the_tree_of_a_sparse_checkout_has_what_is_on_the_disk(root: Path, repo:
     assert changed_paths(root, before, tree(root)) == ["out/f"]
 
 
+@pytest.mark.attack("let a deleted file pass for one that a sparse checkout left out", "held", "T15")
 def test_a_deleted_file_cannot_pass_for_one_that_a_sparse_checkout_left_out(root: Path, repo: Git) -> None:
     before = tree(root)
     repo("update-index", "--skip-worktree", "a.txt")

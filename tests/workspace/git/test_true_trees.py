@@ -61,6 +61,7 @@ IGNORED = (by_gitignore, by_a_nested_gitignore, by_info_exclude, by_a_global_exc
 
 
 @pytest.mark.parametrize("ignore", IGNORED)
+@pytest.mark.attack("hide a conftest.py from git, in five ways", "held", "T15")
 def test_a_conftest_that_is_ignored_changes_the_tree_and_is_named(
     root: Path, repo: Git, home: Path, ignore: Callable[[Path, Path], None]
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_watched_file_is_bound_beside_the_tree_and_is_no_part_of_it(root: Path
         ".venv/lib/python3.12/site-packages/usercustomize.py", ".venv/lib/python3.12/site-packages/sitecustomize/__init__.py",
     ],
 )  # fmt: skip
+@pytest.mark.attack("put an ignored file where a test runner reads it", "held", "T15")
 def test_an_ignored_file_that_a_runner_reads_is_watched(root: Path, repo: Git, path: str) -> None:
     (root / ".gitignore").write_text(f"{path}\n.venv/\n")
     before = tree(root)
@@ -138,6 +140,7 @@ def test_ignored_files_are_watched_in_a_large_folder_too(
 # -- bytecode --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("leave bytecode that Python runs whatever its source says", "held", "T15")
 def test_bytecode_that_never_asks_its_source_is_watched(root: Path, repo: Git) -> None:
     (root / ".gitignore").write_text("__pycache__/\n")
     source = root / "money.py"
@@ -152,6 +155,7 @@ def test_bytecode_that_never_asks_its_source_is_watched(root: Path, repo: Git) -
     assert changed_paths(root, before, tree(root)) == [cached.relative_to(root).as_posix()]
 
 
+@pytest.mark.attack("leave bytecode without a source", "held", "T15")
 def test_bytecode_without_a_source_is_watched(root: Path, repo: Git) -> None:
     (root / "a.py").write_text("A = 1\n")
     before = tree(root)
@@ -160,6 +164,7 @@ def test_bytecode_without_a_source_is_watched(root: Path, repo: Git) -> None:
     assert changed_paths(root, before, tree(root)) == ["b.pyc"]
 
 
+@pytest.mark.attack("hide code in a folder of bytecode", "held", "T15")
 def test_what_lies_beside_bytecode_counts(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "__pycache__").mkdir()
@@ -187,6 +192,7 @@ def test_bytecode_that_was_rewritten_with_its_old_time_is_read_again(root: Path,
 # -- another story about a file --------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("let a replace ref show other content", "held", "T15")
 def test_a_replace_ref_changes_neither_the_tree_nor_what_a_diff_shows(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "a.txt").write_text("evil\n")
@@ -199,6 +205,7 @@ def test_a_replace_ref_changes_neither_the_tree_nor_what_a_diff_shows(root: Path
     assert tree(root) == after
 
 
+@pytest.mark.attack("let a graft hide commits", "held", "T15")
 def test_a_graft_and_a_replaced_commit_hide_no_commits(root: Path, repo: Git) -> None:
     first = repo("rev-parse", "HEAD").strip()
     for name in ("two", "three"):
@@ -215,6 +222,7 @@ def test_a_graft_and_a_replaced_commit_hide_no_commits(root: Path, repo: Git) ->
     assert repository.commit_message(root, head) == "three"
 
 
+@pytest.mark.attack("write an index that calls a changed file unchanged", "held", "T15")
 def test_an_index_with_the_stat_data_of_a_changed_file_hides_nothing(root: Path, repo: Git) -> None:
     """The entry says: these times, this size, and the content of before."""
     before = tree(root)
@@ -232,6 +240,7 @@ def test_an_index_with_the_stat_data_of_a_changed_file_hides_nothing(root: Path,
 
 @pytest.mark.parametrize("where", ["attributes of the tree", "attributes of the repository"])
 @pytest.mark.parametrize("scope", ["--local", "--global"])
+@pytest.mark.attack("let a clean filter hide a change", "held", "T15")
 def test_a_clean_filter_hides_nothing(root: Path, repo: Git, where: str, scope: str) -> None:
     place = root / (".gitattributes" if where == "attributes of the tree" else ".git/info/attributes")
     place.parent.mkdir(exist_ok=True)
@@ -259,6 +268,7 @@ def test_a_file_of_lfs_has_the_hash_of_its_bytes(root: Path, repo: Git) -> None:
 @pytest.mark.parametrize(
     "how", ["a repository", "a broken repository", "in a repository in it", "a submodule without git"]
 )
+@pytest.mark.attack("hide files in a repository inside the project", "held", "T15")
 def test_the_files_of_a_repository_inside_count(root: Path, repo: Git, how: str) -> None:
     inner = root / "vendor/inner"
     inner.mkdir(parents=True)
@@ -292,6 +302,7 @@ def test_a_repository_inside_that_becomes_one_later_is_listed_again(root: Path, 
     assert tree(root) == before
 
 
+@pytest.mark.attack("hide files in a .wfe folder below the root", "held", "T15")
 def test_a_wfe_folder_below_the_root_counts(root: Path, repo: Git) -> None:
     before = tree(root)
     for folder in (".wfe", "tests/.wfe"):
@@ -300,6 +311,7 @@ def test_a_wfe_folder_below_the_root_counts(root: Path, repo: Git) -> None:
     assert changed_paths(root, before, tree(root)) == ["tests/.wfe/conftest.py"]
 
 
+@pytest.mark.attack("ignore files by a .gitignore that is only in the index", "held", "T15")
 def test_a_gitignore_that_is_only_in_the_index_ignores_nothing(root: Path, repo: Git) -> None:
     (root / "sub").mkdir()
     (root / "sub/.gitignore").write_text("helper.py\n")
@@ -312,6 +324,7 @@ def test_a_gitignore_that_is_only_in_the_index_ignores_nothing(root: Path, repo:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there the system itself takes them for the same name")
+@pytest.mark.attack("ignore more by a setting of the repository", "held", "T15")
 def test_a_setting_does_not_make_a_gitignore_ignore_more(root: Path, repo: Git) -> None:
     (root / ".gitignore").write_text("HELPER.py\n")
     repo("config", "core.ignoreCase", "true")
@@ -329,6 +342,7 @@ def forged_tree(root: Path, oid: str, content: bytes) -> None:
     place.write_bytes(zlib.compress(b"tree %d\0" % len(content) + content))
 
 
+@pytest.mark.attack("store another tree under the id of the one that was judged", "held", "T15")
 def test_a_forged_tree_is_as_good_as_missing(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "a.txt").write_text("b\n")
@@ -342,6 +356,7 @@ def test_a_forged_tree_is_as_good_as_missing(root: Path, repo: Git) -> None:
     assert refused.value.code == "unavailable"
 
 
+@pytest.mark.attack("store other content under the id that a diff shows", "held", "T15")
 def test_content_that_git_has_under_another_id_is_not_shown(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "a.txt").write_text("b\n")
