@@ -319,3 +319,49 @@ def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> Non
     judgement = judge(project, script(project, "pass"), coverage_floor=50)
     assert judgement.kind is VerdictKind.ERROR
     assert "set `junit` or `coverage`" in judgement.message
+
+
+@pytest.mark.attack("change a file while a check runs, and change it back", "held", "T15")
+def test_a_file_that_is_changed_and_changed_back_while_the_check_runs_is_named(project: Project) -> None:
+    """The check judged bytes that nobody can name: the tree is the same before and after."""
+    project.write("money.py", "RATE = 1\n")
+    swap = (
+        "import os, pathlib\nfile = pathlib.Path('money.py')\nfacts = file.stat()\n"
+        "file.write_text('RATE = 2\\n')\nprint(file.read_text())\nfile.write_text('RATE = 1\\n')\n"
+        "os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))\n"
+    )
+    tree = under(judge(project, script(project, swap)).data, "tree")
+    assert tree["before"] == tree["after"]
+    assert (tree["changed"], tree["written_back"]) == (["money.py"], ["money.py"])
+
+
+def test_what_a_check_may_write_is_not_named_when_it_is_written_again(project: Project) -> None:
+    project.write("out.txt", "1")
+    check = script(project, "open('out.txt', 'w').write('1')", writes=["out.txt"])
+    assert under(judge(project, check).data, "tree")["changed"] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shim without an extension is no program there")
+@pytest.mark.attack("put another program on the PATH of a check", "detected", "T15")
+def test_evidence_names_the_program_that_ran_and_not_the_one_that_was_meant(project: Project, tmp_path: Path) -> None:
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    shim = shims / "runtests"
+    shim.write_text("#!/bin/sh\nexit 0\n")
+    shim.chmod(0o755)
+    judgement = run_check(
+        frozen(("runtests",), env=["TOKEN"]), name="test", root=project.root, evidence_dir=project.root / ".wfe/e",
+        environ={"PATH": f"{shims}:/usr/bin:/bin", "TOKEN": "canary", "OTHER": "x"},
+    )  # fmt: skip
+    digest = hashlib.sha256(shim.read_bytes()).hexdigest()
+    assert judgement.data["program"] == {"path": str(shim.resolve()), "sha256": digest}
+    assert judgement.data["environment"] == ["PATH", "PYTHONDONTWRITEBYTECODE", "TOKEN"]
+    assert "canary" not in json.dumps(judgement.data)
+
+
+def test_a_program_is_named_by_the_folder_of_the_check(project: Project) -> None:
+    project.write("sub/run.sh", "#!/bin/sh\nexit 0\n")
+    (project.root / "sub/run.sh").chmod(0o755)
+    program = under(judge(project, frozen(("./run.sh",), cwd="sub")).data, "program")
+    assert program["path"] == str((project.root / "sub/run.sh").resolve())
+    assert judge(project, frozen(("./absent",), cwd="sub")).kind is VerdictKind.FAIL

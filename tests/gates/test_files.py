@@ -79,3 +79,14 @@ def test_without_git_nobody_knows_what_changed(tmp_path: Path, rules: dict[str, 
 def test_files_can_be_required_without_git(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     assert judge(Project(tmp_path), exist=["*.txt"]).kind is VerdictKind.PASS
+
+
+def test_an_ignored_file_that_a_check_may_read_must_not_change_either(project: Project) -> None:
+    project.write(".gitignore", "conftest.py\n.venv/\n")
+    start = tree_hash(project.root)
+    project.write("conftest.py", "x")
+    project.write(".venv/lib/python3.12/site-packages/more.pth", "x")
+    bounded = judge(project, start, within=["src/**"])
+    assert bounded.data["outside"] == ["conftest.py"], "what an installation writes is no change of the project"
+    assert bounded.data["changed_and_ignored_by_git"] == [".venv/lib/python3.12/site-packages/more.pth", "conftest.py"]
+    assert judge(project, start, unchanged=["**/*.pth"]).kind is VerdictKind.FAIL

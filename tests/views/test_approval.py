@@ -1,11 +1,18 @@
 """What a person sees before they approve."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
+from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, as_json, open_approval, shown_sha256
+from wfe_mcp.views.approvals.change import NO_GIT
+from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.envelopes import standing_of
 
 
@@ -71,10 +78,10 @@ def test_the_same_decision_has_the_same_sha256_until_something_in_it_changes(sce
 
 @pytest.mark.parametrize("git", [True, False])
 def test_without_git_the_view_says_so(scene: Scene, git: bool) -> None:
-    run = scene.start(phase("plan", approval()))
-    scene.do(run, "plan")
     if not git:
         (scene.root / ".git").rename(scene.root.parent / "elsewhere")
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
     note = shown(scene, run).changes[0].note
     assert ("no git repository" in note) is not git
 
@@ -86,3 +93,58 @@ def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
     assert found["artifact"]["content"] == GOOD
     assert found["evidence"] == [{"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"}]
     assert "opinions" not in found
+
+
+def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
+    scene.write(".gitignore", ".env\nconftest.py\n.wfe/runs/\n")
+    scene.write("conftest.py", "before")
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.write(".env", "TOKEN=canary")
+    scene.write("conftest.py", "after")
+    scene.submit(run, "plan")
+    view = shown(scene, run)
+    assert [one.text for one in view.unusual] == [
+        "New since the run began, and ignored by git: .env.", "Changed since the run began, and ignored by git: conftest.py."
+    ]  # fmt: skip
+    assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
+    assert "canary" not in str(as_json(view))
+
+
+@pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")
+def test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the_status(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.write("money.py", "RATE = 2\n")
+    scene.begin(run, "plan")
+    scene.write("more.py", "x")
+    scene.submit(run, "plan")
+    told = "money.py changed after the run started and before its first phase began."
+    assert told in [one.text for one in shown(scene, run).unusual]
+    assert [file.path for file in shown(scene, run).changes[0].files] == ["money.py", "more.py"]
+    assert scene.status(run).data["warnings"] == [told]
+
+
+def test_a_run_without_git_says_what_an_approval_is_about(scene: Scene) -> None:
+    shutil.rmtree(scene.root / ".git")
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    view = shown(scene, run)
+    assert (view.tree, view.changes[0].note) == ("", NO_GIT)
+    assert view.unusual == ()
+
+
+def test_a_run_that_lost_its_git_is_unusual(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    scene.git("config", "core.bare", "true")
+    assert [one.text for one in shown(scene, run).unusual] == ["Git can no longer read the files of this project."]
+
+
+def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scene) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    scene.work()
+    old = replace(scene.state(run), tree=None)
+    assert first_tree(old) == scene.attempt(run, "plan").tree_at_start
+    assert first_tree(RunState()) is None

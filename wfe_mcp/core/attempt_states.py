@@ -103,13 +103,14 @@ class Gating:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """Its gate waits for the user. ``asked``: the open request."""
+    """Its gate waits for the user. ``asked``: the open request; ``asked_tree``: the files that it is about."""
 
     stage: Stage
     gate: int = 0
     claim: Claim | None = None
     deadline: datetime | None = None
     asked: str | None = None
+    asked_tree: str | None = None
     status: ClassVar = AttemptStatus.AWAITING
 
 
@@ -215,6 +216,11 @@ class StateValues:
     def asked(self) -> str | None:
         """The open request for approval."""
         return self.state.asked if isinstance(self.state, Awaiting) else None
+
+    @property
+    def asked_tree(self) -> str | None:
+        """The files that the open request is about; None without git, and in runs of older versions."""
+        return self.state.asked_tree if isinstance(self.state, Awaiting) else None
 
     @property
     def claim(self) -> Claim | None:

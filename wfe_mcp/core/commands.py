@@ -53,11 +53,15 @@ class PhaseCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRun(Command):
-    """Freeze the specification and open the first phases. ``gates``: how they differ from the template's."""
+    """Freeze the specification and open the first phases.
+
+    ``gates``: how they differ from the template's. ``tree``: the files now, None without git.
+    """
 
     spec: RunSpec
     auto: bool = True
     gates: tuple[GateDifference, ...] | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +155,10 @@ class RecordVerdict(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskApproval(PhaseCommand):
-    """The request ``request`` for an approval is stored."""
+    """The request ``request`` for an approval is stored. ``tree``: the files that it is about, None without git."""
 
     request: str
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

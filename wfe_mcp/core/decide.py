@@ -39,7 +39,12 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
 def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
     return [
         e.RunStarted(
-            spec=command.spec, auto=command.auto, started_at=command.at, names_records=True, gates=command.gates
+            spec=command.spec,
+            auto=command.auto,
+            started_at=command.at,
+            names_records=True,
+            gates=command.gates,
+            tree=command.tree,
         )
     ]
 
@@ -162,7 +167,7 @@ def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.asked == command.request:
         return []
-    return [e.ApprovalAsked(phase=attempt.phase, attempt=attempt.number, request=command.request)]
+    return [e.ApprovalAsked(phase=attempt.phase, attempt=attempt.number, request=command.request, tree=command.tree)]
 
 
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:

@@ -62,6 +62,7 @@ class RunStarted(Event):
 
     ``names_records``: each record of the run is named by a ``RecordsKept``; runs of older versions name none.
     ``gates``: how its gates differ from its template's; None in runs of older versions, which did not record it.
+    ``tree``: the files at the start; None without git, and in runs of older versions.
     """
 
     spec: RunSpec
@@ -69,6 +70,7 @@ class RunStarted(Event):
     started_at: datetime
     names_records: bool = False
     gates: tuple[GateDifference, ...] | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +158,10 @@ class ApprovalAwaited(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalAsked(AttemptEvent):
-    """The request is stored and shown."""
+    """The request is stored and shown. ``tree``: the files that it is about; None without git, and in older logs."""
 
     request: str
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,7 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
                 started_at=event.started_at,
                 attempts=attempts,
                 gates=event.gates,
+                tree=event.tree,
             )
         case e.WentTo():
             return _went_to(state, event)
@@ -201,10 +202,11 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
         case e.ApprovalAwaited():
             at = _in(attempt, Gating)
             return replace(attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline))
-        case e.ApprovalAsked(request=request):
-            return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request))
+        case e.ApprovalAsked(request=request, tree=tree):
+            return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request, asked_tree=tree))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
-            return _judged(attempt, _passed(attempt, gate, sha256, comment))
+            approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
+            return _judged(approved, _passed(attempt, gate, sha256, comment))
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
             reopened = replace(attempt, reason="")
             return _judged(reopened, _passed(attempt, gate, sha256, f"overruled: {reason}"))

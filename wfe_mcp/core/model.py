@@ -157,6 +157,7 @@ class Attempt(StateValues):
     ``recovery``: the key of the last of its ``recoveries``, each a template that runs inside it.
     ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
     ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
+    ``approved_tree``: the files that its last approval is about.
     """
 
     phase: PhasePath
@@ -180,6 +181,7 @@ class Attempt(StateValues):
     forced: bool = False
     role: str | None = None
     restores: int = 0
+    approved_tree: str | None = None
 
     @property
     def revision(self) -> int:
@@ -283,6 +285,7 @@ class RunState:
     ``max_cost_usd``, ``max_tokens``: caps that the user set for this run; None: those of template and configuration hold.
     ``extended_to``: when its time ends since the user extended it; None: the template's limit holds.
     ``gates``: how the gates differ from the template's; None in runs of older versions.
+    ``tree``: the files when the run started; None without git, and in runs of older versions.
     """
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
@@ -303,6 +306,7 @@ class RunState:
     origin: Origin | None = None
     gates: tuple[GateDifference, ...] | None = None
     anew: tuple[PhasePath, ...] = ()
+    tree: str | None = None
 
     @property
     def ends_at(self) -> datetime | None:

@@ -116,7 +116,8 @@ def is_approved_by_people(state: RunState, attempt: Attempt) -> bool:
 def asked_anew(attempt: Attempt) -> Attempt:
     """A completed attempt whose gates run and ask again."""
     submission = replace(attempt.submission, verdicts=(), tree_changes=0)
-    return replace(attempt, state=Gating(Stage.AFTER), submission=submission, reason="", forced=False)
+    gating = Gating(Stage.AFTER)
+    return replace(attempt, state=gating, submission=submission, reason="", forced=False, approved_tree=None)
 
 
 def behind(state: RunState, attempt: Attempt, anew: Collection[PhasePath]) -> Attempt:
@@ -191,4 +192,5 @@ def _uncounted(attempt: Attempt) -> Attempt:
     return replace(
         attempt, number=0, iteration=0, before=0, invalid=0, recoveries=0, restores=0, started_at=None, state=state,
         submission=replace(attempt.submission, tree=None), tree_at_start=None, head_at_start=None,
+        approved_tree=None,
     )  # fmt: skip

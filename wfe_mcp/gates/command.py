@@ -9,7 +9,9 @@
 Rules:
 1. A report counts only when this execution wrote it; an unchanged older one is noted and ignored.
 2. An unreadable report does not fail the gate by itself; it is noted. An expectation that needs it is undecided.
-3. The gate reports which paths changed; the engine decides what that means (design §4).
+3. The gate reports which paths changed, also those that have their bytes again; the engine decides what that means
+   (design §4).
+4. The evidence names the program that ran, with its sha256, and the variables that it got.
 """
 
 from collections.abc import Mapping
@@ -22,13 +24,15 @@ from wfe_mcp.gates.check import Execution, execution
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.printed import results_printed
+from wfe_mcp.gates.program import program_of
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash, working_tree
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
@@ -73,12 +77,14 @@ def run_check(
     plan = execution(check, root, place.junit)
     if not plan.cwd.resolve().is_relative_to(root):
         return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    env = child_env(check.env, environ)
     before, old_reports = _files(root, plan), stamps(plan)
+    program = program_of(plan.argv[0], plan.cwd, env)
     try:
         result = run(
             plan.argv,
             cwd=plan.cwd,
-            env=child_env(check.env, environ),
+            env=env,
             timeout_s=check.timeout_s,
             log_path=place.log,
         )
@@ -88,16 +94,18 @@ def run_check(
     tests = reports.tests or results_printed(result.output_tail)
     facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan), skipped_before)
     judgement = _judged(facts)
-    data = _data(facts, root) | {"passed": judgement.kind is VerdictKind.PASS}
+    ran = {"program": program, "environment": sorted(env)}
+    data = _data(facts, root) | ran | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(place.log))
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The hash of the working tree and the commit at HEAD; None without git."""
+    """The working tree and the commit at HEAD, None without git; ``marks``: what each write to a file changes."""
 
     tree: str | None
     head: str | None
+    marks: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,9 @@ class _Facts:
 
 
 def _files(root: Path, plan: Execution) -> _Files:
-    return _Files(tree_hash(root, plan.ignored), head(root))
+    tree = tree_hash(root, plan.ignored)
+    marks = {} if tree is None or repository(root) is None else working_tree(root).marks(plan.ignored)
+    return _Files(tree, head(root), marks)
 
 
 def _place(evidence_dir: Path, name: str) -> _Place:
@@ -194,6 +204,8 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
     changed: list[str] = []
     if before.tree and after.tree and before.tree != after.tree:
         changed = changed_paths(root, before.tree, after.tree)
+    touched = [path for path, mark in after.marks.items() if before.marks.get(path, mark) != mark]
+    back = sorted(set(touched) - set(changed))
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),
@@ -210,7 +222,8 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
         "reports_sha256": facts.reports.sha256,
         "skipped_before": facts.skipped_before,
         "notes": [*facts.reports.notes, *_nothing_to_compare(facts)],
-        "tree": {"before": before.tree, "after": after.tree, "changed": changed[:MAX_CHANGED_PATHS]},
+        "tree": {"before": before.tree, "after": after.tree, "changed": [*changed, *back][:MAX_CHANGED_PATHS]}
+        | ({"written_back": back[:MAX_CHANGED_PATHS]} if back else {}),
         "head": {"before": before.head, "after": after.head},
         "survivors": list(result.survivors),
     }

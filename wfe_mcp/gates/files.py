@@ -1,8 +1,10 @@
 """The ``files`` gate: which files must exist, must not change, or may change.
 
 exist      each glob matches a file now
-unchanged  no changed file matches any glob          ┐ changed since the attempt's start:
-within     every changed file matches some glob      ┘ modified, created or deleted
+unchanged  no changed file matches any glob          ┐ changed since the attempt's start: modified, created or
+within     every changed file matches some glob      ┘ deleted; of ignored files those that a check may read
+
+What an installation of dependencies writes counts for ``unchanged`` only.
 """
 
 import os
@@ -11,7 +13,8 @@ from pathlib import Path
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
+from wfe_mcp.workspace.git.watched import is_of_environment
+from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
 
@@ -22,19 +25,25 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     ``ignored``: globs left out of both trees: the files that the phase's own checks write.
     """
     changed: list[str] | None = None
+    ignored_paths: set[str] = set()
     tree: str | None = None
     is_bounded = "within" in gate.model_fields_set  # an expression may yield no glob: then no file may change
     if gate.unchanged or is_bounded:
         tree = tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
             return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
-        changed = changed_paths(root, tree_at_start, tree)
+        files, watched = changes_between(root, tree_at_start, tree)
+        ignored_paths = {each.path for each in watched} - {each.path for each in files}
+        changed = sorted({each.path for each in files} | ignored_paths)
+        changed = [path for path in changed if not match_globs(path, ignored)]
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
-    strayed = [path for path in changed or () if is_bounded and not match_globs(path, gate.within)]
+    bounded = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
+    strayed = [path for path in bounded if is_bounded and not match_globs(path, gate.within)]
     data = {
         "exist": {glob: glob not in absent for glob in gate.exist},
         "changed": changed,
+        "changed_and_ignored_by_git": [path for path in changed or () if path in ignored_paths],
         "touched": touched,
         "outside": strayed,
         "tree": {"before": tree_at_start, "after": tree},

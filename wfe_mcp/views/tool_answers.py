@@ -24,6 +24,7 @@ from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.before_work import changed_before_work
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
@@ -111,7 +112,10 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         found,
         summary,
         replace(
-            view, stale=stale, warnings=artifact_views.warnings(found), unproved=tuple(unproved(found.loaded.state))
+            view,
+            stale=stale,
+            unproved=tuple(unproved(found.loaded.state)),
+            warnings=(*artifact_views.warnings(found), *changed_before_work(engine, found)),
         ),
     )
 

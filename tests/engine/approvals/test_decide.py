@@ -1,15 +1,19 @@
 """Approval and rejection: who may decide, on which revision, and until when."""
 
 import json
+import shutil
 from typing import Any
 
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.files import tree_binding
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 STOP = [{"do": "wait_human"}]
 
@@ -262,3 +266,128 @@ def test_a_withdrawal_by_whoever_outlives_the_submitter(scene: Scene) -> None:
     neighbour.end()
     found = decisions.reject(scene.engine, AGENT, run, "plan", "nobody is there")
     assert (found.state, found.data["attempt"]) == ("ready", 2)
+
+
+# -- what an approval is about: the files ----------------------------------------------------------------------------
+
+
+def asked_about(scene: Scene, run: str) -> tuple[str, str | None]:
+    """The open request of ``plan``, and the tree that it is about."""
+    with scene.store.read() as tx:
+        found = tx.open_request(scene.engine.load(tx, run).record.id, PhasePath("plan"), 1)
+    assert found is not None
+    assert scene.attempt(run, "plan").asked == found.id
+    return found.id, found.tree
+
+
+def test_an_approval_without_a_gate_on_files_is_about_the_files_too(scene: Scene) -> None:
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    assert asked_about(scene, run)[1] == scene.attempt(run, "plan").asked_tree == tree_hash(scene.root)
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.attempt(run, "plan").approved_tree == tree_hash(scene.root)
+
+
+@pytest.mark.attack("change files between the question and the decision", "held", "T15")
+def test_files_that_change_between_the_question_and_the_decision_are_named_and_asked_about_anew(scene: Scene) -> None:
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    first, _ = asked_about(scene, run)
+    scene.write("money.py", "RATE = 2\n")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan", request=first)
+    assert (no.code, no.data["changed"]) == ("stale_revision", ["money.py"])
+    assert no.message == "money.py changed since the approval of 'plan' was asked for; it is asked for again."
+    second, tree = asked_about(scene, run)
+    assert (second != first, tree) == (True, tree_hash(scene.root))
+    assert refused(approvals.decide, scene.engine, HUMAN, run, "plan", request=first).code == "stale_revision"
+    assert approvals.decide(scene.engine, HUMAN, run, "plan", request=second).state.status == "completed"
+
+
+@pytest.mark.attack("add an ignored conftest.py while a person decides", "held", "T15")
+def test_an_ignored_conftest_that_appears_under_a_question_is_noticed(scene: Scene) -> None:
+    scene.write(".gitignore", "conftest.py\n.wfe/runs/\n")
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.write("tests/conftest.py", "import os; os._exit(0)\n")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (no.code, no.data["changed"]) == ("stale_revision", ["tests/conftest.py"])
+
+
+def test_approval_before_work_is_about_the_files_too(scene: Scene) -> None:
+    run = scene.start(phase("plan", prompt_gates=[approval()]))
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.write("money.py", "RATE = 2\n")
+    assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").data["changed"] == ["money.py"]
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.attempt(run, "plan").status == "ready"
+
+
+def test_gates_that_read_no_files_do_not_run_again_for_changed_files(scene: Scene) -> None:
+    run = asked(scene, expr("${size(artifacts.plan_note.title) > 3}"), approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.write("money.py", "RATE = 2\n")
+    refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert scene.events(run).count("GateJudged") == 1
+    assert "TreeChanged" not in scene.events(run)
+
+
+def test_a_question_after_an_edit_is_about_the_files_that_were_asked_about(scene: Scene) -> None:
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    _, tree = asked_about(scene, run)
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "edited"}', encoding="utf-8")
+    assert "edited" in refused(approvals.decide, scene.engine, HUMAN, run, "plan").message
+    assert asked_about(scene, run)[1] == tree
+
+
+def test_many_changed_files_are_counted(scene: Scene) -> None:
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    for number in range(7):
+        scene.write(f"f{number}.txt", "x")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert no.message.startswith("f0.txt, f1.txt, f2.txt, f3.txt, f4.txt and 2 more changed since")
+
+
+def test_without_git_an_approval_is_about_the_artifact_alone(scene: Scene) -> None:
+    shutil.rmtree(scene.root / ".git")
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    assert asked_about(scene, run)[1] is None
+    scene.write("money.py", "RATE = 2\n")
+    assert approvals.decide(scene.engine, HUMAN, run, "plan").state.status == "completed"
+
+
+def test_git_that_is_gone_at_the_decision_does_not_go_unnoticed(scene: Scene) -> None:
+    run = asked(scene, approval())
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.git("config", "core.bare", "true")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (no.code, no.data["changed"]) == ("stale_revision", [])
+    assert "The files can no longer be read" in no.message
+
+
+def test_trees_that_are_no_longer_stored_are_no_reason_to_take_a_decision(scene: Scene) -> None:
+    run = asked(scene, approval())
+    scene.write("new.py", "no checkpoint has it")
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    shutil.rmtree(scene.root / ".git" / "wfe")
+    scene.write("money.py", "RATE = 2\n")
+    assert "Files changed since" in refused(approvals.decide, scene.engine, HUMAN, run, "plan").message
+
+
+def no_tree(*_: object) -> None:
+    return None
+
+
+def test_a_question_of_an_older_version_binds_the_files_at_its_decision(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(tree_binding, "_tree", no_tree)
+        run = asked(scene, approval())
+        decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    old, tree = asked_about(scene, run)
+    assert tree is None
+    approvals.decide(scene.engine, HUMAN, run, "plan", request=old)
+    assert scene.attempt(run, "plan").approved_tree == tree_hash(scene.root)

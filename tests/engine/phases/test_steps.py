@@ -352,7 +352,7 @@ def test_a_check_is_run_under_our_eyes_and_its_failure_can_be_read(scene: Scene)
     scene.work()
     assert rows(scene, run)["say"].output == {"code": 3, "verdict": "pass"}
     assert scene.state(run).phase(scene.attempt(run, "ci").phase).exclusive
-    assert scene.attempt(run, "ci").tree_at_start is None, "no gate reads the files"
+    assert scene.attempt(run, "ci").tree is None, "no gate reads the files"
 
 
 def test_a_check_that_takes_longer_than_the_step_may_is_ended(scene: Scene) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.workspace.checkpoint_scene import saved
-from wfe_mcp.workspace.git import working_tree
+from wfe_mcp.workspace.git import names, working_tree
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.objects import trees_of
 from wfe_mcp.workspace.git.snapshot import Snapshots, take
@@ -299,13 +300,13 @@ def test_what_only_the_user_excludes_counts_as_evidence_and_is_not_saved(root: P
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the git commands that the working tree runs."""
     commands: list[str] = []
-    real = working_tree.run_git
+    real = names.run_git
 
-    def counted(root: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
-        commands.append(words[0])
-        return real(root, *words)
+    def counted(root: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes] | None:
+        commands.append(words[2])
+        return real(root, *words, **more)
 
-    monkeypatch.setattr(working_tree, "run_git", counted)
+    monkeypatch.setattr(names, "run_git", counted)
     return commands
 
 
@@ -327,17 +328,20 @@ def test_git_lists_the_names_again_only_when_they_may_differ(root: Path, asked: 
     assert calls() == 0
 
 
-@pytest.mark.parametrize("why", ["large", "nested"])
-def test_what_a_walk_cannot_tell_is_left_to_git(
-    root: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch, why: str
+def test_the_names_of_a_large_folder_are_asked_each_time(
+    root: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if why == "large":
-        monkeypatch.setattr(working_tree, "MOST", 2)
-    else:
-        git(root, "init", "-q", "src/inner")
+    monkeypatch.setattr(names, "MOST", 2)
     for _ in range(3):
         tree_hash(root)
     assert len(asked) == 3
+
+
+def test_another_repository_inside_is_listed_once(root: Path, asked: list[str]) -> None:
+    git(root, "init", "-q", "src/inner")
+    for _ in range(3):
+        tree_hash(root)
+    assert len(asked) == 2
 
 
 def test_a_folder_that_goes_while_it_is_walked_is_left_to_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,7 +349,7 @@ def test_a_folder_that_goes_while_it_is_walked_is_left_to_git(root: Path, monkey
         raise FileNotFoundError
 
     before = tree_hash(root)
-    monkeypatch.setattr(working_tree, "_walk", gone)
+    monkeypatch.setattr(names, "_walk", gone)
     assert tree_hash(root) == before
 
 

@@ -4,7 +4,8 @@ Rules:
 1. The request is stored first, keyed (run, phase, attempt, stage, gate, sha256); only its answer counts, once.
 2. Assurance comes from the channel (``by``), never from an argument.
 3. Before a decision the files are read again: an edited artifact becomes a new revision, a changed tree voids the
-   evidence; either way the gates run again and a new request is issued.
+   evidence; either way the gates run again and a new request is issued. Where no gate reads the files, the request
+   alone is issued again. A request is about one tree; without git it is about the artifact alone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.files.mirrors import edited_artifact
-from wfe_mcp.engine.files.tree_binding import bound_tree, code_tree
+from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import LoadedRun
+
+
+_NAMED, _LISTED = 5, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,14 @@ def ask(
 ) -> ApprovalRequest:
     """Store the request for the open approval of ``phase``. Decides by itself only where the gate says ``agent``."""
     path = PhasePath(phase)
-    tree = bound_tree(engine, run_id, path)
+    now = files_now(engine, run_id, path)
     asked: ApprovalRequest | None = None
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
-        if not _changed_meanwhile(current, path, tree):
+        if not _changed_meanwhile(current, path, now):
             _match(current, path, sha256)
-            request, gate = request_of(current, path)
-            current.give(c.AskApproval(phase=path, request=request.id, by=by, at=current.at))
+            request, gate = request_of(current, path, now.tree)
+            current.give(c.AskApproval(phase=path, request=request.id, tree=request.tree, by=by, at=current.at))
             decided = gate.assurance == "agent"
             message = _question(current, path)
             if decided:
@@ -79,20 +83,20 @@ def decide(
     ``shown``: the sha256 of what the user saw.
     """
     path = PhasePath(phase)
-    tree, code = bound_tree(engine, run_id, path), _code(engine, by, run_id)
+    now, code = files_now(engine, run_id, path), _code(engine, by, run_id)
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)
-        if not _changed_meanwhile(current, path, tree):
+        if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
             _match(current, path, sha256)
-            stored, gate = request_of(current, path)
+            stored, gate = request_of(current, path, now.tree)
             if gate.phrase and phrase != gate.phrase:
                 raise Refused(
                     "bad_argument",
                     f"This approval asks for the phrase {gate.phrase!r}; got {phrase!r}.",
                     "Type it exactly so; at a terminal it is given with --phrase.",
                 )
-            current.give(c.AskApproval(phase=path, request=stored.id, by=by, at=current.at))
+            current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, by=by, at=current.at))
             _note_facts(current, path, stored.id, shown, code)
             _give_decision(current, path, stored, comment, proof)
     if isinstance(by, Person):
@@ -244,9 +248,33 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
                       "Call approve again: it asks about the open revision.", run=current.run.id, phase=path)  # fmt: skip
 
 
-def _changed_meanwhile(current: RunChange, path: PhasePath, tree: str | None) -> bool:
-    """After an edited mirror or changed files the gates run again, and a new decision is needed."""
+def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> bool:
+    """Where the files are not those that the open request is about, it is issued again, about the files now."""
     attempt = current.attempt(path)
+    if attempt.asked is None or attempt.asked_tree is None or attempt.asked_tree == now.tree:
+        return False
+    request, _ = request_of(current, path, now.tree)
+    current.give(c.AskApproval(phase=path, request=request.id, tree=now.tree, by=SYSTEM, at=current.at))
+    what = "The files can no longer be read" if now.tree is None else f"{_named(now)} changed"
+    current.refusal = Refused(
+        "stale_revision", f"{what} since the approval of {path!r} was asked for; it is asked for again.",
+        "Look at what it is about now, then decide again.", run=current.run.id, phase=path,
+        data={"request": request.id, "changed": list(now.changed or ())[:_LISTED]},
+    )  # fmt: skip
+    return True
+
+
+def _named(now: FilesNow) -> str:
+    """The changed files in a sentence."""
+    if not now.changed:
+        return "Files"
+    more = len(now.changed) - _NAMED
+    return ", ".join(now.changed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bool:
+    """After an edited mirror or changed files the gates run again, and a new decision is needed."""
+    attempt, tree = current.attempt(path), now.bound
     edited = edited_artifact(current, attempt)
     if edited is not None:
         content = canonical_json(edited)
@@ -260,8 +288,9 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, tree: str | None) ->
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
         current.give(c.TreeChange(phase=path, attempt=attempt.number, tree=tree, by=SYSTEM, at=current.at))
         current.refusal = Refused(
-            "stale_revision", f"Files changed since the gates of {path!r} passed; they run again now.",
+            "stale_revision", f"{_named(now)} changed since the gates of {path!r} passed; they run again now.",
             "Wait for them (status), then decide again.", run=current.run.id, phase=path,
+            data={"changed": list(now.changed or ())[:_LISTED]},
         )  # fmt: skip
         return True
     return False

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import ApprovalGate
 
 
-def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, ApprovalGate]:
-    """The stored request for the open gate, and the gate; a new one when the last has expired or is outdated."""
+def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> tuple[RequestRecord, ApprovalGate]:
+    """The stored request for the open gate, and the gate; a new one when the last has expired or is outdated.
+
+    ``tree``: the files that it is about; by default those that the gates judged, or that were last asked about.
+    """
     from wfe_mcp.store.records.approvals import NewRequest
     from wfe_mcp.workflow.model import duration_s
 
@@ -32,7 +35,7 @@ def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, Appr
     request = current.tx.request(
         NewRequest(
             current.run.id, path, attempt.number, attempt.stage or Stage.AFTER, attempt.gate, attempt.sha256 or "",
-            Assurance[gate.assurance.upper()], attempt.tree, expires,
+            Assurance[gate.assurance.upper()], tree or attempt.tree or attempt.asked_tree, expires,
         ),
         current.at,
     )  # fmt: skip
@@ -41,12 +44,16 @@ def request_of(current: RunChange, path: PhasePath) -> tuple[RequestRecord, Appr
 
 def reissue_requests(current: RunChange) -> None:
     """Issue requests again whose files or artifact changed, once the gates have passed again."""
-    before = current.loaded.state.attempts
+    earlier = current.loaded.state.attempts
     for attempt in current.state.open_attempts:
         gate = current_gate(current.state, attempt)
         waits = attempt.status is AttemptStatus.AWAITING and attempt.asked is None
-        if not waits or gate is None or gate[0] != "approval" or attempt in before.get(attempt.phase, ()):
+        if not waits or gate is None or gate[0] != "approval" or attempt in earlier.get(attempt.phase, ()):
             continue
-        if current.tx.open_request(current.run.id, attempt.phase, attempt.number) is not None:
-            request, _ = request_of(current, attempt.phase)
-            current.give(c.AskApproval(phase=attempt.phase, request=request.id, by=SYSTEM, at=current.at))
+        before = current.tx.open_request(current.run.id, attempt.phase, attempt.number)
+        if before is not None:
+            # Files that changed since are noticed at the decision: no transaction reads them.
+            request, _ = request_of(current, attempt.phase, attempt.tree or before.tree)
+            current.give(
+                c.AskApproval(phase=attempt.phase, request=request.id, tree=request.tree, by=SYSTEM, at=current.at)
+            )

@@ -1,17 +1,27 @@
 """Tree binding: the git tree that the evidence of a phase is about.
 
-The git tree of the working files, without ``.wfe/``, ignored files and what the phase's own checks write (their reports
-and ``writes`` globs). It is read from git before a transaction; phases whose gates read no files have none.
+The tree of the working files and of the ignored ones that a check may read (``workspace/git/working_tree.py``), without
+what the phase's own checks write (their reports and ``writes`` globs). It is read before a transaction.
+
+    the run's first tree      when it started: what "since the run began" means
+    tree at start             when a phase was claimed, where its gates read files, and at the first claim of a run
+    bound tree                what the gates of a phase judge; phases whose gates read no files have none
+    asked tree                what an approval is about, in every phase
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.paths import match_globs
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -27,6 +37,88 @@ def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
     with engine.store.read() as tx:
         look = tree_later(engine, tx, engine.load(tx, run_id), path)
     return look()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesNow:
+    """The files when an approval is asked for or given.
+
+    ``tree``: what the approval is about. ``bound``: the same where gates judged the files, else None. ``changed``: what
+    differs from the files that the open request is about, or the gates judged; None: not known.
+    """
+
+    tree: str | None
+    bound: str | None
+    changed: tuple[str, ...] | None = ()
+
+
+def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
+    """The files that an approval of ``path`` would bind now; None without git."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        if path not in loaded.state.attempts:
+            return FilesNow(None, None)
+        ignored = ignored_globs(engine, tx, loaded, path)
+    tree, attempt = _tree(loaded, ignored), loaded.state.current(path)
+    before = attempt.asked_tree or attempt.tree
+    return FilesNow(tree, tree if _reads_files(loaded, path) else None, changed_since(loaded, before, tree))
+
+
+def changed_since(loaded: LoadedRun, before: str | None, tree: str | None) -> tuple[str, ...] | None:
+    """The paths that differ between two trees of the run; None where that is not known."""
+    from wfe_mcp.workspace.git.working_tree import changed_paths
+
+    if before is None or tree is None:
+        return () if before == tree else None
+    try:
+        return tuple(changed_paths(Path(loaded.record.worktree), before, tree))
+    except Refused:
+        return None
+
+
+def first_tree(state: RunState) -> str | None:
+    """The run's first tree: at its start, in older runs at the first claim that read the files; None where there is none."""
+    if state.tree is not None:
+        return state.tree
+    claimed = _first_claim(state)
+    return None if claimed is None else claimed.tree_at_start
+
+
+def is_recorded(code: str | None, recorded: Collection[str | None], state: RunState) -> bool:
+    """True where the files ``code`` are among those ``recorded``, by checkpoints, and watched files as ``state`` knew them.
+
+    Checkpoints keep no ignored files; what the gates and approvals of ``state`` were about last does.
+    """
+    from wfe_mcp.workspace.git.working_tree import parts_of
+
+    if code is None:
+        return False
+    files, watched = parts_of(code)
+    seen = [
+        (attempt.started_at, attempt.approved_tree or attempt.tree or "")
+        for tries in state.attempts.values() for attempt in tries
+        if attempt.started_at is not None and (attempt.approved_tree or attempt.tree)
+    ]  # fmt: skip
+    is_same = not seen or parts_of(max(seen)[1])[1] == watched
+    return is_same and any(each is not None and parts_of(each)[0] == files for each in recorded)
+
+
+def changed_before_work(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[str, ...]:
+    """What changed between the start of the run and its first claim: nobody's work, as far as the run knows."""
+    state, claimed = loaded.state, _first_claim(loaded.state)
+    if state.tree is None or claimed is None or claimed.tree_at_start == state.tree:
+        return ()
+    ignored = ignored_globs(engine, tx, loaded, claimed.phase)
+    found = changed_since(loaded, state.tree, claimed.tree_at_start) or ()
+    return tuple(path for path in found if not match_globs(path, ignored))
+
+
+def _first_claim(state: RunState) -> Attempt | None:
+    tries = [
+        each for tries in state.attempts.values() for each in tries
+        if each.started_at is not None and each.tree_at_start is not None
+    ]  # fmt: skip
+    return min(tries, key=lambda each: (each.started_at, each.iteration, each.number), default=None)
 
 
 def code_tree(engine: Engine, run_id: str) -> str:
@@ -45,10 +137,14 @@ def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Ca
 
 
 def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Callable[[], FilesAtStart]:
-    """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files."""
+    """Reads the tree and HEAD at a claim of ``path``, outside the transaction; None where no gate reads the files.
+
+    The first claim of a run always has a tree: what changed before it is shown.
+    """
     attempt = loaded.state.current(path)
+    is_first = all(each.started_at is None for tries in loaded.state.attempts.values() for each in tries)
     # A resumed attempt keeps the tree it began with.
-    if attempt.tree_at_start is not None or not _reads_files(loaded, path):
+    if attempt.tree_at_start is not None or not (is_first or _reads_files(loaded, path)):
         return lambda: (None, None)
     from wfe_mcp.workspace.git.repository import head
 

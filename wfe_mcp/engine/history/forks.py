@@ -29,6 +29,7 @@ from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
+from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.phases.steps import is_repeatable
@@ -148,7 +149,7 @@ def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
 def _anew(tx: Tx, place: _Place, code: str | None) -> tuple[PhasePath, ...]:
     """What people are asked about again: everything that they approved, unless the files are as they were there."""
     asking = tuple(path for path in place.state.anew if not place.state.current(path).is_settled)
-    if code is not None and code in _trees(tx, place):
+    if is_recorded(code, _trees(tx, place), place.state):
         return asking
     return tuple(dict.fromkeys((*asking, *approved_by_people(place.state))))
 

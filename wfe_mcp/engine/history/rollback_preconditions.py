@@ -18,6 +18,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.rollback import changed_places
+from wfe_mcp.engine.files.tree_binding import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +168,7 @@ def command_back(
         tree=tree,
         by=current.by,
         at=current.at,
-        changed=not files and code is not None and code != known_tree(log[:to]),
+        changed=not files and code is not None and not is_recorded(code, {known_tree(log[:to])}, then),
     )
 
 

@@ -31,7 +31,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git
 from wfe_mcp.workspace.git.command import text_of as output_of
-from wfe_mcp.workspace.git.working_tree import tree_hash
+from wfe_mcp.workspace.git.working_tree import parts_of, tree_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,7 +75,7 @@ class VerifiedProofs:
     @property
     def of_code(self) -> Proven | None:
         """The newest approval of the code as it is now."""
-        ours = [one for one in self.approvals if self.code and one.tree == self.code]
+        ours = [one for one in self.approvals if self.code and parts_of(one.tree)[0] == self.code]
         return max(ours, key=lambda one: (one.at, one.file), default=None)
 
 
@@ -113,8 +113,8 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
         )
     newest = _newest(held)
     theirs += [one for path, proven in newest.items() if proven in ours for one in _unlike_file(root, path, proven)]
-    code = tree_hash(root) or ""
-    is_approved = code and any(one.tree == code for one in held)
+    code = parts_of(tree_hash(root) or "")[0]  # a checkout elsewhere has no ignored files
+    is_approved = code and any(parts_of(one.tree)[0] == code for one in held)
     for path in require:
         if path == CODE and not is_approved:
             message = "the code as it is now needs an approval by a pinned key, and no proof that holds is about it"

@@ -18,7 +18,7 @@ from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
-from wfe_mcp.engine.files.tree_binding import tree_later
+from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -133,9 +133,10 @@ def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None) 
 
 
 def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
-    """A claim that comes with the work itself cannot know the files before it; those of the phase it follows can."""
-    trees = [current.attempt(need).tree for need in current.state.needs(phase)]
-    return next((tree for tree in trees if tree is not None), None)
+    """A claim that comes with the work itself cannot know the files before it; the phase it follows, or the run's start, does."""
+    needs = current.state.needs(phase)
+    trees = [current.attempt(need).tree for need in needs]
+    return next((tree for tree in trees if tree is not None), None if needs else first_tree(current.state))
 
 
 def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:

@@ -6,6 +6,7 @@ names; from then on nothing outside changes what the run follows (B-20).
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.templates.overrides import MadeRoles
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
+
+log = logging.getLogger("wfe_mcp.engine")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ORIGIN_CHARS = 200
@@ -86,6 +89,7 @@ def start_run(
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _served(engine, plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
+    tree = _files_now(engine)
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
     with engine.store.tx() as tx:
@@ -98,7 +102,7 @@ def start_run(
         for bundle in bundles:
             tx.keep_document(bundle.parts)
         state = RunState()
-        events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, by=by, at=engine.clock()))
+        events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock()))
         for event in events:
             state = evolve(state, event)
         new = NewRun(
@@ -117,6 +121,17 @@ def start_run(
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             pass
     return change.loaded
+
+
+def _files_now(engine: Engine) -> str | None:
+    """The tree that the run begins with; None without git, and where git fails: the run then says so."""
+    from wfe_mcp.workspace.git.working_tree import tree_hash
+
+    try:
+        return tree_hash(engine.root)
+    except Refused as refused:
+        log.warning("the files at the start of a run could not be read: %s", refused.message)
+        return None
 
 
 def new_run_id() -> RunId:

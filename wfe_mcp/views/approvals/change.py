@@ -1,7 +1,7 @@
 """The change that a decision is about: the files since the run began, and since the last approval.
 
-Both end at the tree that the gates judged; where no gate reads files, at the files as they are now. Without git, or where a
-tree is no longer stored, the change says why it is unknown.
+Both end at the tree that the gates judged; where no gate reads files, at the files that the request is about. Without git, or
+where a tree is no longer stored, the change says why it is unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
-from wfe_mcp.views.approvals.model import Change
+from wfe_mcp.engine.files.tree_binding import first_tree
+from wfe_mcp.views.approvals.model import Change, Named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, RunState
 
 _START, _APPROVAL, _BOTH = "the run began", "your last approval", "the run began, and since your last approval"
-NO_GIT = "This project has no git repository, so the changed files are unknown."
-NOT_RECORDED = "No files were recorded when the run began: no phase so far has a gate that reads them."
+NO_GIT = (
+    "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
+)
+LOST_GIT = "The files were recorded when the run began, but git can no longer read them: an approval is about the artifact alone."
+NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
 
 
 def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[str]) -> tuple[Change, ...]:
@@ -30,13 +34,13 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.working_tree import tree_hash
 
+    began = first_tree(state)
     if repository(root) is None:
-        return (Change(_START, note=NO_GIT),)
-    began = tree_at_start(state)
+        return (Change(_START, note=NO_GIT if began is None else LOST_GIT),)
     if began is None:
         return (Change(_START, note=NOT_RECORDED),)
     try:
-        now = attempt.tree or tree_hash(root, ignored)
+        now = attempt.tree or attempt.asked_tree or tree_hash(root, ignored)
     except Refused as refused:
         return (Change(_START, began, note=refused.message),)
     if now is None:
@@ -48,27 +52,13 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     return tuple(found)
 
 
-def tree_at_start(state: RunState) -> str | None:
-    """The tree when the run began, or at its first claim that read the files; None where none was recorded."""
-    recorded: object = getattr(state, "tree_at_start", None)
-    if isinstance(recorded, str):
-        return recorded
-    started = [
-        (attempt.started_at, attempt.tree_at_start)
-        for tries in state.attempts.values()
-        for attempt in tries
-        if attempt.started_at is not None and attempt.tree_at_start is not None
-    ]
-    return min(started)[1] if started else None
-
-
 def _last_approved(state: RunState) -> str | None:
     """The tree of the newest approval that still counts."""
     found = [
-        (attempt.started_at, attempt.tree)
+        (attempt.started_at, attempt.approved_tree or attempt.tree)
         for tries in state.attempts.values()
         for attempt in tries
-        if attempt.status is AttemptStatus.COMPLETED and attempt.tree is not None and attempt.started_at is not None
+        if attempt.status is AttemptStatus.COMPLETED and (attempt.approved_tree or attempt.tree) is not None and attempt.started_at is not None
         if any(_is_approved(state, attempt, each.gate) for each in attempt.verdicts
                if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS)
     ]  # fmt: skip
@@ -82,10 +72,13 @@ def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
 
 def _change(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) -> Change:
     from wfe_mcp.workspace.files.paths import match_globs
-    from wfe_mcp.workspace.git.file_diffs import file_diffs
+    from wfe_mcp.workspace.git.file_diffs import file_diffs, watched_changes
 
     try:
-        files = file_diffs(root, old, new)
+        files, watched = file_diffs(root, old, new), watched_changes(root, old, new)
     except Refused as refused:
         return Change(since, old, new, note=refused.message)
-    return Change(since, old, new, tuple(each for each in files if not match_globs(each.path, tuple(ignored))))
+    globs = tuple(ignored)
+    told = [Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)]
+    listed = tuple(each for each in files if not match_globs(each.path, globs))
+    return Change(since, old, new, listed, watched=tuple(told))

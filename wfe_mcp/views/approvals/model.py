@@ -47,7 +47,8 @@ class Unusual:
 class Change:
     """The files that differ between tree ``before`` and what is decided. ``since``: the moment of ``before``.
 
-    ``note``: why the files cannot be compared.
+    ``watched``: files that git ignores and a check may read, by path; each is ``new``, ``changed`` or ``removed``. Their
+    content is not shown, it may be a secret. ``note``: why the files cannot be compared.
     """
 
     since: str
@@ -55,6 +56,7 @@ class Change:
     after: str = ""
     files: tuple[FileDiff, ...] = ()
     note: str = ""
+    watched: tuple[Named, ...] = ()
 
     @property
     def added(self) -> int:

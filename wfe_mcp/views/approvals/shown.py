@@ -66,7 +66,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     return ApprovalView(
         run=record.id, title=record.title, template=f"{record.template}@{record.template_version}", phase=phase,
         attempt=attempt.number, stage=str(stage), question=_question(found, attempt), effect=_effect(found, attempt),
-        assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or "",
+        assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(Named(name, value) for name, value in inputs.items()),
         unusual=unusual_things(engine, found, changes, lines, opinions, decisions), changes=changes,
         prompt=_prompt(record.worktree, attempt, record.id) if stage is Stage.BEFORE else None, artifact=artifact,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, get_args
 
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.approvals.change import LOST_GIT
 from wfe_mcp.views.approvals.model import Unusual, Weight
+from wfe_mcp.views.before_work import BEFORE_WORK, changed_before_work, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,14 +18,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
     from wfe_mcp.views.run_models import DecisionLine
-
-DEFINES_CHECKS = (
-    ".wfe/config.toml", "**/package.json", "**/pyproject.toml", "**/setup.cfg", "**/tox.ini", "**/pytest.ini",
-    "**/noxfile.py", "**/Makefile", "**/makefile", "**/GNUmakefile", "**/conftest.py", "**/tests/**", "**/test/**",
-    "**/__tests__/**", "**/test_*.py", "**/*_test.*", "**/*.test.*", "**/*.spec.*", "**/Cargo.toml", "**/go.mod",
-    "**/.github/workflows/**",
-)  # fmt: skip
-"""Files that say what a check runs or what it looks at."""
 
 _NAMED = 5
 _ORDER = get_args(Weight)
@@ -40,6 +34,8 @@ def unusual_things(
         *_of_gates(evidence),
         *_of_opinions(opinions),
         *_of_files(changes),
+        *_of_watched(found, changes),
+        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
         *_of_configuration(engine),
         *_of_decisions(engine, found, decisions),
     ]
@@ -91,16 +87,29 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
 
 
 def _of_files(changes: Sequence[Change]) -> Iterator[Unusual]:
-    from wfe_mcp.workspace.files.paths import match_globs
+    from wfe_mcp.workspace.git.watched import defines_checks
 
     for change in changes[:1]:
         paths = [path for each in change.files for path in (each.path, each.old_path) if path]
-        touched = [path for path in paths if match_globs(path, DEFINES_CHECKS)]
+        touched = [path for path in paths if defines_checks(path)]
         if touched:
-            more = f" and {len(touched) - _NAMED} more" if len(touched) > _NAMED else ""
             verb = "defines" if len(touched) == 1 else "define"
-            yield Unusual("warning", f"{', '.join(touched[:_NAMED])}{more} changed since the run began.",
+            yield Unusual("warning", f"{shortened(touched)} changed since the run began.",
                           f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.")  # fmt: skip
+
+
+def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
+    """Files that git ignores and a check may read; and a start whose files cannot be compared any more."""
+    for change in changes[:1]:
+        for how in ("new", "changed", "removed"):
+            paths = [each.name for each in change.watched if each.value == how]
+            if paths:
+                yield Unusual(
+                    "warning", f"{how.capitalize()} since the run began, and ignored by git: {shortened(paths)}.",
+                    "A check may read what no diff and no clean checkout has.",
+                )  # fmt: skip
+        if change.note == LOST_GIT and found.loaded.state.tree is not None:
+            yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
 
 
 def _of_configuration(engine: Engine) -> Iterator[Unusual]:

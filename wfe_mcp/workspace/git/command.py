@@ -4,6 +4,7 @@ Rules:
 1. No hook, fsmonitor, signing program, pager, transport or lazy fetch runs; our ``-c`` options override the repository's file.
 2. Filters defined by the repository itself never run; those of the user's own configuration do (git-lfs).
 3. No inherited GIT_* variable reaches git, and git takes no optional lock.
+4. Objects and history are read as they are stored: no replace ref, graft or commit-graph file changes them.
 """
 
 import os
@@ -31,6 +32,7 @@ _SAFE = tuple(
         "core.looseCompression=0",
         "core.fsync=none",  # objects written by these calls are temporary
         "core.quotePath=false",
+        "core.commitGraph=false",  # a file that says who the parents of a commit are
         "core.alternateRefsCommand=",
         "advice.addEmbeddedRepo=false",
         "commit.gpgsign=false",
@@ -274,5 +276,8 @@ def _names(output: bytes) -> str:
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("GIT_")}
-    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    quiet = {
+        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C",
+        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": f"{os.devnull}/none",
+    }  # fmt: skip
     return kept | quiet | dict(more or {})

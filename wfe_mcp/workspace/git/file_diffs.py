@@ -1,14 +1,15 @@
 """The differences between two trees of ``tree_hash`` as a person reviews them: files, and the lines that differ.
 
-    names, modes, ids   the stored trees (git diff-tree on trees)
+    names, modes, ids   the stored trees
     content             git's objects, else the project's file while its bytes have that id
     lines               compared here
 
 Rules:
-1. No configuration, attribute, filter, external diff, textconv or replace ref has an effect: git only lists trees and
-   prints objects.
+1. No configuration, attribute, filter, external diff, textconv or replace ref has an effect: git only prints objects, and
+   what it prints counts only where its bytes have the id.
 2. A deleted and a new file with the same bytes, or with mostly the same lines, are one renamed file.
 3. Content that is binary, too large or no longer stored is named, never left out silently.
+4. Watched files are not among them (``watched_changes``): they are named without their content, which may be a secret.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, require_repository, run_git
-from wfe_mcp.workspace.git.objects import object_id
-from wfe_mcp.workspace.git.working_tree import is_ours
+from wfe_mcp.workspace.git.objects import Node, object_id
+from wfe_mcp.workspace.git.working_tree import changes_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.workspace.git.stored_trees import PathChange
 
 MOST_BYTES = 1_000_000
 """Files above this size are compared by their id alone."""
@@ -37,7 +39,6 @@ _MOST_PAIRS = 16_000_000
 """Comparing takes time in the product of the lines; beyond this all old lines are removed, all new ones added."""
 _ALIKE = 0.6
 _MOST_RENAMES = 40
-_READING = {"GIT_NO_REPLACE_OBJECTS": "1"}
 
 Status = Literal["added", "deleted", "modified", "renamed", "mode"]
 Kind = Literal["text", "binary", "large", "submodule", "unknown"]
@@ -85,45 +86,33 @@ def file_diffs(root: Path, old: str, new: str) -> tuple[FileDiff, ...]:
     if old == new:
         return ()
     repo = require_repository(root)
-    changes = _changes(repo, old, new)
+    found = changes_between(root, old, new)[0]
+    changes = [_Change(each.path, *_sides(each)) for each in found]
     contents = _Contents(repo, changes[:MOST_FILES])
     renames = _renames(changes[:MOST_FILES], contents)
     gone = {each.path for each in renames.values()}
-    found = [
+    diffs = [
         _diff(each, renames.get(each.path), contents, is_read=number < MOST_FILES)
         for number, each in enumerate(changes)
         if each.path not in gone
     ]
-    return tuple(sorted(found, key=lambda each: each.path))
+    return tuple(sorted(diffs, key=lambda each: each.path))
 
 
-def _changes(repo: Repository, old: str, new: str) -> list[_Change]:
-    stored = (repo.common / "wfe" / "objects").as_posix().replace("\\", "\\\\").replace('"', '\\"')
-    words = (
-        "-r", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative", "--ignore-submodules=none", "--no-ext-diff",
-        "--no-textconv", "--end-of-options", old, new,
-    )  # fmt: skip
-    done = run_git(
-        repo.root, "diff-tree", *words, env=_READING | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{stored}"'}, ok=None
-    )
-    if done is None or done.returncode:
-        raise Refused(
-            "unavailable",
-            f"The files of tree {old[:12]} or {new[:12]} are no longer stored, so they cannot be compared.",
-            "Retry the phase: it records the files afresh.",
-        )
-    parts = os.fsdecode(done.stdout).split("\0")
-    found: list[_Change] = []
-    for facts, path in zip(parts[0::2], parts[1::2], strict=False):
-        old_mode, new_mode, old_oid, new_oid, _ = facts.removeprefix(":").split(" ")
-        if not is_ours(path):
-            found.append(_Change(path, *(_there(each) for each in (old_mode, new_mode, old_oid, new_oid))))
-    return found
+def watched_changes(root: Path, old: str, new: str) -> dict[Literal["new", "changed", "removed"], tuple[str, ...]]:
+    """The watched files, which git ignores, that differ between two values of ``tree_hash``. Refuses as ``file_diffs`` does."""
+    found = changes_between(root, old, new)[1]
+    return {
+        "new": tuple(_readable(each.path) for each in found if each.old is None),
+        "changed": tuple(_readable(each.path) for each in found if each.old is not None and each.new is not None),
+        "removed": tuple(_readable(each.path) for each in found if each.new is None),
+    }
 
 
-def _there(field: str) -> str:
-    """A mode or id; empty for git's zeros."""
-    return field if field.strip("0") else ""
+def _sides(change: PathChange) -> tuple[str, str, str, str]:
+    """Mode and id, before and after; empty where there is no file."""
+    old, new = (Node("", "") if each is None else each for each in (change.old, change.new))
+    return old.mode, new.mode, old.oid, new.oid
 
 
 class _Contents:
@@ -168,11 +157,13 @@ class _Contents:
             end = out.index(b"\n", at)
             oid, _, size = out[at:end].decode().split(" ")
             at = end + 1 + int(size) + 1
-            self.by_oid[oid] = out[end + 1 : at - 1]
+            content = out[end + 1 : at - 1]
+            if object_id("blob", content, self._repo.hash_name) == oid:
+                self.by_oid[oid] = content
 
     def _ask(self, how: str, oids: Iterable[str]) -> bytes:
         asked = "".join(f"{oid}\n" for oid in oids).encode()
-        done = run_git(self._repo.root, "cat-file", how, stdin=asked, env=_READING, ok=None)
+        done = run_git(self._repo.root, "cat-file", how, stdin=asked, ok=None)
         return b"" if done is None or done.returncode else done.stdout
 
     def text(self, oid: str) -> list[str] | None:

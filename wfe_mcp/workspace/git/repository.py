@@ -13,8 +13,8 @@ from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.command import quiet_filters, repository, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.loose_refs import Head, head_of
 
-NOT_OURS = ":(exclude,glob)**/.wfe/**"
-"""A pathspec that excludes our own folders."""
+NOT_OURS = ":(exclude,glob).wfe/**"
+"""A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
 
 NEW_FILE_BYTES = 100_000
 """Larger untracked files are named in a diff, not shown."""

@@ -1,48 +1,45 @@
 """The working tree of a project: its files, their content hashes, and the id of their tree.
 
-    names    git ls-files: tracked, and untracked but not ignored ── read again when a name, .gitignore or the index differs
-    content  hashed from the bytes on disk                        ── read again when ``stat`` differs, or is too new
+    names    git ls-files, and a walk (``names.py``)  ── read again when a name, .gitignore or the index differs
+    content  hashed from the bytes on disk            ── read again when ``stat`` differs, or is too new
     tree     names + modes + content ──> the id git would give them, computed here
+
+    <tree>             no ignored file is watched
+    <tree>+<watched>   the second id is the tree of the watched files: ignored, but a check may read them (``watched.py``)
 
 Gates, evidence, approvals and checkpoints all use this module. Rules:
 1. A tree depends only on the bytes on disk: git's configuration, filters, private exclude file, replace refs and stat
-   data have no effect. Only the ``.gitignore`` files in the tree decide what is ignored. ``.wfe/`` never counts.
+   data have no effect. Only the ``.gitignore`` files in the tree decide what is ignored, and the index which of these are
+   tracked all the same. The project's own ``.wfe/`` never counts. Files of repositories inside count as any other.
 2. A cached hash is valid while mode, size, mtime, ctime, inode and device are the same, and only if mtime and ctime were
    older than ``GRAIN_NS`` when the bytes were read: a newer file may change again with the same times.
 3. Where ctime is not the time of change (Windows), every file is hashed every time.
-4. Cached names are valid while a walk finds the same ones. No times are compared for that.
+4. A stored tree is read only while its bytes have its id.
 """
 
-import hashlib
 import os
+import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, run_git, setting, text_of
-from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose, trees_of, write_loose
-from wfe_mcp.workspace.git.repository import NOT_OURS, head
+from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
+from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours
+from wfe_mcp.workspace.git.objects import Node, hash_file, object_id, trees_of, write_loose
+from wfe_mcp.workspace.git.stored_trees import PathChange, compare, kept_trees
+from wfe_mcp.workspace.git.watched import decides_alone
 
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
 
-MOST = 20_000
-"""A folder with more entries is not walked: git lists its files faster."""
-
-
-class Tracked(NamedTuple):
-    """The index entry of a path. ``is_left_out``: a sparse checkout may have left it out."""
-
-    node: Node
-    is_left_out: bool
+_BYTECODE = re.compile(r"\.(pyc|pyo|nbi|nbc)(\.\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,8 @@ class Look:
     """The files of a project at one moment, as they are on disk.
 
     ``tracked``: by path, as in the index. ``untracked``: paths that no ``.gitignore`` ignores. ``besides``: those
-    requested. ``nested``: untracked repositories. ``facts``: ``lstat`` of each existing entry that is no folder.
+    requested. ``nested``: untracked repositories; ``inner``: the files in them and in submodules. ``watched``: files that a
+    check may read although they are not in the tree. ``facts``: ``lstat`` of each existing entry that is no folder.
     ``oids``: the blob ids requested so far.
     """
 
@@ -59,15 +57,10 @@ class Look:
     untracked: Sequence[str]
     besides: Sequence[str]
     nested: Sequence[str]
+    inner: Sequence[str]
+    watched: Sequence[str]
     facts: Mapping[str, os.stat_result]
     oids: dict[str, str] = field(default_factory=dict[str, str])
-
-    def links(self) -> list[str]:
-        """Tracked submodules whose folder exists."""
-        return [
-            path for path, each in self.tracked.items()
-            if each.node.mode == "160000" and path not in self.facts and os.path.isdir(f"{self.repo.root}/{path}")  # noqa: PTH112
-        ]  # fmt: skip
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
@@ -96,20 +89,23 @@ class WorkingTree:
         self.root = root
         self._clock_ns = clock_ns
         self._hashed: dict[str, _Hashed] = {}
-        self._names: tuple[bytes, tuple[dict[str, Tracked], list[str]]] | None = None
-        self._is_large = False
+        self._names = NameList(root)
+        self._bytecode: dict[str, tuple[tuple[int, ...], bool]] = {}
         self._lock = threading.RLock()
 
     def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
         """The files as they are now. ``besides``: paths to include although git ignores them."""
         with self._lock:
-            tracked, listed = self._listed(repo)
-            untracked = [path for path in listed if not path.endswith("/")]
-            nested = [path.rstrip("/") for path in listed if path.endswith("/")]
+            names = self._names.read(repo)
+            tracked, untracked = names.tracked, names.untracked
             more = [path for path in besides if path not in tracked and not is_ours(path)]
-            facts = _facts(self.root, (*tracked, *untracked, *more))
+            facts = _facts(self.root, (*tracked, *untracked, *names.inner, *more))
+            watched = {path: each for path, each in self._watched(names.watched).items() if not _in_tree(path, facts)}
+            inner = [path for path in names.inner if path in facts]
+            facts |= watched
             self._hashed = {path: self._hashed[path] for path in facts if path in self._hashed}
-            return Look(repo, tracked, untracked, [path for path in more if path in facts], nested, facts)
+            return Look(repo, tracked, untracked, [path for path in more if path in facts], names.nested, inner,
+                        list(watched), facts)  # fmt: skip
 
     def oid(self, look: Look, path: str) -> str | None:
         """The blob id of a file's bytes, or of a link's target; None where it cannot be read."""
@@ -134,63 +130,46 @@ class WorkingTree:
             return oid
 
     def files(self, ignore_globs: Sequence[str] = ()) -> dict[str, Node]:
-        """The entries of the tree, by path. Refuses ``unavailable`` without git."""
+        """The entries of the tree, by path, without the watched files. Refuses ``unavailable`` without git."""
+        return self.entries(ignore_globs)[0]
+
+    def entries(self, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
+        """The entries of the tree, and of the tree of the watched files. Refuses ``unavailable`` without git."""
         look = self.look(require_repository(self.root))
-        found: dict[str, Node] = {}
-        for path in look.facts:
-            if counts(path, ignore_globs) and (mode := look.mode(path)) and (oid := self.oid(look, path)):
-                found[path] = Node(mode, oid)
-        for path in (*look.nested, *look.links()):
-            # A nested repository counts by its commit: status inside it would run programs that its configuration names.
-            commit = head(self.root / path) if os.path.lexists(self.root / path / ".git") else None
-            node = look.tracked[path].node if path in look.tracked else None
-            if counts(path, ignore_globs) and (commit or node):
-                found[path] = Node("160000", commit) if commit else node or Node("", "")
-        for path in left_out(look):
-            if counts(path, ignore_globs):
-                found[path] = look.tracked[path].node
+        found: tuple[dict[str, Node], dict[str, Node]] = {}, {}
+        for path, is_watched in _counted(look, ignore_globs):
+            if (mode := look.mode(path)) and (oid := self.oid(look, path)):
+                found[is_watched][path] = Node(mode, oid)
         return found
 
-    def _listed(self, repo: Repository) -> tuple[dict[str, Tracked], list[str]]:
-        """Tracked and untracked paths, from git or from the cache while the names are the same."""
-        names = self._digest(repo)
-        if self._names is not None and names is not None and self._names[0] == names:
-            return self._names[1]
-        options = ("-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.gitignore")
-        tracked: dict[str, Tracked] = {}
-        untracked: list[str] = []
-        for line in text_of(run_git(self.root, "ls-files", *options, "--", ".", NOT_OURS)).split("\0"):
-            tag, _, rest = line.partition(" ")
-            if tag == "?":
-                untracked += [rest] if not is_ours(rest) else []
-            elif tag:
-                about, _, path = rest.partition("\t")
-                mode, oid, _ = about.split(" ")
-                if not is_ours(path):
-                    tracked[path] = Tracked(Node(mode, oid), tag in "Ss")
-        # The names changed during the call: not cached.
-        self._names = (names, (tracked, untracked)) if names is not None and names == self._digest(repo) else None
-        return tracked, untracked
+    def marks(self, ignore_globs: Sequence[str] = ()) -> dict[str, tuple[int, ...]]:
+        """What changes with every write to a file of the tree or a watched one, also where its bytes come back: its times."""
+        look = self.look(require_repository(self.root))
+        return {path: _signature(look.facts[path]) for path, _ in _counted(look, ignore_globs)}
 
-    def _digest(self, repo: Repository) -> bytes | None:
-        """A digest of everything that git's list of names depends on; None where computing it takes too long."""
-        if self._is_large:
-            return None
-        digest = hashlib.blake2b()
-        top, root = repo.top.resolve(), self.root.resolve()
-        above = [folder / ".gitignore" for folder in root.parents if folder.is_relative_to(top)]
-        index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
-        configured = [repo.common / "config", repo.index.parent / "config.worktree"]
+    def _watched(self, candidates: Sequence[str]) -> dict[str, os.stat_result]:
+        """``lstat`` of what is watched; of bytecode only what Python runs without its source."""
+        facts = _facts(self.root, candidates)
+        alone = {path: self._decides_alone(path, facts[path]) for path in facts if path.endswith(".pyc")}
+        self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
+        return {path: each for path, each in facts.items() if alone.get(path, True)}
+
+    def _decides_alone(self, path: str, facts: os.stat_result) -> bool:
+        place, name = f"{self.root}/{path}", path.rpartition("/")[0].rpartition("/")[2]
+        is_cached = name == "__pycache__"
+        known = self._bytecode.get(path)
+        if is_cached and known is not None and known[0] == _signature(facts):
+            return known[1]
+        began = self._clock_ns()
         try:
-            _walk(str(self.root), digest.update)
-            for place in (*above, *index, *configured):
-                _tell_bytes(place, digest.update)
-        except _LargeError:
-            self._is_large = True
-            return None
-        except (_NestedError, OSError):
-            return None
-        return digest.digest()
+            with open(place, "rb") as file:  # noqa: PTH123 - thousands of files: a Path each takes longer
+                header = file.read(8)
+        except OSError:
+            return True
+        found = decides_alone(header, is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
+        if os.name != "nt" and max(_times(facts)) < began - GRAIN_NS:
+            self._bytecode[path] = _signature(facts), found
+        return found
 
 
 @lru_cache(32)
@@ -200,49 +179,63 @@ def working_tree(root: Path) -> WorkingTree:
 
 
 def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
-    """The id of the tree of the files below ``root``, without ``ignore_globs``.
+    """What names the files below ``root``, without ``ignore_globs``: ``<tree>``, or ``<tree>+<watched>``.
 
     None without git, and where the root is the home directory or the disk, which are too large to hash.
     """
     found = repository(root)
     if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
         return None
-    oid, trees = trees_of(working_tree(root).files(ignore_globs), found.hash_name)
-    with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
-        for each, content in trees.items():
-            write_loose(_kept_trees(found), each, "tree", content, durable=False)
-    return oid
+    ids: list[str] = []
+    for entries in working_tree(root).entries(ignore_globs):
+        oid, trees = trees_of(entries, found.hash_name)
+        if ids and not entries:
+            break
+        ids.append(oid)
+        with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
+            for each, content in trees.items():
+                write_loose(kept_trees(found), each, "tree", content, durable=False)
+    return "+".join(ids)
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
     """The paths, relative to ``root``, that differ between two values of ``tree_hash``. Refuses trees no longer stored."""
+    return sorted({each.path for part in changes_between(root, tree_a, tree_b) for each in part})
+
+
+def changes_between(root: Path, tree_a: str, tree_b: str) -> tuple[list[PathChange], list[PathChange]]:
+    """What differs in the tree, and what differs among the watched files. Refuses trees no longer stored.
+
+    A value of an earlier version has no watched files: all there are now are new to it.
+    """
     if tree_a == tree_b:
-        return []
-    found = require_repository(root)
-    changed: list[str] = []
-    try:
-        _compare(found, tree_a, tree_b, "", changed)
-    except KeyError:
-        changed = _changed_by_git(found, tree_a, tree_b)
-    return sorted(each for each in changed if not is_ours(each))
+        return [], []
+    repo = require_repository(root)
+    pairs = zip(parts_of(tree_a), parts_of(tree_b), strict=True)
+    tree, watched = ([each for each in compare(repo, *pair) if not is_ours(each.path)] for pair in pairs)
+    return tree, watched
+
+
+def parts_of(tree: str) -> tuple[str, str]:
+    """The tree of the files, and that of the watched ones: empty where there is none."""
+    files, _, watched = tree.partition("+")
+    return files, watched
 
 
 def counts(path: str, ignore_globs: Sequence[str] = ()) -> bool:
-    """False for paths in ``ignore_globs``, and for Python's bytecode, which many repositories forget to ignore."""
-    if any(name in {"__pycache__", ".pytest_cache"} or name.endswith(".pyc") for name in path.split("/")):
+    """False for paths in ``ignore_globs``, and for bytecode and pytest's cache, which many repositories forget to ignore."""
+    *folders, name = path.split("/")
+    if name.endswith(".pyc") or ".pytest_cache" in folders:
+        return False
+    if "__pycache__" in folders[-1:] and _BYTECODE.search(name):
         return False
     return not match_globs(path, ignore_globs)
 
 
 def left_out(look: Look) -> list[str]:
-    """Absent paths that a sparse checkout has left out: they count with their index entry."""
+    """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
     absent = [path for path, each in look.tracked.items() if each.is_left_out and path not in look.facts]
     return absent if absent and is_true(setting(look.repo.root, "core.sparsecheckout", "false")) else []
-
-
-def is_ours(path: str) -> bool:
-    """True for paths in a ``.wfe`` folder, which are not project files."""
-    return ".wfe" in path.split("/")
 
 
 def facts_of(root: Path, path: str) -> os.stat_result | None:
@@ -271,6 +264,21 @@ def _is_real(root: Path, folder: str, real: dict[str, bool]) -> bool:
         facts = facts_of(root, folder) if above else None
         real[folder] = facts is not None and stat.S_ISDIR(facts.st_mode)
     return real[folder]
+
+
+def _in_tree(path: str, facts: Mapping[str, os.stat_result]) -> bool:
+    return path in facts and counts(path)
+
+
+def _counted(look: Look, ignore_globs: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Each path of the tree or of the watched files, and whether it is one of these."""
+    watched = frozenset(look.watched)
+    for path in look.facts:
+        if path in watched:
+            if not match_globs(path, ignore_globs):
+                yield path, True
+        elif counts(path, ignore_globs):
+            yield path, False
 
 
 def _times(facts: os.stat_result) -> tuple[int, int]:
@@ -307,90 +315,3 @@ def _hash(place: str, facts: os.stat_result, hash_name: str) -> tuple[str, os.st
         return None
     finally:
         os.close(descriptor)
-
-
-class _LargeError(Exception):
-    """The folder has too many entries to be walked."""
-
-
-class _NestedError(Exception):
-    """There is a nested repository: whether git descends into it depends on the content of its git directory."""
-
-
-def _walk(root: str, tell: Callable[[bytes], None]) -> None:
-    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``tell``."""
-    left = MOST
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        tell(b"%s\0\0" % os.fsencode(folder))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name == ".wfe" or (name == ".git" and folder is root):
-                    continue
-                if name == ".git":
-                    raise _NestedError
-                left -= 1
-                if not left:
-                    raise _LargeError
-                is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
-                kind = b"l" if is_link else b"d" if is_folder else b"f" if entry.is_file() else b"o"
-                tell(b"%s\0%s" % (os.fsencode(name), kind))
-                if is_folder:
-                    waiting.append(entry.path)
-                elif name == ".gitignore" and not is_link:
-                    _tell_bytes(Path(entry.path), tell)
-
-
-def _tell_bytes(place: Path, tell: Callable[[bytes], None]) -> None:
-    try:
-        content = place.read_bytes()
-    except FileNotFoundError:
-        tell(b"\0-")
-        return
-    tell(b"\0%d\0" % len(content))
-    tell(content)
-
-
-def _kept_trees(repo: Repository) -> Path:
-    """The folder of stored trees of ``tree_hash``, for later comparison. File contents are never stored."""
-    return repo.common / "wfe" / "objects"
-
-
-def _compare(repo: Repository, one: str, other: str, above: str, changed: list[str]) -> None:
-    """Add the paths that differ between two trees; ``""`` is a missing folder. KeyError: one is not stored here."""
-    a, b = (_entries(repo, oid) if oid else {} for oid in (one, other))
-    for name in a.keys() | b.keys():
-        old, new = a.get(name), b.get(name)
-        if old == new:
-            continue
-        path = f"{above}{name}"
-        folders = [each is not None and each.mode == "040000" for each in (old, new)]
-        if any(folders):
-            oids = [each.oid if each and is_folder else "" for each, is_folder in zip((old, new), folders, strict=True)]
-            _compare(repo, oids[0], oids[1], f"{path}/", changed)
-        if any(each is not None and not is_folder for each, is_folder in zip((old, new), folders, strict=True)):
-            changed.append(path)
-
-
-def _entries(repo: Repository, tree: str) -> dict[str, Node]:
-    kept = read_loose(_kept_trees(repo), tree)
-    if kept is None or kept[0] != "tree":
-        raise KeyError(tree)
-    return entries_in(kept[1], repo.hash_name)
-
-
-def _changed_by_git(repo: Repository, tree_a: str, tree_b: str) -> list[str]:
-    """The changed paths of trees in the repository itself, where an earlier version stored them."""
-    quoted = _kept_trees(repo).as_posix().replace("\\", "\\\\").replace('"', '\\"')
-    env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"', "GIT_NO_REPLACE_OBJECTS": "1"}
-    words = ("-r", "--no-renames", "--name-only", "-z", "--end-of-options", tree_a, tree_b)
-    done = run_git(repo.root, "diff-tree", *words, env=env, ok=None)
-    if done is None or done.returncode:
-        raise Refused(
-            "unavailable",
-            f"The files of tree {tree_a[:12]} or {tree_b[:12]} are no longer known here, so they cannot be compared.",
-            "Retry the phase: it records the files afresh.",
-        )
-    return [each for each in os.fsdecode(done.stdout).split("\0") if each]

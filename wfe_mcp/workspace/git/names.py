@@ -1,0 +1,219 @@
+"""The names of a project's files: those of its tree, and the ignored ones to watch.
+
+    tracked, untracked   one ``git ls-files``
+    inner                the files of other repositories inside, which git lists as one name each
+    watched              what the tree leaves out and a check may read (``watched.py``), found by a walk
+
+Rules:
+1. Only the index and the ``.gitignore`` files on the disk have an effect: no exclude file, no configuration.
+2. Names are kept while a walk finds the same ones, the same ``.gitignore`` files and the same index. No times are compared.
+3. A folder with more than ``MOST`` entries is listed each time.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from wfe_mcp.workspace.git.command import Repository, run_git, text_of
+from wfe_mcp.workspace.git.objects import Node
+from wfe_mcp.workspace.git.repository import NOT_OURS
+from wfe_mcp.workspace.git.watched import Zone, is_named, zone_of
+
+MOST = 20_000
+"""A folder with more entries is not walked for a digest: git lists its files faster."""
+
+# Whether `.gitignore` tells A from a is a matter of the system here, never of a repository's configuration.
+_CASE = f"core.ignoreCase={'true' if os.name == 'nt' or sys.platform == 'darwin' else 'false'}"
+_OTHERS = ("ls-files", "-z", "-o", "--exclude-per-directory=.gitignore")
+
+
+class Tracked(NamedTuple):
+    """The index entry of a path. ``is_left_out``: a sparse checkout may have left it out."""
+
+    node: Node
+    is_left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Paths below the root. ``nested``: folders of untracked repositories; ``inner``: the files in them and in submodules.
+
+    ``watched``: candidates of what to watch; those that count in the tree are among them.
+    """
+
+    tracked: Mapping[str, Tracked]
+    untracked: Sequence[str]
+    nested: Sequence[str]
+    inner: Sequence[str]
+    watched: Sequence[str] = ()
+
+
+class NameList:
+    """The names below ``root``, kept while nothing that they depend on differs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._kept: tuple[bytes, Names] | None = None
+        self._is_large = False
+
+    def read(self, repo: Repository) -> Names:
+        """The names as they are now. Refuses ``unavailable`` where git fails."""
+        digest, watched = self._digest(repo)
+        if self._kept is not None and digest is not None and self._kept[0] == digest:
+            return self._kept[1]
+        names = replace(_listed(self._root, repo), watched=watched)
+        # The names changed during the call: not kept.
+        self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
+        return names
+
+    def _digest(self, repo: Repository) -> tuple[bytes | None, list[str]]:
+        """A digest of everything that the names depend on, None where it takes too long; and the names to watch."""
+        found: list[str] = []
+        if self._is_large:
+            return None, watched_below(str(self._root))
+        digest = hashlib.blake2b()
+        top, root = repo.top.resolve(), self._root.resolve()
+        above = [folder / ".gitignore" for folder in root.parents if folder.is_relative_to(top)]
+        index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
+        configured = [repo.common / "config", repo.index.parent / "config.worktree"]
+        try:
+            _walk(str(self._root), digest.update, found)
+            for place in (*above, *index, *configured):
+                _tell_bytes(place, digest.update)
+        except _LargeError:
+            self._is_large = True
+            return None, watched_below(str(self._root))
+        except OSError:
+            return None, watched_below(str(self._root))
+        return digest.digest(), found
+
+
+def is_ours(path: str) -> bool:
+    """True for paths in the project's own ``.wfe`` folder, which are not project files. A ``.wfe`` below it counts."""
+    return path == ".wfe" or path.startswith(".wfe/")
+
+
+def _listed(root: Path, repo: Repository) -> Names:
+    tracked: dict[str, Tracked] = {}
+    others: list[str] = []
+    words = ("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.gitignore", "--", ".", NOT_OURS)
+    for line in text_of(run_git(root, "-c", _CASE, *words)).split("\0"):
+        tag, _, rest = line.partition(" ")
+        if tag == "?":
+            others.append(rest)
+        elif tag:
+            about, _, path = rest.partition("\t")
+            mode, oid, _ = about.split(" ")
+            if not is_ours(path):
+                tracked[path] = Tracked(Node(mode, oid), tag in "Ss")
+    if any(_reads_index(root, path, each) for path, each in tracked.items()):
+        others = [path for path in _others(root, repo) if path not in tracked]
+    others = [path for path in others if not is_ours(path)]
+    nested = [path.rstrip("/") for path in others if path.endswith("/")]
+    modules = [path for path, each in tracked.items() if each.node.mode == "160000"]
+    inner = [path for folder in (*nested, *modules) for path in _inside(root, repo, folder)]
+    return Names(tracked, [path for path in others if not path.endswith("/")], nested, inner)
+
+
+def _reads_index(root: Path, path: str, each: Tracked) -> bool:
+    """True for a ``.gitignore`` that git would read from the index because it is not on the disk."""
+    return each.is_left_out and path.rpartition("/")[2] == ".gitignore" and not os.path.lexists(f"{root}/{path}")
+
+
+def _others(place: Path, repo: Repository) -> list[str]:
+    """What git lists below ``place`` without any index: files not ignored there, and folders of repositories."""
+    git = repo.index.parent
+    env = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(place), "GIT_INDEX_FILE": str(git / "wfe-no-index")}
+    return [path for path in text_of(run_git(place, "-c", _CASE, *_OTHERS, env=env)).split("\0") if path]
+
+
+def _inside(root: Path, repo: Repository, folder: str) -> list[str]:
+    """The files of another repository, listed without its index and its configuration; of those inside it too."""
+    place = root / folder
+    if not place.is_dir() or place.is_symlink():
+        return []
+    found: list[str] = []
+    for path in _others(place, repo):
+        whole = f"{folder}/{path}"
+        found += _inside(root, repo, whole.rstrip("/")) if path.endswith("/") else [whole]
+    return found
+
+
+class _LargeError(Exception):
+    """The folder has too many entries to be walked."""
+
+
+def _walk(root: str, tell: Callable[[bytes], None], found: list[str]) -> None:
+    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``tell``; watch into ``found``."""
+    left = MOST
+    waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
+    while waiting:
+        folder, above, parent, zone = waiting.pop()
+        tell(b"%s\0\0" % os.fsencode(folder))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if not above and name in {".wfe", ".git"}:
+                    continue
+                if name == ".git":
+                    _tell_repository(entry.path, tell)
+                    continue
+                left -= 1
+                if not left:
+                    raise _LargeError
+                is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
+                kind = b"l" if is_link else b"d" if is_folder else b"f" if entry.is_file() else b"o"
+                tell(b"%s\0%s" % (os.fsencode(name), kind))
+                if is_folder:
+                    waiting.append((entry.path, f"{above}{name}/", name, zone_of(zone, parent, name)))
+                    continue
+                if name == ".gitignore" and not is_link:
+                    _tell_bytes(Path(entry.path), tell)
+                if zone != "others" and is_named(zone, parent, name):
+                    found.append(f"{above}{name}")
+
+
+def watched_below(root: str) -> list[str]:
+    """The names to watch, without a digest: folders that are not searched are not entered."""
+    found: list[str] = []
+    waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
+    while waiting:
+        folder, above, parent, zone = waiting.pop()
+        try:
+            with os.scandir(folder) as scanned:
+                entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in scanned]
+        except OSError:  # gone meanwhile, or closed to us
+            continue
+        for name, is_folder in entries:
+            if name == ".git" or (not above and name == ".wfe"):
+                continue
+            inside = zone_of(zone, parent, name) if is_folder else zone
+            if is_folder and inside != "others":
+                waiting.append((f"{folder}/{name}", f"{above}{name}/", name, inside))
+            elif not is_folder and is_named(zone, parent, name):
+                found.append(f"{above}{name}")
+    return found
+
+
+def _tell_repository(place: str, tell: Callable[[bytes], None]) -> None:
+    """What decides whether git takes the folder around ``place`` for a repository of its own."""
+    tell(b"\0git\0")
+    if os.path.isdir(place):  # noqa: PTH112 - a Path each takes longer
+        _tell_bytes(Path(place, "HEAD"), tell)
+        tell(b"%d%d" % tuple(os.path.lexists(f"{place}/{name}") for name in ("objects", "refs")))
+    else:
+        _tell_bytes(Path(place), tell)
+
+
+def _tell_bytes(place: Path, tell: Callable[[bytes], None]) -> None:
+    try:
+        content = place.read_bytes()
+    except FileNotFoundError:
+        tell(b"\0-")
+        return
+    tell(b"\0%d\0" % len(content))
+    tell(content)

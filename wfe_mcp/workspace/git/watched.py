@@ -1,0 +1,134 @@
+"""The files that say what a check runs: by name, whichever runner reads them.
+
+    in the tree      they count as every file does; the decision view names those that changed
+    ignored by git   they are *watched*: their content is bound to the tree, though they are no part of it
+
+Rules:
+1. ``ROWS`` is the one table. What is watched and what the decision view calls unusual both come from it.
+2. Folders of dependencies and build output are not searched: tools rewrite them. Of an environment, what Python runs at
+   its start is watched.
+3. Bytecode that Python would run without asking its source is watched: hash-based, or without a source beside it.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+from wfe_mcp.workspace.files.paths import match_globs
+
+
+class Row(NamedTuple):
+    """File names (``*`` stands for any characters) and what reads them."""
+
+    read_by: str
+    names: tuple[str, ...]
+
+
+_SCRIPTS = ("js", "cjs", "mjs", "ts", "cts", "mts", "jsx", "tsx")
+
+ROWS = (
+    Row("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
+    Row("pytest and other Python runners", (
+        "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "setup.py",
+        "pyproject.toml", "noxfile.py", ".coveragerc", "uv.toml", "pdm.toml", "poetry.toml",
+    )),
+    Row("JavaScript package managers", (
+        "package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml", "bunfig.toml", "deno.json",
+        "deno.jsonc",
+    )),
+    Row("JavaScript test runners", (
+        *(f"{tool}.{word}.{end}" for tool in ("jest", "vitest", "vite", "playwright", "karma", "cypress", "babel", "ava")
+          for word in ("config", "workspace", "setup") for end in (*_SCRIPTS, "json")),
+        ".mocharc.*", ".mocharc", ".babelrc", ".babelrc.*", ".swcrc", ".nycrc", ".nycrc.*", ".c8rc", ".c8rc.*", "tsconfig.json",
+        "tsconfig.*.json", "jsconfig.json",
+    )),
+    Row("make, CMake and task runners", (
+        "Makefile", "makefile", "GNUmakefile", "*.mk", "CMakeLists.txt", "CMakePresets.json", "CMakeUserPresets.json",
+        "CTestCustom.cmake", "justfile", "Justfile", ".justfile", "Taskfile.yml", "Taskfile.yaml", "meson.build",
+    )),
+    Row("Go and Rust", ("go.mod", "go.work", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "nextest.toml", "clippy.toml")),
+    Row("Java and Kotlin", (
+        "pom.xml", "maven.config", "jvm.config", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts",
+        "gradle.properties", "junit-platform.properties",
+    )),
+    Row("Ruby and PHP", (
+        "Gemfile", "Rakefile", ".rspec", "spec_helper.rb", "rails_helper.rb", "phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml",
+        "composer.json", ".php-cs-fixer.php",
+    )),
+    Row(".NET", ("Directory.Build.props", "Directory.Build.targets", "*.runsettings", "global.json", "nuget.config", "NuGet.config")),
+    Row("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
+    Row("test runners, as tests", (
+        "test_*.py", "*_test.py", *(f"*.{word}.{end}" for word in ("test", "spec") for end in _SCRIPTS), "*_test.go", "*_spec.rb",
+        "*_test.rb", "*Test.php", "*.bats",
+    )),
+)  # fmt: skip
+
+TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
+"""Globs of what only counts in the tree: tests, and the files beside them, which runs may write where git ignores them."""
+
+_ALSO = (".wfe/config.toml", "**/.github/workflows/**")
+_AT_START = ROWS[0].names[:3]
+_OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
+_DEPENDENCIES = frozenset({
+    "node_modules", "bower_components", "jspm_packages", "__pypackages__", "vendor", "Pods", ".yarn", ".pnpm-store", ".gradle", ".m2",
+    ".cargo-home", ".bundle", ".git", ".hg", ".svn",
+})  # fmt: skip
+_OUTPUT = frozenset({
+    "build", "dist", "out", "target", "bin", "obj", "coverage", "htmlcov", "test-results", "playwright-report", ".next", ".nuxt",
+    ".svelte-kit", ".turbo", ".cache", ".parcel-cache", ".eggs", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints",
+})  # fmt: skip
+
+
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names if "*" in name), re.DOTALL)
+
+
+_ALL = tuple(name for row in ROWS for name in row.names)
+_EXACT = frozenset(name for name in _ALL if "*" not in name)
+_ANY = _pattern(_ALL)
+_START = _pattern(_AT_START)
+_LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
+
+Zone = Literal["project", "site", "library", "others"]
+"""Where a folder lies: the project's own, the packages of an environment, Python's own library, or what is not searched."""
+
+
+def zone_of(above: Zone, parent: str, name: str) -> Zone:
+    """The zone of the folder ``name`` in the folder ``parent``, whose zone is ``above``."""
+    if above != "others" and name in _OF_ENVIRONMENTS:
+        return "site"
+    if above == "site":
+        return "site" if parent in _OF_ENVIRONMENTS and name in {"sitecustomize", "usercustomize"} else "others"
+    if above != "project" or name in _DEPENDENCIES or name in _OUTPUT or (parent == ".wfe" and name == "runs"):
+        return "others"
+    return "library" if parent in {"lib", "lib64"} and _LIBRARY.fullmatch(name) else "project"
+
+
+def is_named(zone: Zone, parent: str, name: str) -> bool:
+    """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``)."""
+    if zone == "project":
+        return name in _EXACT or name.endswith(".pyc") or _ANY.fullmatch(name) is not None
+    if zone == "site":
+        return _START.fullmatch(name) is not None or (parent not in _OF_ENVIRONMENTS and name.startswith("__init__."))
+    return False
+
+
+def decides_alone(header: bytes, *, is_cached: bool, has_source: bool) -> bool:
+    """True for bytecode that Python runs whatever the source says: hash-based, or the only file of its module.
+
+    ``header``: the first 8 bytes. ``is_cached``: it lies in ``__pycache__``, where Python reads it beside a source only.
+    """
+    if len(header) == 8 and header[4] & 1:
+        return True
+    return not is_cached and not has_source
+
+
+def is_of_environment(path: str) -> bool:
+    """True for what an installation of dependencies writes."""
+    folders = path.split("/")
+    return folders[-1] == "pyvenv.cfg" or not _OF_ENVIRONMENTS.isdisjoint(folders[:-1])
+
+
+def defines_checks(path: str) -> bool:
+    """True for a file, ignored or not, that says what a check runs or looks at."""
+    name = path.rpartition("/")[2]
+    return name in _EXACT or _ANY.fullmatch(name) is not None or match_globs(path, (*_ALSO, *TESTS))
