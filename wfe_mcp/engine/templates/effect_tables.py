@@ -22,7 +22,8 @@ EFFECTS: dict[Key, Kind] = {
     # configuration
     ("CheckSettings", "argv"): "runs", ("CheckSettings", "cwd"): "runs", ("CheckSettings", "env"): "passes",
     ("CheckSettings", "junit"): "reads", ("CheckSettings", "coverage"): "reads", ("CheckSettings", "sarif"): "reads",
-    ("CheckSettings", "writes"): "writes",
+    ("CheckSettings", "writes"): "writes", ("CheckSettings", "where"): "gates", ("CheckSettings", "bring"): "reads",
+    ("CheckSettings", "sandbox"): "gates", ("CheckSettings", "network"): "calls",
     ("McpServerSettings", "command"): "starts", ("McpServerSettings", "args"): "starts",
     ("McpServerSettings", "env"): "passes", ("McpServerSettings", "url"): "calls",
     ("ProviderSettings", "kind"): "roles", ("ProviderSettings", "enabled"): "roles",

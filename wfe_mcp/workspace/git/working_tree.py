@@ -200,18 +200,21 @@ def working_tree(root: Path) -> WorkingTree:
 
 
 def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
-    """The id of the tree of the files below ``root``, without ``ignore_globs``.
+    """The id of the tree of the files below ``root``, without ``ignore_globs``; None as ``tree_and_files``."""
+    return tree_and_files(root, ignore_globs)[0]
 
-    None without git, and where the root is the home directory or the disk, which are too large to hash.
-    """
+
+def tree_and_files(root: Path, ignore_globs: Sequence[str] = ()) -> tuple[str | None, dict[str, Node] | None]:
+    """The tree of ``tree_hash`` and its entries by path. None without git, and for the home directory and the disk."""
     found = repository(root)
     if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
-        return None
-    oid, trees = trees_of(working_tree(root).files(ignore_globs), found.hash_name)
+        return None, None
+    files = working_tree(root).files(ignore_globs)
+    oid, trees = trees_of(files, found.hash_name)
     with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
         for each, content in trees.items():
             write_loose(_kept_trees(found), each, "tree", content, durable=False)
-    return oid
+    return oid, files
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
