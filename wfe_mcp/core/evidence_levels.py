@@ -17,6 +17,7 @@ Level = Literal["claimed", "worktree", "checkout", "sandbox", "runner"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From the least to the most."""
 
+_BY_NAME: dict[str, Level] = {each: each for each in LEVELS}
 _READS_FILES = frozenset({"command", "files", "git", "plugin"})
 
 
@@ -38,7 +39,9 @@ def level_of(kind: str, data: Mapping[str, Any]) -> Level | None:
     """
     if kind == "approval":
         return None
-    for each in LEVELS:
-        if data.get("level") == each:
-            return each
-    return "worktree" if kind in _READS_FILES else "claimed"
+    return level_named(data.get("level")) or ("worktree" if kind in _READS_FILES else "claimed")
+
+
+def level_named(name: object) -> Level | None:
+    """The level of this name; None for anything else."""
+    return _BY_NAME.get(name) if isinstance(name, str) else None

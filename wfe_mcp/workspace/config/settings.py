@@ -169,6 +169,7 @@ FROM_ENVIRONMENT = {
     "WFE_HTTP_ALLOW": "http.allow",
     "WFE_ENV_ALLOW": "env.allow",
     "WFE_POLICY_TEMPLATES": "policy.templates",
+    "WFE_POLICY_EVIDENCE": "policy.evidence",
     "WFE_UI_AUTO": "ui.auto",
 }
 """Variable → the key that it sets."""
