@@ -41,7 +41,7 @@ PLAIN: dict[str, Any] = {
             "prompt": "Do ${artifacts.plan.summary}",
             "context": ["plan"],
             "output": {"artifact": "change", "schema": "change@1"},
-            "gates": [{"kind": "command", "check": "test"}],
+            "gates": [{"kind": "command", "check": "test", "level": "worktree"}],
         },
         {
             "id": "review",
@@ -54,8 +54,10 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def design() -> dict[str, Any]:
-    """The template of design §5."""
-    return json.loads(DESIGN)
+    """The template of design §5; its last check says that the agent's own folder is enough."""
+    found = json.loads(DESIGN)
+    found["phases"][1]["phases"][0]["gates"][0]["level"] = "worktree"
+    return found
 
 
 @pytest.fixture

@@ -39,6 +39,25 @@ def test_the_template_of_the_design_lints(design: Document) -> None:
     assert report.warnings == ()
 
 
+@pytest.mark.parametrize("level", ["worktree", "checkout", "sandbox", "runner"])
+def test_a_last_check_that_does_not_say_where_it_must_run_is_a_warning(design: Document, level: str) -> None:
+    gate = design["phases"][1]["phases"][0]["gates"][0]
+    gate["level"] = level
+    assert lint(design).warnings == ()
+    del gate["level"]
+    (warning,) = lint(design).warnings
+    assert warning.path == "/phases/1/phases/0/gates/0"
+    assert "last check 'test' may have run in the agent's own folder" in warning.message
+
+
+def test_only_the_last_check_of_a_template_has_to_say_where_it_runs(design: Document) -> None:
+    design["phases"][1]["phases"][0]["gates"][0].pop("level")
+    design["phases"][3]["gates"] = [{"kind": "command", "check": "test", "level": "checkout"}]
+    assert lint(design).warnings == ()
+    design["phases"][3]["gates"][0]["level"] = "clean"
+    assert lint(design).errors[0].path == "/phases/3/gates/0/level"
+
+
 def test_a_template_that_uses_only_what_is_there_is_fine(plain: Document) -> None:
     report = lint(plain)
 

@@ -1,6 +1,6 @@
 """The ``command`` gate: runs a check of the project, judges its result and keeps the evidence.
 
-    tree and HEAD before → the frozen command, supervised → tree and HEAD after
+    tree and HEAD before → the frozen command, supervised, where it says → tree and HEAD after
                                     │
          exit code, time, output (log, sha256, last lines), reports (tests, coverage, scanner)
                                     │
@@ -10,43 +10,39 @@ Rules:
 1. A report counts only when this execution wrote it; an unchanged older one is noted and ignored.
 2. An unreadable report does not fail the gate by itself; it is noted. An expectation that needs it is undecided.
 3. The gate reports which paths changed, also those that have their bytes again; the engine decides what that means
-   (design §4).
-4. The evidence names the program that ran, with its sha256, and the variables that it got.
+   (design §4). In a checkout the project's files are not read after the copy, so none of this can matter.
+4. A check gives evidence of a level (core/evidence_levels.py). Below the level that is asked for, it does not run.
+5. The evidence names the program that ran, with its sha256, and the variables that it got.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from wfe_mcp.core.evidence_levels import Level, is_enough
 from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.gates.check import Execution, execution
+from wfe_mcp.gates.check import execution, written_by
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.program import program_of
+from wfe_mcp.gates.program import program_facts
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import TestResults
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, run_child
-from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.workspace.config.checks import FrozenCheck
-from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, program_path, run_child
+from wfe_mcp.workspace.config.checks import FrozenCheck, Where
+from wfe_mcp.workspace.files.changed_meanwhile import Stamp, changed_meanwhile, file_stamps
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash, working_tree
+from wfe_mcp.workspace.git.working_tree import HashedTree, changed_paths, hashed_tree
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
 TAIL_BYTES = 2_000
 MAX_CHANGED_PATHS = 100
+MAX_NOTES = 50
 _PYTEST_EXITS = {2: "interrupted, often by an error while collecting", 3: "pytest failed", 4: "wrong usage", 5: "no tests were found"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The files of one execution of a check; numbered, so that no file is overwritten."""
-
-    log: Path
-    junit: Path
 
 
 def run_check(
@@ -60,11 +56,14 @@ def run_check(
     environ: Mapping[str, str] | None = None,
     run: RunChild = run_child,
     skipped_before: int | None = None,
+    level: Level | None = None,
+    where: Where | None = None,
 ) -> Judgement:
-    """Run the frozen check ``name`` in ``root`` and judge it. ``check`` None: the project has no such check.
+    """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
 
     ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
+    ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
@@ -72,40 +71,100 @@ def run_check(
         expectation = Expectation.of(expect or {})
     except ValueError as exc:
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
-    root = root.resolve()
-    place = _place(evidence_dir, check.name)
-    plan = execution(check, root, place.junit)
-    if not plan.cwd.resolve().is_relative_to(root):
-        return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
-    env = child_env(check.env, environ)
-    before, old_reports = _files(root, plan), stamps(plan)
-    program = program_of(plan.argv[0], plan.cwd, env)
+    if where is not None:
+        sandboxed = check.sandbox and where == "checkout"
+        check = check.model_copy(update={"where": where, "sandbox": sandboxed})
+    if not is_enough(level_of_check(check), level):
+        return _below_level(check, level)
+    root, log = root.resolve(), _log(evidence_dir, check.name)
+    tree = hashed_tree(root, written_by(check))
     try:
-        result = run(
-            plan.argv,
-            cwd=plan.cwd,
-            env=env,
-            timeout_s=check.timeout_s,
-            log_path=place.log,
-        )
+        with place_of(check, root, None if tree.id is None else tree.files, evidence_dir, environ) as place:
+            return _run(check, expectation, place, _Before(root, tree), log, if_missing, run, skipped_before)
+    except NotPossibleError as exc:
+        return undecided(KIND, str(exc), exc.next_step, {"check": check.name, "level": level_of_check(check)})
+
+
+def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:
+    own = level_of_check(check)
+    why = f"Check {check.name!r} gives evidence of level {own}, and at least {level} is asked for."
+    keys = {"checkout": '`where = "checkout"`', "sandbox": '`where = "checkout"` and `sandbox = true`'}
+    step = f"ask the user to set {keys.get(level or '', 'a runner')} for this check in .wfe/config.toml and to run `wfe-mcp trust`."
+    return failed(KIND, why, step, {"check": check.name, "level": own, "level_asked": level})
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The project before the check: its root and its tree."""
+
+    root: Path
+    tree: HashedTree
+
+    def stamps(self, other: HashedTree | None = None) -> dict[str, Stamp | None]:
+        """What ``lstat`` says of its files, those that a check may read though git ignores them included."""
+        now = other or self.tree
+        return file_stamps(self.root, {**self.tree.files, **self.tree.watched, **now.files, **now.watched})
+
+
+def _run(
+    check: FrozenCheck,
+    expectation: Expectation,
+    place: Place,
+    project: _Before,
+    log: Path,
+    if_missing: Literal["fail", "note"],
+    run: RunChild,
+    skipped_before: int | None,
+) -> Judgement:
+    name, root = check.name, project.root
+    is_worktree = check.where == "worktree"
+    plan = execution(check, place.root, (log if is_worktree else place.reports / log.name).with_suffix(".junit.xml"))
+    if not plan.cwd.resolve().is_relative_to(place.root.resolve()):
+        return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    head_before, old_reports = head(root), stamps(plan)
+    stamped = project.stamps() if is_worktree else {}
+    try:
+        program = Path(program_path(plan.argv, plan.cwd, place.env))
+        if not place.sees(program.parent.resolve() / program.name):
+            why = f"Check {name!r} starts {str(program)!r}, which is hidden in its sandbox."
+            return undecided(KIND, why, "ask the user to name its folder in `bring` and to run `wfe-mcp trust`.")
+        started = program_facts(program)
+        with ThreadPoolExecutor(1) as pool:  # what is brought is hashed while the check runs
+            facts_of_place = pool.submit(place.data, check)
+            result = run(
+                place.wrap(plan.argv, plan.cwd),
+                cwd=plan.cwd,
+                env=place.env,
+                timeout_s=check.timeout_s,
+                log_path=log,
+            )
     except ChildNotStarted as exc:
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
-    reports = read_reports(plan, root, old_reports, place.log)
+    if not place.has_begun() and result.exit_code is not None:
+        why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
+        return undecided(KIND, why, "ask the user whether bubblewrap works here (`wfe-mcp doctor`).")
+    reports = read_reports(plan, place.root, old_reports, log)
     tests = reports.tests or results_printed(result.output_tail)
-    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan), skipped_before)
+    before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)
+    touched: list[str] = []
+    if is_worktree:
+        tree_after = hashed_tree(root, plan.ignored)
+        after = _Files(tree_after.id, head(root))
+        stamped_after = project.stamps(tree_after)
+        touched = changed_meanwhile(stamped, stamped_after)
+    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, after, skipped_before)
     judgement = _judged(facts)
-    ran = {"program": program, "environment": sorted(env)}
-    data = _data(facts, root) | ran | {"passed": judgement.kind is VerdictKind.PASS}
-    return replace(judgement, data=data, evidence_kind=KIND, log_path=str(place.log))
+    place_facts = facts_of_place.result() | {"program": started}
+    data = _data(facts, root, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
+    return replace(judgement, data=data, evidence_kind=KIND, log_path=str(log))
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The working tree and the commit at HEAD, None without git; ``marks``: what each write to a file changes."""
+    """The hash of the working tree and the commit at HEAD; None without git."""
 
     tree: str | None
     head: str | None
-    marks: Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +187,14 @@ class _Facts:
         )
 
 
-def _files(root: Path, plan: Execution) -> _Files:
-    tree = tree_hash(root, plan.ignored)
-    marks = {} if tree is None or repository(root) is None else working_tree(root).marks(plan.ignored)
-    return _Files(tree, head(root), marks)
-
-
-def _place(evidence_dir: Path, name: str) -> _Place:
+def _log(evidence_dir: Path, name: str) -> Path:
+    """The log of this execution; numbered, so that no file is overwritten."""
     evidence_dir.mkdir(parents=True, exist_ok=True)
     stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in name)
     number = 1
     while (log := evidence_dir / f"{stem}-{number}.log").exists():
         number += 1
-    return _Place(log.absolute(), log.absolute().with_suffix(".junit.xml"))
+    return log.absolute()
 
 
 def _missing(name: str, if_missing: Literal["fail", "note"], what: str) -> Judgement:
@@ -199,13 +253,11 @@ def _nothing_to_compare(facts: _Facts) -> list[str]:
     return ["this check has no earlier result, so its skipped tests have nothing to be compared with"]
 
 
-def _data(facts: _Facts, root: Path) -> dict[str, Any]:
+def _data(facts: _Facts, root: Path, touched: list[str], notes: list[str]) -> dict[str, Any]:
     result, before, after = facts.result, facts.before, facts.after
-    changed: list[str] = []
+    changed = touched
     if before.tree and after.tree and before.tree != after.tree:
-        changed = changed_paths(root, before.tree, after.tree)
-    touched = [path for path, mark in after.marks.items() if before.marks.get(path, mark) != mark]
-    back = sorted(set(touched) - set(changed))
+        changed = sorted({*touched, *changed_paths(root, before.tree, after.tree)})
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),
@@ -221,9 +273,8 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
         "security": facts.reports.security,
         "reports_sha256": facts.reports.sha256,
         "skipped_before": facts.skipped_before,
-        "notes": [*facts.reports.notes, *_nothing_to_compare(facts)],
-        "tree": {"before": before.tree, "after": after.tree, "changed": [*changed, *back][:MAX_CHANGED_PATHS]}
-        | ({"written_back": back[:MAX_CHANGED_PATHS]} if back else {}),
+        "notes": [*facts.reports.notes, *_nothing_to_compare(facts), *notes[:MAX_NOTES]],
+        "tree": {"before": before.tree, "after": after.tree, "changed": changed[:MAX_CHANGED_PATHS]},
         "head": {"before": before.head, "after": after.head},
         "survivors": list(result.survivors),
     }

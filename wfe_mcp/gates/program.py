@@ -1,32 +1,32 @@
-"""The program that a check runs: the file that its name leads to, by the ``PATH`` of the check, and the file's sha256.
-
-What that program starts in turn is not looked at: of ``uv run pytest`` it is ``uv``.
-"""
+"""The program that a check starts: its path and the sha256 of its bytes, so that another program of its name is seen."""
 
 import hashlib
 import os
-import shutil
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 
-def program_of(name: str, cwd: Path, env: Mapping[str, str]) -> dict[str, str] | None:
-    """``path`` (links followed) and ``sha256`` of what runs as ``name`` in ``cwd``; None where nothing does."""
-    asked = str(cwd / name) if os.path.dirname(name) else name  # noqa: PTH120 - "./x" has a folder, "x" has none
-    found = shutil.which(asked, path=env.get("PATH"))
-    if found is None:
-        return None
-    place = (cwd / found).resolve()
+def program_facts(program: Path) -> dict[str, Any]:
+    """``path``: as it was found. ``real``: where links lead, when elsewhere. ``sha256``: of its bytes; None: unreadable.
+
+    A script's interpreter is not named, nor what the program starts.
+    """
+    real = program.resolve()
+    facts: dict[str, Any] = {"path": str(program), "sha256": _hashed(real)}
+    return facts if real == program else facts | {"real": str(real)}
+
+
+def _hashed(program: Path) -> str | None:
     try:
-        facts = place.stat()
-        key = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_dev)
-        return {"path": str(place), "sha256": _sha256(place, key)}
+        facts = program.stat()
+        return _hash(str(program), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
     except OSError:
         return None
 
 
 @lru_cache(64)
-def _sha256(place: Path, _facts: tuple[int, ...]) -> str:
-    with place.open("rb") as file:
+def _hash(program: str, *_signature: int) -> str:
+    """Cached, since interpreters are large: the same path, size, times and inode are the same bytes."""
+    with open(os.fspath(program), "rb") as file:  # noqa: PTH123 - the key of the cache is a text
         return hashlib.file_digest(file, "sha256").hexdigest()

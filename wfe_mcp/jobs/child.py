@@ -100,7 +100,7 @@ def run_child(
     Refuses (ChildNotStarted): an unknown program, a missing directory.
     """
     mark = mark or uuid.uuid4().hex
-    program = _program(argv, cwd, env)
+    program = program_path(argv, cwd, env)
     log = CappedLog(log_path, max_output_bytes)
     lines = Lines(on_line) if on_line else None
     began = time.monotonic()
@@ -138,8 +138,9 @@ def run_child(
     )
 
 
-def _program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
-    """The path of the program. Checked before forking, so that the error names what is missing: program or directory."""
+def program_path(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """The path of the program that ``argv`` starts in ``cwd``. Refuses (ChildNotStarted): a missing program or directory."""
+    # Checked before forking, so that the error names what is missing.
     if not cwd.is_dir():
         raise ChildNotStarted(f"The directory {str(cwd)!r} does not exist.")
     name = argv[0]

@@ -189,6 +189,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "kind": {"kind": "command"},
         "check": {"check": "test"},
         "if_missing": {"if_missing": "note"},
+        "level": {"level": "checkout"},
         "expect": {"expect": {"exit_code": "nonzero", "failing_tests": "some"}},
     },
     "expect": {

@@ -42,7 +42,13 @@ def what_a_check_shows(scene: Scene) -> object:
     state = scene.do(run, "plan").state
     with scene.store.read() as tx:
         data = tx.evidence(RunId(run), PhasePath("plan"))[-1].data
-    return state, data["timed_out"], data["tests"] is not None, data["coverage_percent"], data["security"]
+    return (
+        state,
+        data.get("timed_out"),
+        data.get("tests") is not None,
+        data.get("coverage_percent"),
+        data.get("security"),
+    )
 
 
 def what_a_call_answers(scene: Scene) -> object:
@@ -213,6 +219,7 @@ COVERAGE = WRITES.format("c.json", json.dumps({"totals": {"percent_covered": 50}
 SARIF = WRITES.format(
     "s.json", json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "scan"}}, "results": []}]})
 )
+READS = "open('sub/here')"
 MANY = "import random; open('log', 'w').write(str(random.random()))"
 CALLS = "calls.jsonl"
 
@@ -227,6 +234,12 @@ TABLE: dict[str, Row] = {
     "checks.*.coverage": Row(what_a_check_shows, check(COVERAGE), check(COVERAGE, coverage="c.json")),
     "checks.*.sarif": Row(what_a_check_shows, check(SARIF), check(SARIF, sarif="s.json")),
     "checks.*.writes": Row(what_a_check_shows, check(MANY), check(MANY, writes=["log"])),
+    "checks.*.where": Row(what_a_check_shows, check(READS, writes=["sub"]), check(READS, writes=["sub"], where="checkout")),
+    "checks.*.bring": Row(
+        what_a_check_shows,
+        check(READS, writes=["sub"], where="checkout"),
+        check(READS, writes=["sub"], where="checkout", bring=["sub/here"]),
+    ),
     "mcp_servers.*.command": Row(
         what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS).replace(sys.executable, "no-such-program")
     ),
@@ -316,6 +329,9 @@ TABLE: dict[str, Row] = {
     "retention.archived_only": Row(
         what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\narchived_only = true'
     ),
+    "policy.evidence": Row(
+        what_a_check_shows, '[checks.test]\nargv = ["true"]', '[checks.test]\nargv = ["true"]\n[policy]\nevidence = "checkout"'
+    ),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
 }  # fmt: skip
 
@@ -323,6 +339,8 @@ NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""
 
 SHOWN_ELSEWHERE: dict[str, str] = {
+    "checks.*.sandbox": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
+    "checks.*.network": "tests/gates/test_place.py::test_a_sandbox_has_no_network_unless_it_is_asked_for",
     "providers.*.concurrency": "tests/engine/models/test_call_log.py::test_only_so_many_calls_of_a_provider_are_in_flight",
     "providers.*.requests_per_minute": "tests/engine/models/test_call_log.py::test_the_rate_of_a_provider_holds_over_all_that_call_it",
     "templates.*.roles.*.fallback": "tests/engine/models/test_roles.py::test_a_templates_own_role_brings_its_own_fallbacks",

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, ignored_globs
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
@@ -209,6 +211,7 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
         evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
         environ=scene.engine.environment, run=run,
         skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
+        level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
     )  # fmt: skip
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
     return Judged(judgement, scene.tree_now(), head(scene.root), changed)

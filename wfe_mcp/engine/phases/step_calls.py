@@ -162,6 +162,7 @@ def _http(call: StepCall, context: JobContext) -> dict[str, Any]:
 
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
+    from wfe_mcp.core.evidence_levels import strictest
     from wfe_mcp.core.model import VerdictKind
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
@@ -174,10 +175,11 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     check = FrozenCheck.model_validate(found)
     check = check.model_copy(update={"timeout_s": min(check.timeout_s, call.limit_s(check.timeout_s))})
     folder = evidence_folder(root, call.run.id, call.attempt.phase, call.attempt.number)
+    least = strictest(call.frozen.get("evidence"), engine.settings().settings.policy.evidence)
     judgement = run_check(
-        check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child
+        check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child, level=least
     )
-    told = ("exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
+    told = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
     value |= {key: judgement.data[key] for key in told if key in judgement.data}
     fault = "" if judgement.kind is VerdictKind.PASS else judgement.message

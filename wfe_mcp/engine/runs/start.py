@@ -27,7 +27,7 @@ from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import configured
 from wfe_mcp.engine.templates.plugins import refuse_absent, versions_of
-from wfe_mcp.engine.templates.trust import trusted_policy
+from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 
 if TYPE_CHECKING:
@@ -245,6 +245,7 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
             name: servers[name].frozen(name).model_dump(mode="json") for name in requires.servers if name in servers
         },
         "context": [bundle.frozen() for bundle in bundles],
+        "evidence": least_evidence(engine, settings),
         "shell": settings.settings.tools.bash,
         "hash_prompts": settings.settings.artifacts.hash_prompts,
         "plugins": versions_of(requires.plugins),

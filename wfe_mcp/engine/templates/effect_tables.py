@@ -22,7 +22,8 @@ EFFECTS: dict[Key, Kind] = {
     # configuration
     ("CheckSettings", "argv"): "runs", ("CheckSettings", "cwd"): "runs", ("CheckSettings", "env"): "passes",
     ("CheckSettings", "junit"): "reads", ("CheckSettings", "coverage"): "reads", ("CheckSettings", "sarif"): "reads",
-    ("CheckSettings", "writes"): "writes",
+    ("CheckSettings", "writes"): "writes", ("CheckSettings", "where"): "gates", ("CheckSettings", "bring"): "reads",
+    ("CheckSettings", "sandbox"): "gates", ("CheckSettings", "network"): "calls",
     ("McpServerSettings", "command"): "starts", ("McpServerSettings", "args"): "starts",
     ("McpServerSettings", "env"): "passes", ("McpServerSettings", "url"): "calls",
     ("ProviderSettings", "kind"): "roles", ("ProviderSettings", "enabled"): "roles",
@@ -36,7 +37,8 @@ EFFECTS: dict[Key, Kind] = {
     ("PhaseSettings", "auto_proceed"): "sets", ("PhaseSettings", "max_retries"): "sets",
     ("TemplateSettings", "on_mismatch"): "gates", ("ArtifactSettings", "on_mismatch"): "gates",
     ("ToolSettings", "bash"): "tools", ("HttpSettings", "allow"): "calls", ("EnvSettings", "allow"): "passes",
-    ("PolicySettings", "templates"): "policy", ("UiSettings", "auto"): "starts", ("Settings", "auto"): "sets",
+    ("PolicySettings", "templates"): "policy",
+    ("PolicySettings", "evidence"): "policy", ("UiSettings", "auto"): "starts", ("Settings", "auto"): "sets",
     ("BudgetSettings", "cost_per_run"): "spends", ("BudgetSettings", "cost_per_day"): "spends",
     ("BudgetSettings", "tokens_per_run"): "spends", ("BudgetSettings", "tokens_per_day"): "spends",
     # templates
@@ -61,6 +63,7 @@ EFFECTS: dict[Key, Kind] = {
     ("GitGate", "one_commit"): "gates", ("GitGate", "message"): "gates", ("GitGate", "fast_forward"): "gates",
     ("ReportGate", "kind"): "gates", ("ReportGate", "role"): "gates", ("ReportGate", "status"): "gates",
     ("CommandGate", "kind"): "gates", ("CommandGate", "check"): "gates", ("CommandGate", "if_missing"): "gates",
+    ("CommandGate", "level"): "gates",
     ("Expect", "exit_code"): "gates", ("Expect", "failing_tests"): "gates", ("Expect", "min_tests"): "gates",
     ("Expect", "no_new_skips"): "gates", ("Expect", "coverage_floor"): "gates", ("Expect", "max_duration"): "gates",
     ("OpinionGate", "kind"): "gates", ("OpinionGate", "reviewers"): "gates", ("OpinionGate", "quorum"): "gates",

@@ -3,6 +3,7 @@
     approval    removed, replaced by a role's opinion, added, another assurance
     opinion     removed, added, a rewrite allowed, a reviewer filled by another role
     artifact    ``on_mismatch = "warn"``: a changed file of an accepted artifact no longer blocks
+    command     ``policy.evidence``: every check gives evidence of at least this level
 
 A run records its differences when it starts (``RunStarted.gates``). What weakens a gate counts only from bytes that the
 user trusts, so each recorded difference names a file and the sha256 of the trusted bytes.
@@ -46,6 +47,10 @@ def gate_differences(
         key = own if own in settings.origins else "artifacts.on_mismatch"
         what = "a changed file of an accepted artifact is reported and no longer blocks"
         found.append(_placed(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
+    least = settings.settings.policy.evidence
+    if least is not None:
+        what = f"every check that a gate runs gives evidence of at least level {least}"
+        found.append(_placed(GateDifference("", "command", what, False, "", least), settings, "policy.evidence"))
     return tuple(sorted(found, key=lambda one: not one.weakens))
 
 

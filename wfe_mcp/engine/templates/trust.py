@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.evidence_levels import level_named, strictest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
@@ -26,12 +27,14 @@ from wfe_mcp.engine.templates.trust_listing import keep_trusted, trusted_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 OWN = "own"
 """The name of the user's own configuration."""
 
-_POLICY = "policy:"
+_POLICY, _EVIDENCE = "policy:", "policy-evidence:"
 """Followed by the project's id."""
 
 
@@ -109,6 +112,8 @@ def give_trust(
             note_own_configuration(engine, tx, by)
     if any(one.kind == "configuration" for one in given):
         _keep_policy(engine, by)
+    if is_own or any(one.kind == "configuration" for one in given):
+        _keep_evidence(engine, by)
     _go_on(engine)
     return given
 
@@ -118,6 +123,29 @@ def trusted_policy(engine: Engine) -> list[str] | None:
     with engine.store.read() as tx:
         kept = tx.get_secret(f"{_POLICY}{engine.project_id}")
     return None if kept is None else json.loads(kept)
+
+
+def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
+    """The least level of evidence that ``policy.evidence`` asks of checks; None: any will do.
+
+    What is not trusted yet can only ask for more: editing or removing a file does not undo what it asked for when a
+    person trusted it last.
+    """
+    asked = [each.policy.evidence for each in (settings.settings, settings.pending) if each is not None]
+    if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
+        with engine.store.read() as tx:
+            asked.append(level_named(tx.get_secret(f"{_EVIDENCE}{engine.project_id}")))
+    return strictest(*asked)
+
+
+def _keep_evidence(engine: Engine, by: By) -> None:
+    """It outlives the files. While one of them is not trusted, what is kept only rises."""
+    settings = engine.settings()
+    name = f"{_EVIDENCE}{engine.project_id}"
+    value = least_evidence(engine, settings)
+    with engine.store.tx() as tx:
+        if tx.get_secret(name) != value:
+            tx.set_secret(name, value, by, engine.clock())
 
 
 def _keep_policy(engine: Engine, by: By) -> None:

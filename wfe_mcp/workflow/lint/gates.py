@@ -15,6 +15,21 @@ def gate_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
     for view in views:
         _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, found)
         _gates(view.phase.gates, f"{view.pointer}/gates", view, template, found)
+    _last_level(views, found)
+
+
+def _last_level(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+    """The last check of a template says where it must have run: in the agent's own folder only on purpose."""
+    gates = [
+        (f"{view.pointer}/gates/{position}", gate)
+        for view in views
+        for position, gate in enumerate(view.phase.gates)
+        if isinstance(gate, CommandGate)
+    ]
+    if gates and gates[-1][1].level is None:
+        at, gate = gates[-1]
+        what = f'the template\'s last check {gate.check!r} may have run in the agent\'s own folder; write which level is enough, "worktree" or "checkout"'
+        found.warn(at, what)
 
 
 def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, found: LintFindings) -> None:

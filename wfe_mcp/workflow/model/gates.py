@@ -132,6 +132,11 @@ class CommandGate(Shape):
     if_missing: Literal["fail", "note"] = Field(
         default="fail", description="When the project has no such check: `fail`, or only `note` it in the evidence."
     )
+    level: Literal["worktree", "checkout", "sandbox", "runner"] | None = Field(
+        default=None,
+        description="The least level of evidence: where the check must have run. `worktree` says that the agent's own folder "
+        "is enough; `checkout`, `sandbox`, `runner` ask for more.",
+    )
     expect: Expect = Field(default=Expect(), description="The required result; by default exit code 0.")
 
 

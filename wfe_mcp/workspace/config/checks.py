@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -68,6 +68,7 @@ ProjectPath = Annotated[str, AfterValidator(_relative)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Name = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, AfterValidator(_word)]
+Where = Literal["worktree", "checkout"]
 
 
 class FrozenCheck(BaseModel):
@@ -84,6 +85,10 @@ class FrozenCheck(BaseModel):
     coverage: str | None = None
     sarif: str | None = None
     writes: tuple[str, ...] = ()
+    where: Where = "worktree"
+    bring: tuple[str, ...] = ()
+    sandbox: bool = False
+    network: bool = False
 
 
 class CheckSettings(BaseModel):
@@ -119,6 +124,31 @@ class CheckSettings(BaseModel):
         default=[],
         description='Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.',
     )
+    where: Where = Field(
+        default="worktree",
+        description="Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
+        "exactly the hashed tree, an empty HOME and no file that git ignores.",
+    )
+    bring: list[ProjectPath] = Field(
+        default=[],
+        description='What else a checkout gets, as paths: `[".venv"]`, `["node_modules"]`. Folders are linked, files copied.',
+    )
+    sandbox: bool = Field(
+        default=False,
+        description="Whether a checkout is also a sandbox (bubblewrap, Linux only): no network, and nothing else can be written.",
+    )
+    network: bool = Field(default=False, description="Whether the sandbox has the network.")
+
+    def fault(self) -> str:
+        """Why the check cannot be used; empty when it can. Its keys may come from several files."""
+        if self.where == "worktree" and (self.sandbox or self.bring):
+            key = "sandbox" if self.sandbox else "bring"
+            return f"'{key}' needs where = \"checkout\""
+        return (
+            "'network' needs sandbox = true; without it a check has your network"
+            if self.network and not self.sandbox
+            else ""
+        )
 
     def frozen(self, name: str) -> FrozenCheck:
         """The check with its name, as a run freezes it."""
@@ -132,6 +162,10 @@ class CheckSettings(BaseModel):
             coverage=self.coverage,
             sarif=self.sarif,
             writes=tuple(self.writes),
+            where=self.where,
+            bring=tuple(self.bring),
+            sandbox=self.sandbox,
+            network=self.network,
         )
 
 

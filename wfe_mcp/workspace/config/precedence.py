@@ -1,6 +1,7 @@
 """Precedence of restrictive settings: a later layer cannot loosen them.
 
     policy.templates                          allowed by every layer that sets it
+    policy.evidence                           the highest of all layers
     artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
     templates.<t>.on_mismatch                 may only say ``block``
 
@@ -9,6 +10,8 @@ An agent's shell can set variables and write files, so neither may loosen a rest
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from wfe_mcp.core.evidence_levels import strictest
 
 Layer = tuple[str, Mapping[str, Any]]
 """Its name and its values."""
@@ -28,6 +31,9 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     ]
     if len(lists) > 1:
         values["policy"]["templates"] = [name for name in lists[-1] if all(name in allowed for allowed in lists)]
+    least = strictest(*(each.get("policy", {}).get("evidence") for _, each in layers))
+    if least is not None:
+        values["policy"]["evidence"] = least
 
 
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:

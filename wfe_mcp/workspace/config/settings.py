@@ -169,6 +169,7 @@ FROM_ENVIRONMENT = {
     "WFE_HTTP_ALLOW": "http.allow",
     "WFE_ENV_ALLOW": "env.allow",
     "WFE_POLICY_TEMPLATES": "policy.templates",
+    "WFE_POLICY_EVIDENCE": "policy.evidence",
     "WFE_UI_AUTO": "ui.auto",
 }
 """Variable → the key that it sets."""
@@ -278,6 +279,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
     """Remove tables with a fault. A table may come from several layers, so only the merged one can be checked."""
     allow = settings.http.allow
     looked_at = [
+        *(("checks", name, check.fault()) for name, check in settings.checks.items()),
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
         *(("context", name, bundle.fault()) for name, bundle in settings.context.items()),

@@ -124,10 +124,15 @@ class EnvSettings(_Table):
 
 
 class PolicySettings(_Table):
-    """``templates``: what an agent may start; None is everything."""
+    """``templates``: what an agent may start; None is everything. ``evidence``: the least level of checks; None: any."""
 
     templates: list[str] | None = Field(
         default=None, description='Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
+    )
+    evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = Field(
+        default=None,
+        description="The least level of evidence of every check that a gate or a step runs: `checkout`, say. The highest of "
+        "your own, the project's and the gate's counts.",
     )
 
 

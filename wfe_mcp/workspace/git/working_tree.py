@@ -142,11 +142,6 @@ class WorkingTree:
                 found[is_watched][path] = Node(mode, oid)
         return found
 
-    def marks(self, ignore_globs: Sequence[str] = ()) -> dict[str, tuple[int, ...]]:
-        """What changes with every write to a file of the tree or a watched one, also where its bytes come back: its times."""
-        look = self.look(require_repository(self.root))
-        return {path: _signature(look.facts[path]) for path, _ in _counted(look, ignore_globs)}
-
     def _watched(self, candidates: Sequence[str]) -> dict[str, os.stat_result]:
         """``lstat`` of what is watched; of bytecode only what Python runs without its source."""
         facts = _facts(self.root, candidates)
@@ -179,15 +174,28 @@ def working_tree(root: Path) -> WorkingTree:
 
 
 def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
-    """What names the files below ``root``, without ``ignore_globs``: ``<tree>``, or ``<tree>+<watched>``.
+    """What names the files below ``root``: ``HashedTree.id``."""
+    return hashed_tree(root, ignore_globs).id
 
-    None without git, and where the root is the home directory or the disk, which are too large to hash.
+
+class HashedTree(NamedTuple):
+    """A tree as it was hashed. ``id``: ``<tree>``, or ``<tree>+<watched>``; None without git, for the home directory and the
+    disk. ``files``: the entries of the tree by path; ``watched``: ignored files that a check may read.
     """
+
+    id: str | None
+    files: dict[str, Node]
+    watched: dict[str, Node]
+
+
+def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
+    """The files below ``root``, without ``ignore_globs``."""
     found = repository(root)
     if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
-        return None
+        return HashedTree(None, {}, {})
     ids: list[str] = []
-    for entries in working_tree(root).entries(ignore_globs):
+    files, watched = working_tree(root).entries(ignore_globs)
+    for entries in (files, watched):
         oid, trees = trees_of(entries, found.hash_name)
         if ids and not entries:
             break
@@ -195,7 +203,7 @@ def tree_hash(root: Path, ignore_globs: Sequence[str] = ()) -> str | None:
         with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
             for each, content in trees.items():
                 write_loose(kept_trees(found), each, "tree", content, durable=False)
-    return "+".join(ids)
+    return HashedTree("+".join(ids), files, watched)
 
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:

@@ -1,0 +1,189 @@
+"""Where a check runs: in the worktree, in a checkout of exactly the hashed tree, or in a sandbox around that checkout.
+
+    worktree   the project's folder, as the agent left it                   the user's HOME and TMPDIR
+    checkout   a new folder: the files of the tree, and what is brought     a HOME and TMPDIR of its own
+    sandbox    the same folder under bubblewrap                             the project hidden, no network
+
+What cannot be had as it was asked for is never replaced by less: ``NotPossibleError`` says why, and the gate is
+undecided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
+from wfe_mcp.jobs.checkouts import checkout_folder
+from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.jobs.sandbox import is_visible, sandbox_fault, sandboxed
+from wfe_mcp.workspace.git.command import require_repository
+from wfe_mcp.workspace.git.tree_copy import copy_tree
+from wfe_mcp.workspace.system.location import data_dir, user_config_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from wfe_mcp.core.evidence_levels import Level
+    from wfe_mcp.gates.brought import Brought
+    from wfe_mcp.jobs.checkouts import CheckoutFolder
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.workspace.git.objects import Node
+
+_MEND = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
+
+_TOOL_HOMES = {
+    "ASDF_DATA_DIR": ".asdf", "NVM_DIR": ".nvm", "PYENV_ROOT": ".pyenv", "RBENV_ROOT": ".rbenv",
+    "RUSTUP_HOME": ".rustup", "VOLTA_HOME": ".volta",
+}  # fmt: skip
+"""Where version managers keep the programs themselves, below the user's HOME: the fresh one has none."""
+
+_READ_ABOVE = (
+    "conftest.py", "package.json", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "node_modules", ".git",
+    "Cargo.toml", "go.mod",
+)  # fmt: skip
+"""Names that tools look for in the folders above the one that they run in."""
+
+
+class NotPossibleError(Exception):
+    """The check cannot run where its configuration says. ``next_step``: what to do."""
+
+    def __init__(self, reason: str, next_step: str = _MEND) -> None:
+        super().__init__(reason)
+        self.next_step = next_step
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
+
+    ``wrap``: the command as it is started. ``has_begun``: False when that command failed before the check began.
+    """
+
+    root: Path
+    reports: Path
+    env: dict[str, str]
+    wrap: Callable[[Sequence[str], Path], Sequence[str]]
+    has_begun: Callable[[], bool] = lambda: True
+    sees: Callable[[Path], bool] = lambda _program: True
+    brought: tuple[Brought, ...] = ()
+    notes: list[str] = field(default_factory=list[str])
+
+    def data(self, check: FrozenCheck) -> dict[str, Any]:
+        """The facts of the place, for the evidence."""
+        facts: dict[str, Any] = {"level": level_of_check(check), "variables": sorted(self.env)}
+        if check.where == "checkout":
+            facts["bring"] = listed(self.brought)
+        if check.sandbox:
+            facts["network"] = check.network
+        return facts
+
+
+def level_of_check(check: FrozenCheck) -> Level:
+    """The level of the evidence that the check gives."""
+    return "sandbox" if check.sandbox else check.where
+
+
+@contextlib.contextmanager
+def place_of(
+    check: FrozenCheck,
+    root: Path,
+    files: Mapping[str, Node] | None,
+    reports: Path,
+    environ: Mapping[str, str] | None,
+) -> Generator[Place]:
+    """The place where ``check`` runs. ``files``: of the tree; None without git. ``reports``: the folder of the evidence.
+
+    Raises NotPossibleError.
+    """
+    env = child_env(check.env, environ)
+    if check.where == "worktree":
+        yield Place(root, reports, env, lambda argv, _cwd: argv)
+        return
+    fault = sandbox_fault() if check.sandbox else None
+    if fault is not None:
+        step = "ask the user to do so, or to remove `sandbox` from the check and to run `wfe-mcp trust`."
+        raise NotPossibleError(f"Check {check.name!r} runs in a sandbox only. {fault}", step)
+    if files is None:
+        why = f"Check {check.name!r} runs in a checkout only, and this folder has no git tree to check out."
+        raise NotPossibleError(why, 'run `git init`, or ask the user to set `where = "worktree"` for the check.')
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(checkout_folder())
+            place = _checkout(check, root, files, env, folder)
+        except (Refused, NotBroughtError, OSError) as exc:
+            raise _not_possible(check, exc) from exc
+        yield place
+
+
+def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
+    if isinstance(exc, Refused):
+        return NotPossibleError(f"Check {check.name!r} could not be given its checkout. {exc.message}", exc.hint or "")
+    if isinstance(exc, NotBroughtError):
+        return NotPossibleError(f"Check {check.name!r}: {exc}.", f"create it, or {_MEND}")
+    why = f"Check {check.name!r} could not be given its checkout: {exc}."
+    return NotPossibleError(why, "ask the user to make room there, or to set TMPDIR to a folder on a larger disk.")
+
+
+def _checkout(
+    check: FrozenCheck, root: Path, files: Mapping[str, Node], env: dict[str, str], folder: CheckoutFolder
+) -> Place:
+    if folder.top.is_relative_to(root):
+        why = f"the temporary folder {str(folder.top.parent)!r} lies in the project"
+        raise NotPossibleError(
+            f"Check {check.name!r} could not be given its checkout: {why}.", "set TMPDIR to another."
+        )
+    copy = copy_tree(root, files, folder.files, require_repository(root).hash_name)
+    (folder.files / ".wfe").mkdir(exist_ok=True)  # reports are written there
+    brought = bring(root, check.bring, folder.files)
+    notes = [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]
+    notes += [f"{path}: a link that leads out of the checkout" for path in copy.leading_out]
+    if not check.sandbox:
+        notes += [f"{each}: a file above the checkout, which the check may have read" for each in _above(folder.top)]
+    fresh = _fresh_env(env, folder, root, brought)
+    if not check.sandbox:
+        return Place(folder.files, folder.reports, fresh, lambda argv, _cwd: argv, brought=brought, notes=notes)
+    begun = folder.reports / "begun"
+    readable = [each.source for each in brought if each.how == "linked"]
+    concealed = [root, data_dir(), user_config_file().parent]  # the database, keys and settings of wfe-mcp
+
+    def wrap(argv: Sequence[str], cwd: Path) -> Sequence[str]:
+        return sandboxed(
+            argv, cwd=cwd, writable=folder.top, begun=begun, readable=readable, hidden=concealed, network=check.network
+        )
+
+    def sees(program: Path) -> bool:
+        return is_visible(program, writable=folder.top, readable=readable, hidden=concealed)
+
+    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes)
+
+
+def _fresh_env(
+    env: Mapping[str, str], folder: CheckoutFolder, root: Path, brought: Sequence[Brought]
+) -> dict[str, str]:
+    """``env`` with a HOME, temporary folder and user folders of the checkout's own."""
+    home, temporary = str(folder.home), str(folder.temporary)
+    kept = {name: value for name, value in env.items() if not name.startswith("XDG_")}
+    fresh = kept | {"HOME": home, "TMPDIR": temporary, "TMP": temporary, "TEMP": temporary}
+    if os.name == "nt":  # pragma: no cover - Windows
+        fresh |= {"USERPROFILE": home, "APPDATA": home, "LOCALAPPDATA": home}
+    for name, below in _TOOL_HOMES.items():
+        tools = os.path.join(env.get("HOME", ""), below)  # noqa: PTH118 - HOME may be empty
+        if name not in kept and env.get("HOME") and os.path.isdir(tools):  # noqa: PTH112
+            fresh[name] = tools
+    imports = import_folders(root, folder.files, brought)
+    if imports:
+        fresh["PYTHONPATH"] = os.pathsep.join([*imports, *filter(None, [kept.get("PYTHONPATH")])])
+    # The tree holds no bytecode, so none of it is stale. An environment's own counts as part of the environment: without
+    # it, each start of pytest would compile the standard library again (0.8 s).
+    if any(not each.is_environment for each in brought):
+        fresh["PYTHONPYCACHEPREFIX"] = str(folder.bytecode)
+    return fresh
+
+
+def _above(folder: Path) -> list[str]:
+    return [str(above / name) for above in folder.parents for name in _READ_ABOVE if os.path.lexists(above / name)]

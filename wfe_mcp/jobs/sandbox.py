@@ -1,0 +1,101 @@
+"""Runs a program under bubblewrap: one writable folder, the rest read-only or hidden, and no network.
+
+    /                 read-only                      /tmp /var/tmp /run   empty, in memory
+    hidden folders    empty, in memory               readable folders     read-only, also inside hidden ones
+    the folder        writable                       network              own loopback only, unless asked for
+
+Only on Linux. The rest of the disk stays readable, because programs lie anywhere; a sandbox keeps a check from changing
+things and from sending them anywhere, not from reading what the user can read.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+_PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
+"""Asked before PATH: an agent can put another program first there."""
+
+_EMPTY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - hidden, not used
+_NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
+_RESOLVER = "/run/systemd/resolve"
+_PROBE_S = 20
+_BEGUN = ': > "$0" && exec "$@"'
+
+
+def bubblewrap() -> str | None:
+    """The path of the program; None where there is none."""
+    return next((each for each in _PLACES if Path(each).is_file()), None) or shutil.which("bwrap")
+
+
+def sandbox_fault() -> str | None:
+    """Why no sandbox can be made here, as a whole sentence with what to do; None when one can."""
+    if sys.platform != "linux":
+        return "A sandbox is made with bubblewrap, which only Linux has."
+    program = bubblewrap()
+    if program is None:
+        return "bubblewrap is not installed: ask the user to install it (Debian, Ubuntu: `apt install bubblewrap`)."
+    return _probed(program)
+
+
+@lru_cache(4)
+def _probed(program: str) -> str | None:
+    """Run it once: some systems forbid what it needs."""
+    command = [program, *_NAMESPACES, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--", "true"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PROBE_S, check=False
+        )
+        said = done.stderr.strip()[-300:] if done.returncode else None
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        said = str(exc)
+    if said is None:
+        return None
+    return f"bubblewrap cannot make a sandbox here ({said}): ask the user to allow unprivileged user namespaces."
+
+
+def sandboxed(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    writable: Path,
+    begun: Path,
+    readable: Iterable[Path] = (),
+    hidden: Iterable[Path] = (),
+    network: bool = False,
+) -> tuple[str, ...]:
+    """``argv`` inside a sandbox. All paths are absolute. Call ``sandbox_fault`` first.
+
+    ``begun``: a file, in ``writable``, that exists once the sandbox stands; without it the exit code is bubblewrap's own.
+    """
+    program = bubblewrap()
+    assert program is not None
+    words = [program, *_NAMESPACES, *(("--share-net",) if network else ())]
+    words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    empty = [each for each in (*_EMPTY, *map(str, _outermost(hidden))) if Path(each).is_dir()]
+    for each in empty:
+        words += ["--tmpfs", each]
+    if network and Path(_RESOLVER).is_dir():
+        words += ["--ro-bind", _RESOLVER, _RESOLVER]
+    for each in readable:
+        words += ["--ro-bind", str(each), str(each)]
+    words += ["--bind", str(writable), str(writable)]
+    for each in empty:
+        if each not in _EMPTY:
+            words += ["--remount-ro", each]
+    return (*words, "--chdir", str(cwd), "--", "sh", "-c", _BEGUN, str(begun), *argv)
+
+
+def is_visible(path: Path, *, writable: Path, readable: Iterable[Path], hidden: Iterable[Path]) -> bool:
+    """Whether a path exists inside such a sandbox."""
+    if any(path.is_relative_to(each) for each in (writable, *readable)):
+        return True
+    return not any(path.is_relative_to(each) for each in (*_EMPTY, "/dev", "/proc", *hidden))
+
+
+def _outermost(folders: Iterable[Path]) -> list[Path]:
+    """Without those inside another one: that one hides them too."""
+    listed = list(dict.fromkeys(folders))
+    return [each for each in listed if not any(each != other and each.is_relative_to(other) for other in listed)]
