@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.check import Execution, execution
+from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
-from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
-from wfe_mcp.gates.results import TestResults
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, run_child
+from wfe_mcp.gates.results import origin
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildNotStarted, ChildResult, RunChild, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.git.repository import head
@@ -34,7 +34,6 @@ KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
 TAIL_BYTES = 2_000
 MAX_CHANGED_PATHS = 100
-_PYTEST_EXITS = {2: "interrupted, often by an error while collecting", 3: "pytest failed", 4: "wrong usage", 5: "no tests were found"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ class _Place:
     """The files of one execution of a check; numbered, so that no file is overwritten."""
 
     log: Path
-    junit: Path
+    report: Path
+    """Without a suffix: each runner's report has its own."""
 
 
 def run_check(
@@ -70,23 +70,26 @@ def run_check(
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
     root = root.resolve()
     place = _place(evidence_dir, check.name)
-    plan = execution(check, root, place.junit)
+    variables = child_env(check.env, environ)
+    plan = execution(check, root, place.report, variables)
     if not plan.cwd.resolve().is_relative_to(root):
         return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    if plan.tests is not None and plan.tests.is_asked:
+        plan.tests.folder.mkdir(parents=True, exist_ok=True)
     before, old_reports = _files(root, plan), stamps(plan)
     try:
         result = run(
             plan.argv,
             cwd=plan.cwd,
-            env=child_env(check.env, environ),
+            env=variables | dict(plan.env),
             timeout_s=check.timeout_s,
             log_path=place.log,
         )
     except ChildNotStarted as exc:
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
-    reports = read_reports(plan, root, old_reports, place.log)
-    tests = reports.tests or results_printed(result.output_tail)
-    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, _files(root, plan), skipped_before)
+    reports = read_reports(plan, root, old_reports, place.log, is_cut=result.output_bytes > MAX_OUTPUT_BYTES)
+    count = count_of(plan, reports.tests, result.exit_code, place.log)
+    facts = _Facts(check, plan, expectation, result, count, reports, before, _files(root, plan), skipped_before)
     judgement = _judged(facts)
     data = _data(facts, root) | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(place.log))
@@ -105,10 +108,10 @@ class _Facts:
     """The facts of one execution: what ran, what was expected, what was observed."""
 
     check: FrozenCheck
-    argv: tuple[str, ...]
+    plan: Execution
     expectation: Expectation
     result: ChildResult
-    tests: TestResults | None
+    count: Count
     reports: Reports
     before: _Files
     after: _Files
@@ -116,8 +119,9 @@ class _Facts:
 
     def observed(self, exit_code: int) -> Observed:
         return Observed(
-            exit_code, self.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before
-        )
+            exit_code, self.count.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before,
+            self.count.no_test,
+        )  # fmt: skip
 
 
 def _files(root: Path, plan: Execution) -> _Files:
@@ -130,7 +134,7 @@ def _place(evidence_dir: Path, name: str) -> _Place:
     number = 1
     while (log := evidence_dir / f"{stem}-{number}.log").exists():
         number += 1
-    return _Place(log.absolute(), log.absolute().with_suffix(".junit.xml"))
+    return _Place(log.absolute(), log.absolute().with_suffix(".tests"))
 
 
 def _missing(name: str, if_missing: Literal["fail", "note"], what: str) -> Judgement:
@@ -153,10 +157,9 @@ def _judged(facts: _Facts) -> Judgement:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
         return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
-    meaning = _PYTEST_EXITS.get(result.exit_code, "") if facts.argv != facts.check.argv else ""
-    why = (
-        f"{shown} failed the gate: {reasons}{f' ({meaning})' if meaning else ''}{_counted(facts)}.{_last_lines(facts)}"
-    )
+    no_test = facts.count.no_test
+    told = f"; {no_test}" if no_test and no_test not in reasons else ""
+    why = f"{shown} failed the gate: {reasons}{told}{_counted(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, "ask the user to set `junit` or `coverage` (the path of a report) for this check.")
     return failed(KIND, why, _next_step(facts.expectation))
@@ -169,17 +172,20 @@ def _next_step(expectation: Expectation) -> str:
 
 
 def _counted(facts: _Facts) -> str:
-    tests = facts.tests
+    tests = facts.count.tests
     if tests is None:
         return f" after {facts.result.duration_s:.1f} s"
     counts = (("passed", tests.passed), ("failed", tests.failed), ("errors", tests.errors), ("skipped", tests.skipped))
     listed = ", ".join(f"{number} {word}" for word, number in counts if number) or "no tests"
     named = [f"{test.id} ({test.message})" if test.message else test.id for test in tests.failing]
-    return f", {listed} in {facts.result.duration_s:.1f} s" + (f"; failing: {shortened(named, 5)}" if named else "")
+    source = f", counted from {origin(tests.as_data())}" if tests.counted_from == "printed" else ""
+    failing = f"; failing: {shortened(named, 5)}" if named else ""
+    return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
 
 
 def _last_lines(facts: _Facts) -> str:
-    tail = facts.result.output_tail.strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+    readable = facts.plan.runner.readable if facts.plan.runner else str
+    tail = readable(facts.result.output_tail).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
     return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed no output."
 
 
@@ -197,14 +203,15 @@ def _data(facts: _Facts, root: Path) -> dict[str, Any]:
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),
-        "argv_run": list(facts.argv),
+        "argv_run": list(facts.plan.argv),
         "expect": facts.expectation.as_data(),
         "exit_code": result.exit_code,
         "timed_out": result.timed_out,
         "cancelled": result.cancelled,
         "duration_s": result.duration_s,
         "output": {"sha256": result.output_sha256, "bytes": result.output_bytes, "tail": _last_lines(facts).strip()},
-        "tests": facts.tests.as_data() if facts.tests else None,
+        "tests": facts.count.tests.as_data() if facts.count.tests else None,
+        "no_test": facts.count.no_test,
         "coverage_percent": facts.reports.coverage_percent,
         "security": facts.reports.security,
         "reports_sha256": facts.reports.sha256,
