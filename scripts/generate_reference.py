@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import markdown as md  # noqa: E402 - after the path is set
+from scripts import runners_page  # noqa: E402
 
 REFERENCE = "docs/reference"
 BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
@@ -384,6 +385,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
     "transitions.md": ("wfe_mcp/core/transitions.py", transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
+    "test-runners.md": ("wfe_mcp/gates/runners.py", runners_page.page),
 }
 
 if __name__ == "__main__":

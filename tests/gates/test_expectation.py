@@ -68,20 +68,54 @@ def test_what_is_expected_is_kept_with_the_evidence() -> None:
     assert Expectation.of({"failing_tests": 1}).as_data() == {"exit_code": None, "failing_tests": 1}
 
 
-def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test() -> None:
-    unittest_file = FailedTest("test_x (unittest.loader._FailedTest.test_x)", "error")
-    pytest_file = FailedTest("tests/test_x.py::test_x", "error", "collection failure")
-    for unloaded in (unittest_file, pytest_file):
-        results = TestResults(passed=0, failed=0, errors=1, skipped=0, failing=(unloaded,))
-        found = unmet(Expectation("nonzero", "some"), Observed(1, results))
-        assert [fault.reason for fault in found] == [
-            f"0 tests failed, expected at least 1; not loaded, so not counted: {unloaded.id}"
-        ]
+UNLOADED = FailedTest("tests/test_x.py::test_x", "error", is_unloaded=True)
 
 
-def test_where_nobody_can_tell_which_tests_failed_the_exit_code_answers_for_some() -> None:
-    assert unmet(Expectation("nonzero", "some"), Observed(3)) == ()
-    assert unmet(Expectation(None, "some"), Observed(3))[0].is_unknowable
+@pytest.mark.parametrize("failing", ["some", 1, "tests/test_x.py::test_x", "*"])
+def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test(failing: object) -> None:
+    results = TestResults(passed=1, failed=0, errors=1, skipped=0, failing=(UNLOADED,))
+    found = unmet(Expectation.of({"exit_code": "nonzero", "failing_tests": failing}), Observed(1, results))
+    assert [fault.reason for fault in found] == [
+        (
+            f"{failing!r} is not among the failing tests"
+            if failing in ("*", UNLOADED.id)
+            else "0 tests failed, expected at least 1"
+        )
+        + f"; not loaded, so not counted: {UNLOADED.id}"
+    ]
+
+
+DIED = "pytest ended while collecting: no test ran (exit 2)"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"failing_tests": "some"},
+        {"failing_tests": 0},
+        {"failing_tests": []},
+        {"failing_tests": ["a"]},
+        {"min_tests": 1},
+        {"no_new_skips": True},
+    ],
+)
+@pytest.mark.parametrize("results", [None, TestResults(0, 0, 0, 0), TestResults(0, 0, 1, 0, (UNLOADED,))])
+def test_a_command_that_ended_before_its_tests_satisfies_nothing_that_needs_a_count(
+    value: dict[str, object], results: TestResults | None
+) -> None:
+    found = unmet(Expectation.of({"exit_code": "nonzero"} | value), Observed(2, results, no_test=DIED))
+    assert [(fault.reason, fault.is_unknowable) for fault in found] == [(DIED, False)]
+
+
+@pytest.mark.parametrize("exit_code", [None, "nonzero", 3])
+def test_an_exit_code_is_no_count_of_failing_tests(exit_code: object) -> None:
+    (fault,) = unmet(Expectation.of({"exit_code": exit_code, "failing_tests": "some"}), Observed(3))
+    assert fault.is_unknowable
+
+
+def test_named_tests_cannot_be_judged_where_the_runner_names_none() -> None:
+    (fault,) = unmet(Expectation.of({"failing_tests": ["a"]}), Observed(1, TestResults(1, 1, 0, 0, runner="mocha")))
+    assert fault.is_unknowable and "mocha printed no names" in fault.reason
 
 
 RAN = TestResults(8, 0, 0, 2)

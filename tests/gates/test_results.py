@@ -109,7 +109,7 @@ FAILED (failures=1, errors=1, skipped=2, expected failures=1)
 
 def test_a_unittest_summary_is_read_from_the_output() -> None:
     results = results_printed(UNITTEST)
-    assert results is not None and results.source == "output"
+    assert results is not None and results.counted_from == "printed"
     assert (results.passed, results.failed, results.errors, results.skipped) == (2, 1, 1, 3)
     fails, errs = results.failing
     assert is_named("tests.test_calc.Sums.test_sum", fails) and is_named("test_sum", fails)

@@ -2,44 +2,86 @@
 
 Rules (B-20):
 1. The command is the one frozen at the start of the run. No value from an agent reaches its argv.
-2. pytest writes a JUnit report even where none is configured: ``-o junit_family=xunit1 --junitxml=<evidence>``
-   is inserted after ``pytest``; xunit1 because only it names each test's file. The evidence holds both the
-   configured argv and the one that ran.
+2. A recognised runner is asked for a machine-readable report (``runners.py``) unless the check names its own (``junit``).
+   The evidence holds both the configured argv and the one that ran.
 3. Paths that the check writes (junit, coverage, sarif, its ``writes`` globs) do not count as changes of the tree.
 """
 
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from wfe_mcp.gates.invocation import asked
+from wfe_mcp.gates.junit import parse_junit
+from wfe_mcp.gates.results import CountedFrom, TestResults
+from wfe_mcp.gates.runners import Runner
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 STDOUT = "-"
 """Value of ``sarif`` for a scanner that prints its report instead of writing a file."""
 
-_RUNNERS = frozenset({"uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye", "pixi", "coverage", "tox", "nox", "env"})
-_PYTEST = frozenset({"pytest", "py.test"})
-_TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-group", "-p", "--python", "--project"})
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """Where the results of the tests will be. ``globs``, below ``folder``, name its files; none: it is in the log.
+
+    ``is_asked``: the server asked for it, so the printed output does not replace it.
+    """
+
+    __test__ = False
+
+    kind: CountedFrom
+    folder: Path
+    globs: tuple[str, ...]
+    parse: Callable[[bytes], TestResults]
+    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a check. ``reports``: absolute path by kind. ``ignored``: globs that do not count as changes."""
+    """One execution of a check. ``reports``: absolute path by kind. ``ignored``: globs that do not count as changes.
+
+    ``env``: variables that are set for the runner's reporter.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
     reports: dict[str, Path]
     prints_report: bool
     ignored: tuple[str, ...]
+    runner: Runner | None = None
+    tests: TestReport | None = None
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def execution(check: FrozenCheck, root: Path, junit: Path) -> Execution:
-    """The execution of ``check`` in ``root``; ``junit`` is where pytest may write. Both are absolute."""
+def execution(check: FrozenCheck, root: Path, report: Path, environ: Mapping[str, str] | None = None) -> Execution:
+    """The execution of ``check`` in ``root``; ``report`` (without suffix) is where a runner may write. Both are absolute.
+
+    ``environ``: the variables that the check gets.
+    """
     cwd = root / (check.cwd or ".")
-    argv, report = (check.argv, None) if check.junit else reported_argv(check.argv, junit)
-    reports = {kind: root / path for kind, path in _reports(check).items()}
-    if report is not None:
-        reports["junit"] = cwd / report
-    return Execution(argv, cwd, reports, check.sarif == STDOUT, written_by(check))
+    reports = {kind: root / path for kind, path in _reports(check).items() if kind != "junit"}
+    run = asked(check.argv, cwd, report, environ)
+    fixed = (cwd, reports, check.sarif == STDOUT, written_by(check), run.runner)
+    if check.junit:
+        return Execution(check.argv, *fixed, TestReport("report", root, (check.junit,), parse_junit))
+    if run.report is None:
+        files = run.runner.files if run.runner else ()
+        parse = run.runner.parse if run.runner else parse_junit
+        return Execution(run.argv, *fixed, TestReport("reporter", cwd, files, parse) if files else None, run.env)
+    assert run.runner is not None
+    kind: CountedFrom = "report" if run.is_own and not run.in_log else "reporter"
+    if run.in_log:
+        found = TestReport(kind, cwd, (), run.runner.parse, is_asked=True)
+    else:
+        found = _report_at(kind, cwd / run.report, run.runner)
+    return Execution(run.argv, *fixed, found, run.env)
+
+
+def _report_at(kind: CountedFrom, path: Path, runner: Runner) -> TestReport:
+    if kind == "reporter" and runner.reporter is not None and runner.reporter.place == "folder":
+        return TestReport(kind, path, (f"*{runner.reporter.suffix}",), runner.parse, is_asked=True)
+    return TestReport(kind, path.parent, (path.name,), runner.parse, is_asked=kind == "reporter")
 
 
 def written_by(check: FrozenCheck) -> tuple[str, ...]:
@@ -50,36 +92,3 @@ def written_by(check: FrozenCheck) -> tuple[str, ...]:
 def _reports(check: FrozenCheck) -> dict[str, str]:
     named = {"junit": check.junit, "coverage": check.coverage, "sarif": check.sarif}
     return {kind: path for kind, path in named.items() if path and path != STDOUT}
-
-
-def reported_argv(argv: tuple[str, ...], report: Path) -> tuple[tuple[str, ...], Path | None]:
-    """``argv`` with the options that make pytest write a JUnit report to ``report``, and the report's path.
-
-    A command that already names its report keeps it. None: the program is not pytest.
-    """
-    at = _pytest_at(argv)
-    if at is None:
-        return argv, None
-    for number, word in enumerate(argv[at:], at):
-        flag, is_set, value = word.partition("=")
-        if flag in {"--junitxml", "--junit-xml"}:
-            own = value if is_set else next(iter(argv[number + 1 :]), "")
-            return argv, Path(own)
-    asked = ("-o", "junit_family=xunit1", f"--junitxml={report}")
-    return (*argv[: at + 1], *asked, *argv[at + 1 :]), report
-
-
-def _pytest_at(argv: tuple[str, ...]) -> int | None:
-    """Index of ``pytest`` where it is the program, also after ``python -m`` and runners such as ``uv run``."""
-    for at, word in enumerate(argv):
-        if _stem(word) not in _PYTEST:
-            continue
-        is_program = at == 0 or argv[at - 1] == "-m"
-        if is_program or (_stem(argv[0]) in _RUNNERS and argv[at - 1] not in _TAKES_VALUE):
-            return at
-    return None
-
-
-def _stem(word: str) -> str:
-    name = (PureWindowsPath if "\\" in word else PurePosixPath)(word).name
-    return name.removesuffix(".exe")

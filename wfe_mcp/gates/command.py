@@ -23,15 +23,15 @@ from typing import Any, Literal
 
 from wfe_mcp.core.evidence_levels import Level, is_enough
 from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.gates.check import execution, written_by
+from wfe_mcp.gates.check import Execution, execution, written_by
+from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
-from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.program import program_facts
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
-from wfe_mcp.gates.results import TestResults
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild, program_path, run_child
+from wfe_mcp.gates.results import origin
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildNotStarted, ChildResult, RunChild, program_path, run_child
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.files.changed_meanwhile import Stamp, changed_meanwhile, file_stamps
 from wfe_mcp.workspace.git.repository import head
@@ -42,7 +42,6 @@ _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run
 TAIL_BYTES = 2_000
 MAX_CHANGED_PATHS = 100
 MAX_NOTES = 50
-_PYTEST_EXITS = {2: "interrupted, often by an error while collecting", 3: "pytest failed", 4: "wrong usage", 5: "no tests were found"}  # fmt: skip
 
 
 def run_check(
@@ -118,9 +117,12 @@ def _run(
 ) -> Judgement:
     name, root = check.name, project.root
     is_worktree = check.where == "worktree"
-    plan = execution(check, place.root, (log if is_worktree else place.reports / log.name).with_suffix(".junit.xml"))
+    report = (log if is_worktree else place.reports / log.name).with_suffix(".tests")
+    plan = execution(check, place.root, report, place.env)
     if not plan.cwd.resolve().is_relative_to(place.root.resolve()):
         return undecided(KIND, f"Check {name!r} would run outside the project, in {check.cwd!r}.", _MEND_CHECK)
+    if plan.tests is not None and plan.tests.is_asked:
+        plan.tests.folder.mkdir(parents=True, exist_ok=True)
     head_before, old_reports = head(root), stamps(plan)
     stamped = project.stamps() if is_worktree else {}
     try:
@@ -134,7 +136,7 @@ def _run(
             result = run(
                 place.wrap(plan.argv, plan.cwd),
                 cwd=plan.cwd,
-                env=place.env,
+                env=place.env | dict(plan.env),
                 timeout_s=check.timeout_s,
                 log_path=log,
             )
@@ -143,8 +145,8 @@ def _run(
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
         return undecided(KIND, why, "ask the user whether bubblewrap works here (`wfe-mcp doctor`).")
-    reports = read_reports(plan, place.root, old_reports, log)
-    tests = reports.tests or results_printed(result.output_tail)
+    reports = read_reports(plan, place.root, old_reports, log, is_cut=result.output_bytes > MAX_OUTPUT_BYTES)
+    count = count_of(plan, reports.tests, result.exit_code, log)
     before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)
     touched: list[str] = []
     if is_worktree:
@@ -152,7 +154,7 @@ def _run(
         after = _Files(tree_after.id, head(root))
         stamped_after = project.stamps(tree_after)
         touched = changed_meanwhile(stamped, stamped_after)
-    facts = _Facts(check, plan.argv, expectation, result, tests, reports, before, after, skipped_before)
+    facts = _Facts(check, plan, expectation, result, count, reports, before, after, skipped_before)
     judgement = _judged(facts)
     place_facts = facts_of_place.result() | {"program": started}
     data = _data(facts, root, touched, place.notes) | place_facts | {"passed": judgement.kind is VerdictKind.PASS}
@@ -172,10 +174,10 @@ class _Facts:
     """The facts of one execution: what ran, what was expected, what was observed."""
 
     check: FrozenCheck
-    argv: tuple[str, ...]
+    plan: Execution
     expectation: Expectation
     result: ChildResult
-    tests: TestResults | None
+    count: Count
     reports: Reports
     before: _Files
     after: _Files
@@ -183,8 +185,9 @@ class _Facts:
 
     def observed(self, exit_code: int) -> Observed:
         return Observed(
-            exit_code, self.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before
-        )
+            exit_code, self.count.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before,
+            self.count.no_test,
+        )  # fmt: skip
 
 
 def _log(evidence_dir: Path, name: str) -> Path:
@@ -217,10 +220,9 @@ def _judged(facts: _Facts) -> Judgement:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
         return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
-    meaning = _PYTEST_EXITS.get(result.exit_code, "") if facts.argv != facts.check.argv else ""
-    why = (
-        f"{shown} failed the gate: {reasons}{f' ({meaning})' if meaning else ''}{_counted(facts)}.{_last_lines(facts)}"
-    )
+    no_test = facts.count.no_test
+    told = f"; {no_test}" if no_test and no_test not in reasons else ""
+    why = f"{shown} failed the gate: {reasons}{told}{_counted(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, "ask the user to set `junit` or `coverage` (the path of a report) for this check.")
     return failed(KIND, why, _next_step(facts.expectation))
@@ -233,17 +235,20 @@ def _next_step(expectation: Expectation) -> str:
 
 
 def _counted(facts: _Facts) -> str:
-    tests = facts.tests
+    tests = facts.count.tests
     if tests is None:
         return f" after {facts.result.duration_s:.1f} s"
     counts = (("passed", tests.passed), ("failed", tests.failed), ("errors", tests.errors), ("skipped", tests.skipped))
     listed = ", ".join(f"{number} {word}" for word, number in counts if number) or "no tests"
     named = [f"{test.id} ({test.message})" if test.message else test.id for test in tests.failing]
-    return f", {listed} in {facts.result.duration_s:.1f} s" + (f"; failing: {shortened(named, 5)}" if named else "")
+    source = f", counted from {origin(tests.as_data())}" if tests.counted_from == "printed" else ""
+    failing = f"; failing: {shortened(named, 5)}" if named else ""
+    return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
 
 
 def _last_lines(facts: _Facts) -> str:
-    tail = facts.result.output_tail.strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+    readable = facts.plan.runner.readable if facts.plan.runner else str
+    tail = readable(facts.result.output_tail).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
     return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed no output."
 
 
@@ -261,14 +266,15 @@ def _data(facts: _Facts, root: Path, touched: list[str], notes: list[str]) -> di
     return {
         "check": facts.check.name,
         "argv": list(facts.check.argv),
-        "argv_run": list(facts.argv),
+        "argv_run": list(facts.plan.argv),
         "expect": facts.expectation.as_data(),
         "exit_code": result.exit_code,
         "timed_out": result.timed_out,
         "cancelled": result.cancelled,
         "duration_s": result.duration_s,
         "output": {"sha256": result.output_sha256, "bytes": result.output_bytes, "tail": _last_lines(facts).strip()},
-        "tests": facts.tests.as_data() if facts.tests else None,
+        "tests": facts.count.tests.as_data() if facts.count.tests else None,
+        "no_test": facts.count.no_test,
         "coverage_percent": facts.reports.coverage_percent,
         "security": facts.reports.security,
         "reports_sha256": facts.reports.sha256,

@@ -66,13 +66,17 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown."""
+    """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown.
+
+    ``no_test``: why no test ran; empty where one did, or where that is unknown.
+    """
 
     exit_code: int
     results: TestResults | None = None
     coverage_percent: float | None = None
     duration_s: float = 0.0
     skipped_before: int | None = None
+    no_test: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +92,36 @@ _UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report
 
 def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     """Every difference between the expected and the seen result; empty when there is none."""
-    failing = expectation.failing_tests
-    if failing == "some" and seen.results is None and expectation.exit_code is not None:
-        failing = None
+    counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
-        *_exit(expectation.exit_code, seen.exit_code), *_tests(failing, seen.results),
-        *_enough(expectation.min_tests, seen.results), *_skips(expectation, seen),
+        *_exit(expectation.exit_code, seen.exit_code), *(_counted(expectation, seen) if counts else ()),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
         *_duration(expectation.max_duration_s, seen.duration_s),
     )  # fmt: skip
 
 
-def _enough(least: int | None, results: TestResults | None) -> tuple[Unmet, ...]:
-    if least is None:
-        return ()
-    if results is None:
-        return (_UNCOUNTED,)
-    ran = results.total - results.skipped
-    return () if ran >= least else (Unmet(f"{ran} tests ran, expected at least {least}"),)
-
-
-def _skips(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
-    if not expectation.no_new_skips:
-        return ()
+def _counted(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
+    """What needs a count. A command that ended before its tests ran satisfies none of it, also not "no test fails"."""
+    if seen.no_test:
+        return (Unmet(seen.no_test),)
     if seen.results is None:
         return (_UNCOUNTED,)
-    before = seen.skipped_before
-    if before is None or seen.results.skipped <= before:
+    return (
+        *_tests(expectation.failing_tests, seen.results), *_enough(expectation.min_tests, seen.results),
+        *_skips(expectation, seen.results, seen.skipped_before),
+    )  # fmt: skip
+
+
+def _enough(least: int | None, results: TestResults) -> tuple[Unmet, ...]:
+    if least is None or results.ran >= least:
         return ()
-    return (Unmet(f"{seen.results.skipped} tests are skipped; before, {before} were"),)
+    return (Unmet(f"{results.ran} tests ran, expected at least {least}"),)
+
+
+def _skips(expectation: Expectation, results: TestResults, before: int | None) -> tuple[Unmet, ...]:
+    if not expectation.no_new_skips or before is None or results.skipped <= before:
+        return ()
+    return (Unmet(f"{results.skipped} tests are skipped; before, {before} were"),)
 
 
 def _coverage(floor: float | None, found: float | None) -> tuple[Unmet, ...]:
@@ -162,26 +167,25 @@ def _exit(expected: ExitCode, found: int) -> tuple[Unmet, ...]:
     return () if found == expected else (Unmet(f"exit {found}, expected {expected}"),)
 
 
-def _tests(expected: Failing, results: TestResults | None) -> tuple[Unmet, ...]:
+def _tests(expected: Failing, results: TestResults) -> tuple[Unmet, ...]:
     if expected is None:
         return ()
-    if results is None:
-        return (_UNCOUNTED,)
-    if isinstance(expected, tuple):
-        return _named(expected, results)
-    least = 1 if expected == "some" else expected
-    unloaded = [test.id for test in results.failing if test.is_unloaded]
-    count = results.failed + results.errors - len(unloaded)
-    if count >= least:
-        return ()
+    unloaded = [test.id or test.message for test in results.unloaded]
     why = f"; not loaded, so not counted: {shortened(unloaded, 3)}" if unloaded else ""
-    return (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
+    if isinstance(expected, tuple):
+        return _named(expected, results, why)
+    least = 1 if expected == "some" else expected
+    count = results.failed + results.errors - len(unloaded)
+    return () if count >= least else (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
 
 
-def _named(expected: tuple[str, ...], results: TestResults) -> tuple[Unmet, ...]:
-    absent = [name for name in expected if not any(is_named(name, test) for test in results.failing)]
+def _named(expected: tuple[str, ...], results: TestResults, why: str) -> tuple[Unmet, ...]:
+    if results.failed and not results.failing:
+        return (Unmet(f"which tests failed is unknown: {results.runner or 'the runner'} printed no names", True),)
+    failing = [test for test in results.failing if not test.is_unloaded]
+    absent = [name for name in expected if not any(is_named(name, test) for test in failing)]
     others = [test.id for test in results.failing if not any(is_named(name, test) for name in expected)]
-    faults = [Unmet(f"{name!r} is not among the failing tests") for name in absent]
+    faults = [Unmet(f"{name!r} is not among the failing tests{why}") for name in absent]
     if others:
         faults.append(Unmet(f"other tests fail too: {shortened(others, 5)}"))
     return tuple(faults)

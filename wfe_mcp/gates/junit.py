@@ -4,10 +4,13 @@ The counts come from the test cases, never from the report's totals. Supported: 
 Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``testcase``.
 """
 
+import re
+
+from wfe_mcp.gates.cases import first_line
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
 from wfe_mcp.gates.results import FailedTest, TestResults
 
-_MESSAGE_CHARS = 200
+_JS_FILE = re.compile(r"^(/|[A-Za-z]:[\\/]).*\.[cm]?[jt]sx?$")
 
 
 def parse_junit(content: bytes) -> TestResults:
@@ -17,32 +20,53 @@ def parse_junit(content: bytes) -> TestResults:
         raise UnreadableReport(f"its root element is <{root.tag}>, not <testsuites> or <testsuite>")
     counts = {"passed": 0, "failure": 0, "error": 0, "skipped": 0}
     failing: list[FailedTest] = []
+    passing: list[str] = []
     for case in root.iter("testcase"):
         outcome, detail = _outcome(case)
+        if _is_file(case) and outcome == "passed":
+            continue
         counts[outcome] += 1
-        if detail is not None and (outcome == "failure" or outcome == "error"):
+        if outcome == "passed":
+            passing.append(_id(case))
+        elif detail is not None and outcome != "skipped":
             failing.append(_failing(case, outcome, detail))
-    return TestResults(counts["passed"], counts["failure"], counts["error"], counts["skipped"], tuple(failing))
+    numbers = (counts["passed"], counts["failure"], counts["error"], counts["skipped"])
+    return TestResults(*numbers, tuple(failing), tuple(passing))
 
 
 def _outcome(case: Element) -> tuple[str, Element | None]:
+    if case.get("status") == "notrun":  # ctest: its program does not exist
+        return "error", case.find("skipped")
+    if case.get("status") == "disabled":
+        return "skipped", None
     for outcome in ("failure", "error", "skipped"):
         found = case.find(outcome)
         if found is not None:
-            return outcome, found
+            return "error" if _is_file(case) and outcome == "failure" else outcome, found
     return "passed", None
 
 
+def _is_file(case: Element) -> bool:
+    """True for what node reports in place of a file without tests, or of one that it could not load."""
+    return case.get("classname") == "test" and _JS_FILE.search(case.get("name", "")) is not None
+
+
+def _id(case: Element) -> str:
+    return _node_id(case.get("name", ""), case.get("classname", ""), case.get("file", ""))
+
+
 def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
-    name, classname, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
-    text = (detail.get("message") or detail.text or "").strip()
-    first_line = text.splitlines()[0] if text else ""
+    name, classname = case.get("name", ""), case.get("classname", "")
+    message = first_line(detail.get("message") or detail.text or "")
     return FailedTest(
-        id=_node_id(name, classname, file),
+        id=_id(case),
         kind="error" if kind == "error" else "failure",
-        message=first_line[:_MESSAGE_CHARS],
+        message=message,
         aliases=frozenset(_aliases(name, classname)),
-    )
+        is_unloaded=not name  # bats: the file, or its setup_file
+        or _is_file(case) or case.get("status") == "notrun" or message.startswith("collection failure")
+        or "unittest.loader._FailedTest" in classname,
+    )  # fmt: skip
 
 
 def _node_id(name: str, classname: str, file: str) -> str:

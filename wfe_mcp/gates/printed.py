@@ -1,60 +1,85 @@
 """Test results from the printed output of a test runner, for checks without a report.
 
-``_RUNNERS`` has one row per runner: the pattern of its summary, and of a failing test. The last summary in the output
-counts, since a check may run several tools.
+``PRINTED`` has one row per runner: the pattern of its summary, and of the lines that name tests. Where a runner prints
+a summary per package, they are added up; else the last one counts, since a check may run several tools.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from wfe_mcp.gates.results import FailedTest, TestResults
 
+Counts = tuple[int, int, int, int]
+"""Passed, failed, errors, skipped."""
+
+_NEVER = re.compile(r"(?!)")
+
 
 @dataclass(frozen=True, slots=True)
-class _Runner:
+class Printed:
+    """How one runner prints its results. ``adds_up``: one summary per package or file."""
+
     summary: re.Pattern[str]
-    counts: Callable[[re.Match[str]], tuple[int, int, int, int]]
-    failing: re.Pattern[str]
+    counts: Callable[[re.Match[str]], Counts]
+    failing: re.Pattern[str] = _NEVER
     """Group 1: the label of a failure or an error, or empty; group 2: the id."""
+    passing: re.Pattern[str] = _NEVER
+    """Group 1: the id."""
+    unloaded: re.Pattern[str] = _NEVER
+    """Matches the line of a failing test that stands for tests that could not be loaded."""
+    adds_up: bool = False
 
 
-def results_printed(text: str) -> TestResults | None:
-    """Counts and failing tests of the last summary in ``text``; None when no runner is recognised."""
-    found = [(match.start(), runner, match) for runner in _RUNNERS for match in runner.summary.finditer(text)]
+def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResults | None:
+    """Counts and named tests of the last summary in ``text``, by one of ``runners`` (None: any).
+
+    None when no summary is recognised.
+    """
+    names = PRINTED if runners is None else [name for name in runners if name in PRINTED]
+    found = [(match.start(), name) for name in names for match in PRINTED[name].summary.finditer(text)]
     if not found:
         return None
-    _, runner, match = max(found, key=lambda entry: entry[0])
-    passed, failed, errors, skipped = runner.counts(match)
-    failing = {line.group(2): _failing(line) for line in runner.failing.finditer(text)}
-    return TestResults(passed, failed, errors, skipped, tuple(failing.values()), source="output")
+    _, name = max(found, key=lambda entry: entry[0])
+    row = PRINTED[name]
+    summaries = [row.counts(match) for match in row.summary.finditer(text)]
+    passed, failed, errors, skipped = map(sum, zip(*(summaries if row.adds_up else summaries[-1:]), strict=True))
+    failing = {line.group(2): _failing(line, row) for line in row.failing.finditer(text)}
+    passing = dict.fromkeys(line.group(1) for line in row.passing.finditer(text))
+    return TestResults(
+        passed, failed, errors, skipped, tuple(failing.values()), tuple(passing), counted_from="printed", runner=name
+    )
 
 
-def _failing(line: re.Match[str]) -> FailedTest:
-    kind: Literal["failure", "error"] = "error" if line.group(1) == "ERROR" else "failure"
+def _failing(line: re.Match[str], row: Printed) -> FailedTest:
     test = line.group(2)
     # unittest: "test_x (pkg.mod.Case.test_x)", before 3.11 "test_x (pkg.mod.Case)".
     name, _, place = test.partition(" (")
     aliases = {name, place.rstrip(")"), f"{place.rstrip(')')}.{name}"} if place else set[str]()
-    return FailedTest(test, kind, aliases=frozenset(aliases))
+    kind = "error" if line.group(1) == "ERROR" else "failure"
+    found = FailedTest(test, kind, aliases=frozenset(aliases))
+    return replace(found, kind="error", is_unloaded=True) if row.unloaded.search(line.group()) else found
 
 
 def _words(text: str) -> dict[str, int]:
-    """``{"failed": 1, "passed": 2}`` of "1 failed, 2 passed"; also of "failures=1, skipped=2"."""
-    forward = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", text)}
-    backward = {word: int(number) for word, number in re.findall(r"([a-z][a-z ]*)=(\d+)", text)}
-    return forward | backward
+    """``{"failed": 1, "passed": 2}`` of "1 failed, 2 passed"; also of "failures=1, skipped=2" and "Failures: 1"."""
+    found: dict[str, int] = {}
+    for part in text.rstrip(".").split(","):  # each part is short: a pattern over all of it could take long
+        if forward := re.fullmatch(r" *(\d{1,9}) ([a-z]+).{0,40}", part):
+            found[forward[2]] = int(forward[1])
+        elif backward := re.fullmatch(r" *([A-Za-z][A-Za-z ]{0,40})[=:] *(\d{1,9})", part):
+            found[backward[1].lower()] = int(backward[2])
+    return found
 
 
-def _pytest(match: re.Match[str]) -> tuple[int, int, int, int]:
+def _pytest(match: re.Match[str]) -> Counts:
     words = _words(match.group(1))
     passed = words.get("passed", 0) + words.get("xpassed", 0)
     errors = words.get("error", 0) + words.get("errors", 0)
     return passed, words.get("failed", 0), errors, words.get("skipped", 0) + words.get("xfailed", 0)
 
 
-def _unittest(match: re.Match[str]) -> tuple[int, int, int, int]:
+def _unittest(match: re.Match[str]) -> Counts:
     words = _words(match.group(2) or "")
     failed = words.get("failures", 0) + words.get("unexpected successes", 0)
     errors = words.get("errors", 0)
@@ -62,34 +87,141 @@ def _unittest(match: re.Match[str]) -> tuple[int, int, int, int]:
     return max(0, int(match.group(1)) - failed - errors - skipped), failed, errors, skipped
 
 
-def _cargo(match: re.Match[str]) -> tuple[int, int, int, int]:
-    return int(match.group(1)), int(match.group(2)), 0, int(match.group(3))
+def _numbers(match: re.Match[str]) -> Counts:
+    """Named groups: ``total`` or ``passed``, and ``failed``, ``errors``, ``skipped``, each optional."""
+    found = {key: int(value or 0) for key, value in match.groupdict().items()}
+    failed, errors, skipped = (found.get(key, 0) for key in ("failed", "errors", "skipped"))
+    passed = found["passed"] if "passed" in found else max(0, found["total"] - failed - errors - skipped)
+    return passed, failed, errors, skipped
 
 
-def _tap(match: re.Match[str]) -> tuple[int, int, int, int]:
+def _listed(match: re.Match[str]) -> Counts:
+    """Of "1 failed, 2 passed, 1 skipped", in any order."""
+    words = _words(match.group(1))
+    skipped = sum(words.get(word, 0) for word in ("skipped", "todo", "pending"))
+    return words.get("passed", 0), words.get("failed", 0), 0, skipped
+
+
+def _phpunit(match: re.Match[str]) -> Counts:
+    if match.group(1):
+        return int(match.group(1)), 0, 0, 0
+    words = _words(match.group(2))
+    errors, failed = words.get("errors", 0), words.get("failures", 0)
+    skipped = words.get("skipped", 0) + words.get("incomplete", 0)
+    return max(0, words.get("tests", 0) - errors - failed - skipped), failed, errors, skipped
+
+
+def _tap_counts(match: re.Match[str]) -> Counts:
     words = {word: int(number) for word, number in re.findall(r"(\w+) (\d+)", match.group(0))}
     return words.get("pass", 0), words.get("fail", 0), 0, words.get("skipped", 0) + words.get("todo", 0)
 
 
-_RUNNERS = (
-    _Runner(
-        re.compile(r"^=* ?((?:\d+ (?:failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)(?:, )?)+) in [\d.]+s", re.MULTILINE),
+def _tap_line(match: re.Match[str]) -> Counts:
+    """One TAP line, or the plan of a file without tests."""
+    if match.group("plan"):
+        return 0, 0, 0, 0
+    skipped = re.search(r"# *(skip|todo)", match.group("rest"), re.IGNORECASE) is not None
+    failed = match.group("no") is not None and not skipped
+    return int(not failed and not skipped), int(failed), 0, int(skipped)
+
+
+def _lines(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE)
+
+
+PRINTED: dict[str, Printed] = {
+    "pytest": Printed(
+        _lines(r"^=* ?((?:\d+ (?:failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)(?:, )?)+) in [\d.]+s"),
         _pytest,
-        re.compile(r"^(FAILED|ERROR) ([^\s].*?)(?: - .*)?$", re.MULTILINE),
+        _lines(r"^(FAILED|ERROR) ([^\s].*?)(?: - .*)?$"),
+        _lines(r"^(\S+::\S.*?) PASSED(?: +\[ *\d+%\])?$"),
+        _lines(r"^ERROR (?:(?!::).)*(?: - .*)?$"),
     ),
-    _Runner(
-        re.compile(r"^Ran (\d+) tests? in [\d.]+s\n+(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?", re.MULTILINE),
+    "unittest": Printed(
+        _lines(r"^Ran (\d+) tests? in [\d.]+s\n+(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?"),
         _unittest,
-        re.compile(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[.*\])?$", re.MULTILINE),
+        _lines(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[.*\])?$"),
+        _lines(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\. ok$"),
+        re.compile(r"unittest\.loader\._FailedTest|: setUpModule \(|: setUpClass \("),
     ),
-    _Runner(
-        re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE),
-        _cargo,
-        re.compile(r"^test() (\S+) \.\.\. FAILED$", re.MULTILINE),
+    "node:test": Printed(_lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")),
+    "jest": Printed(_lines(r"^Tests: +(.*\d+ total)$"), _listed, _lines(r"^()  ● (.+)$")),
+    "vitest": Printed(_lines(r"^ +Tests  (.*) \(\d+\)$"), _listed, _lines(r"^() FAIL  (\S+ > .+)$")),
+    "mocha": Printed(
+        _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"), _numbers
     ),
-    _Runner(
-        re.compile(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+", re.MULTILINE),
-        _tap,
-        re.compile(r"^ *not ok() \d+ - (.+?)(?: # .*)?$", re.MULTILINE),
+    "playwright": Printed(
+        _lines(r"^(?: +(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: +\d+ flaky\n(?: {4}.*\n)*)?(?: +(?P<skipped>\d+) skipped\n)?(?: +(?P<passed>\d+) passed \(.*\))$"),
+        _numbers,
     ),
-)  # fmt: skip
+    "go test": Printed(
+        _lines(r"^ *--- (?:(?P<passed>PASS)|(?P<failed>FAIL)|(?P<skipped>SKIP)): \S+ \([\d.]+s\)$"),
+        lambda match: (int(match["passed"] is not None), int(match["failed"] is not None), 0, int(match["skipped"] is not None)),
+        _lines(r"^ *--- FAIL()?: (\S+) \([\d.]+s\)$"),
+        _lines(r"^ *--- PASS: (\S+) \([\d.]+s\)$"),
+        adds_up=True,
+    ),
+    "cargo test": Printed(
+        _lines(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; (?P<skipped>\d+) ignored"),
+        _numbers,
+        _lines(r"^test() (\S.*?) \.\.\. FAILED$"),
+        _lines(r"^test (\S.*?) \.\.\. ok$"),
+        adds_up=True,
+    ),
+    "cargo nextest": Printed(
+        _lines(r"^ +Summary \[.*\] \d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \(.*?\))?(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) timed out)?(?:, (?P<skipped>\d+) skipped)?"),
+        _numbers,
+        _lines(r"^ +FAIL() \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
+        _lines(r"^ +PASS \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
+    ),
+    "Maven": Printed(
+        _lines(r"^(?:\[\w+\] )?Tests run: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+), Skipped: (?P<skipped>\d+)$"),
+        _numbers,
+        adds_up=True,
+    ),
+    "Gradle": Printed(
+        _lines(r"^(?P<total>\d+) tests? completed(?:, (?P<failed>\d+) failed)?(?:, (?P<skipped>\d+) skipped)?$"),
+        _numbers,
+        _lines(r"^()(\S+ > \S.*) FAILED$"),
+        adds_up=True,
+    ),
+    "RSpec": Printed(
+        _lines(r"^(?P<total>\d+) examples?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) pending)?"),
+        _numbers,
+        _lines(r"^rspec() (\S+) # .*$"),
+    ),
+    "minitest": Printed(
+        _lines(r"^(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors, (?:\d+ pendings, \d+ omissions, \d+ notifications|(?P<skipped>\d+) skips)"),
+        _numbers,
+        _lines(r"^ +\d+\) (?:Failure|Error)():\n([\w:]+#\w+)"),
+        _lines(r"^([\w:]+#\w+) = [\d.]+ s = \.$"),
+        adds_up=True,
+    ),
+    "PHPUnit": Printed(
+        _lines(r"^(?:OK \((\d+) tests?, .*\)|(Tests: \d+, Assertions: \d+.*))$"),
+        _phpunit,
+        _lines(r"^\d+\) ()([\w\\]+::\w+)"),
+    ),
+    "dotnet test": Printed(
+        _lines(r"^ *(?:Passed|Failed|Skipped)! +- Failed: +(?P<failed>\d+), Passed: +(?P<passed>\d+), Skipped: +(?P<skipped>\d+), Total:"),
+        _numbers,
+        _lines(r"^ +Failed() (\S+) \[.*\]$"),
+        _lines(r"^ +Passed (\S+) \[.*\]$"),
+        adds_up=True,
+    ),
+    "ctest": Printed(
+        _lines(r"^\d+% tests passed, (?P<failed>\d+) tests? failed out of (?P<total>\d+)$"),
+        _numbers,
+        _lines(r"^\t *\d+ - ()(\S+) \((?:Failed|Timeout|SEGFAULT|Not Run|.*)\)$"),
+    ),
+    "bats": Printed(
+        _lines(r"^(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?"), _numbers
+    ),
+    "TAP": Printed(
+        _lines(r"^(?:(?P<plan>1\.\.\d+)|(?P<no>not )?ok +\d+\b(?P<rest>.*))"),
+        _tap_line,
+        _lines(r"^not ok() +\d+(?: +-)? *((?:(?! # ?(?i:skip|todo)).)+)$"),
+        _lines(r"^ok +\d+(?: +-)? *((?:(?! # ?(?i:skip|todo)).)+)$"),
+        adds_up=True,
+    ),
+}  # fmt: skip

@@ -1,28 +1,33 @@
 """Reads the reports that one execution of a check wrote, and copies them into the evidence.
 
-Each report is copied next to the log, because the next execution may overwrite the original.
+Each report is copied next to the log, because the next execution may overwrite the original. Only the files of a runner
+that writes one per class (Surefire, Gradle) are not: their sum is in the evidence.
 """
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.gates.check import Execution
+from wfe_mcp.gates.check import Execution, TestReport
 from wfe_mcp.gates.coverage import parse_coverage
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
-from wfe_mcp.gates.results import TestResults
+from wfe_mcp.gates.results import TestResults, below, merged
 from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 from wfe_mcp.workspace.files.project_files import read_file
 
 MAX_REPORT_BYTES = 20_000_000
+MAX_REPORT_FILES = 5_000
 
-Stamps = dict[str, tuple[int, int, int] | None]
-"""Kind of report → (inode, size, modification time in ns) before the check; None where there was no regular file."""
+Stamp = tuple[int, int, int]
+"""Inode, size, modification time in ns."""
+Stamps = dict[Path, Stamp]
+"""Path of a report → its stamp before the check. A path is missing where there was no regular file."""
 
 T = TypeVar("T")
 
@@ -40,42 +45,92 @@ class Reports:
 
 def stamps(plan: Execution) -> Stamps:
     """The state of the check's reports now."""
-    return {kind: _stamp(path) for kind, path in plan.reports.items()}
+    tests = _files(plan.tests) if plan.tests else []
+    found = ((path, _stamp(path)) for path in (*plan.reports.values(), *tests))
+    return {path: stamp for path, stamp in found if stamp is not None}
 
 
-def read_reports(plan: Execution, root: Path, before: Stamps, log: Path) -> Reports:
-    """Read the reports that the check wrote since ``before``; a printed scanner report is read from ``log``."""
-    reports = Reports()
+def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_cut: bool = False) -> Reports:
+    """Read the reports that the check wrote since ``before``; what was printed is read from ``log``.
 
-    def read(kind: str, parse: Callable[[bytes], T], printed: Callable[[], bytes] | None = None) -> T | None:
-        path = plan.reports.get(kind)
-        if path is None and printed is None:
-            return None
+    ``is_cut``: the log lacks a part of the output.
+    """
+    reader = _Reader(root, before, log, Reports())
+    if plan.tests is not None and (found := _tests(reader, plan.tests, is_cut=is_cut)) is not None:
+        name = plan.runner.name if plan.runner else ""
+        reader.reports.tests = replace(below(root, found), counted_from=plan.tests.kind, runner=name)
+    if "coverage" in plan.reports:
+        reader.reports.coverage_percent = reader.file("coverage", plan.reports["coverage"], parse_coverage)
+    if "sarif" in plan.reports:
+        path = plan.reports["sarif"]
+        reader.reports.security = reader.file("sarif", path, lambda found: _scanner_report(found, root))
+    elif plan.prints_report:
+        printed = first_json(log.read_text("utf-8", errors="replace")).encode()
+        reader.reports.security = reader.read(
+            "sarif", lambda: printed, lambda found: _scanner_report(found, root), ".json"
+        )
+    return reader.reports
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads reports one by one; what cannot be read becomes a note."""
+
+    root: Path
+    before: Stamps
+    log: Path
+    reports: Reports
+
+    def file(self, kind: str, path: Path, parse: Callable[[bytes], T]) -> T | None:
+        return self.read(kind, lambda: _fresh(path, self.root, self.before.get(path)), parse, path.suffix)
+
+    def read(self, kind: str, load: Callable[[], bytes], parse: Callable[[bytes], T], suffix: str) -> T | None:
+        """The parsed report; with a ``suffix`` it is also kept next to the log."""
         try:
-            content = printed() if path is None and printed else _fresh(plan.reports[kind], root, before[kind])
+            content = load()
             value = parse(content)
         except (UnreadableReport, Refused, OSError) as exc:
             why = exc.message if isinstance(exc, Refused) else str(exc)
-            reports.notes.append(f"The {kind} report does not count: {why}")
+            self.reports.notes.append(f"The {kind} report does not count: {why}")
             return None
-        reports.sha256[kind] = sha256_hex(content)
-        copy = log.with_suffix(f".{kind}{path.suffix if path else '.json'}")
-        if copy != path:
+        self.reports.sha256[kind] = sha256_hex(content)
+        copy = self.log.with_suffix(f".{kind}{suffix}")
+        if suffix and not copy.exists():
             copy.write_bytes(content)
         return value
 
-    printed = (lambda: first_json(log.read_text("utf-8", errors="replace")).encode()) if plan.prints_report else None
-    reports.tests = read("junit", parse_junit)
-    reports.coverage_percent = read("coverage", parse_coverage)
-    reports.security = read("sarif", lambda content: _scanner_report(content, root), printed)
-    return reports
+
+def _tests(reader: _Reader, tests: TestReport, *, is_cut: bool) -> TestResults | None:
+    kind = "junit" if tests.parse is parse_junit else "tests"
+    if not tests.globs:
+        return reader.read(kind, lambda: _whole(reader.log, is_cut=is_cut), tests.parse, "")
+    if not any("*" in glob for glob in tests.globs):
+        return reader.file(kind, tests.folder / tests.globs[0], tests.parse)
+    fresh = [path for path in _files(tests) if _stamp(path) != reader.before.get(path)]
+    parts = [
+        reader.read(path.name, lambda path=path: _fresh(path, reader.root, None), tests.parse, "") for path in fresh
+    ]
+    found = [part for part in parts if part is not None]
+    return merged(found) if found else None
 
 
 def _scanner_report(content: bytes, root: Path) -> dict[str, Any]:
     return parse_scanner_report(content.decode("utf-8-sig", errors="replace"), str(root))
 
 
-def _fresh(path: Path, root: Path, before: tuple[int, int, int] | None) -> bytes:
+def _files(tests: TestReport) -> list[Path]:
+    """The files of the report that exist, in order."""
+    found = {path for glob in tests.globs for path in islice(tests.folder.glob(glob), MAX_REPORT_FILES)}
+    return sorted(found)[:MAX_REPORT_FILES]
+
+
+def _whole(log: Path, *, is_cut: bool) -> bytes:
+    if is_cut:
+        raise UnreadableReport("the output is too long to be kept whole")
+    return log.read_bytes()
+
+
+def _fresh(path: Path, root: Path, before: Stamp | None) -> bytes:
     stamp = _stamp(path)
     if stamp is None:
         raise UnreadableReport(f"the check did not write {path.name!r}")
@@ -89,7 +144,7 @@ def _fresh(path: Path, root: Path, before: tuple[int, int, int] | None) -> bytes
     return path.read_bytes()
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
     try:
         found = path.lstat()
     except OSError:

@@ -1,34 +1,41 @@
-"""Results of a test run: counts by outcome and the failing tests.
+"""Results of a test run: counts by outcome, the tests that failed and passed, and where the count comes from.
 
-They come from a JUnit file (``junit.py``) or, without one, from the printed output (``printed.py``). ``source`` says
-which, because a printed summary is weaker evidence.
+report     a report file that the check's own command writes
+reporter   a machine-readable report that the server asked the runner for (``runners.py``)
+printed    the printed output, which the program could print itself: weaker evidence
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 MAX_LISTED = 200
 """Most failing tests listed in the evidence; the counts include all."""
 
+CountedFrom = Literal["report", "reporter", "printed"]
+_OLD_SOURCES: Mapping[str, str] = {"junit": "report", "output": "printed"}
+"""Values of ``source``, which evidence had before ``counted_from``."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedTest:
-    """A test that failed (``failure``) or could not run (``error``). ``aliases``: other spellings of its id."""
+    """A test that failed (``failure``) or could not run (``error``). ``aliases``: other spellings of its id.
+
+    ``is_unloaded``: it stands for tests that the runner could not load, such as a file with a syntax error; it is
+    counted as an error, and is no failing test.
+    """
 
     id: str
     kind: Literal["failure", "error"] = "failure"
     message: str = ""
     aliases: frozenset[str] = frozenset()
-
-    @property
-    def is_unloaded(self) -> bool:
-        """True for the entry that a runner reports in place of tests it could not import or collect."""
-        return "unittest.loader._FailedTest" in self.id or self.message.startswith("collection failure")
+    is_unloaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TestResults:
-    """Counts by outcome, and the failing tests by name."""
+    """Counts by outcome, the failing tests, and the ids of those that passed (empty where the runner names none)."""
 
     __test__ = False  # pytest collects classes whose name starts with Test
 
@@ -37,18 +44,65 @@ class TestResults:
     errors: int
     skipped: int
     failing: tuple[FailedTest, ...] = ()
-    source: Literal["junit", "output"] = "junit"
+    passing: tuple[str, ...] = ()
+    counted_from: CountedFrom = "report"
+    runner: str = ""
 
     @property
     def total(self) -> int:
-        """The number of tests, skipped ones included."""
+        """The number of tests, skipped ones and those that could not be loaded included."""
         return self.passed + self.failed + self.errors + self.skipped
+
+    @property
+    def unloaded(self) -> tuple[FailedTest, ...]:
+        """The entries that stand for tests the runner could not load."""
+        return tuple(test for test in self.failing if test.is_unloaded)
+
+    @property
+    def ran(self) -> int:
+        """The number of tests that ran; a skipped one did not."""
+        return self.passed + self.failed + self.errors - len(self.unloaded)
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON for the evidence."""
         listed = [{"id": test.id, "kind": test.kind, "message": test.message} for test in self.failing[:MAX_LISTED]]
         counts = {"passed": self.passed, "failed": self.failed, "errors": self.errors, "skipped": self.skipped}
-        return {**counts, "failing": listed, "source": self.source}
+        return {**counts, "failing": listed, "counted_from": self.counted_from, "runner": self.runner}
+
+
+def merged(parts: Iterable[TestResults]) -> TestResults:
+    """The sum of the results of several files or packages of one run."""
+    listed = tuple(parts)
+    return TestResults(
+        sum(part.passed for part in listed), sum(part.failed for part in listed), sum(part.errors for part in listed),
+        sum(part.skipped for part in listed), tuple(test for part in listed for test in part.failing),
+        tuple(test for part in listed for test in part.passing),
+    )  # fmt: skip
+
+
+def below(root: Path, results: TestResults) -> TestResults:
+    """``results`` with the files in ids named relative to ``root``; runners write whole paths."""
+    start = f"{root.as_posix().rstrip('/')}/"
+
+    def cut(name: str) -> str:
+        return name.removeprefix(start)
+
+    failing = (
+        replace(test, id=cut(test.id), aliases=frozenset({*test.aliases, *map(cut, test.aliases)}))
+        for test in results.failing
+    )
+    return replace(results, failing=tuple(failing), passing=tuple(map(cut, results.passing)))
+
+
+def origin(tests: Mapping[str, Any]) -> str:
+    """Where the count in the evidence comes from, as a phrase; empty where that is not recorded."""
+    kind = tests.get("counted_from") or _OLD_SOURCES.get(tests.get("source") or "", "")
+    runner = tests.get("runner") or "the runner"
+    return {
+        "report": "a report file of this run",
+        "reporter": f"the reporter of {runner}",
+        "printed": "printed text, which the program could print itself",
+    }.get(kind, "")
 
 
 def is_named(pattern: str, test: FailedTest) -> bool:

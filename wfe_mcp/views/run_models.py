@@ -71,7 +71,7 @@ class StepView:
 
 @view_model
 class EvidenceView:
-    """Where the evidence of a gate or a step is, and which files it saw."""
+    """Where the evidence of a gate or a step is, which files it saw, and what its tests were counted from."""
 
     id: str
     gate: str
@@ -79,6 +79,7 @@ class EvidenceView:
     log: str = ""
     tree: str = ""
     head: str = ""
+    counted_from: str = ""
 
 
 @view_model

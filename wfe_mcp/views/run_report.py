@@ -13,6 +13,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.as_of import requests_then, revisions_then
 from wfe_mcp.engine.kernel.read_only_runs import origin_of
 from wfe_mcp.engine.templates.manifest import manifest
+from wfe_mcp.gates.results import origin
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.artifacts import head_view
 from wfe_mcp.views.checkpoints import newest_checkpoints
@@ -101,7 +102,7 @@ def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseVie
 def _evidence(found: EvidenceRecord) -> EvidenceView:
     return EvidenceView(
         id=found.id, gate=found.kind, step=found.data.get("step") or "", log=found.log_path or "", tree=found.tree or "",
-        head=found.head or "",
+        head=found.head or "", counted_from=origin(found.data.get("tests") or {}),
     )  # fmt: skip
 
 

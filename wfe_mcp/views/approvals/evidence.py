@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.model import Stage, VerdictKind
 from wfe_mcp.core.units import duration, plural
+from wfe_mcp.gates.results import origin
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _counted(data: Mapping[str, Any]) -> str:
     if not tests:
         return f"exit {data['exit_code']} after {took}"
     counts = ", ".join(f"{tests[key]} {key}" for key in ("passed", "failed", "errors", "skipped") if tests.get(key))
-    return f"{counts or 'no tests'} in {took}, in the worktree"
+    source = origin(tests)
+    return f"{counts or 'no tests'} in {took}, in the worktree" + (f", counted from {source}" if source else "")
 
 
 def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
@@ -106,8 +108,8 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
     tests: dict[str, Any] = data.get("tests") or {}
     if tests.get("failing"):
         yield Named("failing tests", [each["id"] for each in tests["failing"]])
-    if tests.get("source"):
-        yield Named("counted from", tests["source"])
+    if origin(tests):
+        yield Named("counted from", origin(tests))
     output: dict[str, Any] = data.get("output") or {}
     if output.get("tail"):
         yield Named("output", str(output["tail"]).partition("Last lines of its output:\n")[2] or output["tail"])

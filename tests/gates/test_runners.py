@@ -1,0 +1,185 @@
+"""Each recognised runner, red, green, without tests, crashing and with a dependency missing: its verdict and its count.
+
+Runners that are installed run; the others play back a recording of a real run (``record_runners.py``).
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gates.record_runners import recording_of
+from tests.gates.runner_projects import CASES, PROJECTS
+from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.jobs.child import ChildResult, run_child
+from wfe_mcp.workspace.config.checks import FrozenCheck
+
+Counts = tuple[int, int, int, int]
+"""Passed, failed, errors, skipped."""
+
+PACKAGE = Path(__file__).parents[2]
+RED, GREEN = (1, 1, 0, 1), (2, 0, 0, 1)
+
+
+def judge(argv: Sequence[str], root: Path, run: Any = run_child, **expect: object) -> Judgement:
+    check = FrozenCheck(name="test", argv=tuple(argv), timeout_s=120)
+    return run_check(check, name="test", root=root, evidence_dir=root.parent / "evidence", expect=expect, run=run)
+
+
+def played_back(recording: Mapping[str, Any], root: Path) -> Any:
+    """A child that does what was recorded: writes the same files and output, and ends with the same code."""
+
+    def run(argv: Sequence[str], *, log_path: Path, env: Mapping[str, str], **_: Any) -> ChildResult:
+        evidence = log_path.parent
+
+        def real(text: str) -> str:
+            text = text.replace("{package}", PACKAGE.as_posix())
+            return text.replace("{evidence}", evidence.as_posix()).replace("{root}", root.as_posix())
+
+        words = [real(word) for word in recording["argv"]]
+        assert list(argv) == words, "the command is no longer the recorded one: record it anew"
+        assert {name: env[name] for name in recording["env"] if name != "NODE_OPTIONS"} == {
+            name: real(value) for name, value in recording["env"].items() if name != "NODE_OPTIONS"
+        }
+        for name, content in recording["files"].items():
+            path = Path(real(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(real(content), encoding="utf-8")
+        output = real(recording["output"]).encode()
+        log_path.write_bytes(output)
+        tail = output.decode()[-65_536:]
+        return ChildResult(recording["exit_code"], False, False, 0.1, tail, "0" * 64, len(output), log_path)
+
+    return run
+
+
+def counts(judgement: Judgement) -> Counts | None:
+    tests = judgement.data["tests"]
+    return tests and tuple(tests[key] for key in ("passed", "failed", "errors", "skipped"))
+
+
+def check_case(runner: str, case: str, argv: Sequence[str], root: Path, run: Any = run_child) -> None:
+    """The verdict of ``failing_tests: some``, the counts and their source, for one case of one runner."""
+    PROJECTS[runner].write(root, case)
+    judgement = judge(argv, root, run, failing_tests="some")
+    expected = EXPECTED[runner]
+    if case in {"red", "green"}:
+        assert counts(judgement) == (RED if case == "red" else GREEN), judgement.message
+        assert judgement.data["tests"]["counted_from"] == expected["from"]
+        assert judgement.data["tests"]["runner"] == runner
+        assert (judgement.kind is VerdictKind.PASS) == (case == "red"), judgement.message
+        named = [each["id"] for each in judgement.data["tests"]["failing"]]
+        assert named == ([expected["bad"]] if case == "red" else [])
+    elif case in expected.get("unknown", ()):
+        assert judgement.kind is VerdictKind.ERROR and judgement.data["tests"] is None
+    else:
+        assert judgement.kind is VerdictKind.FAIL, judgement.message
+        assert expected[case] in judgement.message, judgement.message
+        assert "no test ran" in judgement.message
+
+
+EXPECTED: dict[str, dict[str, Any]] = {
+    "pytest": {
+        "from": "reporter", "bad": "test_calc.py::test_bad", "none": "pytest ended without finding tests",
+        "crash": "pytest ended while collecting", "missing": "a module is missing",
+    },
+    "unittest": {
+        "from": "printed", "bad": "test_bad (test_calc.Calc.test_bad)", "none": "unittest ended without finding tests",
+        "crash": "unittest ended while loading the tests", "missing": "a module is missing",
+    },
+    "node:test": {
+        "from": "reporter", "bad": "calc.test.mjs::suite > bad", "none": "node:test ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "jest": {
+        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "jest ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "vitest": {
+        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "vitest ended without finding tests",
+        "crash": "vitest ended before its tests", "missing": "a module is missing",
+    },
+    "mocha": {
+        "from": "reporter", "bad": "test/calc.js::suite > bad", "none": "mocha ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "playwright": {
+        "from": "reporter", "bad": "tests/calc.spec.js::suite > bad", "none": "playwright ended without finding tests",
+        "crash": "there is a syntax error", "missing": "because its browser is not installed",
+    },
+    "go test": {
+        "from": "reporter", "bad": "example.com/calc::TestBad > inner", "none": "go test ended without finding tests",
+        "crash": "because it did not build", "missing": "a module is missing",
+    },
+    "cargo test": {
+        "from": "printed", "bad": "tests::bad", "none": "cargo test ended without finding tests",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "cargo nextest": {
+        "from": "printed", "bad": "tests::bad", "none": "cargo nextest ended without finding tests",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "Maven": {
+        "from": "reporter", "bad": "CalcTest::bad", "unknown": ("none",),
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "Gradle": {
+        "from": "reporter", "bad": "CalcTest::bad", "unknown": ("none",),
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "RSpec": {
+        "from": "reporter", "bad": "spec/calc_spec.rb::Calc > bad", "none": "RSpec ended without finding tests",
+        "crash": "RSpec ended while loading the examples", "missing": "a module is missing",
+    },
+    "minitest": {
+        "from": "printed", "bad": "CalcTest#test_bad", "none": "minitest ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "PHPUnit": {
+        "from": "reporter", "bad": "tests/CalcTest.php::testBad", "none": "PHPUnit ended without finding tests",
+        "crash": "there is a syntax error", "missing": "PHPUnit ended with a PHP error",
+    },
+    "ctest": {
+        "from": "reporter", "bad": "bad::bad", "none": "ctest ended without finding tests",
+        "crash": "ctest ended before its tests", "missing": "because the test programs are not built",
+    },
+    "bats": {
+        "from": "reporter", "bad": "calc.bats::bad", "none": "bats ended without finding tests",
+        "crash": "there is a syntax error", "missing": "bats ended before its tests",
+    },
+    "TAP": {
+        "from": "printed", "bad": "bad", "unknown": ("none",),
+        "crash": "TAP ended before its tests", "missing": "TAP ended before its tests",
+    },
+}  # fmt: skip
+
+LIVE = {
+    "pytest": (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+    "unittest": (sys.executable, "-m", "unittest"),
+    "node:test": ("node", "--test"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("runner", sorted(set(PROJECTS) - {"pytest", "unittest"}))
+def test_a_recorded_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    recording = json.loads(recording_of(runner).read_text(encoding="utf-8"))["cases"][case]
+    check_case(runner, case, PROJECTS[runner].argv, root, played_back(recording, root))
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("runner", LIVE)
+def test_a_real_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path) -> None:
+    if shutil.which(LIVE[runner][0]) is None:
+        pytest.skip(f"{LIVE[runner][0]} is not installed")
+    root = tmp_path / "project"
+    root.mkdir()
+    check_case(runner, case, LIVE[runner], root)

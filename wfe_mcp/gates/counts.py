@@ -1,0 +1,58 @@
+"""The count of a check's tests, and why no test ran.
+
+the report of this execution  →  else, where the runner was not asked for one, the printed results
+                              →  a count of no test, or none of a recognised runner: why no test ran
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from wfe_mcp.gates.check import Execution
+from wfe_mcp.gates.printed import results_printed
+from wfe_mcp.gates.results import TestResults
+from wfe_mcp.jobs.output import plain_text
+
+_UNKNOWN_RUNNER_BYTES = 1_000_000
+"""How much of the output of an unknown program is searched, from its end, for the summary of some runner."""
+
+_NOT_STARTED = {126: "because its program cannot be executed", 127: "because a program was not found"}
+_CAUSES = (
+    (r"ModuleNotFoundError|No module named|Cannot find (?:module|package)|[Cc]annot load such file|ERR_MODULE_NOT_FOUND|no required module provides", "a module is missing"),
+    (r"SyntaxError|ParseError|[Ss]yntax error", "there is a syntax error"),
+)  # fmt: skip
+"""Causes that look alike for many runners: a pattern in the output, and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The results of the tests; None: unknown. ``no_test``: why no test ran, as a sentence without a full stop."""
+
+    tests: TestResults | None = None
+    no_test: str = ""
+
+
+def count_of(plan: Execution, reported: TestResults | None, exit_code: int | None, log: Path) -> Count:
+    """The count of one execution. ``reported``: what its report said; ``exit_code`` None: it was ended from here."""
+    runner = plan.runner
+    output = log.read_bytes()
+    if runner is None:
+        output = output[-_UNKNOWN_RUNNER_BYTES:]
+    text = plain_text(output)
+    tests = reported
+    if tests is None and not (plan.tests and plan.tests.is_asked):
+        tests = results_printed(text, None if runner is None else (runner.prints or (runner.name,)))
+    if exit_code is None or (tests is not None and (tests.ran or (tests.skipped and not tests.unloaded))):
+        return Count(tests)
+    name = tests.runner if tests and tests.runner else runner.name if runner else ""
+    if tests is None and exit_code not in _NOT_STARTED and (runner is None or exit_code == 0):
+        return Count()
+    deaths = (*_NOT_STARTED.items(), *(runner.deaths if runner else ()))
+    usual = "before its tests" if exit_code else "without finding tests"
+    why = next((why for sign, why in deaths if _is_seen(sign, exit_code, text)), usual)
+    cause = next((f", {why}" for sign, why in _CAUSES if _is_seen(sign, exit_code, text)), "")
+    return Count(tests, f"{name or 'the command'} ended {why}: no test ran (exit {exit_code}{cause})")
+
+
+def _is_seen(sign: str | int, exit_code: int, text: str) -> bool:
+    return sign == exit_code if isinstance(sign, int) else re.search(sign, text) is not None

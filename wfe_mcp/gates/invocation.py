@@ -1,0 +1,202 @@
+"""The runner that a check's command starts, also behind a launcher or a script of package.json, and the report it is asked for."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, cast
+
+from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
+
+_LAUNCHERS = frozenset({
+    "uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye", "pixi", "coverage", "tox", "nox", "env", "cross-env",
+    "npx", "npm", "pnpm", "pnpx", "yarn", "bun", "bunx", "bundle", "bundler", "php", "node", "ruby", "xvfb-run",
+    "dotenv", "nice", "time", "timeout",
+})  # fmt: skip
+"""Programs that start the program named in their arguments."""
+_PACKAGE_TOOLS = frozenset({"npm", "pnpm", "yarn", "bun"})
+_TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-group", "-p", "--python", "--project"})
+_ENDINGS = (".exe", ".cmd", ".bat", ".phar")
+_SHELL = re.compile(r"[|&;<>()$`\n\\]")
+_MAX_PACKAGE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A runner in a command. ``words``: its own arguments. ``after``: index in the argv just past the program and its
+    verb; None where a script starts it, whose further arguments follow the argv, after ``--`` if ``dashes``.
+    """
+
+    runner: Runner
+    words: tuple[str, ...]
+    after: int | None
+    dashes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command that runs. ``report``: where the runner's report will be; None: it is not asked for one.
+
+    ``is_own``: the command itself names that report. ``in_log``: the report is the runner's output.
+    """
+
+    argv: tuple[str, ...]
+    runner: Runner | None = None
+    report: Path | None = None
+    is_own: bool = False
+    in_log: bool = False
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def asked(argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, str] | None = None) -> Asked:
+    """``argv`` with what makes its runner write a report to ``report`` (absolute, without a suffix).
+
+    ``environ``: the variables of the check, for those that are added to.
+    """
+    found = invocation(argv, cwd)
+    if found is None:
+        return Asked(argv)
+    wanted = found.runner.reporter or found.runner.adds
+    if wanted is None:
+        return Asked(argv, found.runner)
+    own = _value_of(found.words, wanted.own)
+    if own is not None:
+        return Asked(argv, found.runner, Path(own), is_own=True)
+    if any(_is_flag(word, (*wanted.unless, *wanted.own)) for word in found.words):
+        in_log = wanted.place == "stdout"  # it prints the report already
+        return Asked(argv, found.runner, report if in_log else None, is_own=in_log, in_log=in_log)
+    path = report.with_name(report.name + ("" if wanted.place == "folder" else wanted.suffix))
+    words, env = _added(wanted, found, path, environ or {})
+    reports = found.runner.reporter is not None
+    return Asked(
+        _placed(argv, found, wanted, words), found.runner, path if reports else None,
+        in_log=reports and wanted.place == "stdout", env=env,
+    )  # fmt: skip
+
+
+def _added(
+    wanted: Reporter, found: Invocation, report: Path, environ: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    def filled(text: str) -> str:
+        return text.replace("{report}", report.as_posix()).replace("{node_reporter}", node_reporter_url())
+
+    by_env = found.after is None and wanted.script_env is not None
+    variables = dict((wanted.script_env if by_env else wanted.env) or {})
+    env = {
+        name: " ".join(part for part in (environ.get(name, ""), filled(value)) if part) if by_env else filled(value)
+        for name, value in variables.items()
+    }
+    if by_env:
+        return (), env
+    shown = () if any(_is_flag(word, wanted.shows) for word in found.words) else wanted.show
+    return tuple(map(filled, (*shown, *wanted.words))), env
+
+
+def _placed(argv: tuple[str, ...], found: Invocation, wanted: Reporter, words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words:
+        return argv
+    if found.after is None:
+        return (*argv, *(("--",) if found.dashes else ()), *words)
+    at = found.after if wanted.at == "program" else len(argv)
+    return (*argv[:at], *words, *argv[at:])
+
+
+def invocation(argv: tuple[str, ...], cwd: Path) -> Invocation | None:
+    """The runner in ``argv``, as it would run in ``cwd``; None where none is recognised."""
+    script = _script(argv, cwd)
+    if script is None:
+        return _direct(argv)
+    inner = _direct(script)
+    if inner is None:
+        return None
+    dashes = stem(argv[0]) == "npm" and "--" not in argv
+    rest = argv[argv.index("--") + 1 :] if "--" in argv else ()
+    return Invocation(inner.runner, (*inner.words, *rest), None, dashes)
+
+
+def _direct(argv: tuple[str, ...]) -> Invocation | None:
+    for at in range(len(argv)):
+        for runner in RUNNERS:
+            if stem(argv[at]) not in runner.programs or not _starts(argv, at):
+                continue
+            verb = _verb(runner, argv, at)
+            if verb is not None:
+                return Invocation(runner, argv[at + 1 :], verb + 1)
+    return None
+
+
+def _starts(argv: tuple[str, ...], at: int) -> bool:
+    """True where the word at ``at`` is a program: the first one, a module of Python, or what a launcher starts."""
+    if at == 0 or argv[at - 1] == "-m":
+        return True
+    launcher = stem(argv[0])
+    if launcher == "npm" and "--" not in argv[:at]:  # npm would take the options for its own
+        return False
+    return launcher in _LAUNCHERS and argv[at - 1] not in _TAKES_VALUE
+
+
+def _verb(runner: Runner, argv: tuple[str, ...], at: int) -> int | None:
+    """Index of the verb, or of the program where it takes none; None: this is another command of the program."""
+    if not runner.verbs:
+        return at
+    for n in range(at + 1, len(argv)):
+        if any(fnmatchcase(argv[n], verb) for verb in runner.verbs):
+            return n
+        is_option = argv[n].startswith(("-", "+")) or argv[n - 1].startswith("-")  # or the value of one
+        if not (runner.is_goal or is_option):
+            return None
+    return None
+
+
+def stem(word: str) -> str:
+    """The name of a program, without folders and the endings that systems add."""
+    name = (PureWindowsPath if "\\" in word else PurePosixPath)(word).name
+    return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
+
+
+def _script(argv: tuple[str, ...], cwd: Path) -> tuple[str, ...] | None:
+    """The words of the package.json script that ``argv`` runs; None: it runs none, or more than one simple command."""
+    tool, *words = argv
+    if stem(tool) not in _PACKAGE_TOOLS:
+        return None
+    words = [word for word in words[: words.index("--") if "--" in words else None] if word not in {"-s", "--silent"}]
+    if words[:1] in (["run"], ["run-script"]):
+        words = words[1:]
+    if not words or words[0].startswith("-"):
+        return None
+    name = {"t": "test", "tst": "test"}.get(words[0], words[0])
+    line = _scripts(cwd).get(name)
+    if not isinstance(line, str) or _SHELL.search(line):
+        return None
+    try:
+        parsed = shlex.split(line)
+    except ValueError:
+        return None
+    while parsed and (stem(parsed[0]) == "cross-env" or re.fullmatch(r"[A-Za-z_]\w*=.*", parsed[0])):
+        parsed = parsed[1:]
+    return tuple(parsed)
+
+
+def _scripts(cwd: Path) -> dict[str, Any]:
+    try:
+        with (cwd / "package.json").open("rb") as file:
+            package: object = json.loads(file.read(_MAX_PACKAGE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    scripts = cast("dict[str, Any]", package).get("scripts") if isinstance(package, dict) else None
+    return cast("dict[str, Any]", scripts) if isinstance(scripts, dict) else {}
+
+
+def _is_flag(word: str, flags: tuple[str, ...]) -> bool:
+    return word.partition("=")[0] in flags
+
+
+def _value_of(words: tuple[str, ...], flags: tuple[str, ...]) -> str | None:
+    for number, word in enumerate(words):
+        flag, is_set, value = word.partition("=")
+        if flag in flags:
+            return value if is_set else next(iter(words[number + 1 :]), "")
+    return None
