@@ -32,6 +32,10 @@ from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
+_ASK_REPORT = (
+    "ask the user to make this check write a report (for tests, the runner's JUnit reporter) and to set its path as `junit` "
+    "or `coverage` in .wfe/config.toml."
+)
 TAIL_BYTES = 2_000
 MAX_CHANGED_PATHS = 100
 _PYTEST_EXITS = {2: "interrupted, often by an error while collecting", 3: "pytest failed", 4: "wrong usage", 5: "no tests were found"}  # fmt: skip
@@ -56,16 +60,17 @@ def run_check(
     environ: Mapping[str, str] | None = None,
     run: RunChild = run_child,
     skipped_before: int | None = None,
+    exact: frozenset[str] = frozenset(),
 ) -> Judgement:
     """Run the frozen check ``name`` in ``root`` and judge it. ``check`` None: the project has no such check.
 
     ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
-    ``skipped_before``: number of tests that the check skipped before; None: unknown.
+    ``skipped_before``: number of tests that the check skipped before; None: unknown. ``exact``: see ``Expectation.of``.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
     try:
-        expectation = Expectation.of(expect or {})
+        expectation = Expectation.of(expect or {}, exact)
     except ValueError as exc:
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
     root = root.resolve()
@@ -151,19 +156,19 @@ def _judged(facts: _Facts) -> Judgement:
     faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
-        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}.")
+        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}{_shown(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     meaning = _PYTEST_EXITS.get(result.exit_code, "") if facts.argv != facts.check.argv else ""
     why = (
         f"{shown} failed the gate: {reasons}{f' ({meaning})' if meaning else ''}{_counted(facts)}.{_last_lines(facts)}"
     )
     if all(fault.is_unknowable for fault in faults):
-        return undecided(KIND, why, "ask the user to set `junit` or `coverage` (the path of a report) for this check.")
+        return undecided(KIND, why, _ASK_REPORT)
     return failed(KIND, why, _next_step(facts.expectation))
 
 
 def _next_step(expectation: Expectation) -> str:
-    if expectation.exit_code == "nonzero" or expectation.failing_tests:
+    if expectation.exit_code == "nonzero" or expectation.failing_tests or expectation.fails:
         return "make the tests show the bug (name each by the id the runner prints), then submit again."
     return "fix the code until the check passes, then submit again."
 
@@ -176,6 +181,13 @@ def _counted(facts: _Facts) -> str:
     listed = ", ".join(f"{number} {word}" for word, number in counts if number) or "no tests"
     named = [f"{test.id} ({test.message})" if test.message else test.id for test in tests.failing]
     return f", {listed} in {facts.result.duration_s:.1f} s" + (f"; failing: {shortened(named, 5)}" if named else "")
+
+
+def _shown(facts: _Facts) -> str:
+    """The tests that the gate names; a summary alone does not say that they ran."""
+    fails, passes = facts.expectation.fails, facts.expectation.passes
+    parts = (("failed", fails), ("passed", passes))
+    return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
 
 
 def _last_lines(facts: _Facts) -> str:

@@ -5,7 +5,7 @@ Gradle, Jest, go-junit-report, nextest: ``testsuites``, nested ``testsuite``, ``
 """
 
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
-from wfe_mcp.gates.results import FailedTest, TestResults
+from wfe_mcp.gates.results import FailedTest, TestResults, spellings
 
 _MESSAGE_CHARS = 200
 
@@ -17,12 +17,17 @@ def parse_junit(content: bytes) -> TestResults:
         raise UnreadableReport(f"its root element is <{root.tag}>, not <testsuites> or <testsuite>")
     counts = {"passed": 0, "failure": 0, "error": 0, "skipped": 0}
     failing: list[FailedTest] = []
+    passing: list[str] = []
     for case in root.iter("testcase"):
         outcome, detail = _outcome(case)
         counts[outcome] += 1
         if detail is not None and (outcome == "failure" or outcome == "error"):
             failing.append(_failing(case, outcome, detail))
-    return TestResults(counts["passed"], counts["failure"], counts["error"], counts["skipped"], tuple(failing))
+        if outcome == "passed":
+            passing.append(_id_of(case))
+    return TestResults(
+        counts["passed"], counts["failure"], counts["error"], counts["skipped"], tuple(failing), passing=tuple(passing)
+    )
 
 
 def _outcome(case: Element) -> tuple[str, Element | None]:
@@ -34,15 +39,18 @@ def _outcome(case: Element) -> tuple[str, Element | None]:
 
 
 def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
-    name, classname, file = case.get("name", ""), case.get("classname", ""), case.get("file", "")
     text = (detail.get("message") or detail.text or "").strip()
     first_line = text.splitlines()[0] if text else ""
     return FailedTest(
-        id=_node_id(name, classname, file),
+        id=_id_of(case),
         kind="error" if kind == "error" else "failure",
         message=first_line[:_MESSAGE_CHARS],
-        aliases=frozenset(_aliases(name, classname)),
+        aliases=frozenset(_aliases(case.get("name", ""), case.get("classname", ""))),
     )
+
+
+def _id_of(case: Element) -> str:
+    return _node_id(case.get("name", ""), case.get("classname", ""), case.get("file", ""))
 
 
 def _node_id(name: str, classname: str, file: str) -> str:
@@ -56,12 +64,6 @@ def _node_id(name: str, classname: str, file: str) -> str:
     return "::".join(part for part in (file, inner, name) if part)
 
 
-def _aliases(name: str, classname: str) -> list[str]:
-    """Other spellings of the id. Without ``file`` the end of the module's name is unknown, so every split is listed."""
-    if not classname:
-        return [name]
-    parts = classname.split(".")
-    splits = [
-        "::".join(("/".join(parts[:end]) + ".py", *parts[end:], name)) for end in range(1, len(parts) + 1)
-    ]  # fmt: skip
-    return [name, f"{classname}.{name}", f"{classname}::{name}", *splits]
+def _aliases(name: str, classname: str) -> set[str]:
+    """Spellings that the id alone does not give where it begins with a file."""
+    return {name, f"{classname}.{name}", *spellings(f"{classname}::{name}")} if classname else {name}

@@ -1,9 +1,11 @@
-"""Results of a test run: counts by outcome and the failing tests.
+"""Results of a test run: counts by outcome, the failing tests, and the ids of those that passed.
 
 They come from a JUnit file (``junit.py``) or, without one, from the printed output (``printed.py``). ``source`` says
 which, because a printed summary is weaker evidence.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +30,10 @@ class FailedTest:
 
 @dataclass(frozen=True, slots=True)
 class TestResults:
-    """Counts by outcome, and the failing tests by name."""
+    """Counts by outcome, the failing tests, and the ids of the tests that passed.
+
+    Fewer ids than the count says: the report or output does not name them all.
+    """
 
     __test__ = False  # pytest collects classes whose name starts with Test
 
@@ -38,6 +43,7 @@ class TestResults:
     skipped: int
     failing: tuple[FailedTest, ...] = ()
     source: Literal["junit", "output"] = "junit"
+    passing: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -51,14 +57,56 @@ class TestResults:
         return {**counts, "failing": listed, "source": self.source}
 
 
-def is_named(pattern: str, test: FailedTest) -> bool:
+def is_named(pattern: str, test: FailedTest, *, exact: bool = False) -> bool:
     """True when ``pattern`` names the test: its id, an alias, or either with ``*`` for any characters.
 
     Brackets are literal, since parametrised ids contain them; an id without its ``[…]`` names all variants.
+    ``exact``: ``*`` is an ordinary character.
     """
-    names = {test.id, *test.aliases}
-    names |= {name.partition("[")[0] for name in names if name.endswith("]")}
-    return any(_matches(pattern, name) for name in names)
+    return _is_one_of(pattern, {test.id, *test.aliases, *spellings(test.id)}, exact=exact)
+
+
+def named_in(pattern: str, ids: Iterable[str], *, exact: bool = False) -> list[str]:
+    """The ids that ``pattern`` names, as in ``is_named``."""
+    # Spellings only rearrange the words of an id, so most of many thousand ids are ruled out without them.
+    word = re.split(r"::|[./*]", pattern)[-1] if exact or "*" not in pattern else ""
+    return [test for test in ids if word in test and _is_one_of(pattern, spellings(test), exact=exact)]
+
+
+def spellings(test: str) -> set[str]:
+    """The id as it is, and as people and other runners write it.
+
+    ``tests/test_a.py::TestX::test_y``   also ``test_y``, ``test_a.py::TestX::test_y``, ``tests.test_a.TestX.test_y`` …
+    ``tests.test_a.TestX::test_y``       the end of the module's name is unknown: every split into file and class
+    ``test_y (tests.test_a.TestX)``      as unittest prints it
+    """
+    name, is_printed, place = test.partition(" (")
+    if is_printed and place.endswith(")"):
+        place = place.removesuffix(")").removesuffix(f".{name}")
+        return {test, f"{place}.{name}", *spellings(f"{place}::{name}")}
+    first, *rest = parts = test.split("::", _MAX_PARTS)
+    found = {"::".join(parts[at:]) for at in range(len(parts))}
+    if not rest:
+        return found
+    inner = "::".join(rest)
+    folders = first.replace("\\", "/").split("/")[-_MAX_PARTS:]
+    found |= {"::".join(("/".join(folders[at:]), inner)) for at in range(len(folders))}
+    if first.endswith(".py"):
+        module = first.removesuffix(".py").replace("/", ".")
+        *classes, last = rest
+        return found | {".".join((module, *rest)), f"{'.'.join((module, *classes))}::{last}"}
+    words = first.split(".", _MAX_PARTS)
+    files = (("/".join(words[:end]) + ".py", *words[end:], inner) for end in range(1, len(words) + 1))
+    return found | {".".join((first, *rest)), *("::".join(parts) for parts in files)}
+
+
+_MAX_PARTS = 16
+"""Most parts of an id that are taken apart, since a hostile report can have ids of any length."""
+
+
+def _is_one_of(pattern: str, names: set[str], *, exact: bool) -> bool:
+    names = names | {name.partition("[")[0] for name in names if name.endswith("]")}
+    return pattern in names if exact else any(_matches(pattern, name) for name in names)
 
 
 def _matches(pattern: str, name: str) -> bool:

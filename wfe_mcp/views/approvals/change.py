@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.first_tree import first_tree
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.views.approvals.model import Change
 
@@ -32,7 +33,7 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
 
     if repository(root) is None:
         return (Change(_START, note=NO_GIT),)
-    began = tree_at_start(state)
+    began = first_tree(state)
     if began is None:
         return (Change(_START, note=NOT_RECORDED),)
     try:
@@ -46,20 +47,6 @@ def changes_of(root: Path, state: RunState, attempt: Attempt, ignored: Sequence[
     if approved is not None and approved != began:
         found.append(_change(root, _APPROVAL, approved, now, ignored))
     return tuple(found)
-
-
-def tree_at_start(state: RunState) -> str | None:
-    """The tree when the run began, or at its first claim that read the files; None where none was recorded."""
-    recorded: object = getattr(state, "tree_at_start", None)
-    if isinstance(recorded, str):
-        return recorded
-    started = [
-        (attempt.started_at, attempt.tree_at_start)
-        for tries in state.attempts.values()
-        for attempt in tries
-        if attempt.started_at is not None and attempt.tree_at_start is not None
-    ]
-    return min(started)[1] if started else None
 
 
 def _last_approved(state: RunState) -> str | None:
