@@ -115,6 +115,14 @@ def test_where_no_one_says_which_tests_they_were_the_gate_is_undecided(
     assert fault.is_unknowable and why in fault.reason
 
 
+@pytest.mark.parametrize("test", ["t.py::X::test_dots", "t.X.test_dots", "test_dots (t.X.test_dots)"])
+def test_the_nearest_id_is_the_runners_own(test: str) -> None:
+    (fault,) = unmet(
+        Expectation.of({"fails": "u.py::test_dot"}), Observed(1, TestResults(0, 1, 0, 0, (FailedTest(test),)))
+    )
+    assert fault.reason == f"'u.py::test_dot' is not among the failing tests; did you mean {test!r}?"
+
+
 def test_a_named_test_that_could_not_be_loaded_shows_nothing() -> None:
     unloaded = FailedTest("tests/test_x.py::test_x", "error", "collection failure")
     (fault,) = unmet(Expectation.of({"fails": "test_x"}), Observed(1, TestResults(0, 0, 1, 0, (unloaded,))))

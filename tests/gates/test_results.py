@@ -91,6 +91,22 @@ def test_a_test_that_passed_is_named_in_any_usual_way(test: str, names: list[str
     assert [name for name in names if named_in(name, ["other::test", test]) != [test]] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "test", "is_it"),
+    [
+        ("tests/test_a.py::TestX::test_y", "test_y (test_a.TestX.test_y)", True),
+        ("web/src/a.test.ts::adds", "src/a.test.ts::adds", True),
+        ("web/src/a.test.ts::adds", "a.test.ts::adds", True),
+        ("web/src/a.test.ts::adds", "app/src/a.test.ts::adds", False),
+        ("web/src/a.test.ts::adds", "adds", False),
+        ("tests/test_a.py::TestX::test_y", "test_y (test_b.TestX.test_y)", False),
+    ],
+)
+def test_a_name_may_begin_above_the_folder_that_the_runner_works_in(name: str, test: str, is_it: bool) -> None:
+    assert bool(named_in(name, [test])) is is_it
+    assert is_named(name, FailedTest(test), exact=True) is is_it
+
+
 def test_an_exact_name_has_no_wildcard() -> None:
     ids = ["a::x", "a::*"]
     assert (named_in("*", ids), named_in("*", ids, exact=True)) == (ids, ["a::*"])

@@ -36,6 +36,8 @@ def execution(check: FrozenCheck, root: Path, junit: Path) -> Execution:
     """The execution of ``check`` in ``root``; ``junit`` is where pytest may write. Both are absolute."""
     cwd = root / (check.cwd or ".")
     argv, report = (check.argv, None) if check.junit else reported_argv(check.argv, junit)
+    if argv[1:3] == ("-m", "unittest") and not {"-v", "--verbose", "-q", "--quiet"} & {*argv}:
+        argv = (*argv, "-v")  # only then its output names the tests that passed
     reports = {kind: root / path for kind, path in _reports(check).items()}
     if report is not None:
         reports["junit"] = cwd / report

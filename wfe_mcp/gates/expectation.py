@@ -12,6 +12,7 @@ coverage_floor  least line coverage, in percent
 max_duration    the longest time that the check itself may take
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -244,9 +245,14 @@ def _not_passing(name: str, results: TestResults, *, exact: bool) -> Unmet | Non
 
 def _nearest(name: str, ids: Sequence[str]) -> str:
     """``; did you mean …?`` with the id as the runner has it. Only the start of a long list is compared."""
-    ends = {test.rpartition("::")[2]: test for test in ids[:_MAX_COMPARED]}
-    near = [ends[end] for end in nearest(name.rpartition("::")[2], ends)]
+    ends = {_end(test): test for test in ids[:_MAX_COMPARED]}
+    near = [ends[end] for end in nearest(_end(name), ends)]
     return f"; did you mean {' or '.join(repr(test) for test in near)}?" if near else ""
+
+
+def _end(test: str) -> str:
+    """The test's own name: ``test_y`` of ``a.py::X::test_y``, ``a.X.test_y`` and ``test_y (a.X)``."""
+    return re.split(r"::|\.", test.partition(" (")[0])[-1]
 
 
 _MAX_COMPARED = 2_000

@@ -18,6 +18,8 @@ class _Runner:
     counts: Callable[[re.Match[str]], tuple[int, int, int, int]]
     failing: re.Pattern[str]
     """Group 1: the label of a failure or an error, or empty; group 2: the id."""
+    passing: re.Pattern[str] | None = None
+    """Group 1: the id of a test that passed. None: the output does not name them."""
 
 
 def results_printed(text: str) -> TestResults | None:
@@ -28,7 +30,10 @@ def results_printed(text: str) -> TestResults | None:
     _, runner, match = max(found, key=lambda entry: entry[0])
     passed, failed, errors, skipped = runner.counts(match)
     failing = {line.group(2): _failing(line) for line in runner.failing.finditer(text)}
-    return TestResults(passed, failed, errors, skipped, tuple(failing.values()), source="output")
+    passing = dict.fromkeys(line.group(1) for line in runner.passing.finditer(text)) if runner.passing else ()
+    return TestResults(
+        passed, failed, errors, skipped, tuple(failing.values()), source="output", passing=tuple(passing)
+    )
 
 
 def _failing(line: re.Match[str]) -> FailedTest:
@@ -81,11 +86,13 @@ _RUNNERS = (
         re.compile(r"^Ran (\d+) tests? in [\d.]+s\n+(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?", re.MULTILINE),
         _unittest,
         re.compile(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[.*\])?$", re.MULTILINE),
+        re.compile(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\. ok$", re.MULTILINE),
     ),
     _Runner(
         re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE),
         _cargo,
         re.compile(r"^test() (\S+) \.\.\. FAILED$", re.MULTILINE),
+        re.compile(r"^test (\S+) \.\.\. ok$", re.MULTILINE),
     ),
     _Runner(
         re.compile(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+", re.MULTILINE),
